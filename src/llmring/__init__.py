@@ -1,0 +1,1 @@
+"""llmring: one alias, any provider, the same stream."""

@@ -1,0 +1,205 @@
+"""Every error that llmring raises on purpose.
+
+    LLMRingError
+    ├── ConfigurationError
+    ├── InvalidRequestError (also a ValueError)
+    ├── LockfileError
+    │   ├── LockfileNotFoundError (also a FileNotFoundError)
+    │   ├── LockfileParseError
+    │   ├── LockfileVersionError
+    │   └── AliasNotFoundError
+    └── ProviderError
+        ├── ProviderNotFoundError
+        ├── ProviderAuthenticationError
+        ├── ProviderRateLimitError
+        ├── ProviderTimeoutError
+        ├── ProviderConnectionError
+        ├── ProviderResponseError
+        │   └── ContextLengthError
+        ├── CircuitBreakerError
+        └── ModelError
+            ├── ModelNotFoundError
+            └── ModelCapabilityError
+
+A message says what happened, with which provider and model, and what to do. It never holds a key.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .schemas import LLMResponse
+
+__all__ = [
+    "AliasNotFoundError",
+    "CircuitBreakerError",
+    "ConfigurationError",
+    "ContextLengthError",
+    "InvalidRequestError",
+    "LLMRingError",
+    "LockfileError",
+    "LockfileNotFoundError",
+    "LockfileParseError",
+    "LockfileVersionError",
+    "ModelCapabilityError",
+    "ModelError",
+    "ModelNotFoundError",
+    "ProviderAuthenticationError",
+    "ProviderConnectionError",
+    "ProviderError",
+    "ProviderNotFoundError",
+    "ProviderRateLimitError",
+    "ProviderResponseError",
+    "ProviderTimeoutError",
+]
+
+
+class LLMRingError(Exception):
+    """The root of every error that llmring raises on purpose."""
+
+
+class ConfigurationError(LLMRingError):
+    """A setting (an argument, an environment variable, a profile's name) cannot be used as it is."""
+
+
+class InvalidRequestError(LLMRingError, ValueError):
+    """The request cannot be sent to any provider: no messages, or a role out of place."""
+
+
+class LockfileError(LLMRingError):
+    """Something about the lockfile.
+
+    Attributes:
+        path: the file it is about, `None` where there is none.
+    """
+
+    def __init__(self, message: str, *, path: Path | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class LockfileNotFoundError(LockfileError, FileNotFoundError):
+    """No lockfile at the path given, or none in the working directory and its parents."""
+
+
+class LockfileParseError(LockfileError):
+    """The file is no lockfile: broken TOML or JSON, or a field of the wrong form.
+
+    Attributes:
+        path: the file.
+        line, column: where, counted from 1; `None` where the place is not known.
+    """
+
+    def __init__(
+        self, message: str, *, path: Path | None = None, line: int | None = None, column: int | None = None
+    ) -> None:
+        super().__init__(message, path=path)
+        self.line = line
+        self.column = column
+
+
+class LockfileVersionError(LockfileError):
+    """The file's `version` is one that this release does not read."""
+
+
+class AliasNotFoundError(LockfileError):
+    """A name that is neither an alias of the profile nor a `provider:model` reference."""
+
+
+class ProviderError(LLMRingError):
+    """A request that a provider did not answer, or not well.
+
+    Attributes:
+        provider: the provider's name, as in `provider:model`.
+        model: the model's name without the provider; `None` where no model was involved.
+        status_code: the HTTP status, `None` where there was no answer.
+        request_id: the vendor's id of the request, for its support; `None` where it sent none.
+        partial: what had been received before the failure; `None` if nothing was.
+        original: the exception of the SDK or the network underneath; `None` if there was none.
+        attempts: the errors of the candidates tried before this one, in order.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        status_code: int | None = None,
+        request_id: str | None = None,
+        partial: LLMResponse | None = None,
+        original: BaseException | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.model = model
+        self.status_code = status_code
+        self.request_id = request_id
+        self.partial = partial
+        self.original = original
+        self.attempts: list[ProviderError] = []
+
+
+class ProviderNotFoundError(ProviderError):
+    """No such provider, no key for it, or its SDK is not installed."""
+
+
+class ProviderAuthenticationError(ProviderError):
+    """The provider refused the key (401, 403, and Gemini's 400 for a bad key)."""
+
+
+class _RetryableLater(ProviderError):
+    """What can be tried again after a while."""
+
+    retry_after: float | None
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **kwargs: object) -> None:
+        super().__init__(message, **kwargs)  # type: ignore[arg-type]
+        self.retry_after = retry_after
+
+
+class ProviderRateLimitError(_RetryableLater):
+    """Too many requests (429).
+
+    Attributes:
+        retry_after: seconds to wait, from the header or the body; `None` if the provider did not say.
+    """
+
+
+class ProviderTimeoutError(ProviderError):
+    """A wait passed the timeout: connecting, the first chunk, the gap between chunks, or a whole `chat`."""
+
+
+class ProviderConnectionError(ProviderError):
+    """The connection was refused, cut, or ended before the answer did."""
+
+
+class ProviderResponseError(ProviderError):
+    """Any other answer that is not a good one."""
+
+
+class ContextLengthError(ProviderResponseError):
+    """The input does not fit the model's context window."""
+
+
+class CircuitBreakerError(_RetryableLater):
+    """The model's circuit breaker is open: it failed several times in a row and is left alone for a while.
+
+    Attributes:
+        retry_after: seconds until it is tried again.
+    """
+
+
+class ModelError(ProviderError):
+    """Something about the model rather than the provider."""
+
+
+class ModelNotFoundError(ModelError):
+    """The provider knows no model of that name."""
+
+
+class ModelCapabilityError(ModelError):
+    """The model, or the wire it is spoken to over, cannot do what the request asks."""

@@ -1,0 +1,172 @@
+"""The nouns: what goes in (`Message`, `LLMRequest`) and what comes out (`StreamChunk`, `LLMResponse`).
+
+Requests and messages are pydantic models, checked once when they are made. Chunks and responses are plain
+slotted objects: one is made for every few characters of an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import NotRequired, TypedDict
+
+__all__ = [
+    "FinishReason",
+    "FunctionCall",
+    "LLMRequest",
+    "LLMResponse",
+    "Message",
+    "Role",
+    "StreamChunk",
+    "ToolCall",
+    "Usage",
+]
+
+Role = Literal["system", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "other"]
+
+
+class FunctionCall(TypedDict):
+    """What a tool call asks for: the function's name and its arguments as a JSON string."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(TypedDict):
+    """A call that the model asks the caller to make."""
+
+    id: str
+    type: Literal["function"]
+    function: FunctionCall
+
+
+class Usage(TypedDict):
+    """Tokens of one answer. Counts that the provider did not report are absent, not zero."""
+
+    prompt_tokens: int
+    """All input, what was read from or written to a cache included."""
+    completion_tokens: int
+    """All output, reasoning included."""
+    total_tokens: int
+    cache_read_tokens: NotRequired[int]
+    cache_write_tokens: NotRequired[int]
+    reasoning_tokens: NotRequired[int]
+
+
+class Message(BaseModel):
+    """One turn of a conversation.
+
+    Attributes:
+        role: who speaks.
+        content: the text, or a list of parts in OpenAI's form (`{"type": "text", "text": ...}`, ...).
+        tool_calls: an assistant turn's calls.
+        tool_call_id: which call a `tool` turn answers.
+        metadata: what a provider wants back with the turn (`response.to_message()` fills it), and
+            `cache_control` marks; others ignore it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role
+    content: str | list[dict[str, Any]] | None = ""
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class LLMRequest(BaseModel):
+    """What to ask. What is not set is not sent.
+
+    Attributes:
+        model: an alias of the lockfile, or `provider:model`.
+        messages: the conversation, oldest first; at least one.
+        temperature, top_p, stop, seed: passed on as they are; a provider that refuses one says so.
+        max_tokens: the most tokens to generate, reasoning included. Where a wire demands it and it is not
+            set, the model's own limit is sent.
+        reasoning_effort: how much to think (`"low"`, `"medium"`, `"high"`, or what the provider knows).
+        reasoning_tokens: the most tokens to think with.
+        response_format: the form of the answer, see the structured-output guide.
+        tools, tool_choice: functions that the model may call, and whether it must.
+        json_response: short for `response_format={"type": "json_object"}`.
+        timeout: seconds for every wait; `None` waits forever. Not set: the service's.
+        extra_params: merged into the body that is sent, in the provider's own terms.
+        metadata: the caller's own; never sent.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str
+    messages: list[Message]
+    temperature: float | None = None
+    max_tokens: int | None = None
+    top_p: float | None = None
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    reasoning_effort: str | None = None
+    reasoning_tokens: int | None = None
+    response_format: Any = None
+    tools: list[Any] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    json_response: bool | None = None
+    timeout: float | None = None
+    extra_params: dict[str, Any] = Field(default_factory=dict)
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class StreamChunk:
+    """A piece of an answer as it arrives.
+
+    Attributes:
+        delta: the new text, `""` if none.
+        model: the `provider:model` that serves the request, the same on every chunk.
+        reasoning: the new thinking text, `None` if none.
+        tool_calls: every call built so far, on each chunk where one advanced; the final chunk repeats all.
+        finish_reason, usage, response_model, parsed: only on the final chunk, which is the last one.
+            `response_model` is the exact model that the provider says answered.
+        skipped_events: on the final chunk, how many wire events could not be decoded and were left out.
+    """
+
+    delta: str = ""
+    model: str = ""
+    reasoning: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    response_model: str | None = None
+    parsed: Any = None
+    skipped_events: int = 0
+
+
+@dataclass(slots=True)
+class LLMResponse:
+    """An answer, whole or so far. The attributes are those of `StreamChunk`, gathered."""
+
+    model: str
+    content: str = ""
+    reasoning: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    response_model: str | None = None
+    parsed: Any = None
+    skipped_events: int = 0
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """What the same provider needs back with the turn; `to_message` hands it on."""
+
+    @property
+    def total_tokens(self) -> int | None:
+        """All tokens of the exchange, `None` where the provider reported nothing."""
+        return self.usage["total_tokens"] if self.usage else None
+
+    def to_message(self) -> Message:
+        """The assistant turn to append to the conversation."""
+        return Message(
+            role="assistant",
+            content=self.content,
+            tool_calls=[call.copy() for call in self.tool_calls] if self.tool_calls else None,
+            metadata=dict(self.metadata),
+        )
