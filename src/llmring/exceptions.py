@@ -178,7 +178,15 @@ class ProviderConnectionError(ProviderError):
 
 
 class ProviderResponseError(ProviderError):
-    """Any other answer that is not a good one."""
+    """Any other answer that is not a good one.
+
+    Attributes:
+        parameter: the field of the request that the provider refused; `None` if it named none.
+    """
+
+    def __init__(self, message: str, *, parameter: str | None = None, **kwargs: object) -> None:
+        super().__init__(message, **kwargs)  # type: ignore[arg-type]
+        self.parameter = parameter
 
 
 class ContextLengthError(ProviderResponseError):

@@ -1,0 +1,59 @@
+# Every target makes its own environment in .venv from nothing but Python 3.11+, make and git:
+# with uv where it is installed, with venv and pip where it is not.
+#
+#   make demo     the main job, with no key and no network beyond the package index
+#   make test     the tests
+#   make check    ruff, mypy, import-linter
+#   make bench    the benchmarks
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+UV     := $(shell command -v uv 2>/dev/null)
+
+.PHONY: demo test check bench format clean
+.DEFAULT_GOAL := test
+
+ifneq ($(UV),)
+MAKE_VENV    = $(UV) venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
+INSTALL      = $(UV) pip install --quiet --python $(BIN)/python
+else
+MAKE_VENV    = $(PYTHON) -m venv --clear $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+INSTALL      = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'llmring needs Python 3.11 or newer: make PYTHON=python3.12' >&2; exit 1; }
+	@echo 'Making the environment in $(VENV)' >&2
+	@$(MAKE_VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml
+	@$(INSTALL) --editable '.[all,testing]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	@$(INSTALL) --group dev
+	@touch $@
+
+demo: $(VENV)/.installed
+	@$(BIN)/llmring demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,35 @@
+"""Where a key comes from: the constructor, else the environment, else the system keyring."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+__all__ = ["find_key", "first_set"]
+
+
+def first_set(variables: Iterable[str]) -> str | None:
+    """The first of these environment variables that is set and not empty."""
+    return next((value for name in variables if (value := os.environ.get(name, "").strip())), None)
+
+
+def find_key(provider: str, variables: Iterable[str], given: Mapping[str, str]) -> str | None:
+    """The key of a provider, `None` if there is none.
+
+    Args:
+        provider: its name, which is also its entry in the keyring (service `llmring`).
+        variables: the environment variables that may hold the key, the first one set wins.
+        given: the keys that the constructor was given, by provider.
+    """
+    return given.get(provider) or first_set(variables) or _from_keyring(provider)
+
+
+def _from_keyring(provider: str) -> str | None:
+    try:
+        import keyring  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        return None
+    try:
+        return keyring.get_password("llmring", provider) or None
+    except Exception:  # a keyring that is locked, or has no backend, holds no key for us
+        return None

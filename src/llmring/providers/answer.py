@@ -1,0 +1,132 @@
+"""An answer on its way in: bytes from the provider, chunks from the decoder, and how both may end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from ..exceptions import LLMRingError, ProviderConnectionError
+from ..schemas import LLMResponse, StreamChunk
+from ..wire.base import Decoder
+from ..wire.errors import WireError
+from .base import Call, HTTPResponse, Provider
+
+__all__ = ["Answer"]
+
+_DRAIN_SECONDS = 0.25
+
+
+class Answer:
+    """One model's answer on its way in: bytes from the provider, chunks from the decoder.
+
+    Attributes:
+        failure: what ended the answer early, to be raised after the chunks that came before it.
+        finished: the final chunk has been read.
+    """
+
+    __slots__ = ("_bytes", "call", "closed", "decoder", "failure", "finished", "provider", "response")
+
+    def __init__(self, provider: Provider, call: Call, response: HTTPResponse) -> None:
+        self.provider = provider
+        self.call = call
+        self.response = response
+        self.decoder: Decoder = provider.decoder(call)
+        self.failure: LLMRingError | None = None
+        self.finished = False
+        self.closed = False
+        self._bytes: AsyncIterator[bytes] = response.aiter_bytes().__aiter__()
+
+    @classmethod
+    async def open(cls, provider: Provider, call: Call) -> Answer:
+        """Send the request. Raises `ProviderError`."""
+        body = provider.render(call)
+        try:
+            response = await provider.send(call, body)
+        except Exception as error:
+            raise provider.error(error, call) from None
+        return cls(provider, call, response)
+
+    async def read(self) -> list[StreamChunk]:
+        """The next chunks, at least one, the final one last; or none and a `failure`."""
+        decoder = self.decoder
+        while True:
+            try:
+                data = await self._bytes.__anext__()
+            except StopAsyncIteration:
+                return self._last(decoder.end_of_bytes(), None)
+            except Exception as error:
+                return self._last([], error)
+            chunks = decoder.read(data)
+            if decoder.ended or decoder.error:
+                return self._last(chunks, None)
+            if chunks:
+                return chunks
+
+    def _last(self, chunks: list[StreamChunk], broken: Exception | None) -> list[StreamChunk]:
+        """The end of the answer, which is a good one only if the wire said all that it must say."""
+        decoder = self.decoder
+        wire_error = decoder.error
+        if wire_error is None and decoder.complete:
+            try:
+                chunks.append(decoder.close())
+                self.finished = True
+                return chunks
+            except WireError as error:
+                wire_error = error
+        if wire_error is None and broken is None:
+            wire_error = decoder.not_a_stream()
+        if wire_error is not None:
+            self.failure = self._error(wire_error)
+        elif broken is not None:
+            self.failure = self._error(broken)
+        else:
+            self.failure = ProviderConnectionError(
+                f"The answer of {self.provider.name}:{self.call.model} ended before its end marker "
+                f"({decoder.end_marker}): the connection was cut on the way. Ask again; what had arrived is in "
+                "`partial`.",
+                provider=self.provider.name,
+                model=self.call.model,
+            )
+        return chunks
+
+    async def whole(self) -> LLMResponse:
+        """The answer to a request that was not streamed. Raises `ProviderError`."""
+        try:
+            body = b"".join([data async for data in self._bytes])
+            final = self.decoder.answer(body)
+        except Exception as error:
+            raise self._error(error) from None
+        return LLMResponse(
+            model=final.model,
+            content=final.delta,
+            reasoning=final.reasoning,
+            tool_calls=final.tool_calls,
+            finish_reason=final.finish_reason,
+            usage=final.usage,
+            response_model=final.response_model,
+            skipped_events=final.skipped_events,
+            metadata=self.decoder.metadata,
+        )
+
+    def _error(self, error: Exception) -> LLMRingError:
+        return self.provider.error(error, self.call, self.response.headers)
+
+    def timed_out(self) -> LLMRingError:
+        """The error for a wait that passed the timeout."""
+        return self._error(TimeoutError())
+
+    async def close(self) -> None:
+        """Close the connection, or give it back to the pool if the answer has been read to its end."""
+        if self.closed:
+            return
+        self.closed = True
+        # How the connection of an answer ends is of no interest any more: the answer itself is whole, or given up.
+        with contextlib.suppress(Exception):
+            try:
+                if self.finished:
+                    async with asyncio.timeout(_DRAIN_SECONDS):
+                        async for _ in self._bytes:
+                            pass
+            finally:
+                await self.response.aclose()

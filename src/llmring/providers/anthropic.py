@@ -1,0 +1,77 @@
+"""Adapter of the `anthropic` SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import anthropic
+import httpx2
+
+from ..catalog import max_output_tokens
+from ..wire.anthropic import MessagesDecoder, render_request
+from ..wire.base import Decoder
+from ..wire.errors import WireError, read_error
+from .base import Call, HTTPResponse, Provider, ProviderConfig
+
+__all__ = ["AnthropicProvider"]
+
+_MAX_TOKENS_UNKNOWN = 4096
+
+
+class AnthropicProvider(Provider):
+    """Anthropic's Messages API."""
+
+    sdk = "anthropic"
+
+    def __init__(self, config: ProviderConfig) -> None:
+        super().__init__(config)
+        self.client = anthropic.AsyncAnthropic(
+            api_key=config.key,
+            base_url=config.base_url,
+            default_headers=dict(config.headers),
+            timeout=config.timeout,
+            max_retries=config.max_retries,
+            http_client=anthropic.DefaultAsyncHttpxClient(limits=httpx2.Limits(max_connections=config.max_connections)),
+        )
+        self._by_retries = {config.max_retries: self.client}
+
+    def render(self, call: Call) -> dict[str, Any]:
+        """The body to send."""
+        return render_request(
+            call.request,
+            call.model,
+            stream=call.stream,
+            max_tokens=max_output_tokens(call.model) or _MAX_TOKENS_UNKNOWN,
+        )
+
+    def decoder(self, call: Call) -> Decoder:
+        """A decoder for the answer."""
+        return MessagesDecoder(f"{self.name}:{call.model}")
+
+    async def send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
+        """Send through the SDK's raw-response path, the rendered body as `extra_body`."""
+        client = self._by_retries.get(call.max_retries)
+        if client is None:
+            client = self._by_retries[call.max_retries] = self.client.with_options(max_retries=call.max_retries)
+        manager: Any = client.messages.with_streaming_response.create(
+            model=call.model,
+            max_tokens=body["max_tokens"],
+            messages=(),
+            stream=call.stream,
+            extra_body=body,
+            timeout=call.timeout,
+        )
+        answer = await manager.__aenter__()
+        response: HTTPResponse = answer.http_response
+        return response
+
+    async def close(self) -> None:
+        """Close the client and its connections."""
+        await self.client.close()
+
+    def refusal(self, error: Exception) -> tuple[WireError, Mapping[str, str]] | None:
+        """What the SDK's exception says of the answer."""
+        if not isinstance(error, anthropic.APIStatusError):
+            return None
+        return read_error(error.response.content, error.status_code), error.response.headers

@@ -1,0 +1,155 @@
+"""What the adapters of all SDKs share: an open answer, and the road of one request to it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from ..exceptions import LLMRingError, ProviderError
+from ..schemas import LLMRequest
+from ..wire.base import Decoder
+from ..wire.errors import WireError
+from .errors import error_of_answer, error_of_network
+
+__all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig"]
+
+
+class HTTPResponse(Protocol):
+    """What httpx's and httpx2's responses have in common, as far as it is needed here."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By name, in any case."""
+        ...
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, its content encoding undone."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connection, or give it back to the pool if the body was read to its end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """How to reach one provider.
+
+    Attributes:
+        name: as in `provider:model`.
+        key: `None` where the provider needs none.
+        key_source: where the key came from or should come from, for advice.
+        base_url: `None` leaves the SDK its own.
+        api: for the openai wrapper, `"chat"` or `"responses"`; `None` decides by the host.
+        headers: sent with every request.
+        timeout: seconds, the service's; `None` waits forever.
+        max_retries: how often the SDK tries again where no stand-by remains.
+        max_connections: at most so many at once; `None` sets no bound.
+    """
+
+    name: str
+    key: str | None = field(default=None, repr=False)
+    key_source: str = ""
+    base_url: str | None = None
+    api: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: float | None = 60.0
+    max_retries: int = 2
+    max_connections: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request on its way to one model.
+
+    Attributes:
+        request: with the binding's params merged in.
+        model: the model's name without the provider.
+        stream: whether the answer is to come in pieces.
+        timeout: seconds for every wait; `None` waits forever.
+        max_retries: how often the SDK may try again by itself.
+    """
+
+    request: LLMRequest
+    model: str
+    stream: bool
+    timeout: float | None
+    max_retries: int
+
+
+class Provider(ABC):
+    """An adapter of one official SDK: it owns the client, renders, sends, and names errors.
+
+    Attributes:
+        client: the SDK's async client, to use for whatever llmring does not cover.
+    """
+
+    sdk: ClassVar[str]
+    """The SDK's own package, as pip knows it."""
+
+    client: Any
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self.config = config
+
+    @property
+    def name(self) -> str:
+        """The provider's name, as in `provider:model`."""
+        return self.config.name
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    @abstractmethod
+    def render(self, call: Call) -> dict[str, Any]:
+        """The body to send."""
+
+    @abstractmethod
+    def decoder(self, call: Call) -> Decoder:
+        """A decoder for the answer."""
+
+    @abstractmethod
+    async def send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
+        """Send, and give the answer with its body still to be read. Raises what the SDK raises."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close the client and its connections."""
+
+    def refusal(self, error: Exception) -> tuple[WireError, Mapping[str, str]] | None:
+        """What an exception of the SDK says of an answer that is not a good one, `None` if there was no answer."""
+        raise NotImplementedError
+
+    def error(self, error: Exception, call: Call, headers: Mapping[str, str] | None = None) -> LLMRingError:
+        """The error to raise for an exception of the SDK, the network, or the wire."""
+        if isinstance(error, LLMRingError):
+            return error
+        answer = (error, headers or {}) if isinstance(error, WireError) else self.refusal(error)
+        if answer is None:
+            raised: ProviderError = error_of_network(
+                error,
+                provider=self.name,
+                model=call.model,
+                timeout=call.timeout,
+                address=self.config.base_url,
+            )
+        else:
+            raised = error_of_answer(
+                answer[0],
+                provider=self.name,
+                model=call.model,
+                key_source=self.config.key_source,
+                headers=answer[1],
+                sent=frozenset(k for k in call.request.model_fields_set if getattr(call.request, k) is not None),
+                original=None if isinstance(error, WireError) else error,
+            )
+        return self._without_key(raised)
+
+    def _without_key(self, error: ProviderError) -> ProviderError:
+        """Vendors and proxies repeat what they were sent: the key must not come back in a message."""
+        key = self.config.key
+        if key and len(key) >= 8 and key in str(error):
+            error.args = (str(error).replace(key, "[key]"),)
+        return error

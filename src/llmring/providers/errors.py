@@ -1,0 +1,213 @@
+"""From what went wrong underneath to the error that the caller gets, with what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import Any
+
+from ..exceptions import (
+    ContextLengthError,
+    ModelNotFoundError,
+    ProviderAuthenticationError,
+    ProviderConnectionError,
+    ProviderError,
+    ProviderRateLimitError,
+    ProviderResponseError,
+    ProviderTimeoutError,
+)
+from ..wire.errors import WireError
+
+__all__ = ["error_of_answer", "error_of_network"]
+
+_TOO_LONG = re.compile(
+    r"context[ _](length|window|size)|maximum context|prompt is too long|input is too long"
+    r"|input token count .* exceeds|too many (input )?tokens|exceeds? the (model'?s? )?(maximum|context|limit)"
+    r"|too large for model|reduce the length of",
+    re.IGNORECASE,
+)
+_NO_MODEL = re.compile(
+    r"invalid model|unknown model|model[^.]{0,80}(not found|does not exist|is not found|not exist)",
+    re.IGNORECASE,
+)
+_BAD_KEY = re.compile(r"api[ _-]?key (is )?(not valid|invalid|expired|not found)|invalid api[ _-]?key", re.IGNORECASE)
+_WAIT = re.compile(r"(?:try again|retry)\D{0,20}?((?:\d+(?:\.\d+)?(?:ms|h|m|s))+)", re.IGNORECASE)
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+# A parameter of the request, and the words that the vendors' messages use for it.
+_PARAMETERS = {
+    "temperature": ("temperature",),
+    "top_p": ("top_p", "topP", "top-p"),
+    "max_tokens": (
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "maxOutputTokens",
+        "num_predict",
+    ),
+    "stop": ("stop_sequences", "stopSequences", "stop"),
+    "seed": ("seed",),
+    "reasoning_effort": ("reasoning_effort", "reasoning.effort", "effort"),
+    "reasoning_tokens": ("thinking", "thinkingBudget", "thinkingConfig", "budget_tokens"),
+    "response_format": ("response_format", "output_config", "responseJsonSchema", "text.format"),
+    "tool_choice": ("tool_choice", "toolConfig"),
+    "tools": ("tools",),
+}
+
+
+def error_of_answer(
+    failure: WireError,
+    *,
+    provider: str,
+    model: str,
+    key_source: str,
+    headers: Mapping[str, str] | None = None,
+    sent: frozenset[str] = frozenset(),
+    original: BaseException | None = None,
+) -> ProviderError:
+    """The error for an answer that is not a good one, by status or in the stream.
+
+    Args:
+        failure: what the vendor said.
+        provider, model: who said it.
+        key_source: where the key came from, for advice (`"ANTHROPIC_API_KEY"`).
+        headers: of the answer, with names in lower case or a mapping that ignores case.
+        sent: the fields of the request that were set, to name the one that was refused.
+        original: the SDK's exception.
+    """
+    headers = headers or {}
+    status, code = failure.status, failure.code or ""
+    words = failure.message if failure.message.endswith((".", "!", "?")) else f"{failure.message}."
+    where = f"{provider}:{model}"
+    http = f" (HTTP {status})" if status else ""
+    details: dict[str, Any] = {
+        "provider": provider,
+        "model": model,
+        "status_code": status,
+        "request_id": headers.get("request-id") or headers.get("x-request-id"),
+        "original": original,
+    }
+    if status in (401, 403) or (
+        status == 400 and (_BAD_KEY.search(words) or "api_key_invalid" in str(failure.details).lower())
+    ):
+        return ProviderAuthenticationError(
+            f"{provider} refused the key for {where}{http}: {words} Check {key_source}.", **details
+        )
+    if status == 429:
+        wait = _retry_after(headers, failure)
+        return ProviderRateLimitError(
+            f"{where} takes no more requests for now{http}: {words} "
+            + (f"Try again in {wait:g} s" if wait is not None else "Try again later")
+            + ", or bind a stand-by model to the alias.",
+            retry_after=wait,
+            **details,
+        )
+    if "context_length" in code or (status in (400, 413, 422) and _TOO_LONG.search(words)):
+        return ContextLengthError(
+            f"The input does not fit the context window of {where}{http}: {words} "
+            "Send less, or bind a model with a larger window.",
+            **details,
+        )
+    if (
+        code == "model_not_found"
+        or (status == 404 and failure.enveloped)
+        or (status == 400 and _NO_MODEL.search(words))
+    ):
+        return ModelNotFoundError(
+            f"{provider} knows no model {model!r}{http}: {words} Check the name, and what your key may use.",
+            **details,
+        )
+    if status == 404:
+        return ProviderResponseError(
+            f"{provider} has nothing at the address asked{http}: {words} Check its base URL.", **details
+        )
+    parameter = _refused(failure, sent) if status in (400, 422) else None
+    if parameter:
+        return ProviderResponseError(
+            f"{where} refused the parameter {parameter!r}{http}: {words} "
+            f"Leave {parameter!r} out of the request and of the alias's params, or choose another model.",
+            parameter=parameter,
+            **details,
+        )
+    advice = " Try again, or bind a stand-by model to the alias." if status and status >= 500 else ""
+    verb = "failed" if status and status >= 500 else "did not take the request" if status else "sent"
+    return ProviderResponseError(f"{where} {verb}{http}: {words}{advice}", **details)
+
+
+def error_of_network(
+    error: BaseException, *, provider: str, model: str, timeout: float | None, address: str | None = None
+) -> ProviderError:
+    """The error for a connection that failed, by the names of its classes: the SDKs ride httpx and httpx2 alike."""
+    names = {cls.__name__ for kind in (error, error.__cause__) if kind for cls in type(kind).__mro__}
+    where = f"{provider}:{model}"
+    if names & {"TimeoutException", "TimeoutError", "APITimeoutError"}:
+        return ProviderTimeoutError(
+            f"{where} kept silent for {timeout:g} s. Raise `timeout`, or bind a stand-by model to the alias."
+            if timeout is not None
+            else f"{where} timed out.",
+            provider=provider,
+            model=model,
+            original=error,
+        )
+    reason = str(error.__cause__ or error).strip() or type(error.__cause__ or error).__name__
+    at = f" at {address}" if address else ""
+    if names & {"ConnectError", "ConnectionRefusedError"}:
+        message = f"{provider} cannot be reached{at}: {reason}. Check that it runs and that its address is right."
+    elif names & {
+        "TransportError",
+        "NetworkError",
+        "HTTPError",
+        "APIConnectionError",
+        "OSError",
+        "StreamError",
+        "EndOfStream",
+    }:
+        message = f"The connection to {where} broke{at}: {reason}. Try again, or bind a stand-by model to the alias."
+    else:
+        return ProviderResponseError(
+            f"The request to {where} failed underneath: {type(error).__name__}: {reason}",
+            provider=provider,
+            model=model,
+            original=error,
+        )
+    return ProviderConnectionError(message, provider=provider, model=model, original=error)
+
+
+def _retry_after(headers: Mapping[str, str], failure: WireError) -> float | None:
+    """Seconds to wait: `retry-after-ms`, `Retry-After` in seconds or as a date, Google's RetryInfo, or the text."""
+    try:
+        if value := headers.get("retry-after-ms"):
+            return max(0.0, float(value) / 1000)
+        if value := headers.get("retry-after"):
+            try:
+                return max(0.0, float(value))
+            except ValueError:
+                return max(0.0, parsedate_to_datetime(value).timestamp() - time())
+    except (ValueError, TypeError, OverflowError):
+        pass
+    for detail in failure.details if isinstance(failure.details, list) else ():
+        if isinstance(detail, dict) and isinstance(delay := detail.get("retryDelay"), str):
+            return _span(delay)
+    found = _WAIT.search(failure.message)
+    return _span(found[1]) if found else None
+
+
+def _span(text: str) -> float | None:
+    """`"6m0.5s"` in seconds."""
+    parts = _SPAN.findall(text)
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts) if parts else None
+
+
+def _refused(failure: WireError, sent: frozenset[str]) -> str | None:
+    """Which of the fields that were set the vendor's words name."""
+    words = f"{failure.param} {failure.message}"
+    for parameter, names in _PARAMETERS.items():
+        if parameter not in sent:
+            continue
+        for name in names:
+            if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", words):
+                return parameter
+    return None

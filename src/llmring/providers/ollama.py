@@ -1,0 +1,134 @@
+"""Adapter of the `ollama` SDK.
+
+The SDK parses every line twice and takes a cut for an end, its timeouts are its client's, not a call's, and its
+errors lose the answer's headers. It takes a transport, though: ours puts the rendered body and the call's
+timeout in place, keeps the answer for us and gives the SDK an empty one. Address and headers stay the SDK's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+
+import httpx
+import ollama
+from pydantic_core import to_json
+
+from ..wire.base import Decoder
+from ..wire.errors import WireError, read_error
+from ..wire.ollama import OllamaDecoder, render_request
+from .base import Call, HTTPResponse, Provider, ProviderConfig
+
+__all__ = ["OllamaProvider"]
+
+
+class _Exchange:
+    """The body to send in place of the SDK's, and the answer kept from it."""
+
+    __slots__ = ("body", "response", "timeout")
+
+    def __init__(self, body: bytes, timeout: float | None) -> None:
+        self.body = body
+        self.timeout = timeout
+        self.response: httpx.Response | None = None
+
+
+_exchange: ContextVar[_Exchange | None] = ContextVar("llmring_ollama_exchange", default=None)
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    """Takes part in an exchange if one is under way, and only passes on if not.
+
+    It sends through a client rather than a transport, so that the proxies of the environment are honoured.
+    """
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        exchange = _exchange.get()
+        if exchange is None:
+            return await self.client.send(request, stream=True)
+        headers = {k: v for k, v in request.headers.items() if k.lower() != "content-length"}
+        response = await self.client.send(
+            self.client.build_request(
+                request.method, request.url, headers=headers, content=exchange.body, timeout=exchange.timeout
+            ),
+            stream=True,
+        )
+        exchange.response = response
+        if response.is_error:
+            await response.aread()
+            return response
+        return httpx.Response(200, content=b"")
+
+    async def aclose(self) -> None:
+        await self.client.aclose()
+
+
+class OllamaProvider(Provider):
+    """A local (or remote) Ollama."""
+
+    sdk = "ollama"
+
+    def __init__(self, config: ProviderConfig) -> None:
+        super().__init__(config)
+        self.client = ollama.AsyncClient(
+            host=config.base_url,
+            headers=dict(config.headers),
+            timeout=config.timeout,
+            transport=_Transport(
+                httpx.AsyncClient(
+                    limits=httpx.Limits(max_connections=config.max_connections),
+                    timeout=config.timeout,
+                    follow_redirects=True,
+                )
+            ),
+        )
+
+    def render(self, call: Call) -> dict[str, Any]:
+        """The body to send."""
+        return render_request(call.request, call.model, stream=call.stream)
+
+    def decoder(self, call: Call) -> Decoder:
+        """A decoder for the answer."""
+        return OllamaDecoder(f"{self.name}:{call.model}")
+
+    async def send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
+        """Send through the SDK's own method, with the rendered body in place of its own."""
+        exchange = _Exchange(to_json(body), call.timeout)
+        token = _exchange.set(exchange)
+        try:
+            # Whether the answer streams is in the body; to the SDK it is always a stream, of no lines.
+            async for _ in await self.client.chat(model=call.model, messages=[], stream=True):
+                pass
+        except BaseException as error:
+            if exchange.response is not None:
+                if exchange.response.is_error:
+                    raise _Refused(exchange.response) from error
+                await exchange.response.aclose()
+            raise
+        finally:
+            _exchange.reset(token)
+        if exchange.response is None:
+            raise RuntimeError("ollama did not send the request through the transport it was given")
+        return exchange.response
+
+    async def close(self) -> None:
+        """Close the client and its connections."""
+        await self.client.close()
+
+    def refusal(self, error: Exception) -> tuple[WireError, Mapping[str, str]] | None:
+        """What the SDK's exception says of the answer."""
+        if not isinstance(error, _Refused):
+            return None
+        return read_error(error.response.content, error.response.status_code), error.response.headers
+
+
+class _Refused(Exception):
+    """An answer that is not a good one; the SDK's own error leaves out its headers."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(f"HTTP {response.status_code}")
+        self.response = response

@@ -1,0 +1,85 @@
+"""Adapter of the `openai` SDK: OpenAI itself, and every server that speaks one of its two formats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+import openai
+
+from ..wire import openai_chat, openai_responses
+from ..wire.base import Decoder
+from ..wire.errors import WireError, read_error
+from .base import Call, HTTPResponse, Provider, ProviderConfig
+
+__all__ = ["OpenAIProvider"]
+
+_OFFICIAL_HOST = "api.openai.com"
+
+
+class OpenAIProvider(Provider):
+    """OpenAI through its Responses API, other hosts through Chat Completions, unless `api` says otherwise."""
+
+    sdk = "openai"
+
+    def __init__(self, config: ProviderConfig) -> None:
+        super().__init__(config)
+        self.client = openai.AsyncOpenAI(
+            # A server that needs no key still gets the header that the SDK insists on.
+            api_key=config.key or "none",
+            base_url=config.base_url,
+            default_headers=dict(config.headers),
+            timeout=config.timeout,
+            max_retries=config.max_retries,
+            http_client=openai.DefaultAsyncHttpxClient(limits=httpx2.Limits(max_connections=config.max_connections)),
+        )
+        self._by_retries = {config.max_retries: self.client}
+        self.official = self.client.base_url.host == _OFFICIAL_HOST
+        self.responses = config.api == "responses" or (config.api is None and self.official)
+
+    def render(self, call: Call) -> dict[str, Any]:
+        """The body to send."""
+        if self.responses:
+            return openai_responses.render_request(call.request, call.model, stream=call.stream)
+        return openai_chat.render_request(
+            call.request,
+            call.model,
+            stream=call.stream,
+            max_tokens_key="max_completion_tokens" if self.official else "max_tokens",
+        )
+
+    def decoder(self, call: Call) -> Decoder:
+        """A decoder for the answer."""
+        kind = openai_responses.ResponsesDecoder if self.responses else openai_chat.ChatDecoder
+        return kind(f"{self.name}:{call.model}")
+
+    async def send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
+        """Send through the SDK's raw-response path.
+
+        The body goes in as `extra_body`, which the SDK sends as it is: what is rendered need not be walked again.
+        """
+        client = self._by_retries.get(call.max_retries)
+        if client is None:
+            client = self._by_retries[call.max_retries] = self.client.with_options(max_retries=call.max_retries)
+        if self.responses:
+            manager: Any = client.responses.with_streaming_response.create(
+                model=call.model, stream=call.stream, extra_body=body, timeout=call.timeout
+            )
+        else:
+            manager = client.chat.completions.with_streaming_response.create(
+                model=call.model, messages=(), stream=call.stream, extra_body=body, timeout=call.timeout
+            )
+        answer = await manager.__aenter__()
+        response: HTTPResponse = answer.http_response
+        return response
+
+    async def close(self) -> None:
+        """Close the client and its connections."""
+        await self.client.close()
+
+    def refusal(self, error: Exception) -> tuple[WireError, Mapping[str, str]] | None:
+        """What the SDK's exception says of the answer."""
+        if not isinstance(error, openai.APIStatusError):
+            return None
+        return read_error(error.response.content, error.status_code), error.response.headers

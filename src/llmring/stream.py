@@ -1,0 +1,245 @@
+"""A stream of chunks: iterate it, gather it, close it."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import deque
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Literal
+
+from .exceptions import LLMRingError, ProviderError
+from .providers.answer import Answer
+from .schemas import LLMResponse, StreamChunk, ToolCall
+
+__all__ = ["ChatStream", "Connect", "settle"]
+
+Connect = Callable[[], Awaitable[tuple[Answer, list[StreamChunk]]]]
+"""Opens the answer of the first candidate that serves, and gives its first chunks with it."""
+
+
+class ChatStream:
+    """Chunks of an answer, as `LLMRing.chat_stream` gives them.
+
+    Iterate it with `async for`. Leaving the loop and dropping the stream, `aclose()`, leaving `async with
+    stream`, and cancelling the task all close the connection at once, so that the provider stops generating.
+    A stream belongs to one event loop.
+    """
+
+    def __init__(self, model: str, connect: Connect) -> None:
+        self._model = model
+        self._connect = connect
+        self._answer: Answer | None = None
+        self._pending: deque[StreamChunk] = deque()
+        self._over = False
+        self._error: LLMRingError | None = None
+        self._content = _Text()
+        self._reasoning = _Text()
+        self._tool_calls: list[ToolCall] | None = None
+        self._final: StreamChunk | None = None
+        # The task that waits for bytes, since when, and who woke it before they came.
+        self._reader: asyncio.Task[Any] | None = None
+        self._waiting_since = 0.0
+        self._woken_by: Literal["cancel", "timeout"] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __aiter__(self) -> ChatStream:
+        return self
+
+    async def __anext__(self) -> StreamChunk:
+        if not self._pending:
+            await self._fill()
+        chunk = self._pending.popleft()
+        if chunk.delta:
+            self._content.add(chunk.delta)
+        if chunk.reasoning is not None:
+            self._reasoning.add(chunk.reasoning)
+        if chunk.tool_calls is not None:
+            self._tool_calls = chunk.tool_calls
+        if chunk.finish_reason is not None:
+            self._final = chunk
+        return chunk
+
+    async def __aenter__(self) -> ChatStream:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        if self._answer is not None and not self._answer.closed:
+            _close_soon(self._loop, self._answer)
+
+    @property
+    def response(self) -> LLMResponse:
+        """The answer so far."""
+        answer = self._answer
+        if answer is None:
+            return LLMResponse(model=self._model)
+        decoder, final = answer.decoder, self._final
+        return LLMResponse(
+            model=decoder.model,
+            content=str(self._content),
+            reasoning=str(self._reasoning) or None,
+            tool_calls=self._tool_calls,
+            finish_reason=final.finish_reason if final else None,
+            usage=decoder.usage,
+            response_model=decoder.response_model,
+            parsed=final.parsed if final else None,
+            skipped_events=decoder.skipped_events,
+            metadata=decoder.metadata,
+        )
+
+    async def final_response(self) -> LLMResponse:
+        """Read to the end, and give the whole answer.
+
+        Raises:
+            ProviderError: the answer broke off, also if that was seen before.
+            LLMRingError: the stream was closed before its final chunk.
+        """
+        async for _ in self:
+            pass
+        if self._final is None:
+            raise self._error or LLMRingError(
+                "The stream was closed before its final chunk, so there is no whole answer; "
+                "stream.response holds what had arrived."
+            )
+        return self.response
+
+    def cancel(self) -> None:
+        """End the stream from another task: the loop that reads it ends, without an error and a final chunk."""
+        if self._over:
+            return
+        self._over = True
+        self._pending.clear()
+        if self._reader is not None:
+            self._woken_by = "cancel"
+            self._reader.cancel()
+        elif self._answer is not None:
+            _close_soon(self._loop, self._answer)
+
+    async def aclose(self) -> None:
+        """Close the connection. A loop that reads the stream in another task ends as with `cancel`."""
+        if self._reader is not None and self._reader is not asyncio.current_task():
+            self.cancel()
+            while self._reader is not None:  # noqa: ASYNC110 - it is on its way out: a step or two of the loop
+                await asyncio.sleep(0)
+        self._over = True
+        self._pending.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._answer is not None:
+            await self._answer.close()
+
+    async def _fill(self) -> None:
+        """Make a chunk pending, or raise what ends the iteration."""
+        if self._reader is not None:
+            raise RuntimeError("Another task is reading this stream; a stream has one reader.")
+        if not self._over and self._final is None and not (self._answer and self._answer.failure):
+            await self._read()
+            if self._pending:
+                return
+        await self.aclose()
+        if self._answer is not None and self._answer.failure is not None and self._error is None:
+            raise self._failed(self._answer.failure)
+        raise StopAsyncIteration
+
+    async def _read(self) -> None:
+        """Wait for the next chunks, to be woken by them, by `cancel`, or by the timer."""
+        self._loop = self._loop or asyncio.get_running_loop()
+        self._reader = asyncio.current_task()
+        self._waiting_since = self._loop.time()
+        try:
+            if self._answer is None:
+                self._answer, chunks = await self._connect()
+                self._watch()
+            else:
+                chunks = await self._answer.read()
+            self._pending.extend(chunks)
+        except asyncio.CancelledError:
+            await self.aclose()
+            if self._woken_by is None or self._reader is None or self._reader.uncancel():
+                raise
+            if self._woken_by == "timeout" and self._answer is not None:
+                raise self._failed(self._answer.timed_out()) from None
+        except LLMRingError as error:
+            await self.aclose()
+            raise self._failed(error)  # noqa: B904 - it is the same error
+        finally:
+            self._reader = None
+
+    def _failed(self, error: LLMRingError) -> LLMRingError:
+        """The error, with what had been received."""
+        self._error = error
+        if isinstance(error, ProviderError):
+            response = self.response
+            if response.content or response.reasoning or response.tool_calls:
+                error.partial = response
+        return error
+
+    def _watch(self) -> None:
+        """Set the timer. One serves the whole stream: it looks how long the reader has waited by now."""
+        if self._answer is None or self._answer.call.timeout is None or self._loop is None or self._over:
+            return
+        timeout, now = self._answer.call.timeout, self._loop.time()
+        waited = now - self._waiting_since if self._reader is not None else 0.0
+        if waited >= timeout and self._reader is not None:
+            self._woken_by = "timeout"
+            self._reader.cancel()
+        else:
+            self._timer = self._loop.call_later(timeout - waited, _watch, weakref.ref(self))
+
+
+def _watch(reference: weakref.ref[ChatStream]) -> None:
+    # A timer that held the stream itself would keep a dropped one open.
+    stream = reference()
+    if stream is not None:
+        stream._watch()
+
+
+class _Text:
+    """Pieces of text, gathered in linear time and in little more memory than the text."""
+
+    __slots__ = ("_blocks", "_pieces")
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._blocks: list[str] = []
+
+    def add(self, piece: str) -> None:
+        self._pieces.append(piece)
+        if len(self._pieces) >= 1024:
+            self._blocks.append("".join(self._pieces))
+            self._pieces.clear()
+
+    def __str__(self) -> str:
+        whole = "".join((*self._blocks, *self._pieces))
+        self._blocks, self._pieces = [whole], []
+        return whole
+
+
+_closing: set[asyncio.Task[None]] = set()
+
+
+def _close_soon(loop: asyncio.AbstractEventLoop | None, answer: Answer) -> None:
+    """Close an answer from where nothing can be awaited."""
+
+    def close() -> None:
+        task = asyncio.ensure_future(answer.close())
+        _closing.add(task)
+        task.add_done_callback(_closing.discard)
+
+    if loop is not None and not loop.is_closed():
+        loop.call_soon_threadsafe(close)
+
+
+async def settle() -> None:
+    """Wait until the connections of streams that were dropped or cancelled in this loop are closed."""
+    await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    if mine := [task for task in _closing if task.get_loop() is loop]:
+        await asyncio.gather(*mine, return_exceptions=True)

@@ -1,0 +1,5 @@
+"""What travels: one module per wire format, with no I/O and no SDK.
+
+Each turns a request into the JSON its format wants (`render_request`) and the format's events into chunks
+(`Decoder`). A wire is not a provider: every OpenAI-compatible server speaks `openai_chat`.
+"""

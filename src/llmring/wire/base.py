@@ -1,0 +1,285 @@
+"""What the decoders of all wires share."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any, ClassVar
+
+from pydantic_core import from_json, to_json
+
+from ..schemas import FinishReason, StreamChunk, ToolCall, Usage
+from .errors import WireError, read_error
+from .framing import LineFrames
+
+__all__ = ["Decoder", "ToolCalls", "as_list", "given", "merge_params", "text", "usage_of"]
+
+logger = logging.getLogger("llmring")
+
+_HEAD = 4096
+_MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+
+
+class ToolCalls:
+    """The calls of one answer, built from fragments.
+
+    `key` is whatever a wire tells one call's fragments by: an index, a block, an item's id.
+    """
+
+    __slots__ = ("_calls", "_of_key")
+
+    def __init__(self) -> None:
+        self._calls: list[ToolCall] = []
+        self._of_key: dict[Any, ToolCall] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def known(self, key: Any) -> ToolCall | None:
+        """The call that `key` stands for now."""
+        return self._of_key.get(key)
+
+    def start(self, key: Any, name: str, id: str | None = None, arguments: Any = "") -> None:
+        """Begin a call. Ids that are missing, or taken already, are replaced by unique ones."""
+        text(name)
+        if not id or any(call["id"] == id for call in self._calls):
+            id = f"call_{os.urandom(12).hex()}"
+        call: ToolCall = {
+            "id": id,
+            "type": "function",
+            "function": {"name": name, "arguments": _as_json(arguments)},
+        }
+        self._calls.append(call)
+        self._of_key[key] = call
+
+    def extend(self, key: Any, fragment: Any) -> None:
+        """Add a piece of a call's arguments."""
+        self._of_key[key]["function"]["arguments"] += _as_json(fragment)
+
+    def replace(self, key: Any, arguments: Any) -> None:
+        """Set a call's arguments, whole."""
+        self._of_key[key]["function"]["arguments"] = _as_json(arguments)
+
+    def snapshot(self) -> list[ToolCall]:
+        """A copy of all calls as they stand."""
+        return [{"id": call["id"], "type": "function", "function": call["function"].copy()} for call in self._calls]
+
+    def complete(self) -> list[ToolCall]:
+        """A copy of all calls, their arguments checked; `WireError` shows arguments that are not JSON."""
+        calls = self.snapshot()
+        for call in calls:
+            function = call["function"]
+            if not function["arguments"].strip():
+                function["arguments"] = "{}"
+            try:
+                from_json(function["arguments"])
+            except ValueError:
+                raise WireError(
+                    f"the model called {function['name']!r} with arguments that are not valid JSON: "
+                    f"{function['arguments']}"
+                ) from None
+        return calls
+
+
+class Decoder:
+    """Turns one answer's events into chunks. Each wire has its own.
+
+    Attributes:
+        model: the `provider:model` that every chunk names.
+        ended: the wire's end marker has been seen; nothing after it is of interest.
+        complete: all that the wire must say has been said, so that the end of the bytes is no cut.
+        error: what the provider said in the stream instead of going on.
+        metadata: what the same provider needs back with the turn.
+    """
+
+    __slots__ = (
+        "_events",
+        "_frames",
+        "_head",
+        "calls",
+        "complete",
+        "ended",
+        "error",
+        "finish_reason",
+        "metadata",
+        "model",
+        "response_model",
+        "skipped_events",
+        "usage",
+    )
+
+    frames: ClassVar[type[LineFrames]]
+    end_marker: ClassVar[str]
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.calls = ToolCalls()
+        self.finish_reason: FinishReason | None = None
+        self.usage: Usage | None = None
+        self.response_model: str | None = None
+        self.metadata: dict[str, Any] = {}
+        self.skipped_events = 0
+        self.ended = False
+        self.complete = False
+        self.error: WireError | None = None
+        self._frames = self.frames()
+        self._events = 0
+        self._head = b""
+
+    def feed(self, event: Any) -> StreamChunk | None:
+        """Take one event of the stream, parsed. Raises `WireError` if it reports a failure."""
+        raise NotImplementedError
+
+    def feed_answer(self, answer: Any) -> StreamChunk | None:
+        """Take a whole answer, parsed: all of its text and calls as one chunk."""
+        raise NotImplementedError
+
+    def read(self, data: bytes) -> list[StreamChunk]:
+        """Take bytes of the stream, cut anywhere, and give the chunks that they complete.
+
+        A failure that the provider reports is kept in `error`, so that the chunks before it are not lost.
+        """
+        if len(self._head) < _HEAD:
+            self._head += data[:_HEAD]
+        return self._decode(self._frames.feed(data))
+
+    def end_of_bytes(self) -> list[StreamChunk]:
+        """The bytes have ended: the chunks of a last event whose end the sender left out."""
+        return self._decode(self._frames.close(), cut=True)
+
+    def _decode(self, payloads: list[bytes], *, cut: bool = False) -> list[StreamChunk]:
+        chunks = []
+        for payload in payloads:
+            if self.ended or self.error:
+                break
+            if payload == b"[DONE]":
+                self.ended = self.complete = True
+                break
+            try:
+                event = from_json(payload)
+                chunk = self.feed(event)
+            except WireError as error:
+                self.error = error
+                break
+            except _MISSHAPEN as error:
+                if not cut:
+                    self._skip(payload, error)
+                continue
+            self._events += 1
+            if chunk is not None:
+                chunks.append(chunk)
+        return chunks
+
+    def _skip(self, payload: bytes, error: Exception) -> None:
+        self.skipped_events += 1
+        logger.warning("%s: left out an event that cannot be decoded (%s): %.120r", self.model, error, payload)
+
+    def not_a_stream(self) -> WireError | None:
+        """The error that the bytes are, if they were no stream at all."""
+        head = self._head.removeprefix(b"\xef\xbb\xbf").lstrip()
+        if self._events or not head or head.startswith(self._openings()):
+            return None
+        error = read_error(head)
+        if not error.enveloped:
+            error.message = f"a body that is no stream of events: {error.message}"
+        return error
+
+    @classmethod
+    def _openings(cls) -> tuple[bytes, ...]:
+        return (b"data", b"event", b"id:", b"retry:", b":")
+
+    def answer(self, body: bytes) -> StreamChunk:
+        """Take a whole answer that was not streamed, and give its final chunk with all of its text."""
+        try:
+            parsed = from_json(body)
+            chunk = self.feed_answer(parsed)
+        except _MISSHAPEN:
+            error = read_error(body)
+            if not error.enveloped:
+                error.message = f"a body that is no answer of this API: {error.message}"
+            raise error from None
+        final = self.close()
+        if chunk is not None:
+            final.delta, final.reasoning = chunk.delta, chunk.reasoning
+        return final
+
+    def close(self) -> StreamChunk:
+        """The final chunk. Raises `WireError` if a tool call's arguments are not JSON."""
+        calls = self.calls.complete() if self.calls else None
+        finish = self.finish_reason or "stop"
+        return StreamChunk(
+            model=self.model,
+            tool_calls=calls,
+            finish_reason="tool_calls" if calls and finish == "stop" else finish,
+            usage=self.usage,
+            response_model=self.response_model,
+            skipped_events=self.skipped_events,
+        )
+
+
+def text(value: Any) -> str:
+    """The value, which must be text: what a wire sends instead cannot be decoded."""
+    if value.__class__ is not str:
+        raise TypeError(f"{value!r} where text was expected")
+    return value
+
+
+def usage_of(
+    prompt: Any,
+    completion: Any,
+    *,
+    cache_read: Any = None,
+    cache_write: Any = None,
+    reasoning: Any = None,
+) -> Usage | None:
+    """The counts as `Usage`; `None` if neither side was reported."""
+    if not isinstance(prompt, int) and not isinstance(completion, int):
+        return None
+    prompt, completion = _count(prompt) or 0, _count(completion) or 0
+    usage: Usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+    if (count := _count(cache_read)) is not None:
+        usage["cache_read_tokens"] = count
+    if (count := _count(cache_write)) is not None:
+        usage["cache_write_tokens"] = count
+    if (count := _count(reasoning)) is not None:
+        usage["reasoning_tokens"] = count
+    return usage
+
+
+def _count(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) else None
+
+
+def _as_json(arguments: Any) -> str:
+    """Arguments as a JSON string: vendors send a string, fragments of one, an object, or nothing."""
+    if isinstance(arguments, str):
+        return arguments
+    return "" if arguments is None else to_json(arguments).decode()
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Those of the values that are set: what is not set is not sent."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def as_list(stop: str | list[str] | None) -> list[str] | None:
+    """Stop sequences for a wire that takes only a list of them."""
+    return [stop] if isinstance(stop, str) else stop
+
+
+def merge_params(body: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+    """Merge the caller's own parameters into a body: tables merge, everything else is replaced."""
+    for key, value in extra.items():
+        mine = body.get(key)
+        if isinstance(value, dict) and isinstance(mine, dict):
+            body[key] = merge_params(dict(mine), value)
+        else:
+            body[key] = value
+    return body

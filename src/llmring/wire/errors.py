@@ -1,0 +1,112 @@
+"""How the vendors say that something went wrong, in a body or inside a stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json
+
+__all__ = ["WireError", "read_error"]
+
+# An error inside a 200 stream has no status of its own: the vendor's word stands for one.
+# Anthropic: docs "Errors"; Google: google.rpc.Code; OpenAI: docs "Error codes".
+_STATUS_OF_WORD = {
+    "invalid_request_error": 400,
+    "invalid_argument": 400,
+    "failed_precondition": 400,
+    "context_length_exceeded": 400,
+    "authentication_error": 401,
+    "unauthenticated": 401,
+    "invalid_api_key": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "permission_denied": 403,
+    "not_found_error": 404,
+    "not_found": 404,
+    "model_not_found": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "resource_exhausted": 429,
+    "insufficient_quota": 429,
+    "too_many_requests": 429,
+    "api_error": 500,
+    "server_error": 500,
+    "internal_server_error": 500,
+    "internal_error": 500,
+    "internal": 500,
+    "unavailable": 503,
+    "service_unavailable": 503,
+    "timeout_error": 504,
+    "deadline_exceeded": 504,
+    "overloaded_error": 529,
+}
+
+
+@dataclass(slots=True)
+class WireError(Exception):
+    """What a vendor said of a failure.
+
+    Attributes:
+        message: the vendor's own words.
+        status: the HTTP status, or the one its word stands for; `None` if it gave neither.
+        code: the vendor's word for the kind of error, lowercase (`"overloaded_error"`, `"model_not_found"`).
+        param: the request's field that it names.
+        details: the body's further details, as they are.
+        enveloped: whether the body had the form of a vendor's error rather than, say, a proxy's page.
+    """
+
+    message: str
+    status: int | None = None
+    code: str | None = None
+    param: str | None = None
+    details: Any = None
+    enveloped: bool = False
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def read_error(body: Any, status: int | None = None) -> WireError:
+    """Read an error out of a body (bytes or parsed JSON) in any vendor's form, or in none."""
+    if isinstance(body, bytes | str):
+        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+        try:
+            body = from_json(text)
+        except ValueError:
+            return WireError(_excerpt(text), status)
+    if isinstance(body, list) and body:
+        body = body[0]
+    if not isinstance(body, dict):
+        return WireError(_excerpt(str(body)), status)
+    inner = body.get("error") or body.get("detail") or body
+    if isinstance(inner, list) and inner:
+        inner = inner[0]
+    if not isinstance(inner, dict):
+        return WireError(str(inner), status or _status_of(body.get("code")), enveloped=True)
+    message = inner.get("message") or inner.get("msg") or inner.get("detail")
+    words = [word.lower() for key in ("code", "status", "type") if isinstance(word := inner.get(key), str)]
+    param = inner.get("param")
+    return WireError(
+        message=message if isinstance(message, str) and message else _excerpt(str(inner)),
+        status=status or next((s for w in (inner.get("code"), *words) if (s := _status_of(w))), None),
+        code=words[0] if words else None,
+        param=param if isinstance(param, str) else None,
+        details=inner.get("details") or inner.get("metadata"),
+        enveloped=inner is not body or isinstance(message, str),
+    )
+
+
+def _status_of(word: Any) -> int | None:
+    if isinstance(word, int):
+        return word if 400 <= word < 600 else None
+    if isinstance(word, str):
+        return int(word) if word.isdecimal() and len(word) == 3 else _STATUS_OF_WORD.get(word.lower())
+    return None
+
+
+def _excerpt(text: str) -> str:
+    """The beginning of a body that is no vendor's error, on one line."""
+    flat = " ".join(text[:2000].split())
+    return flat if len(flat) <= 200 else flat[:199] + "…"

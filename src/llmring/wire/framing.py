@@ -1,0 +1,86 @@
+"""Bytes, cut anywhere, into the payloads of whole events: server-sent events, and one JSON object a line."""
+
+from __future__ import annotations
+
+__all__ = ["LineFrames", "SSEFrames"]
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class LineFrames:
+    """Splits a stream of lines, in any newline convention, as bytes arrive."""
+
+    __slots__ = ("_after_cr", "_parts", "_started")
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._after_cr = False
+        self._started = False
+
+    def _lines(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes; what is left is kept for the next bytes."""
+        if not self._started:
+            data = b"".join((*self._parts, data))
+            self._parts.clear()
+            if len(data) < 3 and _BOM.startswith(data):
+                self._parts.append(data)
+                return []
+            self._started = True
+            data = data.removeprefix(_BOM)
+        if self._after_cr:
+            # The line feed of a CRLF that was cut in two: its carriage return has ended the line.
+            self._after_cr = False
+            data = data.removeprefix(b"\n")
+        if b"\r" in data:
+            self._after_cr = data.endswith(b"\r")
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if b"\n" not in data:
+            self._parts.append(data)
+            return []
+        if self._parts:
+            self._parts.append(data)
+            data = b"".join(self._parts)
+            self._parts.clear()
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        if rest:
+            self._parts.append(rest)
+        return lines
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The payloads of the events that `data` completes."""
+        return [line for line in self._lines(data) if line and not line.isspace()]
+
+    def close(self) -> list[bytes]:
+        """The payload of a last event whose end the sender left out."""
+        return self.feed(b"\n")
+
+
+class SSEFrames(LineFrames):
+    """Splits a stream of server-sent events, after the WHATWG standard's rules for lines and fields.
+
+    Only `data` is of interest: event names, ids and comments are passed over, since every format that comes
+    this way repeats the event's type inside its data.
+    """
+
+    __slots__ = ("_data",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._data: list[bytes] = []
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The payloads of the events that `data` completes."""
+        payloads = []
+        for line in self._lines(data):
+            if not line:
+                if self._data:
+                    payloads.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
+                    self._data = []
+            elif line.startswith(b"data:"):
+                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+        return payloads
+
+    def close(self) -> list[bytes]:
+        """The payload of a last event whose blank line the sender left out."""
+        return self.feed(b"\n\n")
