@@ -1,0 +1,19 @@
+"""A provider to practise on: a real HTTP server that speaks the wires of all four SDKs.
+
+For this library's own tests and demo, and for the tests of whoever builds on it. Needs `llmring[testing]`.
+
+    from llmring.testing import PracticeServer
+
+    with PracticeServer() as server:
+        server.reply("Hello")
+        os.environ.update(server.environ())
+
+`python -m llmring.testing` starts one to try things on by hand.
+"""
+
+from .faults import Fault
+from .replies import Reply, Tokens, ToolCallScript
+from .requests import RecordedRequest
+from .server import PracticeServer
+
+__all__ = ["Fault", "PracticeServer", "RecordedRequest", "Reply", "Tokens", "ToolCallScript"]

@@ -1,0 +1,155 @@
+"""What the wire formats have in common: the answer they render, and the events they render it to."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Literal, NamedTuple, Protocol
+
+from llmring.testing.replies import Problem, Reply, Tokens, ToolCallScript, Trouble
+from llmring.testing.requests import RecordedRequest
+
+__all__ = ["Answer", "Event", "Format", "dumps", "event", "phrase", "template"]
+
+
+class Event(NamedTuple):
+    """One event of a stream: JSON, and for some wires a name.
+
+    Attributes:
+        data: the JSON, encoded.
+        name: the SSE event name.
+        carries: the piece of text, reasoning or arguments in it; `None` if it carries none.
+        end: whether it is the wire's end marker.
+    """
+
+    data: bytes
+    name: str | None = None
+    carries: str | None = None
+    end: bool = False
+
+
+@dataclass
+class Answer:
+    """A reply to one request, with nothing left open."""
+
+    request: RecordedRequest
+    model: str
+    chunks: list[str]
+    reasoning: list[str]
+    signature: str | None
+    reasoning_field: str
+    calls: list[ToolCallScript]
+    searched: str | None
+    usage: Tokens | None
+    finish_reason: str | None
+    continuation: str | None
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    @classmethod
+    def of(cls, reply: Reply, request: RecordedRequest) -> Answer:
+        """The answer that the reply stands for."""
+        chunks, reasoning, calls = reply.text_chunks, reply.reasoning_chunks, list(reply.tool_calls)
+        signature = reply.signature
+        if signature == "auto":
+            signature = "cHJhY3RpY2U=" if reasoning else None
+        usage = reply.usage
+        if usage == "auto":
+            thought = len("".join(reasoning).split())
+            said = len("".join([*chunks, *(call.json for call in calls)]).split())
+            usage = Tokens(max(request.words, 1), max(thought + said, 1), reasoning=thought)
+        finish = reply.finish_reason
+        if finish == "auto":
+            finish = "tool_calls" if calls else "stop"
+        return cls(
+            request=request,
+            model=reply.response_model or request.model,
+            chunks=chunks,
+            reasoning=reasoning,
+            signature=signature,
+            reasoning_field=reply.reasoning_field,
+            calls=calls,
+            searched=reply.searched,
+            usage=usage,
+            finish_reason=finish,
+            continuation=reply.continuation,
+        )
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return "".join(self.chunks)
+
+    @property
+    def thought(self) -> str:
+        """The whole reasoning."""
+        return "".join(self.reasoning)
+
+    def id(self, prefix: str, index: int = 0) -> str:
+        """An id of the wire's kind, the same in every run."""
+        return f"{prefix}practice{self.request.number:06d}{index:02d}"
+
+
+class Format(Protocol):
+    """A wire format. Each module beside this one is one."""
+
+    NAME: str
+    STREAM_TYPE: str
+    NEWLINE: bytes
+    LINES: bool
+    """Whether events are bare lines of JSON, not server-sent events."""
+    ID_HEADER: str | None
+    """Where the request's id is."""
+    RETRY_IN_BODY: bool
+    """Whether the seconds to wait are in the error's body and not in a header."""
+    TROUBLES: Mapping[Trouble, Problem]
+
+    def events(self, answer: Answer) -> list[Event]:
+        """The answer as a stream."""
+        ...
+
+    def body(self, answer: Answer) -> dict[str, Any]:
+        """The answer in one piece."""
+        ...
+
+    def error(self, problem: Problem) -> dict[str, Any]:
+        """The body of an error."""
+        ...
+
+    def error_events(self, problem: Problem, answer: Answer) -> list[Event]:
+        """The error in the middle of a stream."""
+        ...
+
+    def unknown_events(self, answer: Answer) -> list[Event]:
+        """Events that a client of today does not know."""
+        ...
+
+
+def dumps(value: Any) -> bytes:
+    """Compact JSON; a lone surrogate becomes the raw byte it stands for."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape")
+
+
+def event(data: dict[str, Any], name: str | None = None, carries: str | None = None, end: bool = False) -> Event:
+    """An event of that JSON."""
+    return Event(dumps(data), name, carries, end)
+
+
+def template(data: dict[str, Any], slot: Literal["\x00"], name: str | None = None) -> Callable[[str], Event]:
+    """A maker of events that differ only in the string where `data` holds `slot`."""
+    before, after = dumps(data).split(dumps(slot))
+    return lambda text: Event(before + dumps(text) + after, name, text)
+
+
+def phrase(problem: Problem) -> str:
+    """The message of the problem, or what HTTP calls its status."""
+    if problem.message is not None:
+        return problem.message
+    if problem.status == 529:
+        return "Overloaded"
+    try:
+        return HTTPStatus(problem.status).phrase
+    except ValueError:
+        return f"Status {problem.status}"

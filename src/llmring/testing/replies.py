@@ -1,0 +1,170 @@
+"""What the practice server answers: `Reply`, and what a reply may hold."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .faults import Fault
+
+__all__ = ["Problem", "Reply", "Tokens", "ToolCallScript", "Trouble"]
+
+Trouble = Literal["bad_key", "unknown_model", "too_long", "rate_limit", "overloaded"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Token counts in uniform terms; each wire reports them in its own.
+
+    Attributes:
+        prompt: all input, cached included.
+        completion: all output, reasoning included.
+        cache_read, cache_write: how much of the prompt came from, or went into, a cache.
+        reasoning: how much of the completion was thinking.
+    """
+
+    prompt: int
+    completion: int
+    cache_read: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+
+    @property
+    def total(self) -> int:
+        """Input and output together."""
+        return self.prompt + self.completion
+
+
+@dataclass(frozen=True)
+class ToolCallScript:
+    """A call that the model makes.
+
+    Attributes:
+        name: the function.
+        arguments: a dict; or a string as the model wrote it, valid JSON or not; or a list of strings, the
+            exact fragments to stream.
+        id: `None` for one of the wire's own kind (Ollama never names one, Gemini only if it is given here).
+    """
+
+    name: str
+    arguments: Mapping[str, Any] | str | Sequence[str] = field(default_factory=dict)
+    id: str | None = None
+
+    @property
+    def json(self) -> str:
+        """The arguments as the model wrote them."""
+        if isinstance(self.arguments, Mapping):
+            return json.dumps(self.arguments, ensure_ascii=False)
+        return "".join(self.arguments)
+
+    @property
+    def value(self) -> Any:
+        """The arguments as an object, for wires that send one; the string itself if it is not JSON."""
+        try:
+            return json.loads(self.json)
+        except ValueError:
+            return self.json
+
+    @property
+    def fragments(self) -> list[str]:
+        """The arguments in the pieces that are streamed."""
+        if isinstance(self.arguments, Sequence) and not isinstance(self.arguments, str):
+            return list(self.arguments)
+        text = self.json
+        return [text[at : at + 6] for at in range(0, len(text), 6)]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error answer, before a wire words it; `None` takes the wire's usual word for the status."""
+
+    status: int
+    message: str | None = None
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+    request_id: str | None = None
+    retry_after: float | str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """One answer of the practice server, in uniform terms. The text may be given by position.
+
+    Attributes:
+        text: the answer, streamed word by word.
+        chunks: the answer in exactly these pieces, instead of `text`.
+        reasoning: thinking text, or its exact pieces, before the answer.
+        signature: what the provider wants back with its thinking (base64 for Gemini); `"auto"` gives one
+            when there is reasoning.
+        reasoning_field: the name that Chat Completions servers give to reasoning: `"reasoning_content"`
+            or `"reasoning"`.
+        tool_calls: calls that the model makes.
+        searched: a web search that the provider ran itself, shown in its own way (Anthropic and the
+            Responses API: items of the answer; Gemini: grounding metadata).
+        usage: the token counts; `"auto"` counts words, `None` reports nothing.
+        finish_reason: `stop`, `length`, `tool_calls`, `content_filter` or `other`, worded as the wire does;
+            any other string goes out as it is; `"auto"` is `stop` or `tool_calls`; `None` names none.
+        continuation: Gemini's token to go on from; ends the turn with `CONTINUATION`.
+        response_model: the model that says it answered, by default the one that was asked for.
+        delay: seconds before the headers.
+        interval: seconds between chunks.
+        status: the HTTP status; 400 and more is an error in the wire's own body.
+        error, error_type, error_code: what the error body says instead of the wire's usual words.
+        problem: a situation that every wire words, and numbers, in its own way, instead of `status`.
+        retry_after: seconds or an HTTP date. A date is always a header; seconds too, but for Gemini, which
+            names them in the body.
+        headers: more response headers; they win over the server's own.
+        request_id: the id in the headers and error bodies of the wires that have one.
+        body: these bytes instead of all of the above; a list is sent piece by piece.
+        content_type: goes with `body`.
+        fault: how the server misbehaves; several are applied together.
+    """
+
+    text: str = field(default="", kw_only=False)
+    chunks: Sequence[str] | None = None
+    reasoning: str | Sequence[str] = ""
+    signature: str | None = "auto"
+    reasoning_field: str = "reasoning_content"
+    tool_calls: Sequence[ToolCallScript] = ()
+    searched: str | None = None
+    usage: Tokens | Literal["auto"] | None = "auto"
+    finish_reason: str | None = "auto"
+    continuation: str | None = None
+    response_model: str | None = None
+    delay: float = 0.0
+    interval: float = 0.0
+    status: int = 200
+    error: str | None = None
+    error_type: str | None = None
+    error_code: str | None = None
+    problem: Trouble | None = None
+    retry_after: float | str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    request_id: str | None = None
+    body: bytes | Sequence[bytes] | None = None
+    content_type: str = "text/html; charset=utf-8"
+    fault: Fault | Sequence[Fault] = ()
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """`fault` as a tuple."""
+        return (self.fault,) if isinstance(self.fault, Fault) else tuple(self.fault)
+
+    @property
+    def text_chunks(self) -> list[str]:
+        """The answer in the pieces that are streamed."""
+        return words(self.text) if self.chunks is None else list(self.chunks)
+
+    @property
+    def reasoning_chunks(self) -> list[str]:
+        """The thinking in the pieces that are streamed."""
+        return words(self.reasoning) if isinstance(self.reasoning, str) else list(self.reasoning)
+
+
+def words(text: str) -> list[str]:
+    """Words, each with the space before it; together they are the text."""
+    return re.findall(r"\s*\S+|\s+", text)

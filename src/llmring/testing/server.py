@@ -1,0 +1,263 @@
+"""The practice server: started, scripted, asked what it saw, closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from .connection import Connection
+from .formats import route
+from .listings import listing
+from .replies import Reply
+from .requests import RecordedRequest
+from .script import Script, script
+
+__all__ = ["PracticeServer", "echo"]
+
+Decision = Callable[[RecordedRequest], "Reply | None"]
+
+
+def echo(request: RecordedRequest) -> Reply:
+    """The answer to anyone who has not been told otherwise."""
+    return Reply(f"You said: {request.question}")
+
+
+@dataclass
+class _Queued:
+    reply: Reply
+    wire: str | None
+    model: str | None
+    times: int
+
+    def fits(self, request: RecordedRequest) -> bool:
+        if self.wire is None and request.wire == "models":
+            return False
+        return self.wire in (None, request.wire) and self.model in (None, request.model)
+
+
+class PracticeServer:
+    """A provider to practise on: a real HTTP server on this machine that speaks all wires.
+
+        with PracticeServer() as server:
+            server.reply("Hello")
+            ...
+            assert server.requests[0].model == "gpt-5-mini"
+
+    It runs in a thread of its own, so sync code, async code and other processes may use it alike. Which wire
+    a request is for, its path says. Each request is answered by the first fitting reply in the queue, else by
+    `default`, which echoes the question.
+
+    Args:
+        host, port: where to listen; port 0 takes a free one.
+        record: whether to keep `requests`; a benchmark may not want to.
+
+    Attributes:
+        default: a `Reply`, or a function of the `RecordedRequest` that returns one.
+        models: what the listings name, by `openai`, `anthropic`, `gemini` and `ollama`.
+        requests: what has been asked, oldest first.
+    """
+
+    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, record: bool = True):
+        self._host = host
+        self._port = port
+        self._record = record
+        self._numbers = itertools.count(1)
+        self._connection_numbers = itertools.count(1)
+        self._queue: list[_Queued] = []
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._refusing: list[socket.socket] = []
+        self.default: Reply | Decision = echo
+        self.connections: set[Connection] = set()
+        self.requests: list[RecordedRequest] = []
+        self.models: dict[str, list[str]] = {
+            "openai": ["gpt-5-mini", "gpt-5-nano"],
+            "anthropic": ["claude-haiku-4-5", "claude-sonnet-4-5"],
+            "gemini": ["gemini-2.5-flash", "gemini-2.5-pro"],
+            "ollama": ["llama3.2:latest"],
+        }
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self.start()
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.close()
+
+    def start(self) -> Self:
+        """Listen.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        self._thread = threading.Thread(target=self._run, name="llmring-practice", daemon=True)
+        self._thread.start()
+        self._started.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+        return self
+
+    def close(self) -> None:
+        """Close every connection and end the thread."""
+        for refusing in self._refusing:
+            refusing.close()
+        self._refusing.clear()
+        if self._thread is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a path."""
+        return f"http://{self._host}:{self._port}"
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open now."""
+        return len(self.connections)
+
+    def environ(self, url: str | None = None) -> dict[str, str]:
+        """The environment variables that point every official SDK here, or to another address.
+
+        `GOOGLE_API_KEY` would win over the key named here: it must not be set.
+        """
+        url = url or self.url
+        out = {
+            "OPENAI_API_KEY": "practice",
+            "OPENAI_BASE_URL": f"{url}/v1",
+            "ANTHROPIC_API_KEY": "practice",
+            "ANTHROPIC_BASE_URL": url,
+            "GEMINI_API_KEY": "practice",
+            "GOOGLE_GEMINI_BASE_URL": url,
+            "OLLAMA_HOST": url,
+        }
+        if any(name.lower() in ("http_proxy", "all_proxy") for name in os.environ):
+            known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+            out["NO_PROXY"] = out["no_proxy"] = f"{known},{self._host}" if known else self._host
+        return out
+
+    def refused_url(self) -> str:
+        """An address that refuses every connection, for as long as the server lives."""
+        refusing = socket.socket()
+        refusing.bind((self._host, 0))
+        self._refusing.append(refusing)
+        return f"http://{self._host}:{refusing.getsockname()[1]}"
+
+    def reply(
+        self,
+        reply: Reply | str = "",
+        *,
+        wire: str | None = None,
+        model: str | None = None,
+        times: int = 1,
+        **fields: Any,
+    ) -> Reply:
+        """Queue an answer.
+
+        Args:
+            reply: the answer, or its text.
+            wire, model: answer only requests on that wire, for that model. The wire `models` is a listing.
+            times: how many requests to answer with it.
+            **fields: of `Reply`.
+        """
+        reply = replace(reply, **fields) if isinstance(reply, Reply) else Reply(reply, **fields)
+        with self._lock:
+            self._queue.append(_Queued(reply, wire, model, times))
+        return reply
+
+    def script(self, decide: Decision) -> Decision:
+        """Let a function answer what the queue does not; `None` echoes. It runs in the server's thread."""
+        self.default = decide
+        return decide
+
+    def clear(self) -> None:
+        """Forget the queue, the default and the requests."""
+        with self._lock:
+            self._queue.clear()
+        self.default = echo
+        self.requests.clear()
+
+    def record(self, request: RecordedRequest) -> RecordedRequest:
+        """Number the request, see what it is for, and keep it. For the connections."""
+        request.number = next(self._numbers)
+        with contextlib.suppress(ValueError):
+            request.body = json.loads(request.raw)
+        if self._record:
+            self.requests.append(request)
+        return request
+
+    def respond(self, request: RecordedRequest) -> Script:
+        """What to do about the request. For the connections."""
+        to = route(request.method, request.path, request.query, request.headers, request.body)
+        request.model, request.stream = to.model, to.stream
+        request.wire = to.format.NAME if to.chat else "models"
+        if to.chat and not isinstance(request.body, dict):
+            return script(Reply(status=400, error="The body is not a JSON object."), request, to.format)
+        reply = self._queued(request)
+        if reply is None and to.chat:
+            reply = self._decided(request)
+        if reply is None:
+            models = self.models[to.format.NAME.partition("-")[0]]
+            known = listing(to.format.NAME, request.path, models, request.model)
+            if known is None:
+                request.wire = None
+                reply = Reply(status=404, error=f"Nothing here: {request.method} {request.path}")
+            else:
+                reply = Reply(body=json.dumps(known).encode(), content_type="application/json")
+        return script(reply, request, to.format)
+
+    def _queued(self, request: RecordedRequest) -> Reply | None:
+        with self._lock:
+            for queued in self._queue:
+                if queued.fits(request):
+                    queued.times -= 1
+                    if queued.times <= 0:
+                        self._queue.remove(queued)
+                    return queued.reply
+        return None
+
+    def _decided(self, request: RecordedRequest) -> Reply:
+        if isinstance(self.default, Reply):
+            return self.default
+        try:
+            return self.default(request) or echo(request)
+        except Exception as exc:
+            return Reply(status=500, error=f"The script failed: {exc!r}")
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as exc:
+            self._failure = exc
+        finally:
+            self._started.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        server = await self._loop.create_server(
+            lambda: Connection(self, next(self._connection_numbers)), self._host, self._port, backlog=4096
+        )
+        self._port = server.sockets[0].getsockname()[1]
+        self._started.set()
+        await self._stop.wait()
+        server.close()
+        for connection in list(self.connections):
+            connection.close()
+        await server.wait_closed()
