@@ -1,33 +1,251 @@
 """Prices and limits of models: facts, each with its source.
 
-Prices and context windows come from the `genai-prices` data, which is imported when one is asked for.
+Prices and context windows come from the `genai-prices` data, which is imported when one is asked for; dates of
+retirement from the installed SDKs' own files, which are read and not imported. Nothing here asks the network.
 """
 
 from __future__ import annotations
 
-__all__ = ["max_output_tokens"]
+import ast
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-# The most tokens a Claude model generates, by the beginning of its name; the longest that fits decides.
-# Source: Anthropic's "Models overview" (platform.claude.com/docs/en/models/overview) and the models' own pages.
-_ANTHROPIC_MAX_OUTPUT = {
-    "claude-3-haiku": 4096,
-    "claude-3-5": 8192,
-    "claude-3-7-sonnet": 64_000,
-    "claude-opus-4-0": 32_000,
-    "claude-opus-4-1": 32_000,
-    "claude-opus-4-2": 32_000,  # claude-opus-4-20250514
-    "claude-opus-4-5": 64_000,
-    "claude-opus-4-6": 128_000,
-    "claude-opus-4-7": 128_000,
-    "claude-opus-4-8": 128_000,
-    "claude-opus-5": 128_000,
-    "claude-sonnet-4": 64_000,
-    "claude-sonnet-4-6": 128_000,
-    "claude-sonnet-5": 128_000,
-    "claude-haiku-4-5": 64_000,
-    "claude-haiku-5-5": 128_000,
-    "claude-fable-5": 128_000,
+if TYPE_CHECKING:
+    from .schemas import LLMResponse, StreamChunk, Usage
+
+__all__ = [
+    "ROLES",
+    "Cost",
+    "ModelInfo",
+    "Role",
+    "cost_of",
+    "covers",
+    "known",
+    "max_output_tokens",
+    "model_info",
+    "nearest",
+    "suggested",
+]
+
+Role = Literal["fast", "balanced", "deep"]
+"""What a model is wanted for: cheap and quick, everyday work, or the hardest of it."""
+ROLES: Final[tuple[Role, ...]] = ("fast", "balanced", "deep")
+
+# The vendors' own line-ups in November 2026 (platform.claude.com/docs/en/models, developers.openai.com/api/docs/models,
+# ai.google.dev/gemini-api/docs/models): the newest stable model of each family.
+_SUGGESTED: Mapping[Role, Mapping[str, str]] = MappingProxyType(
+    {
+        "fast": MappingProxyType(
+            {"openai": "gpt-6-luna", "anthropic": "claude-haiku-5-5", "google": "gemini-3.5-flash-lite"}
+        ),
+        "balanced": MappingProxyType(
+            {"openai": "gpt-6.1-terra", "anthropic": "claude-sonnet-5-5", "google": "gemini-3.8-flash"}
+        ),
+        "deep": MappingProxyType({"openai": "gpt-6.1-sol", "anthropic": "claude-opus-5-5", "google": "gemini-4-argon"}),
+    }
+)
+
+# The most tokens a model generates, by the beginning of its name; the longest that fits decides.
+# Sources: Anthropic's "Models overview" (platform.claude.com/docs/en/models/overview), OpenAI's "Models"
+# (developers.openai.com/api/docs/models) and the models' own pages there.
+_MAX_OUTPUT: Mapping[str, Mapping[str, int]] = {
+    "anthropic": {
+        "claude-3-haiku": 4096,
+        "claude-3-5": 8192,
+        "claude-3-7-sonnet": 64_000,
+        "claude-opus-4-0": 32_000,
+        "claude-opus-4-1": 32_000,
+        "claude-opus-4-2": 32_000,  # claude-opus-4-20250514
+        "claude-opus-4-5": 64_000,
+        "claude-opus-4-6": 128_000,
+        "claude-opus-4-7": 128_000,
+        "claude-opus-4-8": 128_000,
+        "claude-opus-5": 128_000,
+        "claude-sonnet-4": 64_000,
+        "claude-sonnet-4-6": 128_000,
+        "claude-sonnet-5": 128_000,
+        "claude-haiku-4-5": 64_000,
+        "claude-haiku-5-5": 128_000,
+        "claude-fable-5": 128_000,
+        "claude-mythos-5": 128_000,
+    },
+    "openai": {
+        "gpt-4.1": 32_768,
+        "gpt-4o": 16_384,
+        "gpt-5-mini": 128_000,
+        "gpt-5-nano": 128_000,
+        "gpt-5.6": 128_000,
+        "gpt-6": 128_000,
+    },
 }
+
+# Where a provider's name in a lockfile is not its name in the price data.
+_PRICED_AS = {"xai": "x-ai", "moonshot": "moonshotai", "bedrock": "aws", "azure-openai": "azure"}
+
+# Providers whose models run on the caller's own machine.
+_LOCAL = frozenset({"ollama"})
+
+_MONTHS = (
+    "january february march april may june july august september october november december".split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an answer cost, in US dollars.
+
+    The amounts are floats, right to a millionth of a cent; all three are `None` where the model is not priced.
+
+    Attributes:
+        input, output, total: dollars. Tokens read from or written to a cache count as input at their own rates
+            (a write at that of the shortest time to live), reasoning counts as output.
+        model: the `provider:model` whose prices were taken, or that was looked for.
+        reason: why there is no price; `None` where there is one.
+    """
+
+    input: float | None
+    output: float | None
+    total: float | None
+    model: str
+    reason: str | None = None
+
+    @property
+    def priced(self) -> bool:
+        """Whether there are amounts."""
+        return self.total is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What is known about a model. What no source says is `None`.
+
+    Attributes:
+        provider, name: the two halves of `provider:model`.
+        known: whether the catalogue has it.
+        title: the name that the vendor gives it (`"Claude Haiku 5.5"`).
+        context_window: tokens.
+        max_output_tokens: the most tokens that it generates.
+        input_price, output_price, cache_read_price, cache_write_price: US dollars for a million tokens, as they
+            are today and for a short prompt.
+        dearer_above: tokens of prompt above which the whole request is priced higher.
+        deprecated: whether its vendor advises against it.
+        retires: the last announced day of service.
+    """
+
+    provider: str
+    name: str
+    known: bool = False
+    title: str | None = None
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    input_price: float | None = None
+    output_price: float | None = None
+    cache_read_price: float | None = None
+    cache_write_price: float | None = None
+    dearer_above: int | None = None
+    deprecated: bool = False
+    retires: date | None = None
+
+
+def cost_of(
+    answer: LLMResponse | StreamChunk | Usage, model: str | None = None, *, base_url: str | None = None
+) -> Cost:
+    """What an answer cost.
+
+    Args:
+        answer: a response, a final chunk, or their `usage`.
+        model: the `provider:model` that served; needed with a bare `usage`, else the answer names it. The exact
+            model that the provider says answered (`response_model`) is looked up before it.
+        base_url: where the provider is, for one whose name the price data does not know.
+
+    Raises:
+        ConfigurationError: the model is not of the form `provider:model`.
+    """
+    whole: Any = None if isinstance(answer, dict) else answer
+    usage: Any = answer if whole is None else whole.usage
+    reference = model or (whole.model if whole is not None else "")
+    exact = whole.response_model if whole is not None else None
+    provider, name = _split(reference)
+    if usage is None:
+        return Cost(None, None, None, reference, "the provider reported no usage")
+    source, reason = _price_source(provider, base_url)
+    for candidate in dict.fromkeys(filter(None, (exact, name))):
+        found = _find(source, candidate)
+        if found is not None:
+            return _priced(found, source, usage, f"{provider}:{candidate}")
+    return Cost(None, None, None, reference, reason or f"the price data has no model {name!r} of {provider}")
+
+
+def model_info(reference: str) -> ModelInfo:
+    """What the catalogue knows about a `provider:model`.
+
+    Raises:
+        ConfigurationError: the reference is not of that form.
+    """
+    provider, name = _split(reference)
+    retires = _retirements(provider).get(name)
+    found = _find(_price_source(provider, None)[0], name)
+    limits: dict[str, Any] = {"max_output_tokens": _longest(_MAX_OUTPUT.get(provider, {}), name), "retires": retires}
+    if found is None:
+        return ModelInfo(provider, name, deprecated=retires is not None, **limits)
+    prices = found.get_prices(datetime.now(UTC))
+    return ModelInfo(
+        provider,
+        name,
+        known=True,
+        title=found.name,
+        context_window=found.context_window,
+        input_price=_base(prices.input_mtok),
+        output_price=_base(prices.output_mtok),
+        cache_read_price=_base(prices.cache_read_mtok),
+        cache_write_price=_base(prices.cache_write_mtok),
+        dearer_above=min((tier.start for tier in getattr(prices.input_mtok, "tiers", ())), default=None),
+        deprecated=bool(found.deprecated) or retires is not None,
+        **limits,
+    )
+
+
+def known(reference: str) -> bool:
+    """Whether the catalogue has a `provider:model`. It has none of a local server; see `covers`.
+
+    Raises:
+        ConfigurationError: the reference is not of that form.
+    """
+    provider, name = _split(reference)
+    return _find(_price_source(provider, None)[0], name) is not None
+
+
+def covers(provider: str) -> bool:
+    """Whether the catalogue lists this provider's models, so that a name it lacks may be a slip."""
+    return _price_source(provider, None)[0] is not None
+
+
+def nearest(reference: str, *, limit: int = 3) -> list[str]:
+    """The `provider:model` references that the catalogue has and that look most like this one, best first.
+
+    Args:
+        reference: as it was written; the provider may be misspelt too.
+        limit: the most to return.
+    """
+    from difflib import get_close_matches
+
+    provider, _, name = reference.partition(":")
+    if not covers(provider):
+        provider = next(iter(get_close_matches(provider, _SUGGESTED["fast"], 1)), "")
+    source = _price_source(provider, None)[0]
+    names = [model.id for model in source.models if not model.deprecated] if source is not None else []
+    return [f"{provider}:{match}" for match in get_close_matches(name, names, limit, 0.5)]
+
+
+def suggested(role: Role) -> Mapping[str, str]:
+    """Current models that fit a role: the model's name by provider."""
+    return _SUGGESTED[role]
 
 
 def max_output_tokens(model: str) -> int | None:
@@ -36,5 +254,108 @@ def max_output_tokens(model: str) -> int | None:
     Args:
         model: its name without the provider (`"claude-haiku-4-5-20251001"`).
     """
-    known = [name for name in _ANTHROPIC_MAX_OUTPUT if model.startswith(name)]
-    return _ANTHROPIC_MAX_OUTPUT[max(known, key=len)] if known else None
+    return _longest(_MAX_OUTPUT["anthropic"], model)
+
+
+def _longest(table: Mapping[str, int], name: str) -> int | None:
+    fitting = [start for start in table if name.startswith(start)]
+    return table[max(fitting, key=len)] if fitting else None
+
+
+def _split(reference: str) -> tuple[str, str]:
+    from .lockfile import split_reference
+
+    return split_reference(reference)
+
+
+def _price_source(provider: str, base_url: str | None) -> tuple[Any, str | None]:
+    """The provider in the price data, or why it is not there."""
+    if provider in _LOCAL:
+        return None, f"{provider} runs models on your own machine; nobody bills for them"
+    from genai_prices.data_snapshot import get_snapshot
+
+    wanted = _PRICED_AS.get(provider, provider)
+    for source in get_snapshot().providers:
+        if source.id == wanted:
+            return source, None
+    if base_url:
+        for source in get_snapshot().providers:
+            if re.match(source.api_pattern, base_url):
+                return source, None
+    return None, f"the price data does not know the provider {provider!r}"
+
+
+def _find(source: Any, name: str) -> Any:
+    if source is None:
+        return None
+    from genai_prices.data_snapshot import get_snapshot
+
+    return source.find_model(name, all_providers=get_snapshot().providers)
+
+
+def _priced(found: Any, source: Any, usage: Usage, reference: str) -> Cost:
+    from genai_prices import Usage as Counts
+
+    prices = found.get_prices(datetime.now(UTC))
+    for tokens, rate in ((usage["prompt_tokens"], prices.input_mtok), (usage["completion_tokens"], prices.output_mtok)):
+        if tokens and rate is None:
+            return Cost(None, None, None, reference, f"the price data has no price by the token for {reference}")
+    counts = Counts(
+        input_tokens=usage["prompt_tokens"],
+        output_tokens=usage["completion_tokens"],
+        cache_read_tokens=usage.get("cache_read_tokens"),
+        cache_write_tokens=usage.get("cache_write_tokens"),
+        output_reasoning_tokens=usage.get("reasoning_tokens"),
+    )
+    try:
+        price = found.calc_price(counts, source)
+    except ValueError as error:  # counts that contradict each other, as more cached tokens than there were
+        return Cost(None, None, None, reference, f"the usage cannot be priced: {error}")
+    return Cost(float(price.input_price), float(price.output_price), float(price.total_price), reference)
+
+
+def _base(price: Any) -> float | None:
+    """A price for a million tokens, that of the first tier where there are several."""
+    return None if price is None else float(getattr(price, "base", price))
+
+
+@cache
+def _retirements(provider: str) -> Mapping[str, date]:
+    """The days on which a provider's models end, by name, as its installed SDK says."""
+    if provider not in _RETIREMENTS:
+        return {}
+    package, file, read = _RETIREMENTS[provider]
+    from importlib.util import find_spec
+
+    spec = find_spec(package)
+    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+        try:
+            with open(os.path.join(folder, *file.split("/")), encoding="utf-8") as text:
+                return dict(read(text.read()))
+        except (OSError, SyntaxError, ValueError):
+            continue
+    return {}
+
+
+def _anthropic_retirements(text: str) -> Iterable[tuple[str, date]]:
+    """From `DEPRECATED_MODELS: Dict[str, str] = {"claude-...": "November 30th, 2026", ...}`."""
+    for statement in ast.parse(text).body:
+        if isinstance(statement, ast.AnnAssign | ast.Assign) and isinstance(statement.value, ast.Dict):
+            for name, day in ast.literal_eval(statement.value).items():
+                match = re.fullmatch(r"(\w+) (\d+)(?:st|nd|rd|th)?, (\d{4})", day)
+                if match and match[1].lower() in _MONTHS:
+                    yield name, date(int(match[3]), _MONTHS.index(match[1].lower()) + 1, int(match[2]))
+
+
+def _openai_retirements(text: str) -> Iterable[tuple[str, date]]:
+    """From the notes in the list of models: `- "gpt-...", "gpt-...": Announced shutdown date: 2026-12-11.`"""
+    notes = " ".join(text.split())
+    for names, day in re.findall(r'- ((?:"[^"]+",? ?)+): Announced shutdown date: (\d{4}-\d\d-\d\d)', notes):
+        for name in re.findall(r'"([^"]+)"', names):
+            yield name, date.fromisoformat(day)
+
+
+_RETIREMENTS: Mapping[str, tuple[str, str, Callable[[str], Iterable[tuple[str, date]]]]] = {
+    "anthropic": ("anthropic", "_data/deprecated_models.py", _anthropic_retirements),
+    "openai": ("openai", "types/shared/chat_model.py", _openai_retirements),
+}

@@ -1,0 +1,223 @@
+"""Prices and limits: right where a source has them, and said so where none has."""
+
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from llmring import catalog
+from llmring.exceptions import ConfigurationError
+from llmring.schemas import LLMResponse, StreamChunk, Usage
+
+PLAIN: Usage = {"prompt_tokens": 1_000_000, "completion_tokens": 100_000, "total_tokens": 1_100_000}
+CACHED: Usage = {
+    "prompt_tokens": 1000,
+    "completion_tokens": 100,
+    "total_tokens": 1100,
+    "cache_read_tokens": 800,
+    "cache_write_tokens": 100,
+    "reasoning_tokens": 60,
+}
+
+
+def rates(model: str) -> tuple[float, float, float, float]:
+    info = catalog.model_info(model)
+    assert info.input_price
+    assert info.output_price
+    return (
+        info.input_price,
+        info.output_price,
+        info.cache_read_price if info.cache_read_price is not None else info.input_price,
+        info.cache_write_price if info.cache_write_price is not None else info.input_price,
+    )
+
+
+@pytest.mark.parametrize("model", ["anthropic:claude-sonnet-5-5", "google:gemini-2.5-flash", "openai:gpt-5-mini"])
+def test_a_price_is_tokens_times_rate(model: str) -> None:
+    input_rate, output_rate, _, _ = rates(model)
+    cost = catalog.cost_of(PLAIN, model)
+    assert cost.priced
+    assert cost.reason is None
+    assert cost.input == pytest.approx(input_rate)
+    assert cost.output == pytest.approx(output_rate / 10)
+    assert cost.total == pytest.approx(input_rate + output_rate / 10)
+
+
+@pytest.mark.parametrize(
+    "model", ["anthropic:claude-haiku-5-5", "openai:gpt-6-luna", "openai:gpt-5-mini", "google:gemini-3.8-flash"]
+)
+def test_cached_tokens_have_their_own_rates_and_are_not_counted_twice(model: str) -> None:
+    input_rate, output_rate, read, write = rates(model)
+    cost = catalog.cost_of(CACHED, model)
+    assert cost.input == pytest.approx((100 * input_rate + 800 * read + 100 * write) / 1e6)
+    assert cost.output == pytest.approx(100 * output_rate / 1e6), "reasoning is part of the completion"
+
+
+def test_the_model_that_answered_is_priced_before_the_one_asked_for() -> None:
+    answer = LLMResponse("openai:gpt-5-mini", usage=PLAIN, response_model="gpt-5-nano-2025-08-07")
+    assert catalog.cost_of(answer).model == "openai:gpt-5-nano-2025-08-07"
+    assert catalog.cost_of(answer).total == catalog.cost_of(PLAIN, "openai:gpt-5-nano").total
+    unheard = LLMResponse("openai:gpt-5-mini", usage=PLAIN, response_model="engine-7")
+    assert catalog.cost_of(unheard) == catalog.cost_of(PLAIN, "openai:gpt-5-mini")
+
+
+def test_a_final_chunk_will_do() -> None:
+    chunk = StreamChunk(model="openai:gpt-5-mini", usage=PLAIN, finish_reason="stop")
+    assert catalog.cost_of(chunk) == catalog.cost_of(PLAIN, "openai:gpt-5-mini")
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "reason"),
+    [
+        ("ollama:llama3.2", PLAIN, "own machine"),
+        ("acme:rocket-1", PLAIN, "provider 'acme'"),
+        ("openai:no-such-model", PLAIN, "'no-such-model' of openai"),
+        ("openai:text-embedding-3-small", PLAIN, "by the token"),
+        ("openai:gpt-6-luna", {**CACHED, "cache_read_tokens": 5000}, "cannot be priced"),
+    ],
+)
+def test_no_price_is_said_and_is_not_zero(model: str, usage: Usage, reason: str) -> None:
+    cost = catalog.cost_of(usage, model)
+    assert not cost.priced
+    assert (cost.input, cost.output, cost.total) == (None, None, None)
+    assert reason in (cost.reason or "")
+    assert cost.model == model
+
+
+def test_no_usage_no_price() -> None:
+    assert "no usage" in (catalog.cost_of(LLMResponse("openai:gpt-5-mini")).reason or "")
+
+
+def test_a_provider_of_another_name_is_known_by_its_address() -> None:
+    model = "mine:llama-3.3-70b-versatile"
+    assert not catalog.cost_of(PLAIN, model).priced
+    assert catalog.cost_of(PLAIN, model, base_url="https://api.groq.com/openai/v1").priced
+
+
+def test_a_bare_name_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="provider:model"):
+        catalog.cost_of(PLAIN, "gpt-5-mini")
+
+
+@pytest.mark.parametrize("role", catalog.ROLES)
+def test_what_is_suggested_exists_and_is_current(role: catalog.Role) -> None:
+    assert set(catalog.suggested(role)) == {"openai", "anthropic", "google"}
+    for provider, name in catalog.suggested(role).items():
+        reference = f"{provider}:{name}"
+        info = catalog.model_info(reference)
+        assert catalog.known(reference)
+        assert not info.deprecated
+        assert info.retires is None
+        assert "preview" not in name
+        assert info.context_window is not None
+        assert info.context_window >= 200_000
+        assert catalog.cost_of(PLAIN, reference).priced
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])
+def test_the_roles_differ_in_price(provider: str) -> None:
+    fast, balanced, deep = (rates(f"{provider}:{catalog.suggested(role)[provider]}")[1] for role in catalog.ROLES)
+    assert fast < balanced < deep
+
+
+def test_what_is_known_of_a_model() -> None:
+    info = catalog.model_info("anthropic:claude-haiku-4-5-20251001")
+    assert (info.provider, info.name, info.known) == ("anthropic", "claude-haiku-4-5-20251001", True)
+    assert (info.title, info.context_window, info.max_output_tokens) == ("Claude Haiku 4.5", 200_000, 64_000)
+    assert (info.input_price, info.output_price, info.cache_read_price, info.cache_write_price) == (1, 5, 0.1, 1.25)
+    assert catalog.model_info("anthropic:claude-haiku-5-5").dearer_above == 100_000
+
+
+def test_what_is_not_known_is_none() -> None:
+    assert catalog.model_info("ollama:llama3.2:3b") == catalog.ModelInfo("ollama", "llama3.2:3b")
+    assert not catalog.known("openai:gpt-0")
+    assert catalog.covers("openai")
+    assert catalog.covers("groq")
+    assert not catalog.covers("ollama")
+    assert not catalog.covers("acme")
+
+
+def test_slips_are_answered_with_the_nearest_names() -> None:
+    assert "anthropic:claude-haiku-5-5" in catalog.nearest("anthropic:claude-haiku5-5")
+    assert "anthropic:claude-haiku-5-5" in catalog.nearest("antropic:claude-haiku-5-5")
+    assert catalog.nearest("zzz:zzz") == []
+    for reference in catalog.nearest("openai:gpt-5-minni"):
+        assert catalog.known(reference)
+
+
+@pytest.mark.parametrize(
+    ("package", "file", "text", "model", "day"),
+    [
+        (
+            "anthropic",
+            "_data/deprecated_models.py",
+            "from typing import Dict\n\nDEPRECATED_MODELS: Dict[str, str] = {\n"
+            '    "claude-old-1": "June 1st, 2026",\n    "claude-old-2": "November 30th, 2026",\n}\n',
+            "claude-old-2",
+            date(2026, 11, 30),
+        ),
+        (
+            "openai",
+            "types/shared/chat_model.py",
+            'ChatModel = str\n"""Deprecated values:\n\n- "gpt-old", "gpt-old-1",\n  "gpt-older":'
+            '\n  Announced shutdown date: 2026-12-11. See there.\n- "gpt-odd": Not a model.\n"""\n',
+            "gpt-older",
+            date(2026, 12, 11),
+        ),
+    ],
+)
+def test_retirement_is_read_from_the_installed_sdk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, file: str, text: str, model: str, day: date
+) -> None:
+    (tmp_path / package / file).parent.mkdir(parents=True)
+    (tmp_path / package / "__init__.py").write_text("raise AssertionError('an SDK was imported')")
+    (tmp_path / package / file).write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, package, raising=False)
+    catalog._retirements.cache_clear()
+    info = catalog.model_info(f"{package}:{model}")
+    catalog._retirements.cache_clear()
+    assert (info.retires, info.deprecated) == (day, True)
+
+
+@pytest.mark.parametrize("text", [None, "", "DEPRECATED_MODELS = {", "DEPRECATED_MODELS = {'a': f()}"])
+def test_an_sdk_that_says_nothing_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    folder = tmp_path / "anthropic" / "_data"
+    folder.mkdir(parents=True)
+    (tmp_path / "anthropic" / "__init__.py").touch()
+    if text is not None:
+        (folder / "deprecated_models.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "anthropic", raising=False)
+    catalog._retirements.cache_clear()
+    assert catalog.model_info("anthropic:claude-haiku-4-5").retires is None
+    catalog._retirements.cache_clear()
+
+
+def test_the_installed_sdks_are_understood() -> None:
+    for provider in ("anthropic", "openai"):
+        found = catalog._retirements(provider)
+        assert found, f"the file of {provider} that lists what ends has another form now"
+        assert all(isinstance(day, date) for day in found.values())
+
+
+@pytest.mark.parametrize(
+    ("model", "limit"),
+    [("claude-opus-4-20250514", 32_000), ("claude-sonnet-5-5", 128_000), ("claude-haiku-4-5", 64_000), ("x", None)],
+)
+def test_the_most_that_a_model_generates(model: str, limit: int | None) -> None:
+    assert catalog.max_output_tokens(model) == limit
+
+
+def test_limits_cost_no_price_data() -> None:
+    code = (
+        "import sys; from llmring.catalog import max_output_tokens, suggested; "
+        "max_output_tokens('claude-haiku-4-5'); suggested('fast'); "
+        "print([m for m in ('genai_prices', 'pydantic', 'anthropic', 'openai') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
