@@ -39,7 +39,7 @@ class Connection(asyncio.Protocol):
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=256 * 1024)
         self._head: h11.Request | None = None
         self._body: list[bytes] = []
-        self._requests: list[RecordedRequest] = []
+        self._request: RecordedRequest | None = None
         self._writable = asyncio.Event()
         self._writable.set()
         self._closing = False
@@ -87,12 +87,12 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def _client_left(self) -> None:
-        """Tell the requests, unless it was us who closed."""
+        """Tell the last request, unless it was us who closed."""
         if not self._closing:
             self._closing = True
-            for request in self._requests:
-                request.disconnected_at = time.monotonic()
-                request.closed_by_client.set()
+            if self._request is not None:
+                self._request.disconnected_at = time.monotonic()
+                self._request.closed_by_client.set()
 
     def _read(self) -> None:
         """Take in what has arrived; a whole request starts its answer."""
@@ -111,7 +111,10 @@ class Connection(asyncio.Protocol):
                         self._send(h11.InformationalResponse(status_code=100, headers=[]))
                     return
         except h11.RemoteProtocolError as exc:
-            self._send(h11.Response(status_code=exc.error_status_hint, headers=[("connection", "close")]))
+            self._closing = True
+            if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                headers = [("content-length", "0"), ("connection", "close")]
+                self._send(h11.Response(status_code=exc.error_status_hint, headers=headers))
             self._transport.close()
 
     def _send(self, event: h11.Event) -> None:
@@ -119,9 +122,9 @@ class Connection(asyncio.Protocol):
 
     async def _answer(self) -> None:
         assert self._head is not None
-        request = self._recorded(self._head, b"".join(self._body))
-        self._requests.append(request)
-        await self._perform(self._server.respond(request), request)
+        request = self._request = self._recorded(self._head, b"".join(self._body))
+        self._body = []
+        await self._perform(self._server.answer(request), request)
 
     def _answered(self, task: asyncio.Task[None]) -> None:
         """Go on with the next request, or close."""
@@ -140,16 +143,14 @@ class Connection(asyncio.Protocol):
 
     def _recorded(self, head: h11.Request, raw: bytes) -> RecordedRequest:
         target = urlsplit(head.target.decode("ascii"))
-        return self._server.record(
-            RecordedRequest(
-                wire=None,
-                method=head.method.decode("ascii"),
-                path=unquote(target.path),
-                query=dict(parse_qsl(target.query, keep_blank_values=True)),
-                headers={name.decode("ascii"): value.decode("latin-1") for name, value in head.headers},
-                raw=raw,
-                connection=self._number,
-            )
+        return RecordedRequest(
+            wire=None,
+            method=head.method.decode("ascii"),
+            path=unquote(target.path),
+            query=dict(parse_qsl(target.query, keep_blank_values=True)),
+            headers={name.decode("ascii"): value.decode("latin-1") for name, value in head.headers},
+            raw=raw,
+            connection=self._number,
         )
 
     async def _perform(self, script: Script, request: RecordedRequest) -> None:

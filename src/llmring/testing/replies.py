@@ -108,7 +108,8 @@ class Reply:
         usage: the token counts; `"auto"` counts words, `None` reports nothing.
         finish_reason: `stop`, `length`, `tool_calls`, `content_filter` or `other`, worded as the wire does;
             any other string goes out as it is; `"auto"` is `stop` or `tool_calls`; `None` names none.
-        continuation: Gemini's token to go on from; ends the turn with `CONTINUATION`.
+        continuation: Gemini's token to go on from (base64); ends the turn with `CONTINUATION`.
+        checkpoints: Gemini's tokens to go on from after a cut, each by the index of the chunk it comes with.
         response_model: the model that says it answered, by default the one that was asked for.
         delay: seconds before the headers.
         interval: seconds between chunks.
@@ -134,6 +135,7 @@ class Reply:
     usage: Tokens | Literal["auto"] | None = "auto"
     finish_reason: str | None = "auto"
     continuation: str | None = None
+    checkpoints: Mapping[int, str] = field(default_factory=dict)
     response_model: str | None = None
     delay: float = 0.0
     interval: float = 0.0

@@ -24,9 +24,10 @@ class RecordedRequest:
         model: the model asked for.
         stream: whether a stream was asked for.
         connection: the number of the connection; the same on requests that share one.
+        number: of the request, from 1.
         started_at: when the whole request had arrived, on the clock of `time.monotonic()`.
         finished_at: when the whole answer had been handed to the network.
-        disconnected_at: when the client closed the connection.
+        disconnected_at: when the client closed the connection on which this was the last request.
         closed_by_client: set at that moment. `finished_at` tells whether the answer was whole by then.
         chunks_sent: how many pieces of text, reasoning or arguments have gone out so far.
     """

@@ -67,7 +67,7 @@ def script(reply: Reply, request: RecordedRequest, format: Format) -> Script:
         headers["content-length"] = str(sum(len(piece.data) for piece in pieces))
     return Script(
         status=problem.status if problem else reply.status,
-        headers=list((headers | dict(reply.headers)).items()),
+        headers=list((headers | {name.lower(): value for name, value in reply.headers.items()}).items()),
         pieces=[] if "headers_only" in faults else list(drip(pieces)) if "one_byte" in faults else pieces,
         delay=reply.delay,
         opening="silence" if "never_answer" in faults else "hang_up" if "hang_up" in faults else "answer",
@@ -118,9 +118,10 @@ def _problem(reply: Reply, format: Format, request: RecordedRequest) -> Problem 
         problem = Problem(reply.status)
     else:
         return None
+    message = problem.message and problem.message.replace("{model}", request.model)
     return replace(
         problem,
-        message=problem.message if reply.error is None else reply.error,
+        message=message if reply.error is None else reply.error,
         type=problem.type if reply.error_type is None else reply.error_type,
         code=problem.code if reply.error_code is None else reply.error_code,
         request_id=_request_id(reply, request),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from .connection import Connection
-from .formats import route
+from .formats import Format, route
 from .listings import listing
 from .replies import Reply
 from .requests import RecordedRequest
@@ -73,6 +73,7 @@ class PracticeServer:
         self._connection_numbers = itertools.count(1)
         self._queue: list[_Queued] = []
         self._lock = threading.Lock()
+        self._arrived = threading.Condition()
         self._thread: threading.Thread | None = None
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -193,34 +194,50 @@ class PracticeServer:
         self.default = echo
         self.requests.clear()
 
-    def record(self, request: RecordedRequest) -> RecordedRequest:
-        """Number the request, see what it is for, and keep it. For the connections."""
+    def wait_request(self, count: int = 1, timeout: float = 5.0) -> RecordedRequest:
+        """The request of that count, as soon as it has arrived. Blocks the thread.
+
+        Raises:
+            TimeoutError: it has not.
+        """
+        with self._arrived:
+            if not self._arrived.wait_for(lambda: len(self.requests) >= count, timeout):
+                raise TimeoutError(f"{len(self.requests)} of {count} requests within {timeout} s")
+            return self.requests[count - 1]
+
+    async def received(self, count: int = 1, timeout: float = 5.0) -> RecordedRequest:
+        """`wait_request` for async code: the loop goes on."""
+        return await asyncio.to_thread(self.wait_request, count, timeout)
+
+    def answer(self, request: RecordedRequest) -> Script:
+        """See what the request is for, keep it, decide what to do about it. For the connections."""
         request.number = next(self._numbers)
         with contextlib.suppress(ValueError):
             request.body = json.loads(request.raw)
-        if self._record:
-            self.requests.append(request)
-        return request
-
-    def respond(self, request: RecordedRequest) -> Script:
-        """What to do about the request. For the connections."""
         to = route(request.method, request.path, request.query, request.headers, request.body)
         request.model, request.stream = to.model, to.stream
         request.wire = to.format.NAME if to.chat else "models"
+        if self._record:
+            with self._arrived:
+                self.requests.append(request)
+                self._arrived.notify_all()
         if to.chat and not isinstance(request.body, dict):
             return script(Reply(status=400, error="The body is not a JSON object."), request, to.format)
         reply = self._queued(request)
-        if reply is None and to.chat:
-            reply = self._decided(request)
         if reply is None:
-            models = self.models[to.format.NAME.partition("-")[0]]
-            known = listing(to.format.NAME, request.path, models, request.model)
-            if known is None:
-                request.wire = None
-                reply = Reply(status=404, error=f"Nothing here: {request.method} {request.path}")
-            else:
-                reply = Reply(body=json.dumps(known).encode(), content_type="application/json")
-        return script(reply, request, to.format)
+            reply = self._decided(request) if to.chat else self._listed(request, to.format)
+        try:
+            return script(reply, request, to.format)
+        except Exception as exc:
+            return script(Reply(status=500, error=f"The reply cannot be rendered: {exc!r}"), request, to.format)
+
+    def _listed(self, request: RecordedRequest, format: Format) -> Reply:
+        models = self.models[format.NAME.partition("-")[0]]
+        known = listing(format.NAME, request.path, models, request.model)
+        if known is None:
+            request.wire = None
+            return Reply(status=404, error=f"Nothing here: {request.method} {request.path}")
+        return Reply(body=json.dumps(known).encode(), content_type="application/json")
 
     def _queued(self, request: RecordedRequest) -> Reply | None:
         with self._lock:
@@ -250,6 +267,7 @@ class PracticeServer:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.slow_callback_duration = 10.0  # a long reply is rendered in one go
         self._stop = asyncio.Event()
         server = await self._loop.create_server(
             lambda: Connection(self, next(self._connection_numbers)), self._host, self._port, backlog=4096
@@ -258,6 +276,8 @@ class PracticeServer:
         self._started.set()
         await self._stop.wait()
         server.close()
-        for connection in list(self.connections):
+        open_now = list(self.connections)
+        for connection in open_now:
             connection.close()
         await server.wait_closed()
+        await asyncio.gather(*(c.task for c in open_now if c.task), return_exceptions=True)

@@ -20,7 +20,7 @@ _CHATS: dict[str, Format] = {
     "/messages": anthropic,
     "/api/chat": ollama,
 }
-_GEMINI = re.compile(r"/models/(?P<model>.+):(?P<verb>generateContent|streamGenerateContent)$")
+_GEMINI = re.compile(r"/(models|tunedModels)/(?P<model>.+):(?P<verb>generateContent|streamGenerateContent)$")
 
 
 class Route(NamedTuple):

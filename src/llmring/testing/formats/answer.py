@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from llmring.testing.replies import Problem, Reply, Tokens, ToolCallScript, Trouble
 from llmring.testing.requests import RecordedRequest
@@ -46,6 +47,7 @@ class Answer:
     usage: Tokens | None
     finish_reason: str | None
     continuation: str | None
+    checkpoints: Mapping[int, str]
     created: int = field(default_factory=lambda: int(time.time()))
 
     @classmethod
@@ -75,6 +77,7 @@ class Answer:
             usage=usage,
             finish_reason=finish,
             continuation=reply.continuation,
+            checkpoints=reply.checkpoints,
         )
 
     @property
@@ -127,9 +130,12 @@ class Format(Protocol):
         ...
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def dumps(value: Any) -> bytes:
     """Compact JSON; a lone surrogate becomes the raw byte it stands for."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape")
+    return _encode(value).encode("utf-8", "surrogateescape")
 
 
 def event(data: dict[str, Any], name: str | None = None, carries: str | None = None, end: bool = False) -> Event:
@@ -137,10 +143,20 @@ def event(data: dict[str, Any], name: str | None = None, carries: str | None = N
     return Event(dumps(data), name, carries, end)
 
 
-def template(data: dict[str, Any], slot: Literal["\x00"], name: str | None = None) -> Callable[[str], Event]:
-    """A maker of events that differ only in the string where `data` holds `slot`."""
-    before, after = dumps(data).split(dumps(slot))
-    return lambda text: Event(before + dumps(text) + after, name, text)
+def template(data: dict[str, Any], name: str | None = None) -> Callable[..., Event]:
+    """A maker of events that differ only where `data` holds `"\\x00"`, `"\\x01"`, ...: encoded once.
+
+    The maker takes what goes there; the first is the piece of content that the event carries.
+    """
+    parts = re.split(rb'"\\u000(\d)"', dumps(data))
+    slots = [int(slot) for slot in parts[1::2]]
+
+    def make(carries: str, *values: Any) -> Event:
+        encoded = [dumps(value) for value in (carries, *values)]
+        parts[1::2] = [encoded[slot] for slot in slots]
+        return Event(b"".join(parts), name, carries)
+
+    return make
 
 
 def phrase(problem: Problem) -> str:

@@ -39,7 +39,7 @@ ERRORS = {
 }
 TROUBLES: Mapping[Trouble, Problem] = {
     "bad_key": Problem(401, "invalid x-api-key"),
-    "unknown_model": Problem(404, "model: practice-unknown"),
+    "unknown_model": Problem(404, "model: {model}"),
     "too_long": Problem(400, "prompt is too long: 333340 tokens > 200000 maximum"),
     "rate_limit": Problem(429, "This request would exceed your organization's rate limit.", retry_after=1),
     "overloaded": Problem(529, "Overloaded"),
@@ -58,7 +58,7 @@ def events(answer: Answer) -> list[Event]:
             out.append(_event("ping"))
         for kind, key, pieces in deltas:
             delta = {"type": "content_block_delta", "index": index, "delta": {"type": kind, key: "\x00"}}
-            out += map(template(delta, "\x00", "content_block_delta"), pieces)
+            out += map(template(delta, "content_block_delta"), pieces)
         out.append(_event("content_block_stop", index=index))
     last: dict[str, Any] = {"delta": {"stop_reason": _stop_reason(answer), "stop_sequence": None}}
     if answer.usage is not None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llmring.testing.replies import Problem, Trouble
+from llmring.testing.replies import Problem, Tokens, Trouble
 
-from .answer import Answer, Event, event, phrase
+from .answer import Answer, Event, event, phrase, template
 
 NAME = "gemini"
 STREAM_TYPE = "text/event-stream"
@@ -38,7 +38,7 @@ STATUSES = {
 }
 TROUBLES: Mapping[Trouble, Problem] = {
     "bad_key": Problem(400, "API key not valid. Please pass a valid API key.", code="API_KEY_INVALID"),
-    "unknown_model": Problem(404, "models/unknown is not found for API version v1."),
+    "unknown_model": Problem(404, "models/{model} is not found for API version v1."),
     "too_long": Problem(400, "The input token count (1333340) exceeds the maximum number of tokens allowed (1048576)."),
     "rate_limit": Problem(429, "You exceeded your current quota.", retry_after=1),
     "overloaded": Problem(503, "The model is overloaded. Please try again later."),
@@ -46,7 +46,7 @@ TROUBLES: Mapping[Trouble, Problem] = {
 
 
 def events(answer: Answer) -> list[Event]:
-    """Chunks that are each a whole answer, usage so far included; the last one names the finish reason."""
+    """Chunks that are each a whole answer, with the usage so far; the last one names the finish reason."""
     if _blocked(answer):
         return [event(_blocked_body(answer), end=True)]
     parts: list[tuple[str, dict[str, Any]]] = [
@@ -54,8 +54,15 @@ def events(answer: Answer) -> list[Event]:
         *((text, {"text": text}) for text in answer.chunks),
         *((part["functionCall"]["name"], part) for part in _calls(answer)),
     ]
-    out = [event(_chunk(answer, [part]), carries=carried) for carried, part in parts]
-    return [*out, event(_chunk(answer, [_last_part(answer)], **_finish(answer)), end=True)]
+    chunk = template({"candidates": ["\x01"], **_figures(answer, "\x02", "\x03")})
+    thought, said = _counts(answer)
+    out = []
+    for index, (carried, part) in enumerate(parts):
+        text = index - len(answer.reasoning)
+        token = {"continuationToken": answer.checkpoints[text]} if text in answer.checkpoints else {}
+        so_far = said * (index + 1) // len(parts)
+        out.append(chunk(carried, _candidate([part], **token), so_far, thought + so_far))
+    return [*out, event(_chunk(answer, [_last_part(answer)]), end=True)]
 
 
 def body(answer: Answer) -> dict[str, Any]:
@@ -67,7 +74,7 @@ def body(answer: Answer) -> dict[str, Any]:
         parts.append({"text": answer.thought, "thought": True})
     if answer.text:
         parts.append(_last_part(answer) | {"text": answer.text})
-    return _chunk(answer, [*parts, *_calls(answer)], **_finish(answer))
+    return _chunk(answer, [*parts, *_calls(answer)])
 
 
 def error(problem: Problem) -> dict[str, Any]:
@@ -98,24 +105,36 @@ def error_events(problem: Problem, answer: Answer) -> list[Event]:
 
 def unknown_events(answer: Answer) -> list[Event]:
     """A chunk of unknown fields, and a part of an unknown kind."""
-    return [event({"future": {"value": 1}}), event(_chunk(answer, [{"futurePart": {"value": 1}}]))]
+    part = {"futurePart": {"value": 1}}
+    return [event({"future": {"value": 1}}), event({"candidates": [_candidate([part])]})]
 
 
-def _chunk(answer: Answer, parts: list[dict[str, Any]], **of_candidate: Any) -> dict[str, Any]:
+def _chunk(answer: Answer, parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """A chunk that ends the turn."""
+    before, said = _counts(answer)
+    return {"candidates": [_candidate(parts, **_finish(answer))], **_figures(answer, said, before + said)}
+
+
+def _candidate(parts: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     content = {"parts": parts, "role": "model"} if parts else {"role": "model"}
-    out: dict[str, Any] = {"candidates": [{"content": content, **of_candidate, "index": 0}]}
-    return out | _figures(answer)
+    return {"content": content, **more, "index": 0}
 
 
-def _figures(answer: Answer) -> dict[str, Any]:
+def _counts(answer: Answer) -> tuple[int, int]:
+    """The tokens before the text, prompt and thoughts, and those of the text."""
+    tokens = answer.usage or Tokens(0, 0)
+    return tokens.prompt + tokens.reasoning, tokens.completion - tokens.reasoning
+
+
+def _figures(answer: Answer, said: int | str, total: int | str) -> dict[str, Any]:
     """Usage, where `candidatesTokenCount` leaves out the thoughts; and who answers."""
     out: dict[str, Any] = {}
     tokens = answer.usage
     if tokens is not None:
         usage = out["usageMetadata"] = {
             "promptTokenCount": tokens.prompt,
-            "candidatesTokenCount": tokens.completion - tokens.reasoning,
-            "totalTokenCount": tokens.total,
+            "candidatesTokenCount": said,
+            "totalTokenCount": total,
             "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens.prompt}],
         }
         if tokens.reasoning:
@@ -161,4 +180,6 @@ def _blocked(answer: Answer) -> bool:
 
 def _blocked_body(answer: Answer) -> dict[str, Any]:
     """A prompt that was turned away has no candidates."""
-    return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}} | _figures(answer)
+    before, said = _counts(answer)
+    feedback = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
+    return feedback | _figures(answer, said, before + said)

@@ -11,7 +11,7 @@ from typing import Any
 
 from llmring.testing.replies import Problem, Trouble
 
-from .answer import Answer, Event, event, phrase
+from .answer import Answer, Event, event, phrase, template
 
 NAME = "ollama"
 STREAM_TYPE = "application/x-ndjson"
@@ -22,7 +22,7 @@ RETRY_IN_BODY = False
 DONE_REASONS = {"tool_calls": "stop"}
 TROUBLES: Mapping[Trouble, Problem] = {
     "bad_key": Problem(401, "unauthorized"),
-    "unknown_model": Problem(404, "model 'unknown' not found"),
+    "unknown_model": Problem(404, "model '{model}' not found"),
     "too_long": Problem(400, "the input length exceeds the context length"),
     "rate_limit": Problem(429, "too many requests", retry_after=1),
     "overloaded": Problem(503, "server busy, please try again.  maximum pending requests exceeded"),
@@ -31,13 +31,14 @@ TROUBLES: Mapping[Trouble, Problem] = {
 
 def events(answer: Answer) -> list[Event]:
     """Thinking, text, calls (whole), and the line that is done."""
-    messages: list[tuple[str, dict[str, Any]]] = [
-        *((thought, {"content": "", "thinking": thought}) for thought in answer.reasoning),
-        *((text, {"content": text}) for text in answer.chunks),
-        *((call["function"]["name"], {"content": "", "tool_calls": [call]}) for call in _calls(answer)),
+    thinking = template(_line(answer, {"content": "", "thinking": "\x00"}))
+    text = template(_line(answer, {"content": "\x00"}))
+    calls = [
+        event(_line(answer, {"content": "", "tool_calls": [call]}), carries=call["function"]["name"])
+        for call in _calls(answer)
     ]
-    out = [event(_line(answer, message), carries=carried) for carried, message in messages]
-    return [*out, event(_line(answer, {"content": ""}) | _done(answer), end=True)]
+    last = event(_line(answer, {"content": ""}) | _done(answer), end=True)
+    return [*map(thinking, answer.reasoning), *map(text, answer.chunks), *calls, last]
 
 
 def body(answer: Answer) -> dict[str, Any]:

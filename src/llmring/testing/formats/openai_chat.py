@@ -22,7 +22,7 @@ TYPES = {401: "invalid_request_error", 429: "requests"}
 CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 TROUBLES: Mapping[Trouble, Problem] = {
     "bad_key": Problem(401, "Incorrect API key provided: practice."),
-    "unknown_model": Problem(404, "The model does not exist or you do not have access to it."),
+    "unknown_model": Problem(404, "The model `{model}` does not exist or you do not have access to it."),
     "too_long": Problem(
         400,
         "This model's maximum context length is 128000 tokens, but your messages have 333340 tokens.",
@@ -51,8 +51,8 @@ def events(answer: Answer) -> list[Event]:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         return {**base, "choices": [choice], **({"usage": None} if with_usage else {})}
 
-    text = template(chunk({"content": "\x00"}), "\x00")
-    reasoning = template(chunk({answer.reasoning_field: "\x00"}), "\x00")
+    text = template(chunk({"content": "\x00"}))
+    reasoning = template(chunk({answer.reasoning_field: "\x00"}))
     out = [event(chunk({"role": "assistant", "content": "" if answer.chunks else None, "refusal": None}))]
     out += map(reasoning, answer.reasoning)
     out += map(text, answer.chunks)
@@ -64,7 +64,7 @@ def events(answer: Answer) -> list[Event]:
         }
         out.append(event(chunk({"tool_calls": [head]})))
         part = {"index": index, "function": {"arguments": "\x00"}}
-        out += map(template(chunk({"tool_calls": [part]}), "\x00"), call.fragments)
+        out += map(template(chunk({"tool_calls": [part]})), call.fragments)
     if answer.finish_reason is not None:
         out.append(event(chunk({}, answer.finish_reason)))
     if with_usage:

@@ -11,7 +11,7 @@ from typing import Any
 from llmring.testing.replies import Problem, Tokens, Trouble
 
 from . import openai_chat
-from .answer import Answer, Event, event
+from .answer import Answer, Event, event, template
 
 NAME = "openai-responses"
 STREAM_TYPE = "text/event-stream; charset=utf-8"
@@ -34,25 +34,29 @@ error = openai_chat.error
 
 def events(answer: Answer) -> list[Event]:
     """`response.created`, the items one after the other, `response.completed` or `response.incomplete`."""
-    out: list[Event] = []
-    sequence = 0
     start = _response(answer) | {"status": "in_progress", "completed_at": None, "usage": None, "output": []}
     start["incomplete_details"] = None
+    out: list[Event] = []
 
-    def add(kind: str, carries: str | None = None, **fields: Any) -> None:
-        nonlocal sequence
-        out.append(event({"type": kind, **fields, "sequence_number": sequence}, kind, carries))
-        sequence += 1
+    def add(kind: str, **fields: Any) -> None:
+        kind = f"response.{kind}"
+        out.append(event({"type": kind, **fields, "sequence_number": len(out)}, kind))
 
-    add("response.created", response=start)
-    add("response.in_progress", response=start)
+    add("created", response=start)
+    add("in_progress", response=start)
     for index, item in enumerate(_items(answer)):
-        add("response.output_item.added", item=_begun(item), output_index=index)
-        for kind, carries, fields in _progress(answer, item):
-            add(f"response.{kind}", carries, item_id=item["id"], output_index=index, **fields)
-        add("response.output_item.done", item=item, output_index=index)
+        add("output_item.added", item=_begun(item), output_index=index)
+        for kind, pieces, fields in _progress(answer, item):
+            fields = {"item_id": item["id"], "output_index": index, **fields}
+            if pieces is None:
+                add(kind, **fields)
+                continue
+            kind = f"response.{kind}"
+            delta = template({"type": kind, **fields, "delta": "\x00", "sequence_number": "\x01"}, kind)
+            out += (delta(piece, number) for number, piece in enumerate(pieces, len(out)))
+        add("output_item.done", item=item, output_index=index)
     whole = body(answer)
-    add(f"response.{whole['status']}", response=whole)
+    add(whole["status"], response=whole)
     out[-1] = out[-1]._replace(end=True)
     return out
 
@@ -108,13 +112,15 @@ def _begun(item: dict[str, Any]) -> dict[str, Any]:
     return item | {key: value for key, value in empty.items() if key in item}
 
 
-def _progress(answer: Answer, item: dict[str, Any]) -> Iterator[tuple[str, str | None, dict[str, Any]]]:
-    """What happens between an item's start and its end: kind of event, the piece it carries, its fields."""
+Progress = tuple[str, list[str] | None, dict[str, Any]]
+
+
+def _progress(answer: Answer, item: dict[str, Any]) -> Iterator[Progress]:
+    """What happens between an item's start and its end: a kind of event, its fields, for deltas the pieces."""
     if item["type"] == "reasoning" and item["summary"]:
         part, at = item["summary"][0], {"summary_index": 0}
         yield "reasoning_summary_part.added", None, at | {"part": part | {"text": ""}}
-        for piece in answer.reasoning:
-            yield "reasoning_summary_text.delta", piece, at | {"delta": piece}
+        yield "reasoning_summary_text.delta", answer.reasoning, at
         yield "reasoning_summary_text.done", None, at | {"text": part["text"]}
         yield "reasoning_summary_part.done", None, at | {"part": part}
     elif item["type"] == "web_search_call":
@@ -123,14 +129,12 @@ def _progress(answer: Answer, item: dict[str, Any]) -> Iterator[tuple[str, str |
     elif item["type"] == "message":
         part, at = item["content"][0], {"content_index": 0}
         yield "content_part.added", None, at | {"part": part | {"text": ""}}
-        for piece in answer.chunks:
-            yield "output_text.delta", piece, at | {"delta": piece, "logprobs": []}
+        yield "output_text.delta", answer.chunks, at | {"logprobs": []}
         yield "output_text.done", None, at | {"text": part["text"], "logprobs": []}
         yield "content_part.done", None, at | {"part": part}
     elif item["type"] == "function_call":
         call = next(c for i, c in enumerate(answer.calls) if item["id"] == answer.id("fc_", i))
-        for piece in call.fragments:
-            yield "function_call_arguments.delta", piece, {"delta": piece}
+        yield "function_call_arguments.delta", call.fragments, {}
         yield "function_call_arguments.done", None, {"arguments": call.json, "name": call.name}
 
 

@@ -1,0 +1,339 @@
+"""The server itself: what it answers to whom, what it records, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from llmring.testing import Fault, PracticeServer, RecordedRequest, Reply
+
+Ask = Callable[..., Any]
+Parse = Callable[[str, bytes], list[Any]]
+TextIn = Callable[[str, Any], str]
+
+
+@pytest.fixture
+def said(ask: Ask, parse: Parse, text_in: TextIn) -> Callable[..., str]:
+    """The text of a streamed answer."""
+
+    def said(wire: str = "anthropic", question: str = "hi") -> str:
+        return "".join(text_in(wire, event) for event in parse(wire, ask(wire, question=question).body))
+
+    return said
+
+
+def python(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-X", "dev", "-W", "error", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, **more)
+
+
+def test_the_question_is_echoed(wire: str, server: PracticeServer, said: Callable[..., str]) -> None:
+    assert said(wire, question="Where is the sea?") == "You said: Where is the sea?"
+    assert server.requests[0].question == "Where is the sea?"
+
+
+def test_a_request_is_recorded(wire: str, server: PracticeServer, ask: Ask) -> None:
+    before = time.monotonic()
+    ask(wire)
+    (asked,) = server.requests
+    assert (asked.wire, asked.method, asked.model, asked.stream) == (wire, "POST", "m", True)
+    assert asked.headers["host"] == "practice"
+    assert asked.body == json.loads(asked.raw)
+    assert asked.query == ({"alt": "sse"} if wire == "gemini" else {})
+    assert asked.finished_at is not None
+    assert before < asked.started_at < asked.finished_at
+    assert asked.chunks_sent == 3
+    assert not asked.closed_by_client.is_set()
+
+
+def test_replies_are_given_in_order(server: PracticeServer, said: Callable[..., str]) -> None:
+    server.reply("one", times=2)
+    server.reply(Reply("two"))
+    assert [said() for _ in range(4)] == ["one", "one", "two", "You said: hi"]
+
+
+def test_replies_are_given_to_whom_they_are_for(server: PracticeServer, said: Callable[..., str]) -> None:
+    server.reply("for ollama", wire="ollama")
+    server.reply("for another model", model="other")
+    server.reply("for anyone")
+    assert [said(), said(), said("ollama")] == ["for anyone", "You said: hi", "for ollama"]
+
+
+def test_a_default_reply(server: PracticeServer, said: Callable[..., str]) -> None:
+    server.default = Reply("always")
+    assert [said(), said("gemini")] == ["always", "always"]
+
+
+def test_a_script_decides(server: PracticeServer, said: Callable[..., str]) -> None:
+    @server.script
+    def decide(request: RecordedRequest) -> Reply | None:
+        return Reply("four") if "2 + 2" in request.question else None
+
+    assert said(question="2 + 2?") == "four"
+    assert said(question="3 + 3?") == "You said: 3 + 3?"
+
+
+def test_a_script_that_fails_says_so(server: PracticeServer, ask: Ask) -> None:
+    server.script(lambda request: Reply(str(1 // 0)))
+    got = ask("openai-chat")
+    assert got.status == 500
+    assert b"ZeroDivisionError" in got.body
+
+
+def test_a_reply_that_cannot_be_rendered_says_so(server: PracticeServer, ask: Ask) -> None:
+    server.reply(chunks=[{"not": "text"}])
+    got = ask("openai-chat", stream=False)
+    assert got.status == 500
+    assert b"cannot be rendered" in got.body
+
+
+def test_clear(server: PracticeServer, said: Callable[..., str]) -> None:
+    server.reply("queued")
+    server.default = Reply("default")
+    said("ollama")
+    server.clear()
+    assert server.requests == []
+    assert said() == "You said: hi"
+
+
+def test_exact_bytes(server: PracticeServer, ask: Ask) -> None:
+    server.reply(body=[b"data: {", b"}\n\n"], content_type="text/event-stream", headers={"X-One": "1"})
+    got = ask("anthropic")
+    assert got.chunks == [b"data: {", b"}\n\n"]
+    assert (got.headers["content-type"], got.headers["x-one"]) == ("text/event-stream", "1")
+    server.reply(body=b"whole", content_type="text/plain", headers={"Content-Type": "text/css"})
+    got = ask("anthropic")
+    assert (got.body, got.headers["content-length"], got.headers["content-type"]) == (b"whole", "5", "text/css")
+
+
+def test_pace(server: PracticeServer, ask: Ask, wire: str) -> None:
+    server.reply(chunks=["a", "b", "c"], delay=0.05, interval=0.05)
+    before = time.monotonic()
+    ask(wire)
+    assert 0.15 <= time.monotonic() - before < 1.0
+
+
+def test_usage_counts_words(server: PracticeServer, ask: Ask) -> None:
+    body = json.loads(ask("anthropic", stream=False, question="one two three").body)
+    assert (body["usage"]["input_tokens"], body["usage"]["output_tokens"]) == (3, 5)
+
+
+def test_connections_are_kept(server: PracticeServer, raw: Callable[[], Any]) -> None:
+    connection = raw()
+    for _ in range(2):
+        connection.send("anthropic")
+        connection.receive()
+        connection.http.start_next_cycle()
+    raw().send("anthropic")
+    server.wait_request(3)
+    one, two, three = server.requests
+    assert one.connection == two.connection != three.connection
+
+
+def test_requests_may_be_pipelined(server: PracticeServer, raw: Callable[[], Any]) -> None:
+    server.reply("one", delay=0.05)
+    server.reply("two")
+    body = b'{"model": "m", "messages": []}'
+    request = b"POST /api/chat HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+    connection = raw().socket
+    connection.sendall(request + request + b"GET /api/version HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    got = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert got.index(b'"one"') < got.index(b'"two"') < got.index(b'"version"')
+
+
+def test_continue_is_said_to_those_who_wait_for_it(raw: Callable[[], Any]) -> None:
+    connection = raw().socket
+    connection.sendall(b"POST /api/chat HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n")
+    assert connection.recv(1000).startswith(b"HTTP/1.1 100")
+    connection.sendall(b"{}")
+    assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_large_requests(server: PracticeServer, ask: Ask) -> None:
+    assert ask("anthropic", question="x" * 30_000_000, patience=20, stream=False).status == 200
+    assert len(server.requests[0].raw) > 30_000_000
+
+
+def test_what_is_no_http(raw: Callable[[], Any]) -> None:
+    connection = raw().socket
+    connection.sendall(b"what?\r\n\r\n")
+    assert connection.recv(1000).startswith(b"HTTP/1.1 400")
+    assert connection.recv(1000) == b""
+
+
+def test_what_is_not_there(server: PracticeServer, raw: Callable[[], Any]) -> None:
+    connection = raw().socket
+    connection.sendall(b"GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    got = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert got.startswith(b"HTTP/1.1 404")
+    assert json.loads(got.partition(b"\r\n\r\n")[2])["error"]["message"] == "Nothing here: GET /nowhere"
+    assert server.requests[0].wire is None
+
+
+def test_a_body_that_is_no_json(wire: str, raw: Callable[[], Any]) -> None:
+    path = b"/v1/models/m:generateContent" if wire == "gemini" else b"/api/chat"
+    connection = raw().socket
+    connection.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n{" % path)
+    assert connection.recv(1000).startswith(b"HTTP/1.1 400")
+
+
+def test_listings_can_fail_too(server: PracticeServer, raw: Callable[[], Any]) -> None:
+    server.reply(Reply(status=401), wire="models")
+    connection = raw().socket
+    connection.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert connection.recv(1000).startswith(b"HTTP/1.1 401")
+
+
+def test_open_connections_are_counted(server: PracticeServer, raw: Callable[[], Any]) -> None:
+    connections = [raw() for _ in range(3)]
+    for connection in connections:
+        connection.send("anthropic")
+        connection.receive()
+    assert server.open_connections == 3
+    for connection in connections:
+        connection.socket.close()
+    deadline = time.monotonic() + 1
+    while server.open_connections and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert server.open_connections == 0
+    assert all(request.wait_closed(0.1) for request in server.requests)
+    assert all(request.finished_at for request in server.requests)
+
+
+def test_a_client_in_a_loop_is_seen_to_leave(server: PracticeServer) -> None:
+    async def main() -> bool:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+        writer.write(b"POST /api/chat HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}")
+        server.default = Reply(fault=Fault.never_answer())
+        asked = await server.received()
+        writer.close()
+        return await asked.closed(1.0)
+
+    assert asyncio.run(main())
+
+
+def test_many_at_once(server: PracticeServer) -> None:
+    server.default = Reply(chunks=["a"] * 20, interval=0.01)
+    body = b'{"model": "m", "messages": []}'
+
+    async def one() -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+        request = b"POST /api/chat HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+        writer.write(request % len(body) + body)
+        got = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return got
+
+    async def main() -> list[bytes]:
+        return await asyncio.gather(*(one() for _ in range(300)))
+
+    before = time.monotonic()
+    assert all(got.count(b'"content":"a"') == 20 for got in asyncio.run(main()))
+    assert time.monotonic() - before < 5
+
+
+def test_a_request_that_does_not_come(server: PracticeServer) -> None:
+    with pytest.raises(TimeoutError, match="0 of 1 requests"):
+        server.wait_request(timeout=0.01)
+
+
+def test_two_servers(server: PracticeServer, said: Callable[..., str]) -> None:
+    with PracticeServer() as other:
+        assert other.url != server.url
+        said()
+        assert (len(server.requests), len(other.requests)) == (1, 0)
+
+
+def test_the_end() -> None:
+    threads = threading.active_count()
+    server = PracticeServer().start()
+    assert threading.active_count() == threads + 1
+    server.close()
+    server.close()
+    assert threading.active_count() == threads
+
+
+def test_a_taken_port(server: PracticeServer) -> None:
+    with pytest.raises(OSError, match="in use"):
+        PracticeServer(port=int(server.url.rsplit(":", 1)[1])).start()
+
+
+def test_async_with() -> None:
+    async def main() -> str:
+        async with PracticeServer() as server:
+            return server.url
+
+    assert asyncio.run(main()).startswith("http://127.0.0.1:")
+
+
+def test_closing_with_everything_open_is_quiet() -> None:
+    program = """
+import socket
+from llmring.testing import Fault, PracticeServer, Reply
+with PracticeServer() as server:
+    server.reply(chunks=["x" * 1000] * 10_000)
+    server.reply("slow", interval=60)
+    server.default = Reply(fault=Fault.stall_after(1))
+    sockets = [socket.create_connection(("127.0.0.1", int(server.url.rsplit(":")[-1]))) for _ in range(5)]
+    for open in sockets[:4]:
+        open.sendall(b"POST /api/chat HTTP/1.1\\r\\nhost: x\\r\\ncontent-length: 2\\r\\n\\r\\n{}")
+    server.wait_request(4)
+for open in sockets:
+    open.close()
+"""
+    done = python("-c", program)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_it_loads_no_sdk() -> None:
+    program = """
+import sys, llmring.testing
+known = {"openai", "anthropic", "ollama", "google.genai", "httpx", "httpx2"}
+known |= {name for name in sys.modules if name.startswith(("llmring.wire", "llmring.providers"))}
+print(sorted(known & set(sys.modules)))
+"""
+    assert python("-c", program).stdout == "[]\n"
+
+
+def test_without_h11() -> None:
+    done = python("-c", "import sys; sys.modules['h11'] = None; import llmring.testing")
+    assert "pip install h11" in done.stderr.splitlines()[-1]
+
+
+def test_by_hand() -> None:
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "llmring.testing", "--chunks", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        url = process.stdout.readline().strip()
+        lines = [process.stdout.readline() for _ in range(7)]
+        assert f"export OPENAI_BASE_URL={url}/v1\n" in lines
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+        assert process.stderr.read() == ""
+
+
+def test_environ(server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    there = server.environ("http://127.0.0.1:9")
+    assert there["OPENAI_BASE_URL"] == "http://127.0.0.1:9/v1"
+    assert {there[name] for name in ("ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "OLLAMA_HOST")} == {
+        "http://127.0.0.1:9"
+    }
+    assert "NO_PROXY" not in there
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example")
+    monkeypatch.setenv("NO_PROXY", "internal.example")
+    assert server.environ()["NO_PROXY"] == "internal.example,127.0.0.1"
