@@ -15,29 +15,46 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import exceptions, schemas
+    from .catalog import Cost, ModelInfo
     from .exceptions import LLMRingError
+    from .parts import audio, document, image, text
     from .schemas import FinishReason, LLMRequest, LLMResponse, Message, StreamChunk, ToolCall, Usage
     from .service import LLMRing
     from .stream import ChatStream
+    from .tools import tool
 
 __all__ = [
     "ChatStream",
+    "Cost",
     "FinishReason",
     "LLMRequest",
     "LLMResponse",
     "LLMRing",
     "LLMRingError",
     "Message",
+    "ModelInfo",
     "StreamChunk",
     "ToolCall",
     "Usage",
     "__version__",
+    "audio",
+    "document",
     "exceptions",
+    "image",
     "schemas",
+    "text",
+    "tool",
 ]
 
 _HOME = {
     "ChatStream": "stream",
+    "Cost": "catalog",
+    "ModelInfo": "catalog",
+    "audio": "parts",
+    "document": "parts",
+    "image": "parts",
+    "text": "parts",
+    "tool": "tools",
     "FinishReason": "schemas",
     "LLMRequest": "schemas",
     "LLMResponse": "schemas",

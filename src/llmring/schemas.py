@@ -61,7 +61,8 @@ class Message(BaseModel):
 
     Attributes:
         role: who speaks.
-        content: the text, or a list of parts in OpenAI's form (`{"type": "text", "text": ...}`, ...).
+        content: the text, or a list of parts in OpenAI's form (`{"type": "text", "text": ...}`, ...; see
+            `llmring.parts` for makers of them). A tool's result may be any JSON table as well.
         tool_calls: an assistant turn's calls.
         tool_call_id: which call a `tool` turn answers.
         metadata: what a provider wants back with the turn (`response.to_message()` fills it), and
@@ -71,7 +72,7 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     role: Role
-    content: str | list[dict[str, Any]] | None = ""
+    content: str | list[dict[str, Any]] | dict[str, Any] | None = ""
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
@@ -88,8 +89,11 @@ class LLMRequest(BaseModel):
             set, the model's own limit is sent.
         reasoning_effort: how much to think (`"low"`, `"medium"`, `"high"`, or what the provider knows).
         reasoning_tokens: the most tokens to think with.
-        response_format: the form of the answer, see the structured-output guide.
-        tools, tool_choice: functions that the model may call, and whether it must.
+        response_format: the form of the answer: `{"type": "json_object"}`, `{"type": "json_schema",
+            "json_schema": {"name", "schema", "strict"}}`, or a type such as a pydantic model's class.
+        tools: what the model may call: typed Python functions, definitions in OpenAI's form, or the
+            provider's own tools as its API wants them.
+        tool_choice: `"auto"`, `"none"`, `"required"`, or the one to call: its name, or OpenAI's form.
         json_response: short for `response_format={"type": "json_object"}`.
         timeout: seconds for every wait; `None` waits forever. Not set: the service's.
         extra_params: merged into the body that is sent, in the provider's own terms.

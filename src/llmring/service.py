@@ -18,14 +18,18 @@ from .exceptions import (
     LockfileNotFoundError,
 )
 from .lockfile import LiveLockfile, Lockfile, find_lockfile, resolve, split_reference
+from .parts import load
 from .providers.answer import Answer
 from .providers.base import Call, Provider
 from .providers.registry import Registry
 from .routing import Candidate, first_that_serves
 from .schemas import LLMRequest, LLMResponse, StreamChunk
 from .stream import ChatStream, settle
+from .structured import AnswerFormat, answer_format
+from .tools import definitions
 
 if TYPE_CHECKING:
+    from .catalog import Cost, ModelInfo
     from .lockfile import Binding
 
 __all__ = ["DEFAULT_TIMEOUT", "LLMRing"]
@@ -109,9 +113,10 @@ class LLMRing:
 
         async def connect() -> tuple[Answer, list[StreamChunk]]:
             binding, asked, candidates = self._route(request, profile)
+            asked, form = await _prepared(asked)
 
             async def serve(candidate: Candidate) -> tuple[Answer, list[StreamChunk]]:
-                provider, call = await self._call(asked, candidate, stream=True)
+                provider, call = await self._call(asked, candidate, form, stream=True)
                 return await _first_chunks(provider, call)
 
             return await first_that_serves(binding.alias, candidates, serve)
@@ -133,10 +138,14 @@ class LLMRing:
             ProviderError: what the provider, or the way to it, did wrong.
         """
         binding, asked, candidates = self._route(request, profile)
+        asked, form = await _prepared(asked)
 
         async def serve(candidate: Candidate) -> LLMResponse:
-            provider, call = await self._call(asked, candidate, stream=False)
-            return await _whole(provider, call)
+            provider, call = await self._call(asked, candidate, form, stream=False)
+            response = await _whole(provider, call)
+            if form is not None:
+                response.parsed = form.check(response, provider.name, call.model)
+            return response
 
         return await first_that_serves(binding.alias, candidates, serve)
 
@@ -152,7 +161,9 @@ class LLMRing:
             candidates.append(Candidate(reference, provider, model, last=position == len(binding.models)))
         return binding, _with_params(request, binding), candidates
 
-    async def _call(self, request: LLMRequest, candidate: Candidate, *, stream: bool) -> tuple[Provider, Call]:
+    async def _call(
+        self, request: LLMRequest, candidate: Candidate, form: AnswerFormat | None, *, stream: bool
+    ) -> tuple[Provider, Call]:
         provider = await self._registry.get_async(candidate.provider, self._settings(candidate.provider))
         timeout = request.timeout if "timeout" in request.model_fields_set else self.timeout
         return provider, Call(
@@ -161,6 +172,7 @@ class LLMRing:
             stream=stream,
             timeout=_seconds(timeout, "timeout"),
             max_retries=self.max_retries if candidate.last else 0,
+            form=form,
         )
 
     # Aliases
@@ -284,6 +296,31 @@ class LLMRing:
             )
         return path
 
+    # What it costs
+
+    def calculate_cost(self, response: LLMResponse | StreamChunk) -> Cost:
+        """What an answer cost, in US dollars; where its model is not priced, `reason` says so.
+
+        Args:
+            response: a whole answer, or the final chunk of one.
+        """
+        from .catalog import cost_of
+
+        provider, _, _ = response.model.partition(":")
+        settings = self._settings(provider)
+        return cost_of(response, base_url=settings.base_url if settings is not None else None)
+
+    def get_model_info(self, model: str, *, profile: str | None = None) -> ModelInfo:
+        """What the catalogue knows of a model: its limits and its prices.
+
+        Args:
+            model: an alias (then: of the model that serves it), or `provider:model`.
+            profile: instead of the service's.
+        """
+        from .catalog import model_info
+
+        return model_info(self.resolve_alias(model, profile))
+
     # Providers
 
     def get_provider(self, name: str) -> Provider:
@@ -335,6 +372,12 @@ async def _whole(provider: Provider, call: Call) -> LLMResponse:
     finally:
         if answer is not None:
             await answer.close()
+
+
+async def _prepared(request: LLMRequest) -> tuple[LLMRequest, AnswerFormat | None]:
+    """The request as every wire reads it: tools defined, the answer's form a table, files read in."""
+    request, form = answer_format(definitions(request))
+    return await load(request), form
 
 
 def _check(request: LLMRequest) -> None:

@@ -60,6 +60,7 @@ class ChatStream:
             self._tool_calls = chunk.tool_calls
         if chunk.finish_reason is not None:
             self._final = chunk
+            await self._parse(chunk)
         return chunk
 
     async def __aenter__(self) -> ChatStream:
@@ -171,6 +172,17 @@ class ChatStream:
             raise self._failed(error)  # noqa: B904 - it is the same error
         finally:
             self._reader = None
+
+    async def _parse(self, final: StreamChunk) -> None:
+        """Check the answer against the form that was asked for."""
+        if self._answer is None or (form := self._answer.call.form) is None:
+            return
+        try:
+            final.parsed = form.check(self.response, self._answer.provider.name, self._answer.call.model)
+        except LLMRingError as error:
+            self._final = None
+            await self.aclose()
+            raise self._failed(error)  # noqa: B904 - it is the same error
 
     def _failed(self, error: LLMRingError) -> LLMRingError:
         """The error, with what had been received."""

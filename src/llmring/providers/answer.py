@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from ..exceptions import LLMRingError, ProviderConnectionError
 from ..schemas import LLMResponse, StreamChunk
 from ..wire.base import Decoder
-from ..wire.errors import WireError
+from ..wire.errors import CannotCarry, WireError
 from .base import Call, HTTPResponse, Provider
 
 __all__ = ["Answer"]
@@ -40,7 +40,10 @@ class Answer:
     @classmethod
     async def open(cls, provider: Provider, call: Call) -> Answer:
         """Send the request. Raises `ProviderError`."""
-        body = provider.render(call)
+        try:
+            body = provider.render(call)
+        except CannotCarry as error:
+            raise provider.error(error, call) from None
         try:
             response = await provider.send(call, body)
         except Exception as error:

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-from ..exceptions import LLMRingError, ProviderError
+from ..exceptions import LLMRingError, ModelCapabilityError, ProviderError
 from ..schemas import LLMRequest
+from ..structured import AnswerFormat
 from ..wire.base import Decoder
-from ..wire.errors import WireError
+from ..wire.errors import CannotCarry, WireError
 from .errors import error_of_answer, error_of_network
 
 __all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig"]
@@ -70,6 +71,7 @@ class Call:
         stream: whether the answer is to come in pieces.
         timeout: seconds for every wait; `None` waits forever.
         max_retries: how often the SDK may try again by itself.
+        form: what the answer is checked against; `None` takes any.
     """
 
     request: LLMRequest
@@ -77,6 +79,7 @@ class Call:
     stream: bool
     timeout: float | None
     max_retries: int
+    form: AnswerFormat | None = None
 
 
 class Provider(ABC):
@@ -126,6 +129,10 @@ class Provider(ABC):
         """The error to raise for an exception of the SDK, the network, or the wire."""
         if isinstance(error, LLMRingError):
             return error
+        if isinstance(error, CannotCarry):
+            return ModelCapabilityError(
+                f"{self.name}:{call.model} cannot take this request: {error}.", provider=self.name, model=call.model
+            )
         answer = (error, headers or {}) if isinstance(error, WireError) else self.refusal(error)
         if answer is None:
             raised: ProviderError = error_of_network(

@@ -85,7 +85,7 @@ class GoogleProvider(Provider):
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
-        return render_request(call.request)
+        return render_request(call.request, call.model)
 
     def decoder(self, call: Call) -> Decoder:
         """A decoder for the answer."""

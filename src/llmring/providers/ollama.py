@@ -7,6 +7,7 @@ timeout in place, keeps the answer for us and gives the SDK an empty one. Addres
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -17,10 +18,12 @@ from pydantic_core import to_json
 
 from ..wire.base import Decoder
 from ..wire.errors import WireError, read_error
-from ..wire.ollama import OllamaDecoder, render_request
+from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 
 __all__ = ["OllamaProvider"]
+
+logger = logging.getLogger("llmring")
 
 
 class _Exchange:
@@ -74,6 +77,7 @@ class OllamaProvider(Provider):
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
+        self._without_tools: set[str] = set()
         self.client = ollama.AsyncClient(
             host=config.base_url,
             headers=dict(config.headers),
@@ -89,14 +93,31 @@ class OllamaProvider(Provider):
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
-        return render_request(call.request, call.model, stream=call.stream)
+        native = call.model not in self._without_tools
+        return render_request(call.request, call.model, stream=call.stream, native_tools=native)
 
     def decoder(self, call: Call) -> Decoder:
         """A decoder for the answer."""
-        return OllamaDecoder(f"{self.name}:{call.model}")
+        native = call.model not in self._without_tools
+        return OllamaDecoder(f"{self.name}:{call.model}", tools_in_text(call.request, native=native))
 
     async def send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
         """Send through the SDK's own method, with the rendered body in place of its own."""
+        try:
+            return await self._send(call, body)
+        except _Refused as refused:
+            if not call.request.tools or "does not support tools" not in refused.response.text:
+                raise
+        if call.model not in self._without_tools:
+            self._without_tools.add(call.model)
+            logger.warning(
+                "%s:%s has no tools of its own: it is told of them in the prompt, and its calls are read from its text",
+                self.name,
+                call.model,
+            )
+        return await self._send(call, self.render(call))
+
+    async def _send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
         exchange = _Exchange(to_json(body), call.timeout)
         token = _exchange.set(exchange)
         try:

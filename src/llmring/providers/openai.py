@@ -16,6 +16,8 @@ from .base import Call, HTTPResponse, Provider, ProviderConfig
 __all__ = ["OpenAIProvider"]
 
 _OFFICIAL_HOST = "api.openai.com"
+# Its calls have ids of nine letters and digits, and no others are taken.
+_MISTRAL_HOST = "api.mistral.ai"
 
 
 class OpenAIProvider(Provider):
@@ -35,7 +37,8 @@ class OpenAIProvider(Provider):
             http_client=openai.DefaultAsyncHttpxClient(limits=httpx2.Limits(max_connections=config.max_connections)),
         )
         self._by_retries = {config.max_retries: self.client}
-        self.official = self.client.base_url.host == _OFFICIAL_HOST
+        self._host = self.client.base_url.host
+        self.official = self._host == _OFFICIAL_HOST
         self.responses = config.api == "responses" or (config.api is None and self.official)
 
     def render(self, call: Call) -> dict[str, Any]:
@@ -46,7 +49,9 @@ class OpenAIProvider(Provider):
             call.request,
             call.model,
             stream=call.stream,
+            provider=self.name,
             max_tokens_key="max_completion_tokens" if self.official else "max_tokens",
+            call_id=openai_chat.MISTRAL_CALL_ID if self._host == _MISTRAL_HOST else openai_chat.CALL_ID,
         )
 
     def decoder(self, call: Call) -> Decoder:

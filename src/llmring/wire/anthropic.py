@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
+
+from pydantic_core import from_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
 from .base import Decoder, as_list, given, merge_params, text, usage_of
-from .errors import read_error
+from .errors import CannotCarry, read_error
 from .framing import SSEFrames
+from .schema import ANTHROPIC, UnsupportedKeyword, translate
+from .turns import (
+    Media,
+    arguments_of,
+    budget_of,
+    call_ids,
+    effort_of,
+    json_instruction,
+    media,
+    parts,
+    plain_text,
+    schema_of,
+)
 
 __all__ = ["MessagesDecoder", "render_request"]
 
@@ -19,47 +37,200 @@ _FINISH: dict[str, FinishReason] = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+_CHOICES = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
+# Models that take a budget of thinking tokens; those after them decide themselves, by effort.
+# Source: Anthropic's "Extended thinking" and "Adaptive thinking".
+_BUDGETED = re.compile(r"claude-(3-7|opus-4-[015]|opus-4-2\d{7}|sonnet-4-[05]|sonnet-4-2\d{7}|haiku-4)")
 
 
 def render_request(request: LLMRequest, model: str, *, stream: bool, max_tokens: int) -> dict[str, Any]:
     """The body of a request. The format demands `max_tokens`; the argument serves where none is asked for."""
-    system = [m for m in request.messages if m.role == "system"]
     body: dict[str, Any] = {
         "model": model,
         "max_tokens": max_tokens if request.max_tokens is None else request.max_tokens,
-        "messages": [_message(m) for m in request.messages if m.role != "system"],
+        "messages": _turns(request.messages),
     }
-    if len(system) == 1 and isinstance(system[0].content, str):
-        body["system"] = system[0].content
-    elif system:
-        body["system"] = [block for m in system for block in _blocks(m)]
+    if system := _system(request):
+        body["system"] = system
     body |= given(
         temperature=request.temperature,
         top_p=request.top_p,
         stop_sequences=as_list(request.stop),
         seed=request.seed,
+        tools=[_tool(t) for t in request.tools] if request.tools else None,
+        tool_choice=_choice(request.tool_choice),
     )
+    output = given(format=_format(request))
+    if (effort := effort_of(request)) is not None:
+        budget = budget_of(request)
+        if effort == "none":
+            body["thinking"] = {"type": "disabled"}
+        elif _BUDGETED.match(model):
+            body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+        else:
+            # Newer models leave the text of their thinking out unless asked for it.
+            body["thinking"] = {"type": "adaptive", "display": "summarized"}
+            output["effort"] = "low" if effort == "minimal" else effort
+    if output:
+        body["output_config"] = output
     merge_params(body, request.extra_params)
     if stream:
         body["stream"] = True
     return body
 
 
-def _message(message: Message) -> dict[str, Any]:
-    content = message.content if isinstance(message.content, str) else _blocks(message)
-    return {"role": message.role, "content": content}
+def _system(request: LLMRequest) -> str | list[dict[str, Any]] | None:
+    said = [m for m in request.messages if m.role == "system"]
+    instruction = json_instruction(request)
+    if len(said) == 1 and isinstance(said[0].content, str) and not said[0].metadata and not instruction:
+        return said[0].content
+    blocks = [block for m in said for block in _marked(_content(m), m)]
+    return [*blocks, {"type": "text", "text": instruction}] if instruction else blocks or None
 
 
-def _blocks(message: Message) -> list[dict[str, Any]]:
-    if isinstance(message.content, str):
-        return [{"type": "text", "text": message.content}] if message.content else []
-    return list(message.content or [])
+def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    ids = call_ids(messages, _CALL_ID, 24)
+    turns: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] | None = None
+    for message in messages:
+        if message.role == "tool":
+            block = {
+                "type": "tool_result",
+                "tool_use_id": ids[message.tool_call_id or ""],
+                "content": _result(message),
+            }
+            # The results of one turn's calls belong in one turn.
+            if results is None:
+                results = []
+                turns.append({"role": "user", "content": results})
+            results += _marked([block], message)
+            continue
+        results = None
+        if message.role == "assistant":
+            blocks = _replayed(message, ids) or [*_content(message), *_calls(message, ids)]
+            if blocks:
+                turns.append({"role": "assistant", "content": _marked(blocks, message)})
+        elif message.role == "user":
+            plain = isinstance(message.content, str) and "cache_control" not in message.metadata
+            content = message.content if plain else _marked(_content(message), message)
+            turns.append({"role": "user", "content": content})
+    return turns
+
+
+def _marked(blocks: list[dict[str, Any]], message: Message) -> list[dict[str, Any]]:
+    """The blocks, the last one with the message's mark for prompt caching."""
+    mark = message.metadata.get("cache_control")
+    return [*blocks[:-1], {**blocks[-1], "cache_control": mark}] if mark and blocks else blocks
+
+
+def _content(message: Message) -> list[dict[str, Any]]:
+    blocks = []
+    for part in parts(message):
+        if part.get("type") == "text" or (found := media(part)) is None:
+            blocks.append(part)
+        else:
+            blocks.append({**_media(found), **given(cache_control=part.get("cache_control"))})
+    return blocks
+
+
+def _media(found: Media) -> dict[str, Any]:
+    if found.kind == "audio":
+        raise CannotCarry("Anthropic's API takes no audio; send a transcript")
+    if found.file_id:
+        return {"type": "document", "source": {"type": "file", "file_id": found.file_id}}
+    if found.url:
+        return {"type": found.kind, "source": {"type": "url", "url": found.url}}
+    if found.kind == "image":
+        if found.mime not in _IMAGES:
+            raise CannotCarry(f"Anthropic's API takes no pictures of type {found.mime}; convert it to PNG or JPEG")
+        return {"type": "image", "source": {"type": "base64", "media_type": found.mime, "data": found.data}}
+    title = given(title=found.name)
+    if found.mime == "application/pdf":
+        source = {"type": "base64", "media_type": found.mime, "data": found.data}
+    elif found.is_text:
+        return {"type": "text", "text": found.as_text()}
+    else:
+        raise CannotCarry(f"Anthropic's API takes no documents of type {found.mime}; convert it to PDF or text")
+    return {"type": "document", "source": source, **title}
+
+
+def _result(message: Message) -> str | list[dict[str, Any]]:
+    content = message.content
+    if isinstance(content, list) and all("type" in part for part in content):
+        return _content(message)
+    return plain_text(message, "a tool's result")
+
+
+def _calls(message: Message, ids: dict[str, str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": "tool_use",
+            "id": ids[call["id"]],
+            "name": call["function"]["name"],
+            "input": arguments_of(call["function"]["arguments"]),
+        }
+        for call in message.tool_calls or ()
+    ]
+
+
+def _replayed(message: Message, ids: dict[str, str]) -> list[dict[str, Any]] | None:
+    """The turn as Anthropic sent it, thinking and all, unless the caller has changed it since."""
+    kept = message.metadata.get("anthropic")
+    if not isinstance(kept, dict) or not isinstance(message.content, str):
+        return None
+    blocks, calls, at = [], _calls(message, ids), 0
+    for block in kept["blocks"]:
+        if block["type"] == "text":
+            piece = message.content[at : at + block["length"]]
+            at += block["length"]
+            if piece:
+                blocks.append({"type": "text", "text": piece})
+        elif block["type"] == "tool_use":
+            if not calls:
+                return None
+            blocks.append(calls.pop(0))
+        else:
+            blocks.append(block)
+    return blocks if at == len(message.content) and not calls else None
+
+
+def _tool(tool: dict[str, Any]) -> dict[str, Any]:
+    if tool.get("type") != "function":
+        return tool
+    function = tool["function"]
+    return {
+        "name": function["name"],
+        "input_schema": {"type": "object", **function["parameters"]},
+        **given(
+            description=function.get("description"),
+            strict=function.get("strict"),
+            cache_control=tool.get("cache_control"),
+        ),
+    }
+
+
+def _choice(choice: str | dict[str, Any] | None) -> dict[str, Any] | None:
+    if isinstance(choice, dict):
+        return {"type": "tool", "name": choice["function"]["name"]}
+    return _CHOICES[choice] if choice else None
+
+
+def _format(request: LLMRequest) -> dict[str, Any] | None:
+    table = schema_of(request)
+    if table is None:
+        return None
+    try:
+        return {"type": "json_schema", "schema": translate(table["schema"], ANTHROPIC)}
+    except UnsupportedKeyword as error:
+        raise CannotCarry(f"Anthropic's structured output cannot express the schema's {error.path}") from None
 
 
 class MessagesDecoder(Decoder):
     """Chunks of a Messages answer."""
 
-    __slots__ = ("_counts",)
+    __slots__ = ("_blocks", "_counts")
 
     frames = SSEFrames
     end_marker = "message_stop"
@@ -67,6 +238,7 @@ class MessagesDecoder(Decoder):
     def __init__(self, model: str) -> None:
         super().__init__(model)
         self._counts: dict[str, Any] = {}
+        self._blocks: dict[int, dict[str, Any]] = {}
 
     def feed(self, event: Any) -> StreamChunk | None:
         """Take one event of the stream."""
@@ -103,28 +275,65 @@ class MessagesDecoder(Decoder):
         self._report(answer.get("usage"))
         return StreamChunk("".join(said), self.model, "".join(reasoning) or None)
 
+    def close(self) -> StreamChunk:
+        """The final chunk."""
+        blocks = [self._kept(block) for block in self._blocks.values()]
+        if any(block["type"] not in ("text", "tool_use") for block in blocks):
+            self.metadata["anthropic"] = {"blocks": blocks}
+        return super().close()
+
     def _start(self, index: int, block: dict[str, Any]) -> StreamChunk | None:
         kind = block["type"]
-        if kind == "text" and block.get("text"):
-            return StreamChunk(text(block["text"]), self.model)
-        if kind == "thinking" and block.get("thinking"):
-            return StreamChunk("", self.model, text(block["thinking"]))
+        if kind == "text":
+            said = text(block.get("text") or "")
+            self._blocks[index] = {"type": "text", "length": len(said)}
+            return StreamChunk(said, self.model) if said else None
         if kind == "tool_use":
             # While streaming, the input is an empty object that fragments of JSON replace.
             self.calls.start(index, block["name"], block.get("id"), block.get("input") or "")
+            self._blocks[index] = {"type": "tool_use"}
             return StreamChunk("", self.model, None, self.calls.snapshot())
+        self._blocks[index] = dict(block)
+        if kind == "thinking" and block.get("thinking"):
+            return StreamChunk("", self.model, text(block["thinking"]))
         return None
 
     def _delta(self, index: int, delta: dict[str, Any]) -> StreamChunk | None:
         kind = delta["type"]
         if kind == "text_delta":
-            return StreamChunk(text(delta["text"]), self.model) if delta["text"] else None
+            said = text(delta["text"])
+            # The block's start may have been lost: its text must not be.
+            block = self._blocks.setdefault(index, {"type": "text"})
+            block["length"] = block.get("length", 0) + len(said)
+            return StreamChunk(said, self.model) if said else None
         if kind == "thinking_delta":
-            return StreamChunk("", self.model, text(delta["thinking"])) if delta["thinking"] else None
-        if kind == "input_json_delta" and self.calls.known(index) and delta["partial_json"]:
-            self.calls.extend(index, delta["partial_json"])
-            return StreamChunk("", self.model, None, self.calls.snapshot())
+            thought = text(delta["thinking"])
+            block = self._blocks.setdefault(index, {"type": "thinking", "thinking": "", "signature": ""})
+            block.setdefault("pieces", []).append(thought)
+            return StreamChunk("", self.model, thought) if thought else None
+        if kind == "input_json_delta":
+            if self.calls.known(index):
+                if delta["partial_json"]:
+                    self.calls.extend(index, delta["partial_json"])
+                    return StreamChunk("", self.model, None, self.calls.snapshot())
+            else:
+                self._blocks[index].setdefault("json", []).append(text(delta["partial_json"]))
+        elif kind == "signature_delta":
+            self._blocks[index]["signature"] = delta["signature"]
+        elif kind == "compaction_delta":
+            self._blocks[index]["content"] = delta["content"]
         return None
+
+    @staticmethod
+    def _kept(block: dict[str, Any]) -> dict[str, Any]:
+        """A block as it must go back, its fragments put together."""
+        block = dict(block)
+        if pieces := block.pop("pieces", None):
+            block["thinking"] = (block.get("thinking") or "") + "".join(pieces)
+        if (pieces := block.pop("json", None)) and (whole := "".join(pieces)):
+            with suppress(ValueError):
+                block["input"] = from_json(whole)
+        return block
 
     def _stop(self, reason: str | None) -> None:
         if reason:

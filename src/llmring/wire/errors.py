@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-__all__ = ["WireError", "read_error"]
+__all__ = ["CannotCarry", "WireError", "read_error"]
 
 # An error inside a 200 stream has no status of its own: the vendor's word stands for one.
 # Anthropic: docs "Errors"; Google: google.rpc.Code; OpenAI: docs "Error codes".
@@ -42,6 +42,10 @@ _STATUS_OF_WORD = {
     "deadline_exceeded": 504,
     "overloaded_error": 529,
 }
+
+
+class CannotCarry(Exception):
+    """The request asks for something that the format has no place for; the message says what, and what to do."""
 
 
 @dataclass(slots=True)

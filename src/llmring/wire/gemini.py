@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import mimetypes
+import re
+from collections.abc import Sequence
 from typing import Any
 
-from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
-from .base import Decoder, as_list, given, merge_params, usage_of
-from .errors import read_error
+from pydantic_core import from_json
+
+from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall
+from .base import Decoder, as_list, given, merge_params, text, usage_of
+from .errors import CannotCarry, read_error
 from .framing import SSEFrames
+from .schema import GEMINI, UnsupportedKeyword, translate
+from .turns import arguments_of, budget_of, effort_of, media, named_calls, plain_text, schema_of
 
 __all__ = ["GenerateDecoder", "render_request"]
 
@@ -26,10 +33,10 @@ _FINISH: dict[str, FinishReason] = {
 }
 
 
-def render_request(request: LLMRequest) -> dict[str, Any]:
+def render_request(request: LLMRequest, model: str) -> dict[str, Any]:
     """The body of a request; the model and whether to stream are in its URL."""
     system = [part for m in request.messages if m.role == "system" for part in _parts(m)]
-    body: dict[str, Any] = {"contents": [_content(m) for m in request.messages if m.role != "system"]}
+    body: dict[str, Any] = {"contents": _contents(request.messages, _generation(model))}
     if system:
         body["systemInstruction"] = {"parts": system}
     config = given(
@@ -38,20 +45,161 @@ def render_request(request: LLMRequest) -> dict[str, Any]:
         maxOutputTokens=request.max_tokens,
         stopSequences=as_list(request.stop),
         seed=request.seed,
+        thinkingConfig=_thinking(request, _generation(model)),
     )
+    if request.response_format:
+        config["responseMimeType"] = "application/json"
+        if (table := schema_of(request)) is not None:
+            config["responseJsonSchema"] = _schema(table["schema"])
     if config:
         body["generationConfig"] = config
+    if request.tools:
+        body["tools"] = _tools(request.tools)
+    if choice := request.tool_choice:
+        body["toolConfig"] = {"functionCallingConfig": _choice(choice)}
     return merge_params(body, request.extra_params)
 
 
-def _content(message: Message) -> dict[str, Any]:
-    return {"role": "model" if message.role == "assistant" else "user", "parts": _parts(message)}
+def _generation(model: str) -> int:
+    """3 for `gemini-3-flash`: what a model takes changed with its generation."""
+    found = re.match(r"(?:models/)?gemini-(\d+)", model)
+    return int(found[1]) if found else 0
+
+
+def _contents(messages: Sequence[Message], generation: int) -> list[dict[str, Any]]:
+    names = named_calls(messages)
+    numbered: set[str] = set()
+    contents: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] | None = None
+    for message in messages:
+        if message.role == "tool":
+            id = message.tool_call_id or ""
+            answer = {"name": names[id], "response": _result(message), **({"id": id} if id in numbered else {})}
+            if results is None:
+                results = []
+                contents.append({"role": "user", "parts": results})
+            results.append({"functionResponse": answer})
+            continue
+        results = None
+        if message.role == "assistant":
+            said = _replayed(message, numbered)
+            if said is None:
+                said = [*(_parts(message) if message.content else []), *_calls(message, generation)]
+            if said:
+                contents.append({"role": "model", "parts": said})
+        elif message.role == "user":
+            contents.append({"role": "user", "parts": _parts(message)})
+    return contents
 
 
 def _parts(message: Message) -> list[dict[str, Any]]:
-    if isinstance(message.content, str):
-        return [{"text": message.content}]
-    return [{"text": part["text"]} for part in message.content or [] if part.get("type") == "text"]
+    if not isinstance(message.content, list):
+        return [{"text": message.content or ""}]
+    return [_part(part) for part in message.content]
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    if part.get("type") == "text":
+        return {"text": part["text"]}
+    found = media(part)
+    if found is None:
+        if "type" in part:
+            raise CannotCarry(f"Gemini's API has no part of type {part['type']!r}")
+        return part
+    if found.data is not None:
+        if found.kind == "document" and found.mime != "application/pdf" and not found.is_text:
+            raise CannotCarry(f"Gemini's API takes no documents of type {found.mime}; convert it to PDF or text")
+        return {"inlineData": {"mimeType": found.mime, "data": found.data}}
+    address = found.url or found.file_id or ""
+    mime = found.mime or mimetypes.guess_type(address.split("?")[0])[0]
+    return {"fileData": {"fileUri": address, **given(mimeType=mime)}}
+
+
+def _calls(message: Message, generation: int) -> list[dict[str, Any]]:
+    calls: list[dict[str, Any]] = [_call(call) for call in message.tool_calls or ()]
+    if calls and generation >= 3:
+        # A call without the signature that another provider could not give is refused; this word is Google's own
+        # for that case (vendor's guide "Thought signatures", section "FAQs").
+        calls[0]["thoughtSignature"] = "skip_thought_signature_validator"
+    return calls
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    function = call["function"]
+    return {"functionCall": {"name": function["name"], "args": arguments_of(function["arguments"])}}
+
+
+def _result(message: Message) -> dict[str, Any]:
+    said = plain_text(message, "a tool's result")
+    try:
+        value = from_json(said)
+    except ValueError:
+        value = said
+    return value if isinstance(value, dict) else {"result": value}
+
+
+def _replayed(message: Message, numbered: set[str]) -> list[dict[str, Any]] | None:
+    """The turn's parts as Gemini sent them, signatures and all, unless the caller has changed it since."""
+    kept = message.metadata.get("google")
+    if not isinstance(kept, dict) or not isinstance(message.content, str):
+        return None
+    said: list[dict[str, Any]] = []
+    calls, at = list(message.tool_calls or ()), 0
+    for part in kept["parts"]:
+        signature = given(thoughtSignature=part.get("signature"))
+        if "length" in part:
+            said.append({"text": message.content[at : at + part["length"]], **signature})
+            at += part["length"]
+        elif "call" in part:
+            if not calls:
+                return None
+            call = calls.pop(0)
+            rendered = _call(call)
+            if part["call"]:
+                rendered["functionCall"]["id"] = call["id"]
+                numbered.add(call["id"])
+            said.append({**rendered, **signature})
+        else:
+            said.append(part["part"])
+    return said if at == len(message.content) and not calls else None
+
+
+def _tools(tools: list[Any]) -> list[dict[str, Any]]:
+    functions, others = [], []
+    for tool in tools:
+        if tool.get("type") == "function":
+            function = tool["function"]
+            declared = {"name": function["name"], **given(description=function.get("description"))}
+            if function["parameters"].get("properties"):
+                declared["parametersJsonSchema"] = function["parameters"]
+            functions.append(declared)
+        else:
+            others.append(tool)
+    return [*([{"functionDeclarations": functions}] if functions else []), *others]
+
+
+def _choice(choice: str | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(choice, dict):
+        return {"mode": "ANY", "allowedFunctionNames": [choice["function"]["name"]]}
+    return {"mode": {"auto": "AUTO", "none": "NONE", "required": "ANY"}[choice]}
+
+
+def _thinking(request: LLMRequest, generation: int) -> dict[str, Any] | None:
+    effort, budget = effort_of(request), budget_of(request)
+    if effort is None:
+        return None
+    if effort == "none":
+        return {"thinkingBudget": 0}
+    if generation >= 3:
+        return {"includeThoughts": True, "thinkingLevel": effort}
+    return {"includeThoughts": True, "thinkingBudget": budget}
+
+
+def _schema(schema: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return translate(schema, GEMINI)
+    except UnsupportedKeyword as error:
+        raise CannotCarry(f"Gemini's structured output cannot express the schema's {error.path}") from None
 
 
 class GenerateDecoder(Decoder):
@@ -61,10 +209,14 @@ class GenerateDecoder(Decoder):
     it still counts, and the end of the bytes is the end.
     """
 
-    __slots__ = ()
+    __slots__ = ("_kept",)
 
     frames = SSEFrames
     end_marker = "finishReason"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self._kept: list[dict[str, Any]] = []
 
     def feed(self, event: Any) -> StreamChunk | None:
         """Take one `GenerateContentResponse`."""
@@ -93,20 +245,38 @@ class GenerateDecoder(Decoder):
             raise KeyError("candidates")
         return chunk
 
+    def close(self) -> StreamChunk:
+        """The final chunk."""
+        if any("signature" in part or "part" in part for part in self._kept):
+            self.metadata["google"] = {"parts": self._kept}
+        return super().close()
+
     def _parts(self, parts: list[dict[str, Any]]) -> StreamChunk | None:
-        text, reasoning, calls = "", "", len(self.calls)
+        said, reasoning, calls = "", "", len(self.calls)
         for part in parts:
-            if piece := part.get("text"):
-                if part.get("thought"):
-                    reasoning += piece
-                else:
-                    text += piece
+            signature = part.get("thoughtSignature")
+            if part.get("thought"):
+                reasoning += part.get("text") or ""
             elif call := part.get("functionCall"):
                 self.calls.start(len(self.calls), call["name"], call.get("id"), call.get("args") or {})
+                self._kept.append({"call": bool(call.get("id")), **given(signature=signature)})
+            elif "text" in part:
+                said += text(part["text"])
+                self._keep_text(len(part["text"]), signature)
+            else:
+                # Traces of tools that Google runs itself: no calls for the caller, but wanted back.
+                self._kept.append({"part": part})
         advanced = len(self.calls) > calls
-        if not text and not reasoning and not advanced:
+        if not said and not reasoning and not advanced:
             return None
-        return StreamChunk(text, self.model, reasoning or None, self.calls.snapshot() if advanced else None)
+        return StreamChunk(said, self.model, reasoning or None, self.calls.snapshot() if advanced else None)
+
+    def _keep_text(self, length: int, signature: str | None) -> None:
+        last = self._kept[-1] if self._kept else {}
+        if signature is None and "length" in last and "signature" not in last:
+            last["length"] += length
+        elif length or signature:
+            self._kept.append({"length": length, **given(signature=signature)})
 
     def _report(self, usage: dict[str, Any]) -> None:
         prompt, tools = usage.get("promptTokenCount"), usage.get("toolUsePromptTokenCount")

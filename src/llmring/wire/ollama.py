@@ -1,21 +1,64 @@
-"""Ollama's chat format: one JSON object a line (vendor's reference "Generate a chat message")."""
+"""Ollama's chat format: one JSON object a line (vendor's reference "Generate a chat message").
+
+A model that has no tools of its own, or that must call one (which the format cannot say), is told of the tools in
+words, and its calls are read out of its text.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import Any
+
+from pydantic_core import from_json, to_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
 from .base import Decoder, as_list, given, merge_params, text, usage_of
-from .errors import read_error
+from .errors import CannotCarry, read_error
 from .framing import LineFrames
+from .turns import arguments_of, effort_of, media, named_calls, parts, plain_text, schema_of
 
-__all__ = ["OllamaDecoder", "render_request"]
+__all__ = ["OllamaDecoder", "render_request", "tools_in_text"]
 
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
+_FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
+_INSTRUCTION = (
+    "You can call these tools:\n{tools}\n\n"
+    'To call one or several, answer with nothing but JSON of the form {{"tool_calls": [{{"name": "...", "arguments": '
+    "{{...}}}}]}}. The results will be given to you. {how}"
+)
 
 
-def render_request(request: LLMRequest, model: str, *, stream: bool) -> dict[str, Any]:
+def tools_in_text(request: LLMRequest, *, native: bool) -> frozenset[str] | None:
+    """The names of the tools that are told in words, `None` where the format itself carries them.
+
+    Args:
+        request: what to ask.
+        native: whether the model has tools of its own.
+    """
+    if not request.tools or request.tool_choice == "none":
+        return None
+    if native and request.tool_choice in (None, "auto"):
+        return None
+    return frozenset(t["function"]["name"] for t in _offered(request))
+
+
+def render_request(request: LLMRequest, model: str, *, stream: bool, native_tools: bool = True) -> dict[str, Any]:
     """The body of a request."""
+    told = tools_in_text(request, native=native_tools)
+    names = named_calls(request.messages)
+    messages = [_told(m, names) if told else _message(m, names) for m in request.messages]
+    if told:
+        messages.insert(0, {"role": "system", "content": _instruction(request)})
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": messages,
+        **given(
+            tools=request.tools if request.tools and not told and request.tool_choice != "none" else None,
+            format=_format(request, told),
+            think=_think(request, model),
+        ),
+    }
     options = given(
         temperature=request.temperature,
         top_p=request.top_p,
@@ -23,7 +66,6 @@ def render_request(request: LLMRequest, model: str, *, stream: bool) -> dict[str
         stop=as_list(request.stop),
         seed=request.seed,
     )
-    body: dict[str, Any] = {"model": model, "messages": [_message(m) for m in request.messages]}
     if options:
         body["options"] = options
     merge_params(body, request.extra_params)
@@ -31,27 +73,122 @@ def render_request(request: LLMRequest, model: str, *, stream: bool) -> dict[str
     return body
 
 
-def _message(message: Message) -> dict[str, Any]:
-    content = message.content
-    if not isinstance(content, str):
-        content = "\n".join(part["text"] for part in content or [] if part.get("type") == "text")
-    return {"role": message.role, "content": content}
+def _message(message: Message, names: dict[str, str]) -> dict[str, Any]:
+    if message.role == "tool":
+        said = plain_text(message, "a tool's result for Ollama")
+        return {"role": "tool", "content": said, "tool_name": names[message.tool_call_id or ""]}
+    rendered = {"role": message.role, **_content(message)}
+    if message.tool_calls:
+        rendered["tool_calls"] = [
+            {"function": {**call["function"], "arguments": arguments_of(call["function"]["arguments"])}}
+            for call in message.tool_calls
+        ]
+        if isinstance(kept := message.metadata.get("ollama"), dict):
+            rendered["thinking"] = kept["thinking"]
+    return rendered
+
+
+def _told(message: Message, names: dict[str, str]) -> dict[str, Any]:
+    """A message for a model that knows calls and results only as text."""
+    if message.role == "tool":
+        said = plain_text(message, "a tool's result for Ollama")
+        return {"role": "user", "content": f"Result of {names[message.tool_call_id or '']}: {said}"}
+    rendered = {"role": message.role, **_content(message)}
+    if message.tool_calls:
+        calls = [
+            {"name": call["function"]["name"], "arguments": arguments_of(call["function"]["arguments"])}
+            for call in message.tool_calls
+        ]
+        rendered["content"] = f"{rendered['content']}\n{to_json({'tool_calls': calls}).decode()}".strip()
+    return rendered
+
+
+def _content(message: Message) -> dict[str, Any]:
+    pieces, images = [], []
+    for part in parts(message):
+        if part.get("type") == "text":
+            pieces.append(part["text"])
+            continue
+        found = media(part)
+        if found is None:
+            raise CannotCarry(f"Ollama has no part of type {part.get('type')!r}")
+        if found.kind == "image" and found.data is not None:
+            images.append(found.data)
+        elif found.kind == "image":
+            raise CannotCarry("Ollama fetches no pictures by address; fetch it and send its bytes")
+        elif found.data is not None and found.is_text:
+            pieces.append(found.as_text())
+        else:
+            raise CannotCarry(f"Ollama takes text and pictures, no {found.kind} of type {found.mime or 'unknown'}")
+    return {"content": "\n".join(pieces), **given(images=images or None)}
+
+
+def _offered(request: LLMRequest) -> list[dict[str, Any]]:
+    functions = [t for t in request.tools or () if t.get("type") == "function"]
+    if isinstance(request.tool_choice, dict):
+        chosen = request.tool_choice["function"]["name"]
+        return [t for t in functions if t["function"]["name"] == chosen]
+    return functions
+
+
+def _instruction(request: LLMRequest) -> str:
+    tools = "\n".join(to_json(t["function"]).decode() for t in _offered(request))
+    free = request.tool_choice in (None, "auto")
+    how = "If no tool is needed, answer in plain text." if free else "You must call one now."
+    return _INSTRUCTION.format(tools=tools, how=how)
+
+
+def _format(request: LLMRequest, told: Collection[str] | None) -> str | dict[str, Any] | None:
+    if told and request.tool_choice not in (None, "auto"):
+        call = {
+            "type": "object",
+            "properties": {"name": {"enum": sorted(told)}, "arguments": {"type": "object"}},
+            "required": ["name", "arguments"],
+        }
+        calls = {"type": "array", "items": call, "minItems": 1}
+        return {"type": "object", "properties": {"tool_calls": calls}, "required": ["tool_calls"]}
+    if (table := schema_of(request)) is not None:
+        schema: dict[str, Any] = table["schema"]
+        return schema
+    return "json" if request.response_format else None
+
+
+def _think(request: LLMRequest, model: str) -> bool | str | None:
+    effort = effort_of(request)
+    if effort is None:
+        return None
+    if effort == "none":
+        return False
+    # Only this family knows degrees; the others refuse them.
+    return effort if "gpt-oss" in model and effort in ("low", "medium", "high") else True
 
 
 class OllamaDecoder(Decoder):
-    """Chunks of an Ollama answer."""
+    """Chunks of an Ollama answer.
 
-    __slots__ = ()
+    Args:
+        model: the `provider:model`.
+        tools: the names of the tools that the model was told of in words; `None` if there are none.
+    """
+
+    __slots__ = ("_held", "_thoughts", "_tools")
 
     frames = LineFrames
     end_marker = '"done": true'
+
+    def __init__(self, model: str, tools: Collection[str] | None = None) -> None:
+        super().__init__(model)
+        self._tools = tools
+        self._held: str | None = "" if tools else None
+        self._thoughts: list[str] = []
 
     def feed(self, event: Any) -> StreamChunk | None:
         """Take one line."""
         if event.get("error"):
             raise read_error(event)
-        chunk = self._message(event.get("message") or {})
-        if event.get("done"):
+        done = bool(event.get("done"))
+        chunk = self._message(event.get("message") or {}, done=done)
+        if done:
             self.ended = self.complete = True
             if reason := event.get("done_reason"):
                 self.finish_reason = _FINISH.get(reason, "other")
@@ -64,25 +201,53 @@ class OllamaDecoder(Decoder):
         """Take a whole answer."""
         if "message" not in answer and not answer.get("error"):
             raise KeyError("message")
-        return self.feed(answer)
+        return self.feed({**answer, "done": True})
 
-    def _message(self, message: dict[str, Any]) -> StreamChunk | None:
-        said, thinking, calls = (
-            message.get("content") or "",
-            message.get("thinking"),
-            message.get("tool_calls"),
-        )
-        for call in calls or ():
+    def close(self) -> StreamChunk:
+        """The final chunk."""
+        if self.calls and self._thoughts:
+            self.metadata["ollama"] = {"thinking": "".join(self._thoughts)}
+        return super().close()
+
+    def _message(self, message: dict[str, Any], *, done: bool) -> StreamChunk | None:
+        said, thinking = text(message.get("content") or ""), text(message.get("thinking") or "")
+        calls = message.get("tool_calls") or []
+        for call in calls:
             function = call["function"]
             self.calls.start(len(self.calls), function["name"], call.get("id"), function.get("arguments") or {})
-        if not said and not thinking and not calls:
+        if thinking:
+            self._thoughts.append(thinking)
+        before = len(self.calls)
+        if self._held is not None:
+            said = self._hold(said, done=done)
+        advanced = bool(calls) or len(self.calls) > before
+        if not said and not thinking and not advanced:
             return None
-        return StreamChunk(
-            text(said),
-            self.model,
-            text(thinking) if thinking else None,
-            self.calls.snapshot() if calls else None,
-        )
+        return StreamChunk(said, self.model, thinking or None, self.calls.snapshot() if advanced else None)
+
+    def _hold(self, said: str, *, done: bool) -> str:
+        """Keep back text that may turn out to be a call, and give what is text for certain."""
+        held = (self._held or "") + said
+        begun = held.lstrip()
+        if not done and (not begun or begun.startswith(("{", "`"))):
+            self._held = held
+            return ""
+        self._held = "" if done else None
+        return "" if begun.startswith(("{", "`")) and self._read_calls(begun) else held
+
+    def _read_calls(self, written: str) -> bool:
+        fenced = _FENCED.match(written.rstrip())
+        try:
+            value = from_json(fenced[1] if fenced else written)
+            calls = value.get("tool_calls", [value])
+            wanted = [(call["name"], call.get("arguments") or {}) for call in calls]
+        except (ValueError, AttributeError, KeyError, TypeError):
+            return False
+        if not wanted or any(name not in (self._tools or ()) for name, _ in wanted):
+            return False
+        for name, arguments in wanted:
+            self.calls.start(len(self.calls), name, None, arguments)
+        return True
 
     @classmethod
     def _openings(cls) -> tuple[bytes, ...]:

@@ -6,14 +6,19 @@ Request and events: the vendor's reference "Chat completions", and what compatib
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
 from .base import Decoder, given, merge_params, usage_of
-from .errors import read_error
+from .errors import CannotCarry, read_error
 from .framing import SSEFrames
+from .turns import call_ids, effort_of, json_instruction, media, openai_schema, plain_text, schema_of
 
-__all__ = ["ChatDecoder", "render_request"]
+__all__ = ["CALL_ID", "MISTRAL_CALL_ID", "ChatDecoder", "render_request"]
+
+CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
+MISTRAL_CALL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
@@ -29,18 +34,39 @@ _FINISH: dict[str, FinishReason] = {
 
 
 def render_request(
-    request: LLMRequest, model: str, *, stream: bool, max_tokens_key: str = "max_tokens"
+    request: LLMRequest,
+    model: str,
+    *,
+    stream: bool,
+    provider: str,
+    max_tokens_key: str = "max_tokens",
+    call_id: re.Pattern[str] = CALL_ID,
 ) -> dict[str, Any]:
-    """The body of a request. OpenAI's own models want `max_tokens_key="max_completion_tokens"`."""
+    """The body of a request.
+
+    Args:
+        request, model, stream: what to ask whom, and how.
+        provider: its name; what another one wants back is not sent to it.
+        max_tokens_key: OpenAI's own models want `max_completion_tokens`.
+        call_id: what the server takes for a call's id.
+    """
+    ids = call_ids(request.messages, call_id, 9 if call_id is MISTRAL_CALL_ID else 24)
+    messages = [_message(m, ids, provider) for m in request.messages]
+    if json_instruction(request) and "json" not in str(messages).lower():
+        # The format's JSON mode is refused where no message speaks of JSON.
+        messages.insert(0, {"role": "system", "content": json_instruction(request)})
     body = {
         "model": model,
-        "messages": [_message(m) for m in request.messages],
+        "messages": messages,
         **given(
             temperature=request.temperature,
             top_p=request.top_p,
             stop=request.stop,
             seed=request.seed,
-            reasoning_effort=request.reasoning_effort,
+            reasoning_effort=effort_of(request),
+            response_format=_format(request),
+            tools=request.tools or None,
+            tool_choice=request.tool_choice,
         ),
         **given(**{max_tokens_key: request.max_tokens}),
     }
@@ -51,24 +77,59 @@ def render_request(
     return body
 
 
-def _message(message: Message) -> dict[str, Any]:
-    rendered: dict[str, Any] = {"role": message.role, "content": message.content}
+def _message(message: Message, ids: dict[str, str], provider: str) -> dict[str, Any]:
+    if message.role == "tool":
+        content = plain_text(message, "a tool's result in Chat Completions")
+        return {"role": "tool", "tool_call_id": ids[message.tool_call_id or ""], "content": content}
+    rendered: dict[str, Any] = {"role": message.role}
+    if isinstance(message.content, list):
+        rendered["content"] = [_part(part) for part in message.content]
+    else:
+        rendered["content"] = message.content or (None if message.tool_calls else "")
     if message.tool_calls:
-        rendered["tool_calls"] = message.tool_calls
-        if not message.content:
-            rendered["content"] = None
-    if message.tool_call_id is not None:
-        rendered["tool_call_id"] = message.tool_call_id
+        rendered["tool_calls"] = [{**call, "id": ids[call["id"]]} for call in message.tool_calls]
+    kept = message.metadata.get("openai_chat")
+    if isinstance(kept, dict) and kept.get("provider") == provider:
+        rendered.update({key: value for key, value in kept.items() if key != "provider"})
     return rendered
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    if part.get("type") == "text":
+        return {"type": "text", "text": part["text"]}
+    found = media(part)
+    if found is None:
+        return part
+    if found.kind == "document" and found.data is not None and found.is_text:
+        return {"type": "text", "text": found.as_text()}
+    if found.kind == "document" and found.url:
+        raise CannotCarry("Chat Completions takes no documents by address; fetch it and send its bytes")
+    if found.kind == "document" and found.data and found.mime != "application/pdf":
+        raise CannotCarry(f"Chat Completions takes no documents of type {found.mime}; convert it to PDF or text")
+    inner = part[part["type"]]
+    return {"type": part["type"], part["type"]: {"url": inner} if isinstance(inner, str) else inner}
+
+
+def _format(request: LLMRequest) -> dict[str, Any] | None:
+    table = schema_of(request)
+    if table is None:
+        given: dict[str, Any] | None = request.response_format
+        return given
+    return {"type": "json_schema", "json_schema": openai_schema(table)}
 
 
 class ChatDecoder(Decoder):
     """Chunks of a Chat Completions answer."""
 
-    __slots__ = ()
+    __slots__ = ("_thoughts",)
 
     frames = SSEFrames
     end_marker = "[DONE]"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        # What the server wants back with a turn that calls tools: DeepSeek its reasoning, OpenRouter the details.
+        self._thoughts: dict[str, list[Any]] = {}
 
     def feed(self, event: Any) -> StreamChunk | None:
         """Take one `chat.completion.chunk`."""
@@ -79,6 +140,17 @@ class ChatDecoder(Decoder):
         if "choices" not in answer and not answer.get("error"):
             raise KeyError("choices")
         return self._take(answer, "message")
+
+    def close(self) -> StreamChunk:
+        """The final chunk."""
+        if self.calls and self._thoughts:
+            kept: dict[str, Any] = {"provider": self.model.partition(":")[0]}
+            if details := self._thoughts.get("reasoning_details"):
+                kept["reasoning_details"] = [detail for some in details for detail in some]
+            elif pieces := self._thoughts.get("reasoning_content"):
+                kept["reasoning_content"] = "".join(map(str, pieces))
+            self.metadata["openai_chat"] = kept
+        return super().close()
 
     def _take(self, event: Any, holder: str) -> StreamChunk | None:
         if event.get("error"):
@@ -100,6 +172,9 @@ class ChatDecoder(Decoder):
         delta = choice.get(holder) or choice.get("message")
         if not delta:
             return None
+        for field in ("reasoning_content", "reasoning_details"):
+            if thought := delta.get(field):
+                self._thoughts.setdefault(field, []).append(thought)
         content = delta.get("content") or delta.get("refusal") or ""
         reasoning = delta.get("reasoning_content") or delta.get("reasoning") or None
         if content.__class__ is list:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
 from .base import Decoder, given, merge_params, text, usage_of
-from .errors import WireError, read_error
+from .errors import CannotCarry, WireError, read_error
 from .framing import SSEFrames
+from .turns import call_ids, effort_of, json_instruction, media, openai_schema, plain_text, schema_of
 
 __all__ = ["ResponsesDecoder", "render_request"]
+
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+# Models that think, and so give encrypted reasoning to carry along; the others refuse to be asked for it.
+_REASONING = re.compile(r"(o\d|gpt-[5-9]|codex)(?!.*chat)")
 
 _INCOMPLETE: dict[str, FinishReason] = {
     "max_output_tokens": "length",
@@ -20,26 +26,133 @@ _INCOMPLETE: dict[str, FinishReason] = {
 
 def render_request(request: LLMRequest, model: str, *, stream: bool) -> dict[str, Any]:
     """The body of a request. Nothing is stored at the vendor unless `extra_params` says so."""
+    ids = call_ids(request.messages, _CALL_ID, 24)
+    items = [item for m in request.messages for item in _items(m, ids)]
+    if json_instruction(request) and "json" not in str(items).lower():
+        # The format's JSON mode is refused where no message speaks of JSON.
+        items.insert(0, {"role": "system", "content": json_instruction(request)})
     body: dict[str, Any] = {
         "model": model,
-        "input": [_item(m) for m in request.messages],
+        "input": items,
         "store": False,
+        **given(
+            temperature=request.temperature,
+            top_p=request.top_p,
+            max_output_tokens=request.max_tokens,
+            stop=request.stop,
+            seed=request.seed,
+            text=_format(request),
+            tools=[_tool(t) for t in request.tools] if request.tools else None,
+            tool_choice=_choice(request.tool_choice),
+        ),
     }
-    body |= given(
-        temperature=request.temperature,
-        top_p=request.top_p,
-        max_output_tokens=request.max_tokens,
-        stop=request.stop,
-        seed=request.seed,
-    )
+    if (effort := effort_of(request)) is not None:
+        body["reasoning"] = {"effort": effort} | ({} if effort == "none" else {"summary": "auto"})
+    if effort or _REASONING.match(model):
+        body["include"] = ["reasoning.encrypted_content"]
     merge_params(body, request.extra_params)
     if stream:
         body["stream"] = True
     return body
 
 
-def _item(message: Message) -> dict[str, Any]:
-    return {"role": message.role, "content": message.content}
+def _items(message: Message, ids: dict[str, str]) -> list[dict[str, Any]]:
+    if message.role == "tool":
+        return [
+            {
+                "type": "function_call_output",
+                "call_id": ids[message.tool_call_id or ""],
+                "output": _result(message),
+            }
+        ]
+    if message.role != "assistant":
+        content = message.content
+        return [
+            {"role": message.role, "content": [_part(p) for p in content] if isinstance(content, list) else content}
+        ]
+    if (replayed := _replayed(message, ids)) is not None:
+        return replayed
+    text_of = plain_text(message, "an assistant's turn")
+    return [*([{"role": "assistant", "content": text_of}] if text_of else []), *_calls(message, ids)]
+
+
+def _result(message: Message) -> str | list[dict[str, Any]]:
+    content = message.content
+    if isinstance(content, list) and all("type" in part for part in content):
+        return [_part(part) for part in content]
+    return plain_text(message, "a tool's result")
+
+
+def _calls(message: Message, ids: dict[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"type": "function_call", "call_id": ids[call["id"]], **call["function"]} for call in message.tool_calls or ()
+    ]
+
+
+def _replayed(message: Message, ids: dict[str, str]) -> list[dict[str, Any]] | None:
+    """The turn's items as OpenAI sent them, reasoning and all, unless the caller has changed it since."""
+    kept = message.metadata.get("openai_responses")
+    if not isinstance(kept, dict) or not isinstance(message.content, str):
+        return None
+    items, calls, at = [], _calls(message, ids), 0
+    for item in kept["items"]:
+        if item["type"] == "message":
+            content = []
+            for length in item["lengths"]:
+                content.append({"type": "output_text", "text": message.content[at : at + length], "annotations": []})
+                at += length
+            items.append({**{k: v for k, v in item.items() if k != "lengths"}, "content": content})
+        elif item["type"] == "function_call":
+            if not calls:
+                return None
+            items.append({**item, **calls.pop(0)})
+        else:
+            items.append(item)
+    return items if at == len(message.content) and not calls else None
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    if part.get("type") == "text":
+        return {"type": "input_text", "text": part["text"]}
+    found = media(part)
+    if found is None:
+        return part
+    if found.kind == "audio":
+        raise CannotCarry(
+            'the Responses API takes no audio; use api = "chat" with an audio model, or send a transcript'
+        )
+    if found.kind == "image":
+        return {"type": "input_image", "image_url": found.url or found.data_url, "detail": found.detail or "auto"}
+    return {
+        "type": "input_file",
+        **given(file_id=found.file_id, file_url=found.url, file_data=found.data_url),
+        **({"filename": found.name or "document.pdf"} if found.data else {}),
+    }
+
+
+def _tool(tool: dict[str, Any]) -> dict[str, Any]:
+    if tool.get("type") != "function":
+        return tool
+    function = tool["function"]
+    return {
+        "type": "function",
+        "name": function["name"],
+        "parameters": function["parameters"],
+        # This API takes a definition that is silent for a strict one, which few schemas are.
+        "strict": bool(function.get("strict")),
+        **given(description=function.get("description")),
+    }
+
+
+def _choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
+    return {"type": "function", "name": choice["function"]["name"]} if isinstance(choice, dict) else choice
+
+
+def _format(request: LLMRequest) -> dict[str, Any] | None:
+    table = schema_of(request)
+    if table is not None:
+        return {"format": {"type": "json_schema", **openai_schema(table)}}
+    return {"format": request.response_format} if request.response_format else None
 
 
 class ResponsesDecoder(Decoder):
@@ -123,6 +236,7 @@ class ResponsesDecoder(Decoder):
         if response.get("status") == "failed":
             raise WireError("the response failed, and the provider did not say why")
         self.response_model = response.get("model") or self.response_model
+        self._keep(response.get("output") or [])
         reason = (response.get("incomplete_details") or {}).get("reason")
         if reason:
             self.finish_reason = _INCOMPLETE.get(reason, "other")
@@ -135,3 +249,17 @@ class ResponsesDecoder(Decoder):
             cache_write=prompt.get("cache_write_tokens"),
             reasoning=(usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
         )
+
+    def _keep(self, output: list[dict[str, Any]]) -> None:
+        """Keep the items that must go back with the turn: reasoning, and whatever stands between."""
+        items: list[dict[str, Any]] = []
+        for item in output:
+            if item["type"] == "message":
+                lengths = [len(part.get("text") or part.get("refusal") or "") for part in item["content"]]
+                items.append({**{k: v for k, v in item.items() if k != "content"}, "lengths": lengths})
+            elif item["type"] == "function_call":
+                items.append({k: v for k, v in item.items() if k not in ("arguments", "call_id", "name")})
+            else:
+                items.append(item)
+        if any(item["type"] not in ("message", "function_call") for item in items):
+            self.metadata["openai_responses"] = {"items": items}

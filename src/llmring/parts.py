@@ -1,0 +1,187 @@
+"""Pictures, documents and sound in a message, written once for every provider.
+
+    Message(role="user", content=[text("What is this?"), image("cat.png")])
+
+A part is a plain table in OpenAI's form. Files are named, not read, until the request is sent, and then in a
+thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import mimetypes
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from .exceptions import InvalidRequestError
+from .schemas import LLMRequest, Message
+
+__all__ = ["audio", "document", "image", "load", "text"]
+
+_MAGIC = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"BM": "image/bmp",
+    b"%PDF-": "application/pdf",
+    b"ID3": "audio/mpeg",
+    b"\xff\xfb": "audio/mpeg",
+    b"fLaC": "audio/flac",
+    b"OggS": "audio/ogg",
+}
+_AUDIO_FORMATS = {"audio/mpeg": "mp3", "audio/x-wav": "wav", "audio/wave": "wav", "audio/vnd.wave": "wav"}
+
+
+def text(text: str) -> dict[str, Any]:
+    """A piece of text."""
+    return {"type": "text", "text": text}
+
+
+def image(source: str | os.PathLike[str] | bytes, *, detail: str | None = None) -> dict[str, Any]:
+    """A picture.
+
+    Args:
+        source: an https address, a data URL, a path, or the picture's bytes.
+        detail: `"low"`, `"high"` or `"auto"`, where the provider knows it.
+    """
+    inner: dict[str, Any] = {"url": _data_url(source, "image") if isinstance(source, bytes) else os.fspath(source)}
+    if detail is not None:
+        inner["detail"] = detail
+    return {"type": "image_url", "image_url": inner}
+
+
+def document(source: str | os.PathLike[str] | bytes, *, filename: str | None = None) -> dict[str, Any]:
+    """A document: a PDF, or a file of text.
+
+    Args:
+        source: an https address, a data URL, a path, or the document's bytes.
+        filename: its name for the model; a path brings its own.
+    """
+    if isinstance(source, bytes):
+        data, name = _data_url(source, "document", filename), filename
+        return {"type": "file", "file": {"file_data": data, **({"filename": name} if name else {})}}
+    address = os.fspath(source)
+    if address.startswith("data:"):
+        file = {"file_data": address}
+    elif _is_remote(address):
+        file = {"file_url": address}
+    else:
+        file = {"path": address, "filename": _local(address).name}
+    return {"type": "file", "file": {**file, **({"filename": filename} if filename else {})}}
+
+
+def audio(source: str | os.PathLike[str] | bytes, *, format: str | None = None) -> dict[str, Any]:
+    """Sound.
+
+    Args:
+        source: a path, or the sound's bytes.
+        format: `"wav"`, `"mp3"`, ...; not given: found from the name or the bytes.
+    """
+    if isinstance(source, bytes):
+        inner = {"data": base64.b64encode(source).decode(), "format": format or _audio_format(_mime(source, None))}
+    else:
+        inner = {"path": os.fspath(source), **({"format": format} if format else {})}
+    return {"type": "input_audio", "input_audio": inner}
+
+
+async def load(request: LLMRequest) -> LLMRequest:
+    """The request with every file that its parts name read in, off the event loop.
+
+    Raises:
+        InvalidRequestError: a file cannot be read.
+    """
+    if not any(_names_file(part) for message in request.messages for part in _parts(message)):
+        return request
+    messages = [await asyncio.to_thread(_load_message, message) for message in request.messages]
+    return request.model_copy(update={"messages": messages})
+
+
+def _parts(message: Message) -> list[dict[str, Any]]:
+    return message.content if isinstance(message.content, list) else []
+
+
+def _names_file(part: dict[str, Any]) -> bool:
+    kind = part.get("type")
+    if kind == "image_url":
+        url = _image_address(part)
+        return isinstance(url, str) and not url.startswith("data:") and not _is_remote(url)
+    return kind in ("file", "input_audio") and isinstance(part.get(kind), dict) and "path" in part[kind]
+
+
+def _image_address(part: dict[str, Any]) -> Any:
+    inner = part.get("image_url")
+    return inner.get("url") if isinstance(inner, dict) else inner
+
+
+def _load_message(message: Message) -> Message:
+    if not any(_names_file(part) for part in _parts(message)):
+        return message
+    return message.model_copy(
+        update={"content": [_load_part(part) if _names_file(part) else part for part in _parts(message)]}
+    )
+
+
+def _load_part(part: dict[str, Any]) -> dict[str, Any]:
+    kind = part["type"]
+    if kind == "image_url":
+        path = _local(_image_address(part))
+        inner = part["image_url"] if isinstance(part["image_url"], dict) else {}
+        return {**part, "image_url": {**inner, "url": _data_url(_read(path), "image", path.name)}}
+    inner = dict(part[kind])
+    path = _local(inner.pop("path"))
+    data = _read(path)
+    if kind == "input_audio":
+        inner["data"] = base64.b64encode(data).decode()
+        inner.setdefault("format", _audio_format(_mime(data, path.name)))
+    else:
+        inner["file_data"] = _data_url(data, "document", path.name)
+        inner.setdefault("filename", path.name)
+    return {**part, kind: inner}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequestError(f"The file {path} cannot be read: {error.strerror or error}.") from None
+
+
+def _is_remote(address: str) -> bool:
+    return address.lower().startswith(("http://", "https://", "gs://"))
+
+
+def _local(address: str) -> Path:
+    if address.startswith("file:"):
+        address = unquote(urlsplit(address).path)
+    return Path(address).expanduser()
+
+
+def _data_url(data: bytes, what: str, name: str | None = None) -> str:
+    mime = _mime(data, name)
+    if mime is None:
+        raise InvalidRequestError(
+            f"What kind of {what} {name or 'these bytes'} may be cannot be told; pass a data URL: data:TYPE;base64,..."
+        )
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+
+def _mime(data: bytes, name: str | None) -> str | None:
+    """The type of a file, by its first bytes, else by its name."""
+    for magic, mime in _MAGIC.items():
+        if data.startswith(magic):
+            return mime
+    if data[:4] == b"RIFF":
+        return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(data[8:12])
+    guessed = mimetypes.guess_type(name)[0] if name else None
+    if guessed is None and name and name.endswith((".md", ".markdown")):
+        guessed = "text/markdown"
+    return guessed
+
+
+def _audio_format(mime: str | None) -> str:
+    if mime is None or not mime.startswith("audio/"):
+        raise InvalidRequestError('What kind of sound this is cannot be told; name it: audio(..., format="wav").')
+    return _AUDIO_FORMATS.get(mime, mime.removeprefix("audio/"))

@@ -1,0 +1,172 @@
+"""Answers of a given form: the schema to ask for, and the check of what came."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from .exceptions import InvalidRequestError, ProviderResponseError
+from .schemas import LLMRequest, LLMResponse
+
+__all__ = ["AnswerFormat", "answer_format"]
+
+_FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL | re.IGNORECASE)
+_NAME = re.compile(r"[^a-zA-Z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFormat:
+    """The form that an answer must have.
+
+    Attributes:
+        schema: what the answer is checked against; `None` asks for any JSON object.
+        adapter: pydantic's validator of the type that was asked for; `None` leaves the answer as it is parsed.
+        wrapped: the root is no object, which most providers insist on, so it travels under the key `value`.
+    """
+
+    schema: dict[str, Any] | None
+    adapter: Any = None
+    wrapped: bool = False
+
+    def check(self, response: LLMResponse, provider: str, model: str) -> Any:
+        """The parsed answer. An answer that only calls tools, or was withheld, has none.
+
+        Raises:
+            ProviderResponseError: it is not of the form; the message has the reasons and the text.
+        """
+        if not response.content.strip() and response.finish_reason in ("tool_calls", "content_filter"):
+            return None
+        value, reasons = self._parse(response.content)
+        if not reasons:
+            return value
+        if response.finish_reason in ("tool_calls", "content_filter"):
+            return None
+        cut = " It was cut off at max_tokens." if response.finish_reason == "length" else ""
+        shown = response.content if len(response.content) <= 500 else response.content[:499] + "…"
+        raise ProviderResponseError(
+            f"The answer of {provider}:{model} does not have the form that was asked for.{cut} "
+            f"{'; '.join(reasons)}. It was: {shown}",
+            provider=provider,
+            model=model,
+            partial=response,
+        )
+
+    def _parse(self, text: str) -> tuple[Any, list[str]]:
+        fenced = _FENCED.match(text)
+        try:
+            value = from_json(fenced[1] if fenced else text)
+        except ValueError as error:
+            return None, [f"It is not JSON: {error}"]
+        if self.wrapped and isinstance(value, dict) and set(value) == {"value"}:
+            value = value["value"]
+        if self.adapter is not None:
+            from pydantic import ValidationError
+
+            try:
+                return self.adapter.validate_json(to_json(value)), []
+            except ValidationError as error:
+                return None, [f"{_path(e['loc'])}: {e['msg']}" for e in error.errors()[:5]]
+        if self.schema is None:
+            return (value, []) if isinstance(value, dict) else (None, ["It is JSON, but no object"])
+        errors = sorted(_validator(self.schema).iter_errors(value), key=lambda e: list(map(str, e.absolute_path)))
+        return value, [f"{_path(e.absolute_path)}: {e.message[:200]}" for e in errors[:5]]
+
+
+def answer_format(request: LLMRequest) -> tuple[LLMRequest, AnswerFormat | None]:
+    """The request with its response format as a table that every wire reads, and the check of the answer.
+
+    Raises:
+        InvalidRequestError: the format, or its schema, is not one.
+    """
+    given = request.response_format
+    if given is None:
+        if not request.json_response:
+            return request, None
+        given = {"type": "json_object"}
+    adapter = None
+    if isinstance(given, dict):
+        if given.get("type") == "text":
+            return request.model_copy(update={"response_format": None}), None
+        if given.get("type") == "json_object":
+            return request.model_copy(update={"response_format": {"type": "json_object"}}), AnswerFormat(None)
+        inner = given.get("json_schema")
+        if (
+            given.get("type") != "json_schema"
+            or not isinstance(inner, dict)
+            or not isinstance(inner.get("schema"), dict)
+        ):
+            raise InvalidRequestError(
+                'response_format takes {"type": "json_object"}, {"type": "json_schema", "json_schema": '
+                '{"name": ..., "schema": {...}}}, or a type such as a pydantic model.'
+            )
+        name, schema, strict = inner.get("name"), inner["schema"], inner.get("strict")
+        _check_schema(schema)
+    else:
+        name, schema, adapter = _of_type(given)
+        strict = None
+    sent, wrapped = _as_object(schema)
+    table: dict[str, Any] = {"name": _NAME.sub("_", str(name or schema.get("title") or "answer"))[:64], "schema": sent}
+    if strict is not None:
+        table["strict"] = strict
+    rendered = {"type": "json_schema", "json_schema": table}
+    return request.model_copy(update={"response_format": rendered}), AnswerFormat(schema, adapter, wrapped)
+
+
+def _of_type(given: Any) -> tuple[str, dict[str, Any], Any]:
+    from pydantic import TypeAdapter
+    from pydantic.errors import PydanticUserError
+
+    try:
+        adapter: Any = TypeAdapter(given)
+        schema = adapter.json_schema()
+    except PydanticUserError as error:
+        raise InvalidRequestError(f"response_format {given!r} has no JSON schema: {error}") from None
+    return getattr(given, "__name__", "answer"), schema, adapter
+
+
+def _as_object(schema: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """The schema with an object at its root, and whether it had to be put under the key `value`."""
+    root = schema
+    if "$ref" in schema:
+        target: Any = schema
+        for key in str(schema["$ref"]).removeprefix("#/").split("/"):
+            target = target.get(key, {}) if isinstance(target, dict) else {}
+        root = {**target, **{k: v for k, v in schema.items() if k in ("$defs", "definitions")}}
+    if root.get("type") == "object":
+        return root, False
+    definitions = {k: schema[k] for k in ("$defs", "definitions") if k in schema}
+    inner = {k: v for k, v in schema.items() if k not in definitions}
+    wrapped: dict[str, Any] = {
+        "type": "object",
+        "properties": {"value": inner},
+        "required": ["value"],
+        "additionalProperties": False,
+        **definitions,
+    }
+    return wrapped, True
+
+
+def _check_schema(schema: dict[str, Any]) -> None:
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+
+    try:
+        validator_for(schema).check_schema(schema)
+    except SchemaError as error:
+        raise InvalidRequestError(
+            f"response_format's schema is no JSON schema: {_path(error.absolute_path)}: {error.message[:200]}"
+        ) from None
+
+
+def _validator(schema: dict[str, Any]) -> Any:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import validator_for
+
+    return validator_for(schema, default=Draft202012Validator)(schema)
+
+
+def _path(keys: Any) -> str:
+    return "/".join(map(str, keys)) or "the whole"

@@ -1,0 +1,209 @@
+"""What rendering a conversation needs on every wire."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from ..schemas import LLMRequest, Message
+from .errors import CannotCarry
+from .schema import OPENAI_STRICT, UnsupportedKeyword, translate
+
+__all__ = [
+    "Media",
+    "arguments_of",
+    "budget_of",
+    "call_ids",
+    "effort_of",
+    "json_instruction",
+    "media",
+    "named_calls",
+    "openai_schema",
+    "parts",
+    "plain_text",
+    "schema_of",
+]
+
+_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 24_576, "xhigh": 32_768, "max": 32_768}
+_JSON_ONLY = "Answer with one JSON object and nothing else."
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A picture, a document or a sound of a message.
+
+    Attributes:
+        kind: `"image"`, `"document"` or `"audio"`.
+        mime: its type; `None` where only an address is known that does not tell.
+        data: its bytes in base64, `None` where there is an address instead.
+        url: its address.
+        file_id: the vendor's id of a file uploaded before.
+        name: its file name.
+        detail: how closely a picture is to be looked at.
+    """
+
+    kind: str
+    mime: str | None = None
+    data: str | None = None
+    url: str | None = None
+    file_id: str | None = None
+    name: str | None = None
+    detail: str | None = None
+
+    @property
+    def data_url(self) -> str | None:
+        """Its bytes as a data URL."""
+        return None if self.data is None else f"data:{self.mime};base64,{self.data}"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a document of plain text, of whatever kind."""
+        mime = self.mime or ""
+        return mime.startswith("text/") or mime in ("application/json", "application/xml", "application/yaml")
+
+    def as_text(self) -> str:
+        """A document of plain text, to stand among the text of a message."""
+        import base64
+
+        body = base64.b64decode(self.data or "").decode("utf-8", "replace")
+        return f'<document name="{self.name or "document"}">\n{body}\n</document>'
+
+
+def parts(message: Message) -> list[dict[str, Any]]:
+    """A message's content as a list of parts."""
+    if isinstance(message.content, list):
+        return message.content
+    return [{"type": "text", "text": message.content}] if message.content else []
+
+
+def media(part: dict[str, Any]) -> Media | None:
+    """What a part in OpenAI's form holds, `None` if it is of no form known here."""
+    kind = part.get("type")
+    inner = part.get(kind) if isinstance(kind, str) else None
+    if kind == "image_url":
+        detail = inner.get("detail") if isinstance(inner, dict) else None
+        address = inner.get("url") if isinstance(inner, dict) else inner
+        return _addressed("image", address, None, detail)
+    if kind == "input_audio" and isinstance(inner, dict):
+        sound = str(inner.get("format") or "wav")
+        return Media("audio", f"audio/{'mpeg' if sound == 'mp3' else sound}", inner.get("data"))
+    if kind == "file" and isinstance(inner, dict):
+        name = inner.get("filename")
+        if inner.get("file_id"):
+            return Media("document", file_id=inner["file_id"], name=name)
+        return _addressed("document", inner.get("file_data") or inner.get("file_url"), name, None)
+    return None
+
+
+def _addressed(kind: str, address: Any, name: str | None, detail: str | None) -> Media:
+    if not isinstance(address, str) or not address:
+        raise CannotCarry(f"its {kind} has neither data nor an address")
+    if not address.startswith("data:"):
+        mime = None
+        if kind == "document" and address.lower().split("?")[0].endswith(".pdf"):
+            mime = "application/pdf"
+        return Media(kind, mime, url=address, name=name, detail=detail)
+    head, _, data = address.partition(",")
+    mime = head.removeprefix("data:").split(";")[0] or "application/octet-stream"
+    if not head.endswith(";base64"):
+        raise CannotCarry(f"its {kind} is a data URL without base64: write data:{mime};base64,...")
+    return Media(kind, mime, data, name=name, detail=detail)
+
+
+def plain_text(message: Message, where: str) -> str:
+    """A message's content as text, for places that take nothing else."""
+    if message.content is None or isinstance(message.content, str):
+        return message.content or ""
+    if isinstance(message.content, dict):
+        return to_json(message.content).decode()
+    pieces = []
+    for part in message.content:
+        if part.get("type") != "text":
+            if "type" in part:
+                raise CannotCarry(f"{where} takes text only, not a part of type {part['type']!r}")
+            return to_json(message.content).decode()
+        pieces.append(part["text"])
+    return "\n".join(pieces)
+
+
+def call_ids(messages: Sequence[Message], fits: re.Pattern[str], length: int) -> dict[str, str]:
+    """An id for every call of a conversation that this wire takes: its own where it fits, else one made of it.
+
+    Args:
+        messages: the conversation; its calls may come from another provider.
+        fits: what the wire's ids look like.
+        length: of the ids that are made.
+    """
+    ids = {}
+    for message in messages:
+        for call in message.tool_calls or ():
+            id = call["id"]
+            ids[id] = id if fits.fullmatch(id) else hashlib.sha256(id.encode()).hexdigest()[:length]
+    return ids
+
+
+def named_calls(messages: Sequence[Message]) -> dict[str, str]:
+    """The function's name of every call of a conversation, by the call's id."""
+    return {call["id"]: call["function"]["name"] for m in messages for call in m.tool_calls or ()}
+
+
+def arguments_of(arguments: str) -> dict[str, Any]:
+    """A call's arguments as an object, for wires that do not take them as a string."""
+    try:
+        value = from_json(arguments or "{}")
+    except ValueError:
+        raise CannotCarry(f"a tool call of the conversation has arguments that are not JSON: {arguments}") from None
+    if not isinstance(value, dict):
+        raise CannotCarry(f"a tool call of the conversation has arguments that are no JSON object: {arguments}")
+    return value
+
+
+def effort_of(request: LLMRequest) -> str | None:
+    """How much to think, in words; a number of tokens is rounded to one."""
+    if request.reasoning_effort is not None or request.reasoning_tokens is None:
+        return request.reasoning_effort
+    tokens = request.reasoning_tokens
+    return "none" if tokens == 0 else "low" if tokens <= 2048 else "medium" if tokens <= 8192 else "high"
+
+
+def budget_of(request: LLMRequest) -> int | None:
+    """How much to think, in tokens; 0 is not at all."""
+    if request.reasoning_tokens is not None or request.reasoning_effort is None:
+        return request.reasoning_tokens
+    return 0 if request.reasoning_effort == "none" else _BUDGETS.get(request.reasoning_effort, 8192)
+
+
+def schema_of(request: LLMRequest) -> dict[str, Any] | None:
+    """The `json_schema` table of the response format, `None` if it has none."""
+    given = request.response_format
+    return given["json_schema"] if isinstance(given, dict) and given.get("type") == "json_schema" else None
+
+
+def openai_schema(table: dict[str, Any]) -> dict[str, Any]:
+    """A `json_schema` table for OpenAI's formats: strict where the schema can be said so, unless told otherwise.
+
+    Raises:
+        CannotCarry: strict was demanded, and the schema cannot be said so.
+    """
+    if table.get("strict") is False:
+        return table
+    try:
+        return {**table, "schema": translate(table["schema"], OPENAI_STRICT), "strict": True}
+    except UnsupportedKeyword as error:
+        if table.get("strict"):
+            raise CannotCarry(
+                f"OpenAI's strict mode cannot express the schema's {error.path}; leave out \"strict\", and the answer "
+                "is checked when it has come"
+            ) from None
+        return {**table, "strict": False}
+
+
+def json_instruction(request: LLMRequest) -> str | None:
+    """What to tell a model that must answer in JSON where no setting of its wire makes it."""
+    given = request.response_format
+    return _JSON_ONLY if isinstance(given, dict) and given.get("type") == "json_object" else None
