@@ -18,16 +18,6 @@ from llmring.testing import PracticeServer
 WIRES = ("openai-chat", "openai-responses", "anthropic", "gemini", "ollama")
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeServer]:
-    """A server that every SDK's environment points at."""
-    with PracticeServer() as server:
-        monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
-        for name, value in server.environ().items():
-            monkeypatch.setenv(name, value)
-        yield server
-
-
 @pytest.fixture(params=WIRES)
 def wire(request: pytest.FixtureRequest) -> str:
     return str(request.param)

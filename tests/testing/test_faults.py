@@ -18,6 +18,8 @@ Parse = Callable[[str, bytes], list[Any]]
 TextIn = Callable[[str, Any], str]
 CHUNKS = ["One", " two", " thrée", " 四"]
 TEXT = "".join(CHUNKS)
+SILENCE = 0.25
+"""Seconds after which nothing more is expected."""
 
 
 def is_end(wire: str, event: Any) -> bool:
@@ -63,7 +65,7 @@ def test_a_client_that_leaves_is_noticed(wire: str, server: PracticeServer, raw:
     server.reply(Reply(chunks=CHUNKS, fault=Fault.stall_after(1)))
     connection = raw()
     connection.send(wire)
-    connection.receive(0.1)
+    connection.receive(SILENCE)
     asked = server.requests[-1]
     assert not asked.wait_closed(0.01)
     before = time.monotonic()
@@ -83,12 +85,12 @@ def test_hang_up(told: Callable[..., Any], stream: bool) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_headers_only(told: Callable[..., Any], stream: bool) -> None:
-    got, *_ = told(Fault.headers_only(), stream=stream, patience=0.1)
+    got, *_ = told(Fault.headers_only(), stream=stream, patience=SILENCE)
     assert (got.status, got.body, got.error) == (200, b"", "silence")
 
 
 def test_stall_after(told: Callable[..., Any]) -> None:
-    got, _, text = told(Fault.stall_after(2), patience=0.1)
+    got, _, text = told(Fault.stall_after(2), patience=SILENCE)
     assert (text, got.error) == ("One two", "silence")
 
 
@@ -218,7 +220,7 @@ def test_faults_go_together(told: Callable[..., Any]) -> None:
     got, _, text = told(*faults, Fault.unknown_events(), Fault.malformed_event())
     assert text == TEXT
     assert {len(chunk) for chunk in got.chunks} == {1}
-    got, _, text = told(*faults, Fault.stall_after(2), patience=0.2)
+    got, _, text = told(*faults, Fault.stall_after(2), patience=SILENCE)
     assert (text, got.error) == ("One two", "silence")
 
 
@@ -227,7 +229,7 @@ def test_faults_go_together(told: Callable[..., Any]) -> None:
     [(Fault.stall_after(1), "silence"), (Fault.reset_after(1), "reset"), (Fault.cut_after(1), "cut")],
 )
 def test_a_body_that_breaks_off(told: Callable[..., Any], fault: Fault, error: str) -> None:
-    got, *_ = told(fault, stream=False, patience=0.1)
+    got, *_ = told(fault, stream=False, patience=SILENCE)
     assert (got.status, got.error) == (200, error)
     assert got.body.startswith(b"{")
     assert len(got.body) > 20

@@ -87,6 +87,8 @@ def test_models(server: PracticeServer) -> None:
     server.models["ollama"] = ["one:latest", "two:latest"]
     with ollama.Client() as client:
         assert [model.model for model in client.list().models] == ["one:latest", "two:latest"]
-        assert client.show("two:latest").capabilities == ["completion", "tools"]
+        assert client.show("two").capabilities == ["completion", "tools"]
+        server.capabilities["one:latest"] = ["completion"]
+        assert client.show("one:latest").capabilities == ["completion"]
         with pytest.raises(ollama.ResponseError):
             client.show("three")

@@ -11,7 +11,7 @@ from .faults import Fault, Kind
 from .formats import Answer, Event, Format
 from .replies import Problem, Reply
 
-__all__ = ["STOPS", "Faults", "Piece", "adjust", "bend", "drip", "encode", "place", "stop", "zipped"]
+__all__ = ["STOPS", "Faults", "Piece", "adjust", "bend", "drip", "encode", "in_band", "place", "stop", "zipped"]
 
 Faults = Mapping[Kind, Fault]
 STOPS: tuple[Kind, ...] = ("stall", "reset", "cut")
@@ -64,11 +64,15 @@ def bend(events: list[Event], answer: Answer, format: Format, faults: Faults) ->
     if "unknown_events" in faults:
         events = list(_with_strangers(events, format.unknown_events(answer)))
     if fault := faults.get("error_event"):
-        problem = Problem(fault.status, fault.message, fault.type)
-        return [*events[: _place(events, fault)], *format.error_events(problem, answer)]
+        return [*events[: _place(events, fault)], *format.error_events(in_band(fault, answer), answer)]
     if fault := faults.get("end_early"):
         return events[: _place(events, fault)]
     return events
+
+
+def in_band(fault: Fault, answer: Answer) -> Problem:
+    """The error that comes inside a good answer."""
+    return Problem(fault.status, fault.message, fault.type, request_id=answer.request.id)
 
 
 def _place(events: list[Event], fault: Fault) -> int:

@@ -9,10 +9,13 @@ __all__ = ["listing"]
 _VERSION = "0.12.6"
 
 
-def listing(wire: str, path: str, models: list[str], asked: str) -> dict[str, Any] | None:
+Capabilities = dict[str, list[str]]
+
+
+def listing(wire: str, path: str, models: list[str], asked: str, capabilities: Capabilities) -> dict[str, Any] | None:
     """The answer to a request that is not a chat, `None` where the wire has nothing at that path."""
     if wire == "ollama":
-        return _ollama(path, models, asked)
+        return _ollama(path, models, asked, capabilities)
     describe, listed = _SHAPES[wire.partition("-")[0]]
     if path.endswith("/models"):
         return listed([describe(model) for model in models])
@@ -60,16 +63,17 @@ def _gemini_list(models: list[dict[str, Any]]) -> dict[str, Any]:
     return {"models": models}
 
 
-def _ollama(path: str, models: list[str], asked: str) -> dict[str, Any] | None:
+def _ollama(path: str, models: list[str], asked: str, capabilities: Capabilities) -> dict[str, Any] | None:
     if path.endswith("/version"):
         return {"version": _VERSION}
     details = {"format": "gguf", "family": "llama", "parameter_size": "3.2B", "quantization_level": "Q4_K_M"}
     if path.endswith(("/tags", "/ps")):
         common = {"modified_at": "2025-01-01T00:00:00Z", "size": 2019393189, "digest": "a" * 64}
         return {"models": [{"name": model, "model": model, **common, "details": details} for model in models]}
-    if path.endswith("/show") and asked in models:
+    if path.endswith("/show") and (name := next((m for m in models if asked in (m, m.split(":")[0])), None)):
         info = {"general.architecture": "llama", "llama.context_length": 131072}
-        return {"details": details, "model_info": info, "capabilities": ["completion", "tools"]}
+        able = capabilities.get(name, ["completion", "tools"])
+        return {"details": details, "model_info": info, "capabilities": able}
     return None
 
 

@@ -61,6 +61,11 @@ class RecordedRequest:
         return await asyncio.to_thread(self.wait_closed, timeout)
 
     @property
+    def id(self) -> str:
+        """What the answer names as the id of the request, unless the reply does."""
+        return f"req_practice{self.number:06d}"
+
+    @property
     def question(self) -> str:
         """The text of the last turn, whatever the wire."""
         turns = self._turns()

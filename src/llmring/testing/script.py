@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .bending import STOPS, Faults, Piece, adjust, bend, drip, encode, stop, zipped
+from .bending import STOPS, Faults, Piece, adjust, bend, drip, encode, in_band, stop, zipped
 from .formats import Answer, Format
 from .formats.answer import dumps
 from .replies import Problem, Reply
@@ -101,7 +101,7 @@ def _whole(answer: Answer, format: Format, faults: Faults) -> bytes:
     """The answer in one piece."""
     body = format.body(answer)
     if fault := faults.get("error_event"):
-        body = format.error(Problem(fault.status, fault.message, fault.type))
+        body = format.error(in_band(fault, answer))
     if "unknown_events" in faults:
         body["future"] = {"value": 1}
     data = dumps(body)
@@ -124,7 +124,7 @@ def _problem(reply: Reply, format: Format, request: RecordedRequest) -> Problem 
         message=message if reply.error is None else reply.error,
         type=problem.type if reply.error_type is None else reply.error_type,
         code=problem.code if reply.error_code is None else reply.error_code,
-        request_id=_request_id(reply, request),
+        request_id=reply.request_id or request.id,
         retry_after=problem.retry_after if reply.retry_after is None else reply.retry_after,
     )
 
@@ -134,13 +134,9 @@ def _headers(
 ) -> Iterator[tuple[str, str]]:
     """The headers that depend on the wire."""
     if format.ID_HEADER:
-        yield format.ID_HEADER, _request_id(reply, request)
+        yield format.ID_HEADER, reply.request_id or request.id
     wait = problem.retry_after if problem else reply.retry_after
     if isinstance(wait, str):
         yield "retry-after", wait
     elif wait is not None and not format.RETRY_IN_BODY:
         yield "retry-after", f"{wait:g}"
-
-
-def _request_id(reply: Reply, request: RecordedRequest) -> str:
-    return reply.request_id or f"req_practice{request.number:06d}"

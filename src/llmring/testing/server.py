@@ -62,6 +62,7 @@ class PracticeServer:
     Attributes:
         default: a `Reply`, or a function of the `RecordedRequest` that returns one.
         models: what the listings name, by `openai`, `anthropic`, `gemini` and `ollama`.
+        capabilities: what Ollama's `/api/show` says that a model can do, if not `completion` and `tools`.
         requests: what has been asked, oldest first.
     """
 
@@ -87,6 +88,7 @@ class PracticeServer:
             "gemini": ["gemini-2.5-flash", "gemini-2.5-pro"],
             "ollama": ["llama3.2:latest"],
         }
+        self.capabilities: dict[str, list[str]] = {}
 
     def __enter__(self) -> Self:
         return self.start()
@@ -233,7 +235,7 @@ class PracticeServer:
 
     def _listed(self, request: RecordedRequest, format: Format) -> Reply:
         models = self.models[format.NAME.partition("-")[0]]
-        known = listing(format.NAME, request.path, models, request.model)
+        known = listing(format.NAME, request.path, models, request.model, self.capabilities)
         if known is None:
             request.wire = None
             return Reply(status=404, error=f"Nothing here: {request.method} {request.path}")

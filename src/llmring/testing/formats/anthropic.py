@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from llmring.testing.replies import Problem, Tokens, ToolCallScript, Trouble
@@ -50,7 +51,7 @@ def events(answer: Answer) -> list[Event]:
     """`message_start`, the blocks one after the other, `message_delta`, `message_stop`."""
     message = _message(answer) | {"content": [], "stop_reason": None}
     if answer.usage is not None:
-        message["usage"] = _usage(answer.usage) | {"output_tokens": 1}
+        message["usage"] = _usage(replace(answer.usage, completion=1, reasoning=0))
     out = [_event("message_start", message=message)]
     for index, (block, deltas) in enumerate(_blocks(answer)):
         out.append(_event("content_block_start", index=index, content_block=block))
