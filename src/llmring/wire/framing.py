@@ -19,6 +19,8 @@ class LineFrames:
 
     def _lines(self, data: bytes) -> list[bytes]:
         """The lines that `data` completes; what is left is kept for the next bytes."""
+        if not data:
+            return []
         if not self._started:
             data = b"".join((*self._parts, data))
             self._parts.clear()
@@ -75,10 +77,15 @@ class SSEFrames(LineFrames):
         for line in self._lines(data):
             if not line:
                 if self._data:
-                    payloads.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
+                    payload = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
                     self._data = []
+                    # Blank data keeps a connection awake; it says nothing.
+                    if payload and not payload.isspace():
+                        payloads.append(payload)
             elif line.startswith(b"data:"):
                 self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+            elif line == b"data":
+                self._data.append(b"")
         return payloads
 
     def close(self) -> list[bytes]:
