@@ -261,6 +261,15 @@ def test_the_end() -> None:
     assert threading.active_count() == threads
 
 
+def test_a_server_comes_back(server: PracticeServer, said: Callable[..., str]) -> None:
+    url = server.url
+    server.close()
+    with pytest.raises(ConnectionRefusedError):
+        said()
+    server.start()
+    assert (server.url, said()) == (url, "You said: hi")
+
+
 def test_a_taken_port(server: PracticeServer) -> None:
     with pytest.raises(OSError, match="in use"):
         PracticeServer(port=int(server.url.rsplit(":", 1)[1])).start()

@@ -103,11 +103,13 @@ class PracticeServer:
         self.close()
 
     def start(self) -> Self:
-        """Listen.
+        """Listen; after `close`, again at the same address.
 
         Raises:
             OSError: the port is taken.
         """
+        self._started.clear()
+        self._failure = None
         self._thread = threading.Thread(target=self._run, name="llmring-practice", daemon=True)
         self._thread.start()
         self._started.wait()
