@@ -1,0 +1,139 @@
+"""Every Python block of the README, the docs and the skills, run as it stands, against each provider."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_core import to_json
+
+from llmring.lockfile import bind, create
+from llmring.testing import PracticeServer, RecordedRequest, Reply, ToolCallScript
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "skills").glob("*/SKILL.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+MODELS = {
+    "openai": "openai:gpt-5-mini",
+    "anthropic": "anthropic:claude-haiku-4-5",
+    "google": "google:gemini-3.5-flash",
+    "ollama": "ollama:llama3.2",
+}
+WIRES = {"openai": "openai-chat", "anthropic": "anthropic", "google": "gemini", "ollama": "ollama"}
+LOCKFILE = 'version = "1.0"\ndefault_profile = "default"\n\n[profiles.default]\nname = "default"\n'
+PIXEL = (
+    b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00\x1f\x15\xc4\x89"
+    b"\x00\x00\x00\rIDATx\x9cc\xf8\xcf\xc0\xf0\x1f\x00\x05\x00\x01\xff\x89\x99=\x1d\x00\x00\x00\x00IEND\xaeB`\x82"
+)
+
+
+def blocks() -> list[Any]:
+    found = []
+    for document in DOCUMENTS:
+        written = document.read_text()
+        for block in BLOCK.finditer(written):
+            line = written.count("\n", 0, block.start()) + 2
+            found.append(pytest.param(block[1], document, line, id=f"{document.relative_to(ROOT)}:{line}"))
+    return found
+
+
+def example(schema: dict[str, Any], definitions: dict[str, Any]) -> Any:
+    """Some value of a schema, as a model that keeps to it would answer."""
+    if "$ref" in schema:
+        return example(definitions[schema["$ref"].rsplit("/", 1)[-1]], definitions)
+    if "enum" in schema:
+        return schema["enum"][0]
+    if "anyOf" in schema:
+        return example(schema["anyOf"][0], definitions)
+    match schema.get("type"):
+        case "object":
+            return {name: example(inner, definitions) for name, inner in schema.get("properties", {}).items()}
+        case "array":
+            return [example(schema.get("items", {"type": "string"}), definitions)]
+        case "integer" | "number":
+            return 1
+        case "boolean":
+            return True
+        case _:
+            return "text"
+
+
+def obliging(request: RecordedRequest) -> Reply:
+    """A model that calls the first tool it is offered, then answers, in the form that was asked for."""
+    body = request.body
+    schema = _schema(request.wire, body)
+    if schema is not None:
+        return Reply(text=to_json(example(schema, schema.get("$defs", {}))).decode())
+    name, parameters = _tool(request.wire, body)
+    if name and not _has_results(body):
+        return Reply(tool_calls=[ToolCallScript(name, example(parameters, parameters.get("$defs", {})))])
+    return Reply(text="Hello, this is the practice server.", reasoning="Let me think.")
+
+
+def _schema(wire: str, body: dict[str, Any]) -> dict[str, Any] | None:
+    found: Any
+    match wire:
+        case "openai-chat":
+            found = (body.get("response_format") or {}).get("json_schema", {}).get("schema")
+        case "openai-responses":
+            found = (body.get("text") or {}).get("format", {}).get("schema")
+        case "anthropic":
+            found = (body.get("output_config") or {}).get("format", {}).get("schema")
+        case "gemini":
+            found = (body.get("generationConfig") or {}).get("responseJsonSchema")
+        case _:
+            found = body.get("format")
+    return found if isinstance(found, dict) else None
+
+
+def _tool(wire: str, body: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    for tool in body.get("tools") or ():
+        declared = tool.get("functionDeclarations", [tool])[0]
+        function = declared.get("function", declared)
+        parameters = next(
+            (function[key] for key in ("parameters", "input_schema", "parametersJsonSchema") if key in function), {}
+        )
+        return function["name"], parameters
+    return None, {}
+
+
+def _has_results(body: dict[str, Any]) -> bool:
+    written = str(body)
+    return any(
+        mark in written for mark in ("'role': 'tool'", "tool_result", "functionResponse", "function_call_output")
+    )
+
+
+@pytest.mark.parametrize("provider", MODELS)
+@pytest.mark.parametrize(("source", "document", "line"), blocks())
+def test_block(
+    source: str,
+    document: Path,
+    line: int,
+    provider: str,
+    server: PracticeServer,
+    bare: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server.script(obliging)
+    create("llmring.lock", LOCKFILE)
+    bind("llmring.lock", "chatbot", [MODELS[provider]])
+    (bare / "cat.png").write_bytes(PIXEL)
+    code = compile("\n" * (line - 1) + source, str(document), "exec")
+    exec(code, {"__name__": "__main__"})
+    if "LLMRing(" in source:
+        assert [r for r in server.requests if r.wire == WIRES[provider]], "the block asked nobody"
+        assert "print(" not in source or capsys.readouterr().out
+
+
+def test_skills_have_front_matter() -> None:
+    skills = sorted((ROOT / "skills").glob("*/SKILL.md"))
+    assert len(skills) >= 2
+    for skill in skills:
+        _, head, body = skill.read_text().split("---\n", 2)
+        fields = dict(line.split(": ", 1) for line in head.strip().splitlines())
+        assert fields["name"] == f"llmring-{skill.parent.name}"
+        assert len(fields["description"]) > 60
+        assert BLOCK.search(body)
