@@ -26,7 +26,7 @@ def standard(data: bytes) -> list[bytes]:
     """The WHATWG standard, word by word, but for an end that is left out; blank payloads say nothing."""
     payloads, buffer = [], b""
     for line in [*re.split(rb"\r\n|\r|\n", data.removeprefix(BOM)), b"", b""]:
-        field, colon, value = line.partition(b":")
+        field, _, value = line.partition(b":")
         if not line:
             if buffer:
                 payloads.append(buffer.removesuffix(b"\n"))

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
-from .base import Decoder, as_list, given, merge_params, text, usage_of
+from .base import Decoder, as_list, given, merge_params, name_of, text, usage_of
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
 from .schema import ANTHROPIC, UnsupportedKeyword, translate
@@ -252,7 +252,7 @@ class MessagesDecoder(Decoder):
             self._report(event.get("usage"))
         elif kind == "message_start":
             message = event["message"]
-            self.response_model = message.get("model")
+            self.response_model = name_of(message.get("model"))
             self._report(message.get("usage"))
         elif kind == "message_stop":
             self.ended = self.complete = True
@@ -270,7 +270,7 @@ class MessagesDecoder(Decoder):
             if chunk is not None:
                 said.append(chunk.delta)
                 reasoning.append(chunk.reasoning or "")
-        self.response_model = answer.get("model")
+        self.response_model = name_of(answer.get("model"))
         self._stop(answer.get("stop_reason"))
         self._report(answer.get("usage"))
         return StreamChunk("".join(said), self.model, "".join(reasoning) or None)
@@ -293,10 +293,9 @@ class MessagesDecoder(Decoder):
             self.calls.start(index, block["name"], block.get("id"), block.get("input") or "")
             self._blocks[index] = {"type": "tool_use"}
             return StreamChunk("", self.model, None, self.calls.snapshot())
+        thought = text(block.get("thinking") or "") if kind == "thinking" else ""
         self._blocks[index] = dict(block)
-        if kind == "thinking" and block.get("thinking"):
-            return StreamChunk("", self.model, text(block["thinking"]))
-        return None
+        return StreamChunk("", self.model, thought) if thought else None
 
     def _delta(self, index: int, delta: dict[str, Any]) -> StreamChunk | None:
         kind = delta["type"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from ..schemas import FinishReason, StreamChunk, ToolCall, Usage
 from .errors import WireError, read_error
 from .framing import LineFrames
 
-__all__ = ["Decoder", "ToolCalls", "as_list", "given", "merge_params", "text", "usage_of"]
+__all__ = ["Decoder", "ToolCalls", "as_list", "given", "merge_params", "name_of", "text", "usage_of"]
 
 logger = logging.getLogger("llmring")
 
@@ -42,18 +43,19 @@ class ToolCalls:
         """The call that `key` stands for now."""
         return self._of_key.get(key)
 
-    def start(self, key: Any, name: str, id: str | None = None, arguments: Any = "") -> None:
+    def start(self, key: Any, name: str, id: Any = None, arguments: Any = "") -> None:
         """Begin a call. Ids that are missing, or taken already, are replaced by unique ones."""
         text(name)
-        if not id or any(call["id"] == id for call in self._calls):
+        id = name_of(id)
+        if id is None or any(call["id"] == id for call in self._calls):
             id = f"call_{os.urandom(12).hex()}"
         call: ToolCall = {
             "id": id,
             "type": "function",
             "function": {"name": name, "arguments": _as_json(arguments)},
         }
-        self._calls.append(call)
         self._of_key[key] = call
+        self._calls.append(call)
 
     def extend(self, key: Any, fragment: Any) -> None:
         """Add a piece of a call's arguments."""
@@ -227,6 +229,13 @@ def text(value: Any) -> str:
     return value
 
 
+def name_of(value: Any) -> str | None:
+    """The value where a name or an id is expected; numbers are taken for one, anything else for none."""
+    if value.__class__ is int:
+        return str(value)
+    return value if isinstance(value, str) and value else None
+
+
 def usage_of(
     prompt: Any,
     completion: Any,
@@ -254,7 +263,9 @@ def usage_of(
 
 
 def _count(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) else None
+    if isinstance(value, int):
+        return int(value)
+    return int(value) if isinstance(value, float) and math.isfinite(value) else None
 
 
 def _as_json(arguments: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall
-from .base import Decoder, as_list, given, merge_params, text, usage_of
+from .base import Decoder, as_list, given, merge_params, name_of, text, usage_of
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
 from .schema import GEMINI, UnsupportedKeyword, translate
@@ -224,7 +224,7 @@ class GenerateDecoder(Decoder):
             raise read_error(event)
         if usage := event.get("usageMetadata"):
             self._report(usage)
-        if version := event.get("modelVersion"):
+        if version := name_of(event.get("modelVersion")):
             self.response_model = version
         if (event.get("promptFeedback") or {}).get("blockReason"):
             self.finish_reason = "content_filter"

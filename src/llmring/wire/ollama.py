@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
-from .base import Decoder, as_list, given, merge_params, text, usage_of
+from .base import Decoder, as_list, given, merge_params, name_of, text, usage_of
 from .errors import CannotCarry, read_error
 from .framing import LineFrames
 from .turns import arguments_of, effort_of, media, named_calls, parts, plain_text, schema_of
@@ -193,8 +193,8 @@ class OllamaDecoder(Decoder):
             if reason := event.get("done_reason"):
                 self.finish_reason = _FINISH.get(reason, "other")
             self.usage = usage_of(event.get("prompt_eval_count"), event.get("eval_count"))
-        if not self.response_model and event.get("model"):
-            self.response_model = event["model"]
+        if self.response_model is None:
+            self.response_model = name_of(event.get("model"))
         return chunk
 
     def feed_answer(self, answer: Any) -> StreamChunk | None:

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
-from .base import Decoder, given, merge_params, usage_of
+from .base import Decoder, given, merge_params, name_of, usage_of
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
 from .turns import call_ids, effort_of, json_instruction, media, openai_schema, plain_text, schema_of
@@ -157,8 +157,8 @@ class ChatDecoder(Decoder):
             raise read_error(event)
         if event.get("usage"):
             self._report(event["usage"])
-        if not self.response_model and event.get("model"):
-            self.response_model = event["model"]
+        if self.response_model is None:
+            self.response_model = name_of(event.get("model"))
         choices = event.get("choices")
         if not choices:
             return None

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
-from .base import Decoder, given, merge_params, text, usage_of
+from .base import Decoder, given, merge_params, name_of, text, usage_of
 from .errors import CannotCarry, WireError, read_error
 from .framing import SSEFrames
 from .turns import call_ids, effort_of, json_instruction, media, openai_schema, plain_text, schema_of
@@ -189,7 +189,7 @@ class ResponsesDecoder(Decoder):
             self._finish(event["response"])
             self.ended = self.complete = True
         elif kind in ("response.created", "response.in_progress"):
-            self.response_model = event["response"].get("model") or self.response_model
+            self.response_model = name_of(event["response"].get("model")) or self.response_model
         elif kind == "error":
             raise read_error(event)
         return None
@@ -235,7 +235,7 @@ class ResponsesDecoder(Decoder):
             raise read_error(response)
         if response.get("status") == "failed":
             raise WireError("the response failed, and the provider did not say why")
-        self.response_model = response.get("model") or self.response_model
+        self.response_model = name_of(response.get("model")) or self.response_model
         self._keep(response.get("output") or [])
         reason = (response.get("incomplete_details") or {}).get("reason")
         if reason:
