@@ -1,0 +1,158 @@
+"""`llmring aliases`, `bind` and `unbind`: what is bound, and binding it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .project import ProfileOption, lockfile_path, open_lockfile
+from .terminal import columns, note, paint, say, warn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..lockfile import Binding, Lockfile, Profile
+
+__all__ = ["bind", "list_aliases", "unbind"]
+
+
+def list_aliases(
+    profile: ProfileOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Stand-bys, params, profile and file too.")] = False,
+) -> None:
+    """Show which model serves which alias.
+
+    With --json, an object of the models by alias; with --verbose too, an object that says everything.
+
+    \b
+    Example:
+      llmring aliases
+      llmring aliases --profile dev --verbose
+      llmring aliases --json | jq -r .chatbot
+    """
+    lockfile = open_lockfile()
+    chosen = lockfile.profile(profile)
+    bindings = _reachable(lockfile, chosen)
+    if as_json:
+        import json
+
+        served = {alias: binding.models[0] for alias, binding in bindings.items()}
+        full = _described(lockfile, chosen.name, bindings)
+        say(json.dumps(full if verbose else served, indent=2, ensure_ascii=False, default=str))
+        return
+    if verbose:
+        say(columns([("File", str(lockfile.path)), ("Profile", f"{chosen.name} (of {', '.join(lockfile.profiles)})")]))
+        say()
+    if not bindings:
+        note(
+            f'No aliases in the profile "{chosen.name}" of {lockfile.path}. Bind one: llmring bind ALIAS provider:model'
+        )
+        return
+    rows = [("ALIAS", "MODEL", "STAND-BYS", "PARAMS")]
+    for alias, binding in bindings.items():
+        params = ", ".join(f"{name} = {value!r}" for name, value in binding.params.items())
+        rows.append((alias, binding.models[0], ", ".join(binding.models[1:]), params))
+    heading, *lines = columns(rows if verbose else [row[:2] for row in rows]).splitlines()
+    say(paint(heading, bold=True))
+    say("\n".join(lines))
+
+
+def _reachable(lockfile: Lockfile, profile: Profile) -> Mapping[str, Binding]:
+    """The profile's aliases, and those of the packages that the file extends if they can be read."""
+    if not lockfile.extends:
+        return profile.bindings
+    from ..exceptions import LockfileError
+    from ..lockfile import reachable
+
+    try:
+        return reachable(lockfile, profile.name)
+    except LockfileError as error:
+        warn(str(error))
+        return profile.bindings
+
+
+def _described(lockfile: Lockfile, profile: str, bindings: Mapping[str, Binding]) -> dict[str, object]:
+    return {
+        "file": str(lockfile.path),
+        "profile": profile,
+        "profiles": list(lockfile.profiles),
+        "aliases": {
+            alias: {
+                "model": binding.models[0],
+                "stand_bys": list(binding.models[1:]),
+                "params": dict(binding.params),
+            }
+            for alias, binding in bindings.items()
+        },
+    }
+
+
+def bind(
+    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="The name that programs ask for.", show_default=False)],
+    models: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL[,MODEL...]",
+            help="provider:model; the first serves, the rest stand by.",
+            show_default=False,
+        ),
+    ],
+    profile: ProfileOption = None,
+) -> None:
+    """Bind an alias to a model, or to several.
+
+    The first model serves, the rest stand by. A profile that is not there yet is made. Comments, order and
+    everything else in the file stay as they are.
+
+    \b
+    Example:
+      llmring bind chatbot anthropic:claude-haiku-5-5
+      llmring bind chatbot anthropic:claude-haiku-5-5,openai:gpt-6-luna
+      llmring bind chatbot ollama:llama3.2 --profile dev
+    """
+    from .. import lockfile as lockfiles
+
+    wanted = [model.strip() for model in models.split(",")]
+    lockfile = lockfiles.bind(lockfile_path(), alias, wanted, profile=profile)
+    for model in wanted:
+        _question(model, lockfile)
+    first, *rest = wanted
+    behind = f", with {', '.join(rest)} standing by" if rest else ""
+    say(f'{alias} is served by {first}{behind} (profile "{profile or lockfile.default_profile}" of {lockfile.path})')
+
+
+def _question(reference: str, lockfile: Lockfile) -> None:
+    """Say what looks odd about a model. It is bound all the same: catalogues are never complete."""
+    from .. import catalog
+    from ..providers.registry import BUILT_IN
+
+    provider, _, name = reference.partition(":")
+    if provider not in BUILT_IN and provider not in lockfile.providers:
+        near = "".join(f" Did you mean {match}?" for match in catalog.nearest(reference, limit=1))
+        warn(
+            f'no provider is called "{provider}" here ({", ".join(BUILT_IN)}).{near} '
+            f'For another endpoint, add [providers.{provider}] with sdk = "openai" and its base_url to the lockfile.'
+        )
+    elif catalog.covers(provider) and not catalog.known(reference):
+        near = ", ".join(catalog.nearest(reference))
+        warn(f'the catalogue does not know "{name}" of {provider}.{f" Near it: {near}." if near else ""} It is bound.')
+    elif (info := catalog.model_info(reference)).deprecated:
+        warn(f"{reference} is deprecated by its vendor{f'; its last day is {info.retires}' if info.retires else ''}.")
+
+
+def unbind(
+    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="The alias to take out.", show_default=False)],
+    profile: ProfileOption = None,
+) -> None:
+    """Take an alias out of the lockfile.
+
+    \b
+    Example:
+      llmring unbind chatbot
+    """
+    from .. import lockfile as lockfiles
+
+    lockfile = lockfiles.unbind(lockfile_path(), alias, profile=profile)
+    say(f'{alias} is no longer bound (profile "{profile or lockfile.default_profile}" of {lockfile.path})')

@@ -1,0 +1,121 @@
+"""The `llmring` command: its groups put together, and what an error looks like."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ..exceptions import LLMRingError
+from . import aliases, chat, demo, lock
+from .terminal import paint, say
+
+__all__ = ["app", "run"]
+
+
+class _AsIs:
+    def coerce(self, value: Any, **_: Any) -> Any:
+        return value
+
+
+class _Commands(TyperGroup):
+    """The commands, quick to start and plain in their errors."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _spare_pydantic(self.get_params(ctx))
+        return super().parse_args(ctx, args)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = super().get_command(ctx, cmd_name)
+        _spare_pydantic(command.get_params(ctx) if command is not None else ())
+        return command
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LLMRingError as error:
+            _complain(str(error))
+            raise typer.Exit(1) from None
+
+
+def _spare_pydantic(params: Iterable[Any]) -> None:
+    """Let strings and switches through as they are.
+
+    Typer 0.29 has pydantic check them, whose import takes longer than all the rest of `llmring aliases`. Where
+    Typer has no such attribute, setting it does nothing.
+    """
+    for param in params:
+        if getattr(getattr(param, "type_descriptor", None), "annotation", None) in (str, bool):
+            param._runtime_param = _AsIs()
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="One alias, any provider: the lockfile says which model answers, and the answer streams the same way.\n\n"
+    "Start with `llmring demo`, which needs no key, or with `llmring lock init`.",
+    epilog="LLMRING_LOCKFILE_PATH and LLMRING_PROFILE choose the file and the profile for every command.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        say(f"llmring {version('llmring')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(chat.chat)
+app.command("aliases")(aliases.list_aliases)
+app.command()(aliases.bind)
+app.command()(aliases.unbind)
+app.add_typer(lock.app, name="lock")
+app.command()(demo.demo)
+
+
+def run() -> None:
+    """Run the command that the process was started with, and leave with its status."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        app(prog_name="llmring")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("LLMRING_DEBUG"):
+            raise
+        _complain(f"{type(error).__name__}: {error}\nThis was not foreseen. LLMRING_DEBUG=1 shows where it happened.")
+        sys.exit(1)
+    finally:
+        _flush()
+
+
+def _complain(text: str) -> None:
+    typer.echo(f"{paint('Error:', fg='red', err=True)} {text}", err=True)
+
+
+def _flush() -> None:
+    """Let a reader that has gone, as in `llmring aliases | head -1`, be no error when Python flushes at the end."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

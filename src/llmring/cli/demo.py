@@ -1,0 +1,168 @@
+"""`llmring demo`: one program and one alias, four providers, no key and no network."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..exceptions import ConfigurationError, LLMRingError
+from .terminal import note, paint, say, stream, warn
+
+if TYPE_CHECKING:
+    from ..service import LLMRing
+    from ..testing import RecordedRequest, Reply
+
+__all__ = ["demo"]
+
+QUESTION = "Count from one to ten, and say who you are."
+PACE = 0.06
+"""Seconds between two words: slow enough to be seen."""
+_LOCAL_MODEL = "ollama:llama3.2"
+_PROGRAM = """\
+async with LLMRing() as service:
+    async for chunk in service.chat_stream(request):      # request.model == "chatbot"
+        print(chunk.delta, end="", flush=True)
+"""
+_LOCKFILE = """\
+version = "1.0"
+default_profile = "default"
+
+[profiles.default]
+name = "default"
+
+[[profiles.default.bindings]]
+alias = "chatbot"
+models = ["{model}"]
+"""
+
+
+def demo() -> None:
+    """Stream from four providers, with no key and no network.
+
+    One program asks the same question four times; between two of them only the lockfile changes.
+
+    The SDKs, the HTTP and the streams are real; the answers come from a practice server on this machine.
+
+    \b
+    Example:
+      llmring demo
+    """
+    _check_installed()
+    import asyncio
+    import tempfile
+
+    from ..testing import PracticeServer
+
+    with tempfile.TemporaryDirectory(prefix="llmring-demo-") as folder, PracticeServer() as server:
+        server.script(_reply)
+        with _environment(server.environ()):
+            answered, asked = asyncio.run(_run(Path(folder) / "llmring.lock", server.url))
+    say()
+    if answered < asked:
+        raise LLMRingError(f"{answered} of {asked} answers came.")
+    say("Four answers came: one program, one alias, four providers. With your own: llmring lock init")
+
+
+def _check_installed() -> None:
+    from ..providers.registry import BUILT_IN
+    from .machine import installed
+
+    missing = [it.package for it in BUILT_IN.values() if not installed(it.package)]
+    missing += ["h11"] if not installed("h11") else []
+    if missing:
+        raise ConfigurationError(f"the demo needs {', '.join(missing)}: pip install 'llmring[all,testing]'")
+
+
+def _models() -> list[str]:
+    from ..catalog import suggested
+
+    return [*(f"{provider}:{name}" for provider, name in suggested("fast").items()), _LOCAL_MODEL]
+
+
+def _reply(request: RecordedRequest) -> Reply:
+    from ..testing import Reply
+
+    text = (
+        "One, two, three, four, five, six, seven, eight, nine, ten. "
+        f"I am {request.model} as the practice server plays it, asked through {request.method} {request.path}."
+    )
+    return Reply(text, interval=PACE)
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """These variables, and none of the person's own that would lead a request or the lockfile elsewhere."""
+    from ..providers.registry import BUILT_IN
+
+    before = dict(os.environ)
+    for built_in in BUILT_IN.values():
+        for name in (*built_in.key_variables, *built_in.address_variables):
+            os.environ.pop(name, None)
+    for name in before:
+        if name.startswith(("LLMRING_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "OLLAMA_")):
+            os.environ.pop(name, None)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+async def _run(lockfile: Path, url: str) -> tuple[int, int]:
+    """How many answers came, and how many were asked for."""
+    from ..lockfile import create
+    from ..service import LLMRing
+
+    models = _models()
+    first = _LOCKFILE.format(model=models[0])
+    create(lockfile, first)
+    say(f"A practice server plays the providers at {url}; the SDKs and the streams are real.")
+    say("This program runs once, unchanged:\n")
+    say(paint(_PROGRAM, dim=True))
+    answered = 0
+    async with LLMRing(lockfile) as service:
+        for number, model in enumerate(models, start=1):
+            say(paint(f"{number}. {model}", bold=True))
+            if number == 1:
+                say(f"llmring.lock says: {first.splitlines()[-1]}")
+            else:
+                _rebind(service, lockfile, model)
+            try:
+                await _answer(service)
+            except LLMRingError as error:
+                warn(f"no answer from {model}: {error}")
+            else:
+                answered += 1
+            say()
+    return answered, len(models)
+
+
+def _rebind(service: LLMRing, lockfile: Path, model: str) -> None:
+    """Bind the alias to another model while the service runs, and show the edit."""
+    from difflib import ndiff
+
+    before = lockfile.read_text(encoding="utf-8").splitlines()
+    service.bind_alias("chatbot", model)
+    for line in ndiff(before, lockfile.read_text(encoding="utf-8").splitlines()):
+        if line.startswith(("- ", "+ ")):
+            say(paint(line, fg="red" if line.startswith("-") else "green"))
+
+
+async def _answer(service: LLMRing) -> None:
+    from time import monotonic
+
+    from ..schemas import LLMRequest, Message
+    from .chat import usage_line
+
+    begun = monotonic()
+    request = LLMRequest(model="chatbot", messages=[Message(role="user", content=QUESTION)])
+    async with service.chat_stream(request) as answer:
+        async for chunk in answer:
+            stream(chunk.delta)
+        say()
+        response = await answer.final_response()
+    note(usage_line(response, monotonic() - begun))

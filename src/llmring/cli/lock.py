@@ -1,0 +1,107 @@
+"""`llmring lock`: the lockfile as a whole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .terminal import columns, dollars, paint, say
+
+if TYPE_CHECKING:
+    from .machine import Found
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Make the lockfile.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command()
+def init(
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="PATH",
+            envvar="LLMRING_LOCKFILE_PATH",
+            help="Where to write it, instead of llmring.lock here. Ending in .json: as JSON.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a lockfile for the providers that this machine can use.
+
+    Looks for API keys in the environment and the keyring, and for an Ollama server. Binds the aliases fast,
+    balanced and deep to current models of what it finds, each with the others standing by.
+
+    \b
+    Example:
+      llmring lock init
+      llmring lock init --file config/llmring.lock --force
+    """
+    from ..lockfile import create, find_lockfile
+    from .machine import look
+    from .template import render
+
+    path = (file or Path("llmring.lock")).expanduser()
+    found = look()
+    create(path, render(found, as_json=path.suffix == ".json"), force=force)
+    _report(found)
+    say()
+    say(f"{paint('Wrote', bold=True)} {path.absolute()}")
+    used = find_lockfile()
+    if used is None or not os.path.samefile(used, path):
+        say(f"It is not the lockfile of this folder. To use it: export LLMRING_LOCKFILE_PATH={path.absolute()}")
+    _advise(found)
+
+
+def _report(found: list[Found]) -> None:
+    from .template import PURPOSE, bound
+
+    say(paint("Found", bold=True))
+    say(columns([(one.provider, one.state) for one in found], indent="  "))
+    bindings = bound(found)
+    say()
+    if not bindings:
+        say("Nothing to bind yet; the file says how to go on.")
+        return
+    say(paint("Bound", bold=True))
+    rows = []
+    for role, (first, *rest) in bindings.items():
+        rows += [(role, PURPOSE[role]), ("", f"{first}{_price(first)}")]
+        rows += [("", f"stand-by: {', '.join(rest)}")] if rest else []
+    say(columns(rows, indent="  "))
+    say(
+        "These are the vendors' current models for the purpose. SDKs that are installed come first, local servers last;"
+    )
+    say("to change that, edit the file or use llmring bind.")
+
+
+def _price(reference: str) -> str:
+    from ..catalog import model_info
+
+    info = model_info(reference)
+    if info.input_price is None or info.output_price is None:
+        return ""
+    return f" ({dollars(info.input_price)} in, {dollars(info.output_price)} out for a million tokens)"
+
+
+def _advise(found: list[Found]) -> None:
+    ready = [one for one in found if one.models]
+    steps = [f"pip install {one.package}" for one in ready if not one.installed]
+    if ready:
+        steps.append('llmring chat "Hello" --model fast')
+    else:
+        steps.append("export ANTHROPIC_API_KEY=...   (or another of the variables above), or start Ollama")
+        steps.append("llmring lock init --force")
+    say()
+    say(paint("Next", bold=True))
+    say("\n".join(f"  {step}" for step in steps))

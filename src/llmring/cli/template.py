@@ -1,0 +1,77 @@
+"""The text of a new lockfile, written to be read by the people who will edit it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..catalog import ROLES, suggested
+
+if TYPE_CHECKING:
+    from ..catalog import Role
+    from .machine import Found
+
+__all__ = ["PURPOSE", "bound", "render"]
+
+_HEAD = """\
+# Which model serves which alias: the first of its models, while the rest stand by. A program names the alias; to swap
+# the provider, edit this file, and a running program follows with its next request. Commit it: it holds no key.
+#
+#   llmring aliases                      what is bound
+#   llmring bind chatbot {example}
+#   llmring chat "Hello" --model chatbot
+version = "1.0"
+default_profile = "default"
+
+[profiles.default]
+name = "default"
+"""
+
+PURPOSE: Mapping[Role, str] = {
+    "fast": "Cheap and quick: sorting, extracting, short answers.",
+    "balanced": "Everyday work.",
+    "deep": "The hardest questions, where thinking longer is worth it.",
+}
+"""What each alias is for."""
+
+_UNBOUND = """
+# No key was set and no Ollama server answered when this file was written. To go on, one of:
+#
+#   export ANTHROPIC_API_KEY=...         or OPENAI_API_KEY, or GEMINI_API_KEY
+#   ollama serve && ollama pull MODEL    models of your own machine, no key
+#
+# and then `llmring lock init --force`, or bind an alias by hand:
+#
+# [[profiles.default.bindings]]
+# alias = "chatbot"
+# models = ["{example}"]
+"""
+
+
+def bound(found: list[Found]) -> dict[Role, list[str]]:
+    """The models of each role as `provider:model`: SDKs that are installed before others, local servers last."""
+    able = sorted((one for one in found if one.models), key=lambda one: (not one.installed, one.local))
+    return {role: [f"{one.provider}:{one.models[role]}" for one in able] for role in ROLES} if able else {}
+
+
+def render(found: list[Found], *, as_json: bool = False) -> str:
+    """A lockfile that binds what was found, or says how to go on if nothing was.
+
+    Args:
+        found: the providers, usable or not.
+        as_json: JSON, which has no place for remarks, instead of TOML.
+    """
+    bindings = bound(found)
+    if as_json:
+        listed = [{"alias": role, "models": models} for role, models in bindings.items()]
+        profiles = {"default": {"name": "default", "bindings": listed}}
+        return json.dumps({"version": "1.0", "default_profile": "default", "profiles": profiles}, indent=2) + "\n"
+    example = bindings["fast"][0] if bindings else f"anthropic:{suggested('fast')['anthropic']}"
+    text = _HEAD.format(example=example)
+    if not bindings:
+        return text + _UNBOUND.format(example=example)
+    for role, models in bindings.items():
+        text += f"\n# {PURPOSE[role]}\n[[profiles.default.bindings]]\nalias = {json.dumps(role)}\n"
+        text += f"models = {json.dumps(models)}\n"
+    return text

@@ -1,0 +1,61 @@
+"""What the commands write: data and answers to standard output, remarks to standard error, plain where it must be."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import typer
+
+__all__ = ["columns", "dollars", "note", "paint", "say", "stream", "warn"]
+
+
+def say(text: str = "") -> None:
+    """A line of standard output."""
+    typer.echo(text)
+
+
+def stream(text: str) -> None:
+    """A piece of a line, shown at once."""
+    typer.echo(text, nl=False)
+
+
+def note(text: str = "") -> None:
+    """A remark for the person at the terminal, which is no part of the data."""
+    typer.echo(paint(text, dim=True, err=True), err=True)
+
+
+def warn(text: str) -> None:
+    """Something to look at that stops nothing."""
+    typer.echo(f"{paint('Warning:', fg='yellow', err=True)} {text}", err=True)
+
+
+def paint(text: str, *, err: bool = False, **style: Any) -> str:
+    """The text in colour where that is wanted: on a terminal, unless `NO_COLOR` is set.
+
+    Args:
+        text: what to colour.
+        err: whether it goes to standard error.
+        **style: as `typer.style` takes it.
+    """
+    target = sys.stderr if err else sys.stdout
+    if not text or os.environ.get("NO_COLOR") or not target.isatty():
+        return text
+    return typer.style(text, **style)
+
+
+def columns(rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
+    """Rows as lines, their cells in columns."""
+    table = [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join(
+        indent + "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )
+
+
+def dollars(amount: float) -> str:
+    """An amount as a price tag: cents for what costs some, as many digits as it takes for less."""
+    return f"${amount:.2f}" if amount >= 0.1 or not amount else f"${amount:.6f}".rstrip("0")
