@@ -13,7 +13,7 @@ from ..schemas import FinishReason, StreamChunk, ToolCall, Usage
 from .errors import WireError, read_error
 from .framing import LineFrames
 
-__all__ = ["Decoder", "ToolCalls", "as_list", "given", "merge_params", "name_of", "text", "usage_of"]
+__all__ = ["Decoder", "ToolCalls", "as_list", "given", "is_json", "merge_params", "name_of", "text", "usage_of"]
 
 logger = logging.getLogger("llmring")
 
@@ -76,13 +76,11 @@ class ToolCalls:
             function = call["function"]
             if not function["arguments"].strip():
                 function["arguments"] = "{}"
-            try:
-                from_json(function["arguments"])
-            except ValueError:
+            if not is_json(function["arguments"]):
                 raise WireError(
                     f"the model called {function['name']!r} with arguments that are not valid JSON: "
                     f"{function['arguments']}"
-                ) from None
+                )
         return calls
 
 
@@ -95,6 +93,8 @@ class Decoder:
         complete: all that the wire must say has been said, so that the end of the bytes is no cut.
         error: what the provider said in the stream instead of going on.
         metadata: what the same provider needs back with the turn.
+        checkpoint: the provider's token to go on from, if all that was said came before it.
+        hop_ended: the provider gives only so much at a time: the bytes end, the answer goes on at the checkpoint.
     """
 
     __slots__ = (
@@ -102,10 +102,12 @@ class Decoder:
         "_frames",
         "_head",
         "calls",
+        "checkpoint",
         "complete",
         "ended",
         "error",
         "finish_reason",
+        "hop_ended",
         "metadata",
         "model",
         "response_model",
@@ -124,6 +126,8 @@ class Decoder:
         self.response_model: str | None = None
         self.metadata: dict[str, Any] = {}
         self.skipped_events = 0
+        self.checkpoint: str | None = None
+        self.hop_ended = False
         self.ended = False
         self.complete = False
         self.error: WireError | None = None
@@ -157,7 +161,7 @@ class Decoder:
         for payload in payloads:
             if self.ended or self.error:
                 break
-            if payload == b"[DONE]":
+            if payload.strip() == b"[DONE]":
                 self.ended = self.complete = True
                 break
             try:
@@ -207,6 +211,12 @@ class Decoder:
         if chunk is not None:
             final.delta, final.reasoning = chunk.delta, chunk.reasoning
         return final
+
+    def begin_hop(self) -> None:
+        """Make ready for the rest of the answer, which comes as bytes of its own."""
+        self._frames = self.frames()
+        self.hop_ended = False
+        self.error = None
 
     def close(self) -> StreamChunk:
         """The final chunk. Raises `WireError` if a tool call's arguments are not JSON."""
@@ -266,6 +276,15 @@ def _count(value: Any) -> int | None:
     if isinstance(value, int):
         return int(value)
     return int(value) if isinstance(value, float) and math.isfinite(value) else None
+
+
+def is_json(text: str) -> bool:
+    """Whether the text is a whole JSON value."""
+    try:
+        from_json(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _as_json(arguments: Any) -> str:

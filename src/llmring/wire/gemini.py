@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall
+from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall, Usage, add_usage
 from .base import Decoder, as_list, given, merge_params, name_of, text, usage_of
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
@@ -21,6 +21,7 @@ __all__ = ["GenerateDecoder", "render_request"]
 _FINISH: dict[str, FinishReason] = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
+    "CONTINUATION": "length",
     "SAFETY": "content_filter",
     "RECITATION": "content_filter",
     "BLOCKLIST": "content_filter",
@@ -209,7 +210,7 @@ class GenerateDecoder(Decoder):
     it still counts, and the end of the bytes is the end.
     """
 
-    __slots__ = ("_kept",)
+    __slots__ = ("_earlier", "_hop_began_at", "_kept")
 
     frames = SSEFrames
     end_marker = "finishReason"
@@ -217,6 +218,8 @@ class GenerateDecoder(Decoder):
     def __init__(self, model: str) -> None:
         super().__init__(model)
         self._kept: list[dict[str, Any]] = []
+        self._earlier: Usage | None = None
+        self._hop_began_at: str | None = None
 
     def feed(self, event: Any) -> StreamChunk | None:
         """Take one `GenerateContentResponse`."""
@@ -233,10 +236,22 @@ class GenerateDecoder(Decoder):
         if not candidates:
             return None
         candidate = candidates[0]
+        parts = (candidate.get("content") or {}).get("parts") or []
+        token = candidate.get("continuationToken")
+        if token or parts:
+            self.checkpoint = token
         if reason := candidate.get("finishReason"):
+            self.hop_ended = reason == "CONTINUATION" and self.checkpoint not in (None, self._hop_began_at)
             self.finish_reason = _FINISH.get(reason, "other")
-            self.complete = True
-        return self._parts((candidate.get("content") or {}).get("parts") or [])
+            self.complete = not self.hop_ended
+        return self._parts(parts)
+
+    def begin_hop(self) -> None:
+        """Make ready for the rest; each hop's usage is its own."""
+        super().begin_hop()
+        self._hop_began_at = self.checkpoint
+        self._earlier = self.usage
+        self.finish_reason = None
 
     def feed_answer(self, answer: Any) -> StreamChunk | None:
         """Take a whole `GenerateContentResponse`."""
@@ -283,9 +298,10 @@ class GenerateDecoder(Decoder):
         output, thoughts = usage.get("candidatesTokenCount"), usage.get("thoughtsTokenCount")
         if prompt is None and output is None and thoughts is None:
             return
-        self.usage = usage_of(
+        now = usage_of(
             (prompt or 0) + (tools or 0),
             (output or 0) + (thoughts or 0),
             cache_read=usage.get("cachedContentTokenCount"),
             reasoning=thoughts,
         )
+        self.usage = add_usage(self._earlier, now)

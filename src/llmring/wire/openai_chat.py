@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
-from .base import Decoder, given, merge_params, name_of, usage_of
+from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall
+from .base import Decoder, given, is_json, merge_params, name_of, usage_of
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
 from .turns import call_ids, effort_of, json_instruction, media, openai_schema, plain_text, schema_of
@@ -121,13 +121,16 @@ def _format(request: LLMRequest) -> dict[str, Any] | None:
 class ChatDecoder(Decoder):
     """Chunks of a Chat Completions answer."""
 
-    __slots__ = ("_thoughts",)
+    __slots__ = ("_ids", "_last_call", "_thoughts")
 
     frames = SSEFrames
     end_marker = "[DONE]"
 
     def __init__(self, model: str) -> None:
         super().__init__(model)
+        # The ids that the server itself gave to the calls, and what it told the last fragment's call by.
+        self._ids: dict[Any, Any] = {}
+        self._last_call: Any = None
         # What the server wants back with a turn that calls tools: DeepSeek its reasoning, OpenRouter the details.
         self._thoughts: dict[str, list[Any]] = {}
 
@@ -193,11 +196,13 @@ class ChatDecoder(Decoder):
             name, arguments, id = function.get("name"), function.get("arguments"), fragment.get("id")
             key = fragment.get("index")
             if key is None:
-                key = id or position
+                # What names neither an index, an id nor a function goes on with the last call.
+                key = id or (position if name else self._last_call)
+            self._last_call = key
             current = self.calls.known(key)
-            # Some servers give every parallel call the index 0: a new id and name begin a new call.
-            if current is None or (id and name and id != current["id"]):
+            if current is None or (name and self._is_another(key, id, current)):
                 self.calls.start(key, name or "", id, arguments)
+                self._ids[key] = id
                 continue
             if name and not current["function"]["name"]:
                 current["function"]["name"] = name
@@ -207,17 +212,22 @@ class ChatDecoder(Decoder):
                 self.calls.replace(key, arguments)
         return True
 
+    def _is_another(self, key: Any, id: Any, current: ToolCall) -> bool:
+        """Whether a fragment that names a function begins a new call: some servers number them all 0."""
+        return id != self._ids[key] if id else is_json(current["function"]["arguments"])
+
     def _report(self, usage: dict[str, Any]) -> None:
         prompt = usage.get("prompt_tokens_details") or {}
         completion = usage.get("completion_tokens_details") or {}
         cached = prompt.get("cached_tokens")
-        self.usage = usage_of(
+        counted = usage_of(
             usage.get("prompt_tokens"),
             usage.get("completion_tokens"),
             cache_read=usage.get("prompt_cache_hit_tokens") if cached is None else cached,
             cache_write=prompt.get("cache_write_tokens"),
             reasoning=completion.get("reasoning_tokens"),
         )
+        self.usage = counted or self.usage
 
 
 def _texts(parts: list[Any]) -> tuple[str, str]:
