@@ -187,9 +187,11 @@ class OllamaDecoder(Decoder):
         if event.get("error"):
             raise read_error(event)
         done = bool(event.get("done"))
+        if done:
+            # It is the end, however odd the rest of what it says may be.
+            self.ended = self.complete = True
         chunk = self._message(event.get("message") or {}, done=done)
         if done:
-            self.ended = self.complete = True
             if reason := event.get("done_reason"):
                 self.finish_reason = _FINISH.get(reason, "other")
             self.usage = usage_of(event.get("prompt_eval_count"), event.get("eval_count"))

@@ -186,8 +186,9 @@ class ResponsesDecoder(Decoder):
         elif kind == "response.output_item.done":
             return self._item_done(event["output_index"], event["item"])
         elif kind in ("response.completed", "response.incomplete", "response.failed"):
-            self._finish(event["response"])
+            # It is the end, however odd the rest of what it says may be.
             self.ended = self.complete = True
+            self._finish(event["response"])
         elif kind in ("response.created", "response.in_progress"):
             self.response_model = name_of(event["response"].get("model")) or self.response_model
         elif kind == "error":
@@ -233,10 +234,9 @@ class ResponsesDecoder(Decoder):
     def _finish(self, response: dict[str, Any]) -> None:
         if response.get("error"):
             raise read_error(response)
-        if response.get("status") == "failed":
-            raise WireError("the response failed, and the provider did not say why")
+        if (status := response.get("status")) in ("failed", "cancelled"):
+            raise WireError(f"the response was {status}, and the provider did not say why")
         self.response_model = name_of(response.get("model")) or self.response_model
-        self._keep(response.get("output") or [])
         reason = (response.get("incomplete_details") or {}).get("reason")
         if reason:
             self.finish_reason = _INCOMPLETE.get(reason, "other")
@@ -249,6 +249,7 @@ class ResponsesDecoder(Decoder):
             cache_write=prompt.get("cache_write_tokens"),
             reasoning=(usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
         )
+        self._keep(response.get("output") or [])
 
     def _keep(self, output: list[dict[str, Any]]) -> None:
         """Keep the items that must go back with the turn: reasoning, and whatever stands between."""

@@ -1,0 +1,144 @@
+"""Anthropic's Messages."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from llmring.wire import anthropic
+
+from .streams import MESSAGE_STOP, MODEL, block, decode, delta, ended, message, started, stopped, usage
+
+WIRE = "anthropic"
+FINISH = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+TEXT = [block(0, type="text", text=""), delta(0, "text_delta", text="x"), stopped(0)]
+
+
+@pytest.mark.parametrize(("word", "reason"), [*FINISH.items(), ("pause_turn", "other"), ("whatever", "other")])
+def test_finish_reasons(word: str, reason: str) -> None:
+    assert decode(WIRE, started(), *TEXT, ended(word), MESSAGE_STOP).whole["finish_reason"] == reason
+    answer = json.dumps(message([{"type": "text", "text": "x"}], word)).encode()
+    assert anthropic.MessagesDecoder(MODEL).answer(answer).finish_reason == reason
+
+
+def test_every_word_is_in_the_table() -> None:
+    assert anthropic._FINISH == FINISH
+
+
+@pytest.mark.parametrize("end", [[ended(None), MESSAGE_STOP], [MESSAGE_STOP]])
+def test_the_end_without_a_reason(end: list[Any]) -> None:
+    assert decode(WIRE, started(), *TEXT, *end).whole["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        # The last figures replace, those that are left out stand.
+        ({"input_tokens": 8, "output_tokens": 1}, {"output_tokens": 9}, usage(8, 9)),
+        ({"input_tokens": 8, "output_tokens": 1}, {"input_tokens": 10, "output_tokens": 9}, usage(10, 9)),
+        # What came from the cache or went into it is input that `input_tokens` leaves out.
+        (
+            {"input_tokens": 8, "cache_read_input_tokens": 12, "cache_creation_input_tokens": 3, "output_tokens": 1},
+            {"output_tokens": 9},
+            usage(23, 9, cache_read_tokens=12, cache_write_tokens=3),
+        ),
+        (
+            {"input_tokens": 8, "cache_read_input_tokens": None, "cache_creation_input_tokens": 0, "output_tokens": 1},
+            {"output_tokens": 9, "output_tokens_details": {"thinking_tokens": 4}},
+            usage(8, 9, cache_write_tokens=0, reasoning_tokens=4),
+        ),
+        (
+            {"input_tokens": 8, "cache_read_input_tokens": 5000, "output_tokens": 1},
+            {"input_tokens": 181, "cache_read_input_tokens": 0, "output_tokens": 9},
+            usage(181, 9, cache_read_tokens=0),
+        ),
+        ({"input_tokens": 8, "output_tokens": 1}, {"input_tokens": None, "output_tokens": 9}, usage(8, 9)),
+    ],
+)
+def test_usage(first: dict[str, Any], last: dict[str, Any], expected: dict[str, int]) -> None:
+    assert decode(WIRE, started(**first), *TEXT, ended(**last), MESSAGE_STOP).whole["usage"] == expected
+
+
+def test_usage_that_nobody_reported() -> None:
+    start = started()
+    del start["message"]["usage"]
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+    assert decode(WIRE, start, *TEXT, end, MESSAGE_STOP).whole["usage"] is None
+
+
+def test_usage_without_an_end() -> None:
+    """What the start says stands where the end says nothing."""
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": None}
+    result = decode(WIRE, started(input_tokens=8, output_tokens=1), *TEXT, end, MESSAGE_STOP)
+    assert result.whole["usage"] == usage(8, 1)
+
+
+def call(index: int = 0, id: str | None = "toolu_a", name: str = "f", **more: Any) -> dict[str, Any]:
+    return block(index, type="tool_use", name=name, input={}, **({"id": id} if id else {})) | more
+
+
+def piece(partial: str, index: int = 0) -> dict[str, Any]:
+    return delta(index, "input_json_delta", partial_json=partial)
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([call(), piece(""), piece('{"x"'), piece(": 1}"), stopped(0)], [("f", '{"x": 1}')]),
+        ([call(), piece(""), stopped(0)], [("f", "{}")]),
+        ([call(), stopped(0)], [("f", "{}")]),
+        ([call(id=None), piece("{}")], [("f", "{}")]),
+        # Whole, as compatible servers send it.
+        ([block(0, type="tool_use", id="toolu_a", name="f", input={"x": 1}), stopped(0)], [("f", '{"x":1}')]),
+        # Two under one id, interleaved.
+        (
+            [call(), call(1, name="g"), piece('{"x": 1', 0), piece("{", 1), piece("}", 0), piece("}", 1)],
+            [("f", '{"x": 1}'), ("g", "{}")],
+        ),
+    ],
+)
+def test_calls(events: list[Any], expected: list[tuple[str, str]]) -> None:
+    result = decode(WIRE, started(), *events, ended("tool_use"), MESSAGE_STOP)
+    assert result.whole["calls"] == expected
+    assert len({*result.ids} - {""}) == len(expected)
+
+
+def test_calls_under_another_reason() -> None:
+    assert decode(WIRE, call(), ended("end_turn"), MESSAGE_STOP).whole["finish_reason"] == "tool_calls"
+    assert decode(WIRE, call(), ended("max_tokens"), MESSAGE_STOP).whole["finish_reason"] == "length"
+
+
+def test_arguments_that_are_no_json() -> None:
+    result = decode(WIRE, started(), *TEXT, call(1), piece('{"x": ', 1), ended("max_tokens"), MESSAGE_STOP)
+    assert result.content == "x"
+    assert result.error is not None
+    assert "'f'" in result.error.message
+    assert '{"x": ' in result.error.message
+
+
+def test_text_that_comes_with_the_start_of_its_block() -> None:
+    events = [block(0, type="text", text="a"), delta(0, "text_delta", text="b"), stopped(0)]
+    assert decode(WIRE, started(), *events, MESSAGE_STOP).content == "ab"
+    events = [block(0, type="thinking", thinking="a"), delta(0, "thinking_delta", thinking="b"), stopped(0)]
+    assert decode(WIRE, started(), *events, MESSAGE_STOP).reasoning == "ab"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("overloaded_error", 529), ("api_error", 500), ("rate_limit_error", 429), ("new_error", None)],
+)
+def test_a_failure_in_the_stream(kind: str, status: int | None) -> None:
+    error = {"type": "error", "error": {"type": kind, "message": "It broke"}, "request_id": "req_1"}
+    result = decode(WIRE, started(), *TEXT, error)
+    assert result.content == "x"
+    assert result.error is not None
+    assert (result.error.message, result.error.status, result.error.code) == ("It broke", status, kind)

@@ -1,0 +1,102 @@
+"""Ollama's own chat API."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from llmring.wire import ollama
+
+from .streams import MODEL, OLLAMA_USAGE, decode, line, usage
+
+WIRE = "ollama"
+FINISH = {"stop": "stop", "length": "length"}
+
+
+def done(reason: str | None = "stop", **more: Any) -> dict[str, Any]:
+    return line(None, True, **({"done_reason": reason} if reason else {}), **more)
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"), [*FINISH.items(), ("load", "other"), ("whatever", "other"), (None, "stop"), ("", "stop")]
+)
+def test_finish_reasons(word: str | None, reason: str) -> None:
+    assert decode(WIRE, line({"content": "x"}), done(word)).whole["finish_reason"] == reason
+    answer = json.dumps(line({"content": "x"}, done=True, done_reason=word)).encode()
+    assert ollama.OllamaDecoder(MODEL).answer(answer).finish_reason == reason
+
+
+def test_every_word_is_in_the_table() -> None:
+    assert ollama._FINISH == FINISH
+
+
+@pytest.mark.parametrize(
+    ("figures", "expected"),
+    [
+        (OLLAMA_USAGE, usage(20, 9)),
+        # A prompt that is cached whole is not counted.
+        ({"eval_count": 9}, usage(0, 9)),
+        ({"prompt_eval_count": 20}, usage(20, 0)),
+        ({"prompt_eval_count": 0, "eval_count": 0}, usage(0, 0)),
+        ({}, None),
+    ],
+)
+def test_usage(figures: dict[str, Any], expected: dict[str, int] | None) -> None:
+    assert decode(WIRE, line({"content": "x"}), done(**figures)).whole["usage"] == expected
+
+
+def call(name: str, **more: Any) -> dict[str, Any]:
+    return {"function": {"name": name, **more}}
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([[call("f", arguments={"x": [1, "ö"]})]], [("f", '{"x":[1,"ö"]}')]),
+        ([[call("f", arguments={}), call("f")]], [("f", "{}"), ("f", "{}")]),
+        ([[call("f", arguments=None)], [call("g", arguments={})]], [("f", "{}"), ("g", "{}")]),
+        ([[call("f", arguments='{"x": 1}')]], [("f", '{"x": 1}')]),
+        ([[{"id": "a", **call("f")}, {"id": "a", **call("g")}]], [("f", "{}"), ("g", "{}")]),
+    ],
+)
+def test_calls(lines: list[Any], expected: list[tuple[str, str]]) -> None:
+    result = decode(WIRE, *(line({"tool_calls": calls}) for calls in lines), done())
+    assert result.whole["calls"] == expected
+    assert result.whole["finish_reason"] == "tool_calls"
+    assert len({*result.ids} - {""}) == len(expected)
+    assert result.ids[0] == lines[0][0].get("id", result.ids[0])
+
+
+def test_calls_on_the_last_line() -> None:
+    result = decode(WIRE, line({"tool_calls": [call("f")]}, done=True, done_reason="stop"))
+    assert result.whole["calls"] == [("f", "{}")]
+    assert result.whole["finish_reason"] == "tool_calls"
+
+
+def test_arguments_that_are_no_json() -> None:
+    result = decode(WIRE, line({"tool_calls": [call("f", arguments='{"x": ')]}), done())
+    assert result.error is not None
+    assert '{"x": ' in result.error.message
+
+
+def test_null_in_place_of_text() -> None:
+    message = {"content": None, "thinking": None, "tool_calls": None}
+    assert decode(WIRE, line(message), line({"content": "x"}), done()).whole["content"] == "x"
+    assert decode(WIRE, {"model": "m", "message": None, "done": False}, done()).whole["content"] == ""
+
+
+@pytest.mark.parametrize("before", [[], [line({"content": "x"})]])
+def test_a_failure_in_the_stream(before: list[Any]) -> None:
+    result = decode(WIRE, *before, {"error": "model runner has unexpectedly stopped"}, done())
+    assert result.content == "x" * len(before)
+    assert result.final is None
+    assert result.error is not None
+    assert result.error.message == "model runner has unexpectedly stopped"
+
+
+def test_the_last_line_is_one_however_odd_the_rest_of_it() -> None:
+    result = decode(WIRE, line({"content": "x"}), line({"content": 7}, done=True))
+    assert result.whole["content"] == "x"
+    assert result.whole["skipped_events"] == 1
