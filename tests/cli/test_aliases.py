@@ -1,0 +1,170 @@
+"""`llmring aliases`, `bind` and `unbind`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from llmring import lockfile
+
+from .conftest import LOCKFILE, Command, Run
+
+
+def test_a_table_for_people(project: Path, run: Run) -> None:
+    result = run("aliases")
+    assert result.exit_code == 0
+    assert result.stdout == "ALIAS     MODEL\nchatbot   anthropic:claude-haiku-4-5\n"
+    assert result.stderr == ""
+
+
+def test_verbose_says_everything(project: Path, run: Run) -> None:
+    result = run("aliases", "--verbose")
+    for part in (str(project), "default (of default, dev)", "openai:gpt-5-mini", "temperature = 0.3"):
+        assert part in result.stdout
+
+
+def test_json_is_data_and_nothing_else(project: Path, run: Run) -> None:
+    assert json.loads(run("aliases", "--json").stdout) == {"chatbot": "anthropic:claude-haiku-4-5"}
+    assert json.loads(run("aliases", "--json", "-v").stdout) == {
+        "file": str(project),
+        "profile": "default",
+        "profiles": ["default", "dev"],
+        "aliases": {
+            "chatbot": {
+                "model": "anthropic:claude-haiku-4-5",
+                "stand_bys": ["openai:gpt-5-mini"],
+                "params": {"temperature": 0.3},
+            }
+        },
+    }
+
+
+def test_the_profile_is_the_options_then_the_environments_then_the_files(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "ollama:llama3.2" in run("aliases", "--profile", "dev").stdout
+    monkeypatch.setenv("LLMRING_PROFILE", "dev")
+    assert "ollama:llama3.2" in run("aliases").stdout
+    assert "anthropic" in run("aliases", "--profile", "default").stdout
+    monkeypatch.setenv("LLMRING_PROFILE", "")
+    assert "anthropic" in run("aliases").stdout
+
+
+def test_no_aliases_is_a_remark_and_no_data(project: Path, run: Run) -> None:
+    project.write_text('version = "1.0"\n')
+    result = run("aliases")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "llmring bind" in result.stderr
+    assert json.loads(run("aliases", "--json").stdout) == {}
+
+
+def test_the_aliases_of_packages_are_there_too(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = project.parent / "site" / "somelib_of_a_test"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "llmring.lock").write_text(LOCKFILE.replace("chatbot", "summarizer"))
+    project.write_text(f'{LOCKFILE}\n[extends]\npackages = ["somelib_of_a_test"]\n')
+    missing = run("aliases")
+    assert (missing.exit_code, missing.stdout) == (0, "ALIAS     MODEL\nchatbot   anthropic:claude-haiku-4-5\n")
+    assert 'Warning: [extends] names the package "somelib_of_a_test"' in missing.stderr
+    monkeypatch.setattr(sys, "path", [*sys.path, str(package.parent)])
+    assert "somelib_of_a_test:summarizer" in run("aliases").stdout
+
+
+def test_binding_an_alias(project: Path, run: Run) -> None:
+    result = run("bind", "chatbot", "openai:gpt-6-luna, google:gemini-3.8-flash")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert "openai:gpt-6-luna, with google:gemini-3.8-flash standing by" in result.stdout
+    models = 'models = ["openai:gpt-6-luna", "google:gemini-3.8-flash"]'
+    old = 'models = ["anthropic:claude-haiku-4-5", "openai:gpt-5-mini"]'
+    assert project.read_text() == LOCKFILE.replace(old, models), "one line changes, the comments stay"
+
+
+def test_binding_in_a_profile_that_is_not_there_yet(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("bind", "chatbot", "ollama:qwen3:8b", "--profile", "night").exit_code == 0
+    monkeypatch.setenv("LLMRING_PROFILE", "night")
+    assert '(profile "night" of' in run("bind", "draft", "ollama:qwen3:8b").stdout
+    night = lockfile.load(project).profile("night").bindings
+    assert [binding.models for binding in night.values()] == [("ollama:qwen3:8b",)] * 2
+
+
+@pytest.mark.parametrize(
+    ("model", "remarks"),
+    [
+        ("anthropic:claude-haiku-5-55", ["does not know", "anthropic:claude-haiku-5-5"]),
+        ("antropic:claude-haiku-5-5", ["no provider is called", "Did you mean anthropic:claude-haiku-5-5?"]),
+        ("acme:rocket-1", ["no provider is called", "[providers.acme]"]),
+        ("google:gemini-2.0-flash", ["deprecated by its vendor"]),
+    ],
+)
+def test_an_odd_model_is_bound_with_a_warning(project: Path, run: Run, model: str, remarks: list[str]) -> None:
+    result = run("bind", "chatbot", model)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("Warning: ")
+    for remark in remarks:
+        assert remark in result.stderr
+    assert "Warning" not in result.stdout
+    assert lockfile.load(project).profile().bindings["chatbot"].models == (model,)
+
+
+@pytest.mark.parametrize("model", ["ollama:whatever:7b", "groq:llama-3.3-70b-versatile"])
+def test_no_warning_where_the_catalogue_is_no_judge(project: Path, run: Run, model: str) -> None:
+    project.write_text(f'{LOCKFILE}\n[providers.groq]\nsdk = "openai"\nbase_url = "https://api.groq.com/openai/v1"\n')
+    assert run("bind", "chatbot", model).stderr == ""
+
+
+@pytest.mark.parametrize("models", ["gpt-6-luna", "", "openai:", ":gpt-6-luna", "openai:gpt-6-luna,", "a b:c"])
+def test_a_malformed_model_is_refused(project: Path, run: Run, models: str) -> None:
+    result = run("bind", "chatbot", models)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: ")
+    assert "provider:model" in result.stderr
+    assert project.read_text() == LOCKFILE
+
+
+def test_unbinding_an_alias(project: Path, run: Run) -> None:
+    assert run("unbind", "chatbot", "--profile", "dev").exit_code == 0
+    assert lockfile.load(project).profile("dev").bindings == {}
+    assert "chatbot" in lockfile.load(project).profile().bindings
+
+
+@pytest.mark.parametrize(
+    ("args", "answer"),
+    [
+        (["unbind", "chatbto"], '"chatbot"'),
+        (["unbind", "chatbot", "--profile", "nope"], "default, dev"),
+        (["aliases", "--profile", "nope"], "default, dev"),
+        (["bind", "two words", "openai:gpt-6-luna"], "two words"),
+    ],
+)
+def test_what_is_not_there_is_an_error_that_says_what_is(project: Path, run: Run, args: list[str], answer: str) -> None:
+    result = run(*args)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: ")
+    assert answer in result.stderr
+
+
+@pytest.mark.parametrize("args", [["aliases"], ["aliases", "--json"], ["bind", "a", "openai:b"], ["unbind", "a"]])
+def test_without_a_lockfile_the_next_step_is_named(bare: Path, run: Run, args: list[str]) -> None:
+    result = run(*args)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "llmring lock init" in result.stderr
+    assert list(bare.iterdir()) == []
+
+
+def test_the_program_itself(project: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = command("bind", "fast", "openai:gpt-6-luna")
+    assert (bound.returncode, bound.stderr) == (0, "")
+    assert json.loads(command("aliases", "--json").stdout)["fast"] == "openai:gpt-6-luna"
+    monkeypatch.setenv("LLMRING_LOCKFILE_PATH", str(project.parent / "other.lock"))
+    missing = command("aliases")
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert "LLMRING_LOCKFILE_PATH" in missing.stderr
+    (project.parent / "other.lock").write_text('version = "1.0"\n[[')
+    broken = command("aliases")
+    assert (broken.returncode, broken.stdout) == (1, "")
+    assert "other.lock:2:" in broken.stderr

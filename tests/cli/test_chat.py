@@ -1,0 +1,208 @@
+"""`llmring chat`, through the real SDKs, to the practice server."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from llmring.testing import Fault, PracticeServer, Reply, Tokens
+
+from .conftest import PROGRAM, Command, Run
+
+MODELS = [
+    "openai:gpt-5-mini",
+    "anthropic:claude-haiku-4-5",
+    "google:gemini-2.5-flash",
+    "ollama:llama3.2",
+]
+
+
+@pytest.fixture(autouse=True)
+def _project(project: Path, server: PracticeServer) -> None:
+    pass
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("how", [[], ["--no-stream"]])
+def test_an_answer(run: Run, server: PracticeServer, model: str, how: list[str]) -> None:
+    result = run("chat", "hello there", "--model", model, "--system", "Be brief.", *how)
+    assert (result.exit_code, result.stdout) == (0, "You said: hello there\n")
+    assert result.stderr.startswith(f"{model} · tokens: ")
+    assert result.stderr.count("\n") == 1
+    (request,) = server.requests
+    assert request.stream is (not how)
+    assert b"Be brief." in request.raw
+
+
+def test_the_usage_line_has_tokens_and_price(run: Run, server: PracticeServer) -> None:
+    server.reply("ok", usage=Tokens(prompt=1_000_000, completion=100_000, cache_read=1000))
+    line = run("chat", "hi").stderr
+    assert "tokens: 1000000 in (1000 cached), 100000 out" in line
+    assert "$1.50" in line
+    server.reply("ok", finish_reason="length")
+    assert "ended by length" in run("chat", "hi").stderr
+    assert "$" not in run("chat", "hi", "--profile", "dev").stderr, "a local model has no price"
+
+
+@pytest.mark.parametrize("how", [[], ["--no-stream"]])
+def test_json_is_one_object(run: Run, how: list[str]) -> None:
+    result = run("chat", "hello", "--json", *how)
+    assert (result.exit_code, result.stderr) == (0, "")
+    answer = json.loads(result.stdout)
+    assert answer["model"] == "anthropic:claude-haiku-4-5"
+    assert answer["content"] == "You said: hello"
+    assert answer["finish_reason"] == "stop"
+    assert answer["usage"]["total_tokens"] == 4
+    assert answer["cost"]["total"] > 0
+    assert answer["cost"]["reason"] is None
+
+
+def test_json_says_why_there_is_no_price(run: Run) -> None:
+    cost = json.loads(run("chat", "hello", "--json", "--profile", "dev").stdout)["cost"]
+    assert cost["total"] is None
+    assert "own machine" in cost["reason"]
+
+
+@pytest.mark.parametrize("args", [[], ["-"]])
+def test_the_prompt_may_come_through_a_pipe(run: Run, args: list[str]) -> None:
+    assert run("chat", *args, input="from à pipe\n").stdout == "You said: from à pipe\n"
+    assert run("chat", *args, input=b"bad \xff byte").exit_code == 0
+
+
+@pytest.mark.parametrize(("args", "input"), [([""], None), (["  "], None), ([], ""), (["-"], "\n")])
+def test_nothing_to_ask_is_a_usage_error(run: Run, server: PracticeServer, args: list[str], input: str | None) -> None:
+    result = run("chat", *args, input=input)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the prompt is empty" in result.stderr
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("aliases", "asked"),
+    [(["fast", "balanced", "chatbot"], "chatbot"), (["fast", "balanced"], "balanced"), (["slow", "fast"], "slow")],
+)
+def test_the_alias_where_none_is_named(
+    project: Path, run: Run, server: PracticeServer, aliases: list[str], asked: str
+) -> None:
+    project.write_text('version = "1.0"\n')
+    for alias in aliases:
+        run("bind", alias, f"ollama:{alias}")
+    assert run("chat", "hi").exit_code == 0
+    assert server.requests[0].model == asked
+
+
+def test_no_alias_at_all(project: Path, run: Run) -> None:
+    project.write_text('version = "1.0"\n')
+    result = run("chat", "hi")
+    assert result.exit_code == 1
+    assert "llmring bind chatbot provider:model" in result.stderr
+    project.unlink()
+    assert "llmring lock init" in run("chat", "hi").stderr
+    assert run("chat", "hi", "--model", "ollama:llama3.2").stdout == "You said: hi\n", "a model needs no lockfile"
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        (Reply(status=401), "refused the key"),
+        (Reply(status=429, retry_after=0), "429"),
+        (Reply(status=500), "500"),
+        (Reply(fault=Fault.hang_up()), "anthropic"),
+    ],
+)
+@pytest.mark.parametrize("how", [[], ["--no-stream"], ["--json"]])
+def test_a_failure_is_one_line_on_standard_error(
+    run: Run, server: PracticeServer, reply: Reply, message: str, how: list[str]
+) -> None:
+    server.default = reply
+    result = run("chat", "hi", "--model", "anthropic:claude-haiku-4-5", *how)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: ")
+    assert message in result.stderr
+
+
+def test_a_cut_answer_is_shown_as_far_as_it_came(run: Run, server: PracticeServer) -> None:
+    server.reply("one two three four", fault=Fault.cut_after(2))
+    result = run("chat", "hi")
+    assert (result.exit_code, result.stdout) == (1, "one two\n")
+    assert result.stderr.startswith("Error: ")
+
+
+def test_moving_on_to_a_stand_by_is_said(run: Run, server: PracticeServer) -> None:
+    server.reply(status=503)
+    result = run("chat", "hi")
+    assert result.stdout == "You said: hi\n"
+    assert result.stderr.startswith("Warning: chatbot: moving on from anthropic:claude-haiku-4-5 to openai:gpt-5-mini")
+    assert "\nopenai:gpt-5-mini · " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [("chatbto", '"chatbot"'), ("acme:rocket-1", "acme"), ("openai:", "provider:model")],
+)
+def test_a_model_that_is_none(run: Run, server: PracticeServer, model: str, message: str) -> None:
+    result = run("chat", "hi", "--model", model)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert message in result.stderr
+    assert server.requests == []
+
+
+def test_a_key_that_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    result = run("chat", "hi", "--model", "openai:gpt-5-mini")
+    assert result.exit_code == 1
+    assert "OPENAI_API_KEY" in result.stderr
+
+
+def test_the_program_streams(server: PracticeServer) -> None:
+    server.default = Reply("one two three", interval=0.5)
+    with subprocess.Popen(
+        [PROGRAM, "chat", "hi", "-p", "dev"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as asked:
+        assert asked.stdout is not None
+        first = asked.stdout.read(3)
+        begun = time.monotonic()
+        rest, remarks = asked.communicate(timeout=30)
+        assert time.monotonic() - begun > 0.4, "the first word came before the last was written"
+    assert (first + rest, asked.returncode) == (b"one two three\n", 0)
+    assert remarks.startswith(b"ollama:llama3.2")
+
+
+def test_an_interrupt_ends_it_at_once(server: PracticeServer) -> None:
+    server.default = Reply(" ".join(map(str, range(1000))), interval=0.05)
+    with subprocess.Popen(
+        [PROGRAM, "chat", "hi", "-p", "dev"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as asked:
+        assert asked.stdout is not None
+        assert asked.stdout.read(1) == b"0"
+        asked.send_signal(signal.SIGINT)
+        begun = time.monotonic()
+        rest, remarks = asked.communicate(timeout=30)
+        assert time.monotonic() - begun < 5
+    assert (asked.returncode, remarks) == (130, b"")
+    assert rest.endswith(b"\n")
+    deadline = time.monotonic() + 5
+    while server.open_connections and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert server.open_connections == 0, "the provider is told to stop"
+
+
+def test_a_reader_that_leaves_is_no_error(server: PracticeServer) -> None:
+    server.default = Reply(" ".join(map(str, range(200))), interval=0.01)
+    done = subprocess.run(
+        f"'{PROGRAM}' chat hi -p dev | head -c 5", shell=True, capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("0 1 2", "")
+
+
+def test_the_program_itself(command: Command) -> None:
+    answer = command("chat", "hello", "--json")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert json.loads(answer.stdout)["content"] == "You said: hello"
+    assert command("chat", input="piped").stdout == "You said: piped\n"
+    assert command("chat", "--model").returncode == 2

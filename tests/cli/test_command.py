@@ -1,0 +1,132 @@
+"""The command as a whole: help, errors, colours, and how quickly it starts."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from llmring.cli import aliases
+
+from .conftest import PROGRAM, Command, Run
+
+COMMANDS = [["aliases"], ["bind"], ["unbind"], ["chat"], ["demo"], ["lock", "init"]]
+
+
+@pytest.mark.parametrize("args", COMMANDS)
+def test_every_help_has_an_example(run: Run, args: list[str]) -> None:
+    for flag in ("--help", "-h"):
+        result = run(*args, flag)
+        assert result.exit_code == 0
+        assert re.search(rf"\n  Example:\n    llmring {' '.join(args)}\b", result.stdout) or args == ["chat"]
+        assert "\b" not in result.stdout
+
+
+def test_the_help_lists_every_command(run: Run) -> None:
+    listed = run("--help").stdout.partition("Commands:")[2]
+    assert {line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "} >= {
+        args[0] for args in COMMANDS
+    }
+    assert "..." not in listed, "each says itself in a line"
+
+
+def test_the_version(command: Command) -> None:
+    assert re.fullmatch(r"llmring \d+\.\d+\S*\n", command("--version").stdout)
+
+
+@pytest.mark.parametrize(
+    "args", [["nope"], ["aliases", "--nope"], ["bind", "chatbot"], ["unbind"], ["chat", "a", "b"], ["lock", "nope"]]
+)
+def test_wrong_usage_is_status_2(command: Command, args: list[str]) -> None:
+    done = command(*args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: llmring")
+
+
+def test_what_nobody_foresaw_is_short_unless_asked(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from llmring.cli import main
+
+    def explode() -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(aliases, "open_lockfile", explode)
+    monkeypatch.setattr(sys, "argv", ["llmring", "aliases"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "RuntimeError: boom" in capsys.readouterr().err
+    monkeypatch.setenv("LLMRING_DEBUG", "1")
+    with pytest.raises(RuntimeError, match="boom"):
+        main()
+
+
+def on_a_terminal(*args: str) -> str:
+    """What the program writes when it writes to a terminal."""
+    ours, theirs = pytest.importorskip("pty").openpty()
+    with subprocess.Popen([PROGRAM, *args], stdin=theirs, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        said = b""
+        while True:
+            try:
+                piece = os.read(ours, 4096)
+            except OSError:
+                break
+            if not piece:
+                break
+            said += piece
+    os.close(ours)
+    return said.decode()
+
+
+def test_colours_are_for_terminals(project: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[" in on_a_terminal("aliases")
+    assert "\x1b[" in on_a_terminal("aliases", "-p", "nope")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[" not in on_a_terminal("aliases")
+    assert "\x1b[" not in on_a_terminal("aliases", "-p", "nope")
+    monkeypatch.delenv("NO_COLOR")
+    assert "\x1b[" not in command("aliases").stdout
+
+
+def test_chat_on_a_terminal_needs_a_prompt(project: Path) -> None:
+    assert "nothing was asked" in on_a_terminal("chat")
+
+
+def test_asking_for_the_aliases_imports_little(project: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['llmring', 'aliases', '-p', 'dev', '--verbose']\n"
+        "from llmring.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = ['asyncio', 'pydantic', 'rich', 'genai_prices', 'tomlkit', 'logging', 'http',\n"
+        "         'llmring.service', 'llmring.schemas', 'llmring.catalog', 'llmring.providers', 'llmring.testing',\n"
+        "         'openai', 'anthropic', 'google.genai', 'ollama', 'httpx']\n"
+        "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "ollama:llama3.2" in done.stdout
+    assert done.stderr == "[]\n"
+
+
+def test_asking_for_the_aliases_is_quick(project: Path) -> None:
+    """At most twice the time of importing Typer; the best of several runs of each, one after the other."""
+
+    def seconds(*command: str) -> float:
+        begun = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=True)
+        return time.perf_counter() - begun
+
+    best = [float("inf"), float("inf")]
+    for _ in range(40):
+        best[0] = min(best[0], seconds(sys.executable, "-c", "import typer"))
+        best[1] = min(best[1], seconds(PROGRAM, "aliases"))
+        if best[1] < 1.8 * best[0]:
+            break
+    assert best[1] < 2 * best[0]

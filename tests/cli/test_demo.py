@@ -1,0 +1,71 @@
+"""`llmring demo`: four answers, whatever the person's own environment says."""
+
+from __future__ import annotations
+
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from llmring import catalog
+from llmring.cli import demo, machine
+from llmring.testing import PracticeServer, RecordedRequest, Reply
+
+from .conftest import LOCKFILE, Command, Run
+
+
+@pytest.fixture
+def hostile(bare: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """An environment that would lead every request elsewhere, and a lockfile that would too."""
+    (bare / "llmring.lock").write_text(LOCKFILE)
+    with PracticeServer() as nobody:
+        nowhere = nobody.refused_url()
+    monkeypatch.setenv("LLMRING_LOCKFILE_PATH", str(bare / "llmring.lock"))
+    monkeypatch.setenv("LLMRING_PROFILE", "dev")
+    monkeypatch.setenv("LLMRING_PROVIDER_TIMEOUT_S", "0.000001")
+    monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
+    for name in ("GOOGLE_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.setenv(name, "one-of-their-own")
+    for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "OLLAMA_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):
+        monkeypatch.setenv(name, nowhere)
+    return dict(os.environ)
+
+
+def test_four_answers(hostile: dict[str, str], command: Command) -> None:
+    shown = command("demo")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.splitlines()[-1].startswith("Four answers came")
+    models = [*(f"{name}:{model}" for name, model in catalog.suggested("fast").items()), "ollama:llama3.2"]
+    for number, model in enumerate(models, start=1):
+        assert f"\n{number}. {model}\n" in shown.stdout
+        assert f"I am {model.partition(':')[2]} as the practice server plays it" in shown.stdout
+        assert f"\n{model} · tokens: " in f"\n{shown.stderr}"
+    for before, after in pairwise(models):
+        assert f'\n- models = ["{before}"]\n+ models = ["{after}"]\n' in shown.stdout
+    assert shown.stdout.count("\n- ") == shown.stdout.count("\n+ ") == 3
+    assert "one-of-their-own" not in shown.stdout + shown.stderr
+    assert Path("llmring.lock").read_text() == LOCKFILE
+    assert os.listdir() == ["llmring.lock"]
+
+
+def test_an_answer_that_fails_fails_the_demo(
+    hostile: dict[str, str], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reply(request: RecordedRequest) -> Reply:
+        return Reply(status=401) if request.wire == "gemini" else Reply("ok")
+
+    monkeypatch.setattr(demo, "_reply", reply)
+    result = run("demo")
+    assert result.exit_code == 1
+    assert "no answer from google:" in result.stderr
+    assert result.stderr.endswith("Error: 3 of 4 answers came.\n")
+    assert hostile.items() - os.environ.items() <= {("PYTEST_CURRENT_TEST", hostile["PYTEST_CURRENT_TEST"])}
+
+
+@pytest.mark.parametrize("missing", ["h11", "google-genai"])
+def test_what_is_missing_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setattr(machine, "installed", lambda package: package != missing)
+    result = run("demo")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"the demo needs {missing}: pip install" in result.stderr

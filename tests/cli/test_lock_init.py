@@ -1,0 +1,217 @@
+"""`llmring lock init`: what it finds, what it binds, what it says."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from llmring import catalog, lockfile
+from llmring.cli import machine
+from llmring.testing import PracticeServer
+
+from .conftest import LOCKFILE, Command, Run
+
+
+@pytest.fixture(autouse=True)
+def _nobody_at_home(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Ollama, even on a machine that has one."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{closed.getsockname()[1]}")
+
+
+def bindings(path: Path) -> dict[str, tuple[str, ...]]:
+    return {alias: binding.models for alias, binding in lockfile.load(path).profile().bindings.items()}
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "practice")
+
+
+def test_nothing_set_up_gives_a_file_that_says_how_to_go_on(bare: Path, run: Run) -> None:
+    result = run("lock", "init")
+    assert (result.exit_code, result.stderr) == (0, "")
+    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "no server answers at http://127.0.0.1"):
+        assert variable in result.stdout
+    assert str(bare / "llmring.lock") in result.stdout
+    text = (bare / "llmring.lock").read_text()
+    assert "# No key was set" in text
+    assert "ANTHROPIC_API_KEY" in text
+    assert bindings(bare / "llmring.lock") == {}
+    assert run("bind", "chatbot", "ollama:llama3.2").exit_code == 0
+    assert bindings(bare / "llmring.lock") == {"chatbot": ("ollama:llama3.2",)}
+
+
+def test_one_key_binds_three_aliases(bare: Path, run: Run, key: None) -> None:
+    result = run("lock", "init")
+    assert result.exit_code == 0
+    assert "ANTHROPIC_API_KEY is set" in result.stdout
+    found = bindings(bare / "llmring.lock")
+    assert list(found) == ["fast", "balanced", "deep"]
+    for role in catalog.ROLES:
+        assert found[role] == (f"anthropic:{catalog.suggested(role)['anthropic']}",)
+        assert found[role][0] in result.stdout
+    assert 'llmring chat "Hello"' in result.stdout
+
+
+def test_several_providers_stand_by_for_each_other(bare: Path, run: Run, server: PracticeServer) -> None:
+    server.models["ollama"] = ["llama3.2:latest", "qwen3:30b", "nomic-embed-text:latest"]
+    result = run("lock", "init")
+    assert f"answers at {server.url} with 3 models" in result.stdout
+    found = bindings(bare / "llmring.lock")
+    for role in catalog.ROLES:
+        first = catalog.suggested(role)
+        vendors = tuple(f"{name}:{first[name]}" for name in ("openai", "anthropic", "google"))
+        assert found[role][:3] == vendors
+        assert found[role][3] in ("ollama:llama3.2", "ollama:qwen3:30b")
+        for model in vendors:
+            assert catalog.known(model)
+    assert [request.path for request in server.requests] == ["/api/tags"], "no provider is asked, only this machine"
+
+
+def test_only_local_models(bare: Path, run: Run, server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.delenv(name)
+    run("lock", "init")
+    assert set(bindings(bare / "llmring.lock").values()) == {("ollama:llama3.2",)}
+
+
+def test_an_sdk_that_is_missing_is_bound_last_and_named(
+    bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "practice")
+    monkeypatch.setenv("OPENAI_API_KEY", "practice")
+    monkeypatch.setattr(machine, "installed", lambda package: package == "anthropic")
+    result = run("lock", "init")
+    assert "pip install google-genai" in result.stdout
+    assert "pip install anthropic" not in result.stdout
+    order = [model.partition(":")[0] for model in bindings(bare / "llmring.lock")["fast"]]
+    assert order == ["anthropic", "openai", "google"]
+
+
+def test_a_file_that_is_there_is_kept(project: Path, run: Run, key: None) -> None:
+    kept = run("lock", "init")
+    assert (kept.exit_code, kept.stdout) == (1, "")
+    assert "--force" in kept.stderr
+    assert project.read_text() == LOCKFILE
+    assert run("lock", "init", "--force").exit_code == 0
+    assert "fast" in bindings(project)
+
+
+def test_another_place(bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = bare / "config" / "models.lock"
+    refused = run("lock", "init", "--file", str(elsewhere))
+    assert refused.exit_code == 1
+    assert "mkdir -p" in refused.stderr
+    elsewhere.parent.mkdir()
+    result = run("lock", "init", "--file", "config/models.lock")
+    assert f"export LLMRING_LOCKFILE_PATH={elsewhere}" in result.stdout
+    assert "fast" in bindings(elsewhere)
+    assert not (bare / "llmring.lock").exists()
+    elsewhere.unlink()
+    monkeypatch.setenv("LLMRING_LOCKFILE_PATH", str(elsewhere))
+    assert run("lock", "init").exit_code == 0
+    assert "fast" in bindings(elsewhere)
+
+
+def test_as_json(bare: Path, run: Run, key: None) -> None:
+    assert run("lock", "init", "--file", "llmring.json").exit_code == 0
+    assert json.loads((bare / "llmring.json").read_text())["version"] == "1.0"
+    assert list(bindings(bare / "llmring.json")) == ["fast", "balanced", "deep"]
+
+
+def test_an_address_of_ones_own_is_pointed_out(
+    bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://gateway.internal")
+    assert "asked at http://gateway.internal" in run("lock", "init").stdout
+
+
+@pytest.fixture(params=["mute", "slow", "gibberish", "not JSON", "no models", "other JSON"])
+def stranger(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Something that listens where Ollama should, and is not Ollama."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
+    said = {
+        "gibberish": b"SSH-2.0-OpenSSH\r\n",
+        "not JSON": head % 2 + b"<>",
+        "no models": head % 13 + b'{"models":[]}',
+        "other JSON": head % 9 + b'{"a":"b"}',
+        "slow": head % 100,
+    }.get(request.param, b"")
+    listening = socket.create_server(("127.0.0.1", 0))
+    connections = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            connections.append(connection)
+            connection.sendall(said)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield f"127.0.0.1:{listening.getsockname()[1]}"
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+    thread.join()
+    for connection in connections:
+        connection.close()
+
+
+def test_what_is_no_ollama_is_passed_by_at_once(
+    bare: Path, run: Run, stranger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", stranger)
+    begun = time.monotonic()
+    assert run("lock", "init").exit_code == 0
+    assert time.monotonic() - begun < 3
+    assert bindings(bare / "llmring.lock") == {}
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("", ("127.0.0.1", 11434, False, "")),
+        ("0.0.0.0", ("127.0.0.1", 11434, False, "")),
+        (":8000", ("127.0.0.1", 8000, False, "")),
+        ("box.local", ("box.local", 11434, False, "")),
+        ("box.local:99", ("box.local", 99, False, "")),
+        ("http://box.local", ("box.local", 80, False, "")),
+        ("https://box.local/ollama/", ("box.local", 443, True, "/ollama")),
+        ("[::1]:99", ("::1", 99, False, "")),
+        ("box:notaport", ("127.0.0.1", 11434, False, "")),
+    ],
+)
+def test_the_addresses_that_ollama_takes(host: str, address: tuple[str, int, bool, str]) -> None:
+    assert machine._address(host) == address
+
+
+def test_local_models_are_ordered_by_size() -> None:
+    listed = [
+        {"name": "large:70b", "size": 40},
+        {"name": "small:1b", "size": 1},
+        {"name": "medium:latest", "size": 8},
+        {"name": "elsewhere:480b-cloud", "size": 0, "remote_host": "https://somewhere"},
+        {"name": "nomic-embed-text", "size": 0},
+    ]
+    assert machine._by_size(listed) == {"fast": "small:1b", "balanced": "medium", "deep": "large:70b"}
+    assert machine._by_size(listed[:1]) == dict.fromkeys(catalog.ROLES, "large:70b")
+    assert machine._by_size([]) == {}
+
+
+def test_the_program_itself(bare: Path, command: Command, server: PracticeServer) -> None:
+    made = command("lock", "init")
+    assert (made.returncode, made.stderr) == (0, "")
+    again = command("lock", "init")
+    assert (again.returncode, again.stdout) == (1, "")
+    answer = command("chat", "hello", "--model", "fast")
+    assert (answer.returncode, answer.stdout) == (0, "You said: hello\n")
