@@ -1,12 +1,14 @@
-"""The order of candidates, and moving on from one that cannot serve."""
+"""The order of candidates: moving on from one that cannot serve, and taking over from one that broke off."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from .breaker import Breakers
 from .exceptions import (
     CircuitBreakerError,
     LLMRingError,
@@ -16,11 +18,19 @@ from .exceptions import (
     ProviderNotFoundError,
     ProviderTimeoutError,
 )
+from .providers.answer import Answer
+from .providers.base import Call, Provider
+from .schemas import LLMRequest, LLMResponse, Message, StreamChunk
 
-__all__ = ["Candidate", "first_that_serves", "moves_on"]
+__all__ = ["Candidate", "Route", "moves_on"]
 
 logger = logging.getLogger("llmring")
 T = TypeVar("T")
+
+_CONTINUE = (
+    "Your answer was cut off by a fault of the connection. Continue it from exactly where it ends, in the middle of a "
+    "word if need be. Repeat nothing, and say nothing about this."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +49,7 @@ class Candidate:
     last: bool
 
 
-def moves_on(error: ProviderError) -> bool:
+def moves_on(error: BaseException) -> bool:
     """Whether the next candidate is tried: the failure is the provider's, not the request's."""
     if isinstance(
         error,
@@ -50,27 +60,168 @@ def moves_on(error: ProviderError) -> bool:
         | ProviderNotFoundError,
     ):
         return True
-    status = error.status_code
+    status = error.status_code if isinstance(error, ProviderError) else None
     return status is not None and (status in (408, 429) or status >= 500)
 
 
-async def first_that_serves(
-    alias: str, candidates: Sequence[Candidate], serve: Callable[[Candidate], Awaitable[T]]
-) -> T:
-    """What `serve` gives for the first candidate that serves.
+class Route:
+    """One request's way along the models of its alias.
 
-    Raises:
-        ProviderError: of the last one tried, the earlier ones listed in its `attempts`.
+    Args:
+        alias: what the request named.
+        request: what to ask, as every wire reads it.
+        candidates: who may serve, in order.
+        breakers: the service's.
+        call: a candidate's provider, brought to life, and the call to make of it.
+
+    Attributes:
+        attempts: the errors of the candidates that were moved on from, in order.
     """
-    failed: list[ProviderError] = []
-    for candidate in candidates:
+
+    def __init__(
+        self,
+        alias: str,
+        request: LLMRequest,
+        candidates: Sequence[Candidate],
+        breakers: Breakers,
+        call: Callable[[Candidate, LLMRequest], Awaitable[tuple[Provider, Call]]],
+    ) -> None:
+        self.attempts: list[ProviderError] = []
+        self._alias = alias
+        self._request = request
+        self._asked = request.messages
+        self._candidates = list(candidates)
+        self._breakers = breakers
+        self._call = call
+
+    async def stream(self) -> tuple[Answer, list[StreamChunk]]:
+        """The answer of the first candidate that gives a chunk, with the chunks that came first.
+
+        Raises:
+            ProviderError: of the last one tried, the earlier ones listed in its `attempts`.
+        """
+        return await self._first(_open)
+
+    async def whole(self) -> LLMResponse:
+        """The whole answer of the first candidate that gives one.
+
+        Raises:
+            ProviderError: of the last one tried, the earlier ones listed in its `attempts`.
+        """
+        response = await self._first(_whole)
+        response.attempts = list(self.attempts)
+        return response
+
+    def may_resume(self, answer: Answer) -> bool:
+        """Whether an answer that broke off may be gone on with: it was asked for, and only text was under way."""
+        return (
+            self._request.on_interrupt == "resume"
+            and answer.failure is not None
+            and moves_on(answer.failure)
+            and not answer.decoder.calls
+            and answer.call.form is None
+            and (answer.can_go_on or len(self._candidates) > 1)
+        )
+
+    async def resume(self, answer: Answer, said: str) -> tuple[Answer, list[StreamChunk]]:
+        """Go on with an answer that broke off: where its provider kept its place, else by the next candidate.
+
+        Args:
+            answer: what broke off.
+            said: its text so far.
+
+        Raises:
+            ProviderError: nobody could go on.
+        """
+        broken = answer.failure
+        if answer.can_go_on:
+            logger.warning("%s: %s broke off and goes on from its own token: %s", self._alias, answer.model, broken)
+            chunks = await answer.go_on()
+            if chunks:
+                return answer, chunks
+        await answer.close()
+        if isinstance(broken, ProviderError):
+            self.attempts.append(broken)
+        del self._candidates[0]
+        if not self._candidates:
+            raise answer.failure or LLMRingError(f"{answer.model} broke off, and no stand-by remains")
+        following = self._candidates[0].reference
+        logger.warning("%s: %s broke off, %s goes on: %s", self._alias, answer.model, following, broken)
+        turns = [*self._asked]
+        if said:
+            turns += [Message(role="assistant", content=said), Message(role="user", content=_CONTINUE)]
+        self._request = self._request.model_copy(update={"messages": turns})
+        return await self.stream()
+
+    async def _first(self, serve: Callable[[Provider, Call], Awaitable[T]]) -> T:
+        while True:
+            candidate = self._candidates[0]
+            try:
+                return await self._try(candidate, serve)
+            except ProviderError as error:
+                if candidate.last or not moves_on(error):
+                    error.attempts = self.attempts
+                    for earlier in self.attempts:
+                        error.add_note(f"Before it, {earlier.provider}:{earlier.model} failed: {earlier}")
+                    raise
+                self.attempts.append(error)
+                del self._candidates[0]
+                logger.warning(
+                    "%s: moving on from %s to %s: %s",
+                    self._alias,
+                    candidate.reference,
+                    self._candidates[0].reference,
+                    error,
+                )
+
+    async def _try(self, candidate: Candidate, serve: Callable[[Provider, Call], Awaitable[T]]) -> T:
+        breaker = self._breakers.of(candidate.reference)
+        if breaker is not None:
+            breaker.admit()
         try:
-            return await serve(candidate)
-        except ProviderError as error:
-            if candidate.last or not moves_on(error):
-                error.attempts = failed
-                raise
-            failed.append(error)
-            following = candidates[len(failed)].reference
-            logger.warning("%s: moving on from %s to %s: %s", alias, candidate.reference, following, error)
-    raise LLMRingError(f"{alias!r} is bound to no model")
+            provider, call = await self._call(candidate, self._request)
+            served = await serve(provider, call)
+        except BaseException as error:
+            if breaker is not None:
+                breaker.failed(error)
+            raise
+        if breaker is not None:
+            breaker.succeeded()
+            if isinstance(served, tuple):
+                served[0].on_failure = breaker.failed
+        return served
+
+
+async def _open(provider: Provider, call: Call) -> tuple[Answer, list[StreamChunk]]:
+    """Open an answer and wait for its first chunks: until they come, another candidate may serve."""
+    answer = None
+    try:
+        async with asyncio.timeout(call.timeout):
+            answer = await Answer.open(provider, call)
+            chunks = await answer.read()
+    except BaseException as error:
+        if answer is not None:
+            await answer.close()
+        if isinstance(error, TimeoutError):
+            raise provider.error(error, call) from None
+        raise
+    if not chunks and answer.failure is not None:
+        await answer.close()
+        raise answer.failure
+    return answer, chunks
+
+
+async def _whole(provider: Provider, call: Call) -> LLMResponse:
+    answer = None
+    try:
+        async with asyncio.timeout(call.timeout):
+            answer = await Answer.open(provider, call)
+            response = await answer.whole()
+    except TimeoutError as error:
+        raise provider.error(error, call) from None
+    finally:
+        if answer is not None:
+            await answer.close()
+    if call.form is not None:
+        response.parsed = call.form.check(response, provider.name, call.model)
+    return response

@@ -7,10 +7,13 @@ slotted objects: one is made for every few characters of an answer.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NotRequired
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
+
+if TYPE_CHECKING:
+    from .exceptions import ProviderError
 
 __all__ = [
     "FinishReason",
@@ -22,6 +25,7 @@ __all__ = [
     "StreamChunk",
     "ToolCall",
     "Usage",
+    "add_usage",
 ]
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -54,6 +58,14 @@ class Usage(TypedDict):
     cache_read_tokens: NotRequired[int]
     cache_write_tokens: NotRequired[int]
     reasoning_tokens: NotRequired[int]
+
+
+def add_usage(one: Usage | None, other: Usage | None) -> Usage | None:
+    """The tokens of two answers together; a count that only one reported stands."""
+    if one is None or other is None:
+        return one or other
+    first, second = cast(dict[str, int], one), cast(dict[str, int], other)
+    return cast(Usage, {name: first.get(name, 0) + second.get(name, 0) for name in first | second})
 
 
 class Message(BaseModel):
@@ -96,6 +108,9 @@ class LLMRequest(BaseModel):
         tool_choice: `"auto"`, `"none"`, `"required"`, or the one to call: its name, or OpenAI's form.
         json_response: short for `response_format={"type": "json_object"}`.
         timeout: seconds for every wait; `None` waits forever. Not set: the service's.
+        on_interrupt: what to do when a stream of text breaks off midway: `"error"`, or `"resume"` to go on where the
+            provider kept its place, else to have the next stand-by go on. Tool calls and structured answers always
+            end in the error.
         extra_params: merged into the body that is sent, in the provider's own terms.
         metadata: the caller's own; never sent.
     """
@@ -116,6 +131,7 @@ class LLMRequest(BaseModel):
     tool_choice: str | dict[str, Any] | None = None
     json_response: bool | None = None
     timeout: float | None = None
+    on_interrupt: Literal["error", "resume"] = "error"
     extra_params: dict[str, Any] = Field(default_factory=dict)
     metadata: dict[str, Any] = Field(default_factory=dict)
 
@@ -132,6 +148,8 @@ class StreamChunk:
         finish_reason, usage, response_model, parsed: only on the final chunk, which is the last one.
             `response_model` is the exact model that the provider says answered.
         skipped_events: on the final chunk, how many wire events could not be decoded and were left out.
+        resumed_from: on the chunk with which another answer goes on (`on_interrupt="resume"`): who broke off. `model`
+            then names who goes on.
     """
 
     delta: str = ""
@@ -143,11 +161,16 @@ class StreamChunk:
     response_model: str | None = None
     parsed: Any = None
     skipped_events: int = 0
+    resumed_from: str | None = None
 
 
 @dataclass(slots=True)
 class LLMResponse:
-    """An answer, whole or so far. The attributes are those of `StreamChunk`, gathered."""
+    """An answer, whole or so far. The attributes are those of `StreamChunk`, gathered.
+
+    `attempts` are the errors of the models that were moved on from, in order; `metadata` is what the same provider
+    needs back with the turn, and `to_message` hands it on.
+    """
 
     model: str
     content: str = ""
@@ -159,7 +182,7 @@ class LLMResponse:
     parsed: Any = None
     skipped_events: int = 0
     metadata: dict[str, Any] = field(default_factory=dict)
-    """What the same provider needs back with the turn; `to_message` hands it on."""
+    attempts: list[ProviderError] = field(default_factory=list)
 
     @property
     def total_tokens(self) -> int | None:

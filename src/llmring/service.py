@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import weakref
 from collections.abc import Mapping, Sequence
@@ -10,23 +9,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from .breaker import Breakers
 from .exceptions import (
     AliasNotFoundError,
     ConfigurationError,
-    InvalidRequestError,
     LLMRingError,
     LockfileNotFoundError,
 )
 from .lockfile import LiveLockfile, Lockfile, find_lockfile, resolve, split_reference
-from .parts import load
-from .providers.answer import Answer
+from .preparing import check, prepare, seconds, with_params
 from .providers.base import Call, Provider
 from .providers.registry import Registry
-from .routing import Candidate, first_that_serves
+from .routing import Candidate, Route
 from .schemas import LLMRequest, LLMResponse, StreamChunk
 from .stream import ChatStream, settle
-from .structured import AnswerFormat, answer_format
-from .tools import definitions
 
 if TYPE_CHECKING:
     from .catalog import Cost, ModelInfo
@@ -36,8 +32,6 @@ __all__ = ["DEFAULT_TIMEOUT", "LLMRing"]
 
 DEFAULT_TIMEOUT: Final = float("60")
 """Seconds. Known by identity: this very object means that the caller named no timeout."""
-
-_FIELDS = frozenset(LLMRequest.model_fields) - {"model", "messages"}
 
 
 class LLMRing:
@@ -55,6 +49,8 @@ class LLMRing:
         max_retries: how often an SDK tries again by itself where no stand-by remains.
         api_keys: keys by provider, before those of the environment.
         max_connections: how many connections to one provider may be open at once; `None` sets no bound.
+        breaker_threshold: after how many failures in a row a model is left alone for a while; 0 for never.
+        breaker_cooldown: for how many seconds, before one request may try it again.
     """
 
     def __init__(
@@ -66,10 +62,13 @@ class LLMRing:
         *,
         api_keys: Mapping[str, str] | None = None,
         max_connections: int | None = None,
+        breaker_threshold: int = 10,
+        breaker_cooldown: float = 30.0,
     ) -> None:
         if max_retries < 0:
             raise ConfigurationError(f"max_retries is {max_retries}; it counts from 0.")
-        self.timeout = _seconds(_timeout_of_environment() if timeout is DEFAULT_TIMEOUT else timeout, "timeout")
+        self._breakers = Breakers(breaker_threshold, breaker_cooldown)
+        self.timeout = seconds(_timeout_of_environment() if timeout is DEFAULT_TIMEOUT else timeout, "timeout")
         self.max_retries = max_retries
         self._given_path = lockfile_path
         self._given_profile = profile
@@ -111,17 +110,10 @@ class LLMRing:
             profile: instead of the service's.
         """
 
-        async def connect() -> tuple[Answer, list[StreamChunk]]:
-            binding, asked, candidates = self._route(request, profile)
-            asked, form = await _prepared(asked)
+        async def start() -> Route:
+            return await self._route(request, profile, stream=True)
 
-            async def serve(candidate: Candidate) -> tuple[Answer, list[StreamChunk]]:
-                provider, call = await self._call(asked, candidate, form, stream=True)
-                return await _first_chunks(provider, call)
-
-            return await first_that_serves(binding.alias, candidates, serve)
-
-        stream = ChatStream(request.model, connect)
+        stream = ChatStream(request.model, start)
         self._streams.add(stream)
         return stream
 
@@ -137,43 +129,29 @@ class LLMRing:
             InvalidRequestError: no provider could take the request.
             ProviderError: what the provider, or the way to it, did wrong.
         """
-        binding, asked, candidates = self._route(request, profile)
-        asked, form = await _prepared(asked)
+        route = await self._route(request, profile, stream=False)
+        return await route.whole()
 
-        async def serve(candidate: Candidate) -> LLMResponse:
-            provider, call = await self._call(asked, candidate, form, stream=False)
-            response = await _whole(provider, call)
-            if form is not None:
-                response.parsed = form.check(response, provider.name, call.model)
-            return response
-
-        return await first_that_serves(binding.alias, candidates, serve)
-
-    def _route(self, request: LLMRequest, profile: str | None) -> tuple[Binding, LLMRequest, list[Candidate]]:
-        """Who may serve a request, and the request with the binding's params in it."""
+    async def _route(self, request: LLMRequest, profile: str | None, *, stream: bool) -> Route:
+        """The way of a request: who may serve it, and how each is called."""
         if self._closed:
             raise LLMRingError("This service is closed; make a new LLMRing.")
-        _check(request)
+        check(request)
         binding = self._resolve(request.model, profile)
-        candidates = []
-        for position, reference in enumerate(binding.models, start=1):
-            provider, model = split_reference(reference)
-            candidates.append(Candidate(reference, provider, model, last=position == len(binding.models)))
-        return binding, _with_params(request, binding), candidates
+        asked, form = await prepare(with_params(request, binding))
+        timeout = seconds(asked.timeout if "timeout" in asked.model_fields_set else self.timeout, "timeout")
+        last = len(binding.models) - 1
+        candidates = [
+            Candidate(reference, *split_reference(reference), last=position == last)
+            for position, reference in enumerate(binding.models)
+        ]
 
-    async def _call(
-        self, request: LLMRequest, candidate: Candidate, form: AnswerFormat | None, *, stream: bool
-    ) -> tuple[Provider, Call]:
-        provider = await self._registry.get_async(candidate.provider, self._settings(candidate.provider))
-        timeout = request.timeout if "timeout" in request.model_fields_set else self.timeout
-        return provider, Call(
-            request=request,
-            model=candidate.model,
-            stream=stream,
-            timeout=_seconds(timeout, "timeout"),
-            max_retries=self.max_retries if candidate.last else 0,
-            form=form,
-        )
+        async def call(candidate: Candidate, request: LLMRequest) -> tuple[Provider, Call]:
+            provider = await self._registry.get_async(candidate.provider, self._settings(candidate.provider))
+            retries = self.max_retries if candidate.last else 0
+            return provider, Call(request, candidate.model, stream, timeout, retries, form)
+
+        return Route(binding.alias, asked, candidates, self._breakers, call)
 
     # Aliases
 
@@ -340,84 +318,6 @@ class LLMRing:
         return lockfile.providers.get(provider) if lockfile is not None else None
 
 
-async def _first_chunks(provider: Provider, call: Call) -> tuple[Answer, list[StreamChunk]]:
-    """Open an answer and wait for its first chunks: until they come, another candidate may serve."""
-    answer = None
-    try:
-        async with asyncio.timeout(call.timeout):
-            answer = await Answer.open(provider, call)
-            chunks = await answer.read()
-    except TimeoutError as error:
-        if answer is not None:
-            await answer.close()
-        raise provider.error(error, call) from None
-    except BaseException:
-        if answer is not None:
-            await answer.close()
-        raise
-    if not chunks and answer.failure is not None:
-        await answer.close()
-        raise answer.failure
-    return answer, chunks
-
-
-async def _whole(provider: Provider, call: Call) -> LLMResponse:
-    answer = None
-    try:
-        async with asyncio.timeout(call.timeout):
-            answer = await Answer.open(provider, call)
-            return await answer.whole()
-    except TimeoutError as error:
-        raise provider.error(error, call) from None
-    finally:
-        if answer is not None:
-            await answer.close()
-
-
-async def _prepared(request: LLMRequest) -> tuple[LLMRequest, AnswerFormat | None]:
-    """The request as every wire reads it: tools defined, the answer's form a table, files read in."""
-    request, form = answer_format(definitions(request))
-    return await load(request), form
-
-
-def _check(request: LLMRequest) -> None:
-    """Refuse what no provider takes, before anything is sent."""
-    if not request.messages:
-        raise InvalidRequestError('The request has no messages; send at least Message(role="user", content=...).')
-    if all(message.role == "system" for message in request.messages):
-        raise InvalidRequestError("The request has only system messages; add a user message to answer.")
-    called: set[str] = set()
-    for position, message in enumerate(request.messages):
-        called.update(call["id"] for call in message.tool_calls or ())
-        if message.role == "tool" and message.tool_call_id not in called:
-            raise InvalidRequestError(
-                f"messages[{position}] is a tool's result, but no assistant message before it made the call "
-                f"{message.tool_call_id!r}. Append response.to_message() first, and name the call in tool_call_id."
-            )
-        if message.tool_calls and message.role != "assistant":
-            raise InvalidRequestError(
-                f"messages[{position}] has tool_calls, but its role is {message.role!r}; only an assistant calls."
-            )
-
-
-def _with_params(request: LLMRequest, binding: Binding) -> LLMRequest:
-    """The request with the binding's params where it says nothing itself."""
-    if not binding.params:
-        return request
-    update: dict[str, Any] = {}
-    extra: dict[str, Any] = {}
-    for name, value in binding.params.items():
-        if name not in _FIELDS:
-            extra[name] = value
-        elif name == "extra_params":
-            extra.update(value)
-        elif name not in request.model_fields_set:
-            update[name] = value
-    if extra:
-        update["extra_params"] = extra | request.extra_params
-    return request.model_copy(update=update)
-
-
 def _timeout_of_environment() -> float | None:
     value = os.environ.get("LLMRING_PROVIDER_TIMEOUT_S", "").strip()
     if not value:
@@ -430,9 +330,3 @@ def _timeout_of_environment() -> float | None:
         raise ConfigurationError(
             f"LLMRING_PROVIDER_TIMEOUT_S is {value!r}; it takes seconds, or none to wait forever."
         ) from None
-
-
-def _seconds(timeout: float | None, what: str) -> float | None:
-    if timeout is not None and not timeout > 0:
-        raise ConfigurationError(f"{what} is {timeout}; it takes seconds above 0, or None to wait forever.")
-    return timeout

@@ -11,12 +11,10 @@ from typing import Any, Literal
 
 from .exceptions import LLMRingError, ProviderError
 from .providers.answer import Answer
-from .schemas import LLMResponse, StreamChunk, ToolCall
+from .routing import Route
+from .schemas import LLMResponse, StreamChunk, ToolCall, Usage, add_usage
 
-__all__ = ["ChatStream", "Connect", "settle"]
-
-Connect = Callable[[], Awaitable[tuple[Answer, list[StreamChunk]]]]
-"""Opens the answer of the first candidate that serves, and gives its first chunks with it."""
+__all__ = ["ChatStream", "settle"]
 
 
 class ChatStream:
@@ -27,9 +25,10 @@ class ChatStream:
     A stream belongs to one event loop.
     """
 
-    def __init__(self, model: str, connect: Connect) -> None:
+    def __init__(self, model: str, start: Callable[[], Awaitable[Route]]) -> None:
         self._model = model
-        self._connect = connect
+        self._start = start
+        self._route: Route | None = None
         self._answer: Answer | None = None
         self._pending: deque[StreamChunk] = deque()
         self._over = False
@@ -38,6 +37,7 @@ class ChatStream:
         self._reasoning = _Text()
         self._tool_calls: list[ToolCall] | None = None
         self._final: StreamChunk | None = None
+        self._usage_before: Usage | None = None
         # The task that waits for bytes, since when, and who woke it before they came.
         self._reader: asyncio.Task[Any] | None = None
         self._waiting_since = 0.0
@@ -59,6 +59,7 @@ class ChatStream:
         if chunk.tool_calls is not None:
             self._tool_calls = chunk.tool_calls
         if chunk.finish_reason is not None:
+            chunk.usage = add_usage(self._usage_before, chunk.usage)
             self._final = chunk
             await self._parse(chunk)
         return chunk
@@ -88,11 +89,12 @@ class ChatStream:
             reasoning=str(self._reasoning) or None,
             tool_calls=self._tool_calls,
             finish_reason=final.finish_reason if final else None,
-            usage=decoder.usage,
+            usage=add_usage(self._usage_before, decoder.usage),
             response_model=decoder.response_model,
             parsed=final.parsed if final else None,
             skipped_events=decoder.skipped_events,
             metadata=decoder.metadata,
+            attempts=list(self._route.attempts) if self._route else [],
         )
 
     async def final_response(self) -> LLMResponse:
@@ -140,7 +142,7 @@ class ChatStream:
         """Make a chunk pending, or raise what ends the iteration."""
         if self._reader is not None:
             raise RuntimeError("Another task is reading this stream; a stream has one reader.")
-        if not self._over and self._final is None and not (self._answer and self._answer.failure):
+        while not self._over and self._final is None and self._may_read():
             await self._read()
             if self._pending:
                 return
@@ -149,29 +151,52 @@ class ChatStream:
             raise self._failed(self._answer.failure)
         raise StopAsyncIteration
 
+    def _may_read(self) -> bool:
+        answer = self._answer
+        return answer is None or answer.failure is None or (self._route is not None and self._route.may_resume(answer))
+
     async def _read(self) -> None:
         """Wait for the next chunks, to be woken by them, by `cancel`, or by the timer."""
         self._loop = self._loop or asyncio.get_running_loop()
         self._reader = asyncio.current_task()
-        self._waiting_since = self._loop.time()
         try:
-            if self._answer is None:
-                self._answer, chunks = await self._connect()
-                self._watch()
+            if self._answer is not None and self._answer.failure is None:
+                self._waiting_since = self._loop.time()
+                self._pending.extend(await self._answer.read())
             else:
-                chunks = await self._answer.read()
-            self._pending.extend(chunks)
+                await self._connect()
         except asyncio.CancelledError:
-            await self.aclose()
             if self._woken_by is None or self._reader is None or self._reader.uncancel():
+                await self.aclose()
                 raise
             if self._woken_by == "timeout" and self._answer is not None:
-                raise self._failed(self._answer.timed_out()) from None
+                self._woken_by = None
+                self._answer.fail(self._answer.timed_out())
+                await self._answer.close()
         except LLMRingError as error:
             await self.aclose()
             raise self._failed(error)  # noqa: B904 - it is the same error
         finally:
             self._reader = None
+
+    async def _connect(self) -> None:
+        """Open the first answer, or the one that goes on with it. Both have timeouts of their own."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._route is None:
+            self._route = await self._start()
+        broken = self._answer
+        if broken is None:
+            self._answer, chunks = await self._route.stream()
+        else:
+            left_by, usage = broken.model, broken.decoder.usage
+            self._answer, chunks = await self._route.resume(broken, str(self._content))
+            if self._answer is not broken:
+                self._usage_before = add_usage(self._usage_before, usage)
+            chunks[0].resumed_from = left_by
+        self._pending.extend(chunks)
+        self._waiting_since = asyncio.get_running_loop().time()
+        self._watch()
 
     async def _parse(self, final: StreamChunk) -> None:
         """Check the answer against the form that was asked for."""

@@ -137,7 +137,7 @@ def _as_object(schema: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         root = {**target, **{k: v for k, v in schema.items() if k in ("$defs", "definitions")}}
     if root.get("type") == "object":
         return root, False
-    definitions = {k: schema[k] for k in ("$defs", "definitions") if k in schema}
+    definitions: dict[str, Any] = {k: schema[k] for k in ("$defs", "definitions") if k in schema}
     inner = {k: v for k, v in schema.items() if k not in definitions}
     wrapped: dict[str, Any] = {
         "type": "object",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 from ..exceptions import LLMRingError, ProviderConnectionError
 from ..schemas import LLMResponse, StreamChunk
@@ -23,9 +24,10 @@ class Answer:
     Attributes:
         failure: what ended the answer early, to be raised after the chunks that came before it.
         finished: the final chunk has been read.
+        on_failure: told of a failure when it is seen.
     """
 
-    __slots__ = ("_bytes", "call", "closed", "decoder", "failure", "finished", "provider", "response")
+    __slots__ = ("_bytes", "call", "closed", "decoder", "failure", "finished", "on_failure", "provider", "response")
 
     def __init__(self, provider: Provider, call: Call, response: HTTPResponse) -> None:
         self.provider = provider
@@ -35,20 +37,52 @@ class Answer:
         self.failure: LLMRingError | None = None
         self.finished = False
         self.closed = False
+        self.on_failure: Callable[[BaseException], None] | None = None
         self._bytes: AsyncIterator[bytes] = response.aiter_bytes().__aiter__()
 
     @classmethod
     async def open(cls, provider: Provider, call: Call) -> Answer:
         """Send the request. Raises `ProviderError`."""
+        return cls(provider, call, await _send(provider, call))
+
+    @property
+    def model(self) -> str:
+        """The `provider:model` that serves."""
+        return self.decoder.model
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the provider kept the place where the answer broke off."""
+        return self.decoder.checkpoint is not None
+
+    async def go_on(self) -> list[StreamChunk]:
+        """Go on from where the provider kept its place: the next chunks, or none and a `failure`."""
+        self.failure = None
         try:
-            body = provider.render(call)
-        except CannotCarry as error:
-            raise provider.error(error, call) from None
-        try:
-            response = await provider.send(call, body)
-        except Exception as error:
-            raise provider.error(error, call) from None
-        return cls(provider, call, response)
+            async with asyncio.timeout(self.call.timeout):
+                await self._next_hop()
+                return await self.read()
+        except TimeoutError:
+            self.fail(self.timed_out())
+        except LLMRingError as error:
+            self.fail(error)
+        return []
+
+    async def _next_hop(self) -> None:
+        """Ask for the rest of an answer, of which the provider gives only so much at a time. Raises `ProviderError`."""
+        call = replace(self.call, continuation=self.decoder.checkpoint)
+        with contextlib.suppress(Exception):
+            await self.response.aclose()
+        self.response = await _send(self.provider, call)
+        self.closed = False
+        self.decoder.begin_hop()
+        self._bytes = self.response.aiter_bytes().__aiter__()
+
+    def fail(self, failure: LLMRingError) -> None:
+        """End the answer with a failure."""
+        self.failure = failure
+        if self.on_failure is not None:
+            self.on_failure(failure)
 
     async def read(self) -> list[StreamChunk]:
         """The next chunks, at least one, the final one last; or none and a `failure`."""
@@ -57,7 +91,17 @@ class Answer:
             try:
                 data = await self._bytes.__anext__()
             except StopAsyncIteration:
-                return self._last(decoder.end_of_bytes(), None)
+                chunks = decoder.end_of_bytes()
+                if not decoder.hop_ended:
+                    return self._last(chunks, None)
+                try:
+                    await self._next_hop()
+                except LLMRingError as error:
+                    self.fail(error)
+                    return chunks
+                if chunks:
+                    return chunks
+                continue
             except Exception as error:
                 return self._last([], error)
             chunks = decoder.read(data)
@@ -79,31 +123,37 @@ class Answer:
                 wire_error = error
         if wire_error is None and broken is None:
             wire_error = decoder.not_a_stream()
-        if wire_error is not None:
-            self.failure = self._error(wire_error)
-        elif broken is not None:
-            self.failure = self._error(broken)
+        if wire_error is not None or broken is not None:
+            self.fail(self._error(wire_error or broken))  # type: ignore[arg-type]
         else:
-            self.failure = ProviderConnectionError(
-                f"The answer of {self.provider.name}:{self.call.model} ended before its end marker "
-                f"({decoder.end_marker}): the connection was cut on the way. Ask again; what had arrived is in "
-                "`partial`.",
-                provider=self.provider.name,
-                model=self.call.model,
+            self.fail(
+                ProviderConnectionError(
+                    f"The answer of {self.model} ended before its end marker ({decoder.end_marker}): the connection "
+                    "was cut on the way. Ask again; what had arrived is in `partial`.",
+                    provider=self.provider.name,
+                    model=self.call.model,
+                )
             )
         return chunks
 
     async def whole(self) -> LLMResponse:
         """The answer to a request that was not streamed. Raises `ProviderError`."""
-        try:
-            body = b"".join([data async for data in self._bytes])
-            final = self.decoder.answer(body)
-        except Exception as error:
-            raise self._error(error) from None
+        said, reasoning = "", ""
+        while True:
+            try:
+                body = b"".join([data async for data in self._bytes])
+                final = self.decoder.answer(body)
+            except Exception as error:
+                raise self._error(error) from None
+            said += final.delta
+            reasoning += final.reasoning or ""
+            if not self.decoder.hop_ended:
+                break
+            await self._next_hop()
         return LLMResponse(
             model=final.model,
-            content=final.delta,
-            reasoning=final.reasoning,
+            content=said,
+            reasoning=reasoning or None,
             tool_calls=final.tool_calls,
             finish_reason=final.finish_reason,
             usage=final.usage,
@@ -133,3 +183,14 @@ class Answer:
                             pass
             finally:
                 await self.response.aclose()
+
+
+async def _send(provider: Provider, call: Call) -> HTTPResponse:
+    try:
+        body = provider.render(call)
+    except CannotCarry as error:
+        raise provider.error(error, call) from None
+    try:
+        return await provider.send(call, body)
+    except Exception as error:
+        raise provider.error(error, call) from None

@@ -72,6 +72,7 @@ class Call:
         timeout: seconds for every wait; `None` waits forever.
         max_retries: how often the SDK may try again by itself.
         form: what the answer is checked against; `None` takes any.
+        continuation: the provider's token to go on from.
     """
 
     request: LLMRequest
@@ -80,6 +81,7 @@ class Call:
     timeout: float | None
     max_retries: int
     form: AnswerFormat | None = None
+    continuation: str | None = None
 
 
 class Provider(ABC):

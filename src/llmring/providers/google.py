@@ -85,7 +85,8 @@ class GoogleProvider(Provider):
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
-        return render_request(call.request, call.model)
+        body = render_request(call.request, call.model)
+        return body | {"continuationToken": call.continuation} if call.continuation else body
 
     def decoder(self, call: Call) -> Decoder:
         """A decoder for the answer."""

@@ -1,0 +1,116 @@
+"""The circuit breaker: a model that failed several times in a row is left alone for a while.
+
+    closed ──(threshold failures in a row)──► open ──(cooldown)──► half open ──(a probe succeeds)──► closed
+                                               ▲                       │
+                                               └──(the probe fails)────┘
+
+Written here rather than taken from `purgatory`: in its half-open state every waiting request goes through, an
+excluded error counts as a success and closes it, it goes by the wall clock, and it does not say when to try again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+from .exceptions import CircuitBreakerError, ProviderConnectionError, ProviderError, ProviderTimeoutError
+
+__all__ = ["Breakers", "CircuitBreaker"]
+
+
+def _counts(error: BaseException | None) -> bool:
+    """Whether a failure speaks against the model; a request that is itself at fault, or cancelled, does not."""
+    if isinstance(error, ProviderConnectionError | ProviderTimeoutError):
+        return True
+    status = error.status_code if isinstance(error, ProviderError) else None
+    return status is not None and (status in (408, 429) or status >= 500)
+
+
+class CircuitBreaker:
+    """The breaker of one model.
+
+    Args:
+        reference: the `provider:model`.
+        threshold: how many failures in a row open it.
+        cooldown: seconds that it stays open before one request may probe.
+        clock: seconds, ever increasing.
+    """
+
+    __slots__ = ("_clock", "_cooldown", "_failures", "_opened_at", "_probing", "_reference", "_threshold")
+
+    def __init__(self, reference: str, threshold: int, cooldown: float, clock: Callable[[], float] = monotonic) -> None:
+        self._reference = reference
+        self._threshold = threshold
+        self._cooldown = cooldown
+        self._clock = clock
+        self._failures = 0
+        self._opened_at: float | None = None
+        self._probing = False
+
+    @property
+    def state(self) -> str:
+        """`"closed"`, `"open"` or `"half-open"`."""
+        if self._opened_at is None:
+            return "closed"
+        return "open" if self._probing or self._wait() > 0 else "half-open"
+
+    def admit(self) -> None:
+        """Let a request through. Exactly one of many probes a breaker that is half open.
+
+        Raises:
+            CircuitBreakerError: it is open, or another request is probing.
+        """
+        if self._opened_at is None:
+            return
+        wait = self._wait()
+        if self._probing or wait > 0:
+            provider, _, model = self._reference.partition(":")
+            raise CircuitBreakerError(
+                f"{self._reference} failed {self._failures} times in a row and is left alone for now. "
+                f"Try again in {wait:.1f} s, or bind a stand-by model to the alias.",
+                retry_after=wait,
+                provider=provider,
+                model=model,
+            )
+        self._probing = True
+
+    def succeeded(self) -> None:
+        """An answer came."""
+        self._failures = 0
+        self._opened_at = None
+        self._probing = False
+
+    def failed(self, error: BaseException) -> None:
+        """A request ended in an error, which may speak against the model or not."""
+        probing, self._probing = self._probing, False
+        if not _counts(error):
+            return
+        self._failures += 1
+        if probing or (self._opened_at is None and self._failures >= self._threshold):
+            self._opened_at = self._clock()
+
+    def _wait(self) -> float:
+        return 0.0 if self._opened_at is None else max(0.0, self._opened_at + self._cooldown - self._clock())
+
+
+class Breakers:
+    """The breakers of a service, one for each `provider:model`.
+
+    Args:
+        threshold: see `CircuitBreaker`; 0 means none ever opens.
+        cooldown: see `CircuitBreaker`.
+    """
+
+    def __init__(self, threshold: int, cooldown: float) -> None:
+        self._threshold = threshold
+        self._cooldown = cooldown
+        self._of: dict[str, CircuitBreaker] = {}
+
+    def of(self, reference: str) -> CircuitBreaker | None:
+        """The breaker of a model; `None` where there are none."""
+        if not self._threshold:
+            return None
+        breaker = self._of.get(reference)
+        if breaker is None:
+            breaker = self._of[reference] = CircuitBreaker(reference, self._threshold, self._cooldown)
+        return breaker

@@ -1,0 +1,81 @@
+"""What is done to a request once, before any model is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .exceptions import ConfigurationError, InvalidRequestError
+from .parts import load
+from .schemas import LLMRequest
+from .structured import AnswerFormat, answer_format
+from .tools import definitions
+
+if TYPE_CHECKING:
+    from .lockfile import Binding
+
+__all__ = ["check", "prepare", "seconds", "with_params"]
+
+_FIELDS = frozenset(LLMRequest.model_fields) - {"model", "messages"}
+
+
+def check(request: LLMRequest) -> None:
+    """Refuse what no provider takes.
+
+    Raises:
+        InvalidRequestError: no messages, or one that is out of place.
+    """
+    if not request.messages:
+        raise InvalidRequestError('The request has no messages; send at least Message(role="user", content=...).')
+    if all(message.role == "system" for message in request.messages):
+        raise InvalidRequestError("The request has only system messages; add a user message to answer.")
+    called: set[str] = set()
+    for position, message in enumerate(request.messages):
+        if message.tool_calls and message.role != "assistant":
+            raise InvalidRequestError(
+                f"messages[{position}] has tool_calls, but its role is {message.role!r}; only an assistant calls."
+            )
+        called.update(call["id"] for call in message.tool_calls or ())
+        if message.role == "tool" and message.tool_call_id not in called:
+            raise InvalidRequestError(
+                f"messages[{position}] is a tool's result, but no assistant message before it made the call "
+                f"{message.tool_call_id!r}. Append response.to_message() first, and name the call in tool_call_id."
+            )
+
+
+def with_params(request: LLMRequest, binding: Binding) -> LLMRequest:
+    """The request with the binding's params where it says nothing itself. Those of no field go into `extra_params`."""
+    if not binding.params:
+        return request
+    update: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for name, value in binding.params.items():
+        if name not in _FIELDS:
+            extra[name] = value
+        elif name == "extra_params":
+            extra.update(value)
+        elif name not in request.model_fields_set:
+            update[name] = value
+    if extra:
+        update["extra_params"] = extra | request.extra_params
+    return request.model_copy(update=update)
+
+
+async def prepare(request: LLMRequest) -> tuple[LLMRequest, AnswerFormat | None]:
+    """The request as every wire reads it: tools defined, the answer's form a table, files read in.
+
+    Raises:
+        InvalidRequestError: a tool, a form or a file that is none.
+    """
+    request, form = answer_format(definitions(request))
+    return await load(request), form
+
+
+def seconds(timeout: float | None, what: str) -> float | None:
+    """A timeout, checked.
+
+    Raises:
+        ConfigurationError: it is not above 0.
+    """
+    if timeout is not None and not timeout > 0:
+        raise ConfigurationError(f"{what} is {timeout}; it takes seconds above 0, or None to wait forever.")
+    return timeout
