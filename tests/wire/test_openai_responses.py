@@ -14,7 +14,6 @@ from .streams import (
     CREATED,
     MODEL,
     RESPONSES_USAGE,
-    Result,
     call_item,
     completed,
     decode,

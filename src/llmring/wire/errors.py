@@ -44,11 +44,14 @@ _STATUS_OF_WORD = {
 }
 
 
+_MESSAGES = ("message", "msg", "detail", "error")
+
+
 class CannotCarry(Exception):
     """The request asks for something that the format has no place for; the message says what, and what to do."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class WireError(Exception):
     """What a vendor said of a failure.
 
@@ -84,30 +87,39 @@ def read_error(body: Any, status: int | None = None) -> WireError:
         body = body[0]
     if not isinstance(body, dict):
         return WireError(_excerpt(str(body)), status)
-    inner = body.get("error") or body.get("detail") or body
-    if isinstance(inner, list) and inner:
-        inner = inner[0]
-    if not isinstance(inner, dict):
-        return WireError(str(inner), status or _status_of(body.get("code")), enveloped=True)
-    message = inner.get("message") or inner.get("msg") or inner.get("detail")
+    inner = _innermost(body)
+    message = next((said for key in _MESSAGES if isinstance(said := inner.get(key), str) and said), None)
     words = [word.lower() for key in ("code", "status", "type") if isinstance(word := inner.get(key), str)]
     param = inner.get("param")
     return WireError(
-        message=message if isinstance(message, str) and message else _excerpt(str(inner)),
+        message=message or _excerpt(str(inner)),
         status=status or next((s for w in (inner.get("code"), *words) if (s := _status_of(w))), None),
         code=words[0] if words else None,
         param=param if isinstance(param, str) else None,
         details=inner.get("details") or inner.get("metadata"),
-        enveloped=inner is not body or isinstance(message, str),
+        enveloped=inner is not body or message is not None,
     )
 
 
+def _innermost(table: dict[str, Any]) -> dict[str, Any]:
+    """The table that says what happened: vendors put it in an envelope, and gateways the vendor's in their own."""
+    if isinstance(table.get("message"), str) and not isinstance(table.get("error"), dict | list):
+        return table
+    for key in ("error", "detail", "message"):
+        inner = table.get(key)
+        if isinstance(inner, list) and inner:
+            inner = inner[0]
+        if isinstance(inner, dict) and inner:
+            return _innermost(inner)
+    return table
+
+
 def _status_of(word: Any) -> int | None:
-    if isinstance(word, int):
-        return word if 400 <= word < 600 else None
     if isinstance(word, str):
-        return int(word) if word.isdecimal() and len(word) == 3 else _STATUS_OF_WORD.get(word.lower())
-    return None
+        if not (word.isdecimal() and len(word) == 3):
+            return _STATUS_OF_WORD.get(word.lower())
+        word = int(word)
+    return word if isinstance(word, int) and 400 <= word < 600 else None
 
 
 def _excerpt(text: str) -> str:
