@@ -9,8 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from llmring.testing import PracticeServer
+
+# A busy machine is no finding.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 _OURS = ("LLMRING_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "OLLAMA_")
 
@@ -22,7 +27,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
 
     async def run() -> None:
-        await pyfuncitem.function(**{name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.function).parameters})
+        await pyfuncitem.function(
+            **{name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.function).parameters}
+        )
         for _ in range(3):
             await asyncio.sleep(0)
         left = asyncio.all_tasks() - {asyncio.current_task()}
