@@ -117,7 +117,8 @@ def test_another_place(bare: Path, run: Run, key: None, monkeypatch: pytest.Monk
     assert not (bare / "llmring.lock").exists()
     elsewhere.unlink()
     monkeypatch.setenv("LLMRING_LOCKFILE_PATH", str(elsewhere))
-    assert run("lock", "init").exit_code == 0
+    assert "export LLMRING_LOCKFILE_PATH" in run("lock", "init", "--file", "third.lock").stdout
+    assert "export LLMRING_LOCKFILE_PATH" not in run("lock", "init").stdout
     assert "fast" in bindings(elsewhere)
 
 

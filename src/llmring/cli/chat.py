@@ -12,7 +12,7 @@ from .project import ProfileOption, open_lockfile
 from .terminal import dollars, note, say, stream
 
 if TYPE_CHECKING:
-    from ..schemas import LLMRequest, LLMResponse
+    from ..schemas import LLMRequest, LLMResponse, StreamChunk
     from ..service import LLMRing
 
 __all__ = ["chat", "usage_line"]
@@ -151,8 +151,8 @@ def _as_json(response: LLMResponse) -> str:
     return json.dumps(described, indent=2, ensure_ascii=False)
 
 
-def usage_line(response: LLMResponse, seconds: float) -> str:
-    """Who served, what it took and what it cost, on one line."""
+def usage_line(response: LLMResponse | StreamChunk, seconds: float) -> str:
+    """Who served, what it took and what it cost, on one line; from a response, or from a stream's final chunk."""
     from ..catalog import cost_of
 
     parts = [response.model]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..exceptions import ConfigurationError, LLMRingError
-from .terminal import note, paint, say, stream, warn
+from .terminal import paint, say, stream, warn
 
 if TYPE_CHECKING:
     from ..service import LLMRing
@@ -60,7 +60,6 @@ def demo() -> None:
         server.script(_reply)
         with _environment(server.environ()):
             answered, asked = asyncio.run(_run(Path(folder) / "llmring.lock", server.url))
-    say()
     if answered < asked:
         raise LLMRingError(f"{answered} of {asked} answers came.")
     say("Four answers came: one program, one alias, four providers. With your own: llmring lock init")
@@ -95,12 +94,7 @@ def _reply(request: RecordedRequest) -> Reply:
 @contextlib.contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """These variables, and none of the person's own that would lead a request or the lockfile elsewhere."""
-    from ..providers.registry import BUILT_IN
-
     before = dict(os.environ)
-    for built_in in BUILT_IN.values():
-        for name in (*built_in.key_variables, *built_in.address_variables):
-            os.environ.pop(name, None)
     for name in before:
         if name.startswith(("LLMRING_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "OLLAMA_")):
             os.environ.pop(name, None)
@@ -123,6 +117,7 @@ async def _run(lockfile: Path, url: str) -> tuple[int, int]:
     say(f"A practice server plays the providers at {url}; the SDKs and the streams are real.")
     say("This program runs once, unchanged:\n")
     say(paint(_PROGRAM, dim=True))
+    say(f"Every time it asks: {QUESTION}\n")
     answered = 0
     async with LLMRing(lockfile) as service:
         for number, model in enumerate(models, start=1):
@@ -160,9 +155,7 @@ async def _answer(service: LLMRing) -> None:
 
     begun = monotonic()
     request = LLMRequest(model="chatbot", messages=[Message(role="user", content=QUESTION)])
-    async with service.chat_stream(request) as answer:
-        async for chunk in answer:
-            stream(chunk.delta)
-        say()
-        response = await answer.final_response()
-    note(usage_line(response, monotonic() - begun))
+    async for chunk in service.chat_stream(request):
+        stream(chunk.delta)
+    say()
+    say(paint(usage_line(chunk, monotonic() - begun), dim=True))

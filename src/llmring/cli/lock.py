@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,7 +57,7 @@ def init(
     say()
     say(f"{paint('Wrote', bold=True)} {path.absolute()}")
     used = find_lockfile()
-    if used is None or not os.path.samefile(used, path):
+    if used is None or used.resolve() != path.resolve():
         say(f"It is not the lockfile of this folder. To use it: export LLMRING_LOCKFILE_PATH={path.absolute()}")
     _advise(found)
 
