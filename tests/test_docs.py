@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "skills").glob("*/SKILL.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MODELS = {
-    "openai": "openai:gpt-5-mini",
-    "anthropic": "anthropic:claude-haiku-4-5",
+    "openai": "openai:gpt-6-luna",
+    "anthropic": "anthropic:claude-haiku-5-5",
     "google": "google:gemini-3.5-flash",
     "ollama": "ollama:llama3.2",
 }
@@ -66,13 +66,13 @@ def obliging(request: RecordedRequest) -> Reply:
     schema = _schema(request.wire, body)
     if schema is not None:
         return Reply(text=to_json(example(schema, schema.get("$defs", {}))).decode())
-    name, parameters = _tool(request.wire, body)
+    name, parameters = _tool(body)
     if name and not _has_results(body):
         return Reply(tool_calls=[ToolCallScript(name, example(parameters, parameters.get("$defs", {})))])
     return Reply(text="Hello, this is the practice server.", reasoning="Let me think.")
 
 
-def _schema(wire: str, body: dict[str, Any]) -> dict[str, Any] | None:
+def _schema(wire: str | None, body: dict[str, Any]) -> dict[str, Any] | None:
     found: Any
     match wire:
         case "openai-chat":
@@ -88,14 +88,12 @@ def _schema(wire: str, body: dict[str, Any]) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _tool(wire: str, body: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+def _tool(body: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
     for tool in body.get("tools") or ():
         declared = tool.get("functionDeclarations", [tool])[0]
         function = declared.get("function", declared)
-        parameters = next(
-            (function[key] for key in ("parameters", "input_schema", "parametersJsonSchema") if key in function), {}
-        )
-        return function["name"], parameters
+        held = [function[key] for key in ("parameters", "input_schema", "parametersJsonSchema") if key in function]
+        return function["name"], held[0] if held else {}
     return None, {}
 
 

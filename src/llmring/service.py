@@ -33,6 +33,15 @@ __all__ = ["DEFAULT_TIMEOUT", "LLMRing"]
 DEFAULT_TIMEOUT: Final = float("60")
 """Seconds. Known by identity: this very object means that the caller named no timeout."""
 
+_NEW_LOCKFILE = """\
+# Which model serves which alias. To bind one: llmring bind ALIAS provider:model
+version = "1.0"
+default_profile = "default"
+
+[profiles.default]
+name = "default"
+"""
+
 
 class LLMRing:
     """The way to every provider.
@@ -240,10 +249,10 @@ class LLMRing:
             path: where; not given: the service's `lockfile_path`, else `llmring.lock` in the working directory.
             force: replace a file that is there.
         """
-        from .lockfile import SKELETON, create
+        from .lockfile import create
 
         target = Path(path or self._given_path or "llmring.lock").expanduser()
-        create(target, SKELETON, force=force)
+        create(target, _NEW_LOCKFILE, force=force)
         self._given_path, self._live = target, None
         return target
 
