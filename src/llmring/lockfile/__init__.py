@@ -1,0 +1,70 @@
+"""The lockfile: which file it is, what it says, how it is read, followed, edited and written.
+
+    from llmring import lockfile
+
+    live = lockfile.LiveLockfile(lockfile.find_lockfile())
+    binding = lockfile.resolve(live.current(), "chatbot")
+
+Each name is imported when it is first asked for, so that naming this package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .checks import secrets_in
+    from .discovery import find_lockfile
+    from .live import LiveLockfile
+    from .model import Binding, Lockfile, Profile, ProviderSettings, split_reference
+    from .parsing import parse
+    from .reading import load
+    from .resolution import package_lockfile, reachable, resolve
+    from .storage import add_profile, bind, copy_profile, create, remove_profile, unbind
+
+__all__ = [
+    "Binding",
+    "LiveLockfile",
+    "Lockfile",
+    "Profile",
+    "ProviderSettings",
+    "add_profile",
+    "bind",
+    "copy_profile",
+    "create",
+    "find_lockfile",
+    "load",
+    "package_lockfile",
+    "parse",
+    "reachable",
+    "remove_profile",
+    "resolve",
+    "secrets_in",
+    "split_reference",
+    "unbind",
+]
+
+_MODULES = {
+    "checks": ("secrets_in",),
+    "discovery": ("find_lockfile",),
+    "live": ("LiveLockfile",),
+    "model": ("Binding", "Lockfile", "Profile", "ProviderSettings", "split_reference"),
+    "parsing": ("parse",),
+    "reading": ("load",),
+    "resolution": ("package_lockfile", "reachable", "resolve"),
+    "storage": ("add_profile", "bind", "copy_profile", "create", "remove_profile", "unbind"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

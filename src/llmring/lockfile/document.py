@@ -1,0 +1,226 @@
+"""Edits of a lockfile's text that leave every other byte alone.
+
+A `Document` is a text and the places of everything in it; each edit splices the text and gives a new `Document`.
+What lies in brackets (all of JSON; arrays and inline tables of TOML) is edited here, TOML's sections in `sections`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from . import sections
+from .places import BLANK, Entry, Place, scan
+from .rendering import toml_key, toml_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["Document"]
+
+_INDENT = re.compile(r"[ \t]*")
+
+
+class Document:
+    """The text of a valid lockfile, ready to be edited.
+
+    Attributes:
+        text: all of it, line endings as they are.
+        newline: the line ending that new lines get.
+    """
+
+    def __init__(self, text: str, *, is_json: bool) -> None:
+        self.text = text
+        self.is_json = is_json
+        self.newline = "\r\n" if re.match(r"[^\n]*\r\n", text) else "\n"
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """What `places.scan` finds in the text."""
+        return scan(self.text, is_json=self.is_json)
+
+    def holds(self, place: Place) -> bool:
+        """Whether anything is written at a place or below it."""
+        return any(entry.place[: len(place)] == place for entry in self.entries)
+
+    def replace(self, place: Place, value: Any) -> Document:
+        """Another value for the pair or the item at a place, which must be there."""
+        index = self._index(place)
+        if index is None:
+            raise LookupError(place)
+        entry = self.entries[index]
+        return self.spliced((entry.value, entry.end, self._rendered(value, entry.value, spread=False)))
+
+    def rename(self, place: Place, key: str, value: Any) -> Document:
+        """Another key and value for the pair at a place, which must be there."""
+        index = self._index(place)
+        if index is None:
+            raise LookupError(place)
+        entry = self.entries[index]
+        return self.spliced((entry.start, entry.end, self._pair(key, value, entry.start, spread=False)))
+
+    def append(self, place: Place, value: Any) -> Document:
+        """One more item, the last, for the array at a place, which may not be there yet."""
+        index = self._index(place)
+        if index is not None:
+            return self._add(index, lambda at, spread: self._rendered(value, at, spread=spread))
+        if self._in_brackets(place[:-1]):
+            return self.put(place, [value])
+        return sections.append_element(self, place, value)
+
+    def put(self, place: Place, value: Any) -> Document:
+        """One more pair for the table above a place, where nothing is yet."""
+        key = str(place[-1])
+        index = self._index(place[:-1])
+        if index is not None:
+            return self._add(index, lambda at, spread: self._pair(key, value, at, spread=spread))
+        return sections.put(self, place, value)
+
+    def put_table(self, place: Place, value: dict[str, Any]) -> Document:
+        """One more table, in a section of its own where the file has sections; tables above it are made."""
+        if self._in_brackets(place[:-1]):
+            return self.put(place, value)
+        return self.put_table(place[:-1], {str(place[-1]): value}) if self.is_json else sections.add(self, place, value)
+
+    def remove(self, place: Place) -> Document:
+        """Nothing is left at a place or below it; what follows in the same array moves up."""
+        index = self._index(place)
+        if index is not None and self.entries[index].parent is not None:
+            return self._cut(index)
+        document = sections.remove(self, place)
+        while index is None and isinstance(place[-1], str) and (rest := document._first_below(place)) is not None:
+            document = document._cut(rest)
+        return document
+
+    def set_strings(self, place: Place, old: Sequence[str], new: Sequence[str]) -> Document:
+        """Other strings for the array at a place; one that spans lines is changed item by item."""
+        index = self._index(place)
+        if index is None:
+            raise LookupError(place)
+        if "\n" not in self.text[self.entries[index].value : self.entries[index].end]:
+            return self.replace(place, list(new))
+        document = self
+        for count, value in enumerate(new):
+            if count >= len(old):
+                document = document.append(place, value)
+            elif value != old[count]:
+                document = document.replace((*place, count), value)
+        for count in reversed(range(len(new), len(old))):
+            document = document.remove((*place, count))
+        return document
+
+    def spliced(self, *edits: tuple[int, int, str]) -> Document:
+        """The text with each span (start, end) replaced; spans do not overlap."""
+        text = self.text
+        for start, end, new in sorted(edits, reverse=True):
+            text = text[:start] + new + text[end:]
+        return Document(text, is_json=self.is_json)
+
+    def indent(self, at: int) -> str:
+        """The white space at the beginning of the line of an offset."""
+        line = self.text.rfind("\n", 0, at) + 1
+        match = _INDENT.match(self.text, line)
+        return match[0] if match else ""
+
+    def _in_brackets(self, place: Place) -> bool:
+        return self._index(place) is not None
+
+    def _index(self, place: Place) -> int | None:
+        """The pair or the item exactly at a place."""
+        for index, entry in enumerate(self.entries):
+            if entry.place == place and entry.kind != "header":
+                return index
+        return None
+
+    def _first_below(self, place: Place) -> int | None:
+        for index, entry in enumerate(self.entries):
+            if entry.place[: len(place)] == place:
+                return index
+        return None
+
+    def _inside(self, index: int) -> list[Entry]:
+        return [entry for entry in self.entries if entry.parent == index]
+
+    def _comma(self, at: int) -> int | None:
+        """The comma after an item that ends at an offset."""
+        match = BLANK.match(self.text, at)
+        comma = match.end() if match else at
+        return comma if self.text.startswith(",", comma) else None
+
+    def _add(self, index: int, render: Callable[[int, bool], str]) -> Document:
+        """One more item or pair between the brackets of an entry, laid out as the one before it."""
+        inside = self._inside(index)
+        if not inside:
+            return self._fill(index, render)
+        box, last, text = self.entries[index], inside[-1], self.text
+        like = last if last.kind == "item" else box
+        new = render(last.start, "\n" in text[like.value : like.end])
+        comma = self._comma(last.end)
+        line, stop = text.rfind("\n", 0, last.start) + 1, text.find("\n", comma or last.end)
+        if line <= box.value or text[line : last.start].strip() or not 0 <= stop < box.end:
+            return self.spliced((last.end, last.end, f", {new}"))
+        stop -= text[stop - 1] == "\r"
+        new = f"{self.newline}{text[line : last.start]}{new}"
+        if comma is not None:
+            return self.spliced((stop, stop, f"{new},"))
+        if stop == last.end:
+            return self.spliced((stop, stop, f",{new}"))
+        return self.spliced((last.end, last.end, ","), (stop, stop, new))
+
+    def _fill(self, index: int, render: Callable[[int, bool], str]) -> Document:
+        """The first item or pair between the brackets of an entry."""
+        box, text = self.entries[index], self.text
+        close, unit = box.end - 1, self._unit()
+        begin, end = f"{self.newline}{self.indent(box.value)}{unit}", f"{self.newline}{self.indent(box.value)}"
+        item = render(box.value, bool(unit))
+        if "#" in text[box.value : close]:
+            line = text.rfind("\n", 0, close) + 1
+            return self.spliced((line, line, f"{begin.lstrip(self.newline)}{item},{self.newline}"))
+        if self.is_json:
+            item = item.replace("\n", f"\n{unit}")
+            filling = f"{begin}{item}{end}" if unit else item
+        else:
+            filling = f"{begin}{item},{end}" if text[box.value] == "[" else f" {item} "
+        return self.spliced((box.value + 1, close, filling))
+
+    def _cut(self, index: int) -> Document:
+        """An item or a pair, and one comma, taken from between brackets; its lines too if they are its own."""
+        text, entry = self.text, self.entries[index]
+        parent = entry.parent if entry.parent is not None else index
+        box, inside = self.entries[parent], self._inside(parent)
+        number = inside.index(entry)
+        comma = self._comma(entry.end)
+        start, end = entry.start, entry.end if comma is None else comma + 1
+        line, stop = text.rfind("\n", 0, start) + 1, text.find("\n", end)
+        rest = text[end:stop].strip()
+        edits: list[tuple[int, int, str]] = []
+        if comma is None and number > 0:
+            before = self._comma(inside[number - 1].end) or start
+            edits.append((before, before + 1, ""))
+        if line > box.value and not text[line:start].strip() and end <= stop < box.end and (not rest or rest[0] == "#"):
+            start, end = line, stop + 1
+        elif number < len(inside) - 1:
+            end += len(text[end:]) - len(text[end:].lstrip(" \t"))
+        else:
+            start = len(text[:start].rstrip(" \t"))
+        return self.spliced((start, end, ""), *edits)
+
+    def _rendered(self, value: Any, at: int, *, spread: bool) -> str:
+        """A value as it is written at an offset; JSON may spread it over lines."""
+        if not self.is_json:
+            return toml_value(value)
+        written = json.dumps(value, ensure_ascii=False, indent=(self._unit() or None) if spread else None)
+        return written.replace("\n", f"{self.newline}{self.indent(at)}")
+
+    def _pair(self, key: str, value: Any, at: int, *, spread: bool) -> str:
+        written = self._rendered(value, at, spread=spread)
+        return f"{json.dumps(key, ensure_ascii=False)}: {written}" if self.is_json else f"{toml_key(key)} = {written}"
+
+    def _unit(self) -> str:
+        """One step of indentation; JSON on a single line has none."""
+        if not self.is_json:
+            return "    "
+        match = re.search(r"\n([ \t]+)\S", self.text)
+        return match[1] if match else ""

@@ -1,0 +1,169 @@
+"""What an edit means: the data that it should give, and the text that says so.
+
+Each function takes the text of a valid file with what it says, and returns the new text with the data that it is
+meant to hold: the old data with only the edit made. Whoever writes the text parses it first and asks whether it
+`says` exactly that.
+"""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from llmring.exceptions import ConfigurationError
+
+from .document import Document
+from .parsing import holds_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .model import Lockfile
+    from .places import Place
+
+__all__ = ["Edited", "says", "with_binding", "with_copy", "with_profile", "without_binding", "without_profile"]
+
+Edited = tuple[str, dict[str, Any]]
+"""A text, and the data that it is meant to hold."""
+
+
+def with_binding(
+    text: str,
+    lockfile: Lockfile,
+    profile: str,
+    alias: str,
+    models: Sequence[str],
+    params: Mapping[str, Any] | None,
+) -> Edited:
+    """The alias bound in a profile, which is made if there is none; `params=None` leaves those there are."""
+
+    def edit(document: Document, data: dict[str, Any]) -> Document:
+        document, raw = _profile(document, data, profile)
+        bindings = raw.setdefault("bindings", [])
+        place: Place = ("profiles", profile, "bindings")
+        for index, binding in enumerate(bindings):
+            if binding["alias"] == alias:
+                return _rebound(document, binding, (*place, index), models, params)
+        binding = {"alias": alias, "models": list(models), **({"params": dict(params)} if params else {})}
+        bindings.append(binding)
+        return document.append(place, binding)
+
+    return _edited(text, lockfile, edit)
+
+
+def without_binding(text: str, lockfile: Lockfile, profile: str, alias: str) -> Edited:
+    """The alias, which must be there, taken out of a profile; the profile stays."""
+
+    def edit(document: Document, data: dict[str, Any]) -> Document:
+        bindings = data["profiles"][profile]["bindings"]
+        index = next(index for index, binding in enumerate(bindings) if binding["alias"] == alias)
+        del bindings[index]
+        document = document.remove(("profiles", profile, "bindings", index))
+        if not document.holds(("profiles", profile)):
+            document = document.put_table(("profiles", profile), {})
+        return document
+
+    return _edited(text, lockfile, edit)
+
+
+def with_profile(text: str, lockfile: Lockfile, name: str) -> Edited:
+    """One more profile, without bindings."""
+    return _edited(text, lockfile, lambda document, data: _profile(document, data, name)[0])
+
+
+def without_profile(text: str, lockfile: Lockfile, name: str) -> Edited:
+    """A profile, which must be there, taken out with all its bindings."""
+
+    def edit(document: Document, data: dict[str, Any]) -> Document:
+        del data["profiles"][name]
+        return document.remove(("profiles", name))
+
+    return _edited(text, lockfile, edit)
+
+
+def with_copy(text: str, lockfile: Lockfile, source: str, name: str) -> Edited:
+    """One more profile that says what another one, which must be there, says."""
+
+    def edit(document: Document, data: dict[str, Any]) -> Document:
+        copy = {**deepcopy(data.get("profiles", {}).get(source, {})), "name": name}
+        data.setdefault("profiles", {})[name] = copy
+        rest = {key: value for key, value in copy.items() if key != "bindings"}
+        document = document.put_table(("profiles", name), {"name": name, **rest})
+        for binding in copy.get("bindings", []):
+            document = document.append(("profiles", name, "bindings"), binding)
+        return document
+
+    return _edited(text, lockfile, edit)
+
+
+def _profile(document: Document, data: dict[str, Any], name: str) -> tuple[Document, dict[str, Any]]:
+    """A profile's own data, and the document with the profile in it."""
+    profiles = data.setdefault("profiles", {})
+    if name not in profiles:
+        profiles[name] = {"name": name}
+        document = document.put_table(("profiles", name), {"name": name})
+    raw: dict[str, Any] = profiles[name]
+    return document, raw
+
+
+def _rebound(
+    document: Document,
+    binding: dict[str, Any],
+    place: Place,
+    models: Sequence[str],
+    params: Mapping[str, Any] | None,
+) -> Document:
+    if binding.get("models") is None:
+        for key in ("models", "provider"):
+            if key in binding:
+                del binding[key]
+                document = document.remove((*place, key))
+        del binding["model"]
+        document = document.rename((*place, "model"), "models", list(models))
+    elif binding["models"] != list(models):
+        document = document.set_strings((*place, "models"), binding["models"], models)
+    binding["models"] = list(models)
+    if params is None or _same(params, binding.get("params") or {}):
+        return document
+    if "params" in binding:
+        del binding["params"]
+        document = document.remove((*place, "params"))
+    if params:
+        binding["params"] = dict(params)
+        document = document.put((*place, "params"), binding["params"])
+    return document
+
+
+def says(made: Mapping[str, Any], meant: Mapping[str, Any]) -> bool:
+    """Whether parsed data is what an edit was meant to give, in value and in type."""
+    return _same(_without_emptiness(made), _without_emptiness(meant))
+
+
+def _edited(text: str, lockfile: Lockfile, edit: Callable[[Document, dict[str, Any]], Document]) -> Edited:
+    data = deepcopy(dict(lockfile.data))
+    try:
+        document = edit(Document(text, is_json=holds_json(text, lockfile.path)), data)
+    except TypeError as error:
+        raise ConfigurationError(f"the params cannot be written to {lockfile.path}: {error}") from None
+    return document.text, data
+
+
+def _without_emptiness(data: Mapping[str, Any]) -> dict[str, Any]:
+    """An array of tables cannot be written empty: a profile without bindings is one that does not name them."""
+    profiles = {name: dict(raw) for name, raw in data.get("profiles", {}).items()}
+    for raw in profiles.values():
+        if not raw.get("bindings"):
+            raw.pop("bindings", None)
+    return {key: value for key, value in {**data, "profiles": profiles}.items() if key != "profiles" or profiles}
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal in value and in type, so that `1`, `1.0` and `true` differ; not-a-number is equal to itself."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other) or (isinstance(one, float) and math.isnan(one) and math.isnan(other))

@@ -1,0 +1,136 @@
+"""What a lockfile says: profiles of bindings, and settings of providers. Plain values; nothing is read here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from llmring.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["DEFAULT_PROFILE", "VERSION", "Binding", "Lockfile", "Profile", "ProviderSettings", "split_reference"]
+
+VERSION = "1.0"
+"""The version of the file that this release reads and writes."""
+DEFAULT_PROFILE = "default"
+"""The default profile of a file that names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Who serves an alias.
+
+    Attributes:
+        alias: the name that a program asks for.
+        models: `provider:model` references, at least one; the first serves, the rest stand by.
+        params: defaults for the requests made under this alias; a request's own values win.
+        constraints: as llmring 1.x wrote them; kept, not interpreted.
+        extra: the keys of the binding that this release does not know.
+    """
+
+    alias: str
+    models: tuple[str, ...]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    constraints: Mapping[str, Any] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A set of bindings by alias, in the file's order."""
+
+    name: str
+    bindings: Mapping[str, Binding] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """One `[providers.NAME]` table. What the file does not say is `None` or empty.
+
+    Attributes:
+        sdk: which wrapper speaks to it (`"openai"`, ...).
+        base_url: where it is.
+        api_key_env: the environment variable that holds its key.
+        api: for the openai wrapper, `"chat"` or `"responses"`.
+        headers: sent with every request.
+        extra: the keys of the table that this release does not know.
+    """
+
+    sdk: str | None = None
+    base_url: str | None = None
+    api_key_env: str | None = None
+    api: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lockfile:
+    """A lockfile that has been read and found valid.
+
+    Attributes:
+        version: the file's version.
+        default_profile: the name of a profile in `profiles`.
+        profiles: by name, in the file's order.
+        extends: the packages whose aliases are reachable as `package:alias`.
+        providers: by name, in the file's order.
+        path: where it was read from; `None` if it was not read from a file.
+        data: all of the file as it was parsed, keys unknown to this release included.
+    """
+
+    version: str = VERSION
+    default_profile: str = DEFAULT_PROFILE
+    profiles: Mapping[str, Profile] = field(default_factory=lambda: {DEFAULT_PROFILE: Profile(DEFAULT_PROFILE)})
+    extends: tuple[str, ...] = ()
+    providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
+    path: Path | None = None
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def profile(self, name: str | None = None) -> Profile:
+        """The profile of that name; the file's default profile for `None`.
+
+        Raises:
+            ConfigurationError: there is none of that name; the message lists those there are.
+        """
+        wanted = self.default_profile if name is None else name
+        try:
+            return self.profiles[wanted]
+        except KeyError:
+            where = self.path or "the lockfile"
+            raise ConfigurationError(
+                f'no profile "{wanted}" in {where}. There are: {", ".join(self.profiles)}. To make it: '
+                f"llmring bind ALIAS provider:model --profile {wanted}"
+            ) from None
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """`"anthropic:claude-haiku-4-5"` as `("anthropic", "claude-haiku-4-5")`.
+
+    The first colon divides; a model's name may hold more of them, and slashes (`ollama:llama3.2:3b`).
+
+    Raises:
+        ConfigurationError: it is not of that form; the message says what is wrong and how to write it.
+    """
+    provider, colon, model = reference.partition(":")
+    if provider and model and "/" not in provider and is_name(reference):
+        return provider, model
+    from .checks import shown
+
+    if not is_name(reference):
+        problem = "is empty or holds white space"
+    elif not colon or "/" in provider:
+        problem = "names no provider"
+    else:
+        problem = "names no provider before the colon" if not provider else "names no model after the colon"
+    raise ConfigurationError(
+        f"the model reference {shown(reference)} {problem}. "
+        "Write it as provider:model, for example anthropic:claude-haiku-4-5"
+    )
+
+
+def is_name(text: str) -> bool:
+    """Whether it can name an alias, a profile, a provider or a model: visible characters, no white space."""
+    return bool(text) and text.isprintable() and " " not in text

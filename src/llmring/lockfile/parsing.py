@@ -1,0 +1,290 @@
+"""From the bytes of a file to a `Lockfile`, or to an error that says where and what to do."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from llmring.exceptions import ConfigurationError, LockfileParseError, LockfileVersionError
+
+from .checks import refuse_secrets, shown
+from .model import DEFAULT_PROFILE, VERSION, Binding, Lockfile, Profile, ProviderSettings, is_name, split_reference
+from .places import Misfit, Place, line_and_column, locate, scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["decode", "holds_json", "parse", "parse_data"]
+
+_T = TypeVar("_T")
+_BINDING_KEYS = {"alias", "models", "params", "constraints"}
+_PROVIDER_STRINGS = ("sdk", "base_url", "api_key_env", "api")
+
+
+def parse(content: bytes, path: Path | None = None) -> Lockfile:
+    """The lockfile that the bytes hold, TOML or JSON.
+
+    Args:
+        content: UTF-8, with or without a byte order mark.
+        path: where it comes from, for messages and for `Lockfile.path`.
+
+    Raises:
+        LockfileParseError: it is broken, a field has the wrong form, or it holds a secret.
+        LockfileVersionError: it has a version that this release does not read.
+    """
+    text = decode(content, path)
+    try:
+        data = parse_data(text, path)
+        refuse_secrets(text, data)
+        _check_version(data, path)
+        return _lockfile(data, path)
+    except Misfit as misfit:
+        raise _misplaced(misfit, text, path) from None
+    except RecursionError:
+        raise _error("its tables are nested too deeply", path, None, None) from None
+
+
+def decode(content: bytes, path: Path | None = None) -> str:
+    """The text of the bytes, line endings and a byte order mark left as they are."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        raise _error("this is not UTF-8 text. Save the file as UTF-8", path, line, column) from None
+
+
+def holds_json(text: str, path: Path | None = None) -> bool:
+    """Whether the text is meant as JSON. No TOML document begins with a brace."""
+    return text.removeprefix("\ufeff").lstrip().startswith("{") or (path is not None and path.suffix == ".json")
+
+
+def parse_data(text: str, path: Path | None = None) -> dict[str, Any]:
+    """The tables of the text, before anything is asked about what they say."""
+    source = text.removeprefix("\ufeff")
+    if not source.strip():
+        raise _error("the file is empty. A new one is written by: llmring lock init --force", path, 1, 1)
+    try:
+        return _json_data(text, path) if holds_json(text, path) else tomllib.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        raise _toml_error(error, source, path) from None
+
+
+def _json_data(text: str, path: Path | None) -> dict[str, Any]:
+    import json
+
+    repeated: list[str] = []
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(pairs)
+        if len(table) < len(pairs):
+            names = [name for name, _ in pairs]
+            repeated.extend(name for name in table if names.count(name) > 1)
+        return table
+
+    try:
+        data = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=collect)
+    except json.JSONDecodeError as error:
+        raise _error(f"this is not valid JSON: {error.msg}", path, error.lineno, error.colno) from None
+    if not isinstance(data, dict):
+        raise _error(f"a lockfile is an object, not {_kind(data)}", path, 1, 1)
+    if repeated:
+        raise _misplaced(_repetition(text, repeated[0]), text, path)
+    return data
+
+
+def _repetition(text: str, name: str) -> Misfit:
+    seen: set[Place] = set()
+    for entry in scan(text, is_json=True):
+        if entry.place in seen:
+            return Misfit(f"the key {shown(entry.place[-1])} stands here twice. Keep one", offset=entry.start)
+        seen.add(entry.place)
+    return Misfit(f"the key {shown(name)} stands twice in one object. Keep one")
+
+
+def _toml_error(error: tomllib.TOMLDecodeError, source: str, path: Path | None) -> LockfileParseError:
+    # Python 3.14 gives the place as attributes, those before it only in the message.
+    message = str(error)
+    found = re.search(r" \((?:at line (\d+), column (\d+)|at end of document)\)$", message)
+    line, column = line_and_column(source, len(source))
+    if found and found[1]:
+        line, column = int(found[1]), int(found[2])
+    return _error(f"this is not valid TOML: {message[: found.start()] if found else message}", path, line, column)
+
+
+def _misplaced(misfit: Misfit, text: str, path: Path | None) -> LockfileParseError:
+    offset = misfit.offset
+    if offset is None:
+        offset = locate(scan(text, is_json=holds_json(text, path)), misfit.place)
+    return _error(str(misfit), path, *line_and_column(text, offset))
+
+
+def _error(message: str, path: Path | None, line: int | None, column: int | None) -> LockfileParseError:
+    spot = str(path or "lockfile") + (f":{line}:{column}" if line else "")
+    return LockfileParseError(f"{spot}: {message}", path=path, line=line, column=column)
+
+
+def _check_version(data: dict[str, Any], path: Path | None) -> None:
+    if "version" not in data:
+        raise Misfit(f'the file names no version. Its first line should be: version = "{VERSION}"', offset=0)
+    version = data["version"]
+    if not isinstance(version, str):
+        raise Misfit(f'version must be a string, not {_kind(version)}. Write: version = "{VERSION}"', ("version",))
+    if not re.fullmatch(r"\d+(\.\d+){0,3}", version, re.ASCII):
+        raise Misfit(f'{shown(version)} is no version. Write: version = "{VERSION}"', ("version",))
+    if re.sub(r"(\.0+)*$", "", version) != VERSION.removesuffix(".0"):
+        raise LockfileVersionError(
+            f"{path or 'the lockfile'} has version {shown(version)}; this release of llmring reads "
+            f'"{VERSION}". If the file was written by a newer one: pip install --upgrade llmring',
+            path=path,
+        )
+
+
+def _lockfile(data: dict[str, Any], path: Path | None) -> Lockfile:
+    default = data.get("default_profile", DEFAULT_PROFILE)
+    if not isinstance(default, str) or not is_name(default):
+        raise Misfit('default_profile must be the name of a profile, as in "default"', ("default_profile",))
+    profiles = {
+        name: _profile(name, raw, ("profiles", name))
+        for name, raw in _checked(data.get("profiles", {}), dict, "profiles", ("profiles",)).items()
+    }
+    if default not in profiles:
+        if profiles and "default_profile" in data:
+            raise Misfit(
+                f"default_profile names {shown(default)}, but the profiles are: {', '.join(profiles)}",
+                ("default_profile",),
+            )
+        profiles[default] = Profile(default)
+    providers = _checked(data.get("providers", {}), dict, "providers", ("providers",))
+    return Lockfile(
+        version=VERSION,
+        default_profile=default,
+        profiles=profiles,
+        extends=_extends(data.get("extends", {})),
+        providers={name: _provider(name, raw, ("providers", name)) for name, raw in providers.items()},
+        path=path,
+        data=data,
+    )
+
+
+def _profile(name: str, raw: Any, place: Place) -> Profile:
+    if not is_name(name):
+        raise Misfit(f"the profile's name {shown(name)} is empty or holds white space", place)
+    table = _checked(raw, dict, f"profiles.{name}", place)
+    place = (*place, "bindings")
+    bindings: dict[str, Binding] = {}
+    for index, item in enumerate(_checked(table.get("bindings", []), list, "bindings", place)):
+        binding = _binding(item, (*place, index))
+        if binding.alias in bindings:
+            raise Misfit(
+                f'the alias {shown(binding.alias)} is bound twice in the profile "{name}". Keep one of the two',
+                (*place, index, "alias"),
+            )
+        bindings[binding.alias] = binding
+    return Profile(name, bindings)
+
+
+def _binding(raw: Any, place: Place) -> Binding:
+    table = _checked(raw, dict, "a binding", place)
+    if "alias" not in table:
+        raise Misfit('this binding has no alias. Add: alias = "NAME"', place)
+    alias = _checked(table["alias"], str, "alias", (*place, "alias"))
+    if not is_name(alias):
+        raise Misfit(f"the alias {shown(alias)} is empty or holds white space", (*place, "alias"))
+    constraints = table.get("constraints")
+    known = _BINDING_KEYS if table.get("models") is not None else {*_BINDING_KEYS, "provider", "model"}
+    return Binding(
+        alias=alias,
+        models=_models(table, alias, place),
+        params=_optional(table.get("params"), dict, "params", (*place, "params")) or {},
+        constraints=_optional(constraints, dict, "constraints", (*place, "constraints")),
+        extra={key: value for key, value in table.items() if key not in known},
+    )
+
+
+def _models(table: dict[str, Any], alias: str, place: Place) -> tuple[str, ...]:
+    if table.get("models") is None:
+        return (_single_model(table, alias, place),)
+    place = (*place, "models")
+    models = table["models"]
+    if isinstance(models, str):
+        raise Misfit(f"models must be a list. Write: models = [{shown(models)}]", place)
+    if not _checked(models, list, "models", place):
+        raise Misfit(f"models is empty. Write at least one, as in: llmring bind {alias} provider:model", place)
+    return tuple(_reference(model, (*place, index)) for index, model in enumerate(models))
+
+
+def _single_model(table: dict[str, Any], alias: str, place: Place) -> str:
+    """The model of a binding as early 1.x files have it: `model`, with or without a `provider` beside it."""
+    model, provider = table.get("model"), table.get("provider")
+    if model is None:
+        raise Misfit(
+            f'the alias {shown(alias)} has no models. Write: models = ["provider:model"], '
+            f"or run: llmring bind {alias} provider:model",
+            place,
+        )
+    model = _checked(model, str, "model", (*place, "model"))
+    if provider is not None:
+        provider = _checked(provider, str, "provider", (*place, "provider"))
+        model = model if model.startswith(f"{provider}:") else f"{provider}:{model}"
+    return _reference(model, (*place, "model"))
+
+
+def _reference(value: Any, place: Place) -> str:
+    reference = _checked(value, str, "a model", place)
+    try:
+        split_reference(reference)
+    except ConfigurationError as error:
+        raise Misfit(str(error), place) from None
+    return reference
+
+
+def _provider(name: str, raw: Any, place: Place) -> ProviderSettings:
+    if not is_name(name) or ":" in name or "/" in name:
+        raise Misfit(f"the provider's name {shown(name)} is empty or holds white space, a colon or a slash", place)
+    table = _checked(raw, dict, f"providers.{name}", place)
+    sdk, base_url, api_key_env, api = (_optional(table.get(key), str, key, (*place, key)) for key in _PROVIDER_STRINGS)
+    if base_url is not None and not base_url.startswith(("http://", "https://")):
+        raise Misfit("base_url must begin with http:// or https://", (*place, "base_url"))
+    headers = _optional(table.get("headers"), dict, "headers", (*place, "headers")) or {}
+    for header, value in headers.items():
+        _checked(value, str, f"the header {shown(header)}", (*place, "headers", header))
+    extra = {key: value for key, value in table.items() if key not in {*_PROVIDER_STRINGS, "headers"}}
+    return ProviderSettings(sdk, base_url, api_key_env, api, headers, extra)
+
+
+def _extends(raw: Any) -> tuple[str, ...]:
+    place: Place = ("extends", "packages")
+    table = _checked(raw, dict, "extends", ("extends",))
+    packages = _checked(table.get("packages", []), list, "packages", place)
+    for index, package in enumerate(packages):
+        name = _checked(package, str, "a package", (*place, index))
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise Misfit(f"{shown(name)} cannot name a package", (*place, index))
+    return tuple(packages)
+
+
+def _checked(value: Any, wanted: type[_T], name: str, place: Place) -> _T:
+    if not isinstance(value, wanted):
+        raise Misfit(f"{name} must be {_KINDS[wanted]}, not {_kind(value)}", place)
+    return value
+
+
+def _optional(value: Any, wanted: type[_T], name: str, place: Place) -> _T | None:
+    return None if value is None else _checked(value, wanted, name, place)
+
+
+_KINDS: dict[type, str] = {
+    dict: "a table",
+    list: "a list",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+
+
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), "a date or a time")

@@ -1,0 +1,228 @@
+"""The edits that commands and programs make to a lockfile.
+
+Every edit reads the file again under a lock, changes what it means to and nothing else, and puts the result in
+the file's place at once: see `editing` for what an edit keeps and `writing` for how it is written.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmring.exceptions import AliasNotFoundError, ConfigurationError, LockfileError, LockfileParseError
+
+from . import editing
+from .checks import secrets_in, shown
+from .model import is_name, split_reference
+from .parsing import decode, parse
+from .reading import read
+from .resolution import nearest
+from .writing import exclusive, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .model import Lockfile
+
+    StrPath = str | os.PathLike[str]
+
+__all__ = ["add_profile", "bind", "copy_profile", "create", "remove_profile", "unbind"]
+
+
+def bind(
+    path: StrPath,
+    alias: str,
+    models: Sequence[str],
+    *,
+    profile: str | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> Lockfile:
+    """Binds an alias to models, or another list of models to an alias that is bound.
+
+    Args:
+        path: the file, which must be there.
+        models: `provider:model` references; the first serves, the rest stand by.
+        profile: made if the file has none of that name; `None` is the file's default profile.
+        params: defaults for the alias's requests; `{}` takes away those there are, `None` keeps them.
+
+    Returns:
+        The file as it now is. It is not written if it says all of that already.
+
+    Raises:
+        ConfigurationError: the alias, a model, the profile's name or the params cannot be written.
+        LockfileError: the file is not there, not valid, or could not be written.
+    """
+    models = [models] if isinstance(models, str) else list(models)
+    values = None if params is None else _plain(params)
+    _check_name("alias", alias)
+    if not models:
+        raise ConfigurationError(f"no model to bind {shown(alias)} to: give at least one provider:model")
+    for model in models:
+        split_reference(model)
+    if profile is not None:
+        _check_name("profile", profile)
+    _check_secrets([models, values])
+    return _edit(
+        path,
+        lambda text, lockfile: editing.with_binding(
+            text, lockfile, lockfile.default_profile if profile is None else profile, alias, models, values
+        ),
+    )
+
+
+def unbind(path: StrPath, alias: str, *, profile: str | None = None) -> Lockfile:
+    """Takes an alias out of a profile; `None` is the file's default profile.
+
+    Raises:
+        AliasNotFoundError: it is not bound there; the message has the nearest names.
+        ConfigurationError: there is no such profile.
+        LockfileError: the file is not there, not valid, or could not be written.
+    """
+
+    def change(text: str, lockfile: Lockfile) -> editing.Edited:
+        chosen = lockfile.profile(profile)
+        if alias not in chosen.bindings:
+            raise AliasNotFoundError(
+                f'the alias {shown(alias)} is not bound in the profile "{chosen.name}" of {lockfile.path}'
+                f"{nearest(alias, chosen.bindings)}",
+                path=lockfile.path,
+            )
+        return editing.without_binding(text, lockfile, chosen.name, alias)
+
+    return _edit(path, change)
+
+
+def create(path: StrPath, text: str, *, force: bool = False) -> Lockfile:
+    """Writes a new lockfile.
+
+    Args:
+        path: where; its folder must be there.
+        text: all of it, TOML or JSON. It is checked first.
+        force: whether to replace a file that is there.
+
+    Raises:
+        ConfigurationError: there is a file already, or no such folder.
+        LockfileParseError: the text is no valid lockfile, or holds a secret.
+    """
+    path = Path(path)
+    content = text.encode()
+    lockfile = parse(content, path)
+    real = Path(os.path.realpath(path))
+    if not real.parent.is_dir():
+        raise ConfigurationError(
+            f"there is no folder {real.parent} for {path.name}. To make it: mkdir -p {real.parent}"
+        )
+    with exclusive(real):
+        if real.is_dir():
+            raise ConfigurationError(f"{path} is a folder. Name a file in it")
+        if os.path.lexists(real) and not force:
+            raise ConfigurationError(f"{path} is there already and stays as it is. To replace it: --force (force=True)")
+        replace(real, content, before=None)
+    return lockfile
+
+
+def add_profile(path: StrPath, name: str) -> Lockfile:
+    """Makes a profile without bindings.
+
+    Raises:
+        ConfigurationError: there is one of that name, or it cannot be a name.
+    """
+    _check_name("profile", name)
+
+    def change(text: str, lockfile: Lockfile) -> editing.Edited:
+        _check_new(lockfile, name)
+        return editing.with_profile(text, lockfile, name)
+
+    return _edit(path, change)
+
+
+def copy_profile(path: StrPath, source: str, name: str) -> Lockfile:
+    """Makes a profile that says what `source` says.
+
+    Raises:
+        ConfigurationError: there is no `source`, or one of that name already, or it cannot be a name.
+    """
+    _check_name("profile", name)
+
+    def change(text: str, lockfile: Lockfile) -> editing.Edited:
+        chosen = lockfile.profile(source)
+        _check_new(lockfile, name)
+        return editing.with_copy(text, lockfile, chosen.name, name)
+
+    return _edit(path, change)
+
+
+def remove_profile(path: StrPath, name: str) -> Lockfile:
+    """Takes a profile out of the file, with all its bindings.
+
+    Raises:
+        ConfigurationError: there is no such profile, or it is the default one.
+    """
+
+    def change(text: str, lockfile: Lockfile) -> editing.Edited:
+        if lockfile.profile(name).name == lockfile.default_profile:
+            raise ConfigurationError(
+                f'"{name}" is the default profile of {lockfile.path}. Name another one as default_profile first'
+            )
+        return editing.without_profile(text, lockfile, name)
+
+    return _edit(path, change)
+
+
+def _edit(path: StrPath, change: Callable[[str, Lockfile], editing.Edited]) -> Lockfile:
+    path = Path(path)
+    real = Path(os.path.realpath(path))
+    if not real.exists():
+        read(path)  # which says that it is not there
+    with exclusive(real):
+        while True:
+            before = read(path)
+            old = parse(before, path)
+            after, new = _changed(decode(before, path), old, change)
+            if after == before or replace(real, after, before=before):
+                return new
+
+
+def _changed(text: str, old: Lockfile, change: Callable[[str, Lockfile], editing.Edited]) -> tuple[bytes, Lockfile]:
+    """The bytes that say the change and nothing else, and what they say."""
+    try:
+        after, meant = change(text, old)
+        new = parse(after.encode(), old.path)
+        is_right = editing.says(new.data, meant)
+    except (LockfileParseError, LookupError, RecursionError):
+        is_right = False
+    if not is_right:
+        raise LockfileError(
+            f"{old.path} is written in a form in which this edit cannot be made safely; the file is as it was. Make "
+            "the edit by hand, or write the profile's bindings as [[profiles.NAME.bindings]] tables",
+            path=old.path,
+        )
+    return after.encode(), new
+
+
+def _check_name(kind: str, name: str) -> None:
+    if not is_name(name):
+        raise ConfigurationError(f"the {kind} {shown(name)} is empty or holds white space. Give it a name of one word")
+    _check_secrets(name)
+
+
+def _check_secrets(data: Any) -> None:
+    if secrets_in(data):
+        raise ConfigurationError(
+            "a lockfile holds no secret, and this edit has what looks like one. Put it in an environment variable"
+        )
+
+
+def _check_new(lockfile: Lockfile, name: str) -> None:
+    if name in lockfile.profiles:
+        raise ConfigurationError(f'there is a profile "{name}" in {lockfile.path} already')
+
+
+def _plain(value: Any) -> Any:
+    """Mappings as dictionaries and sequences as lists, as they come back when the file is read."""
+    from collections.abc import Mapping
+
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value

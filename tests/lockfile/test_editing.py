@@ -1,0 +1,460 @@
+"""Edits of files as people write them: the whole text before and after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmring.exceptions import AliasNotFoundError, ConfigurationError, LockfileNotFoundError, LockfileParseError
+from llmring.lockfile import Lockfile, add_profile, bind, copy_profile, create, load, remove_profile, unbind
+
+Write = Callable[..., Path]
+Edit = Callable[[Path], Lockfile]
+
+
+def changed(before: str, after: str) -> list[str]:
+    """The lines that went (`-`) and came (`+`)."""
+    import difflib
+
+    lines = difflib.ndiff(before.splitlines(keepends=True), after.splitlines(keepends=True))
+    return [line for line in lines if line[0] in "+-"]
+
+
+def edit(path: Path, function: Edit) -> list[str]:
+    before = path.read_bytes().decode()
+    lockfile = function(path)
+    after = path.read_bytes().decode()
+    assert lockfile.data == load(path).data
+    return changed(before, after)
+
+
+def test_rebinding_changes_one_line_and_keeps_what_else_is_on_it(write: Write, plain: str) -> None:
+    path = write(plain)
+    assert edit(path, lambda path: bind(path, "chatbot", ["openai:gpt-5"])) == [
+        '- models = ["anthropic:claude-haiku-4-5", "openai:gpt-5-mini"]   # first serves\n',
+        '+ models = ["openai:gpt-5"]   # first serves\n',
+    ]
+    assert load(path).profile().bindings["chatbot"].params == {"temperature": 0.3}
+
+
+def test_rebinding_in_another_profile(write: Write, plain: str) -> None:
+    assert edit(write(plain), lambda path: bind(path, "chatbot", ["openai:gpt-5"], profile="dev")) == [
+        '- models = ["ollama:llama3.2"]\n',
+        '+ models = ["openai:gpt-5"]\n',
+    ]
+
+
+def test_binding_what_is_bound_so_writes_nothing(write: Write, plain: str) -> None:
+    path = write(plain)
+    before = path.stat()
+    bind(path, "chatbot", ["anthropic:claude-haiku-4-5", "openai:gpt-5-mini"], params={"temperature": 0.3})
+    assert path.stat().st_ino == before.st_ino
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_new_alias_goes_below_its_profile(write: Write, plain: str) -> None:
+    path = write(plain)
+    assert edit(path, lambda path: bind(path, "sum.up:1", ["a:b", "c:d"], params={"top_p": 0.5, "stop": ["\n"]})) == [
+        "+ [[profiles.default.bindings]]\n",
+        '+ alias = "sum.up:1"\n',
+        '+ models = ["a:b", "c:d"]\n',
+        '+ params = { top_p = 0.5, stop = ["\\n"] }\n',
+        "+ \n",
+    ]
+    assert path.read_text().index("sum.up:1") < path.read_text().index("[profiles.dev]")
+
+
+def test_a_new_profile_goes_below_the_others(write: Write, plain: str) -> None:
+    path = write(plain + '\n[providers.groq]\nsdk = "openai"\n')
+    assert edit(path, lambda path: bind(path, "a", ["x:y"], profile="p.1")) == [
+        '+ [profiles."p.1"]\n',
+        '+ name = "p.1"\n',
+        "+ \n",
+        '+ [[profiles."p.1".bindings]]\n',
+        '+ alias = "a"\n',
+        '+ models = ["x:y"]\n',
+        "+ \n",
+    ]
+    assert path.read_text().endswith('[providers.groq]\nsdk = "openai"\n')
+
+
+def test_models_on_several_lines_are_changed_one_by_one(write: Write) -> None:
+    text = """\
+version = "1.0"
+[[profiles.default.bindings]]
+alias = "a"
+models = [
+    'x:1',  # cheap
+    # never in the EU
+    "x:2"   # slow
+    ,
+    "x:3",
+]
+"""
+    path = write(text)
+    assert edit(path, lambda path: bind(path, "a", ["x:1", "x:9", "x:3", "x:4"])) == [
+        '-     "x:2"   # slow\n',
+        '+     "x:9"   # slow\n',
+        '+     "x:4",\n',
+    ]
+    assert edit(path, lambda path: bind(path, "a", ["x:1", "x:9"])) == ['-     "x:3",\n', '-     "x:4",\n']
+    assert edit(path, lambda path: bind(path, "a", ["x:1", "x:9", "x:5"])) == ['+     "x:5",\n']
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "params = { temperature = 0.3, top_k = 4 } # warm",
+        "params.temperature = 0.3\nparams.top_k = 4",
+        "[profiles.default.bindings.params]\ntemperature = 0.3\ntop_k = 4",
+    ],
+)
+def test_params_in_every_form(write: Write, written: str) -> None:
+    head = 'version = "1.0"\n\n[[profiles.default.bindings]]\nalias = "a"\nmodels = ["x:y"]\n'
+    tail = '\n# next\n[[profiles.default.bindings]]\nalias = "b"\nmodels = ["x:y"]\n'
+    path = write(f"{head}{written}\n{tail}")
+    bind(path, "a", ["x:z"])
+    assert path.read_text() == f"{head}{written}\n{tail}".replace("x:y", "x:z", 1)
+    bind(path, "a", ["x:y"], params={"temperature": 0.3, "top_k": 4})
+    assert path.read_text() == f"{head}{written}\n{tail}"
+    bind(path, "a", ["x:y"], params={"top_p": 1})
+    assert path.read_text() == f"{head}params = {{ top_p = 1 }}\n{tail}"
+    bind(path, "a", ["x:y"], params={})
+    assert path.read_text() == f"{head}{tail}"
+
+
+def test_params_in_an_inline_table_with_dotted_keys(write: Write) -> None:
+    bindings = 'bindings = [{ alias = "a", params.x = 1, params.y = 2, models = ["x:y"] }]'
+    text = f'version = "1.0"\n[profiles.default]\n{bindings}\n'
+    path = write(text)
+    bind(path, "a", ["x:y"], params={"z": 3})
+    assert path.read_text() == text.replace("params.x = 1, params.y = 2, ", "").replace(
+        "] }]", "], params = { z = 3 } }]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("bindings = []", 'bindings = [\n    { alias = "n", models = ["x:y"] },\n]'),
+        ("bindings = [ # none yet\n]", 'bindings = [ # none yet\n    { alias = "n", models = ["x:y"] },\n]'),
+        (
+            'bindings = [{ alias = "a", models = ["a:b"] }]',
+            'bindings = [{ alias = "a", models = ["a:b"] }, { alias = "n", models = ["x:y"] }]',
+        ),
+        (
+            'bindings = [{ alias = "a", models = ["a:b"] }, ] # all',
+            'bindings = [{ alias = "a", models = ["a:b"] }, { alias = "n", models = ["x:y"] }, ] # all',
+        ),
+        (
+            'bindings = [\n\t{ alias = "a", models = ["a:b"] }, # one\n\t# more to come\n]',
+            'bindings = [\n\t{ alias = "a", models = ["a:b"] }, # one\n\t{ alias = "n", models = ["x:y"] },\n'
+            "\t# more to come\n]",
+        ),
+        (
+            'bindings = [\n  { alias = "a", models = ["a:b"] } # one\n]',
+            'bindings = [\n  { alias = "a", models = ["a:b"] }, # one\n  { alias = "n", models = ["x:y"] }\n]',
+        ),
+        (
+            'bindings = [\n  { alias = "a", models = ["a:b"] }\n, { alias = "b", models = ["a:b"] }\n]',
+            'bindings = [\n  { alias = "a", models = ["a:b"] }\n'
+            ', { alias = "b", models = ["a:b"] }, { alias = "n", models = ["x:y"] }\n]',
+        ),
+    ],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_arrays_of_inline_tables(write: Write, before: str, after: str, newline: str) -> None:
+    def text(bindings: str) -> str:
+        return f'version = "1.0"\n[profiles.default]\n{bindings}\nname = "default"\n'.replace("\n", newline)
+
+    path = write(text(before))
+    bind(path, "n", ["x:y"])
+    assert path.read_bytes().decode() == text(after)
+    unbind(path, "n")
+    assert load(path).data == load(write(text(before), "before.lock")).data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'version = "1.0"\nprofiles = { default = { name = "default" } }\n',
+        'version = "1.0"\nprofiles = {}\n',
+        'version = "1.0"\n[profiles]\ndefault = { bindings = [] }\n',
+        'version = "1.0"\nprofiles.default.name = "default"\nother = 1\n\n[providers.x]\nsdk = "openai"\n',
+        'version = "1.0"\nprofiles.default.bindings = []\nother = 1\n',
+        'version = "1.0"\n[profiles]\n[profiles.default]\n[x]\n[profiles.default.registry_versions]\nopenai = 1\n[y]\n',
+        'version = "1.0" # no newline at the end',
+        'version = "1.0"\n# a comment at the end, without newline',
+        '{"version": "1.0"}',
+        '{"version": "1.0", "profiles": {}}',
+        '{\n\t"version": "1.0",\n\t"profiles": {\n\t\t"default": {}\n\t}\n}',
+    ],
+)
+def test_a_profile_in_any_form_takes_a_binding(write: Write, text: str) -> None:
+    path = write(text)
+    before = load(path)
+    bind(path, "n", ["x:y"], params={"temperature": 1})
+    bind(path, "m", ["x:y"])
+    bind(path, "n", ["x:z"], profile="dev")
+    lockfile = load(path)
+    assert {alias: binding.models for alias, binding in lockfile.profile().bindings.items()} == {
+        "n": ("x:y",),
+        "m": ("x:y",),
+    }
+    assert lockfile.profile().bindings["n"].params == {"temperature": 1}
+    assert lockfile.profile("dev").bindings["n"].models == ("x:z",)
+    unbind(path, "n")
+    unbind(path, "m")
+    unbind(path, "n", profile="dev")
+    remove_profile(path, "dev")
+    left, was = dict(load(path).data), dict(before.data)
+    assert {**left, "profiles": 0} == {**was, "profiles": 0}
+    assert list(load(path).profile().bindings) == []
+
+
+def test_early_bindings_are_rewritten_when_they_are_bound_anew(write: Write) -> None:
+    path = write("""\
+version = "1.0"
+[[profiles.default.bindings]]
+alias = "a"
+provider = "openai"
+model = "gpt-4" # old
+constraints = { max = 1 }
+""")
+    assert edit(path, lambda path: bind(path, "a", ["openai:gpt-5"])) == [
+        '- provider = "openai"\n',
+        '- model = "gpt-4" # old\n',
+        '+ models = ["openai:gpt-5"] # old\n',
+    ]
+    bindings = '[{"alias": "a", "models": null, "provider": null, "model": "x:y"}]'
+    text = f'{{"version": "1.0", "profiles": {{"default": {{"bindings": {bindings}}}}}}}'
+    path = write(text)
+    bind(path, "a", ["x:z"])
+    assert path.read_text() == text.replace('"models": null, "provider": null, "model": "x:y"', '"models": ["x:z"]')
+
+
+def test_unbinding_takes_the_binding_and_keeps_the_comments_around_it(write: Write) -> None:
+    text = """\
+version = "1.0"
+
+# ours
+[[profiles.default.bindings]]
+alias = "a"
+models = ["x:y"]
+
+# theirs
+[[profiles.default.bindings]]
+alias = "b" # b
+models = ["x:y"]
+[profiles.default.bindings.params]
+temperature = 1
+# that was b
+
+[[profiles.default.bindings]]
+alias = "c"
+models = ["x:y"]
+"""
+    path = write(text)
+    unbind(path, "b")
+    assert (
+        path.read_text()
+        == """\
+version = "1.0"
+
+# ours
+[[profiles.default.bindings]]
+alias = "a"
+models = ["x:y"]
+
+# theirs
+# that was b
+
+[[profiles.default.bindings]]
+alias = "c"
+models = ["x:y"]
+"""
+    )
+    unbind(path, "a")
+    unbind(path, "c")
+    assert path.read_text() == 'version = "1.0"\n\n[profiles.default]\n\n# ours\n\n# theirs\n# that was b\n'
+
+
+def test_a_binding_whose_tables_lie_apart(write: Write) -> None:
+    text = """\
+version = "1.0"
+[[profiles.default.bindings]]
+alias = "a"
+models = ["x:y"]
+[providers.x]
+sdk = "openai"
+[profiles.default.bindings.params]
+temperature = 1
+[last]
+"""
+    path = write(text)
+    bind(path, "b", ["x:y"])
+    assert list(load(path).profile().bindings) == ["a", "b"]
+    assert load(path).profile().bindings["a"].params == {"temperature": 1}
+    unbind(path, "a")
+    assert "temperature" not in path.read_text()
+    assert "[providers.x]\n" in path.read_text()
+    unbind(path, "b")
+    assert "default" in load(path).data["profiles"]
+
+
+def test_text_that_only_looks_like_tables_is_left_alone(write: Write) -> None:
+    text = '''\
+version = "1.0"
+note = """
+[[profiles.default.bindings]]
+alias = "a"
+models = ["no:no"]""""
+other = \'\'\'[profiles.default]\'\'\'
+
+["profiles" . default]  # spaced
+"name" = "default"
+[[ "profiles".'default' . bindings ]]
+"alias" = 'a'
+models   =   ['x:y']
+'''
+    path = write(text)
+    bind(path, "a", ["x:z"])
+    assert path.read_text() == text.replace("['x:y']", '["x:z"]')
+    bind(path, "b", ["x:y"])
+    assert path.read_text().endswith(
+        '\n[[ "profiles".\'default\' . bindings ]]\nalias = "b"\nmodels = ["x:y"]\n',
+    )
+
+
+def test_line_endings_and_the_byte_order_mark_stay(write: Write, plain: str) -> None:
+    text = "\ufeff" + plain.replace("\n", "\r\n")
+    path = write(text)
+    bind(path, "chatbot", ["x:y"])
+    bind(path, "new", ["x:y"], params={"a": 1})
+    bind(path, "new", ["x:y"], profile="prod")
+    unbind(path, "chatbot")
+    copy_profile(path, "default", "copy")
+    after = path.read_bytes().decode()
+    assert after.startswith("\ufeff")
+    assert "\n" not in after.replace("\r\n", "")
+
+
+@pytest.mark.parametrize("indent", [2, 4, "\t", None])
+def test_json_looks_as_it_did(write: Write, indent: int | str | None) -> None:
+    def data(*bindings: dict[str, Any], **profiles: Any) -> str:
+        profile = {"name": "default", "bindings": list(bindings), "registry_versions": {"é": 1}}
+        tables = {"version": "1.0", "profiles": {"default": profile, **profiles}, "default_profile": "default"}
+        return json.dumps(tables, indent=indent, ensure_ascii=False) + "\n"
+
+    a, b = {"alias": "a", "models": ["x:1", "x:2"]}, {"alias": "b", "models": ["x:1"], "params": {"top_p": 1}}
+    path = write(data())
+    bind(path, "a", ["x:1", "x:2"])
+    assert path.read_bytes().decode() == data(a)
+    bind(path, "b", ["x:1"], params={"top_p": 1})
+    assert path.read_bytes().decode() == data(a, b)
+    bind(path, "b", ["x:3", "x:4"])
+    assert path.read_bytes().decode() == data(a, {**b, "models": ["x:3", "x:4"]})
+    bind(path, "b", ["x:1"], params={})
+    bind(path, "b", ["x:1"], params={"top_p": 1})
+    assert path.read_bytes().decode() == data(a, b)
+    bind(path, "a", ["x:1", "x:2"], profile="dev")
+    assert path.read_bytes().decode() == data(a, b, dev={"name": "dev", "bindings": [a]})
+    remove_profile(path, "dev")
+    copy_profile(path, "default", "dev")
+    lockfile = load(path)
+    assert lockfile.data["profiles"]["dev"] == {**lockfile.data["profiles"]["default"], "name": "dev"}
+    remove_profile(path, "dev")
+    unbind(path, "a")
+    assert path.read_bytes().decode() == data(b)
+    unbind(path, "b")
+    assert json.loads(path.read_bytes()) == json.loads(data())
+
+
+def test_a_profile_is_made_copied_and_removed(write: Write, plain: str) -> None:
+    path = write(plain)
+    add_profile(path, "prod")
+    assert path.read_text() == plain + '\n[profiles.prod]\nname = "prod"\n'
+    remove_profile(path, "prod")
+    assert path.read_text() == plain
+    copy_profile(path, "default", "prod")
+    assert load(path).profile("prod").bindings == load(path).profile().bindings
+    assert plain in path.read_text()
+    with pytest.raises(ConfigurationError, match=r'a profile "prod" in .* already'):
+        add_profile(path, "prod")
+    with pytest.raises(ConfigurationError, match=r'a profile "prod" in .* already'):
+        copy_profile(path, "dev", "prod")
+    with pytest.raises(ConfigurationError, match="There are: default, dev, prod"):
+        copy_profile(path, "test", "other")
+    with pytest.raises(ConfigurationError, match="There are: default, dev, prod"):
+        remove_profile(path, "test")
+    with pytest.raises(ConfigurationError, match="is the default profile"):
+        remove_profile(path, "default")
+    with pytest.raises(ConfigurationError, match="one word"):
+        add_profile(path, "my profile")
+
+
+@pytest.mark.parametrize(
+    ("alias", "models", "options", "says"),
+    [
+        ("", ["x:y"], {}, 'the alias "" is empty'),
+        ("a b", ["x:y"], {}, 'the alias "a b" is empty or holds white space'),
+        ("a", [], {}, "no model to bind"),
+        ("a", ["gpt-5"], {}, "names no provider"),
+        ("a", ["x:y", "x:"], {}, "names no model"),
+        ("a", ["x:y"], {"profile": ""}, 'the profile "" is empty'),
+        ("a", ["x:y"], {"params": {"stop": None}}, "TOML has no value of the type NoneType"),
+        ("a", ["x:y"], {"params": {"stop": object()}}, "TOML has no value of the type object"),
+        ("a", ["x:y"], {"params": {"api_key": "anything"}}, "holds no secret"),
+        ("a", ["x:sk-" + "x" * 40], {}, "holds no secret"),
+    ],
+)
+def test_what_cannot_be_bound(
+    write: Write, plain: str, alias: str, models: list[str], options: dict[str, Any], says: str
+) -> None:
+    path = write(plain)
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        bind(path, alias, models, **options)
+    assert "x" * 40 not in str(caught.value)
+    assert path.read_text() == plain
+
+
+def test_unbinding_what_is_not_bound_names_the_nearest(write: Write, plain: str) -> None:
+    path = write(plain)
+    with pytest.raises(AliasNotFoundError, match=r'"chatbto" is not bound .* Did you mean "chatbot"'):
+        unbind(path, "chatbto")
+    with pytest.raises(ConfigurationError, match="There are: default, dev"):
+        unbind(path, "chatbot", profile="prod")
+
+
+def test_an_edit_needs_a_good_file(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(LockfileNotFoundError, match="llmring lock init"):
+        bind(tmp_path / "no" / "llmring.lock", "a", ["x:y"])
+    with pytest.raises(LockfileParseError, match="folder"):
+        bind(tmp_path, "a", ["x:y"])
+    path = write("version = ")
+    with pytest.raises(LockfileParseError, match="not valid TOML"):
+        bind(path, "a", ["x:y"])
+    assert path.read_text() == "version = "
+
+
+def test_a_new_file(tmp_path: Path, plain: str) -> None:
+    path = tmp_path / "llmring.lock"
+    assert create(path, plain).profile().bindings["chatbot"].models[0] == "anthropic:claude-haiku-4-5"
+    assert path.read_text() == plain
+    with pytest.raises(ConfigurationError, match="is there already and stays as it is"):
+        create(path, 'version = "1.0"')
+    assert path.read_text() == plain
+    create(path, 'version = "1.0"\r\n', force=True)
+    assert path.read_bytes() == b'version = "1.0"\r\n'
+    create(tmp_path / "llmring.json", '{"version": "1.0"}')
+    with pytest.raises(LockfileParseError, match="names no version"):
+        create(tmp_path / "other.lock", "a = 1")
+    with pytest.raises(ConfigurationError, match="mkdir -p"):
+        create(tmp_path / "no" / "llmring.lock", plain)
+    with pytest.raises(ConfigurationError, match="is a folder"):
+        create(tmp_path, plain, force=True)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["llmring.json", "llmring.lock"]

@@ -1,0 +1,254 @@
+"""A file that is followed, with real edits of a real file."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from llmring.exceptions import LockfileNotFoundError, LockfileParseError
+from llmring.lockfile import LiveLockfile, bind
+from llmring.lockfile import live as live_module
+
+Write = Callable[..., Path]
+
+
+def text(model: str) -> str:
+    return f'version = "1.0"\n[[profiles.default.bindings]]\nalias = "a"\nmodels = ["{model}"]\n'
+
+
+def model(live: LiveLockfile) -> str:
+    return live.current().profile().bindings["a"].models[0]
+
+
+def settle(live: LiveLockfile) -> None:
+    """Waits until one `stat` is enough for the file as it is."""
+    live.current()
+    time.sleep(live_module._FINE * 1.2)
+    live.current()
+    assert live._settled is not None
+
+
+def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path, write: Write) -> None:
+    live = LiveLockfile(tmp_path / "llmring.lock")
+    for _ in range(2):
+        with pytest.raises(LockfileNotFoundError):
+            live.current()
+    write("version = ")
+    for _ in range(2):
+        with pytest.raises(LockfileParseError, match="not valid TOML"):
+            live.current()
+    write(text("x:1"))
+    assert model(live) == "x:1"
+
+
+def test_a_relative_path_stays_where_it_was(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(text("x:1"))
+    monkeypatch.chdir(tmp_path)
+    live = LiveLockfile("llmring.lock")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert live.path == tmp_path / "llmring.lock"
+    assert model(live) == "x:1"
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_every_way_to_save_a_file(write: Write, tmp_path: Path, settled: bool) -> None:
+    path = write(text("x:1"))
+    live = LiveLockfile(path)
+    assert model(live) == "x:1"
+
+    def rewrite() -> None:
+        write(text("x:2"))
+
+    def rename() -> None:
+        os.replace(write(text("x:3"), "new"), path)
+
+    def delete_and_restore() -> None:
+        path.unlink()
+        assert model(live) == "x:3"
+        write(text("x:4"))
+
+    def rename_away_and_back() -> None:
+        os.replace(path, tmp_path / "old")
+        write(text("x:5"))
+
+    def link_elsewhere() -> None:
+        write(text("x:6"), "target")
+        path.unlink()
+        path.symlink_to("target")
+
+    def edit_behind_the_link() -> None:
+        write(text("x:7"), "target")
+
+    def command() -> None:
+        bind(path, "a", ["x:8"])
+
+    edits = (rewrite, rename, delete_and_restore, rename_away_and_back, link_elsewhere, edit_behind_the_link, command)
+    for number, edit in enumerate(edits, start=2):
+        if settled:
+            settle(live)
+        edit()
+        assert model(live) == f"x:{number}"
+
+
+def test_edits_that_leave_timestamp_and_size_as_they_were(write: Write) -> None:
+    path = write(text("x:1"))
+    live = LiveLockfile(path)
+    for coarse in (False, True):
+        for number in "2345":
+            before = path.stat()
+            stamp = before.st_mtime_ns // 10**9 * 10**9 if coarse else before.st_mtime_ns
+            write(text(f"x:{number}"))
+            os.utime(path, ns=(stamp, stamp))
+            assert path.stat().st_size == before.st_size
+            assert model(live) == f"x:{number}"
+
+
+def test_a_coarse_timestamp_is_relied_on_later(write: Write) -> None:
+    path = write(text("x:1"))
+    os.utime(path, (10**9, 10**9))
+    live = LiveLockfile(path)
+    live.current()
+    time.sleep(live_module._FINE * 1.2)
+    live.current()
+    assert live._settled is None
+
+
+def test_an_unchanged_file_gives_the_same_object(write: Write) -> None:
+    path = write(text("x:1"))
+    live = LiveLockfile(path)
+    first = live.current()
+    assert live.current() is first
+    settle(live)
+    assert live.current() is first
+    write(text("x:1"))
+    os.utime(path)
+    assert live.current() is first
+
+
+def test_a_broken_save_is_reported_once_and_the_last_good_one_serves(
+    write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(text("x:1"))
+    live = LiveLockfile(path)
+    model(live)
+    write("version = '1.0'\n[profiles")
+    for _ in range(3):
+        assert model(live) == "x:1"
+    settle(live)
+    os.utime(path)
+    assert model(live) == "x:1"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path}:2:10: this is not valid TOML: Expected ']' at the end of a table declaration. "
+        "The last good one stays in force"
+    ]
+    assert caplog.records[0].levelno == logging.WARNING
+    assert caplog.records[0].name == "llmring.lockfile"
+    write("version = '1.0'\n\n[profiles")
+    assert model(live) == "x:1"
+    assert len(caplog.records) == 2
+    write(text("x:2"))
+    assert model(live) == "x:2"
+    write("version = '1.0'\n\n[profiles")
+    assert model(live) == "x:2"
+    assert len(caplog.records) == 3
+
+
+def test_a_secret_or_another_version_does_not_come_into_force(write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    live = LiveLockfile(write(text("x:1")))
+    model(live)
+    write(text("x:2") + '[providers.x]\napi_key = "anything"\n')
+    assert model(live) == "x:1"
+    write(text("x:3").replace("1.0", "2.0"))
+    assert model(live) == "x:1"
+    assert [word in record.getMessage() for record, word in zip(caplog.records, ("secret", "2.0"), strict=True)]
+    assert "anything" not in caplog.text
+
+
+@pytest.mark.parametrize("halfway", ["gone", "empty"])
+def test_a_save_caught_halfway_is_not_reported_unless_it_stays_so(
+    write: Write, caplog: pytest.LogCaptureFixture, halfway: str
+) -> None:
+    path = write(text("x:1"))
+    live = LiveLockfile(path)
+    model(live)
+
+    def leave() -> None:
+        path.unlink() if halfway == "gone" else path.write_bytes(b"")
+
+    leave()
+    assert model(live) == "x:1"
+    write(text("x:2"))
+    assert model(live) == "x:2"
+    assert caplog.records == []
+    leave()
+    assert model(live) == "x:2"
+    time.sleep(live_module._FINE * 1.2)
+    for _ in range(3):
+        assert model(live) == "x:2"
+    assert len(caplog.records) == 1
+    write(text("x:2"))
+    assert model(live) == "x:2"
+    leave()
+    assert model(live) == "x:2"
+    time.sleep(live_module._FINE * 1.2)
+    assert model(live) == "x:2"
+    assert len(caplog.records) == 2
+
+
+def test_a_folder_in_its_place_is_reported(write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(text("x:1"))
+    live = LiveLockfile(path)
+    model(live)
+    path.unlink()
+    path.mkdir()
+    assert model(live) == "x:1"
+    time.sleep(live_module._FINE * 1.2)
+    assert model(live) == "x:1"
+    assert "it is a folder" in caplog.text
+
+
+def test_threads_see_what_was_in_force_and_at_last_the_newest(write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(text("x:0"))
+    live = LiveLockfile(path)
+    live.current()
+    seen: list[list[int]] = [[] for _ in range(4)]
+    done = threading.Event()
+
+    def follow(numbers: list[int]) -> None:
+        while not done.is_set():
+            numbers.append(int(model(live).removeprefix("x:")))
+
+    threads = [threading.Thread(target=follow, args=(numbers,)) for numbers in seen]
+    for thread in threads:
+        thread.start()
+    for number in range(1, 200):
+        os.replace(write(text(f"x:{number}"), "new"), path)
+        if number % 10 == 0:
+            assert model(live) == f"x:{number}"
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert model(live) == "x:199"
+    for numbers in seen:
+        assert numbers == sorted(numbers)
+        assert set(numbers) <= set(range(200))
+    assert caplog.records == []
+
+
+def test_asking_costs_one_stat(write: Write) -> None:
+    live = LiveLockfile(write(text("x:1")))
+    settle(live)
+    best = 1.0
+    for _ in range(20):
+        begin = time.perf_counter()
+        for _ in range(1000):
+            live.current()
+        best = min(best, (time.perf_counter() - begin) / 1000)
+    assert best < 20e-6
