@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,51 @@ def server(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeServ
         for name, value in server.environ().items():
             monkeypatch.setenv(name, value)
         yield server
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to a model: a provider, and the wire that it is spoken to over.
+
+    Attributes:
+        provider: its name.
+        wire: as the practice server calls it.
+        settings: what the lockfile must say of the provider.
+    """
+
+    provider: str
+    wire: str
+    settings: str = ""
+
+    @property
+    def model(self) -> str:
+        return f"{self.provider}:model-1"
+
+
+WAYS = [
+    Way("openai", "openai-chat"),
+    Way("openai", "openai-responses", '[providers.openai]\napi = "responses"\n'),
+    Way("anthropic", "anthropic"),
+    Way("google", "gemini"),
+    Way("ollama", "ollama"),
+]
+
+
+@pytest.fixture(params=WAYS, ids=lambda way: way.wire)
+def way(request: pytest.FixtureRequest, server: PracticeServer, bare: Path) -> Way:
+    """Each way to a model, on the practice server."""
+    found: Way = request.param
+    bind({"chatbot": [found.model]}, found.settings)
+    return found
+
+
+def bind(aliases: dict[str, list[str]], more: str = "") -> Path:
+    """Write a lockfile into the working directory."""
+    bindings = "".join(
+        f'[[profiles.default.bindings]]\nalias = "{alias}"\nmodels = {json.dumps(models)}\n'
+        for alias, models in aliases.items()
+    )
+    path = Path("llmring.lock").absolute()
+    head = 'version = "1.0"\ndefault_profile = "default"\n[profiles.default]\nname = "default"\n'
+    path.write_text(head + bindings + more)
+    return path
