@@ -1,10 +1,19 @@
-"""Functions that a model may call: definitions from plain typed Python functions, and running the calls."""
+"""Functions that a model may call: definitions from plain typed Python functions, and the choice among them."""
 
 from __future__ import annotations
 
+import functools
 import inspect
+import math
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, get_type_hints
+from weakref import WeakKeyDictionary
+
+from pydantic import Field, create_model
+from pydantic.errors import PydanticUserError
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 
 from .exceptions import InvalidRequestError
 from .schemas import LLMRequest
@@ -15,39 +24,84 @@ __all__ = ["definitions", "tool"]
 def tool(function: Callable[..., Any]) -> dict[str, Any]:
     """The definition of a function as a tool: its name, its docstring, and a schema of its parameters.
 
-    Types come from the signature, descriptions from the docstring (Google, NumPy or Sphinx style).
+    Types come from the signature, descriptions from `Annotated[..., Field(description=...)]`, else from the
+    docstring (Google, NumPy or Sphinx style). What `functools.partial` has filled in, the model is not asked for.
 
     Raises:
-        InvalidRequestError: a parameter that no JSON can carry.
+        InvalidRequestError: a parameter that no JSON can carry, or nothing to call the function by.
     """
-    from pydantic import Field, create_model
-    from pydantic.errors import PydanticUserError
-
-    about, described = _docstring(function)
+    plain = _plain(function)
+    name = getattr(plain, "__name__", type(plain).__name__)
+    if isinstance(plain, type) or not name.isidentifier():
+        raise InvalidRequestError(f"{name} cannot be a tool: it takes a function with a name, or a definition of one.")
     fields: dict[str, Any] = {}
-    try:
-        parameters = inspect.signature(function, eval_str=True).parameters
-    except NameError as error:
-        raise InvalidRequestError(f"{function.__name__}: its annotations cannot be resolved: {error}.") from None
-    for name, parameter in parameters.items():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise InvalidRequestError(
-                f"{function.__name__}: the parameter {parameter} cannot be filled from JSON; "
-                "a tool takes named parameters only."
-            )
+    for parameter in _parameters(function, plain, name):
         kind = Any if parameter.annotation is parameter.empty else parameter.annotation
         default = ... if parameter.default is parameter.empty else parameter.default
-        fields[name] = (kind, Field(default, description=described.get(name)))
+        if isinstance(default, FieldInfo):
+            kind, default = Annotated[kind, default], ... if default.is_required() else default.get_default()
+        # pydantic would refuse `_id`, `json` or `model_config` as the name of a field, but not as an alias.
+        fields[f"parameter_{len(fields)}"] = (kind, Field(default, alias=parameter.name))
     try:
-        schema = create_model(function.__name__, **fields).model_json_schema()
+        schema = _without_titles(create_model(name, **fields).model_json_schema(schema_generator=_Generator))
     except (PydanticUserError, TypeError) as error:
-        raise InvalidRequestError(f"{function.__name__}: its parameters have no JSON schema: {error}") from None
-    schema = _without_titles(schema)
-    schema.setdefault("properties", {})
-    definition: dict[str, Any] = {"name": function.__name__, "parameters": schema}
+        raise InvalidRequestError(f"{name}: its parameters have no JSON schema: {str(error).splitlines()[0]}") from None
+    about, described = _docstring(plain)
+    for key, inner in schema.setdefault("properties", {}).items():
+        if key in described:
+            inner.setdefault("description", described[key])
+    definition: dict[str, Any] = {"name": name, "parameters": schema}
     if about:
         definition["description"] = about
     return {"type": "function", "function": definition}
+
+
+class _Generator(GenerateJsonSchema):
+    """A default that JSON cannot carry is left out, and not worth a warning."""
+
+    ignored_warning_kinds: set[JsonSchemaWarningKind] = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
+
+
+def _plain(function: Any) -> Any:
+    """The function under partials and decorators, which has the name, the docstring and the globals."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.unwrap(function)
+
+
+def _parameters(function: Callable[..., Any], plain: Any, name: str) -> list[inspect.Parameter]:
+    """What a call must or may fill in, annotations evaluated."""
+    filled = function.keywords if isinstance(function, functools.partial) else {}
+    try:
+        parameters = [p for p in _signature(function).parameters.values() if p.name not in filled]
+    except (TypeError, ValueError):
+        raise InvalidRequestError(f"{name} has no signature to read; write its definition out.") from None
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise InvalidRequestError(
+                f"{name}: the parameter {parameter} cannot be filled from JSON; a tool takes named parameters only."
+            )
+    if parameters and parameters[0].name in ("self", "cls") and parameters[0].annotation is inspect.Parameter.empty:
+        raise InvalidRequestError(f"{name} is a method without its object; pass it bound, as in `thing.{name}`.")
+
+    def holder() -> None: ...
+
+    # The annotation of what is returned is of no interest, and need not be there to be evaluated.
+    holder.__annotations__ = {p.name: p.annotation for p in parameters if p.annotation is not p.empty}
+    call = plain if hasattr(plain, "__globals__") else getattr(plain, "__func__", type(plain).__call__)
+    try:
+        kinds = get_type_hints(holder, getattr(call, "__globals__", None), include_extras=True)
+    except (NameError, SyntaxError, TypeError, AttributeError) as error:
+        raise InvalidRequestError(f"{name}: its annotations cannot be resolved: {error}.") from None
+    return [p.replace(annotation=kinds.get(p.name, p.empty)) for p in parameters]
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format
+
+        return inspect.signature(function, annotation_format=Format.FORWARDREF)
+    return inspect.signature(function)
 
 
 def definitions(request: LLMRequest) -> LLMRequest:
@@ -60,7 +114,8 @@ def definitions(request: LLMRequest) -> LLMRequest:
     if not request.tools:
         if request.tool_choice not in (None, "auto", "none"):
             raise InvalidRequestError(f"tool_choice is {request.tool_choice!r}, but the request has no tools.")
-        return request
+        # Vendors refuse a choice without anything to choose from.
+        return request if request.tool_choice is None else request.model_copy(update={"tool_choice": None})
     tools = [_definition(given, position) for position, given in enumerate(request.tools)]
     names = [t["function"]["name"] for t in tools if t.get("type") == "function"]
     for name in names:
@@ -80,11 +135,23 @@ def _definition(given: Any, position: int) -> dict[str, Any]:
                 "function": {**function, "parameters": function.get("parameters") or _NO_PARAMETERS},
             }
     elif callable(given):
-        return tool(given)
+        return _described(given)
     raise InvalidRequestError(
         f"tools[{position}] is neither a function nor a definition of the form "
         '{"type": "function", "function": {"name": ..., "description": ..., "parameters": {...}}}.'
     )
+
+
+# Reading a signature takes a millisecond, and the same tools come with every request of a loop.
+_known: WeakKeyDictionary[Callable[..., Any], dict[str, Any]] = WeakKeyDictionary()
+
+
+def _described(function: Callable[..., Any]) -> dict[str, Any]:
+    if not inspect.isfunction(function):
+        return tool(function)
+    if function not in _known:
+        _known[function] = tool(function)
+    return _known[function]
 
 
 def _choice(choice: str | dict[str, Any] | None, names: list[str]) -> str | dict[str, Any] | None:
@@ -101,14 +168,17 @@ def _choice(choice: str | dict[str, Any] | None, names: list[str]) -> str | dict
 _NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
 
 
-def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+def _docstring(function: Any) -> tuple[str, dict[str, str]]:
     """What a docstring says of the function and of its parameters."""
-    written = inspect.getdoc(function)
-    if not written:
-        return "", {}
-    from docstring_parser import parse
+    written = inspect.getdoc(function) or ""
+    if not written and not hasattr(function, "__name__"):
+        written = inspect.getdoc(type(function).__call__) or ""
+    from docstring_parser import ParseError, parse
 
-    parsed = parse(written)
+    try:
+        parsed = parse(written)
+    except ParseError:
+        return written, {}
     about = "\n\n".join(part for part in (parsed.short_description, parsed.long_description) if part)
     return about, {p.arg_name: p.description for p in parsed.params if p.description}
 
@@ -119,10 +189,13 @@ def _without_titles(schema: Any) -> Any:
         return [_without_titles(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    return {
-        key: {name: _without_titles(inner) for name, inner in value.items()}
-        if key in ("properties", "$defs") and isinstance(value, dict)
-        else _without_titles(value)
-        for key, value in schema.items()
-        if not (key == "title" and isinstance(value, str))
-    }
+    kept = {}
+    for key, value in schema.items():
+        if key in ("properties", "$defs"):
+            kept[key] = {name: _without_titles(inner) for name, inner in value.items()}
+        elif key in ("default", "const", "enum", "examples"):
+            if value not in (math.inf, -math.inf) and value == value:  # JSON has no word for these
+                kept[key] = value
+        elif not (key == "title" and isinstance(value, str)):
+            kept[key] = _without_titles(value)
+    return kept
