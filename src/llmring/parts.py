@@ -24,15 +24,19 @@ __all__ = ["audio", "document", "image", "load", "text"]
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
-    b"GIF8": "image/gif",
-    b"BM": "image/bmp",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
     b"%PDF-": "application/pdf",
     b"ID3": "audio/mpeg",
     b"\xff\xfb": "audio/mpeg",
+    b"\xff\xf3": "audio/mpeg",
+    b"\xff\xf2": "audio/mpeg",
     b"fLaC": "audio/flac",
     b"OggS": "audio/ogg",
 }
-_AUDIO_FORMATS = {"audio/mpeg": "mp3", "audio/x-wav": "wav", "audio/wave": "wav", "audio/vnd.wave": "wav"}
+# What every other text is called does no vendor any good.
+_TEXTS = frozenset({"text/csv", "text/html", "text/markdown", "text/xml", "application/json", "application/xml"})
+_AUDIO_FORMATS = {"mpeg": "mp3", "wave": "wav", "vnd.wave": "wav"}
 
 
 def text(text: str) -> dict[str, Any]:
@@ -77,13 +81,16 @@ def audio(source: str | os.PathLike[str] | bytes, *, format: str | None = None) 
     """Sound.
 
     Args:
-        source: a path, or the sound's bytes.
+        source: a path, a data URL, or the sound's bytes.
         format: `"wav"`, `"mp3"`, ...; not given: found from the name or the bytes.
     """
     if isinstance(source, bytes):
         inner = {"data": base64.b64encode(source).decode(), "format": format or _audio_format(_mime(source, None))}
+    elif (address := os.fspath(source)).startswith("data:"):
+        head, _, data = address.partition(";base64,")
+        inner = {"data": data, "format": format or _audio_format(head.removeprefix("data:"))}
     else:
-        inner = {"path": os.fspath(source), **({"format": format} if format else {})}
+        inner = {"path": address, **({"format": format} if format else {})}
     return {"type": "input_audio", "input_audio": inner}
 
 
@@ -91,8 +98,12 @@ async def load(request: LLMRequest) -> LLMRequest:
     """The request with every file that its parts name read in, off the event loop.
 
     Raises:
-        InvalidRequestError: a file cannot be read.
+        InvalidRequestError: a file cannot be read, or is not what it is given for.
     """
+    for position, message in enumerate(request.messages):
+        for part in _parts(message):
+            if part.get("type") == "text" and not isinstance(part.get("text"), str):
+                raise InvalidRequestError(f"messages[{position}] has a part of type text without a text.")
     if not any(_names_file(part) for message in request.messages for part in _parts(message)):
         return request
     messages = [await asyncio.to_thread(_load_message, message) for message in request.messages]
@@ -145,8 +156,9 @@ def _load_part(part: dict[str, Any]) -> dict[str, Any]:
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as error:
-        raise InvalidRequestError(f"The file {path} cannot be read: {error.strerror or error}.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidRequestError(f"The file {path} cannot be read: {reason}.") from None
 
 
 def _is_remote(address: str) -> bool:
@@ -161,10 +173,14 @@ def _local(address: str) -> Path:
 
 def _data_url(data: bytes, what: str, name: str | None = None) -> str:
     mime = _mime(data, name)
+    if what == "document" and mime not in _TEXTS and _is_text(data):
+        mime = "text/plain"
     if mime is None:
         raise InvalidRequestError(
             f"What kind of {what} {name or 'these bytes'} may be cannot be told; pass a data URL: data:TYPE;base64,..."
         )
+    if what == "image" and not mime.startswith("image/"):
+        raise InvalidRequestError(f"{name or 'This'} is no picture but of type {mime}; pass it as a document.")
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 
@@ -175,13 +191,20 @@ def _mime(data: bytes, name: str | None) -> str | None:
             return mime
     if data[:4] == b"RIFF":
         return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(data[8:12])
-    guessed = mimetypes.guess_type(name)[0] if name else None
-    if guessed is None and name and name.endswith((".md", ".markdown")):
-        guessed = "text/markdown"
-    return guessed
+    if name and name.lower().endswith((".md", ".markdown")):
+        return "text/markdown"
+    return mimetypes.guess_type(name)[0] if name else None
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return b"\0" not in data and data.decode() is not None
+    except UnicodeDecodeError:
+        return False
 
 
 def _audio_format(mime: str | None) -> str:
     if mime is None or not mime.startswith("audio/"):
         raise InvalidRequestError('What kind of sound this is cannot be told; name it: audio(..., format="wav").')
-    return _AUDIO_FORMATS.get(mime, mime.removeprefix("audio/"))
+    format = mime.removeprefix("audio/").removeprefix("x-")
+    return _AUDIO_FORMATS.get(format, format)

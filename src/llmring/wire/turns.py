@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from pydantic_core import from_json, to_json
 
@@ -68,9 +70,10 @@ class Media:
 
     def as_text(self) -> str:
         """A document of plain text, to stand among the text of a message."""
-        import base64
-
-        body = base64.b64decode(self.data or "").decode("utf-8", "replace")
+        try:
+            body = base64.b64decode(self.data or "").decode("utf-8", "replace")
+        except ValueError:
+            raise CannotCarry(f"its document {self.name or ''} is not base64") from None
         return f'<document name="{self.name or "document"}">\n{body}\n</document>'
 
 
@@ -78,7 +81,7 @@ def parts(message: Message) -> list[dict[str, Any]]:
     """A message's content as a list of parts."""
     if isinstance(message.content, list):
         return message.content
-    return [{"type": "text", "text": message.content}] if message.content else []
+    return [{"type": "text", "text": plain_text(message, "a message")}] if message.content else []
 
 
 def media(part: dict[str, Any]) -> Media | None:
@@ -90,8 +93,10 @@ def media(part: dict[str, Any]) -> Media | None:
         address = inner.get("url") if isinstance(inner, dict) else inner
         return _addressed("image", address, None, detail)
     if kind == "input_audio" and isinstance(inner, dict):
+        if not inner.get("data"):
+            raise CannotCarry("its audio has no data")
         sound = str(inner.get("format") or "wav")
-        return Media("audio", f"audio/{'mpeg' if sound == 'mp3' else sound}", inner.get("data"))
+        return Media("audio", f"audio/{'mpeg' if sound == 'mp3' else sound}", inner["data"])
     if kind == "file" and isinstance(inner, dict):
         name = inner.get("filename")
         if inner.get("file_id"):
@@ -111,7 +116,7 @@ def _addressed(kind: str, address: Any, name: str | None, detail: str | None) ->
     head, _, data = address.partition(",")
     mime = head.removeprefix("data:").split(";")[0] or "application/octet-stream"
     if not head.endswith(";base64"):
-        raise CannotCarry(f"its {kind} is a data URL without base64: write data:{mime};base64,...")
+        data = base64.b64encode(unquote_to_bytes(data)).decode()
     return Media(kind, mime, data, name=name, detail=detail)
 
 
