@@ -94,6 +94,25 @@ def test_stall_after(told: Callable[..., Any]) -> None:
     assert (text, got.error) == ("One two", "silence")
 
 
+def test_chatter_after(wire: str, server: PracticeServer, raw: Callable[[], Any]) -> None:
+    server.reply(Reply(chunks=CHUNKS, fault=Fault.chatter_after(2)))
+    connection = raw()
+    connection.send(wire)
+    connection.socket.settimeout(2.0)
+    comment = b"1\r\n\n\r\n" if wire == "ollama" else b": keep-alive"
+    got = b""
+    while got.count(comment) < 3:
+        got += connection.socket.recv(1 << 16)
+    assert b" two" in got
+    assert " thrée".encode() not in got
+
+
+def test_linger(wire: str, told: Callable[..., Any]) -> None:
+    got, events, text = told(Fault.linger(), patience=SILENCE)
+    assert (text, got.error) == (TEXT, "silence")
+    assert is_end(wire, events[-1])
+
+
 def test_reset_before_first(told: Callable[..., Any]) -> None:
     got, *_ = told(Fault.reset_before_first())
     assert (got.status, got.body, got.error) == (200, b"", "reset")

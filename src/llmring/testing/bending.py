@@ -14,7 +14,7 @@ from .replies import Problem, Reply
 __all__ = ["STOPS", "Faults", "Piece", "adjust", "bend", "drip", "encode", "in_band", "place", "stop", "zipped"]
 
 Faults = Mapping[Kind, Fault]
-STOPS: tuple[Kind, ...] = ("stall", "reset", "cut")
+STOPS: tuple[Kind, ...] = ("stall", "chatter", "reset", "cut")
 
 _INVALID = "\udcff\udcfe"
 """Text that is encoded to the bytes FF FE."""

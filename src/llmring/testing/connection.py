@@ -29,6 +29,9 @@ _ENOUGH = 64 * 1024
 _ARRIVAL = 0.02
 """Seconds that what was sent gets to arrive before a reset, which may overtake it."""
 
+_BREATH = 0.05
+"""Seconds between comments."""
+
 
 class Connection(asyncio.Protocol):
     """The server's end of a connection. Lives in the server's thread."""
@@ -183,6 +186,10 @@ class Connection(asyncio.Protocol):
         await self._write(waiting)
         if script.ending == "stall":
             await _for_ever()
+        elif script.ending == "chatter":
+            while True:
+                await asyncio.sleep(_BREATH)
+                await self._write(bytearray(http.send(h11.Data(data=script.tail)) or b""))
         elif script.ending == "cut":
             self._closing = True
             self._transport.close()

@@ -12,6 +12,8 @@ Kind = Literal[
     "hang_up",
     "headers_only",
     "stall",
+    "chatter",
+    "linger",
     "reset",
     "cut",
     "end_early",
@@ -67,6 +69,16 @@ class Fault:
     def stall_after(cls, chunks: int) -> Fault:
         """After that many chunks nothing more comes; the connection stays open."""
         return cls("stall", chunks)
+
+    @classmethod
+    def chatter_after(cls, chunks: int) -> Fault:
+        """After that many chunks only comments come, for ever; blank lines where a wire has no comments."""
+        return cls("chatter", chunks)
+
+    @classmethod
+    def linger(cls) -> Fault:
+        """All of the answer comes, but for HTTP it never ends."""
+        return cls("linger")
 
     @classmethod
     def reset_before_first(cls) -> Fault:

@@ -14,6 +14,8 @@ from .requests import RecordedRequest
 
 __all__ = ["Script", "script"]
 
+Ending = Literal["done", "stall", "chatter", "reset", "cut"]
+
 
 @dataclass
 class Script:
@@ -24,7 +26,8 @@ class Script:
         delay: seconds before the headers.
         status, headers, pieces: the answer.
         drip: whether each piece is written by itself.
-        ending: how it ends; after `cut`, `tail` is the beginning of a chunk that promises more.
+        ending: how it ends.
+        tail: after `cut`, the beginning of a chunk that promises more; for `chatter`, what is said again and again.
     """
 
     status: int
@@ -33,7 +36,7 @@ class Script:
     delay: float = 0.0
     opening: Literal["answer", "silence", "hang_up"] = "answer"
     drip: bool = False
-    ending: Literal["done", "stall", "reset", "cut"] = "done"
+    ending: Ending = "done"
     tail: bytes = b""
 
 
@@ -57,6 +60,8 @@ def script(reply: Reply, request: RecordedRequest, format: Format) -> Script:
         pieces = [Piece(_whole(Answer.of(reply, request), format, faults), 1)]
 
     pieces, tail = stop(pieces, faults)
+    if "chatter" in faults:
+        tail = _comment(format, format.NEWLINE)
     headers = {"content-type": content_type, **dict(_headers(reply, problem, format, request))}
     if "bom" in faults:
         pieces = [Piece(b"\xef\xbb\xbf"), *pieces]
@@ -77,8 +82,10 @@ def script(reply: Reply, request: RecordedRequest, format: Format) -> Script:
     )
 
 
-def _ending(faults: Faults) -> Literal["done", "stall", "reset", "cut"]:
-    if "stall" in faults or "headers_only" in faults:
+def _ending(faults: Faults) -> Ending:
+    if "chatter" in faults:
+        return "chatter"
+    if faults.keys() & {"stall", "headers_only", "linger"}:
         return "stall"
     return "reset" if "reset" in faults else "cut" if "cut" in faults else "done"
 
@@ -86,7 +93,7 @@ def _ending(faults: Faults) -> Literal["done", "stall", "reset", "cut"]:
 def _stream(answer: Answer, format: Format, faults: Faults, interval: float) -> Iterator[Piece]:
     """The answer as a stream, a piece for each event."""
     newline = faults["newlines"].text.encode() if "newlines" in faults else format.NEWLINE
-    comment = b"" if "comments" not in faults else newline if format.LINES else b": keep-alive" + newline * 2
+    comment = _comment(format, newline) if "comments" in faults else b""
     first = True
     if comment:
         yield Piece(comment)
@@ -95,6 +102,11 @@ def _stream(answer: Answer, format: Format, faults: Faults, interval: float) -> 
         wait = interval if carries and not first else 0.0
         first = first and not carries
         yield Piece(encode(event, format.LINES, newline) + comment, int(carries), wait, event.end)
+
+
+def _comment(format: Format, newline: bytes) -> bytes:
+    """What keeps a connection awake and says nothing."""
+    return newline if format.LINES else b": keep-alive" + newline * 2
 
 
 def _whole(answer: Answer, format: Format, faults: Faults) -> bytes:
