@@ -76,4 +76,4 @@ class AnthropicProvider(Provider):
         """What the SDK's exception says of the answer."""
         if not isinstance(error, anthropic.APIStatusError):
             return None
-        return read_error(error.response.content, error.status_code), error.response.headers
+        return read_error(self.conceal(error.response.content), error.status_code), error.response.headers

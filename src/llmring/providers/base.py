@@ -16,6 +16,9 @@ from .errors import error_of_answer, error_of_network
 
 __all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig"]
 
+_SHORTEST_KEY = 8
+"""What is shorter is no secret, and may be a word that messages use."""
+
 
 class HTTPResponse(Protocol):
     """What httpx's and httpx2's responses have in common, as far as it is needed here."""
@@ -125,7 +128,7 @@ class Provider(ABC):
 
     def refusal(self, error: Exception) -> tuple[WireError, Mapping[str, str]] | None:
         """What an exception of the SDK says of an answer that is not a good one, `None` if there was no answer."""
-        raise NotImplementedError
+        return None
 
     def error(self, error: Exception, call: Call, headers: Mapping[str, str] | None = None) -> LLMRingError:
         """The error to raise for an exception of the SDK, the network, or the wire."""
@@ -152,13 +155,23 @@ class Provider(ABC):
                 key_source=self.config.key_source,
                 headers=answer[1],
                 sent=frozenset(k for k in call.request.model_fields_set if getattr(call.request, k) is not None),
+                extra=call.request.extra_params,
                 original=None if isinstance(error, WireError) else error,
             )
         return self._without_key(raised)
 
-    def _without_key(self, error: ProviderError) -> ProviderError:
-        """Vendors and proxies repeat what they were sent: the key must not come back in a message."""
+    def conceal(self, data: bytes) -> bytes:
+        """Bytes that came from outside, to be shown to people: servers repeat what they were sent, the key too."""
         key = self.config.key
-        if key and len(key) >= 8 and key in str(error):
-            error.args = (str(error).replace(key, "[key]"),)
+        return data.replace(key.encode(), b"[key]") if key and len(key) >= _SHORTEST_KEY else data
+
+    def _without_key(self, error: ProviderError) -> ProviderError:
+        """The error with no key in it, nor in the ones underneath."""
+        below: BaseException | None = error
+        seen: set[int] = set()
+        key = self.config.key or ""
+        while len(key) >= _SHORTEST_KEY and below is not None and id(below) not in seen:
+            seen.add(id(below))
+            below.args = tuple(arg.replace(key, "[key]") if isinstance(arg, str) else arg for arg in below.args)
+            below = error.original if below is error else below.__cause__ or below.__context__
         return error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
@@ -23,19 +23,24 @@ from ..wire.errors import WireError
 __all__ = ["error_of_answer", "error_of_network"]
 
 _TOO_LONG = re.compile(
-    r"context[ _](length|window|size)|maximum context|prompt is too long|input is too long"
-    r"|input token count .* exceeds|too many (input )?tokens|exceeds? the (model'?s? )?(maximum|context|limit)"
-    r"|too large for model|reduce the length of",
+    r"context (length|window|size|limit)|maximum (context|prompt length)|(prompt|input) is too long|prompt exceeds"
+    r"|input token count .* exceeds|too many (input )?tokens|too large for model|reduce the length of"
+    r"|(input|prompt|messages|tokens)\b[^.]{0,60} exceeds? the (model'?s? )?(maximum|limit)",
     re.IGNORECASE,
 )
 _NO_MODEL = re.compile(
     r"invalid model|unknown model|model[^.]{0,80}(not found|does not exist|is not found|not exist)",
     re.IGNORECASE,
 )
+_NO_ROUTE = re.compile(
+    r"unknown request url|invalid url|no route|nothing here|cannot (post|get) |page not found|^not found\W*$",
+    re.IGNORECASE,
+)
 _BAD_KEY = re.compile(r"api[ _-]?key (is )?(not valid|invalid|expired|not found)|invalid api[ _-]?key", re.IGNORECASE)
-_WAIT = re.compile(r"(?:try again|retry)\D{0,20}?((?:\d+(?:\.\d+)?(?:ms|h|m|s))+)", re.IGNORECASE)
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_UNIT = r"(?:ms|s|m|h|milliseconds?|sec(?:ond)?s?|min(?:ute)?s?|hours?)"
+_WAIT = re.compile(rf"(?:try again|retry)\D{{0,20}}?((?:\d+(?:\.\d+)?\s*{_UNIT}\s*)+)(?!\w)", re.IGNORECASE)
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milli|s|m|h)", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 # A parameter of the request, and the words that the vendors' messages use for it.
 _PARAMETERS = {
@@ -66,6 +71,7 @@ def error_of_answer(
     key_source: str,
     headers: Mapping[str, str] | None = None,
     sent: frozenset[str] = frozenset(),
+    extra: Iterable[str] = (),
     original: BaseException | None = None,
 ) -> ProviderError:
     """The error for an answer that is not a good one, by status or in the stream.
@@ -76,6 +82,7 @@ def error_of_answer(
         key_source: where the key came from, for advice (`"ANTHROPIC_API_KEY"`).
         headers: of the answer, with names in lower case or a mapping that ignores case.
         sent: the fields of the request that were set, to name the one that was refused.
+        extra: the caller's own parameters, for the same end.
         original: the SDK's exception.
     """
     headers = headers or {}
@@ -113,7 +120,7 @@ def error_of_answer(
         )
     if (
         code == "model_not_found"
-        or (status == 404 and failure.enveloped)
+        or (status == 404 and failure.enveloped and not _NO_ROUTE.search(failure.message))
         or (status == 400 and _NO_MODEL.search(words))
     ):
         return ModelNotFoundError(
@@ -124,7 +131,7 @@ def error_of_answer(
         return ProviderResponseError(
             f"{provider} has nothing at the address asked{http}: {words} Check its base URL.", **details
         )
-    parameter = _refused(failure, sent) if status in (400, 422) else None
+    parameter = _refused(failure, sent, extra) if status in (400, 422) else None
     if parameter:
         return ProviderResponseError(
             f"{where} refused the parameter {parameter!r}{http}: {words} "
@@ -198,16 +205,16 @@ def _retry_after(headers: Mapping[str, str], failure: WireError) -> float | None
 def _span(text: str) -> float | None:
     """`"6m0.5s"` in seconds."""
     parts = _SPAN.findall(text)
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts) if parts else None
+    return sum(float(number) * _SECONDS[unit.lower()] for number, unit in parts) if parts else None
 
 
-def _refused(failure: WireError, sent: frozenset[str]) -> str | None:
-    """Which of the fields that were set the vendor's words name."""
+def _refused(failure: WireError, sent: frozenset[str], extra: Iterable[str]) -> str | None:
+    """Which of the parameters that were set the vendor's words name, the first of them where it names several."""
     words = f"{failure.param} {failure.message}"
-    for parameter, names in _PARAMETERS.items():
-        if parameter not in sent:
-            continue
-        for name in names:
-            if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", words):
-                return parameter
-    return None
+    named: dict[str, int] = {}
+    for parameter, names in [*_PARAMETERS.items(), *((name, (name,)) for name in extra)]:
+        if parameter in sent or parameter in extra:
+            for name in names:
+                if found := re.search(rf"(?<!\w){re.escape(name)}(?!\w)", words):
+                    named[parameter] = min(found.start(), named.get(parameter, found.start()))
+    return min(named, key=lambda parameter: named[parameter]) if named else None

@@ -129,5 +129,6 @@ class GoogleProvider(Provider):
         if not isinstance(error, errors.APIError):
             return None
         if isinstance(error.response, httpx2.Response):
-            return read_error(error.response.content, error.response.status_code), error.response.headers
+            response = error.response
+            return read_error(self.conceal(response.content), response.status_code), response.headers
         return read_error(error.details, error.code), {}

@@ -60,11 +60,10 @@ class _Transport(httpx.AsyncBaseTransport):
             ),
             stream=True,
         )
-        exchange.response = response
         if response.is_error:
             await response.aread()
-            return response
-        return httpx.Response(200, content=b"")
+        exchange.response = response
+        return response if response.is_error else httpx.Response(200, content=b"")
 
     async def aclose(self) -> None:
         await self.client.aclose()
@@ -144,12 +143,12 @@ class OllamaProvider(Provider):
         """What the SDK's exception says of the answer."""
         if not isinstance(error, _Refused):
             return None
-        return read_error(error.response.content, error.response.status_code), error.response.headers
+        return read_error(self.conceal(error.response.content), error.response.status_code), error.response.headers
 
 
-class _Refused(Exception):
-    """An answer that is not a good one; the SDK's own error leaves out its headers."""
+class _Refused(ollama.ResponseError):
+    """The SDK's own error for an answer that is not a good one, with the answer, whose headers it leaves out."""
 
     def __init__(self, response: httpx.Response) -> None:
-        super().__init__(f"HTTP {response.status_code}")
+        super().__init__(response.text, response.status_code)
         self.response = response

@@ -87,4 +87,4 @@ class OpenAIProvider(Provider):
         """What the SDK's exception says of the answer."""
         if not isinstance(error, openai.APIStatusError):
             return None
-        return read_error(error.response.content, error.status_code), error.response.headers
+        return read_error(self.conceal(error.response.content), error.status_code), error.response.headers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from pydantic_core import from_json, to_json
@@ -92,6 +93,7 @@ class Decoder:
         ended: the wire's end marker has been seen; nothing after it is of interest.
         complete: all that the wire must say has been said, so that the end of the bytes is no cut.
         error: what the provider said in the stream instead of going on.
+        conceal: takes out of bytes what must not be shown, before they come into a message or a log.
         metadata: what the same provider needs back with the turn.
         checkpoint: the provider's token to go on from, if all that was said came before it.
         hop_ended: the provider gives only so much at a time: the bytes end, the answer goes on at the checkpoint.
@@ -104,6 +106,7 @@ class Decoder:
         "calls",
         "checkpoint",
         "complete",
+        "conceal",
         "ended",
         "error",
         "finish_reason",
@@ -131,6 +134,7 @@ class Decoder:
         self.ended = False
         self.complete = False
         self.error: WireError | None = None
+        self.conceal: Callable[[bytes], bytes] = bytes
         self._frames = self.frames()
         self._events = 0
         self._head = b""
@@ -181,11 +185,13 @@ class Decoder:
 
     def _skip(self, payload: bytes, error: Exception) -> None:
         self.skipped_events += 1
-        logger.warning("%s: left out an event that cannot be decoded (%s): %.120r", self.model, error, payload)
+        why = self.conceal(str(error).encode(errors="replace")).decode()
+        shown = self.conceal(payload)
+        logger.warning("%s: left out an event that cannot be decoded (%.120s): %.120r", self.model, why, shown)
 
     def not_a_stream(self) -> WireError | None:
         """The error that the bytes are, if they were no stream at all."""
-        head = self._head.removeprefix(b"\xef\xbb\xbf").lstrip()
+        head = self.conceal(self._head).removeprefix(b"\xef\xbb\xbf").lstrip()
         if self._events or not head or head.startswith(self._openings()):
             return None
         error = read_error(head)
@@ -200,10 +206,10 @@ class Decoder:
     def answer(self, body: bytes) -> StreamChunk:
         """Take a whole answer that was not streamed, and give its final chunk with all of its text."""
         try:
-            parsed = from_json(body)
+            parsed = from_json(body.removeprefix(b"\xef\xbb\xbf"))
             chunk = self.feed_answer(parsed)
         except _MISSHAPEN:
-            error = read_error(body)
+            error = read_error(self.conceal(body))
             if not error.enveloped:
                 error.message = f"a body that is no answer of this API: {error.message}"
             raise error from None

@@ -1,0 +1,203 @@
+"""From a vendor's words to the error that says what to do: which words mean what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llmring.exceptions import (
+    ContextLengthError,
+    ModelNotFoundError,
+    ProviderAuthenticationError,
+    ProviderError,
+    ProviderRateLimitError,
+    ProviderResponseError,
+)
+from llmring.providers.errors import error_of_answer
+from llmring.wire.errors import read_error
+
+
+def error_for(words: str, http: int, *sent: str, extra: tuple[str, ...] = (), **more: Any) -> ProviderError:
+    """The error for OpenAI's form of an error body."""
+    failure = read_error({"error": {"message": words, **more}}, http)
+    return error_of_answer(
+        failure, provider="vendor", model="m", key_source="VENDOR_API_KEY", sent=frozenset(sent), extra=extra
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "sent", "parameter"),
+    [
+        ("Unsupported value: 'temperature' does not support 0.5 with this model.", ["temperature"], "temperature"),
+        ("`temperature` is deprecated for this model.", ["temperature", "top_p"], "temperature"),
+        ("temperature: Input should be less than or equal to 1", ["max_tokens", "temperature"], "temperature"),
+        ("`temperature` and `top_p` cannot both be specified for this model.", ["top_p", "temperature"], "temperature"),
+        ("`top_p` and `temperature` cannot both be specified for this model.", ["top_p", "temperature"], "top_p"),
+        ("`temperature` and `top_p` cannot both be specified for this model.", ["top_p"], "top_p"),
+        ("Invalid value at 'generation_config.topP'", ["top_p"], "top_p"),
+        (
+            "max_tokens: 1000000 > 64000, which is the maximum allowed number of output tokens",
+            ["max_tokens"],
+            "max_tokens",
+        ),
+        (
+            "max_tokens is too large: 100000. This model supports at most 16384 completion tokens.",
+            ["max_tokens"],
+            "max_tokens",
+        ),
+        (
+            "`max_tokens` must be less than or equal to `8192`, the maximum value for `max_tokens` is less than the "
+            "`context_window` for this model",
+            ["max_tokens"],
+            "max_tokens",
+        ),
+        ("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.", ["max_tokens"], "max_tokens"),
+        ("Invalid value at 'generation_config.maxOutputTokens'", ["max_tokens"], "max_tokens"),
+        ("Unsupported parameter: 'stop' is not supported with this model.", ["stop"], "stop"),
+        ("stop_sequences: each stop sequence must contain non-whitespace", ["stop"], "stop"),
+        ("seed: Extra inputs are not permitted", ["seed"], "seed"),
+        ("Unsupported parameter: 'reasoning_effort' is not supported.", ["reasoning_effort"], "reasoning_effort"),
+        ("top_k: Extra inputs are not permitted", ["extra_params"], "top_k"),
+        # What was not set is not what was refused, nor is a word that only contains it.
+        ("temperature is not supported", [], None),
+        ("temperatures are high", ["temperature"], None),
+        ("Nonstop requests", ["stop"], None),
+        ("It broke", ["temperature"], None),
+    ],
+)
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_parameter_that_is_refused(words: str, sent: list[str], parameter: str | None, status: int) -> None:
+    error = error_for(words, status, *sent, extra=("top_k",) if "extra_params" in sent else ())
+    assert type(error) is ProviderResponseError
+    assert error.parameter == parameter
+    if parameter:
+        assert f"parameter '{parameter}'" in str(error)
+        assert f"Leave '{parameter}' out" in str(error)
+
+
+def test_the_field_that_the_vendor_names() -> None:
+    error = error_for("Invalid value.", 400, "temperature", "top_p", param="top_p")
+    assert isinstance(error, ProviderResponseError)
+    assert error.parameter == "top_p"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "prompt is too long: 3333404 tokens > 200000 maximum",
+        "input length and `max_tokens` exceed context limit: 199211 + 20000 > 200000, decrease input length",
+        "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens (1000 in the messages, "
+        "8000 in the completion). Please reduce the length of the messages or completion.",
+        "Your input exceeds the context window of this model. Please adjust your input and try again.",
+        "The input token count (1333340) exceeds the maximum number of tokens allowed (1048576).",
+        "The input token count exceeds the maximum number of tokens allowed 1048575.",
+        "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
+        "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
+        "too many tokens: total number of tokens in the prompt exceeds the limit of 4081 tokens",
+        "Input is too long for requested model.",
+        "the input length exceeds the context length",
+        "the request exceeds the available context size, try increasing it",
+        "Prompt exceeds max length",
+        "Please reduce the length of the messages or completion.",
+    ],
+)
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_an_input_that_is_too_long(words: str, status: int) -> None:
+    assert type(error_for(words, status, "max_tokens", "temperature")) is ContextLengthError
+
+
+def test_a_code_for_it_will_do() -> None:
+    assert type(error_for("No.", 400, code="context_length_exceeded")) is ContextLengthError
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "temperature exceeds the maximum of 1",
+        "The request exceeds the maximum number of tools (128)",
+        "image exceeds the limit of 5 MB",
+        "Request exceeds the maximum size",
+        "Invalid 'tools': array too long. Expected an array with maximum length 128, but got an array with length 200.",
+        "max_tokens: 1000000 > 64000, which is the maximum allowed number of output tokens",
+        "The context of this call is unknown",
+    ],
+)
+def test_other_things_that_are_too_large(words: str) -> None:
+    assert type(error_for(words, 400)) is ProviderResponseError
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("Please try again in 20ms.", 0.02),
+        ("Rate limit reached. Please try again in 1.5s.", 1.5),
+        ("Limit 100, Used 99. Please try again in 6m0.5s. Visit x", 360.5),
+        ("Please try again in 1h2m3s", 3723.0),
+        ("* Quota exceeded for metric: x, limit: 1000000, model: m\nPlease retry in 34.074824224s.", 34.074824224),
+        ("Please retry after 26 seconds. Please go to x", 26.0),
+        ("Try again in 2 minutes", 120.0),
+        ("Please try again in 500 milliseconds", 0.5),
+        ("retry in 1 hour", 3600.0),
+        ("Slow down", None),
+        ("You have used 3s of compute", None),
+        ("Try again later", None),
+        ("Try again with 3 models", None),
+    ],
+)
+def test_when_to_try_again(words: str, seconds: float | None) -> None:
+    error = error_for(words, 429)
+    assert type(error) is ProviderRateLimitError
+    assert error.retry_after == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("details", "seconds"),
+    [
+        ([{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.07s"}], 34.07),
+        ([{"@type": "x"}, {"retryDelay": "34s"}], 34.0),
+        ([{"retryDelay": 7}], None),
+        ([{"retryDelay": "soon"}], None),
+        ([7, None, "x"], None),
+        ({"retryDelay": "34s"}, None),
+        ("x", None),
+    ],
+)
+def test_googles_own_way_to_say_when(details: Any, seconds: float | None) -> None:
+    error = error_for("No.", 429, details=details)
+    assert isinstance(error, ProviderRateLimitError)
+    assert error.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "more", "kind"),
+    [
+        (
+            "The model `m` does not exist or you do not have access to it.",
+            404,
+            {"code": "model_not_found"},
+            ModelNotFoundError,
+        ),
+        ("model: m", 404, {"type": "not_found_error"}, ModelNotFoundError),
+        ("models/m is not found for API version v1", 404, {"status": "NOT_FOUND"}, ModelNotFoundError),
+        ("No endpoints found for m.", 404, {"code": 404}, ModelNotFoundError),
+        ("Invalid model: m", 400, {"type": "invalid_model"}, ModelNotFoundError),
+        ("The model `m` does not exist", 400, {"code": "model_not_found"}, ModelNotFoundError),
+        ("Model not found", 403, {}, ProviderAuthenticationError),
+        # A base URL that is wrong is not a model that is unknown.
+        ("Unknown request URL: POST /v2/chat/completions.", 404, {"code": "unknown_url"}, ProviderResponseError),
+        ("Invalid URL (POST /v1/v1/chat/completions)", 404, {}, ProviderResponseError),
+        ("Not Found", 404, {}, ProviderResponseError),
+        (
+            "API key not valid. Please pass a valid API key.",
+            400,
+            {"status": "INVALID_ARGUMENT"},
+            ProviderAuthenticationError,
+        ),
+        ("API key expired. Please renew the API key.", 400, {}, ProviderAuthenticationError),
+        ("No.", 400, {"details": [{"reason": "API_KEY_INVALID"}]}, ProviderAuthenticationError),
+        ("The key of the table is not valid", 400, {}, ProviderResponseError),
+    ],
+)
+def test_models_keys_and_addresses(words: str, status: int, more: dict[str, Any], kind: type[ProviderError]) -> None:
+    assert type(error_for(words, status, **more)) is kind
