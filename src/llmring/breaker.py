@@ -17,8 +17,11 @@ from .exceptions import CircuitBreakerError, ProviderConnectionError, ProviderEr
 
 __all__ = ["Breakers", "CircuitBreaker"]
 
+_PROBE_SECONDS = 1.0
+"""How soon to come again while another request is probing."""
 
-def _counts(error: BaseException | None) -> bool:
+
+def _counts(error: BaseException) -> bool:
     """Whether a failure speaks against the model; a request that is itself at fault, or cancelled, does not."""
     if isinstance(error, ProviderConnectionError | ProviderTimeoutError):
         return True
@@ -52,18 +55,19 @@ class CircuitBreaker:
         """`"closed"`, `"open"` or `"half-open"`."""
         if self._opened_at is None:
             return "closed"
-        return "open" if self._probing or self._wait() > 0 else "half-open"
+        return "open" if self._wait() > 0 else "half-open"
 
-    def admit(self) -> None:
-        """Let a request through. Exactly one of many probes a breaker that is half open.
+    def admit(self) -> bool:
+        """Let a request through, and say whether it is the probe: the one of many that tries a half-open model.
 
         Raises:
             CircuitBreakerError: it is open, or another request is probing.
         """
         if self._opened_at is None:
-            return
+            return False
         wait = self._wait()
         if self._probing or wait > 0:
+            wait = wait or min(_PROBE_SECONDS, self._cooldown)
             provider, _, model = self._reference.partition(":")
             raise CircuitBreakerError(
                 f"{self._reference} failed {self._failures} times in a row and is left alone for now. "
@@ -73,21 +77,32 @@ class CircuitBreaker:
                 model=model,
             )
         self._probing = True
+        return True
 
-    def succeeded(self) -> None:
-        """An answer came."""
-        self._failures = 0
+    def began(self, probe: bool) -> None:
+        """The first piece of an answer came: a probe closes the breaker, and the next failure opens it again."""
+        if probe:
+            self._close(self._threshold - 1)
+
+    def ended(self, error: BaseException | None, probe: bool = False) -> None:
+        """A request ended, well or in an error that may speak against the model or not; `probe` as `admit` said."""
+        # Those that were let in before it opened have no say any more.
+        has_say = probe or self._opened_at is None
+        if error is None:
+            if has_say:
+                self._close(0)
+            return
+        if probe:
+            self._probing = False
+        if _counts(error) and has_say:
+            self._failures += 1
+            if self._failures >= self._threshold:
+                self._opened_at = self._clock()
+
+    def _close(self, failures: int) -> None:
+        self._failures = failures
         self._opened_at = None
         self._probing = False
-
-    def failed(self, error: BaseException) -> None:
-        """A request ended in an error, which may speak against the model or not."""
-        probing, self._probing = self._probing, False
-        if not _counts(error):
-            return
-        self._failures += 1
-        if probing or (self._opened_at is None and self._failures >= self._threshold):
-            self._opened_at = self._clock()
 
     def _wait(self) -> float:
         return 0.0 if self._opened_at is None else max(0.0, self._opened_at + self._cooldown - self._clock())

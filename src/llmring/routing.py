@@ -144,7 +144,7 @@ class Route:
             self.attempts.append(broken)
         del self._candidates[0]
         if not self._candidates:
-            raise answer.failure or LLMRingError(f"{answer.model} broke off, and no stand-by remains")
+            raise self._listing(answer.failure or LLMRingError(f"{answer.model} broke off, and no stand-by remains"))
         following = self._candidates[0].reference
         logger.warning("%s: %s broke off, %s goes on: %s", self._alias, answer.model, following, broken)
         turns = [*self._asked]
@@ -160,9 +160,7 @@ class Route:
                 return await self._try(candidate, serve)
             except ProviderError as error:
                 if candidate.last or not moves_on(error):
-                    error.attempts = self.attempts
-                    for earlier in self.attempts:
-                        error.add_note(f"Before it, {earlier.provider}:{earlier.model} failed: {earlier}")
+                    self._listing(error)
                     raise
                 self.attempts.append(error)
                 del self._candidates[0]
@@ -174,21 +172,29 @@ class Route:
                     error,
                 )
 
+    def _listing(self, error: LLMRingError) -> LLMRingError:
+        """The error with the attempts before it."""
+        if isinstance(error, ProviderError):
+            error.attempts = list(self.attempts)
+        for earlier in self.attempts:
+            error.add_note(f"Before it, {earlier.provider}:{earlier.model} failed: {earlier}")
+        return error
+
     async def _try(self, candidate: Candidate, serve: Callable[[Provider, Call], Awaitable[T]]) -> T:
         breaker = self._breakers.of(candidate.reference)
-        if breaker is not None:
-            breaker.admit()
+        probe = breaker.admit() if breaker is not None else False
         try:
             provider, call = await self._call(candidate, self._request)
             served = await serve(provider, call)
         except BaseException as error:
             if breaker is not None:
-                breaker.failed(error)
+                breaker.ended(error, probe)
             raise
-        if breaker is not None:
-            breaker.succeeded()
-            if isinstance(served, tuple):
-                served[0].on_failure = breaker.failed
+        if breaker is not None and isinstance(served, tuple):
+            breaker.began(probe)
+            served[0].report_to(breaker.ended)
+        elif breaker is not None:
+            breaker.ended(None, probe)
         return served
 
 
@@ -199,11 +205,13 @@ async def _open(provider: Provider, call: Call) -> tuple[Answer, list[StreamChun
         async with asyncio.timeout(call.timeout):
             answer = await Answer.open(provider, call)
             chunks = await answer.read()
-    except BaseException as error:
+    except TimeoutError as error:
+        if answer is None:
+            raise provider.error(error, call) from None
+        chunks = answer.silence()
+    except BaseException:
         if answer is not None:
             await answer.close()
-        if isinstance(error, TimeoutError):
-            raise provider.error(error, call) from None
         raise
     if not chunks and answer.failure is not None:
         await answer.close()

@@ -171,7 +171,7 @@ class ChatStream:
                 raise
             if self._woken_by == "timeout" and self._answer is not None:
                 self._woken_by = None
-                self._answer.fail(self._answer.timed_out())
+                self._pending.extend(self._answer.silence())
                 await self._answer.close()
         except LLMRingError as error:
             await self.aclose()

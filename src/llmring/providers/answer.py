@@ -24,20 +24,20 @@ class Answer:
     Attributes:
         failure: what ended the answer early, to be raised after the chunks that came before it.
         finished: the final chunk has been read.
-        on_failure: told of a failure when it is seen.
     """
 
-    __slots__ = ("_bytes", "call", "closed", "decoder", "failure", "finished", "on_failure", "provider", "response")
+    __slots__ = ("_bytes", "_report", "call", "closed", "decoder", "failure", "finished", "provider", "response")
 
     def __init__(self, provider: Provider, call: Call, response: HTTPResponse) -> None:
         self.provider = provider
         self.call = call
         self.response = response
         self.decoder: Decoder = provider.decoder(call)
+        self.decoder.conceal = provider.conceal
         self.failure: LLMRingError | None = None
         self.finished = False
         self.closed = False
-        self.on_failure: Callable[[BaseException], None] | None = None
+        self._report: Callable[[LLMRingError | None], None] = lambda failure: None
         self._bytes: AsyncIterator[bytes] = response.aiter_bytes().__aiter__()
 
     @classmethod
@@ -63,10 +63,10 @@ class Answer:
                 await self._next_hop()
                 return await self.read()
         except TimeoutError:
-            self.fail(self.timed_out())
+            return self.silence()
         except LLMRingError as error:
             self.fail(error)
-        return []
+            return []
 
     async def _next_hop(self) -> None:
         """Ask for the rest of an answer, of which the provider gives only so much at a time. Raises `ProviderError`."""
@@ -81,8 +81,13 @@ class Answer:
     def fail(self, failure: LLMRingError) -> None:
         """End the answer with a failure."""
         self.failure = failure
-        if self.on_failure is not None:
-            self.on_failure(failure)
+        self._report(failure)
+
+    def report_to(self, report: Callable[[LLMRingError | None], None]) -> None:
+        """Say how the answer ends, with its failure or `None`, now if it has."""
+        self._report = report
+        if self.finished or self.failure is not None:
+            report(self.failure)
 
     async def read(self) -> list[StreamChunk]:
         """The next chunks, at least one, the final one last; or none and a `failure`."""
@@ -118,6 +123,7 @@ class Answer:
             try:
                 chunks.append(decoder.close())
                 self.finished = True
+                self._report(None)
                 return chunks
             except WireError as error:
                 wire_error = error
@@ -165,9 +171,9 @@ class Answer:
     def _error(self, error: Exception) -> LLMRingError:
         return self.provider.error(error, self.call, self.response.headers)
 
-    def timed_out(self) -> LLMRingError:
-        """The error for a wait that passed the timeout."""
-        return self._error(TimeoutError())
+    def silence(self) -> list[StreamChunk]:
+        """A wait passed the timeout: the final chunk if all had been said by then, else none and a `failure`."""
+        return self._last([], TimeoutError())
 
     async def close(self) -> None:
         """Close the connection, or give it back to the pool if the answer has been read to its end."""

@@ -38,7 +38,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, server: PracticeServer, number: int):
         self._server = server
-        self._number = number
+        self.number = number
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=256 * 1024)
         self._head: h11.Request | None = None
         self._body: list[bytes] = []
@@ -153,7 +153,7 @@ class Connection(asyncio.Protocol):
             query=dict(parse_qsl(target.query, keep_blank_values=True)),
             headers={name.decode("ascii"): value.decode("latin-1") for name, value in head.headers},
             raw=raw,
-            connection=self._number,
+            connection=self.number,
         )
 
     async def _perform(self, script: Script, request: RecordedRequest) -> None:

@@ -137,6 +137,11 @@ class PracticeServer:
         """How many connections are open now."""
         return len(self.connections)
 
+    @property
+    def connection_numbers(self) -> set[int]:
+        """The numbers of the connections that are open now, as the requests on them name them."""
+        return {connection.number for connection in list(self.connections)}
+
     def environ(self, url: str | None = None) -> dict[str, str]:
         """The environment variables that point every official SDK here, or to another address.
 
