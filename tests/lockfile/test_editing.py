@@ -82,6 +82,30 @@ def test_a_new_profile_goes_below_the_others(write: Write, plain: str) -> None:
     assert path.read_text().endswith('[providers.groq]\nsdk = "openai"\n')
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("# below\n\n[x]\n", "# below\n\nNEW\n[x]\n"),
+        ("# below\n# too\n", "# below\n# too\n\nNEW"),
+        ("# of x\n[x]\n", "\nNEW\n# of x\n[x]\n"),
+        ("[x]\n", "\nNEW\n[x]\n"),
+        ("\n\n\n# of x\n[x]\n", "\nNEW\n\n\n# of x\n[x]\n"),
+        ("[profiles.default.registry_versions]\nx = 1\n", "\nNEW\n[profiles.default.registry_versions]\nx = 1\n"),
+        ("  [profiles.default.bindings.params]\n\n", "  [profiles.default.bindings.params]\n\nNEW\n"),
+        ("", "\nNEW"),
+    ],
+)
+def test_where_a_new_binding_goes(write: Write, before: str, after: str) -> None:
+    head = 'version = "1.0"\n  [[profiles.default.bindings]]\n  alias = "a"\n  models = ["x:y"]'
+    new = '  [[profiles.default.bindings]]\n  alias = "b"\n  models = ["x:y"]\n'
+    path = write(f"{head} # y\n{before}")
+    bind(path, "b", ["x:y"])
+    assert path.read_text() == f"{head} # y\n{after.replace('NEW', new, 1)}"
+    path = write(head)
+    bind(path, "b", ["x:y"])
+    assert path.read_text() == f"{head}\n\n{new}"
+
+
 def test_models_on_several_lines_are_changed_one_by_one(write: Write) -> None:
     text = """\
 version = "1.0"
@@ -281,6 +305,35 @@ models = ["x:y"]
     unbind(path, "a")
     unbind(path, "c")
     assert path.read_text() == 'version = "1.0"\n\n[profiles.default]\n\n# ours\n\n# theirs\n# that was b\n'
+
+
+def test_unbinding_undoes_binding(write: Write, plain: str) -> None:
+    path = write(plain)
+    bind(path, "a", ["x:y"])
+    bind(path, "a", ["x:y"], profile="dev")
+    unbind(path, "a", profile="dev")
+    unbind(path, "a")
+    assert path.read_text() == plain
+
+
+@pytest.mark.parametrize(
+    ("alias", "left"),
+    [
+        ("a", "[\n  B,  C, # two\n  D # three\n]"),
+        ("b", "[\n  A, # one\n  C, # two\n  D # three\n]"),
+        ("c", "[\n  A, # one\n  B,  # two\n  D # three\n]"),
+        ("d", "[\n  A, # one\n  B,  C # two\n]"),
+    ],
+)
+def test_unbinding_one_of_several_on_a_line(write: Write, alias: str, left: str) -> None:
+    def text(bindings: str) -> str:
+        for name in "ABCD":
+            bindings = bindings.replace(name, f'{{ alias = "{name.lower()}", models = ["x:y"] }}')
+        return f'version = "1.0"\n[profiles.default]\nbindings = {bindings}\n'
+
+    path = write(text("[\n  A, # one\n  B,  C, # two\n  D # three\n]"))
+    unbind(path, alias)
+    assert path.read_text() == text(left)
 
 
 def test_a_binding_whose_tables_lie_apart(write: Write) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -110,14 +111,31 @@ def test_edits_that_leave_timestamp_and_size_as_they_were(write: Write) -> None:
             assert model(live) == f"x:{number}"
 
 
-def test_a_coarse_timestamp_is_relied_on_later(write: Write) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="only POSIX keeps the time of the last change of any kind")
+def test_an_edit_that_restores_the_timestamp_later(write: Write) -> None:
     path = write(text("x:1"))
-    os.utime(path, (10**9, 10**9))
     live = LiveLockfile(path)
-    live.current()
-    time.sleep(live_module._FINE * 1.2)
-    live.current()
-    assert live._settled is None
+    settle(live)
+    before = path.stat()
+    write(text("x:2"))
+    os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns))
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+    assert model(live) == "x:2"
+
+
+@pytest.mark.parametrize(("stamp", "seconds"), [(10**18, 2.5), (10**18 + 1, 0.1)])
+def test_how_long_the_content_is_compared(
+    write: Write, monkeypatch: pytest.MonkeyPatch, stamp: int, seconds: float
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    path = write(text("x:1"))
+    os.utime(path, ns=(stamp, stamp))
+    live = LiveLockfile(path)
+    for elapsed, is_settled in ((0, False), (0.9 * seconds, False), (1.1 * seconds, True)):
+        now[0] = 100 + elapsed
+        live.current()
+        assert (live._settled is not None) is is_settled
 
 
 def test_an_unchanged_file_gives_the_same_object(write: Write) -> None:

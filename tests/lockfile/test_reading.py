@@ -123,6 +123,7 @@ def test_loads_what_llmring_1_wrote_as_json(write: Write, name: str) -> None:
         "version": "1.0",
         "created_at": "2025-01-19T00:00:00.000000+00:00",
         "metadata": None,
+        "extends": None,
         "profiles": {
             "default": {
                 "name": "default",

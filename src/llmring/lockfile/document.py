@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Document"]
 
-_INDENT = re.compile(r"[ \t]*")
+_SPACES = re.compile(r"[ \t]*")
 
 
 class Document:
@@ -121,8 +121,7 @@ class Document:
     def indent(self, at: int) -> str:
         """The white space at the beginning of the line of an offset."""
         line = self.text.rfind("\n", 0, at) + 1
-        match = _INDENT.match(self.text, line)
-        return match[0] if match else ""
+        return self.text[line : self._after(_SPACES, line)]
 
     def _in_brackets(self, place: Place) -> bool:
         return self._index(place) is not None
@@ -145,9 +144,12 @@ class Document:
 
     def _comma(self, at: int) -> int | None:
         """The comma after an item that ends at an offset."""
-        match = BLANK.match(self.text, at)
-        comma = match.end() if match else at
+        comma = self._after(BLANK, at)
         return comma if self.text.startswith(",", comma) else None
+
+    def _after(self, pattern: re.Pattern[str], at: int) -> int:
+        match = pattern.match(self.text, at)
+        return match.end() if match else at
 
     def _add(self, index: int, render: Callable[[int, bool], str]) -> Document:
         """One more item or pair between the brackets of an entry, laid out as the one before it."""
@@ -159,15 +161,15 @@ class Document:
         new = render(last.start, "\n" in text[like.value : like.end])
         comma = self._comma(last.end)
         line, stop = text.rfind("\n", 0, last.start) + 1, text.find("\n", comma or last.end)
-        if line <= box.value or text[line : last.start].strip() or not 0 <= stop < box.end:
+        has_own_line = line > box.value and not text[line : last.start].strip() and 0 <= stop < box.end
+        if not has_own_line:
             return self.spliced((last.end, last.end, f", {new}"))
         stop -= text[stop - 1] == "\r"
         new = f"{self.newline}{text[line : last.start]}{new}"
         if comma is not None:
             return self.spliced((stop, stop, f"{new},"))
-        if stop == last.end:
-            return self.spliced((stop, stop, f",{new}"))
-        return self.spliced((last.end, last.end, ","), (stop, stop, new))
+        between = text[last.end : stop]  # a comment that stays on the line of the item before
+        return self.spliced((last.end, stop, f",{between}{new}"))
 
     def _fill(self, index: int, render: Callable[[int, bool], str]) -> Document:
         """The first item or pair between the brackets of an entry."""
@@ -199,10 +201,11 @@ class Document:
         if comma is None and number > 0:
             before = self._comma(inside[number - 1].end) or start
             edits.append((before, before + 1, ""))
-        if line > box.value and not text[line:start].strip() and end <= stop < box.end and (not rest or rest[0] == "#"):
+        has_own_lines = line > box.value and not text[line:start].strip() and end <= stop < box.end
+        if has_own_lines and rest[:1] in ("", "#"):
             start, end = line, stop + 1
         elif number < len(inside) - 1:
-            end += len(text[end:]) - len(text[end:].lstrip(" \t"))
+            end = self._after(_SPACES, end)
         else:
             start = len(text[:start].rstrip(" \t"))
         return self.spliced((start, end, ""), *edits)

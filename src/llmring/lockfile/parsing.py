@@ -161,7 +161,7 @@ def _lockfile(data: dict[str, Any], path: Path | None) -> Lockfile:
         version=VERSION,
         default_profile=default,
         profiles=profiles,
-        extends=_extends(data.get("extends", {})),
+        extends=_extends(data.get("extends")),
         providers={name: _provider(name, raw, ("providers", name)) for name, raw in providers.items()},
         path=path,
         data=data,
@@ -256,7 +256,7 @@ def _provider(name: str, raw: Any, place: Place) -> ProviderSettings:
 
 def _extends(raw: Any) -> tuple[str, ...]:
     place: Place = ("extends", "packages")
-    table = _checked(raw, dict, "extends", ("extends",))
+    table = _optional(raw, dict, "extends", ("extends",)) or {}
     packages = _checked(table.get("packages", []), list, "packages", place)
     for index, package in enumerate(packages):
         name = _checked(package, str, "a package", (*place, index))

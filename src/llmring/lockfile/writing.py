@@ -155,7 +155,7 @@ def _named(path: str) -> int:
 def _fill(handle: int, content: bytes, status: os.stat_result | None) -> None:
     with open(handle, "wb", closefd=False) as file:
         file.write(content)
-    if status and hasattr(os, "fchmod"):
+    if status and sys.platform != "win32":
         with contextlib.suppress(PermissionError):
             os.fchown(handle, status.st_uid, status.st_gid)
         os.fchmod(handle, stat.S_IMODE(status.st_mode))
