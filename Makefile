@@ -5,13 +5,14 @@
 #   make test     the tests
 #   make check    ruff, mypy, import-linter
 #   make bench    the benchmarks
+#   make faults   every fault on every wire, as a table
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test check bench faults format clean
 .DEFAULT_GOAL := test
 
 ifneq ($(UV),)
@@ -50,6 +51,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+faults: $(VENV)/.dev
+	@$(BIN)/python -m tests.faults
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix

@@ -207,7 +207,7 @@ async def _open(provider: Provider, call: Call) -> tuple[Answer, list[StreamChun
             chunks = await answer.read()
     except TimeoutError as error:
         if answer is None:
-            raise provider.error(error, call) from None
+            raise provider.no_answer(error, call) from None
         chunks = answer.silence()
     except BaseException:
         if answer is not None:
@@ -226,7 +226,7 @@ async def _whole(provider: Provider, call: Call) -> LLMResponse:
             answer = await Answer.open(provider, call)
             response = await answer.whole()
     except TimeoutError as error:
-        raise provider.error(error, call) from None
+        raise (provider.no_answer if answer is None else provider.error)(error, call) from None
     finally:
         if answer is not None:
             await answer.close()

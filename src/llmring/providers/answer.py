@@ -11,6 +11,7 @@ from ..exceptions import LLMRingError, ProviderConnectionError
 from ..schemas import LLMResponse, StreamChunk
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError
+from .attempts import last_attempt
 from .base import Call, HTTPResponse, Provider
 
 __all__ = ["Answer"]
@@ -196,7 +197,8 @@ async def _send(provider: Provider, call: Call) -> HTTPResponse:
         body = provider.render(call)
     except CannotCarry as error:
         raise provider.error(error, call) from None
+    last_attempt.set(None)
     try:
         return await provider.send(call, body)
     except Exception as error:
-        raise provider.error(error, call) from None
+        raise provider.no_answer(error, call) from None

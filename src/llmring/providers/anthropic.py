@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import anthropic
@@ -11,12 +10,16 @@ import httpx2
 from ..catalog import max_output_tokens
 from ..wire.anthropic import MessagesDecoder, render_request
 from ..wire.base import Decoder
-from ..wire.errors import WireError, read_error
+from .attempts import Attempts
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 
 __all__ = ["AnthropicProvider"]
 
 _MAX_TOKENS_UNKNOWN = 4096
+
+
+class _Client(Attempts, anthropic.DefaultAsyncHttpxClient):
+    """The SDK's own HTTP client."""
 
 
 class AnthropicProvider(Provider):
@@ -32,7 +35,7 @@ class AnthropicProvider(Provider):
             default_headers=dict(config.headers),
             timeout=config.timeout,
             max_retries=config.max_retries,
-            http_client=anthropic.DefaultAsyncHttpxClient(limits=httpx2.Limits(max_connections=config.max_connections)),
+            http_client=_Client(limits=httpx2.Limits(max_connections=config.max_connections)),
         )
         self._by_retries = {config.max_retries: self.client}
 
@@ -71,9 +74,3 @@ class AnthropicProvider(Provider):
     async def close(self) -> None:
         """Close the client and its connections."""
         await self.client.close()
-
-    def refusal(self, error: Exception) -> tuple[WireError, Mapping[str, str]] | None:
-        """What the SDK's exception says of the answer."""
-        if not isinstance(error, anthropic.APIStatusError):
-            return None
-        return read_error(self.conceal(error.response.content), error.status_code), error.response.headers

@@ -11,7 +11,8 @@ from ..exceptions import LLMRingError, ModelCapabilityError, ProviderError
 from ..schemas import LLMRequest
 from ..structured import AnswerFormat
 from ..wire.base import Decoder
-from ..wire.errors import CannotCarry, WireError
+from ..wire.errors import CannotCarry, WireError, read_error
+from .attempts import Refused, last_attempt
 from .errors import error_of_answer, error_of_network
 
 __all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig"]
@@ -126,11 +127,21 @@ class Provider(ABC):
     async def close(self) -> None:
         """Close the client and its connections."""
 
-    def refusal(self, error: Exception) -> tuple[WireError, Mapping[str, str]] | None:
-        """What an exception of the SDK says of an answer that is not a good one, `None` if there was no answer."""
-        return None
+    def no_answer(self, error: Exception, call: Call) -> LLMRingError:
+        """The error to raise where a request got no answer: what its last attempt came to, else the exception."""
+        last = last_attempt.get()
+        if isinstance(last, Refused) and not isinstance(error, LLMRingError | CannotCarry):
+            answer = read_error(self.conceal(last.body), last.status)
+            return self.error(answer, call, last.headers, None if isinstance(error, TimeoutError) else error)
+        return self.error(last if last is not None and isinstance(error, TimeoutError) else error, call)
 
-    def error(self, error: Exception, call: Call, headers: Mapping[str, str] | None = None) -> LLMRingError:
+    def error(
+        self,
+        error: Exception,
+        call: Call,
+        headers: Mapping[str, str] | None = None,
+        original: Exception | None = None,
+    ) -> LLMRingError:
         """The error to raise for an exception of the SDK, the network, or the wire."""
         if isinstance(error, LLMRingError):
             return error
@@ -138,25 +149,24 @@ class Provider(ABC):
             return ModelCapabilityError(
                 f"{self.name}:{call.model} cannot take this request: {error}.", provider=self.name, model=call.model
             )
-        answer = (error, headers or {}) if isinstance(error, WireError) else self.refusal(error)
-        if answer is None:
-            raised: ProviderError = error_of_network(
+        if isinstance(error, WireError):
+            raised: ProviderError = error_of_answer(
+                error,
+                provider=self.name,
+                model=call.model,
+                key_source=self.config.key_source,
+                headers=headers,
+                sent=frozenset(k for k in call.request.model_fields_set if getattr(call.request, k) is not None),
+                extra=call.request.extra_params,
+                original=original,
+            )
+        else:
+            raised = error_of_network(
                 error,
                 provider=self.name,
                 model=call.model,
                 timeout=call.timeout,
                 address=self.config.base_url,
-            )
-        else:
-            raised = error_of_answer(
-                answer[0],
-                provider=self.name,
-                model=call.model,
-                key_source=self.config.key_source,
-                headers=answer[1],
-                sent=frozenset(k for k in call.request.model_fields_set if getattr(call.request, k) is not None),
-                extra=call.request.extra_params,
-                original=None if isinstance(error, WireError) else error,
             )
         return self._without_key(raised)
 

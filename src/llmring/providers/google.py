@@ -8,18 +8,17 @@ us and gives the SDK an empty one. Address, key, headers and retries stay the SD
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
 import httpx2
 from google import genai
-from google.genai import errors, types
+from google.genai import types
 from pydantic_core import to_json
 
 from ..wire.base import Decoder
-from ..wire.errors import WireError, read_error
 from ..wire.gemini import GenerateDecoder, render_request
+from .attempts import Attempts
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 
 __all__ = ["GoogleProvider"]
@@ -39,10 +38,10 @@ class _Exchange:
 _exchange: ContextVar[_Exchange | None] = ContextVar("llmring_google_exchange", default=None)
 
 
-class _Client(httpx2.AsyncClient):
+class _Client(Attempts, httpx2.AsyncClient):
     """An HTTP client that takes part in an exchange if one is under way, and is an ordinary one if not."""
 
-    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+    async def send(self, request: httpx2.Request, **options: Any) -> Any:
         exchange = _exchange.get()
         if exchange is None:
             return await super().send(request, **options)
@@ -55,7 +54,6 @@ class _Client(httpx2.AsyncClient):
             **options,
         )
         if response.is_error:
-            await response.aread()
             return response
         exchange.response = response
         return httpx2.Response(200, content=b"", request=request)
@@ -123,12 +121,3 @@ class GoogleProvider(Provider):
         await self._http.aclose()
         await self.client.aclose()
         self._genai.close()
-
-    def refusal(self, error: Exception) -> tuple[WireError, Mapping[str, str]] | None:
-        """What the SDK's exception says of the answer."""
-        if not isinstance(error, errors.APIError):
-            return None
-        if isinstance(error.response, httpx2.Response):
-            response = error.response
-            return read_error(self.conceal(response.content), response.status_code), response.headers
-        return read_error(error.details, error.code), {}

@@ -8,7 +8,6 @@ timeout in place, keeps the answer for us and gives the SDK an empty one. Addres
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,8 +16,8 @@ import ollama
 from pydantic_core import to_json
 
 from ..wire.base import Decoder
-from ..wire.errors import WireError, read_error
 from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
+from .attempts import Attempts
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 
 __all__ = ["OllamaProvider"]
@@ -38,6 +37,10 @@ class _Exchange:
 
 
 _exchange: ContextVar[_Exchange | None] = ContextVar("llmring_ollama_exchange", default=None)
+
+
+class _Client(Attempts, httpx.AsyncClient):
+    """The HTTP client underneath."""
 
 
 class _Transport(httpx.AsyncBaseTransport):
@@ -61,9 +64,9 @@ class _Transport(httpx.AsyncBaseTransport):
             stream=True,
         )
         if response.is_error:
-            await response.aread()
+            return response
         exchange.response = response
-        return response if response.is_error else httpx.Response(200, content=b"")
+        return httpx.Response(200, content=b"")
 
     async def aclose(self) -> None:
         await self.client.aclose()
@@ -82,7 +85,7 @@ class OllamaProvider(Provider):
             headers=dict(config.headers),
             timeout=config.timeout,
             transport=_Transport(
-                httpx.AsyncClient(
+                _Client(
                     limits=httpx.Limits(max_connections=config.max_connections),
                     timeout=config.timeout,
                     follow_redirects=True,
@@ -104,8 +107,8 @@ class OllamaProvider(Provider):
         """Send through the SDK's own method, with the rendered body in place of its own."""
         try:
             return await self._send(call, body)
-        except _Refused as refused:
-            if not call.request.tools or "does not support tools" not in refused.response.text:
+        except ollama.ResponseError as refused:
+            if not call.request.tools or "does not support tools" not in refused.error:
                 raise
         if call.model not in self._without_tools:
             self._without_tools.add(call.model)
@@ -123,10 +126,8 @@ class OllamaProvider(Provider):
             # Whether the answer streams is in the body; to the SDK it is always a stream, of no lines.
             async for _ in await self.client.chat(model=call.model, messages=[], stream=True):
                 pass
-        except BaseException as error:
+        except BaseException:
             if exchange.response is not None:
-                if exchange.response.is_error:
-                    raise _Refused(exchange.response) from error
                 await exchange.response.aclose()
             raise
         finally:
@@ -138,17 +139,3 @@ class OllamaProvider(Provider):
     async def close(self) -> None:
         """Close the client and its connections."""
         await self.client.close()
-
-    def refusal(self, error: Exception) -> tuple[WireError, Mapping[str, str]] | None:
-        """What the SDK's exception says of the answer."""
-        if not isinstance(error, _Refused):
-            return None
-        return read_error(self.conceal(error.response.content), error.response.status_code), error.response.headers
-
-
-class _Refused(ollama.ResponseError):
-    """The SDK's own error for an answer that is not a good one, with the answer, whose headers it leaves out."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        super().__init__(response.text, response.status_code)
-        self.response = response

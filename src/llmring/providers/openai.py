@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import httpx2
@@ -10,7 +9,7 @@ import openai
 
 from ..wire import openai_chat, openai_responses
 from ..wire.base import Decoder
-from ..wire.errors import WireError, read_error
+from .attempts import Attempts
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 
 __all__ = ["OpenAIProvider"]
@@ -18,6 +17,10 @@ __all__ = ["OpenAIProvider"]
 _OFFICIAL_HOST = "api.openai.com"
 # Its calls have ids of nine letters and digits, and no others are taken.
 _MISTRAL_HOST = "api.mistral.ai"
+
+
+class _Client(Attempts, openai.DefaultAsyncHttpxClient):
+    """The SDK's own HTTP client."""
 
 
 class OpenAIProvider(Provider):
@@ -34,7 +37,7 @@ class OpenAIProvider(Provider):
             default_headers=dict(config.headers),
             timeout=config.timeout,
             max_retries=config.max_retries,
-            http_client=openai.DefaultAsyncHttpxClient(limits=httpx2.Limits(max_connections=config.max_connections)),
+            http_client=_Client(limits=httpx2.Limits(max_connections=config.max_connections)),
         )
         self._by_retries = {config.max_retries: self.client}
         self._host = self.client.base_url.host
@@ -82,9 +85,3 @@ class OpenAIProvider(Provider):
     async def close(self) -> None:
         """Close the client and its connections."""
         await self.client.close()
-
-    def refusal(self, error: Exception) -> tuple[WireError, Mapping[str, str]] | None:
-        """What the SDK's exception says of the answer."""
-        if not isinstance(error, openai.APIStatusError):
-            return None
-        return read_error(self.conceal(error.response.content), error.status_code), error.response.headers

@@ -100,7 +100,6 @@ class Decoder:
     """
 
     __slots__ = (
-        "_events",
         "_frames",
         "_head",
         "calls",
@@ -136,7 +135,6 @@ class Decoder:
         self.error: WireError | None = None
         self.conceal: Callable[[bytes], bytes] = bytes
         self._frames = self.frames()
-        self._events = 0
         self._head = b""
 
     def feed(self, event: Any) -> StreamChunk | None:
@@ -178,7 +176,6 @@ class Decoder:
                 if not cut:
                     self._skip(payload, error)
                 continue
-            self._events += 1
             if chunk is not None:
                 chunks.append(chunk)
         return chunks
@@ -192,7 +189,7 @@ class Decoder:
     def not_a_stream(self) -> WireError | None:
         """The error that the bytes are, if they were no stream at all."""
         head = self.conceal(self._head).removeprefix(b"\xef\xbb\xbf").lstrip()
-        if self._events or not head or head.startswith(self._openings()):
+        if self.response_model is not None or not head or head.startswith(self._openings()):
             return None
         error = read_error(head)
         if not error.enveloped:

@@ -1,0 +1,73 @@
+"""A practice server, and services that reach it over every wire, with nothing taken from the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from llmring import LLMRequest, LLMRing, Message
+from llmring.testing import PracticeServer
+
+PROVIDERS = {
+    "openai-chat": "openai",
+    "openai-responses": "responses",
+    "anthropic": "anthropic",
+    "gemini": "google",
+    "ollama": "ollama",
+}
+"""The provider that serves each wire in the lockfile below."""
+
+_SDK = {"openai-chat": "openai", "openai-responses": "openai", "anthropic": "anthropic", "gemini": "google"}
+
+
+class Ground:
+    """A practice server and a lockfile that leads to it.
+
+    Attributes:
+        server: the server.
+        path: the lockfile.
+    """
+
+    def __init__(self, server: PracticeServer, path: Path) -> None:
+        self.server = server
+        self.path = path
+        self.refused = server.refused_url()
+        self.bind({})
+
+    def bind(self, aliases: Mapping[str, Sequence[str]]) -> None:
+        """Write the lockfile anew, with these aliases."""
+        lines = ['version = "1.0"', 'default_profile = "default"', "[profiles.default]", 'name = "default"']
+        for alias, models in aliases.items():
+            lines += ["[[profiles.default.bindings]]", f'alias = "{alias}"', f"models = {json.dumps(list(models))}"]
+        for wire, provider in PROVIDERS.items():
+            for name, url in ((provider, self.server.url), (f"refused-{provider}", self.refused)):
+                lines += [f"[providers.{name}]", f'sdk = "{_SDK.get(wire, wire)}"', 'api_key_env = "PRACTICE_KEY"']
+                lines.append(f'base_url = "{url}{"/v1" if wire.startswith("openai") else ""}"')
+                if wire.startswith("openai"):
+                    lines.append(f'api = "{wire.removeprefix("openai-")}"')
+        self.path.write_text("\n".join(lines) + "\n")
+
+    def service(self, key: str = "practice", **options: Any) -> LLMRing:
+        """A service without breakers, unless `options` say otherwise."""
+        options.setdefault("breaker_threshold", 0)
+        names = [name for provider in PROVIDERS.values() for name in (provider, f"refused-{provider}")]
+        return LLMRing(self.path, api_keys=dict.fromkeys(names, key), **options)
+
+
+@contextmanager
+def ground() -> Iterator[Ground]:
+    """Start one."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        del os.environ[name]
+    with TemporaryDirectory() as folder, PracticeServer() as server:
+        yield Ground(server, Path(folder) / "llmring.lock")
+
+
+def ask(model: str, **fields: Any) -> LLMRequest:
+    """A question."""
+    return LLMRequest(model=model, messages=[Message(role="user", content="Go on")], **fields)
