@@ -20,7 +20,6 @@ from llmring.exceptions import (
     InvalidRequestError,
     LLMRingError,
     LockfileNotFoundError,
-    ProviderError,
     ProviderNotFoundError,
     ProviderTimeoutError,
 )
@@ -457,7 +456,7 @@ async def test_profiles(server: PracticeServer, monkeypatch: pytest.MonkeyPatch)
     async with LLMRing(profile="two") as service:
         assert await served(service) == "anthropic:two"
         assert (await service.chat_stream(ASKED, profile="three").final_response()).model == "anthropic:three"
-        with pytest.raises(LLMRingError, match=r"four.*default.*one.*three.*two"):
+        with pytest.raises(LLMRingError, match=r"four.*default, one, two, three"):
             await served(service, profile="four")
 
 
@@ -524,18 +523,17 @@ async def test_one_service_one_client(server: PracticeServer) -> None:
 
 
 async def test_closing_while_a_chat_is_under_way(way: Way, server: PracticeServer) -> None:
-    """It ends in an error of the contract, at once."""
+    """It ends in an error of the contract; some SDKs try once more before they see that they are closed."""
     server.default = Reply("late", delay=30)
     service = LLMRing()
     task = asyncio.create_task(service.chat(ASKED))
     async with asyncio.timeout(5):
-        while not server.requests:
+        while not server.requests:  # noqa: ASYNC110 - the server is in another thread
             await asyncio.sleep(0.01)
-    began = time.monotonic()
-    await service.close()
-    with pytest.raises((LLMRingError, ProviderError)):
-        await task
-    assert time.monotonic() - began < 1
+        await service.close()
+        with pytest.raises(LLMRingError):
+            await task
+    assert len(server.requests) == 1
     assert await server.requests[0].closed(1)
 
 
