@@ -16,7 +16,7 @@ from .exceptions import (
     LLMRingError,
     LockfileNotFoundError,
 )
-from .lockfile import LiveLockfile, Lockfile, find_lockfile, resolve, split_reference
+from .lockfile import LiveLockfile, Lockfile, find_lockfile, reachable, resolve, split_reference
 from .preparing import check, prepare, seconds, with_params
 from .providers.base import Call, Provider
 from .providers.registry import Registry
@@ -208,11 +208,11 @@ class LLMRing:
             )
 
     def list_aliases(self, profile: str | None = None) -> dict[str, str]:
-        """The aliases of a profile, and the `provider:model` that serves each."""
-        lockfile = self._lockfile()
+        """The aliases of a profile and of extended packages, and the `provider:model` that serves each."""
+        lockfile = self._lockfile(needed=True)
         if lockfile is None:
             return {}
-        bindings = lockfile.profile(self._profile(profile)).bindings
+        bindings = reachable(lockfile, self._profile(profile))
         return {alias: binding.models[0] for alias, binding in bindings.items()}
 
     def bind_alias(
@@ -261,19 +261,25 @@ class LLMRing:
         self._live = None
 
     def _resolve(self, name: str, profile: str | None) -> Binding:
-        return resolve(self._lockfile(), name, self._profile(profile))
+        lockfile = self._lockfile(needed=":" not in name)
+        return resolve(lockfile, name, self._profile(profile))
 
     def _profile(self, profile: str | None) -> str | None:
         return profile or self._given_profile or os.environ.get("LLMRING_PROFILE") or None
 
-    def _lockfile(self) -> Lockfile | None:
-        """The lockfile as it is now, `None` if there is none."""
+    def _lockfile(self, *, needed: bool = False) -> Lockfile | None:
+        """The lockfile as it is now, `None` if there is none. One that was named must be there if it is needed."""
         if self._live is None:
             path = find_lockfile(self._given_path)
             if path is None:
                 return None
             self._live = LiveLockfile(path)
-        return self._live.current()
+        try:
+            return self._live.current()
+        except LockfileNotFoundError:
+            if needed:
+                raise
+            return None
 
     def _path(self) -> Path:
         path = find_lockfile(self._given_path)
