@@ -1,0 +1,107 @@
+"""Importing costs next to nothing: each part is loaded when it is first needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+_SDKS = ["openai", "anthropic", "google.genai", "ollama", "httpx", "httpx2", "httpcore", "anyio"]
+_TOOLS = [
+    "typer",
+    "click",
+    "rich",
+    "tomlkit",
+    "tomli_w",
+    "genai_prices",
+    "jsonschema",
+    "docstring_parser",
+    "keyring",
+    "h11",
+]
+
+
+def loaded_by(program: str) -> set[str]:
+    """The modules that are loaded after a program has run in a fresh interpreter."""
+    program += "\nimport sys, json; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == ""
+    return set(json.loads(done.stdout))
+
+
+def test_the_package_loads_nothing() -> None:
+    ours = {name for name in loaded_by("import llmring") if name.startswith("llmring")}
+    assert ours == {"llmring"}
+    bare = loaded_by("")
+    assert not (loaded_by("import llmring") - bare) & {
+        "asyncio",
+        "pydantic",
+        "pydantic_core",
+        "tomllib",
+        *_SDKS,
+        *_TOOLS,
+    }
+
+
+def test_the_names_load_no_sdk() -> None:
+    loaded = loaded_by("from llmring import ChatStream, LLMRequest, LLMResponse, LLMRing, Message, StreamChunk")
+    assert "llmring.service" in loaded
+    assert not loaded & {*_SDKS, *_TOOLS}
+    assert not {name for name in loaded if name.startswith(("llmring.cli", "llmring.testing", "llmring.catalog"))}
+
+
+def test_a_service_loads_no_sdk() -> None:
+    loaded = loaded_by("from llmring import LLMRing; LLMRing()")
+    assert not loaded & {*_SDKS, *_TOOLS}
+
+
+@pytest.mark.parametrize("name", ["schemas", "exceptions"])
+def test_a_module_is_an_attribute(name: str) -> None:
+    assert f"llmring.{name}" in loaded_by(f"import llmring; llmring.{name}")
+
+
+def test_every_public_name_is_there() -> None:
+    loaded_by(
+        "import llmring\nfor name in llmring.__all__:\n    assert getattr(llmring, name) and name in dir(llmring)"
+    )
+    loaded_by("from llmring import *\nLLMRing, LLMRequest, Message, StreamChunk, LLMResponse")
+
+
+def test_a_name_that_is_not_there() -> None:
+    loaded_by(
+        "import llmring\ntry:\n    llmring.nothing\n"
+        "except AttributeError as error:\n    assert 'llmring' in str(error) and 'nothing' in str(error)\n"
+        "else:\n    raise SystemExit(1)"
+    )
+
+
+def seconds(imported: str) -> float:
+    """How long an import takes in a fresh interpreter, without the interpreter's own start."""
+    program = f"import time; began = time.perf_counter(); import {imported}; print(time.perf_counter() - began)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    return float(done.stdout)
+
+
+def test_importing_costs_at_most_half_as_much_again_as_pydantic() -> None:
+    """The best of several runs of each, one after the other; a busy machine gets more of them."""
+    ours, theirs = float("inf"), float("inf")
+    for run in range(20):
+        ours = min(ours, seconds("llmring"))
+        theirs = min(theirs, seconds("pydantic"))
+        if run >= 3 and ours <= 1.5 * theirs:
+            break
+    assert ours <= 1.5 * theirs
+
+
+def test_the_names_cost_little_more_than_pydantic() -> None:
+    """What every program needs: the service and the nouns. Most of it is pydantic's and asyncio's."""
+    ours, theirs = float("inf"), float("inf")
+    program = "asyncio, pydantic; from llmring import LLMRing, LLMRequest, Message"
+    for run in range(20):
+        ours = min(ours, seconds(program))
+        theirs = min(theirs, seconds("asyncio, pydantic; from pydantic import BaseModel"))
+        if run >= 3 and ours <= 2 * theirs:
+            break
+    assert ours <= 2 * theirs
