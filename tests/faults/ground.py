@@ -31,12 +31,13 @@ class Ground:
     Attributes:
         server: the server.
         path: the lockfile.
+        places: addresses, by what the names of the providers there begin with.
     """
 
     def __init__(self, server: PracticeServer, path: Path) -> None:
         self.server = server
         self.path = path
-        self.refused = server.refused_url()
+        self.places = {"": server.url, "refused-": server.refused_url()}
         self.bind({})
 
     def bind(self, aliases: Mapping[str, Sequence[str]]) -> None:
@@ -45,8 +46,12 @@ class Ground:
         for alias, models in aliases.items():
             lines += ["[[profiles.default.bindings]]", f'alias = "{alias}"', f"models = {json.dumps(list(models))}"]
         for wire, provider in PROVIDERS.items():
-            for name, url in ((provider, self.server.url), (f"refused-{provider}", self.refused)):
-                lines += [f"[providers.{name}]", f'sdk = "{_SDK.get(wire, wire)}"', 'api_key_env = "PRACTICE_KEY"']
+            for place, url in self.places.items():
+                lines += [
+                    f"[providers.{place}{provider}]",
+                    f'sdk = "{_SDK.get(wire, wire)}"',
+                    'api_key_env = "PRACTICE_KEY"',
+                ]
                 lines.append(f'base_url = "{url}{"/v1" if wire.startswith("openai") else ""}"')
                 if wire.startswith("openai"):
                     lines.append(f'api = "{wire.removeprefix("openai-")}"')
@@ -55,7 +60,7 @@ class Ground:
     def service(self, key: str = "practice", **options: Any) -> LLMRing:
         """A service without breakers, unless `options` say otherwise."""
         options.setdefault("breaker_threshold", 0)
-        names = [name for provider in PROVIDERS.values() for name in (provider, f"refused-{provider}")]
+        names = [place + provider for provider in PROVIDERS.values() for place in self.places]
         return LLMRing(self.path, api_keys=dict.fromkeys(names, key), **options)
 
 

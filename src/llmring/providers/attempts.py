@@ -39,7 +39,7 @@ class Attempts:
         last_attempt.set(None)
         try:
             response = await super().send(request, **options)  # type: ignore[misc]
-            if response.is_error:
+            if not response.is_success:
                 words = f"{response.status_code} {response.reason_phrase}".strip()
                 last_attempt.set(Refused(response.status_code, response.headers, words.encode()))
                 body = await response.aread()

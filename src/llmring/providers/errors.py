@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
@@ -87,7 +88,7 @@ def error_of_answer(
     """
     headers = headers or {}
     status, code = failure.status, failure.code or ""
-    words = failure.message if failure.message.endswith((".", "!", "?")) else f"{failure.message}."
+    words = _sentence(failure.message)
     where = f"{provider}:{model}"
     http = f" (HTTP {status})" if status else ""
     details: dict[str, Any] = {
@@ -107,7 +108,7 @@ def error_of_answer(
         wait = _retry_after(headers, failure)
         return ProviderRateLimitError(
             f"{where} takes no more requests for now{http}: {words} "
-            + (f"Try again in {wait:g} s" if wait is not None else "Try again later")
+            + (f"Try again in {round(wait, 1):g} s" if wait is not None else "Try again later")
             + ", or bind a stand-by model to the alias.",
             retry_after=wait,
             **details,
@@ -159,10 +160,10 @@ def error_of_network(
             model=model,
             original=error,
         )
-    reason = str(error.__cause__ or error).strip() or type(error.__cause__ or error).__name__
+    reason = _sentence(str(error.__cause__ or error).strip() or type(error.__cause__ or error).__name__)
     at = f" at {address}" if address else ""
     if names & {"ConnectError", "ConnectionRefusedError"}:
-        message = f"{provider} cannot be reached{at}: {reason}. Check that it runs and that its address is right."
+        message = f"{provider} cannot be reached{at}: {reason} Check that it runs and that its address is right."
     elif names & {
         "TransportError",
         "NetworkError",
@@ -172,7 +173,7 @@ def error_of_network(
         "StreamError",
         "EndOfStream",
     }:
-        message = f"The connection to {where} broke{at}: {reason}. Try again, or bind a stand-by model to the alias."
+        message = f"The connection to {where} broke{at}: {reason} Try again, or bind a stand-by model to the alias."
     else:
         return ProviderResponseError(
             f"The request to {where} failed underneath: {type(error).__name__}: {reason}",
@@ -183,16 +184,22 @@ def error_of_network(
     return ProviderConnectionError(message, provider=provider, model=model, original=error)
 
 
+def _sentence(words: str) -> str:
+    """What others said, to be gone on from. A surrogate by itself is valid JSON, but cannot be printed."""
+    said = words.encode(errors="replace").decode()
+    return said if said.endswith((".", "!", "?")) else f"{said}."
+
+
 def _retry_after(headers: Mapping[str, str], failure: WireError) -> float | None:
     """Seconds to wait: `retry-after-ms`, `Retry-After` in seconds or as a date, Google's RetryInfo, or the text."""
     try:
         if value := headers.get("retry-after-ms"):
-            return max(0.0, float(value) / 1000)
+            return _finite(float(value) / 1000)
         if value := headers.get("retry-after"):
             try:
-                return max(0.0, float(value))
+                return _finite(float(value))
             except ValueError:
-                return max(0.0, parsedate_to_datetime(value).timestamp() - time())
+                return _finite(parsedate_to_datetime(value).timestamp() - time())
     except (ValueError, TypeError, OverflowError):
         pass
     for detail in failure.details if isinstance(failure.details, list) else ():
@@ -200,6 +207,10 @@ def _retry_after(headers: Mapping[str, str], failure: WireError) -> float | None
             return _span(delay)
     found = _WAIT.search(failure.message)
     return _span(found[1]) if found else None
+
+
+def _finite(seconds: float) -> float | None:
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _span(text: str) -> float | None:

@@ -53,7 +53,7 @@ class _Client(Attempts, httpx2.AsyncClient):
             ),
             **options,
         )
-        if response.is_error:
+        if not response.is_success:
             return response
         exchange.response = response
         return httpx2.Response(200, content=b"", request=request)

@@ -63,7 +63,7 @@ class _Transport(httpx.AsyncBaseTransport):
             ),
             stream=True,
         )
-        if response.is_error:
+        if not response.is_success:
             return response
         exchange.response = response
         return httpx.Response(200, content=b"")
