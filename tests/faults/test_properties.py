@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -92,7 +93,7 @@ async def in_time(outcome: Any) -> str:
 
 
 async def stream(service: LLMRing, request: LLMRequest) -> str:
-    said, finals = "", []
+    said, finals, failure = "", [], None
     chunks = service.chat_stream(request)
     try:
         async for chunk in chunks:
@@ -102,10 +103,12 @@ async def stream(service: LLMRing, request: LLMRequest) -> str:
             if not finals[-1]:
                 assert (chunk.usage, chunk.response_model, chunk.parsed, chunk.skipped_events) == (None, None, None, 0)
     except LLMRingError as error:
+        failure = error
+    if failure is not None:
         assert not any(finals)
-        assert isinstance(error, ProviderError)
-        assert (error.partial.content if error.partial else "") == said
-        str(error).encode()
+        assert isinstance(failure, ProviderError)
+        assert (failure.partial.content if failure.partial else "") == said
+        str(failure).encode()
     else:
         assert finals.count(True) == 1
         assert finals[-1]
@@ -194,7 +197,7 @@ def changed(data: bytes, how: list[tuple[str, float, float, bytes]]) -> bytes:
 def cut(data: bytes, where: list[float]) -> list[bytes]:
     """The bytes in pieces."""
     at = sorted({int(place * len(data)) for place in where} | {0, len(data)})
-    return [data[start:end] for start, end in zip(at, at[1:], strict=False)] or [data]
+    return [data[start:end] for start, end in pairwise(at)] or [data]
 
 
 endings = st.sampled_from([None] * 12 + [Fault.cut_after(1), Fault.reset_after(2), Fault.stall_after(2), Fault.gzip()])

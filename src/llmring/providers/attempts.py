@@ -36,16 +36,18 @@ class Attempts:
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Send, and read a refusal to its end."""
-        last_attempt.set(None)
+        refused = False
         try:
             response = await super().send(request, **options)  # type: ignore[misc]
-            if not response.is_success:
+            if refused := not response.is_success:
                 words = f"{response.status_code} {response.reason_phrase}".strip()
                 last_attempt.set(Refused(response.status_code, response.headers, words.encode()))
                 body = await response.aread()
                 last_attempt.set(Refused(response.status_code, response.headers, body))
         except Exception as error:
-            if last_attempt.get() is None:
+            if not refused:
                 last_attempt.set(error)
             raise
+        if not refused:
+            last_attempt.set(None)
         return response
