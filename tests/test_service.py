@@ -103,6 +103,16 @@ async def test_a_longer_timeout_wins_too(
         assert await ask(service, request, stream) == "late"
 
 
+async def test_the_requests_timeout_reaches_the_socket(way: Way, server: PracticeServer) -> None:
+    """Past the one that the SDK's client was made with."""
+    server.reply(chunks=["a", "b"], delay=0.4, interval=0.4)
+    async with LLMRing(timeout=0.1, max_retries=0) as service:
+        request = LLMRequest(model="chatbot", messages=ASKED.messages, timeout=None)
+        assert await ask(service, request, True) == "ab"
+        server.reply("late", delay=0.4)
+        assert await ask(service, request.model_copy(update={"timeout": 5}), False) == "late"
+
+
 async def test_a_timeout_that_was_not_set_on_the_request_is_the_services(server: PracticeServer) -> None:
     assert LLMRing().timeout == 60.0
     assert LLMRing(timeout=None).timeout is None
@@ -372,6 +382,7 @@ async def test_an_sdk_is_imported_beside_the_loop(server: PracticeServer) -> Non
                     await asyncio.sleep(0.005)
                     longest = max(longest, time.monotonic() - began)
             ticking = asyncio.create_task(tick())
+            await asyncio.sleep(0.01)
             began = time.monotonic()
             async with LLMRing() as service:
                 await service.chat(request)

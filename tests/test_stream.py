@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import llmring.stream
 from llmring import ChatStream, LLMRequest, LLMRing, Message
 from llmring.exceptions import LLMRingError, ProviderConnectionError, ProviderTimeoutError
 from llmring.testing import Fault, PracticeServer, Reply, Tokens
@@ -228,7 +229,7 @@ async def test_a_stream_that_is_dropped_before_it_began(server: PracticeServer) 
     assert server.requests == []
 
 
-@pytest.mark.parametrize(("model", "rounds"), [("openai:m", 6), ("anthropic:m", 2), ("google:m", 2), ("ollama:m", 2)])
+@pytest.mark.parametrize(("model", "rounds"), [("openai:m", 4), ("anthropic:m", 1), ("google:m", 1), ("ollama:m", 1)])
 async def test_hundreds_of_streams_are_dropped(server: PracticeServer, model: str, rounds: int) -> None:
     """None leaves a socket, a task or itself behind."""
     server.default = Reply(chunks=["x"] * 1000, interval=0.05)
@@ -261,6 +262,7 @@ async def test_closing_a_service_waits_for_what_was_dropped(way: Way, server: Pr
     service = LLMRing()
     await by_break(service)
     await service.close()
+    assert not llmring.stream._closing
     await everything_is_closed(server)
     await service.close()
 

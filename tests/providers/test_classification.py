@@ -130,6 +130,7 @@ def test_other_things_that_are_too_large(words: str) -> None:
 @pytest.mark.parametrize(
     ("words", "seconds"),
     [
+        ("Please try again in 0s", 0.0),
         ("Please try again in 20ms.", 0.02),
         ("Rate limit reached. Please try again in 1.5s.", 1.5),
         ("Limit 100, Used 99. Please try again in 6m0.5s. Visit x", 360.5),
@@ -141,7 +142,7 @@ def test_other_things_that_are_too_large(words: str) -> None:
         ("retry in 1 hour", 3600.0),
         ("Slow down", None),
         ("You have used 3s of compute", None),
-        ("Try again later", None),
+        ("Please come again", None),
         ("Try again with 3 models", None),
     ],
 )
@@ -149,6 +150,7 @@ def test_when_to_try_again(words: str, seconds: float | None) -> None:
     error = error_for(words, 429)
     assert type(error) is ProviderRateLimitError
     assert error.retry_after == (None if seconds is None else pytest.approx(seconds))
+    assert ("Try again later" in str(error)) == (seconds is None)
 
 
 @pytest.mark.parametrize(

@@ -273,8 +273,10 @@ async def test_a_whole_answer_that_breaks_off(way: Way, server: PracticeServer, 
     assert type(await failure(False)) is ProviderConnectionError
 
 
-async def test_a_stream_that_stalls(way: Way, server: PracticeServer) -> None:
-    server.reply(chunks=["Hel", "lo", " there"], fault=Fault.stall_after(2))
+@pytest.mark.parametrize("fault", [Fault.stall_after(2), Fault.chatter_after(2)], ids=lambda fault: fault.kind)
+async def test_a_stream_that_stalls(way: Way, server: PracticeServer, fault: Fault) -> None:
+    """Or in which only comments come: it is the gap between chunks that counts, not the one between bytes."""
+    server.reply(chunks=["Hel", "lo", " there"], fault=fault)
     said, at = "", 0.0
     async with LLMRing(timeout=0.4) as service:
         with pytest.raises(ProviderTimeoutError) as raised:  # noqa: PT012
@@ -284,6 +286,17 @@ async def test_a_stream_that_stalls(way: Way, server: PracticeServer) -> None:
         assert said == "Hello"
         assert raised.value.partial is not None
         assert raised.value.partial.content == "Hello"
+        assert await server.requests[0].closed(1)
+
+
+async def test_an_answer_that_is_whole_but_does_not_end(way: Way, server: PracticeServer) -> None:
+    """All has been said, and the connection stays open: that is no failure, and is not waited for."""
+    server.reply(chunks=["Hel", "lo"], fault=Fault.linger())
+    began = time.monotonic()
+    async with LLMRing(timeout=0.6) as service:
+        response = await service.chat_stream(ASKED).final_response()
+        assert (response.content, response.finish_reason) == ("Hello", "stop")
+        assert time.monotonic() - began < 2
         assert await server.requests[0].closed(1)
 
 
