@@ -144,7 +144,7 @@ class Route:
             self.attempts.append(broken)
         del self._candidates[0]
         if not self._candidates:
-            raise self._listing(answer.failure or LLMRingError(f"{answer.model} broke off, and no stand-by remains"))
+            raise self.listing(answer.failure or LLMRingError(f"{answer.model} broke off, and no stand-by remains"))
         following = self._candidates[0].reference
         logger.warning("%s: %s broke off, %s goes on: %s", self._alias, answer.model, following, broken)
         turns = [*self._asked]
@@ -160,7 +160,7 @@ class Route:
                 return await self._try(candidate, serve)
             except ProviderError as error:
                 if candidate.last or not moves_on(error):
-                    self._listing(error)
+                    self.listing(error)
                     raise
                 self.attempts.append(error)
                 del self._candidates[0]
@@ -172,8 +172,8 @@ class Route:
                     error,
                 )
 
-    def _listing(self, error: LLMRingError) -> LLMRingError:
-        """The error with the attempts before it."""
+    def listing(self, error: LLMRingError) -> LLMRingError:
+        """The error, with the attempts before it listed on it."""
         if isinstance(error, ProviderError):
             error.attempts = list(self.attempts)
         for earlier in self.attempts:
@@ -225,8 +225,13 @@ async def _whole(provider: Provider, call: Call) -> LLMResponse:
         async with asyncio.timeout(call.timeout):
             answer = await Answer.open(provider, call)
             response = await answer.whole()
-    except TimeoutError as error:
-        raise (provider.no_answer if answer is None else provider.error)(error, call) from None
+    except (LLMRingError, TimeoutError) as error:
+        if answer is None:
+            raise provider.no_answer(error, call) from None
+        failure = provider.error(error, call)
+        if isinstance(failure, ProviderError):
+            failure.partial = answer.received
+        raise failure from None
     finally:
         if answer is not None:
             await answer.close()

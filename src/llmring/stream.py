@@ -146,9 +146,11 @@ class ChatStream:
             await self._read()
             if self._pending:
                 return
+        # Whoever has closed the stream, or cancelled it, does not hear of a failure any more.
+        failure = self._answer.failure if self._answer is not None and not self._over else None
         await self.aclose()
-        if self._answer is not None and self._answer.failure is not None and self._error is None:
-            raise self._failed(self._answer.failure)
+        if failure is not None and self._route is not None:
+            raise self._failed(self._route.listing(failure))
         raise StopAsyncIteration
 
     def _may_read(self) -> bool:

@@ -25,9 +25,21 @@ class Answer:
     Attributes:
         failure: what ended the answer early, to be raised after the chunks that came before it.
         finished: the final chunk has been read.
+        received: of an answer that is not streamed, what has been read of it.
     """
 
-    __slots__ = ("_bytes", "_report", "call", "closed", "decoder", "failure", "finished", "provider", "response")
+    __slots__ = (
+        "_bytes",
+        "_report",
+        "call",
+        "closed",
+        "decoder",
+        "failure",
+        "finished",
+        "provider",
+        "received",
+        "response",
+    )
 
     def __init__(self, provider: Provider, call: Call, response: HTTPResponse) -> None:
         self.provider = provider
@@ -37,6 +49,7 @@ class Answer:
         self.decoder.conceal = provider.conceal
         self.failure: LLMRingError | None = None
         self.finished = False
+        self.received: LLMResponse | None = None
         self.closed = False
         self._report: Callable[[LLMRingError | None], None] = lambda failure: None
         self._bytes: AsyncIterator[bytes] = response.aiter_bytes().__aiter__()
@@ -154,20 +167,20 @@ class Answer:
                 raise self._error(error) from None
             said += final.delta
             reasoning += final.reasoning or ""
+            self.received = LLMResponse(
+                model=final.model,
+                content=said,
+                reasoning=reasoning or None,
+                tool_calls=final.tool_calls,
+                finish_reason=final.finish_reason,
+                usage=final.usage,
+                response_model=final.response_model,
+                skipped_events=final.skipped_events,
+                metadata=self.decoder.metadata,
+            )
             if not self.decoder.hop_ended:
-                break
+                return self.received
             await self._next_hop()
-        return LLMResponse(
-            model=final.model,
-            content=said,
-            reasoning=reasoning or None,
-            tool_calls=final.tool_calls,
-            finish_reason=final.finish_reason,
-            usage=final.usage,
-            response_model=final.response_model,
-            skipped_events=final.skipped_events,
-            metadata=self.decoder.metadata,
-        )
 
     def _error(self, error: Exception) -> LLMRingError:
         return self.provider.error(error, self.call, self.response.headers)
