@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,11 @@ __all__ = ["AnswerFormat", "answer_format"]
 
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL | re.IGNORECASE)
 _NAME = re.compile(r"[^a-zA-Z0-9_-]+")
+_DEFINITIONS = ("$defs", "definitions")
+_FORMS = (
+    'response_format takes {"type": "json_object"}, {"type": "json_schema", "json_schema": {"name": ..., '
+    '"schema": {...}}}, or a type such as a pydantic model.'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,7 @@ class AnswerFormat:
     def _parse(self, text: str) -> tuple[Any, list[str]]:
         fenced = _FENCED.match(text)
         try:
-            value = from_json(fenced[1] if fenced else text)
+            value = from_json(fenced[1] if fenced else text, allow_inf_nan=False)
         except ValueError as error:
             return None, [f"It is not JSON: {error}"]
         if self.wrapped and isinstance(value, dict) and set(value) == {"value"}:
@@ -98,19 +105,15 @@ def answer_format(request: LLMRequest) -> tuple[LLMRequest, AnswerFormat | None]
             or not isinstance(inner, dict)
             or not isinstance(inner.get("schema"), dict)
         ):
-            raise InvalidRequestError(
-                'response_format takes {"type": "json_object"}, {"type": "json_schema", "json_schema": '
-                '{"name": ..., "schema": {...}}}, or a type such as a pydantic model.'
-            )
-        name, schema, strict = inner.get("name"), inner["schema"], inner.get("strict")
+            raise InvalidRequestError(_FORMS)
+        name, schema = inner.get("name"), inner["schema"]
         _check_schema(schema)
     else:
+        inner = {}
         name, schema, adapter = _of_type(given)
-        strict = None
     sent, wrapped = _as_object(schema)
     table: dict[str, Any] = {"name": _NAME.sub("_", str(name or schema.get("title") or "answer"))[:64], "schema": sent}
-    if strict is not None:
-        table["strict"] = strict
+    table |= {key: inner[key] for key in ("description", "strict") if inner.get(key) is not None}
     rendered = {"type": "json_schema", "json_schema": table}
     return request.model_copy(update={"response_format": rendered}), AnswerFormat(schema, adapter, wrapped)
 
@@ -119,53 +122,89 @@ def _of_type(given: Any) -> tuple[str, dict[str, Any], Any]:
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 
+    if inspect.isroutine(given):
+        raise InvalidRequestError(_FORMS)
     try:
-        adapter: Any = TypeAdapter(given)
+        adapter: Any = given if isinstance(given, TypeAdapter) else TypeAdapter(given)
         schema = adapter.json_schema()
-    except PydanticUserError as error:
-        raise InvalidRequestError(f"response_format {given!r} has no JSON schema: {error}") from None
+    except (PydanticUserError, NameError, SyntaxError, TypeError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise InvalidRequestError(f"response_format {given!r} has no JSON schema: {reason}. {_FORMS}") from None
     return getattr(given, "__name__", "answer"), schema, adapter
 
 
 def _as_object(schema: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """The schema with an object at its root, and whether it had to be put under the key `value`."""
-    root = schema
-    if "$ref" in schema:
-        target: Any = schema
-        for key in str(schema["$ref"]).removeprefix("#/").split("/"):
-            target = target.get(key, {}) if isinstance(target, dict) else {}
-        root = {**target, **{k: v for k, v in schema.items() if k in ("$defs", "definitions")}}
+    definitions: dict[str, Any] = {key: schema[key] for key in _DEFINITIONS if key in schema}
+    root, seen = schema, set[str]()
+    while (reference := root.get("$ref")) is not None and reference not in seen:
+        seen.add(reference)
+        beside = {key: value for key, value in root.items() if key != "$ref"}
+        root = {**_resolver(schema).lookup(reference).contents, **beside, **definitions}
     if root.get("type") == "object":
         return root, False
-    definitions: dict[str, Any] = {k: schema[k] for k in ("$defs", "definitions") if k in schema}
-    inner = {k: v for k, v in schema.items() if k not in definitions}
     wrapped: dict[str, Any] = {
         "type": "object",
-        "properties": {"value": inner},
+        "properties": {"value": _moved({key: value for key, value in schema.items() if key not in definitions})},
         "required": ["value"],
         "additionalProperties": False,
-        **definitions,
+        **_moved(definitions),
     }
     return wrapped, True
 
 
+def _moved(node: Any) -> Any:
+    """A part of a schema whose root has moved below `properties/value`."""
+    if isinstance(node, list):
+        return [_moved(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: f"#/properties/value{value[1:]}"
+        if key == "$ref" and isinstance(value, str) and re.match(r"#(?!/(\$defs|definitions)/)", value)
+        else _moved(value)
+        for key, value in node.items()
+    }
+
+
 def _check_schema(schema: dict[str, Any]) -> None:
     from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import validator_for
+    from referencing.exceptions import Unresolvable
 
     try:
-        validator_for(schema).check_schema(schema)
+        _validator(schema).check_schema(schema)
+        for reference in _references(schema):
+            _resolver(schema).lookup(reference)
     except SchemaError as error:
         raise InvalidRequestError(
             f"response_format's schema is no JSON schema: {_path(error.absolute_path)}: {error.message[:200]}"
         ) from None
+    except Unresolvable as error:
+        raise InvalidRequestError(f"response_format's schema refers to {error.ref}, which is not in it.") from None
+
+
+def _references(node: Any) -> Iterator[str]:
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        if key == "$ref" and isinstance(value, str):
+            yield value
+        else:
+            yield from _references(value)
 
 
 def _validator(schema: dict[str, Any]) -> Any:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import validator_for
+    from referencing import Registry
 
-    return validator_for(schema, default=Draft202012Validator)(schema)
+    # The registry is empty: without one, references to elsewhere would be fetched.
+    return validator_for(schema, default=Draft202012Validator)(schema, registry=Registry())
+
+
+def _resolver(schema: dict[str, Any]) -> Any:
+    from referencing import Registry
+    from referencing.jsonschema import DRAFT202012
+
+    return Registry().with_resource("", DRAFT202012.create_resource(schema)).crawl().resolver()
 
 
 def _path(keys: Any) -> str:
