@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import weakref
 from collections.abc import Mapping, Sequence
@@ -102,8 +103,7 @@ class LLMRing:
     async def close(self) -> None:
         """End the streams that are open, and close every provider's connections."""
         self._closed = True
-        for stream in list(self._streams):
-            await stream.aclose()
+        await asyncio.gather(*(stream.aclose() for stream in list(self._streams)))
         await settle()
         await self._registry.close()
 

@@ -1,0 +1,341 @@
+"""Leaving streams in hard places: other threads, other loops, cycles, and a thousand at once."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmring import ChatStream, LLMRing
+from llmring.exceptions import LLMRingError, ProviderConnectionError, ProviderTimeoutError
+from llmring.testing import Fault, PracticeServer, Reply
+
+from .faults.ground import PROVIDERS, Ground, ask, ground
+
+ENDLESS = Reply(chunks=["x"] * 10_000, interval=0.02)
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def practice() -> Iterator[Ground]:
+    with ground() as made:
+        yield made
+
+
+@pytest.fixture
+def server(practice: Ground) -> PracticeServer:
+    practice.server.clear()
+    practice.server.default = ENDLESS
+    return practice.server
+
+
+async def until(condition: Callable[[], object], seconds: float = 1.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - it is another thread's
+            await asyncio.sleep(0.01)
+
+
+def test_a_thousand_streams() -> None:
+    """Opened and dropped in every way: no socket, no task, no warning is left."""
+    ran = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-m", "tests.faults.thousand"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+# Threads and loops
+
+
+class Loop(threading.Thread):
+    """A loop that runs in a thread of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.loop = asyncio.new_event_loop()
+        self.start()
+
+    def run(self) -> None:
+        self.loop.run_forever()
+
+    def do(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
+
+    def end(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.join()
+        self.loop.close()
+
+
+@pytest.fixture
+def other() -> Iterator[Loop]:
+    loop = Loop()
+    yield loop
+    loop.end()
+
+
+@pytest.mark.parametrize("wire", PROVIDERS)
+async def test_dropped_in_another_thread(practice: Ground, server: PracticeServer, wire: str, other: Loop) -> None:
+    """The last to hold a stream may be a thread with another loop, or with none."""
+    service = practice.service()
+    held = []
+
+    async def open_it() -> None:
+        stream = service.chat_stream(ask(f"{PROVIDERS[wire]}:m"))
+        await anext(stream)
+        held.append(stream)
+
+    for drop in (held.clear, lambda: threading.Thread(target=held.clear).start()):
+        other.do(open_it())
+        drop()
+        assert await server.requests[-1].closed(1.0)
+    other.do(service.close())
+
+
+async def test_collected_in_another_thread(practice: Ground, server: PracticeServer, other: Loop) -> None:
+    service = practice.service()
+
+    async def open_one_in_a_cycle() -> None:
+        cycle: list[Any] = [service.chat_stream(ask("anthropic:m"))]
+        cycle.append(cycle)
+        await anext(cycle[0])
+
+    gc.collect()
+    gc.disable()
+    try:
+        other.do(open_one_in_a_cycle())
+        assert not await server.requests[-1].closed(0.1)
+        gc.collect()
+    finally:
+        gc.enable()
+    assert await server.requests[-1].closed(1.0)
+    other.do(service.close())
+
+
+def test_dropped_after_its_loop_has_closed(practice: Ground, server: PracticeServer) -> None:
+    async def leave_one_open() -> tuple[LLMRing, ChatStream]:
+        service = practice.service()
+        stream = service.chat_stream(ask("anthropic:m"))
+        await anext(stream)
+        return service, stream
+
+    loop = asyncio.new_event_loop()
+    service, stream = loop.run_until_complete(leave_one_open())
+    loop.run_until_complete(stream.aclose())
+    loop.run_until_complete(service.close())
+    loop.close()
+    stream.cancel()
+    del stream, service
+    gc.collect()
+
+
+def test_two_loops_with_a_service_each(practice: Ground, server: PracticeServer) -> None:
+    """Streams are dropped in one while the other reads on undisturbed."""
+    server.default = Reply(chunks=["x"] * 40, interval=0.01)
+    said: list[str] = []
+
+    async def read_all() -> None:
+        async with practice.service() as service:
+            streams = [service.chat_stream(ask("openai:m")) for _ in range(10)]
+            said.extend(r.content for r in await asyncio.gather(*(s.final_response() for s in streams)))
+
+    async def drop_all() -> None:
+        async with practice.service() as service:
+            for _ in range(10):
+                async for _chunk in service.chat_stream(ask("google:m")):
+                    break
+
+    threads = [threading.Thread(target=asyncio.run, args=(work(),)) for work in (read_all, drop_all)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said == ["x" * 40] * 10
+
+
+# The service
+
+
+@pytest.mark.parametrize("wire", PROVIDERS)
+async def test_closing_a_service_with_many_open(practice: Ground, server: PracticeServer, wire: str) -> None:
+    """Being read, between two reads, at their end, and not begun: all go within a second."""
+    reference = f"{PROVIDERS[wire]}:m"
+    service = practice.service()
+    # Gemini has no end marker: its end is the end of the bytes.
+    server.reply("whole", fault=() if wire == "gemini" else Fault.linger(), model="m", times=20)
+    ended = [service.chat_stream(ask(reference)) for _ in range(20)]
+    for stream in ended:
+        async for chunk in stream:
+            if chunk.finish_reason:
+                break
+    between = [service.chat_stream(ask(reference)) for _ in range(20)]
+    for stream in between:
+        await anext(stream)
+    reading = [asyncio.create_task(service.chat_stream(ask(reference)).final_response()) for _ in range(20)]
+    fresh = service.chat_stream(ask(reference))
+    await until(lambda: len(server.requests) == 60, 5.0)
+    began = time.monotonic()
+    await service.close()
+    assert time.monotonic() - began < 1.0
+    await until(lambda: server.open_connections == 0)
+    outcomes = await asyncio.gather(*reading, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {LLMRingError}
+    for stream in (*ended, *between, fresh):
+        assert [chunk async for chunk in stream] == []
+
+
+async def test_closing_twice(practice: Ground, server: PracticeServer) -> None:
+    service = practice.service()
+    async for _ in service.chat_stream(ask("anthropic:m")):
+        break
+    await asyncio.gather(service.close(), service.close())
+    await service.close()
+    with pytest.raises(LLMRingError, match="closed"):
+        await service.chat(ask("anthropic:m"))
+    with pytest.raises(LLMRingError, match="closed"):
+        await service.chat_stream(ask("anthropic:m")).final_response()
+
+
+# Cancelling
+
+
+async def test_cancelling_at_any_time(practice: Ground, server: PracticeServer) -> None:
+    """Before it began, after its end, and twice."""
+    async with practice.service() as service:
+        fresh = service.chat_stream(ask("openai:m"))
+        fresh.cancel()
+        fresh.cancel()
+        assert [chunk async for chunk in fresh] == []
+        assert server.requests == []
+        server.reply("whole", model="m")
+        stream = service.chat_stream(ask("openai:m"))
+        response = await stream.final_response()
+        stream.cancel()
+        stream.cancel()
+        assert stream.response == response
+        assert await stream.final_response() == response
+        await stream.aclose()
+
+
+async def test_cancel_meets_a_failure(practice: Ground, server: PracticeServer) -> None:
+    """What broke off between two reads is not heard of by whoever has cancelled since."""
+    async with practice.service() as service:
+        server.reply(chunks=["a"], fault=Fault.error_event(1, 503), model="m")
+        stream = service.chat_stream(ask("anthropic:m"))
+        await anext(stream)
+        stream.cancel()
+        assert [chunk async for chunk in stream] == []
+
+
+async def test_many_cancels_at_once(practice: Ground, server: PracticeServer) -> None:
+    """From its own loop's callbacks and its reader's task alike, in any order."""
+    async with practice.service() as service:
+        for order in range(6):
+            stream = service.chat_stream(ask("google:m"))
+            task = asyncio.create_task(stream.final_response())
+            await until(lambda: stream.response.content, 5.0)  # noqa: B023
+            ends: list[Callable[[], object]] = [
+                stream.cancel,
+                task.cancel,
+                lambda: asyncio.ensure_future(stream.aclose()),  # noqa: B023
+            ]
+            for end in (*ends[order % 3 :], *ends[: order % 3]):
+                end()
+            (outcome,) = await asyncio.gather(task, return_exceptions=True)
+            assert isinstance(outcome, asyncio.CancelledError | LLMRingError)
+            assert await server.requests[-1].closed(1.0)
+
+
+# Connecting
+
+
+@pytest.fixture
+def blackhole() -> Iterator[str]:
+    """An address that takes no more connections and refuses none: its backlog is full."""
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        waiting = []
+        for _ in range(4):
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(address)
+            waiting.append(one)
+        yield f"http://127.0.0.1:{address[1]}"
+        for one in waiting:
+            one.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a full backlog drops connections only there")
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("wire", PROVIDERS)
+async def test_nobody_takes_the_connection(practice: Ground, blackhole: str, wire: str, stream: bool) -> None:
+    reference = f"hole-{PROVIDERS[wire]}:m"
+    practice.places["hole-"] = blackhole
+    practice.bind({})
+    async with practice.service(timeout=0.4, max_retries=2) as service:
+        service.get_provider(reference.partition(":")[0])
+        began = time.monotonic()
+        with pytest.raises(ProviderTimeoutError):
+            await (service.chat_stream(ask(reference)).final_response() if stream else service.chat(ask(reference)))
+        assert 0.35 < time.monotonic() - began < 1.4
+        began = time.monotonic()
+        task = asyncio.create_task(service.chat_stream(ask(reference, timeout=None)).final_response())
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - began < 1.0
+
+
+def sockets() -> int:
+    count = 0
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            count += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
+        except OSError:
+            continue
+    return count
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it counts the files of /proc")
+@pytest.mark.parametrize("wire", PROVIDERS)
+async def test_leaving_in_the_middle_of_connecting(practice: Ground, server: PracticeServer, wire: str) -> None:
+    """At every step on the way to the first byte."""
+    reference = f"{PROVIDERS[wire]}:m"
+    server.default = Reply("x", delay=0.005)
+    async with practice.service() as service:
+        await service.chat(ask(reference))
+        before = sockets()
+        for steps in range(60):
+            task = asyncio.create_task(service.chat_stream(ask(reference)).final_response())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await until(lambda: server.open_connections <= 1)
+        assert sockets() <= before
+        assert (await service.chat(ask(reference))).content == "x"
+
+
+async def test_refused_for_good(practice: Ground, server: PracticeServer) -> None:
+    async with practice.service(max_retries=0) as service:
+        with pytest.raises(ProviderConnectionError):
+            await service.chat_stream(ask("refused-openai:m")).final_response()
+    assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
