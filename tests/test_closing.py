@@ -23,7 +23,7 @@ from llmring.testing import Fault, PracticeServer, Reply
 
 from .faults.ground import PROVIDERS, Ground, ask, ground
 
-ENDLESS = Reply(chunks=["x"] * 10_000, interval=0.02)
+ENDLESS = Reply(chunks=["x"] * 500, interval=0.02)
 ROOT = Path(__file__).parent.parent
 
 
