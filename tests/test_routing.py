@@ -107,7 +107,7 @@ async def test_faults_of_the_connection(way: Way, server: PracticeServer, stream
         Fault.reset_before_first(): ProviderConnectionError,
         Fault.cut_after(0): ProviderConnectionError,
     }
-    async with LLMRing(timeout=0.3, breaker_threshold=0) as service:
+    async with LLMRing(timeout=0.15, breaker_threshold=0) as service:
         service.get_provider(way.provider)
         for fault, kind in faults.items():
             server.reply(fault=fault)
@@ -163,7 +163,7 @@ async def test_a_failure_in_the_stream_before_the_first_chunk(way: Way, server: 
 async def test_nothing_is_tried_again_after_the_first_chunk(way: Way, server: PracticeServer) -> None:
     stand_by(way)
     faults = [Fault.cut_after(1), Fault.reset_after(1), Fault.error_event(1, 503, "It broke"), Fault.stall_after(1)]
-    async with LLMRing(timeout=0.3, breaker_threshold=0) as service:
+    async with LLMRing(timeout=0.15, breaker_threshold=0) as service:
         service.get_provider(way.provider)
         for fault in faults:
             server.requests.clear()

@@ -79,11 +79,11 @@ async def test_the_timeout_that_counts(
     ("environment", "constructor", "request_"),
     [
         ("none", {}, {}),
-        ("0.1", {"timeout": None}, {}),
-        ("0.1", {"timeout": 30}, {}),
-        ("0.1", {"timeout": 60.0}, {}),
-        (None, {"timeout": 0.1}, {"timeout": None}),
-        (None, {"timeout": 0.1}, {"timeout": 30}),
+        ("0.05", {"timeout": None}, {}),
+        ("0.05", {"timeout": 30}, {}),
+        ("0.05", {"timeout": 60.0}, {}),
+        (None, {"timeout": 0.05}, {"timeout": None}),
+        (None, {"timeout": 0.05}, {"timeout": 30}),
         ("", {}, {}),
     ],
 )
@@ -97,7 +97,7 @@ async def test_a_longer_timeout_wins_too(
 ) -> None:
     if environment is not None:
         monkeypatch.setenv("LLMRING_PROVIDER_TIMEOUT_S", environment)
-    server.reply("late", delay=0.3)
+    server.reply("late", delay=0.2)
     async with LLMRing(max_retries=0, **constructor) as service:
         request = LLMRequest(model="anthropic:m", messages=ASKED.messages, **request_)
         assert await ask(service, request, stream) == "late"
@@ -105,11 +105,11 @@ async def test_a_longer_timeout_wins_too(
 
 async def test_the_requests_timeout_reaches_the_socket(way: Way, server: PracticeServer) -> None:
     """Past the one that the SDK's client was made with."""
-    server.reply(chunks=["a", "b"], delay=0.4, interval=0.4)
-    async with LLMRing(timeout=0.1, max_retries=0) as service:
+    server.reply(chunks=["a", "b"], delay=0.2, interval=0.2)
+    async with LLMRing(timeout=0.05, max_retries=0) as service:
         request = LLMRequest(model="chatbot", messages=ASKED.messages, timeout=None)
         assert await ask(service, request, True) == "ab"
-        server.reply("late", delay=0.4)
+        server.reply("late", delay=0.2)
         assert await ask(service, request.model_copy(update={"timeout": 5}), False) == "late"
 
 
