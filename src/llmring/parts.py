@@ -173,7 +173,7 @@ def _local(address: str) -> Path:
 
 def _data_url(data: bytes, what: str, name: str | None = None) -> str:
     mime = _mime(data, name)
-    if what == "document" and mime not in _TEXTS and _is_text(data):
+    if what == "document" and mime not in (*_TEXTS, "application/pdf") and _is_text(data):
         mime = "text/plain"
     if mime is None:
         raise InvalidRequestError(
