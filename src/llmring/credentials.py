@@ -21,7 +21,7 @@ def find_key(provider: str, variables: Iterable[str], given: Mapping[str, str]) 
         variables: the environment variables that may hold the key, the first one set wins.
         given: the keys that the constructor was given, by provider.
     """
-    return given.get(provider) or first_set(variables) or _from_keyring(provider)
+    return given.get(provider, "").strip() or first_set(variables) or _from_keyring(provider)
 
 
 def _from_keyring(provider: str) -> str | None:

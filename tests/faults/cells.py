@@ -103,6 +103,7 @@ class Cell:
 
     Attributes:
         seconds: how long it took.
+        error: what it ended in.
         faults: what is not as it should be.
     """
 
@@ -110,6 +111,7 @@ class Cell:
     wire: str
     streamed: bool
     seconds: float = 0.0
+    error: Exception | None = None
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -313,7 +315,7 @@ async def _run(ground: Ground, service: LLMRing, cell: Cell) -> None:
     if cell.row.reply is not None:
         ground.server.reply(cell.row.reply, model=model, times=9)
     request = ask(f"{provider}:{model}", timeout=cell.timeout)
-    said, finals, error, response = "", [], None, None
+    said, finals, response = "", [], None
     began = time.monotonic()
     try:
         if cell.streamed:
@@ -325,14 +327,14 @@ async def _run(ground: Ground, service: LLMRing, cell: Cell) -> None:
         else:
             response = await service.chat(request)
     except Exception as raised:
-        error = raised
+        cell.error = raised
     cell.seconds = time.monotonic() - began
     if response is not None:
         if cell.streamed:
             cell.check("one final chunk, the last", (sum(finals), finals[-1:]), (1, [True]))
             cell.check("what was gathered", response.content, said)
         cell.check_good(response)
-    elif error is not None:
+    elif cell.error is not None:
         cell.check("final chunks before an error", sum(finals), 0)
-        cell.check_error(error, said)
+        cell.check_error(cell.error, said)
     await cell.check_connections(ground.server)

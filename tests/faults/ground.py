@@ -22,6 +22,8 @@ PROVIDERS = {
 }
 """The provider that serves each wire in the lockfile below."""
 
+KEY_VARIABLE = "PRACTICE_KEY"
+
 _SDK = {"openai-chat": "openai", "openai-responses": "openai", "anthropic": "anthropic", "gemini": "google"}
 
 
@@ -50,18 +52,20 @@ class Ground:
                 lines += [
                     f"[providers.{place}{provider}]",
                     f'sdk = "{_SDK.get(wire, wire)}"',
-                    'api_key_env = "PRACTICE_KEY"',
+                    f'api_key_env = "{KEY_VARIABLE}"',
                 ]
                 lines.append(f'base_url = "{url}{"/v1" if wire.startswith("openai") else ""}"')
                 if wire.startswith("openai"):
                     lines.append(f'api = "{wire.removeprefix("openai-")}"')
         self.path.write_text("\n".join(lines) + "\n")
 
-    def service(self, key: str = "practice", **options: Any) -> LLMRing:
-        """A service without breakers, unless `options` say otherwise."""
+    def service(self, **options: Any) -> LLMRing:
+        """A service without breakers, unless `options` say otherwise; with keys, unless the environment has them."""
         options.setdefault("breaker_threshold", 0)
+        if KEY_VARIABLE in os.environ:
+            return LLMRing(self.path, **options)
         names = [place + provider for provider in PROVIDERS.values() for place in self.places]
-        return LLMRing(self.path, api_keys=dict.fromkeys(names, key), **options)
+        return LLMRing(self.path, api_keys=dict.fromkeys(names, "practice"), **options)
 
 
 @contextmanager

@@ -83,7 +83,7 @@ async def leave(practice: Ground) -> None:
         practice.server.default = Reply("warm")
         for reference in references:
             await service.chat(ask(reference))
-        practice.server.default = Reply(chunks=["x"] * 300, interval=0.02, delay=0.03)
+        practice.server.default = Reply(chunks=["x"] * 100, interval=0.02, delay=0.03)
         await asyncio.gather(*map(one, range(STREAMS)))
         gc.collect()
         for _ in range(100):

@@ -168,20 +168,28 @@ class Provider(ABC):
                 timeout=call.timeout,
                 address=self.config.base_url,
             )
-        return self._without_key(raised)
+        self._hide_key(raised, error)
+        return raised
 
     def conceal(self, data: bytes) -> bytes:
         """Bytes that came from outside, to be shown to people: servers repeat what they were sent, the key too."""
         key = self.config.key
         return data.replace(key.encode(), b"[key]") if key and len(key) >= _SHORTEST_KEY else data
 
-    def _without_key(self, error: ProviderError) -> ProviderError:
-        """The error with no key in it, nor in the ones underneath."""
-        below: BaseException | None = error
-        seen: set[int] = set()
+    def _hide_key(self, *errors: BaseException) -> None:
+        """Take the key out of these errors, and out of all that are under them."""
         key = self.config.key or ""
-        while len(key) >= _SHORTEST_KEY and below is not None and id(below) not in seen:
-            seen.add(id(below))
-            below.args = tuple(arg.replace(key, "[key]") if isinstance(arg, str) else arg for arg in below.args)
-            below = error.original if below is error else below.__cause__ or below.__context__
-        return error
+        below: list[BaseException | None] = [*errors] if len(key) >= _SHORTEST_KEY else []
+        seen: set[int] = set()
+        while below:
+            error = below.pop()
+            if error is None or id(error) in seen:
+                continue
+            seen.add(id(error))
+            error.args = tuple(arg.replace(key, "[key]") if isinstance(arg, str) else arg for arg in error.args)
+            if isinstance(error, WireError):
+                error.message = error.message.replace(key, "[key]")
+            elif isinstance(error, ProviderError):
+                error.request_id = error.request_id and error.request_id.replace(key, "[key]")
+                below.append(error.original)
+            below += error.__cause__, error.__context__

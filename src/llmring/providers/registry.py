@@ -159,6 +159,11 @@ class Registry:
                 f"There is no key for {name}. Set {' or '.join(key_variables)} in the environment.",
                 provider=name,
             )
+        if key is not None and not (key.isascii() and key.isprintable()):
+            where = f" into {' or '.join(key_variables)}" if key_variables else ""
+            raise ProviderNotFoundError(
+                f"The key for {name} holds a character that cannot be sent. Copy it anew{where}.", provider=name
+            )
         adapter = getattr(_import(built_in, name), built_in.adapter)
         given: dict[str, Any] = {}
         if settings is not None:
