@@ -210,19 +210,23 @@ def test_google_speaks_v1() -> None:
     client.close()
 
 
-# ollama: a transport of ours
+# ollama: an HTTP client of ours
 
 
-async def test_ollama_takes_a_transport_of_ours(server: PracticeServer) -> None:
-    """It is given every request, whole; an empty answer of its own is taken for one."""
+async def test_ollama_takes_an_http_client_of_ours(server: PracticeServer) -> None:
+    """Its `send` is given every request, whole; an empty answer of its own is taken for one."""
     seen: list[httpx.Request] = []
 
-    class Transport(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    class HTTPClient(httpx.AsyncClient):
+        async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
             seen.append(request)
-            return httpx.Response(200, content=b"")
+            return httpx.Response(200, content=b"", request=request)
 
-    client = ollama.AsyncClient(headers={"x-mine": "1"}, timeout=5.0, transport=Transport())
+    class Client(ollama.AsyncClient):
+        def __init__(self, **options: Any) -> None:
+            super(ollama.AsyncClient, self).__init__(HTTPClient, None, **options)
+
+    client = Client(headers={"x-mine": "1"}, timeout=5.0, limits=httpx.Limits(max_connections=None))
     assert [line async for line in await client.chat(model="m", messages=[], stream=True)] == []
     [request] = seen
     assert str(request.url) == f"{server.url}/api/chat"

@@ -10,15 +10,15 @@ import httpx2
 from ..catalog import max_output_tokens
 from ..wire.anthropic import MessagesDecoder, render_request
 from ..wire.base import Decoder
-from .attempts import Attempts
 from .base import Call, HTTPResponse, Provider, ProviderConfig
+from .exchange import Exchange, Exchanging
 
 __all__ = ["AnthropicProvider"]
 
 _MAX_TOKENS_UNKNOWN = 4096
 
 
-class _Client(Attempts, anthropic.DefaultAsyncHttpxClient):
+class _Client(Exchanging, anthropic.DefaultAsyncHttpxClient):
     """The SDK's own HTTP client."""
 
 
@@ -53,21 +53,22 @@ class AnthropicProvider(Provider):
         return MessagesDecoder(f"{self.name}:{call.model}")
 
     async def send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
-        """Send through the SDK's raw-response path, the rendered body as `extra_body`."""
+        """Send through the SDK's raw-response path, with the rendered body in place of its own."""
         client = self._by_retries.get(call.max_retries)
         if client is None:
             client = self._by_retries[call.max_retries] = self.client.with_options(max_retries=call.max_retries)
-        manager: Any = client.messages.with_streaming_response.create(
-            # The model is in the body. Named here, one near its end raises the SDK's DeprecationWarning, which would
-            # point at this line, and be an error where warnings are; the catalogue tells what is to be retired.
-            model="",
-            max_tokens=body["max_tokens"],
-            messages=(),
-            stream=call.stream,
-            extra_body=body,
-            timeout=call.timeout,
-        )
-        answer = await manager.__aenter__()
+        async with Exchange(body):
+            manager: Any = client.messages.with_streaming_response.create(
+                # The model is in the body. Named here, one near its end raises the SDK's DeprecationWarning, which
+                # would point at this line, and be an error where warnings are; the catalogue tells what is to be
+                # retired.
+                model="",
+                max_tokens=body["max_tokens"],
+                messages=(),
+                stream=call.stream,
+                timeout=call.timeout,
+            )
+            answer = await manager.__aenter__()
         response: HTTPResponse = answer.http_response
         return response
 

@@ -1,75 +1,38 @@
 """Adapter of the `ollama` SDK.
 
 The SDK parses every line twice and takes a cut for an end, its timeouts are its client's, not a call's, and its
-errors lose the answer's headers. It takes a transport, though: ours puts the rendered body and the call's
-timeout in place, keeps the answer for us and gives the SDK an empty one. Address and headers stay the SDK's.
+errors lose the answer's headers. So its client is put on an HTTP client of ours, which keeps the answer (`exchange`).
 """
 
 from __future__ import annotations
 
 import logging
-from contextvars import ContextVar
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import ollama
-from pydantic_core import to_json
 
 from ..wire.base import Decoder
+from ..wire.errors import read_error
 from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
-from .attempts import Attempts
 from .base import Call, HTTPResponse, Provider, ProviderConfig
+from .exchange import Exchange, Exchanging, TypedAnswer, warn_of
 
 __all__ = ["OllamaProvider"]
 
 logger = logging.getLogger("llmring")
 
 
-class _Exchange:
-    """The body to send in place of the SDK's, and the answer kept from it."""
-
-    __slots__ = ("body", "response", "timeout")
-
-    def __init__(self, body: bytes, timeout: float | None) -> None:
-        self.body = body
-        self.timeout = timeout
-        self.response: httpx.Response | None = None
-
-
-_exchange: ContextVar[_Exchange | None] = ContextVar("llmring_ollama_exchange", default=None)
-
-
-class _Client(Attempts, httpx.AsyncClient):
+class _HTTPClient(Exchanging, httpx.AsyncClient):
     """The HTTP client underneath."""
 
 
-class _Transport(httpx.AsyncBaseTransport):
-    """Takes part in an exchange if one is under way, and only passes on if not.
+class _Client(ollama.AsyncClient):
+    """The SDK's client, on that HTTP client: its own constructor names httpx's."""
 
-    It sends through a client rather than a transport, so that the proxies of the environment are honoured.
-    """
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self.client = client
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        exchange = _exchange.get()
-        if exchange is None:
-            return await self.client.send(request, stream=True)
-        headers = {k: v for k, v in request.headers.items() if k.lower() != "content-length"}
-        response = await self.client.send(
-            self.client.build_request(
-                request.method, request.url, headers=headers, content=exchange.body, timeout=exchange.timeout
-            ),
-            stream=True,
-        )
-        if not response.is_success:
-            return response
-        exchange.response = response
-        return httpx.Response(200, content=b"")
-
-    async def aclose(self) -> None:
-        await self.client.aclose()
+    def __init__(self, host: str | None, **options: Any) -> None:
+        super(ollama.AsyncClient, self).__init__(_HTTPClient, host, **options)
 
 
 class OllamaProvider(Provider):
@@ -80,18 +43,21 @@ class OllamaProvider(Provider):
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
         self._without_tools: set[str] = set()
-        self.client = ollama.AsyncClient(
-            host=config.base_url,
-            headers=dict(config.headers),
-            timeout=config.timeout,
-            transport=_Transport(
-                _Client(
-                    limits=httpx.Limits(max_connections=config.max_connections),
-                    timeout=config.timeout,
-                    follow_redirects=True,
-                )
-            ),
-        )
+        self._typed = False
+        options: dict[str, Any] = {
+            "headers": dict(config.headers),
+            "timeout": config.timeout,
+            "limits": httpx.Limits(max_connections=config.max_connections),
+        }
+        try:
+            self.client: Any = _Client(config.base_url, **options)
+        except TypeError:
+            self._give_up_bytes()
+            self.client = ollama.AsyncClient(config.base_url, **options)
+
+    def _give_up_bytes(self) -> None:
+        self._typed = True
+        warn_of(self.sdk)
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
@@ -120,21 +86,26 @@ class OllamaProvider(Provider):
         return await self._send(call, self.render(call))
 
     async def _send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
-        exchange = _Exchange(to_json(body), call.timeout)
-        token = _exchange.set(exchange)
-        try:
-            # Whether the answer streams is in the body; to the SDK it is always a stream, of no lines.
-            async for _ in await self.client.chat(model=call.model, messages=[], stream=True):
-                pass
-        except BaseException:
+        if not self._typed:
+            async with Exchange(body, keep=True, timeout=call.timeout) as exchange:
+                # Whether the answer streams is in the body; to the SDK it is always a stream, of no lines.
+                async for _ in await self.client.chat(model=call.model, messages=[], stream=True):
+                    pass
             if exchange.response is not None:
-                await exchange.response.aclose()
-            raise
-        finally:
-            _exchange.reset(token)
-        if exchange.response is None:
-            raise RuntimeError("ollama did not send the request through the transport it was given")
-        return exchange.response
+                return exchange.response
+            self._give_up_bytes()
+        return TypedAnswer(self._objects(body), b"%s\n")
+
+    async def _objects(self, body: dict[str, Any]) -> AsyncIterator[Any]:
+        try:
+            answer: Any = await self.client.chat(**body)
+            if body["stream"]:
+                async for each in answer:
+                    yield each
+            else:
+                yield answer
+        except ollama.ResponseError as error:
+            raise read_error(error.error, error.status_code) from error
 
     async def close(self) -> None:
         """Close the client and its connections."""

@@ -9,8 +9,8 @@ import openai
 
 from ..wire import openai_chat, openai_responses
 from ..wire.base import Decoder
-from .attempts import Attempts
 from .base import Call, HTTPResponse, Provider, ProviderConfig
+from .exchange import Exchange, Exchanging
 
 __all__ = ["OpenAIProvider"]
 
@@ -19,7 +19,7 @@ _OFFICIAL_HOST = "api.openai.com"
 _MISTRAL_HOST = "api.mistral.ai"
 
 
-class _Client(Attempts, openai.DefaultAsyncHttpxClient):
+class _Client(Exchanging, openai.DefaultAsyncHttpxClient):
     """The SDK's own HTTP client."""
 
 
@@ -63,22 +63,20 @@ class OpenAIProvider(Provider):
         return kind(f"{self.name}:{call.model}")
 
     async def send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
-        """Send through the SDK's raw-response path.
-
-        The body goes in as `extra_body`, which the SDK sends as it is: what is rendered need not be walked again.
-        """
+        """Send through the SDK's raw-response path, with the rendered body in place of its own."""
         client = self._by_retries.get(call.max_retries)
         if client is None:
             client = self._by_retries[call.max_retries] = self.client.with_options(max_retries=call.max_retries)
-        if self.responses:
-            manager: Any = client.responses.with_streaming_response.create(
-                model=call.model, stream=call.stream, extra_body=body, timeout=call.timeout
-            )
-        else:
-            manager = client.chat.completions.with_streaming_response.create(
-                model=call.model, messages=(), stream=call.stream, extra_body=body, timeout=call.timeout
-            )
-        answer = await manager.__aenter__()
+        async with Exchange(body):
+            if self.responses:
+                manager: Any = client.responses.with_streaming_response.create(
+                    model=call.model, stream=call.stream, timeout=call.timeout
+                )
+            else:
+                manager = client.chat.completions.with_streaming_response.create(
+                    model=call.model, messages=(), stream=call.stream, timeout=call.timeout
+                )
+            answer = await manager.__aenter__()
         response: HTTPResponse = answer.http_response
         return response
 

@@ -1,0 +1,125 @@
+"""One request of ours on its way through an SDK.
+
+The SDK's method is called as anyone would call it, but with next to nothing to send. The HTTP client underneath is
+ours, and sends the body that was rendered: it need not be walked, copied and encoded once more. Where an SDK has no
+raw stream in public, the client also keeps the answer for us and gives the SDK an empty one. Address, key, headers and
+retries stay the SDK's, and outside an exchange the client is as any other.
+
+An SDK that one day does not send through that client is read by its typed objects, at their price: `TypedAnswer`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextvars import ContextVar, Token
+from typing import Any
+
+from pydantic_core import to_json
+
+from .attempts import Attempts
+from .base import HTTPResponse
+
+__all__ = ["Exchange", "Exchanging", "TypedAnswer", "warn_of"]
+
+logger = logging.getLogger("llmring")
+
+
+class Exchange:
+    """The body to send in place of the SDK's, as an async context around the SDK's call.
+
+    Args:
+        body: as JSON.
+        keep: whether to keep the answer from the SDK.
+        timeout: seconds for each wait, where the SDK's method takes none.
+
+    Attributes:
+        response: the answer that was kept.
+        sent: whether the SDK has sent through our client.
+    """
+
+    __slots__ = ("_keep", "_timeout", "_token", "body", "response", "sent")
+
+    def __init__(self, body: dict[str, Any], *, keep: bool = False, timeout: float | None = None) -> None:
+        self.body = to_json(body)
+        self.response: HTTPResponse | None = None
+        self.sent = False
+        self._keep = keep
+        self._timeout = timeout
+
+    async def __aenter__(self) -> Exchange:
+        self._token: Token[Exchange | None] = _current.set(self)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        _current.reset(self._token)
+        if kind is not None and self.response is not None:
+            await self.response.aclose()
+        if kind is None and not self.sent and not self._keep:
+            raise RuntimeError("the SDK did not send its request through the HTTP client that it was given")
+
+    def request(self, theirs: Any) -> Any:
+        """The SDK's request with our body."""
+        self.sent = True
+        headers = theirs.headers.copy()
+        headers["content-length"] = str(len(self.body))
+        extensions = theirs.extensions
+        if self._keep:
+            extensions = {**extensions, "timeout": dict.fromkeys(("connect", "read", "write", "pool"), self._timeout)}
+        return type(theirs)(theirs.method, theirs.url, headers=headers, content=self.body, extensions=extensions)
+
+    def answer(self, response: Any, request: Any) -> Any:
+        """What the SDK gets to see of an answer."""
+        if not self._keep or not response.is_success:
+            return response
+        self.response = response
+        return type(response)(200, content=b"", request=request)
+
+
+_current: ContextVar[Exchange | None] = ContextVar("llmring_exchange", default=None)
+
+
+class Exchanging(Attempts):
+    """Mixed into an HTTP client, of httpx or httpx2: it takes part in the exchange that is under way, if one is."""
+
+    async def send(self, request: Any, **options: Any) -> Any:
+        """Send, in an exchange what is to be sent in place of this."""
+        exchange = _current.get()
+        if exchange is None:
+            return await super().send(request, **options)
+        if exchange._keep:
+            options["stream"] = True
+        return exchange.answer(await super().send(exchange.request(request), **options), request)
+
+
+class TypedAnswer:
+    """An SDK's typed objects as the bytes that they were: an `HTTPResponse`.
+
+    Args:
+        objects: as the SDK gives them.
+        frame: what surrounds the JSON of each.
+    """
+
+    def __init__(self, objects: AsyncIterator[Any], frame: bytes) -> None:
+        self.headers: Mapping[str, str] = {}
+        self._objects = objects
+        self._frame = frame
+
+    async def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """The bytes of each object."""
+        async for each in self._objects:
+            yield self._frame % each.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+    async def aclose(self) -> None:
+        """Leave."""
+        if close := getattr(self._objects, "aclose", None):
+            await close()
+
+
+def warn_of(sdk: str) -> None:
+    """Say that an SDK has changed its shape."""
+    logger.warning(
+        "this version of %s does not send through the HTTP client that it is given, so its own typed objects are read: "
+        "answers cost more time and tell less of their faults",
+        sdk,
+    )
