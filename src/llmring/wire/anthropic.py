@@ -68,6 +68,9 @@ def render_request(request: LLMRequest, model: str, *, stream: bool, max_tokens:
         if effort == "none":
             body["thinking"] = {"type": "disabled"}
         elif _BUDGETED.match(model):
+            if request.reasoning_tokens is None:
+                # The budget must leave room for an answer, and not be below the vendor's least.
+                budget = max(1024, min(budget or 0, body["max_tokens"] - 1))
             body["thinking"] = {"type": "enabled", "budget_tokens": budget}
         else:
             # Newer models leave the text of their thinking out unless asked for it.
@@ -95,6 +98,8 @@ def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
     turns: list[dict[str, Any]] = []
     results: list[dict[str, Any]] | None = None
     for message in messages:
+        if message.role == "system":
+            continue
         if message.role == "tool":
             block = {
                 "type": "tool_result",
@@ -112,7 +117,7 @@ def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
             blocks = _replayed(message, ids) or [*_content(message), *_calls(message, ids)]
             if blocks:
                 turns.append({"role": "assistant", "content": _marked(blocks, message)})
-        elif message.role == "user":
+        else:
             plain = isinstance(message.content, str) and "cache_control" not in message.metadata
             content = message.content if plain else _marked(_content(message), message)
             turns.append({"role": "user", "content": content})
@@ -146,14 +151,13 @@ def _media(found: Media) -> dict[str, Any]:
         if found.mime not in _IMAGES:
             raise CannotCarry(f"Anthropic's API takes no pictures of type {found.mime}; convert it to PNG or JPEG")
         return {"type": "image", "source": {"type": "base64", "media_type": found.mime, "data": found.data}}
-    title = given(title=found.name)
     if found.mime == "application/pdf":
         source = {"type": "base64", "media_type": found.mime, "data": found.data}
     elif found.is_text:
-        return {"type": "text", "text": found.as_text()}
+        source = {"type": "text", "media_type": "text/plain", "data": found.text}
     else:
         raise CannotCarry(f"Anthropic's API takes no documents of type {found.mime}; convert it to PDF or text")
-    return {"type": "document", "source": source, **title}
+    return {"type": "document", "source": source, **given(title=found.name)}
 
 
 def _result(message: Message) -> str | list[dict[str, Any]]:

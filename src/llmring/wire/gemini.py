@@ -62,9 +62,9 @@ def render_request(request: LLMRequest, model: str) -> dict[str, Any]:
 
 
 def _generation(model: str) -> int:
-    """3 for `gemini-3-flash`: what a model takes changed with its generation."""
-    found = re.match(r"(?:models/)?gemini-(\d+)", model)
-    return int(found[1]) if found else 0
+    """3 for `gemini-3-flash`: what a model takes changed with it. `gemini-flash-latest` is of the newest."""
+    found = re.match(r"(?:models/)?gemini-(?:(\d+)|[a-z-]+-latest$)", model)
+    return int(found[1] or 99) if found else 0
 
 
 def _contents(messages: Sequence[Message], generation: int) -> list[dict[str, Any]]:
@@ -73,9 +73,11 @@ def _contents(messages: Sequence[Message], generation: int) -> list[dict[str, An
     contents: list[dict[str, Any]] = []
     results: list[dict[str, Any]] | None = None
     for message in messages:
+        if message.role == "system":
+            continue
         if message.role == "tool":
             id = message.tool_call_id or ""
-            answer = {"name": names[id], "response": _result(message), **({"id": id} if id in numbered else {})}
+            answer = {"name": names[id], **_result(message), **({"id": id} if id in numbered else {})}
             if results is None:
                 results = []
                 contents.append({"role": "user", "parts": results})
@@ -85,17 +87,17 @@ def _contents(messages: Sequence[Message], generation: int) -> list[dict[str, An
         if message.role == "assistant":
             said = _replayed(message, numbered)
             if said is None:
-                said = [*(_parts(message) if message.content else []), *_calls(message, generation)]
+                said = [*(_parts(message) if message.content else []), *map(_call, message.tool_calls or ())]
             if said:
-                contents.append({"role": "model", "parts": said})
-        elif message.role == "user":
+                contents.append({"role": "model", "parts": _signed(said) if generation >= 3 else said})
+        else:
             contents.append({"role": "user", "parts": _parts(message)})
     return contents
 
 
 def _parts(message: Message) -> list[dict[str, Any]]:
     if not isinstance(message.content, list):
-        return [{"text": message.content or ""}]
+        return [{"text": plain_text(message, "a message")}]
     return [_part(part) for part in message.content]
 
 
@@ -116,13 +118,17 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
     return {"fileData": {"fileUri": address, **given(mimeType=mime)}}
 
 
-def _calls(message: Message, generation: int) -> list[dict[str, Any]]:
-    calls: list[dict[str, Any]] = [_call(call) for call in message.tool_calls or ()]
-    if calls and generation >= 3:
-        # A call without the signature that another provider could not give is refused; this word is Google's own
-        # for that case (vendor's guide "Thought signatures", section "FAQs").
-        calls[0]["thoughtSignature"] = "skip_thought_signature_validator"
-    return calls
+def _signed(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A turn's parts, its first call with a signature.
+
+    One without the signature that another provider, or an older model, could not give is refused; the word is
+    Google's own for that case (vendor's guide "Thought signatures", section "FAQs").
+    """
+    for part in said:
+        if "functionCall" in part:
+            part.setdefault("thoughtSignature", "skip_thought_signature_validator")
+            break
+    return said
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
@@ -131,12 +137,18 @@ def _call(call: ToolCall) -> dict[str, Any]:
 
 
 def _result(message: Message) -> dict[str, Any]:
+    """What a function returned: a table, and beside it pictures and documents."""
+    if isinstance(message.content, list) and all("type" in part for part in message.content):
+        rendered = [_part(part) for part in message.content]
+        said = "\n".join(part["text"] for part in rendered if "text" in part)
+        files = [part for part in rendered if "text" not in part]
+        return {"response": {"result": said}, **given(parts=files or None)}
     said = plain_text(message, "a tool's result")
     try:
         value = from_json(said)
     except ValueError:
         value = said
-    return value if isinstance(value, dict) else {"result": value}
+    return {"response": value if isinstance(value, dict) else {"result": value}}
 
 
 def _replayed(message: Message, numbered: set[str]) -> list[dict[str, Any]] | None:
@@ -192,7 +204,7 @@ def _thinking(request: LLMRequest, generation: int) -> dict[str, Any] | None:
     if effort == "none":
         return {"thinkingBudget": 0}
     if generation >= 3:
-        return {"includeThoughts": True, "thinkingLevel": effort}
+        return {"includeThoughts": True, "thinkingLevel": effort.upper()}
     return {"includeThoughts": True, "thinkingBudget": budget}
 
 

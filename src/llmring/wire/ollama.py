@@ -7,7 +7,7 @@ words, and its calls are read out of its text.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -16,12 +16,23 @@ from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
 from .base import Decoder, as_list, given, merge_params, name_of, text, usage_of
 from .errors import CannotCarry, read_error
 from .framing import LineFrames
-from .turns import arguments_of, effort_of, media, named_calls, parts, plain_text, schema_of
+from .turns import (
+    arguments_of,
+    effort_of,
+    function_tool,
+    json_instruction,
+    media,
+    named_calls,
+    parts,
+    plain_text,
+    schema_of,
+)
 
 __all__ = ["OllamaDecoder", "render_request", "tools_in_text"]
 
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 _FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
+_OPENINGS = ("{", "[", "`")
 _INSTRUCTION = (
     "You can call these tools:\n{tools}\n\n"
     'To call one or several, answer with nothing but JSON of the form {{"tool_calls": [{{"name": "...", "arguments": '
@@ -47,14 +58,16 @@ def render_request(request: LLMRequest, model: str, *, stream: bool, native_tool
     """The body of a request."""
     told = tools_in_text(request, native=native_tools)
     names = named_calls(request.messages)
-    messages = [_told(m, names) if told else _message(m, names) for m in request.messages]
-    if told:
-        messages.insert(0, {"role": "system", "content": _instruction(request)})
+    barred = request.tool_choice == "none"
+    as_text = bool(told) or not native_tools
+    messages = [_told(m, names) if as_text else _message(m, names) for m in request.messages]
+    if instruction := "\n\n".join(_instructions(request, told)):
+        messages.insert(0, {"role": "system", "content": instruction})
     body: dict[str, Any] = {
         "model": model,
         "messages": messages,
         **given(
-            tools=request.tools if request.tools and not told and request.tool_choice != "none" else None,
+            tools=[function_tool(t) for t in request.tools] if request.tools and not told and not barred else None,
             format=_format(request, told),
             think=_think(request, model),
         ),
@@ -116,8 +129,8 @@ def _content(message: Message) -> dict[str, Any]:
             images.append(found.data)
         elif found.kind == "image":
             raise CannotCarry("Ollama fetches no pictures by address; fetch it and send its bytes")
-        elif found.data is not None and found.is_text:
-            pieces.append(found.as_text())
+        elif found.is_text:
+            pieces.append(found.quoted)
         else:
             raise CannotCarry(f"Ollama takes text and pictures, no {found.kind} of type {found.mime or 'unknown'}")
     return {"content": "\n".join(pieces), **given(images=images or None)}
@@ -131,26 +144,50 @@ def _offered(request: LLMRequest) -> list[dict[str, Any]]:
     return functions
 
 
-def _instruction(request: LLMRequest) -> str:
-    tools = "\n".join(to_json(t["function"]).decode() for t in _offered(request))
-    free = request.tool_choice in (None, "auto")
-    how = "If no tool is needed, answer in plain text." if free else "You must call one now."
-    return _INSTRUCTION.format(tools=tools, how=how)
+def _instructions(request: LLMRequest, told: Collection[str] | None) -> Iterator[str]:
+    """What the model would not know: tools that the format does not carry, and the form that its answer is held to."""
+    table = schema_of(request)
+    if told:
+        tools = "\n".join(to_json(t["function"]).decode() for t in _offered(request))
+        answer = "in JSON, as said below" if request.response_format else "in plain text"
+        how = "You must call one now." if _forced(request) else f"If no tool is needed, answer {answer}."
+        yield _INSTRUCTION.format(tools=tools, how=how)
+        if _forced(request):
+            return
+    if table is not None:
+        yield f"Answer with JSON of this schema and nothing else: {to_json(table['schema']).decode()}"
+    elif instruction := json_instruction(request, unless_said=True):
+        yield instruction
+
+
+def _forced(request: LLMRequest) -> bool:
+    return request.tool_choice not in (None, "auto", "none")
 
 
 def _format(request: LLMRequest, told: Collection[str] | None) -> str | dict[str, Any] | None:
-    if told and request.tool_choice not in (None, "auto"):
-        call = {
-            "type": "object",
-            "properties": {"name": {"enum": sorted(told)}, "arguments": {"type": "object"}},
-            "required": ["name", "arguments"],
-        }
-        calls = {"type": "array", "items": call, "minItems": 1}
-        return {"type": "object", "properties": {"tool_calls": calls}, "required": ["tool_calls"]}
-    if (table := schema_of(request)) is not None:
-        schema: dict[str, Any] = table["schema"]
+    """What the text of the answer is held to."""
+    calls = _calls_schema(request) if told else {}
+    if told and _forced(request):
+        return calls
+    if (table := schema_of(request)) is None:
+        return "json" if request.response_format else None
+    schema: dict[str, Any] = table["schema"]
+    if not told:
         return schema
-    return "json" if request.response_format else None
+    definitions: dict[str, Any] = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
+    return {"anyOf": [calls, {k: v for k, v in schema.items() if k not in definitions}], **definitions}
+
+
+def _calls_schema(request: LLMRequest) -> dict[str, Any]:
+    calls = []
+    for tool in _offered(request):
+        arguments = tool["function"]["parameters"]
+        if "$defs" in arguments or "definitions" in arguments:
+            arguments = {"type": "object"}  # its references would point into the air
+        properties = {"name": {"enum": [tool["function"]["name"]]}, "arguments": arguments}
+        calls.append({"type": "object", "properties": properties, "required": ["name", "arguments"]})
+    some = {"type": "array", "items": calls[0] if len(calls) == 1 else {"anyOf": calls}, "minItems": 1}
+    return {"type": "object", "properties": {"tool_calls": some}, "required": ["tool_calls"]}
 
 
 def _think(request: LLMRequest, model: str) -> bool | str | None:
@@ -231,18 +268,18 @@ class OllamaDecoder(Decoder):
         """Keep back text that may turn out to be a call, and give what is text for certain."""
         held = (self._held or "") + said
         begun = held.lstrip()
-        if not done and (not begun or begun.startswith(("{", "`"))):
+        if not done and (not begun or begun.startswith(_OPENINGS)):
             self._held = held
             return ""
         self._held = "" if done else None
-        return "" if begun.startswith(("{", "`")) and self._read_calls(begun) else held
+        return "" if begun.startswith(_OPENINGS) and self._read_calls(begun) else held
 
     def _read_calls(self, written: str) -> bool:
         fenced = _FENCED.match(written.rstrip())
         try:
             value = from_json(fenced[1] if fenced else written)
-            calls = value.get("tool_calls", [value])
-            wanted = [(call["name"], call.get("arguments") or {}) for call in calls]
+            calls = value if isinstance(value, list) else value.get("tool_calls", [value])
+            wanted = [(call["name"], call.get("arguments", call.get("parameters")) or {}) for call in calls]
         except (ValueError, AttributeError, KeyError, TypeError):
             return False
         if not wanted or any(name not in (self._tools or ()) for name, _ in wanted):

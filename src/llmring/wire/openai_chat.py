@@ -13,7 +13,7 @@ from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall
 from .base import Decoder, given, is_json, merge_params, name_of, usage_of
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
-from .turns import call_ids, effort_of, json_instruction, media, openai_schema, plain_text, schema_of
+from .turns import call_ids, effort_of, function_tool, json_instruction, media, openai_schema, plain_text, schema_of
 
 __all__ = ["CALL_ID", "MISTRAL_CALL_ID", "ChatDecoder", "render_request"]
 
@@ -52,9 +52,9 @@ def render_request(
     """
     ids = call_ids(request.messages, call_id, 9 if call_id is MISTRAL_CALL_ID else 24)
     messages = [_message(m, ids, provider) for m in request.messages]
-    if json_instruction(request) and "json" not in str(messages).lower():
+    if instruction := json_instruction(request, unless_said=True):
         # The format's JSON mode is refused where no message speaks of JSON.
-        messages.insert(0, {"role": "system", "content": json_instruction(request)})
+        messages.insert(0, {"role": "system", "content": instruction})
     body = {
         "model": model,
         "messages": messages,
@@ -65,7 +65,7 @@ def render_request(
             seed=request.seed,
             reasoning_effort=effort_of(request),
             response_format=_format(request),
-            tools=request.tools or None,
+            tools=[function_tool(t) for t in request.tools] if request.tools else None,
             tool_choice=request.tool_choice,
         ),
         **given(**{max_tokens_key: request.max_tokens}),
@@ -85,7 +85,7 @@ def _message(message: Message, ids: dict[str, str], provider: str) -> dict[str, 
     if isinstance(message.content, list):
         rendered["content"] = [_part(part) for part in message.content]
     else:
-        rendered["content"] = message.content or (None if message.tool_calls else "")
+        rendered["content"] = plain_text(message, "a message") or (None if message.tool_calls else "")
     if message.tool_calls:
         rendered["tool_calls"] = [{**call, "id": ids[call["id"]]} for call in message.tool_calls]
     kept = message.metadata.get("openai_chat")
@@ -100,14 +100,19 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
     found = media(part)
     if found is None:
         return part
-    if found.kind == "document" and found.data is not None and found.is_text:
-        return {"type": "text", "text": found.as_text()}
-    if found.kind == "document" and found.url:
+    if found.kind == "image":
+        return {"type": "image_url", "image_url": {"url": found.url or found.data_url, **given(detail=found.detail)}}
+    if found.kind == "audio":
+        return {"type": "input_audio", "input_audio": part["input_audio"]}
+    if found.is_text:
+        return {"type": "text", "text": found.quoted}
+    if found.url:
         raise CannotCarry("Chat Completions takes no documents by address; fetch it and send its bytes")
-    if found.kind == "document" and found.data and found.mime != "application/pdf":
+    if found.file_id:
+        return {"type": "file", "file": {"file_id": found.file_id}}
+    if found.mime != "application/pdf":
         raise CannotCarry(f"Chat Completions takes no documents of type {found.mime}; convert it to PDF or text")
-    inner = part[part["type"]]
-    return {"type": part["type"], part["type"]: {"url": inner} if isinstance(inner, str) else inner}
+    return {"type": "file", "file": {"filename": found.filename, "file_data": found.data_url}}
 
 
 def _format(request: LLMRequest) -> dict[str, Any] | None:

@@ -9,13 +9,13 @@ from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
 from .base import Decoder, given, merge_params, name_of, text, usage_of
 from .errors import CannotCarry, WireError, read_error
 from .framing import SSEFrames
-from .turns import call_ids, effort_of, json_instruction, media, openai_schema, plain_text, schema_of
+from .turns import call_ids, effort_of, json_instruction, media, openai_schema, parts, plain_text, schema_of
 
 __all__ = ["ResponsesDecoder", "render_request"]
 
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 # Models that think, and so give encrypted reasoning to carry along; the others refuse to be asked for it.
-_REASONING = re.compile(r"(o\d|gpt-[5-9]|codex)(?!.*chat)")
+_REASONING = re.compile(r"(o\d|gpt-([5-9]|\d\d)|codex)(?!.*chat)")
 
 _INCOMPLETE: dict[str, FinishReason] = {
     "max_output_tokens": "length",
@@ -28,9 +28,9 @@ def render_request(request: LLMRequest, model: str, *, stream: bool) -> dict[str
     """The body of a request. Nothing is stored at the vendor unless `extra_params` says so."""
     ids = call_ids(request.messages, _CALL_ID, 24)
     items = [item for m in request.messages for item in _items(m, ids)]
-    if json_instruction(request) and "json" not in str(items).lower():
+    if instruction := json_instruction(request, unless_said=True):
         # The format's JSON mode is refused where no message speaks of JSON.
-        items.insert(0, {"role": "system", "content": json_instruction(request)})
+        items.insert(0, {"role": "system", "content": instruction})
     body: dict[str, Any] = {
         "model": model,
         "input": items,
@@ -66,10 +66,9 @@ def _items(message: Message, ids: dict[str, str]) -> list[dict[str, Any]]:
             }
         ]
     if message.role != "assistant":
-        content = message.content
-        return [
-            {"role": message.role, "content": [_part(p) for p in content] if isinstance(content, list) else content}
-        ]
+        plain = not isinstance(message.content, list)
+        content = plain_text(message, "a message") if plain else [_part(p) for p in parts(message)]
+        return [{"role": message.role, "content": content}]
     if (replayed := _replayed(message, ids)) is not None:
         return replayed
     text_of = plain_text(message, "an assistant's turn")
@@ -126,7 +125,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "input_file",
         **given(file_id=found.file_id, file_url=found.url, file_data=found.data_url),
-        **({"filename": found.name or "document.pdf"} if found.data else {}),
+        **({"filename": found.filename} if found.data else {}),
     }
 
 
@@ -158,13 +157,14 @@ def _format(request: LLMRequest) -> dict[str, Any] | None:
 class ResponsesDecoder(Decoder):
     """Chunks of a Responses answer."""
 
-    __slots__ = ("_thinking_part",)
+    __slots__ = ("_items", "_thinking_part")
 
     frames = SSEFrames
     end_marker = "response.completed"
 
     def __init__(self, model: str) -> None:
         super().__init__(model)
+        self._items: dict[int, dict[str, Any]] = {}
         self._thinking_part: tuple[Any, Any] | None = None
 
     def feed(self, event: Any) -> StreamChunk | None:
@@ -211,6 +211,7 @@ class ResponsesDecoder(Decoder):
 
     def _item_done(self, index: int, item: dict[str, Any]) -> StreamChunk | None:
         """An item is complete; a call whose pieces did not come is taken from it whole."""
+        self._items[index] = item
         if item["type"] != "function_call":
             return None
         call = self.calls.known(index)
@@ -249,7 +250,7 @@ class ResponsesDecoder(Decoder):
             cache_write=prompt.get("cache_write_tokens"),
             reasoning=(usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
         )
-        self._keep(response.get("output") or [])
+        self._keep(response.get("output") or [item for _, item in sorted(self._items.items())])
 
     def _keep(self, output: list[dict[str, Any]]) -> None:
         """Keep the items that must go back with the turn: reasoning, and whatever stands between."""
@@ -262,5 +263,5 @@ class ResponsesDecoder(Decoder):
                 items.append({k: v for k, v in item.items() if k not in ("arguments", "call_id", "name")})
             else:
                 items.append(item)
-        if any(item["type"] not in ("message", "function_call") for item in items):
+        if any(item["type"] not in ("message", "function_call") or item.get("phase") for item in items):
             self.metadata["openai_responses"] = {"items": items}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import mimetypes
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ __all__ = [
     "budget_of",
     "call_ids",
     "effort_of",
+    "function_tool",
     "json_instruction",
     "media",
     "named_calls",
@@ -63,18 +65,30 @@ class Media:
         return None if self.data is None else f"data:{self.mime};base64,{self.data}"
 
     @property
-    def is_text(self) -> bool:
-        """Whether it is a document of plain text, of whatever kind."""
-        mime = self.mime or ""
-        return mime.startswith("text/") or mime in ("application/json", "application/xml", "application/yaml")
+    def filename(self) -> str:
+        """Its name, or one that tells its type."""
+        return self.name or f"document{mimetypes.guess_extension(self.mime or '') or ''}"
 
-    def as_text(self) -> str:
-        """A document of plain text, to stand among the text of a message."""
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a document of plain text, of whatever kind, and its bytes are here."""
+        mime = self.mime or ""
+        return self.data is not None and (
+            mime.startswith("text/") or mime in ("application/json", "application/xml", "application/yaml")
+        )
+
+    @property
+    def text(self) -> str:
+        """The text of a document of plain text."""
         try:
-            body = base64.b64decode(self.data or "").decode("utf-8", "replace")
+            return base64.b64decode(self.data or "").decode("utf-8", "replace")
         except ValueError:
-            raise CannotCarry(f"its document {self.name or ''} is not base64") from None
-        return f'<document name="{self.name or "document"}">\n{body}\n</document>'
+            raise CannotCarry(f"its document {self.filename} is not base64") from None
+
+    @property
+    def quoted(self) -> str:
+        """The text of a document of plain text, to stand among the text of a message."""
+        return f'<document name="{self.filename}">\n{self.text}\n</document>'
 
 
 def parts(message: Message) -> list[dict[str, Any]]:
@@ -208,7 +222,23 @@ def openai_schema(table: dict[str, Any]) -> dict[str, Any]:
         return {**table, "strict": False}
 
 
-def json_instruction(request: LLMRequest) -> str | None:
-    """What to tell a model that must answer in JSON where no setting of its wire makes it."""
+def json_instruction(request: LLMRequest, *, unless_said: bool = False) -> str | None:
+    """What to tell a model that must answer in JSON where no setting of its wire makes it.
+
+    Args:
+        request: what to ask.
+        unless_said: nothing where a message speaks of JSON already.
+    """
     given = request.response_format
-    return _JSON_ONLY if isinstance(given, dict) and given.get("type") == "json_object" else None
+    if not isinstance(given, dict) or given.get("type") != "json_object":
+        return None
+    if unless_said and any(
+        "json" in part["text"].lower() for m in request.messages for part in parts(m) if "text" in part
+    ):
+        return None
+    return _JSON_ONLY
+
+
+def function_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    """A tool in OpenAI's form, without what only another provider takes; one that a provider runs, as it is."""
+    return {"type": "function", "function": tool["function"]} if tool.get("type") == "function" else tool
