@@ -315,6 +315,8 @@ async def main():
             service.get_provider("{provider}")
         except ProviderNotFoundError as error:
             print(error)
+        response = await service.chat(request.model_copy(update={{"model": "chatbot"}}))
+        print(response.content, *response.attempts)
 
 asyncio.run(main())
 """
@@ -331,14 +333,16 @@ asyncio.run(main())
 )
 def test_no_sdk(server: PracticeServer, provider: str, module: str, package: str) -> None:
     program = MISSING.format(provider=provider, module=module)
+    other = "ollama:other" if provider == "anthropic" else "anthropic:other"
+    bind({"chatbot": [f"{provider}:m", other]})
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stderr == ""
+    assert "Traceback" not in done.stderr
+    assert "moving on" in done.stderr  # the warning, where nobody has set up logging
     lines = done.stdout.splitlines()
-    assert len(lines) == 3
-    for line in lines:
-        assert f"pip install {package}" in line
-        assert "Traceback" not in line
-    assert server.requests == []
+    assert len(lines) == 4
+    assert all(f"pip install {package}" in line for line in lines)
+    assert lines[3].startswith("You said: Hi")
+    assert [request.model for request in server.requests] == ["other"]
 
 
 # Providers come to life on their first use
@@ -531,6 +535,24 @@ async def test_one_service_one_client(server: PracticeServer) -> None:
     async with LLMRing() as service:
         await asyncio.gather(*(service.chat(DIRECT) for _ in range(20)))
         assert len(service._registry._made) == 1
+
+
+async def test_cancelling_a_chat_closes_its_connection(way: Way, server: PracticeServer) -> None:
+    """Before its answer begins, and in the middle of it."""
+    async with LLMRing() as service:
+        service.get_provider(way.provider)
+        for fault in (Fault.never_answer(), Fault.stall_after(1)):
+            server.requests.clear()
+            server.reply("late", fault=fault)
+            task = asyncio.create_task(service.chat(ASKED))
+            async with asyncio.timeout(5):
+                while not server.requests:  # noqa: ASYNC110 - the server is in another thread
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert await server.requests[0].closed(1)
 
 
 async def test_closing_while_a_chat_is_under_way(way: Way, server: PracticeServer) -> None:
