@@ -35,7 +35,7 @@ class AnthropicProvider(Provider):
             default_headers=dict(config.headers),
             timeout=config.timeout,
             max_retries=config.max_retries,
-            http_client=_Client(limits=httpx2.Limits(max_connections=config.max_connections)),
+            http_client=_Client(limits=httpx2.Limits(**config.limits)),
         )
         self._by_retries = {config.max_retries: self.client}
 

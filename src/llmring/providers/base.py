@@ -17,6 +17,9 @@ from .errors import error_of_answer, error_of_network
 
 __all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig"]
 
+_IDLE_CONNECTIONS = 100
+"""How many are kept for the next request. The clients look through all of them at each request."""
+
 _SHORTEST_KEY = 8
 """What is shorter is no secret, and may be a word that messages use."""
 
@@ -63,6 +66,11 @@ class ProviderConfig:
     timeout: float | None = 60.0
     max_retries: int = 2
     max_connections: int | None = None
+
+    @property
+    def limits(self) -> dict[str, int | None]:
+        """What `httpx.Limits` takes."""
+        return {"max_connections": self.max_connections, "max_keepalive_connections": _IDLE_CONNECTIONS}
 
 
 @dataclass(frozen=True, slots=True)

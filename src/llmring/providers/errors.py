@@ -152,10 +152,11 @@ def error_of_network(
     names = {cls.__name__ for kind in (error, error.__cause__) if kind for cls in type(kind).__mro__}
     where = f"{provider}:{model}"
     if names & {"TimeoutException", "TimeoutError", "APITimeoutError"}:
+        waited = f" for {timeout:g} s" if timeout is not None else ""
         return ProviderTimeoutError(
-            f"{where} kept silent for {timeout:g} s. Raise `timeout`, or bind a stand-by model to the alias."
-            if timeout is not None
-            else f"{where} timed out.",
+            f"All connections to {provider} were busy{waited}, so {where} was not asked. Raise `max_connections`."
+            if "PoolTimeout" in names
+            else f"{where} kept silent{waited}. Raise `timeout`, or bind a stand-by model to the alias.",
             provider=provider,
             model=model,
             original=error,

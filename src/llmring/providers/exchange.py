@@ -63,9 +63,13 @@ class Exchange:
         self.sent = True
         headers = theirs.headers.copy()
         headers["content-length"] = str(len(self.body))
-        extensions = theirs.extensions
+        timeout = dict(theirs.extensions["timeout"])
         if self._keep:
-            extensions = {**extensions, "timeout": dict.fromkeys(("connect", "read", "write", "pool"), self._timeout)}
+            timeout = dict.fromkeys(timeout, self._timeout)
+        if timeout["pool"] is not None:
+            # The wait for a free connection ends a little earlier, so that it can be told from silence.
+            timeout["pool"] *= 0.9
+        extensions = {**theirs.extensions, "timeout": timeout}
         return type(theirs)(theirs.method, theirs.url, headers=headers, content=self.body, extensions=extensions)
 
     def answer(self, response: Any, request: Any) -> Any:

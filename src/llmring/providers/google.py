@@ -35,7 +35,7 @@ class GoogleProvider(Provider):
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
         self._http = _Client(
-            limits=httpx2.Limits(max_connections=config.max_connections),
+            limits=httpx2.Limits(**config.limits),
             timeout=config.timeout,
             follow_redirects=True,
         )

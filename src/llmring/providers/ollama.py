@@ -47,7 +47,7 @@ class OllamaProvider(Provider):
         options: dict[str, Any] = {
             "headers": dict(config.headers),
             "timeout": config.timeout,
-            "limits": httpx.Limits(max_connections=config.max_connections),
+            "limits": httpx.Limits(**config.limits),
         }
         try:
             self.client: Any = _Client(config.base_url, **options)

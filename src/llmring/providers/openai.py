@@ -37,7 +37,7 @@ class OpenAIProvider(Provider):
             default_headers=dict(config.headers),
             timeout=config.timeout,
             max_retries=config.max_retries,
-            http_client=_Client(limits=httpx2.Limits(max_connections=config.max_connections)),
+            http_client=_Client(limits=httpx2.Limits(**config.limits)),
         )
         self._by_retries = {config.max_retries: self.client}
         self._host = self.client.base_url.host
