@@ -250,7 +250,7 @@ def rows() -> list[Row]:
         _fault("stalls at the end", replace(silent, text=TEXT), Fault.stall_after(99)),
         _fault("chatters first", silent, Fault.chatter_after(0)),
         _fault("chatters after 2", replace(silent, text=_TWO), Fault.chatter_after(2)),
-        _fault("lingers", good, Fault.linger(), whole=silent, timeout=_SHORT),
+        _fault("lingers", good, Fault.linger(), whole=silent, timeout=2.0),
         Row("slow, not silent", Reply(chunks=CHUNKS, interval=0.4), good, timeout=1.0),
         _fault("resets first", cut, Fault.reset_before_first()),
         _fault("resets after 2", replace(cut, text=_TWO), Fault.reset_after(2)),
