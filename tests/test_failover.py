@@ -1,0 +1,160 @@
+"""Failover between every two wires, and that each move can be seen: in the log, on the response, on the error."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from llmring import LLMResponse, LLMRing
+from llmring.exceptions import (
+    LLMRingError,
+    ProviderConnectionError,
+    ProviderError,
+    ProviderRateLimitError,
+    ProviderResponseError,
+    ProviderTimeoutError,
+)
+from llmring.testing import Fault, PracticeServer, Reply
+
+from .faults.ground import PROVIDERS, Ground, ask, ground
+
+streamed = pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+
+
+@pytest.fixture(scope="module")
+def practice() -> Iterator[Ground]:
+    with ground() as made:
+        yield made
+
+
+@pytest.fixture
+def server(practice: Ground) -> PracticeServer:
+    practice.server.clear()
+    return practice.server
+
+
+def bound(practice: Ground, *models: str, **options: Any) -> LLMRing:
+    practice.bind({"chatbot": models})
+    return practice.service(**{"timeout": 5.0, "max_retries": 0} | options)
+
+
+async def answer(service: LLMRing, *, stream: bool) -> LLMResponse:
+    return await (service.chat_stream(ask("chatbot")).final_response() if stream else service.chat(ask("chatbot")))
+
+
+@streamed
+@pytest.mark.parametrize("second", PROVIDERS)
+@pytest.mark.parametrize("first", PROVIDERS)
+async def test_from_every_wire_to_every_wire(
+    practice: Ground,
+    server: PracticeServer,
+    first: str,
+    second: str,
+    stream: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    left, right = f"{PROVIDERS[first]}:first", f"{PROVIDERS[second]}:second"
+    server.reply(status=503, error="It broke", model="first")
+    async with bound(practice, left, right) as service:
+        response = await answer(service, stream=stream)
+    assert (response.model, response.content) == (right, "You said: Go on")
+    (attempt,) = response.attempts
+    assert isinstance(attempt, ProviderResponseError)
+    assert (attempt.provider, attempt.model, attempt.status_code) == (PROVIDERS[first], "first", 503)
+    (record,) = [record for record in caplog.records if record.name == "llmring"]
+    assert record.levelno == logging.WARNING
+    assert record.getMessage().startswith(
+        f"chatbot: moving on from {left} to {right}: {left} failed (HTTP 503): It broke"
+    )
+    assert record.args == ("chatbot", left, right, attempt)
+
+
+@streamed
+async def test_the_last_error_lists_the_others(practice: Ground, server: PracticeServer, stream: bool) -> None:
+    server.reply(status=429, model="b", retry_after=9)
+    server.reply(status=400, model="c")
+    models = "refused-anthropic:a", "openai:b", "google:c", "ollama:d"
+    async with bound(practice, *models) as service:
+        with pytest.raises(ProviderError) as raised:
+            await answer(service, stream=stream)
+    error = raised.value
+    assert (error.model, error.status_code) == ("c", 400)
+    assert [(type(one), one.model) for one in error.attempts] == [
+        (ProviderConnectionError, "a"),
+        (ProviderRateLimitError, "b"),
+    ]
+    assert all(one.attempts == [] for one in error.attempts)
+    printed = "".join(traceback.format_exception(error))
+    assert "Before it, refused-anthropic:a failed: " in printed
+    assert "Before it, openai:b failed: " in printed
+    assert "d" not in {request.model for request in server.requests}
+
+
+async def test_attempts_can_be_seen_at_once(practice: Ground, server: PracticeServer) -> None:
+    """While the answer is still on its way, and on the error if it breaks off after all."""
+    server.reply(status=500, model="first")
+    server.reply(chunks=["One", " two"], fault=Fault.cut_after(1), model="second")
+    async with bound(practice, "anthropic:first", "google:second") as service:
+        stream = service.chat_stream(ask("chatbot"))
+        assert (await anext(stream)).delta == "One"
+        assert [one.model for one in stream.response.attempts] == ["first"]
+        with pytest.raises(ProviderConnectionError) as raised:
+            await anext(stream)
+    assert [one.model for one in raised.value.attempts] == ["first"]
+    assert raised.value.partial is not None
+    assert raised.value.partial.content == "One"
+    assert [one.model for one in raised.value.partial.attempts] == ["first"]
+    assert len(raised.value.__notes__) == 1
+
+
+@streamed
+async def test_each_has_a_time_of_its_own(practice: Ground, server: PracticeServer, stream: bool) -> None:
+    server.reply(fault=Fault.never_answer(), model="a")
+    server.reply(fault=Fault.headers_only(), model="b")
+    async with bound(practice, "anthropic:a", "openai:b", "google:c", timeout=0.4) as service:
+        for name in ("anthropic", "openai", "google"):
+            service.get_provider(name)
+        began = time.monotonic()
+        response = await answer(service, stream=stream)
+    assert response.model == "google:c"
+    assert [type(one) for one in response.attempts] == [ProviderTimeoutError] * 2
+    assert 0.7 < time.monotonic() - began < 2.8
+    for request in server.requests[:2]:
+        assert await request.closed(1.0)
+
+
+@streamed
+async def test_many_move_on_at_once(practice: Ground, server: PracticeServer, stream: bool) -> None:
+    server.script(lambda request: Reply(status=529) if request.model == "first" else Reply(f"{request.model}"))
+    async with bound(practice, "anthropic:first", "openai:second", breaker_threshold=5) as service:
+        responses = await asyncio.gather(*(answer(service, stream=stream) for _ in range(50)))
+        assert {response.content for response in responses} == {"second"}
+        assert all(len(response.attempts) == 1 for response in responses)
+        asked = len(server.requests)
+        assert (await answer(service, stream=stream)).model == "openai:second"
+        assert len(server.requests) == asked + 1  # the first one's breaker is open
+
+
+@pytest.mark.parametrize("wire", PROVIDERS)
+async def test_reading_on_after_the_error(practice: Ground, server: PracticeServer, wire: str) -> None:
+    """An iterator that has raised is at its end; the response so far stays."""
+    server.reply(chunks=["One", " two"], fault=Fault.reset_after(1), model="m")
+    async with bound(practice, f"{PROVIDERS[wire]}:m") as service:
+        stream = service.chat_stream(ask("chatbot"))
+        assert (await anext(stream)).delta == "One"
+        with pytest.raises(ProviderConnectionError) as raised:
+            await anext(stream)
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+        with pytest.raises(LLMRingError) as again:
+            await stream.final_response()
+        assert again.value is raised.value
+        assert stream.response.content == "One"
+        await stream.aclose()
+        stream.cancel()
