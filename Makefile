@@ -6,13 +6,15 @@
 #   make check    ruff, mypy, import-linter
 #   make bench    the benchmarks
 #   make faults   every fault on every wire, as a table
+#   make soak     many streams for ten minutes, or for SECONDS=60
 
 PYTHON ?= python3
 VENV   ?= .venv
+SECONDS ?= 600
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test check bench faults format clean
+.PHONY: demo test check bench faults soak format clean
 .DEFAULT_GOAL := test
 
 ifneq ($(UV),)
@@ -54,6 +56,9 @@ bench: $(VENV)/.dev
 
 faults: $(VENV)/.dev
 	@$(BIN)/python -m tests.faults
+
+soak: $(VENV)/.dev
+	@$(BIN)/python -m tests.soak --seconds $(SECONDS)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix

@@ -27,13 +27,36 @@ KEY_VARIABLE = "PRACTICE_KEY"
 _SDK = {"openai-chat": "openai", "openai-responses": "openai", "anthropic": "anthropic", "gemini": "google"}
 
 
+def bind(path: Path, places: Mapping[str, str], aliases: Mapping[str, Sequence[str]]) -> None:
+    """Write a lockfile.
+
+    Args:
+        path: where.
+        places: addresses, by what the names of the providers there begin with.
+        aliases: the models of each.
+    """
+    lines = ['version = "1.0"', 'default_profile = "default"', "[profiles.default]", 'name = "default"']
+    for alias, models in aliases.items():
+        lines += ["[[profiles.default.bindings]]", f'alias = "{alias}"', f"models = {json.dumps(list(models))}"]
+    for wire, provider in PROVIDERS.items():
+        for place, url in places.items():
+            lines += [f"[providers.{place}{provider}]", f'sdk = "{_SDK.get(wire, wire)}"']
+            lines += [
+                f'api_key_env = "{KEY_VARIABLE}"',
+                f'base_url = "{url}{"/v1" if _SDK.get(wire) == "openai" else ""}"',
+            ]
+            if _SDK.get(wire) == "openai":
+                lines.append(f'api = "{wire.removeprefix("openai-")}"')
+    path.write_text("\n".join(lines) + "\n")
+
+
 class Ground:
     """A practice server and a lockfile that leads to it.
 
     Attributes:
         server: the server.
         path: the lockfile.
-        places: addresses, by what the names of the providers there begin with.
+        places: as `bind` takes them.
     """
 
     def __init__(self, server: PracticeServer, path: Path) -> None:
@@ -44,28 +67,15 @@ class Ground:
 
     def bind(self, aliases: Mapping[str, Sequence[str]]) -> None:
         """Write the lockfile anew, with these aliases."""
-        lines = ['version = "1.0"', 'default_profile = "default"', "[profiles.default]", 'name = "default"']
-        for alias, models in aliases.items():
-            lines += ["[[profiles.default.bindings]]", f'alias = "{alias}"', f"models = {json.dumps(list(models))}"]
-        for wire, provider in PROVIDERS.items():
-            for place, url in self.places.items():
-                lines += [
-                    f"[providers.{place}{provider}]",
-                    f'sdk = "{_SDK.get(wire, wire)}"',
-                    f'api_key_env = "{KEY_VARIABLE}"',
-                ]
-                lines.append(f'base_url = "{url}{"/v1" if wire.startswith("openai") else ""}"')
-                if wire.startswith("openai"):
-                    lines.append(f'api = "{wire.removeprefix("openai-")}"')
-        self.path.write_text("\n".join(lines) + "\n")
+        bind(self.path, self.places, aliases)
 
     def service(self, **options: Any) -> LLMRing:
         """A service without breakers, unless `options` say otherwise; with keys, unless the environment has them."""
         options.setdefault("breaker_threshold", 0)
-        if KEY_VARIABLE in os.environ:
-            return LLMRing(self.path, **options)
-        names = [place + provider for provider in PROVIDERS.values() for place in self.places]
-        return LLMRing(self.path, api_keys=dict.fromkeys(names, "practice"), **options)
+        if KEY_VARIABLE not in os.environ:
+            names = [place + provider for provider in PROVIDERS.values() for place in self.places]
+            options.setdefault("api_keys", dict.fromkeys(names, "practice"))
+        return LLMRing(self.path, **options)
 
 
 @contextmanager

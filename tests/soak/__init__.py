@@ -1,0 +1,1 @@
+"""Many streams for a long time, with faults, cancels and failovers at random."""
