@@ -93,15 +93,3 @@ def test_importing_costs_at_most_half_as_much_again_as_pydantic() -> None:
         if run >= 3 and ours <= 1.5 * theirs:
             break
     assert ours <= 1.5 * theirs
-
-
-def test_the_names_cost_little_more_than_pydantic() -> None:
-    """What every program needs: the service and the nouns. Most of it is pydantic's and asyncio's."""
-    ours, theirs = float("inf"), float("inf")
-    program = "asyncio, pydantic; from llmring import LLMRing, LLMRequest, Message"
-    for run in range(20):
-        ours = min(ours, seconds(program))
-        theirs = min(theirs, seconds("asyncio, pydantic; from pydantic import BaseModel"))
-        if run >= 3 and ours <= 2 * theirs:
-            break
-    assert ours <= 2 * theirs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,13 @@ import pytest
 from pydantic import BaseModel
 
 from llmring import LLMRequest, LLMResponse, LLMRing, Message, audio, document, image, text
-from llmring.exceptions import ModelCapabilityError, ProviderResponseError
+from llmring.exceptions import (
+    ConfigurationError,
+    InvalidRequestError,
+    LLMRingError,
+    ModelCapabilityError,
+    ProviderResponseError,
+)
 from llmring.lockfile import create
 from llmring.testing import PracticeServer, Reply, Tokens, ToolCallScript
 
@@ -363,3 +370,84 @@ async def test_caching(table: Table) -> None:
     if table.wire != "ollama":
         assert response.usage["cache_read_tokens"] == 60
     assert ("cache_control" in json.dumps(table.body())) == (table.wire == "anthropic")
+
+
+FOREIGN = """\
+version = "1.0"
+default_profile = "default"
+
+[profiles.default]
+name = "default"
+
+[providers.other]
+sdk = "{sdk}"
+base_url = "{url}"
+"""
+
+
+@pytest.mark.parametrize("sdk", ["openai", "anthropic", "google", "ollama"])
+async def test_a_foreign_host_gets_no_key(
+    sdk: str, server: PracticeServer, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = ["OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"]
+    for name in [*secrets, "GOOGLE_API_KEY", "GEMINI_API_KEY"]:
+        monkeypatch.setenv(name, "confidential")
+    url = f"{server.url}/v1" if sdk == "openai" else server.url
+    create("llmring.lock", FOREIGN.format(sdk=sdk, url=url))
+    async with LLMRing() as ring:
+        await ring.chat(LLMRequest(model="other:m", messages=[user("Hello")]))
+    assert "confidential" not in str(server.requests[0].headers)
+
+
+@pytest.mark.parametrize("body", [{"message": "Boom"}, {"object": "error", "message": "Boom"}, {"detail": "Boom"}])
+async def test_an_error_without_an_envelope(body: dict[str, Any], server: PracticeServer) -> None:
+    server.reply(Reply(body=f"data: {json.dumps(body)}\n\ndata: [DONE]\n\n".encode(), content_type="text/event-stream"))
+    async with LLMRing(max_retries=0) as ring:
+        with pytest.raises(ProviderResponseError, match="Boom"):
+            await ring.chat_stream(LLMRequest(model="openai:m", messages=[user("Hello")])).final_response()
+
+
+async def test_an_answer_that_comes_only_at_the_end(server: PracticeServer, bare: Path) -> None:
+    create("llmring.lock", LOCKFILE.format(url=server.url))
+    call = {"type": "function_call", "call_id": "c1", "name": "clock", "arguments": "{}"}
+    said = {"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}
+    event = {"type": "response.completed", "response": {"status": "completed", "output": [said, call]}}
+    server.reply(Reply(body=f"data: {json.dumps(event)}\n\n".encode(), content_type="text/event-stream"))
+    async with LLMRing() as ring:
+        request = LLMRequest(model="responses:m", messages=[user("Hello")], tools=[clock])
+        response = await ring.chat_stream(request).final_response()
+    assert (response.content, calls_of(response)) == ("Hello", [("clock", {})])
+
+
+@pytest.mark.parametrize(
+    "params", ['timeout = "soon"', "tools = 5", 'reasoning_tokens = "x"', 'extra_params = "x"', "temperature = []"]
+)
+async def test_params_that_cannot_be_used(params: str, server: PracticeServer, bare: Path) -> None:
+    binding = f'\n[[profiles.default.bindings]]\nalias = "a"\nmodels = ["openai:m"]\nparams = {{ {params} }}\n'
+    create("llmring.lock", LOCKFILE.format(url=server.url).replace("\n[providers", f"{binding}\n[providers", 1))
+    async with LLMRing() as ring:
+        with pytest.raises(ConfigurationError, match=params.split()[0]):
+            await ring.chat(LLMRequest(model="a", messages=[user("Hello")]))
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [clock], "tool_choice": {"function": "f"}},
+        {"messages": [user([{"type": "file", "file": {"path": None}}])]},
+        {"messages": [user("Hello"), Message(role="assistant", content="x", metadata={"anthropic": {"odd": 1}})]},
+    ],
+)
+async def test_odd_input_is_an_error_of_ours(fields: dict[str, Any], table: Table) -> None:
+    async with LLMRing() as ring:
+        with suppress(LLMRingError):
+            await ring.chat(LLMRequest(**{"model": table.model, "messages": [user("Hello")], **fields}))
+
+
+async def test_no_request_at_all(server: PracticeServer) -> None:
+    async with LLMRing() as ring:
+        with pytest.raises(InvalidRequestError, match="LLMRequest"):
+            await ring.chat("Hello")  # type: ignore[arg-type]
+        with pytest.raises(InvalidRequestError, match="LLMRequest"):
+            await ring.chat_stream("Hello").final_response()  # type: ignore[arg-type]

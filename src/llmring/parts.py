@@ -166,6 +166,8 @@ def _is_remote(address: str) -> bool:
 
 
 def _local(address: str) -> Path:
+    if not isinstance(address, str) or not address:
+        raise InvalidRequestError(f"A part names the file {address!r}; it takes a path.")
     if address.startswith("file:"):
         address = unquote(urlsplit(address).path)
     return Path(address).expanduser()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from .exceptions import ConfigurationError, InvalidRequestError
 from .parts import load
@@ -24,6 +27,10 @@ def check(request: LLMRequest) -> None:
     Raises:
         InvalidRequestError: no messages, or one that is out of place.
     """
+    if not isinstance(request, LLMRequest):
+        raise InvalidRequestError(
+            f"{type(request).__name__} is no request; pass LLMRequest(model=..., messages=[Message(...)])."
+        )
     if not request.messages:
         raise InvalidRequestError('The request has no messages; send at least Message(role="user", content=...).')
     if all(message.role == "system" for message in request.messages):
@@ -51,13 +58,18 @@ def with_params(request: LLMRequest, binding: Binding) -> LLMRequest:
     for name, value in binding.params.items():
         if name not in _FIELDS:
             extra[name] = value
-        elif name == "extra_params":
+        elif name == "extra_params" and isinstance(value, Mapping):
             extra.update(value)
         elif name not in request.model_fields_set:
             update[name] = value
     if extra:
         update["extra_params"] = extra | request.extra_params
-    return request.model_copy(update=update)
+    try:
+        checked = LLMRequest(model=request.model, messages=[], **update)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigurationError(f"The params of the alias {binding.alias!r} cannot be used: {wrong}.") from None
+    return request.model_copy(update={name: getattr(checked, name) for name in update})
 
 
 async def prepare(request: LLMRequest) -> tuple[LLMRequest, AnswerFormat | None]:

@@ -122,7 +122,7 @@ class LLMRing:
         async def start() -> Route:
             return await self._route(request, profile, stream=True)
 
-        stream = ChatStream(request.model, start)
+        stream = ChatStream(getattr(request, "model", ""), start)
         self._streams.add(stream)
         return stream
 

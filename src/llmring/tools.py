@@ -175,7 +175,8 @@ def _described(function: Callable[..., Any]) -> dict[str, Any]:
 def _choice(choice: str | dict[str, Any] | None, names: list[str]) -> str | dict[str, Any] | None:
     if choice is None or choice in ("auto", "none", "required"):
         return choice
-    name = choice if isinstance(choice, str) else (choice.get("function") or choice).get("name")
+    inner = choice if isinstance(choice, str) else choice.get("function") or choice
+    name = inner.get("name") if isinstance(inner, dict) else inner
     if name not in names:
         raise InvalidRequestError(
             f'tool_choice is {choice!r}; it takes "auto", "none", "required", or one of the tools: {", ".join(names)}.'

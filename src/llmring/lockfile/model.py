@@ -107,7 +107,7 @@ class Lockfile:
 
 
 def split_reference(reference: str) -> tuple[str, str]:
-    """`"anthropic:claude-haiku-4-5"` as `("anthropic", "claude-haiku-4-5")`.
+    """`"anthropic:claude-haiku-5-5"` as `("anthropic", "claude-haiku-5-5")`.
 
     The first colon divides; a model's name may hold more of them, and slashes (`ollama:llama3.2:3b`).
 
@@ -127,7 +127,7 @@ def split_reference(reference: str) -> tuple[str, str]:
         problem = "names no provider before the colon" if not provider else "names no model after the colon"
     raise ConfigurationError(
         f"the model reference {shown(reference)} {problem}. "
-        "Write it as provider:model, for example anthropic:claude-haiku-4-5"
+        "Write it as provider:model, for example anthropic:claude-haiku-5-5"
     )
 
 

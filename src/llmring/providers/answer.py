@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
-from ..exceptions import LLMRingError, ProviderConnectionError
+from ..exceptions import InvalidRequestError, LLMRingError, ProviderConnectionError
 from ..schemas import LLMResponse, StreamChunk
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError
@@ -210,6 +210,11 @@ async def _send(provider: Provider, call: Call) -> HTTPResponse:
         body = provider.render(call)
     except CannotCarry as error:
         raise provider.error(error, call) from None
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise InvalidRequestError(
+            f"The request has a form that cannot be sent to {provider.name}:{call.model} ({type(error).__name__}: "
+            f"{error}). Check its parts, tools and metadata."
+        ) from error
     last_attempt.set(None)
     try:
         return await provider.send(call, body)

@@ -30,7 +30,8 @@ class AnthropicProvider(Provider):
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
         self.client = anthropic.AsyncAnthropic(
-            api_key=config.key,
+            # Without one, the SDK would take the environment's, which is not for whatever host this is.
+            api_key=config.key or "none",
             base_url=config.base_url,
             default_headers=dict(config.headers),
             timeout=config.timeout,

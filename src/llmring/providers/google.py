@@ -49,7 +49,8 @@ class GoogleProvider(Provider):
 
     def _make(self, **options: Any) -> genai.Client:
         options |= {"base_url": self.config.base_url, "headers": dict(self.config.headers)}
-        return genai.Client(api_key=self.config.key, http_options=types.HttpOptions(**options))
+        # Without a key, the SDK would take the environment's, which is not for whatever host this is.
+        return genai.Client(api_key=self.config.key or "none", http_options=types.HttpOptions(**options))
 
     def _give_up_bytes(self) -> None:
         self._typed = True

@@ -39,6 +39,9 @@ class OpenAIProvider(Provider):
             max_retries=config.max_retries,
             http_client=_Client(limits=httpx2.Limits(**config.limits)),
         )
+        if config.name != "openai":
+            # The environment's belong to OpenAI, like its key.
+            self.client.organization = self.client.project = None
         self._by_retries = {config.max_retries: self.client}
         self._host = self.client.base_url.host
         self.official = self._host == _OFFICIAL_HOST

@@ -168,19 +168,23 @@ class Registry:
         given: dict[str, Any] = {}
         if settings is not None:
             given = {"api": settings.api, "headers": settings.headers or {}}
-        provider: Provider = adapter(
-            ProviderConfig(
-                name=name,
-                key=key,
-                key_source=" or ".join(key_variables) or "the key it was given",
-                base_url=(settings.base_url if settings is not None else None)
-                or (first_set(built_in.address_variables) if own else None),
-                timeout=self._timeout,
-                max_retries=self._max_retries,
-                max_connections=self._max_connections,
-                **given,
-            )
+        config = ProviderConfig(
+            name=name,
+            key=key,
+            key_source=" or ".join(key_variables) or "the key it was given",
+            base_url=(settings.base_url if settings is not None else None)
+            or (first_set(built_in.address_variables) if own else None),
+            timeout=self._timeout,
+            max_retries=self._max_retries,
+            max_connections=self._max_connections,
+            **given,
         )
+        try:
+            provider: Provider = adapter(config)
+        except Exception as error:
+            raise ConfigurationError(
+                f"{name} cannot be set up ({type(error).__name__}: {error}). Check its address and its headers."
+            ) from None
         self._made[self._identity(name, settings)] = provider
         return provider
 

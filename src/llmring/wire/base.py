@@ -225,10 +225,12 @@ class Decoder:
         """The final chunk. Raises `WireError` if a tool call's arguments are not JSON."""
         calls = self.calls.complete() if self.calls else None
         finish = self.finish_reason or "stop"
+        if calls and finish in ("stop", "other"):
+            finish = "tool_calls"
         return StreamChunk(
             model=self.model,
             tool_calls=calls,
-            finish_reason="tool_calls" if calls and finish == "stop" else finish,
+            finish_reason=finish,
             usage=self.usage,
             response_model=self.response_model,
             skipped_events=self.skipped_events,
@@ -258,7 +260,7 @@ def usage_of(
     reasoning: Any = None,
 ) -> Usage | None:
     """The counts as `Usage`; `None` if neither side was reported."""
-    if not isinstance(prompt, int) and not isinstance(completion, int):
+    if not isinstance(prompt, int | float) and not isinstance(completion, int | float):
         return None
     prompt, completion = _count(prompt) or 0, _count(completion) or 0
     usage: Usage = {

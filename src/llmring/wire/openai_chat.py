@@ -161,10 +161,9 @@ class ChatDecoder(Decoder):
         return super().close()
 
     def _take(self, event: Any, holder: str) -> StreamChunk | None:
-        if event.get("error"):
+        if event.get("error") or ("choices" not in event and ("message" in event or "detail" in event)):
             raise read_error(event)
-        if event.get("usage"):
-            self._report(event["usage"])
+        self._report(event.get("usage"))
         if self.response_model is None:
             self.response_model = name_of(event.get("model"))
         choices = event.get("choices")
@@ -175,8 +174,7 @@ class ChatDecoder(Decoder):
             return None
         if reason := choice.get("finish_reason"):
             self.finish_reason = _FINISH.get(reason, "other")
-        if choice.get("usage"):
-            self._report(choice["usage"])
+        self._report(choice.get("usage"))
         delta = choice.get(holder) or choice.get("message")
         if not delta:
             return None
@@ -221,9 +219,14 @@ class ChatDecoder(Decoder):
         """Whether a fragment that names a function begins a new call: some servers number them all 0."""
         return id != self._ids[key] if id else is_json(current["function"]["arguments"])
 
-    def _report(self, usage: dict[str, Any]) -> None:
-        prompt = usage.get("prompt_tokens_details") or {}
-        completion = usage.get("completion_tokens_details") or {}
+    def _report(self, usage: Any) -> None:
+        """Take the counts; what has another form than theirs must not cost the text beside it."""
+        if not isinstance(usage, dict):
+            return
+        prompt, completion = (
+            details if isinstance(details := usage.get(f"{side}_tokens_details"), dict) else {}
+            for side in ("prompt", "completion")
+        )
         cached = prompt.get("cached_tokens")
         counted = usage_of(
             usage.get("prompt_tokens"),

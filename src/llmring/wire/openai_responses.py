@@ -157,7 +157,7 @@ def _format(request: LLMRequest) -> dict[str, Any] | None:
 class ResponsesDecoder(Decoder):
     """Chunks of a Responses answer."""
 
-    __slots__ = ("_items", "_thinking_part")
+    __slots__ = ("_items", "_said", "_thinking_part")
 
     frames = SSEFrames
     end_marker = "response.completed"
@@ -165,12 +165,14 @@ class ResponsesDecoder(Decoder):
     def __init__(self, model: str) -> None:
         super().__init__(model)
         self._items: dict[int, dict[str, Any]] = {}
+        self._said = False
         self._thinking_part: tuple[Any, Any] | None = None
 
     def feed(self, event: Any) -> StreamChunk | None:
         """Take one event of the stream."""
         kind = event["type"]
         if kind in ("response.output_text.delta", "response.refusal.delta"):
+            self._said = self._said or bool(event["delta"])
             return StreamChunk(text(event["delta"]), self.model) if event["delta"] else None
         if kind == "response.function_call_arguments.delta":
             if event["delta"] and self.calls.known(event["output_index"]):
@@ -189,6 +191,7 @@ class ResponsesDecoder(Decoder):
             # It is the end, however odd the rest of what it says may be.
             self.ended = self.complete = True
             self._finish(event["response"])
+            return self._unsaid(event["response"].get("output") or [])
         elif kind in ("response.created", "response.in_progress"):
             self.response_model = name_of(event["response"].get("model")) or self.response_model
         elif kind == "error":
@@ -197,17 +200,26 @@ class ResponsesDecoder(Decoder):
 
     def feed_answer(self, answer: Any) -> StreamChunk | None:
         """Take a whole response."""
-        said, reasoning = [], []
+        reasoning = []
         for index, item in enumerate(answer["output"]):
             kind = item["type"]
-            if kind == "message":
-                said += [part.get("text") or part.get("refusal") or "" for part in item["content"]]
-            elif kind == "reasoning":
+            if kind == "reasoning":
                 reasoning += [part["text"] for part in (item.get("summary") or item.get("content") or [])]
             elif kind == "function_call":
                 self.calls.start(index, item["name"], item["call_id"], item["arguments"])
         self._finish(answer)
-        return StreamChunk("".join(said), self.model, "\n\n".join(reasoning) or None)
+        return StreamChunk(_text_of(answer["output"]), self.model, "\n\n".join(reasoning) or None)
+
+    def _unsaid(self, output: list[Any]) -> StreamChunk | None:
+        """What the end repeats and no event before it brought: some servers send text and calls only there."""
+        said = "" if self._said else _text_of(output)
+        known = {call["id"] for call in self.calls.snapshot()}
+        new = [item for item in output if item.get("type") == "function_call" and item["call_id"] not in known]
+        for item in new if not known else ():
+            self.calls.start(item["call_id"], item["name"], item["call_id"], item["arguments"])
+        if not said and not (new and not known):
+            return None
+        return StreamChunk(said, self.model, None, self.calls.snapshot() if self.calls else None)
 
     def _item_done(self, index: int, item: dict[str, Any]) -> StreamChunk | None:
         """An item is complete; a call whose pieces did not come is taken from it whole."""
@@ -265,3 +277,9 @@ class ResponsesDecoder(Decoder):
                 items.append(item)
         if any(item["type"] not in ("message", "function_call") or item.get("phase") for item in items):
             self.metadata["openai_responses"] = {"items": items}
+
+
+def _text_of(output: list[Any]) -> str:
+    """The text of an answer's items."""
+    parts = [part for item in output if item["type"] == "message" for part in item["content"]]
+    return "".join(part.get("text") or part.get("refusal") or "" for part in parts)
