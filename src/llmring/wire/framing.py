@@ -33,18 +33,16 @@ class LineFrames:
             # The line feed of a CRLF that was cut in two: its carriage return has ended the line.
             self._after_cr = False
             data = data.removeprefix(b"\n")
-        if b"\r" in data:
-            self._after_cr = data.endswith(b"\r")
-            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if b"\n" not in data:
-            self._parts.append(data)
-            return []
-        if self._parts:
-            self._parts.append(data)
-            data = b"".join(self._parts)
+        # Of bytes, unlike of text, these are the lines that end in LF, CR or CRLF, and no others.
+        lines = data.splitlines()
+        ended = data.endswith(b"\n")
+        if not ended:
+            ended = self._after_cr = data.endswith(b"\r")
+        rest = b"" if ended or not lines else lines.pop()
+        if self._parts and lines:
+            self._parts.append(lines[0])
+            lines[0] = b"".join(self._parts)
             self._parts.clear()
-        lines = data.split(b"\n")
-        rest = lines.pop()
         if rest:
             self._parts.append(rest)
         return lines
