@@ -14,7 +14,18 @@ from ..schemas import FinishReason, StreamChunk, ToolCall, Usage
 from .errors import WireError, read_error
 from .framing import LineFrames
 
-__all__ = ["Decoder", "ToolCalls", "as_list", "given", "is_json", "merge_params", "name_of", "text", "usage_of"]
+__all__ = [
+    "Decoder",
+    "ToolCalls",
+    "as_list",
+    "count",
+    "given",
+    "is_json",
+    "merge_params",
+    "name_of",
+    "text",
+    "usage_of",
+]
 
 logger = logging.getLogger("llmring")
 
@@ -262,22 +273,23 @@ def usage_of(
     """The counts as `Usage`; `None` if neither side was reported."""
     if not isinstance(prompt, int | float) and not isinstance(completion, int | float):
         return None
-    prompt, completion = _count(prompt) or 0, _count(completion) or 0
+    prompt, completion = count(prompt) or 0, count(completion) or 0
     usage: Usage = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
     }
-    if (count := _count(cache_read)) is not None:
-        usage["cache_read_tokens"] = count
-    if (count := _count(cache_write)) is not None:
-        usage["cache_write_tokens"] = count
-    if (count := _count(reasoning)) is not None:
-        usage["reasoning_tokens"] = count
+    if (read := count(cache_read)) is not None:
+        usage["cache_read_tokens"] = read
+    if (written := count(cache_write)) is not None:
+        usage["cache_write_tokens"] = written
+    if (thought := count(reasoning)) is not None:
+        usage["reasoning_tokens"] = thought
     return usage
 
 
-def _count(value: Any) -> int | None:
+def count(value: Any) -> int | None:
+    """The value where a number is expected, `None` for anything else."""
     if isinstance(value, int):
         return int(value)
     return int(value) if isinstance(value, float) and math.isfinite(value) else None

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall, Usage, add_usage
-from .base import Decoder, as_list, given, merge_params, name_of, text, usage_of
+from .base import Decoder, as_list, count, given, merge_params, name_of, text, usage_of
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
 from .schema import GEMINI, UnsupportedKeyword, translate
@@ -222,7 +222,7 @@ class GenerateDecoder(Decoder):
     it still counts, and the end of the bytes is the end.
     """
 
-    __slots__ = ("_earlier", "_hop_began_at", "_kept")
+    __slots__ = ("_counts", "_earlier", "_hop_began_at", "_kept")
 
     frames = SSEFrames
     end_marker = "finishReason"
@@ -230,7 +230,6 @@ class GenerateDecoder(Decoder):
     def __init__(self, model: str) -> None:
         super().__init__(model)
         self._kept: list[dict[str, Any]] = []
-        self._earlier: Usage | None = None
         self._hop_began_at: str | None = None
 
     def feed(self, event: Any) -> StreamChunk | None:
@@ -262,7 +261,7 @@ class GenerateDecoder(Decoder):
         """Make ready for the rest; each hop's usage is its own."""
         super().begin_hop()
         self._hop_began_at = self.checkpoint
-        self._earlier = self.usage
+        self.usage = self.usage  # what is known by now, and from here on what came before
         self.finish_reason = None
 
     def feed_answer(self, answer: Any) -> StreamChunk | None:
@@ -279,7 +278,7 @@ class GenerateDecoder(Decoder):
         return super().close()
 
     def _parts(self, parts: list[dict[str, Any]]) -> StreamChunk | None:
-        said, reasoning, calls = "", "", len(self.calls)
+        said, reasoning, advanced = "", "", False
         for part in parts:
             signature = part.get("thoughtSignature")
             if part.get("thought"):
@@ -287,13 +286,13 @@ class GenerateDecoder(Decoder):
             elif call := part.get("functionCall"):
                 self.calls.start(len(self.calls), call["name"], call.get("id"), call.get("args") or {})
                 self._kept.append({"call": bool(call.get("id")), **given(signature=signature)})
+                advanced = True
             elif "text" in part:
                 said += text(part["text"])
                 self._keep_text(len(part["text"]), signature)
             else:
                 # Traces of tools that Google runs itself: no calls for the caller, but wanted back.
                 self._kept.append({"part": part})
-        advanced = len(self.calls) > calls
         if not said and not reasoning and not advanced:
             return None
         return StreamChunk(said, self.model, reasoning or None, self.calls.snapshot() if advanced else None)
@@ -305,15 +304,27 @@ class GenerateDecoder(Decoder):
         elif length or signature:
             self._kept.append({"length": length, **given(signature=signature)})
 
-    def _report(self, usage: dict[str, Any]) -> None:
-        prompt, tools = usage.get("promptTokenCount"), usage.get("toolUsePromptTokenCount")
-        output, thoughts = usage.get("candidatesTokenCount"), usage.get("thoughtsTokenCount")
+    def _report(self, counts: dict[str, Any]) -> None:
+        """Keep the counts. Every event repeats them, as they are by then: they are read when they are asked for."""
+        if "candidatesTokenCount" in counts or "promptTokenCount" in counts or "thoughtsTokenCount" in counts:
+            self._counts = counts
+
+    @property
+    def usage(self) -> Usage | None:
+        """Of all hops, as far as it is known."""
+        counts = self._counts
+        output, thoughts = count(counts.get("candidatesTokenCount")), count(counts.get("thoughtsTokenCount"))
+        prompt, tools = count(counts.get("promptTokenCount")), count(counts.get("toolUsePromptTokenCount"))
         if prompt is None and output is None and thoughts is None:
-            return
+            return self._earlier
         now = usage_of(
             (prompt or 0) + (tools or 0),
             (output or 0) + (thoughts or 0),
-            cache_read=usage.get("cachedContentTokenCount"),
+            cache_read=counts.get("cachedContentTokenCount"),
             reasoning=thoughts,
         )
-        self.usage = add_usage(self._earlier, now)
+        return add_usage(self._earlier, now)
+
+    @usage.setter
+    def usage(self, earlier: Usage | None) -> None:
+        self._earlier, self._counts = earlier, {}
