@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .measuring import US, Bound, Figure, Sample, Scale, alternate
+from .peers import installed
 from .serving import ServerProcess
 from .targets import MODEL, SDK, lockfile
 
@@ -82,23 +83,19 @@ async def imports(server: ServerProcess, scale: Scale, *, peers: bool) -> list[F
     server.choose("text", 5)
     with tempfile.TemporaryDirectory() as folder:
         return [
-            *await _library(scale.rounds),
+            *await _library(scale.rounds, installed() if peers else []),
             *await _first_requests(server.url, (scale.rounds + 1) // 2, Path(folder)),
             *await _commands(server.url, scale.rounds, Path(folder)),
         ]
 
 
-async def _library(rounds: int) -> list[Figure]:
+async def _library(rounds: int, peers: Sequence[str]) -> list[Figure]:
     """A program that only names the package pays nothing; one that uses it needs pydantic's models and asyncio, too."""
-    figures = []
-    for statement, needed, limit in (
-        ("import llmring", "import pydantic", 1.3),
-        ("from llmring import LLMRing", "a pydantic model, asyncio", None),
-    ):
-        who = {US: _imported(statement), needed: _imported(_A_MODEL if limit is None else needed)}
-        bounds = [Bound(needed, limit)] if limit else []
-        figures.append(Figure(statement, "ms CPU", await alternate(rounds, who), bounds))
-    return figures
+    who = {US: _imported("import llmring"), "import pydantic": _imported("import pydantic")}
+    named = Figure("import llmring", "ms CPU", await alternate(rounds, who), [Bound("import pydantic", 1.3)])
+    who = {US: _imported("from llmring import LLMRing"), "a pydantic model, asyncio": _imported(_A_MODEL)}
+    who |= {f"import {peer}": _imported(f"import {peer}") for peer in peers}
+    return [named, Figure("from llmring import LLMRing", "ms CPU", await alternate(rounds, who))]
 
 
 async def _first_requests(url: str, rounds: int, folder: Path) -> list[Figure]:

@@ -18,7 +18,7 @@ from .workers import ask, report
 
 __all__ = ["memory"]
 
-_WORD = len("word ")
+_WORD = len("word0 ")
 
 
 async def memory(server: ServerProcess, scale: Scale, *, peers: bool) -> list[Figure]:

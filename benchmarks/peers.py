@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from .talks import Talk
 from .targets import MODEL, Target, body
 
-__all__ = ["peers_of"]
+__all__ = ["installed", "peers_of"]
 
 
 class _Completion(Target):
@@ -38,12 +39,15 @@ _LIBRARIES = {"litellm": "/", "any_llm": ":"}
 _ADDRESS = {"openai": "/v1", "anthropic": ""}
 
 
+def installed() -> list[str]:
+    """The libraries that are there."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # it would fetch its prices from the network
+    return [module for module in _LIBRARIES if find_spec(module)]
+
+
 def peers_of(wire: str, url: str) -> dict[str, Target]:
-    """The other libraries that can ask on a wire."""
+    """Those that can ask on a wire."""
     if wire not in _ADDRESS:
         return {}
-    return {
-        module: _Completion(module, f"{wire}{mark}{MODEL[wire]}", url + _ADDRESS[wire])
-        for module, mark in _LIBRARIES.items()
-        if find_spec(module)
-    }
+    address = url + _ADDRESS[wire]
+    return {module: _Completion(module, f"{wire}{_LIBRARIES[module]}{MODEL[wire]}", address) for module in installed()}

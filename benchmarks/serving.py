@@ -28,16 +28,16 @@ _WHOLE_CALLS = 100
 
 def reply(kind: str, count: int, wire: str) -> Reply:
     """An answer of `count` chunks."""
+    words = [f"word{n % 10} " for n in range(count)]  # a client may take always the same one for a fault
     if kind == "reasoning":
-        return Reply("Done.", reasoning=["thought "] * count)
+        return Reply("Done.", reasoning=words)
     if kind == "calls" and wire in ("gemini", "ollama"):
         # Calls come whole here.
         calls = [ToolCallScript("look_up", {"words": "word " * 20, "page": n}) for n in range(min(count, _WHOLE_CALLS))]
         return Reply(tool_calls=calls)
     if kind == "calls":
-        fragments = ['{"words": "', *["word "] * (count - 2), '"}']
-        return Reply(tool_calls=[ToolCallScript("look_up", fragments)])
-    return Reply(chunks=[_STAMP] if kind in ("paced", "waiting") else ["word "] * count)
+        return Reply(tool_calls=[ToolCallScript("look_up", ['{"words": "', *words[2:], '"}'])])
+    return Reply(chunks=[_STAMP] if kind in ("paced", "waiting") else words)
 
 
 def carried(kind: str, count: int, wire: str) -> int:
