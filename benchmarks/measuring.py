@@ -39,7 +39,7 @@ class Scale:
 
 
 FULL = Scale(rounds=5, chunks=2000, requests=10, streams=500, seconds=2.0, ramp=1.25, most=4000, long=100_000)
-QUICK = Scale(rounds=2, chunks=1000, requests=4, streams=500, seconds=0.5, ramp=1.6, most=4000, long=100_000)
+QUICK = Scale(rounds=2, chunks=600, requests=3, streams=500, seconds=0.5, ramp=1.3, most=4000, long=60_000)
 GLANCE = Scale(rounds=1, chunks=20, requests=1, streams=5, seconds=0.2, ramp=2.0, most=2, long=200)
 
 

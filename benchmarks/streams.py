@@ -22,7 +22,7 @@ __all__ = ["streams"]
 
 _WIRE = "openai"
 _BEHIND = 0.25
-_STEP = 1.0
+_STEP = 0.8
 
 
 async def streams(server: ServerProcess, scale: Scale, *, peers: bool) -> list[Figure]:
@@ -88,7 +88,7 @@ async def _late(who: str, url: str, count: str) -> dict[str, float]:
 async def _held(who: str, url: str, growth: str, most: str) -> int:
     """How many streams can be open with the median chunk not too late."""
     crowd = _Crowd(target(who, _WIRE, url, SMALL))
-    size, held = min(20, int(most)), 1
+    size, held = min(60, int(most)), 1
     while held < int(most):
         await crowd.grow(size)
         await asyncio.sleep(_STEP / 4)
