@@ -1,4 +1,4 @@
-"""`llmring lock`: the lockfile as a whole."""
+"""`llmring lock init`: a lockfile for what this machine can use."""
 
 from __future__ import annotations
 
@@ -7,22 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .terminal import columns, dollars, paint, say
+from ..terminal import columns, dollars, paint, say
 
 if TYPE_CHECKING:
-    from .machine import Found
+    from ..machine import Found
 
-__all__ = ["app"]
-
-app = typer.Typer(help="Make the lockfile.", no_args_is_help=True, rich_markup_mode=None)
+__all__ = ["init"]
 
 
-@app.callback()
-def _group() -> None:
-    pass
-
-
-@app.command()
 def init(
     file: Annotated[
         Path | None,
@@ -46,9 +38,9 @@ def init(
       llmring lock init
       llmring lock init --file config/llmring.lock --force
     """
-    from ..lockfile import create, find_lockfile
-    from .machine import look
-    from .template import render
+    from ...lockfile import create, find_lockfile
+    from ..machine import look
+    from ..template import render
 
     path = (file or Path("llmring.lock")).expanduser()
     found = look()
@@ -63,7 +55,7 @@ def init(
 
 
 def _report(found: list[Found]) -> None:
-    from .template import PURPOSE, bound
+    from ..template import PURPOSE, bound
 
     say(paint("Found", bold=True))
     say(columns([(one.provider, one.state) for one in found], indent="  "))
@@ -85,7 +77,7 @@ def _report(found: list[Found]) -> None:
 
 
 def _price(reference: str) -> str:
-    from ..catalog import model_info
+    from ...catalog import model_info
 
     info = model_info(reference)
     if info.input_price is None or info.output_price is None:
