@@ -453,12 +453,12 @@ def test_a_profile_is_made_copied_and_removed(write: Write, plain: str) -> None:
 @pytest.mark.parametrize(
     ("alias", "models", "options", "says"),
     [
-        ("", ["x:y"], {}, 'the alias "" is empty'),
-        ("a b", ["x:y"], {}, 'the alias "a b" is empty or holds white space'),
-        ("a", [], {}, "no model to bind"),
+        ("", ["x:y"], {}, 'The alias "" is empty'),
+        ("a b", ["x:y"], {}, 'The alias "a b" is empty or holds white space'),
+        ("a", [], {}, "No model to bind"),
         ("a", ["gpt-5"], {}, "names no provider"),
         ("a", ["x:y", "x:"], {}, "names no model"),
-        ("a", ["x:y"], {"profile": ""}, 'the profile "" is empty'),
+        ("a", ["x:y"], {"profile": ""}, 'The profile "" is empty'),
         ("a", ["x:y"], {"params": {"stop": None}}, "TOML has no value of the type NoneType"),
         ("a", ["x:y"], {"params": {"stop": object()}}, "TOML has no value of the type object"),
         ("a", ["x:y"], {"params": {"api_key": "anything"}}, "holds no secret"),

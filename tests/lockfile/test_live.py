@@ -163,7 +163,7 @@ def test_a_broken_save_is_reported_once_and_the_last_good_one_serves(
     os.utime(path)
     assert model(live) == "x:1"
     assert [record.getMessage() for record in caplog.records] == [
-        f"{path}:2:10: this is not valid TOML: Expected ']' at the end of a table declaration. "
+        f"{path}:2:10: This is not valid TOML: Expected ']' at the end of a table declaration. "
         "The last good one stays in force"
     ]
     assert caplog.records[0].levelno == logging.WARNING

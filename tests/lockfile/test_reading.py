@@ -164,6 +164,12 @@ HEAD = 'version = "1.0"\n'
 BINDINGS = HEAD + "[[profiles.default.bindings]]\n"
 BOUND = BINDINGS + 'alias = "a"\nmodels = ["x:y"]\n'
 
+FIELDS = {
+    *("version", "default_profile", "profiles", "bindings", "alias", "models", "provider", "params", "constraints"),
+    *("providers", "sdk", "base_url", "headers", "extends", "packages"),
+}
+"""A message begins with a capital, or with the name of the field that it is about, as the file has it."""
+
 
 @pytest.mark.parametrize(
     ("content", "line", "column", "says"),
@@ -175,14 +181,14 @@ BOUND = BINDINGS + 'alias = "a"\nmodels = ["x:y"]\n'
         ('version = "1.0"\nversion = "1.0"\n', 2, 16, "not valid TOML: Cannot overwrite"),
         ('{\n  "version": "1.0"\n  "a": 1}', 3, 3, "not valid JSON"),
         ('{"version": "1.0"', 1, 18, "not valid JSON"),
-        ('{"version": "1.0",\n "version": "1.0"}', 2, 2, 'the key "version" stands here twice'),
+        ('{"version": "1.0",\n "version": "1.0"}', 2, 2, 'The key "version" stands here twice'),
         # the whole
-        ("", 1, 1, "the file is empty"),
-        ("\ufeff \n", 1, 1, "the file is empty"),
+        ("", 1, 1, "The file is empty"),
+        ("\ufeff \n", 1, 1, "The file is empty"),
         (b'version = "1.0"\n# caf\xe9\n', 2, 6, "not UTF-8"),
         (HEAD.encode("utf-16"), 1, 1, "not UTF-8"),
         # version
-        ("default_profile = 'x'", 1, 1, "names no version"),
+        ("default_profile = 'x'", 1, 1, "The file names no version"),
         ("\n\nversion = 1.0", 3, 11, "version must be a string, not a number"),
         ('{"version": 1}', 1, 13, "version must be a string, not a number"),
         ('version = "one"', 1, 11, '"one" is no version'),
@@ -192,24 +198,26 @@ BOUND = BINDINGS + 'alias = "a"\nmodels = ["x:y"]\n'
         (HEAD + "default_profile = ''", 2, 19, "default_profile must be the name"),
         (HEAD + "profiles = []", 2, 12, "profiles must be a table, not a list"),
         (HEAD + "profiles.dev = 'x'", 2, 16, "profiles.dev must be a table, not a string"),
-        (HEAD + "[profiles.'my dev']", 2, 1, 'the profile\'s name "my dev"'),
-        (HEAD + "[profiles.dev.bindings]\na = 1", 2, 1, "bindings must be a list, not a table"),
+        (HEAD + "[profiles.'my dev']", 2, 1, 'The profile\'s name "my dev"'),
+        (HEAD + "[profiles.dev.bindings]\na = 1", 2, 1, "bindings must be a list, not a table. In TOML each binding"),
+        (HEAD + "[profiles.'p.1'.bindings]", 2, 1, 'two brackets: [[profiles."p.1".bindings]]'),
         (HEAD + "[profiles.dev]\nbindings = 'a'", 3, 12, "bindings must be a list, not a string"),
         ('{"version": "1.0",\n"profiles": {"dev": {"bindings": null}}}', 2, 34, "bindings must be a list, not null"),
         # bindings
-        (HEAD + "[profiles.dev]\nbindings = ['a']", 3, 13, "a binding must be a table, not a string"),
-        (BINDINGS + "models = ['x:y']", 2, 1, "this binding has no alias"),
+        (HEAD + "[profiles.dev]\nbindings = ['a']", 3, 13, "A binding must be a table, not a string"),
+        (BINDINGS + "models = ['x:y']", 2, 1, "This binding has no alias"),
         (BINDINGS + "alias = 1\nmodels = ['x:y']", 3, 9, "alias must be a string, not a number"),
-        (BINDINGS + "alias = ''\nmodels = ['x:y']", 3, 9, 'the alias "" is empty'),
-        (BINDINGS + "models = ['x:y']\nalias = 'a b'", 4, 9, 'the alias "a b" is empty or holds white space'),
-        (BOUND + BOUND.removeprefix(HEAD), 6, 9, 'the alias "a" is bound twice in the profile "default"'),
-        (BINDINGS + "alias = 'a'", 2, 1, 'the alias "a" has no models. Write: models = ["provider:model"]'),
+        (BINDINGS + "alias = ''\nmodels = ['x:y']", 3, 9, 'The alias "" is empty'),
+        (BINDINGS + "models = ['x:y']\nalias = 'a b'", 4, 9, 'The alias "a b" is empty or holds white space'),
+        (BOUND + BOUND.removeprefix(HEAD), 6, 9, 'The alias "a" is bound twice in the profile "default"'),
+        (BINDINGS + "alias = 'a'", 2, 1, 'The alias "a" has no models. Write: models = ["provider:model"]'),
         (BINDINGS + "alias = 'a'\nmodels = []", 4, 10, "models is empty"),
         (BINDINGS + "alias = 'a'\nmodels = 'x:y'", 4, 10, 'models must be a list. Write: models = ["x:y"]'),
         (BINDINGS + "alias = 'a'\nmodels = { x = 'y' }", 4, 10, "models must be a list, not a table"),
-        (BINDINGS + "alias = 'a'\nmodels = [\n 'x:y',\n 3]", 6, 2, "a model must be a string, not a number"),
+        (BINDINGS + "alias = 'a'\nmodels = [\n 'x:y',\n 3]", 6, 2, "A model must be a string, not a number"),
         (BINDINGS + "alias = 'a'\nmodels = ['gpt-5']", 4, 11, '"gpt-5" names no provider. Write it as provider:'),
         (BINDINGS + "alias = 'a'\nmodel = 'gpt-5'", 4, 9, "names no provider"),
+        (BINDINGS + "alias = 'a'\nmodel = ['x:y']", 4, 9, 'is called models. Write: models = ["provider:model"]'),
         (BINDINGS + "alias = 'a'\nmodel = 'gpt-5'\nprovider = true", 5, 12, "provider must be a string, not a boo"),
         (BOUND + "params = 3", 5, 10, "params must be a table, not a number"),
         (BOUND + "params = 2024-01-01", 5, 10, "params must be a table, not a date or a time"),
@@ -224,11 +232,11 @@ BOUND = BINDINGS + 'alias = "a"\nmodels = ["x:y"]\n'
         # the other tables
         (HEAD + "[[providers]]", 2, 1, "providers must be a table, not a list"),
         (HEAD + "[providers]\ngroq = 'x'", 3, 8, "providers.groq must be a table"),
-        (HEAD + "[providers.'a:b']", 2, 1, 'the provider\'s name "a:b"'),
+        (HEAD + "[providers.'a:b']", 2, 1, 'The provider\'s name "a:b"'),
         (HEAD + "[providers.groq]\nsdk = 1", 3, 7, "sdk must be a string"),
         (HEAD + "[providers.groq]\nbase_url = 'localhost:8000'", 3, 12, "base_url must begin with http"),
         (HEAD + "[providers.groq]\nheaders = 'x'", 3, 11, "headers must be a table"),
-        (HEAD + "[providers.groq.headers]\nX-A = 1", 3, 7, 'the header "X-A" must be a string'),
+        (HEAD + "[providers.groq.headers]\nX-A = 1", 3, 7, 'The header "X-A" must be a string'),
         (HEAD + "extends = ['somelib']", 2, 11, "extends must be a table, not a list"),
         (HEAD + "[extends]\npackages = 'somelib'", 3, 12, "packages must be a list"),
         (HEAD + "[extends]\npackages = ['a', 'b c']", 3, 18, '"b c" cannot name a package'),
@@ -241,7 +249,8 @@ def test_what_is_wrong_is_said_with_its_place(
     with pytest.raises(LockfileParseError) as caught:
         load(path)
     assert says in str(caught.value)
-    assert str(caught.value).startswith(f"{path}:{line}:{column}: ")
+    said = str(caught.value).removeprefix(f"{path}:{line}:{column}: ")
+    assert said[0].isupper() or said.split()[0].partition(".")[0] in FIELDS or said[0] == '"', said
     assert (caught.value.path, caught.value.line, caught.value.column) == (path, line, column)
 
 
@@ -288,7 +297,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, write: Write, plain: str) ->
 
 
 def test_an_unknown_profile_names_those_there_are(write: Write, plain: str) -> None:
-    with pytest.raises(ConfigurationError, match=r'no profile "prod" in .*There are: default, dev'):
+    with pytest.raises(ConfigurationError, match=r'No profile "prod" in .*There are: default, dev'):
         load(write(plain)).profile("prod")
 
 

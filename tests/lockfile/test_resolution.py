@@ -100,7 +100,7 @@ def test_an_unknown_name_says_what_to_do(write: Write, plain: str) -> None:
         resolve(lockfile, "chatbto")
     assert caught.value.path == path
     assert str(caught.value) == (
-        f'no alias "chatbto" in the profile "default" of {path}. Did you mean "chatbot"? '
+        f'No alias "chatbto" in the profile "default" of {path}. Did you mean "chatbot"? '
         "To bind it: llmring bind chatbto provider:model. A model is named directly as provider:model"
     )
     with pytest.raises(AliasNotFoundError, match=r"It is bound in: dev\. .*bind chatter provider:model\."):
@@ -155,7 +155,7 @@ def test_an_alias_that_the_package_does_not_ship(site: Path, write: Write) -> No
     with pytest.raises(AliasNotFoundError) as caught:
         resolve(lockfile, "somelib:sumarizer")
     assert str(caught.value) == (
-        'the package "somelib" ships no alias "sumarizer". Did you mean "summarizer"? It has: summarizer, translator. '
+        'The package "somelib" ships no alias "sumarizer". Did you mean "summarizer"? It has: summarizer, translator. '
         "To bind it here: llmring bind somelib:sumarizer provider:model"
     )
     with pytest.raises(AliasNotFoundError, match='Did you mean "somelib:summarizer"'):

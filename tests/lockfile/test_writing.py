@@ -281,7 +281,7 @@ def test_one_waits_for_the_other_but_not_for_ever(
     assert process.stdout.readline() == "held\n"
     with monkeypatch.context() as patch:
         patch.setattr(writing, "PATIENCE", 0.05)
-        with pytest.raises(LockfileError, match="another process has been editing"):
+        with pytest.raises(LockfileError, match="Another process has been editing"):
             bind(path, "a", ["x:y"])
     threading.Timer(0.05, process.kill).start()
     bind(path, "a", ["x:y"])

@@ -33,7 +33,7 @@ def lockfile_path() -> Path:
     path = find_lockfile()
     if path is None:
         raise LockfileNotFoundError(
-            f"there is no llmring.lock in {Path.cwd()} or above it. To make it: llmring lock init"
+            f"There is no llmring.lock in {Path.cwd()} or above it. To make it: llmring lock init"
         )
     return path
 

@@ -49,7 +49,7 @@ def secrets_in(data: Any) -> list[Place]:
 def refuse_secrets(text: str, data: Any) -> None:
     """Raises `Misfit`, with the place and without the secret, if the text or the data parsed from it holds one."""
     if match := _SHAPE.search(text):
-        raise Misfit(f"this looks like an API key or a password. {_ADVICE}", offset=match.start())
+        raise Misfit(f"This looks like an API key or a password. {_ADVICE}", offset=match.start())
     for place in _secrets(data, (), named=False):
         raise Misfit(f"{_written(place)} looks like a secret. {_ADVICE}", place)
 
@@ -75,4 +75,4 @@ def _secrets(value: Any, place: Place, *, named: bool) -> Iterator[Place]:
 
 
 def _written(place: Place) -> str:
-    return ".".join(str(key) for key in place if isinstance(key, str)) or "this"
+    return ".".join(str(key) for key in place if isinstance(key, str)) or "This"

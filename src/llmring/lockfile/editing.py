@@ -145,7 +145,7 @@ def _edited(text: str, lockfile: Lockfile, edit: Callable[[Document, dict[str, A
     try:
         document = edit(Document(text, is_json=holds_json(text, lockfile.path)), data)
     except TypeError as error:
-        raise ConfigurationError(f"the params cannot be written to {lockfile.path}: {error}") from None
+        raise ConfigurationError(f"The params cannot be written to {lockfile.path}: {error}") from None
     return document.text, data
 
 

@@ -101,7 +101,7 @@ class Lockfile:
         except KeyError:
             where = self.path or "the lockfile"
             raise ConfigurationError(
-                f'no profile "{wanted}" in {where}. There are: {", ".join(self.profiles)}. To make it: '
+                f'No profile "{wanted}" in {where}. There are: {", ".join(self.profiles)}. To make it: '
                 f"llmring bind ALIAS provider:model --profile {wanted}"
             ) from None
 
@@ -126,7 +126,7 @@ def split_reference(reference: str) -> tuple[str, str]:
     else:
         problem = "names no provider before the colon" if not provider else "names no model after the colon"
     raise ConfigurationError(
-        f"the model reference {shown(reference)} {problem}. "
+        f"The model reference {shown(reference)} {problem}. "
         "Write it as provider:model, for example anthropic:claude-haiku-5-5"
     )
 

@@ -42,7 +42,7 @@ def parse(content: bytes, path: Path | None = None) -> Lockfile:
     except Misfit as misfit:
         raise _misplaced(misfit, text, path) from None
     except RecursionError:
-        raise _error("its tables are nested too deeply", path, None, None) from None
+        raise _error("Its tables are nested too deeply", path, None, None) from None
 
 
 def decode(content: bytes, path: Path | None = None) -> str:
@@ -52,7 +52,7 @@ def decode(content: bytes, path: Path | None = None) -> str:
     except UnicodeDecodeError as error:
         before = content[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
-        raise _error("this is not UTF-8 text. Save the file as UTF-8", path, line, column) from None
+        raise _error("This is not UTF-8 text. Save the file as UTF-8", path, line, column) from None
 
 
 def holds_json(text: str, path: Path | None = None) -> bool:
@@ -64,7 +64,7 @@ def parse_data(text: str, path: Path | None = None) -> dict[str, Any]:
     """The tables of the text, before anything is asked about what they say."""
     source = text.removeprefix("\ufeff")
     if not source.strip():
-        raise _error("the file is empty. A new one is written by: llmring lock init --force", path, 1, 1)
+        raise _error("The file is empty. A new one is written by: llmring lock init --force", path, 1, 1)
     try:
         return _json_data(text, path) if holds_json(text, path) else tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:
@@ -86,9 +86,9 @@ def _json_data(text: str, path: Path | None) -> dict[str, Any]:
     try:
         data = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=collect)
     except json.JSONDecodeError as error:
-        raise _error(f"this is not valid JSON: {error.msg}", path, error.lineno, error.colno) from None
+        raise _error(f"This is not valid JSON: {error.msg}", path, error.lineno, error.colno) from None
     if not isinstance(data, dict):
-        raise _error(f"a lockfile is an object, not {_kind(data)}", path, 1, 1)
+        raise _error(f"A lockfile is an object, not {_kind(data)}", path, 1, 1)
     if repeated:
         raise _misplaced(_repetition(text, repeated[0]), text, path)
     return data
@@ -98,9 +98,9 @@ def _repetition(text: str, name: str) -> Misfit:
     seen: set[Place] = set()
     for entry in scan(text, is_json=True):
         if entry.place in seen:
-            return Misfit(f"the key {shown(entry.place[-1])} stands here twice. Keep one", offset=entry.start)
+            return Misfit(f"The key {shown(entry.place[-1])} stands here twice. Keep one", offset=entry.start)
         seen.add(entry.place)
-    return Misfit(f"the key {shown(name)} stands twice in one object. Keep one")
+    return Misfit(f"The key {shown(name)} stands twice in one object. Keep one")
 
 
 def _toml_error(error: tomllib.TOMLDecodeError, source: str, path: Path | None) -> LockfileParseError:
@@ -110,7 +110,7 @@ def _toml_error(error: tomllib.TOMLDecodeError, source: str, path: Path | None) 
     line, column = line_and_column(source, len(source))
     if found and found[1]:
         line, column = int(found[1]), int(found[2])
-    return _error(f"this is not valid TOML: {message[: found.start()] if found else message}", path, line, column)
+    return _error(f"This is not valid TOML: {message[: found.start()] if found else message}", path, line, column)
 
 
 def _misplaced(misfit: Misfit, text: str, path: Path | None) -> LockfileParseError:
@@ -127,7 +127,7 @@ def _error(message: str, path: Path | None, line: int | None, column: int | None
 
 def _check_version(data: dict[str, Any], path: Path | None) -> None:
     if "version" not in data:
-        raise Misfit(f'the file names no version. Its first line should be: version = "{VERSION}"', offset=0)
+        raise Misfit(f'The file names no version. Its first line should be: version = "{VERSION}"', offset=0)
     version = data["version"]
     if not isinstance(version, str):
         raise Misfit(f'version must be a string, not {_kind(version)}. Write: version = "{VERSION}"', ("version",))
@@ -170,15 +170,24 @@ def _lockfile(data: dict[str, Any], path: Path | None) -> Lockfile:
 
 def _profile(name: str, raw: Any, place: Place) -> Profile:
     if not is_name(name):
-        raise Misfit(f"the profile's name {shown(name)} is empty or holds white space", place)
+        raise Misfit(f"The profile's name {shown(name)} is empty or holds white space", place)
     table = _checked(raw, dict, f"profiles.{name}", place)
     place = (*place, "bindings")
     bindings: dict[str, Binding] = {}
-    for index, item in enumerate(_checked(table.get("bindings", []), list, "bindings", place)):
+    listed = table.get("bindings", [])
+    if isinstance(listed, dict):
+        from .rendering import toml_key
+
+        raise Misfit(
+            "bindings must be a list, not a table. In TOML each binding has a header of its own, with two brackets: "
+            f"[[profiles.{toml_key(name)}.bindings]]",
+            place,
+        )
+    for index, item in enumerate(_checked(listed, list, "bindings", place)):
         binding = _binding(item, (*place, index))
         if binding.alias in bindings:
             raise Misfit(
-                f'the alias {shown(binding.alias)} is bound twice in the profile "{name}". Keep one of the two',
+                f'The alias {shown(binding.alias)} is bound twice in the profile "{name}". Keep one of the two',
                 (*place, index, "alias"),
             )
         bindings[binding.alias] = binding
@@ -186,12 +195,12 @@ def _profile(name: str, raw: Any, place: Place) -> Profile:
 
 
 def _binding(raw: Any, place: Place) -> Binding:
-    table = _checked(raw, dict, "a binding", place)
+    table = _checked(raw, dict, "A binding", place)
     if "alias" not in table:
-        raise Misfit('this binding has no alias. Add: alias = "NAME"', place)
+        raise Misfit('This binding has no alias. Add: alias = "NAME"', place)
     alias = _checked(table["alias"], str, "alias", (*place, "alias"))
     if not is_name(alias):
-        raise Misfit(f"the alias {shown(alias)} is empty or holds white space", (*place, "alias"))
+        raise Misfit(f"The alias {shown(alias)} is empty or holds white space", (*place, "alias"))
     constraints = table.get("constraints")
     known = _BINDING_KEYS if table.get("models") is not None else {*_BINDING_KEYS, "provider", "model"}
     return Binding(
@@ -220,10 +229,12 @@ def _single_model(table: dict[str, Any], alias: str, place: Place) -> str:
     model, provider = table.get("model"), table.get("provider")
     if model is None:
         raise Misfit(
-            f'the alias {shown(alias)} has no models. Write: models = ["provider:model"], '
+            f'The alias {shown(alias)} has no models. Write: models = ["provider:model"], '
             f"or run: llmring bind {alias} provider:model",
             place,
         )
+    if isinstance(model, list):
+        raise Misfit('A list of models is called models. Write: models = ["provider:model"]', (*place, "model"))
     model = _checked(model, str, "model", (*place, "model"))
     if provider is not None:
         provider = _checked(provider, str, "provider", (*place, "provider"))
@@ -232,7 +243,7 @@ def _single_model(table: dict[str, Any], alias: str, place: Place) -> str:
 
 
 def _reference(value: Any, place: Place) -> str:
-    reference = _checked(value, str, "a model", place)
+    reference = _checked(value, str, "A model", place)
     try:
         split_reference(reference)
     except ConfigurationError as error:
@@ -242,14 +253,14 @@ def _reference(value: Any, place: Place) -> str:
 
 def _provider(name: str, raw: Any, place: Place) -> ProviderSettings:
     if not is_name(name) or ":" in name or "/" in name:
-        raise Misfit(f"the provider's name {shown(name)} is empty or holds white space, a colon or a slash", place)
+        raise Misfit(f"The provider's name {shown(name)} is empty or holds white space, a colon or a slash", place)
     table = _checked(raw, dict, f"providers.{name}", place)
     sdk, base_url, api_key_env, api = (_optional(table.get(key), str, key, (*place, key)) for key in _PROVIDER_STRINGS)
     if base_url is not None and not base_url.startswith(("http://", "https://")):
         raise Misfit("base_url must begin with http:// or https://", (*place, "base_url"))
     headers = _optional(table.get("headers"), dict, "headers", (*place, "headers")) or {}
     for header, value in headers.items():
-        _checked(value, str, f"the header {shown(header)}", (*place, "headers", header))
+        _checked(value, str, f"The header {shown(header)}", (*place, "headers", header))
     extra = {key: value for key, value in table.items() if key not in {*_PROVIDER_STRINGS, "headers"}}
     return ProviderSettings(sdk, base_url, api_key_env, api, headers, extra)
 
@@ -259,7 +270,7 @@ def _extends(raw: Any) -> tuple[str, ...]:
     table = _optional(raw, dict, "extends", ("extends",)) or {}
     packages = _checked(table.get("packages", []), list, "packages", place)
     for index, package in enumerate(packages):
-        name = _checked(package, str, "a package", (*place, index))
+        name = _checked(package, str, "A package", (*place, index))
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise Misfit(f"{shown(name)} cannot name a package", (*place, index))
     return tuple(packages)

@@ -36,7 +36,7 @@ def read(path: Path) -> bytes:
     except FileNotFoundError:
         origin = f" ({PATH_VARIABLE} names it)" if _is_from_environment(path) else ""
         raise LockfileNotFoundError(
-            f"there is no lockfile {path}{origin}. To make it: llmring lock init --file {path}", path=path
+            f"There is no lockfile {path}{origin}. To make it: llmring lock init --file {path}", path=path
         ) from None
     except OSError as error:
         reason = "it is a folder" if path.is_dir() else error.strerror

@@ -51,7 +51,7 @@ def resolve(lockfile: Lockfile | None, name: str, profile: str | None = None) ->
         return Binding(name, (name,))
     if lockfile is None:
         raise LockfileNotFoundError(
-            f"the alias {shown(name)} needs a lockfile, and there is no {FILE_NAME} in {os.getcwd()} "
+            f"The alias {shown(name)} needs a lockfile, and there is no {FILE_NAME} in {os.getcwd()} "
             "or a folder above it. To make one: llmring lock init. Or name a model directly, as provider:model"
         )
     raise _unknown(lockfile, name, chosen.name)
@@ -115,7 +115,7 @@ def _extended(lockfile: Lockfile, package: str, alias: str, profile: str) -> Bin
     if alias in shipped:
         return _named(shipped[alias], name)
     raise AliasNotFoundError(
-        f'the package "{package}" ships no alias {shown(alias)}{nearest(alias, shipped)} '
+        f'The package "{package}" ships no alias {shown(alias)}{nearest(alias, shipped)} '
         f"It has: {', '.join(shipped) or 'none'}. To bind it here: llmring bind {_word(name)} provider:model",
         path=lockfile.path,
     )
@@ -141,7 +141,7 @@ def _unknown(lockfile: Lockfile, name: str, profile: str) -> AliasNotFoundError:
     hint = f" It is bound in: {', '.join(elsewhere)}." if elsewhere else ""
     option = "" if profile == lockfile.default_profile else f" --profile {profile}"
     return AliasNotFoundError(
-        f'no alias {shown(name)} in the profile "{profile}" of {lockfile.path or "the lockfile"}{nearest(name, names)}'
+        f'No alias {shown(name)} in the profile "{profile}" of {lockfile.path or "the lockfile"}{nearest(name, names)}'
         f"{hint} To bind it: llmring bind {_word(name)} provider:model{option}. "
         "A model is named directly as provider:model",
         path=lockfile.path,

@@ -57,7 +57,7 @@ def bind(
     values = None if params is None else _plain(params)
     _check_name("alias", alias)
     if not models:
-        raise ConfigurationError(f"no model to bind {shown(alias)} to: give at least one provider:model")
+        raise ConfigurationError(f"No model to bind {shown(alias)} to: give at least one provider:model")
     for model in models:
         split_reference(model)
     if profile is not None:
@@ -84,7 +84,7 @@ def unbind(path: StrPath, alias: str, *, profile: str | None = None) -> Lockfile
         chosen = lockfile.profile(profile)
         if alias not in chosen.bindings:
             raise AliasNotFoundError(
-                f'the alias {shown(alias)} is not bound in the profile "{chosen.name}" of {lockfile.path}'
+                f'The alias {shown(alias)} is not bound in the profile "{chosen.name}" of {lockfile.path}'
                 f"{nearest(alias, chosen.bindings)}",
                 path=lockfile.path,
             )
@@ -111,13 +111,13 @@ def create(path: StrPath, text: str, *, force: bool = False) -> Lockfile:
     real = Path(os.path.realpath(path))
     if not real.parent.is_dir():
         raise ConfigurationError(
-            f"there is no folder {real.parent} for {path.name}. To make it: mkdir -p {real.parent}"
+            f"There is no folder {real.parent} for {path.name}. To make it: mkdir -p {real.parent}"
         )
     with exclusive(real):
         if real.is_dir():
             raise ConfigurationError(f"{path} is a folder. Name a file in it")
         if os.path.lexists(real) and not force:
-            raise ConfigurationError(f"{path} is there already and stays as it is. To replace it: --force (force=True)")
+            raise ConfigurationError(f"{path} is there already and stays as it is. To replace it: force=True")
         replace(real, content, before=None)
     return lockfile
 
@@ -203,20 +203,20 @@ def _changed(text: str, old: Lockfile, change: Callable[[str, Lockfile], editing
 
 def _check_name(kind: str, name: str) -> None:
     if not is_name(name):
-        raise ConfigurationError(f"the {kind} {shown(name)} is empty or holds white space. Give it a name of one word")
+        raise ConfigurationError(f"The {kind} {shown(name)} is empty or holds white space. Give it a name of one word")
     _check_secrets(name)
 
 
 def _check_secrets(data: Any) -> None:
     if secrets_in(data):
         raise ConfigurationError(
-            "a lockfile holds no secret, and this edit has what looks like one. Put it in an environment variable"
+            "A lockfile holds no secret, and this edit has what looks like one. Put it in an environment variable"
         )
 
 
 def _check_new(lockfile: Lockfile, name: str) -> None:
     if name in lockfile.profiles:
-        raise ConfigurationError(f'there is a profile "{name}" in {lockfile.path} already')
+        raise ConfigurationError(f'There is a profile "{name}" in {lockfile.path} already')
 
 
 def _plain(value: Any) -> Any:

@@ -57,7 +57,7 @@ def exclusive(path: Path) -> Iterator[None]:
         while not _try_lock(handle):
             if time.monotonic() > deadline:
                 raise LockfileError(
-                    f"another process has been editing {path} for {PATIENCE:.0f} seconds. Try again", path=path
+                    f"Another process has been editing {path} for {PATIENCE:.0f} seconds. Try again", path=path
                 )
             time.sleep(_POLL)
         try:
