@@ -1,0 +1,136 @@
+"""What a provider says that it serves now, asked through its SDK's own client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from ..exceptions import (
+    LLMRingError,
+    ProviderAuthenticationError,
+    ProviderConnectionError,
+    ProviderError,
+    ProviderResponseError,
+    ProviderTimeoutError,
+)
+from ..wire.errors import read_error
+from .base import Provider
+
+__all__ = ["ListedModel", "list_models"]
+
+_MOST = 10_000
+"""Models: a listing that has not ended by then is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model as its provider lists it. What the listing does not say is `None`.
+
+    Attributes:
+        name: as in `provider:name`.
+        context_window, max_output_tokens: tokens.
+        retires: the announced day on which it ends.
+    """
+
+    name: str
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    retires: date | None = None
+
+
+async def list_models(provider: Provider, *, timeout: float | None = 10.0) -> list[ListedModel]:
+    """The models that a provider lists now, in its order.
+
+    Args:
+        provider: one of the built-in adapters, or any whose client lists models as the openai SDK's does.
+        timeout: seconds for the whole of it.
+
+    Raises:
+        ProviderAuthenticationError: it refused the key.
+        ProviderTimeoutError: it did not finish within the timeout.
+        ProviderConnectionError: it cannot be reached.
+        ProviderResponseError: it answered anything but a listing.
+    """
+    listing = _LISTINGS.get(provider.sdk, _openai)
+    found: list[ListedModel] = []
+    try:
+        async with asyncio.timeout(timeout):
+            async for model in listing(provider.client):
+                found.append(model)
+                if len(found) == _MOST:
+                    break
+    except LLMRingError:
+        raise
+    except Exception as error:
+        raise _error(provider, error, timeout) from None
+    return found
+
+
+async def _openai(client: Any) -> AsyncIterator[ListedModel]:
+    async for model in client.models.list():
+        yield ListedModel(model.id, retires=_day(getattr(model, "shutdown_date", None)))
+
+
+async def _anthropic(client: Any) -> AsyncIterator[ListedModel]:
+    async for model in client.models.list(limit=100):
+        yield ListedModel(
+            model.id,
+            getattr(model, "max_input_tokens", None),
+            getattr(model, "max_tokens", None),
+            _day(getattr(model, "retires_at", None)),
+        )
+
+
+async def _google(client: Any) -> AsyncIterator[ListedModel]:
+    async for model in await client.models.list():
+        yield ListedModel(model.name.removeprefix("models/"), model.input_token_limit, model.output_token_limit)
+
+
+async def _ollama(client: Any) -> AsyncIterator[ListedModel]:
+    for model in (await client.list()).models:
+        yield ListedModel(model.model.removesuffix(":latest"))
+
+
+_LISTINGS: Mapping[str, Callable[[Any], AsyncIterator[ListedModel]]] = {
+    "openai": _openai,
+    "anthropic": _anthropic,
+    "google-genai": _google,
+    "ollama": _ollama,
+}
+
+
+def _day(said: Any) -> date | None:
+    if isinstance(said, datetime):
+        return said.date()
+    try:
+        return date.fromisoformat(said[:10])
+    except (TypeError, ValueError):
+        return None
+
+
+def _error(provider: Provider, error: Exception, timeout: float | None) -> ProviderError:
+    """The error for an exception of the SDK, by what the SDKs' exceptions have in common."""
+    name = provider.name
+    status = next((it for key in ("status_code", "code") if isinstance(it := getattr(error, key, None), int)), None)
+    kinds = {kind.__name__ for it in (error, error.__cause__) if it is not None for kind in type(it).__mro__}
+    kind: type[ProviderError] = ProviderResponseError
+    if status is not None and status > 0:
+        failure = read_error(getattr(error, "body", None) or getattr(error, "details", None) or str(error), status)
+        refused = status in (401, 403) or "api_key_invalid" in f"{failure.details}".lower()
+        kind = ProviderAuthenticationError if refused else kind
+        what = f"{name} {'refused the key' if refused else 'did not list its models'} (HTTP {status}): "
+        what += f"{failure.message.rstrip('.')}. Check {provider.config.key_source if refused else 'its address'}."
+    elif kinds & {"TimeoutError", "TimeoutException", "APITimeoutError"}:
+        kind = ProviderTimeoutError
+        what = f"{name} did not list its models within {timeout:g} s. Try again, or check that it runs."
+    elif kinds & {"TransportError", "APIConnectionError", "OSError"}:
+        kind = ProviderConnectionError
+        reason = f"{error.__cause__ or error}".rstrip(".") or type(error).__name__
+        what = f"{name} cannot be reached: {reason}. Check that it runs and that its address is right."
+    else:
+        what = f"{name} answered with something that is no list of models ({type(error).__name__}). Check its address."
+    shown = provider.conceal(what.encode(errors="replace")).decode(errors="replace")
+    return kind(shown, provider=name, status_code=status)
