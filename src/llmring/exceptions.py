@@ -156,8 +156,27 @@ class _RetryableLater(ProviderError):
 
     retry_after: float | None
 
-    def __init__(self, message: str, *, retry_after: float | None = None, **kwargs: object) -> None:
-        super().__init__(message, **kwargs)  # type: ignore[arg-type]
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        status_code: int | None = None,
+        request_id: str | None = None,
+        partial: LLMResponse | None = None,
+        original: BaseException | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            provider=provider,
+            model=model,
+            status_code=status_code,
+            request_id=request_id,
+            partial=partial,
+            original=original,
+        )
         self.retry_after = retry_after
 
 
@@ -184,8 +203,27 @@ class ProviderResponseError(ProviderError):
         parameter: the field of the request that the provider refused; `None` if it named none.
     """
 
-    def __init__(self, message: str, *, parameter: str | None = None, **kwargs: object) -> None:
-        super().__init__(message, **kwargs)  # type: ignore[arg-type]
+    def __init__(
+        self,
+        message: str,
+        *,
+        parameter: str | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        status_code: int | None = None,
+        request_id: str | None = None,
+        partial: LLMResponse | None = None,
+        original: BaseException | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            provider=provider,
+            model=model,
+            status_code=status_code,
+            request_id=request_id,
+            partial=partial,
+            original=original,
+        )
         self.parameter = parameter
 
 

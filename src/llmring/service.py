@@ -27,7 +27,7 @@ from .stream import ChatStream, settle
 
 if TYPE_CHECKING:
     from .catalog import Cost, ModelInfo
-    from .lockfile import Binding
+    from .lockfile import Binding, ProviderSettings
 
 __all__ = ["DEFAULT_TIMEOUT", "LLMRing"]
 
@@ -328,7 +328,7 @@ class LLMRing:
         """Serve `name:model` by an adapter of your own. It is closed with the service."""
         self._registry.register(name, provider)
 
-    def _settings(self, provider: str) -> Any:
+    def _settings(self, provider: str) -> ProviderSettings | None:
         lockfile = self._lockfile()
         return lockfile.providers.get(provider) if lockfile is not None else None
 
