@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -128,6 +128,54 @@ def test_what_is_known_of_a_model() -> None:
     assert (info.title, info.context_window, info.max_output_tokens) == ("Claude Haiku 4.5", 200_000, 64_000)
     assert (info.input_price, info.output_price, info.cache_read_price, info.cache_write_price) == (1, 5, 0.1, 1.25)
     assert catalog.model_info("anthropic:claude-haiku-5-5").dearer_above == 100_000
+
+
+def test_the_price_of_a_longer_prompt_is_what_it_costs() -> None:
+    long: Usage = {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000, "total_tokens": 2_000_000}
+    with_tiers = [info for info in catalog.models("openai") if info.tiers]
+    assert with_tiers
+    for info in with_tiers:
+        cost = catalog.cost_of(long, f"openai:{info.name}")
+        assert (info.tiers[-1].input_price, info.tiers[-1].output_price) == (cost.input, cost.output)
+        assert info.dearer_above == info.tiers[0].above
+        assert (info.tiers[0].input_price or 0) > (info.input_price or 0)
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "google", "groq"])
+def test_the_models_of_a_provider(provider: str) -> None:
+    found = catalog.models(provider)
+    names = [info.name for info in found]
+    assert len(names) == len(set(names)) > 10
+    for info in found:
+        assert info == catalog.model_info(f"{provider}:{info.name}"), "listed as it is known by its name"
+    assert not [name for name in names if "embedding" in name or name.endswith("-")]
+    for role in catalog.ROLES:
+        assert provider == "groq" or catalog.suggested(role)[provider] in names
+
+
+def test_the_models_are_in_the_order_of_their_versions() -> None:
+    names = [info.name for info in catalog.models("openai")]
+    wanted = ["gpt-4", "gpt-4.1", "gpt-5", "gpt-5-mini", "gpt-5.4", "gpt-6-luna", "gpt-oss-20b", "gpt-oss-120b"]
+    assert [name for name in names if name in wanted] == wanted
+    assert not [info.name for info in catalog.models("google") if info.name.startswith("claude-")]
+
+
+def test_a_provider_that_the_catalogue_lacks_has_no_models_unless_its_address_is_known() -> None:
+    assert catalog.models("ollama") == catalog.models("acme") == []
+    address = "https://api.groq.com/openai/v1"
+    listed = catalog.models("mine", base_url=address)
+    assert [info.name for info in listed] == [info.name for info in catalog.models("groq")]
+    assert {info.provider for info in listed} == {"mine"}
+    model = "mine:llama-3.3-70b-versatile"
+    assert not catalog.model_info(model).known
+    assert catalog.model_info(model, base_url=address).input_price is not None
+
+
+def test_a_model_is_retired_when_its_last_day_has_passed() -> None:
+    today = datetime.now(UTC).date()
+    assert not catalog.ModelInfo("openai", "x").retired
+    assert not catalog.ModelInfo("openai", "x", retires=today).retired
+    assert catalog.ModelInfo("openai", "x", retires=today - timedelta(days=1)).retired
 
 
 def test_what_is_not_known_is_none() -> None:

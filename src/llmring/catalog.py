@@ -23,12 +23,14 @@ __all__ = [
     "ROLES",
     "Cost",
     "ModelInfo",
+    "PriceTier",
     "Role",
     "cost_of",
     "covers",
     "known",
     "max_output_tokens",
     "model_info",
+    "models",
     "nearest",
     "suggested",
 ]
@@ -122,6 +124,22 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceTier:
+    """What the whole of a request costs whose prompt is a long one.
+
+    Attributes:
+        above: tokens of prompt from which it holds.
+        input_price, output_price, cache_read_price, cache_write_price: as in `ModelInfo`.
+    """
+
+    above: int
+    input_price: float | None = None
+    output_price: float | None = None
+    cache_read_price: float | None = None
+    cache_write_price: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What is known about a model. What no source says is `None`.
 
@@ -136,6 +154,7 @@ class ModelInfo:
         dearer_above: tokens of prompt above which the whole request is priced higher.
         deprecated: whether its vendor advises against it.
         retires: the last announced day of service.
+        tiers: the prices for longer prompts, shortest first.
     """
 
     provider: str
@@ -151,6 +170,12 @@ class ModelInfo:
     dearer_above: int | None = None
     deprecated: bool = False
     retires: date | None = None
+    tiers: tuple[PriceTier, ...] = ()
+
+    @property
+    def retired(self) -> bool:
+        """Whether the last announced day of service has passed."""
+        return self.retires is not None and self.retires < datetime.now(UTC).date()
 
 
 def cost_of(
@@ -182,15 +207,59 @@ def cost_of(
     return Cost(None, None, None, reference, reason or f"the price data has no model {name!r} of {provider}")
 
 
-def model_info(reference: str) -> ModelInfo:
+def model_info(reference: str, *, base_url: str | None = None) -> ModelInfo:
     """What the catalogue knows about a `provider:model`.
+
+    Args:
+        reference: the model; one that is not known is no error.
+        base_url: where the provider is, for one whose name the price data does not know.
 
     Raises:
         ConfigurationError: the reference is not of that form.
     """
     provider, name = _split(reference)
+    return _info(provider, name, _find(_price_source(provider, base_url)[0], name))
+
+
+def models(provider: str, *, base_url: str | None = None) -> list[ModelInfo]:
+    """The models of a provider that answer in tokens, families together and versions in order, retired ones too.
+
+    Args:
+        provider: its name, as in `provider:model`.
+        base_url: where it is, for one whose name the price data does not know.
+
+    Returns:
+        An empty list for a provider that the catalogue does not cover.
+    """
+    source, _ = _price_source(provider, base_url)
+    entries = source.models if source is not None else ()
+    named = {name: model for model in entries if _answers(provider, model) and (name := _name(model))}
+    return [_info(provider, name, named[name]) for name in sorted(named, key=_in_order)]
+
+
+def _answers(provider: str, model: Any) -> bool:
+    """Not what is priced otherwise (embeddings, speech), nor what Google's cloud serves beside Gemini."""
+    prices = model.get_prices(datetime.now(UTC))
+    by_token = prices.output_mtok is not None or not any(vars(prices).values())
+    return by_token and not (provider == "google" and model.id.startswith("claude-"))
+
+
+def _name(model: Any) -> str | None:
+    """The name to ask for an entry by: its own, unless that is only a label; `None` where it has patterns alone."""
+    if model.id.endswith(("-", ":")):
+        return None
+    names = [model.id, *(getattr(it, "equals", None) for it in (model.match, *getattr(model.match, "or_", ())))]
+    return next((name for name in names if name and model.is_match(name)), None)
+
+
+def _in_order(name: str) -> list[tuple[int, str]]:
+    """A key that sorts `x-9` before `x-10`."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.findall(r"\d+|\D+", name)]
+
+
+def _info(provider: str, name: str, found: Any) -> ModelInfo:
+    """What is known of a model, from its entry in the price data (`None` if it has none) and from the SDKs."""
     retires = _retirements(provider).get(name)
-    found = _find(_price_source(provider, None)[0], name)
     limits: dict[str, Any] = {"max_output_tokens": _longest(_MAX_OUTPUT.get(provider, {}), name), "retires": retires}
     if found is None:
         return ModelInfo(provider, name, deprecated=retires is not None, **limits)
@@ -201,12 +270,10 @@ def model_info(reference: str) -> ModelInfo:
         known=True,
         title=found.name,
         context_window=found.context_window,
-        input_price=_base(prices.input_mtok),
-        output_price=_base(prices.output_mtok),
-        cache_read_price=_base(prices.cache_read_mtok),
-        cache_write_price=_base(prices.cache_write_mtok),
         dearer_above=min((tier.start for tier in getattr(prices.input_mtok, "tiers", ())), default=None),
         deprecated=bool(found.deprecated) or retires is not None,
+        tiers=_tiers(prices),
+        **_rates(prices, 0),
         **limits,
     )
 
@@ -314,9 +381,24 @@ def _priced(found: Any, source: Any, usage: Usage, reference: str) -> Cost:
     return Cost(float(price.input_price), float(price.output_price), float(price.total_price), reference)
 
 
-def _base(price: Any) -> float | None:
-    """A price for a million tokens, that of the first tier where there are several."""
-    return None if price is None else float(getattr(price, "base", price))
+def _rates(prices: Any, tokens: int) -> dict[str, Any]:
+    """The prices for a million tokens, by kind, of a request whose prompt has more than so many tokens."""
+    return {
+        "input_price": _rate(prices.input_mtok, tokens),
+        "output_price": _rate(prices.output_mtok, tokens),
+        "cache_read_price": _rate(prices.cache_read_mtok, tokens),
+        "cache_write_price": _rate(prices.cache_write_mtok, tokens),
+    }
+
+
+def _rate(price: Any, tokens: int) -> float | None:
+    reached = [tier.price for tier in getattr(price, "tiers", ()) if tier.start <= tokens]
+    return None if price is None else float(reached[-1] if reached else getattr(price, "base", price))
+
+
+def _tiers(prices: Any) -> tuple[PriceTier, ...]:
+    starts = {tier.start for price in (prices.input_mtok, prices.output_mtok) for tier in getattr(price, "tiers", ())}
+    return tuple(PriceTier(start, **_rates(prices, start)) for start in sorted(starts))
 
 
 @cache
