@@ -9,7 +9,9 @@ from typing import Any
 
 import typer
 
-__all__ = ["columns", "dollars", "note", "paint", "say", "stream", "warn"]
+from ..exceptions import LLMRingError
+
+__all__ = ["columns", "confirm", "dollars", "note", "paint", "say", "stream", "warn"]
 
 
 def say(text: str = "") -> None:
@@ -30,6 +32,24 @@ def note(text: str = "") -> None:
 def warn(text: str) -> None:
     """Something to look at that stops nothing."""
     typer.echo(f"{paint('Warning:', fg='yellow', err=True)} {text}", err=True)
+
+
+def confirm(question: str, *, otherwise: str) -> None:
+    """Ask on the terminal, and go on only after a yes.
+
+    Args:
+        question: what is about to be done.
+        otherwise: the command that does it without asking.
+
+    Raises:
+        LLMRingError: there is no terminal to ask on.
+        typer.Exit: the answer was no; with the status 1.
+    """
+    if not sys.stdin or not sys.stdin.isatty():
+        raise LLMRingError(f"Nothing was changed: there is no terminal to ask on. To go on without: {otherwise}")
+    if not typer.confirm(question, err=True):
+        note("Nothing was changed.")
+        raise typer.Exit(1)
 
 
 def paint(text: str, *, err: bool = False, **style: Any) -> str:

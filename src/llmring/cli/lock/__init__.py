@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from . import profile
 from .init import init
+from .schema import schema
+from .validate import validate
 
 __all__ = ["app"]
 
@@ -17,3 +20,6 @@ def _group() -> None:
 
 
 app.command()(init)
+app.command()(validate)
+app.command()(schema)
+app.add_typer(profile.app, name="profile")

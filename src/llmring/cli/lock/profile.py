@@ -1,0 +1,108 @@
+"""`llmring lock profile`: the profiles of the lockfile."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..project import lockfile_path, open_lockfile
+from ..terminal import columns, confirm, paint, say
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Add, remove, list and copy profiles.", no_args_is_help=True, rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.", show_default=False)]
+
+
+@app.command("list")
+def list_profiles(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """List the profiles and what they bind.
+
+    \b
+    Example:
+      llmring lock profile list
+      llmring lock profile list --json | jq -r '.profiles[].name'
+    """
+    lockfile = open_lockfile()
+    if as_json:
+        import json
+
+        described = {
+            "file": str(lockfile.path),
+            "default_profile": lockfile.default_profile,
+            "profiles": [{"name": name, "aliases": list(it.bindings)} for name, it in lockfile.profiles.items()],
+        }
+        say(json.dumps(described, indent=2, ensure_ascii=False))
+        return
+    rows = [("PROFILE", "", "ALIASES")]
+    for name, profile in lockfile.profiles.items():
+        mark = "default" if name == lockfile.default_profile else ""
+        rows.append((name, mark, ", ".join(profile.bindings) or "none"))
+    heading, *lines = columns(rows).splitlines()
+    say(paint(heading, bold=True))
+    say("\n".join(lines))
+
+
+@app.command()
+def add(name: Name) -> None:
+    """Add a profile without bindings.
+
+    `llmring bind ALIAS MODEL --profile NAME` makes the profile too, if it is not there yet.
+
+    \b
+    Example:
+      llmring lock profile add staging
+    """
+    from ... import lockfile as lockfiles
+
+    lockfile = lockfiles.add_profile(lockfile_path(), name)
+    say(f'Added the profile "{name}" to {lockfile.path}. To bind in it: llmring bind ALIAS MODEL --profile {name}')
+
+
+@app.command()
+def copy(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The profile to copy.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="TO", help="The new profile.", show_default=False)],
+) -> None:
+    """Copy a profile with all that it binds.
+
+    \b
+    Example:
+      llmring lock profile copy default staging
+    """
+    from ... import lockfile as lockfiles
+
+    lockfile = lockfiles.copy_profile(lockfile_path(), source, name)
+    say(f'Copied the profile "{source}" to "{name}" in {lockfile.path}')
+
+
+@app.command()
+def remove(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Remove a profile with all that it binds.
+
+    Asks before bindings are lost; with no terminal to ask on, only --yes removes them. The default profile stays.
+
+    \b
+    Example:
+      llmring lock profile remove staging
+      llmring lock profile remove staging --yes
+    """
+    from ... import lockfile as lockfiles
+
+    path = lockfile_path()
+    lockfile = lockfiles.load(path)
+    bindings = lockfile.profile(name).bindings
+    if bindings and name != lockfile.default_profile and not yes:
+        listed = ", ".join(bindings)
+        confirm(
+            f'Remove the profile "{name}", which binds {listed}?', otherwise=f"llmring lock profile remove {name} --yes"
+        )
+    lockfile = lockfiles.remove_profile(path, name)
+    say(f'Removed the profile "{name}" from {lockfile.path}')
