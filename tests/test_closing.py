@@ -127,6 +127,25 @@ async def test_collected_in_another_thread(practice: Ground, server: PracticeSer
     other.do(service.close())
 
 
+@pytest.mark.parametrize("wire", PROVIDERS)
+async def test_collected_with_its_generators(practice: Ground, server: PracticeServer, wire: str) -> None:
+    """The loop closes each generator that the collector finds; they are nested, and must not meet."""
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+    async with practice.service() as service:
+
+        async def open_one_in_a_cycle() -> None:
+            cycle: list[Any] = [service.chat_stream(ask(f"{PROVIDERS[wire]}:m"))]
+            cycle.append(cycle)
+            await anext(cycle[0])
+
+        for _ in range(20):
+            await open_one_in_a_cycle()
+            gc.collect()
+            assert await server.requests[-1].closed(1.0)
+    assert complaints == []
+
+
 def test_dropped_after_its_loop_has_closed(practice: Ground, server: PracticeServer) -> None:
     async def leave_one_open() -> tuple[LLMRing, ChatStream]:
         service = practice.service()

@@ -274,6 +274,8 @@ def _close_soon(loop: asyncio.AbstractEventLoop | None, answer: Answer) -> None:
 
     if loop is not None and not loop.is_closed():
         loop.call_soon_threadsafe(close)
+    else:
+        answer.forget()
 
 
 async def settle() -> None:

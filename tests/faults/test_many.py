@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import resource
 import time
 from collections.abc import Iterator
@@ -86,3 +87,31 @@ async def test_a_limit_that_is_set(practice: Ground, wire: str) -> None:
         await busy[0].aclose()
         assert (await third).delta == "x"
         assert len(server.requests) == asked + 1
+
+
+@pytest.mark.parametrize("wire", PROVIDERS)
+async def test_no_connection_is_lost_to_cancels(practice: Ground, wire: str) -> None:
+    """However many requests are cancelled, at whatever moment and twice: all connections can be used again."""
+    reference, limit, dice = f"{PROVIDERS[wire]}:m", 10, random.Random(7)
+    practice.server.default = Reply(chunks=["x"] * 20, interval=0.001)
+    gate = asyncio.Semaphore(limit)
+    async with practice.service(max_connections=limit) as service:
+        await service.chat(ask(reference))
+
+        async def one(number: int) -> None:
+            async with gate:
+                stream = service.chat_stream(ask(reference))
+                task = asyncio.ensure_future(stream.final_response() if number % 2 else service.chat(ask(reference)))
+                await asyncio.sleep(dice.random() * 0.02)
+                task.cancel()
+                for _ in range(dice.randrange(4)):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+        await asyncio.gather(*map(one, range(300)))
+        practice.server.default = Reply(chunks=["x"] * 500, interval=0.02)
+        streams = [service.chat_stream(ask(reference, timeout=5.0)) for _ in range(limit)]
+        chunks = await asyncio.gather(*map(anext, streams))
+        assert [chunk.delta for chunk in chunks] == ["x"] * limit
+        await asyncio.gather(*(stream.aclose() for stream in streams))

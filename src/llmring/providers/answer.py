@@ -18,6 +18,10 @@ __all__ = ["Answer"]
 
 _DRAIN_SECONDS = 0.25
 
+_open: set[Answer] = set()
+"""Answers to be closed. Were one garbage before, together with the stream that dropped it, the collector would have
+each of its nested generators closed at the same time, and they would meet: "already running"."""
+
 
 class Answer:
     """One model's answer on its way in: bytes from the provider, chunks from the decoder.
@@ -53,6 +57,7 @@ class Answer:
         self.closed = False
         self._report: Callable[[LLMRingError | None], None] = lambda failure: None
         self._bytes: AsyncIterator[bytes] = response.aiter_bytes().__aiter__()
+        _open.add(self)
 
     @classmethod
     async def open(cls, provider: Provider, call: Call) -> Answer:
@@ -86,11 +91,12 @@ class Answer:
         """Ask for the rest of an answer, of which the provider gives only so much at a time. Raises `ProviderError`."""
         call = replace(self.call, continuation=self.decoder.checkpoint)
         with contextlib.suppress(Exception):
-            await self.response.aclose()
+            await self._leave()
         self.response = await _send(self.provider, call)
         self.closed = False
         self.decoder.begin_hop()
         self._bytes = self.response.aiter_bytes().__aiter__()
+        _open.add(self)
 
     def fail(self, failure: LLMRingError) -> None:
         """End the answer with a failure."""
@@ -202,7 +208,21 @@ class Answer:
                         async for _ in self._bytes:
                             pass
             finally:
-                await self.response.aclose()
+                await self._leave()
+
+    async def _leave(self) -> None:
+        try:
+            # A generator that is still read says so; the connection is closed under it.
+            with contextlib.suppress(RuntimeError):
+                if close := getattr(self._bytes, "aclose", None):
+                    await close()
+        finally:
+            self.forget()
+            await self.response.aclose()
+
+    def forget(self) -> None:
+        """Let it go without closing it: its loop is closed."""
+        _open.discard(self)
 
 
 async def _send(provider: Provider, call: Call) -> HTTPResponse:

@@ -58,7 +58,7 @@ class AnthropicProvider(Provider):
         client = self._by_retries.get(call.max_retries)
         if client is None:
             client = self._by_retries[call.max_retries] = self.client.with_options(max_retries=call.max_retries)
-        async with Exchange(body):
+        async with Exchange(body, call.timeout):
             manager: Any = client.messages.with_streaming_response.create(
                 # The model is in the body. Named here, one near its end raises the SDK's DeprecationWarning, which
                 # would point at this line, and be an error where warnings are; the catalogue tells what is to be

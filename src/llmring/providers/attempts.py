@@ -42,7 +42,10 @@ class Attempts:
             if refused := not response.is_success:
                 words = f"{response.status_code} {response.reason_phrase}".strip()
                 last_attempt.set(Refused(response.status_code, response.headers, words.encode()))
-                body = await response.aread()
+                try:
+                    body = await response.aread()
+                finally:
+                    await response.aclose()
                 last_attempt.set(Refused(response.status_code, response.headers, body))
         except Exception as error:
             if not refused:

@@ -30,8 +30,8 @@ class Exchange:
 
     Args:
         body: as JSON.
+        timeout: seconds to wait for a free connection.
         keep: whether to keep the answer from the SDK.
-        timeout: seconds for each wait, where the SDK's method takes none.
 
     Attributes:
         response: the answer that was kept.
@@ -40,7 +40,7 @@ class Exchange:
 
     __slots__ = ("_keep", "_timeout", "_token", "body", "response", "sent")
 
-    def __init__(self, body: dict[str, Any], *, keep: bool = False, timeout: float | None = None) -> None:
+    def __init__(self, body: dict[str, Any], timeout: float | None, *, keep: bool = False) -> None:
         self.body = to_json(body)
         self.response: HTTPResponse | None = None
         self.sent = False
@@ -63,12 +63,10 @@ class Exchange:
         self.sent = True
         headers = theirs.headers.copy()
         headers["content-length"] = str(len(self.body))
-        timeout = dict(theirs.extensions["timeout"])
-        if self._keep:
-            timeout = dict.fromkeys(timeout, self._timeout)
-        if timeout["pool"] is not None:
-            # The wait for a free connection ends a little earlier, so that it can be told from silence.
-            timeout["pool"] *= 0.9
+        timeout: dict[str, float | None] = dict.fromkeys(("connect", "read", "write", "pool"))
+        if self._timeout is not None:
+            # Time is kept above. Only the wait for a free connection ends here, to be told from silence.
+            timeout["pool"] = 0.9 * self._timeout
         extensions = {**theirs.extensions, "timeout": timeout}
         return type(theirs)(theirs.method, theirs.url, headers=headers, content=self.body, extensions=extensions)
 
@@ -93,7 +91,11 @@ class Exchanging(Attempts):
             return await super().send(request, **options)
         if exchange._keep:
             options["stream"] = True
-        return exchange.answer(await super().send(exchange.request(request), **options), request)
+        return exchange.answer(await self.carry(exchange.request(request), **options), request)
+
+    async def carry(self, request: Any, **options: Any) -> Any:
+        """Send the request of an exchange."""
+        return await super().send(request, **options)
 
 
 class TypedAnswer:

@@ -69,7 +69,7 @@ class GoogleProvider(Provider):
         """Send through the SDK's own method, with the rendered body in place of its own."""
         models, config = self.client.models, _config(call)
         if not self._typed:
-            async with Exchange(body, keep=True, timeout=call.timeout) as exchange:
+            async with Exchange(body, call.timeout, keep=True) as exchange:
                 if call.stream:
                     async for _ in await models.generate_content_stream(model=call.model, contents="-", config=config):
                         pass

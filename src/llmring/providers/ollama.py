@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import httpx2
 import ollama
 
 from ..wire.base import Decoder
 from ..wire.errors import read_error
 from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
+from .attempts import Attempts
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .exchange import Exchange, Exchanging, TypedAnswer, warn_of
 
@@ -24,8 +26,38 @@ __all__ = ["OllamaProvider"]
 logger = logging.getLogger("llmring")
 
 
+class _Carrier(Attempts, httpx2.AsyncClient):
+    """What carries our requests: httpx's own pool loses connections whose requests are cancelled; this one does not."""
+
+
 class _HTTPClient(Exchanging, httpx.AsyncClient):
     """The HTTP client underneath."""
+
+    def __init__(self, *, limits: httpx.Limits, **options: Any) -> None:
+        super().__init__(limits=limits, **options)
+        bounds = httpx2.Limits(
+            max_connections=limits.max_connections, max_keepalive_connections=limits.max_keepalive_connections
+        )
+        self._carrier = _Carrier(limits=bounds, follow_redirects=self.follow_redirects)
+
+    async def carry(self, request: httpx.Request, **_: Any) -> Any:
+        """Send the request of an exchange, as httpx2 has it."""
+        theirs = httpx2.Request(
+            request.method,
+            str(request.url),
+            headers=request.headers.multi_items(),
+            content=request.content,
+            extensions=request.extensions,
+        )
+        response = await self._carrier.send(theirs, stream=True)
+        if response.is_success:
+            return response
+        return httpx.Response(response.status_code, content=response.content, request=request)
+
+    async def aclose(self) -> None:
+        """Close its connections, and those of its carrier."""
+        await super().aclose()
+        await self._carrier.aclose()
 
 
 class _Client(ollama.AsyncClient):
@@ -87,7 +119,7 @@ class OllamaProvider(Provider):
 
     async def _send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
         if not self._typed:
-            async with Exchange(body, keep=True, timeout=call.timeout) as exchange:
+            async with Exchange(body, call.timeout, keep=True) as exchange:
                 # Whether the answer streams is in the body; to the SDK it is always a stream, of no lines.
                 async for _ in await self.client.chat(model=call.model, messages=[], stream=True):
                     pass

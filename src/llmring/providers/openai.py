@@ -70,7 +70,7 @@ class OpenAIProvider(Provider):
         client = self._by_retries.get(call.max_retries)
         if client is None:
             client = self._by_retries[call.max_retries] = self.client.with_options(max_retries=call.max_retries)
-        async with Exchange(body):
+        async with Exchange(body, call.timeout):
             if self.responses:
                 manager: Any = client.responses.with_streaming_response.create(
                     model=call.model, stream=call.stream, timeout=call.timeout
