@@ -263,6 +263,8 @@ async def test_all_of_them_fail(server: PracticeServer, stream: bool, caplog: py
     error = raised.value
     assert isinstance(error, ModelNotFoundError)
     assert (error.provider, error.model) == ("google", "four")
+    assert "bind a stand-by" not in "".join([str(error), *map(str, error.attempts)])
+    assert str(error).endswith("Tried before it, in vain: anthropic:one, openai:two, mystery.")
     assert [(type(e), e.provider) for e in error.attempts] == [
         (ProviderResponseError, "anthropic"),
         (ProviderRateLimitError, "openai"),
@@ -294,6 +296,39 @@ async def test_model_is_who_serves(server: PracticeServer) -> None:
     async with LLMRing() as service:
         chunks = [chunk async for chunk in service.chat_stream(ASKED)]
     assert {chunk.model for chunk in chunks} == {"ollama:second"}
+
+
+@streamed
+@ways
+async def test_one_alone_is_advised_a_stand_by(way: Way, server: PracticeServer, stream: bool) -> None:
+    bind({"chatbot": [way.model]}, way.settings)
+    async with LLMRing(max_retries=0, timeout=0.2, breaker_threshold=4) as service:
+        service.get_provider(way.provider)
+        server.reply(status=500)
+        server.reply(status=429)
+        server.reply(fault=Fault.never_answer())
+        server.reply(fault=Fault.reset_before_first())
+        for words in ("failed", "takes no more requests", "kept silent", "broke", "left alone for now"):
+            with pytest.raises(ProviderError, match=f"{words}.* or bind a stand-by model to the alias") as raised:
+                await ask(service, stream)
+            assert "Tried before" not in str(raised.value)
+
+
+@streamed
+async def test_those_with_stand_bys_are_not(server: PracticeServer, stream: bool) -> None:
+    bind({"chatbot": ["anthropic:one", "openai:two"]})
+    async with LLMRing(max_retries=0, timeout=0.2, breaker_threshold=4) as service:
+        for name in ("anthropic", "openai"):
+            service.get_provider(name)
+        for fault in (Fault.never_answer(), Fault.reset_before_first()):
+            server.reply(fault=fault, times=2)
+        server.reply(status=500, times=2)
+        server.reply(status=429, times=2)
+        for words in ("kept silent", "broke", "failed", "takes no more requests", "left alone for now"):
+            with pytest.raises(ProviderError, match=words) as raised:
+                await ask(service, stream)
+            assert "bind a stand-by" not in "".join(map(str, [raised.value, *raised.value.attempts]))
+            assert str(raised.value).endswith("Tried before it, in vain: anthropic:one.")
 
 
 # Time

@@ -59,8 +59,11 @@ class CircuitBreaker:
             return "closed"
         return "open" if self._wait() > 0 else "half-open"
 
-    def admit(self) -> bool:
+    def admit(self, *, alone: bool = True) -> bool:
         """Let a request through, and say whether it is the probe: the one of many that tries a half-open model.
+
+        Args:
+            alone: no other model stands by, so that to bind one is good advice.
 
         Raises:
             CircuitBreakerError: it is open, or another request is probing.
@@ -73,7 +76,7 @@ class CircuitBreaker:
             provider, _, model = self._reference.partition(":")
             raise CircuitBreakerError(
                 f"{self._reference} failed {self._failures} times in a row and is left alone for now. "
-                f"Try again in {wait:.1f} s, or bind a stand-by model to the alias.",
+                f"Try again in {wait:.1f} s{', or bind a stand-by model to the alias' if alone else ''}.",
                 retry_after=wait,
                 provider=provider,
                 model=model,

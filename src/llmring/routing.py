@@ -91,6 +91,7 @@ class Route:
         self._request = request
         self._asked = request.messages
         self._candidates = list(candidates)
+        self._alone = len(candidates) == 1
         self._breakers = breakers
         self._call = call
 
@@ -174,15 +175,17 @@ class Route:
 
     def listing(self, error: LLMRingError) -> LLMRingError:
         """The error, with the attempts before it listed on it."""
-        if isinstance(error, ProviderError):
+        if isinstance(error, ProviderError) and self.attempts:
             error.attempts = list(self.attempts)
+            tried = [f"{e.provider}:{e.model}" if e.model else str(e.provider) for e in self.attempts]
+            error.args = (f"{error} Tried before it, in vain: {', '.join(tried)}.",)
         for earlier in self.attempts:
             error.add_note(f"Before it, {earlier.provider}:{earlier.model} failed: {earlier}")
         return error
 
     async def _try(self, candidate: Candidate, serve: Callable[[Provider, Call], Awaitable[T]]) -> T:
         breaker = self._breakers.of(candidate.reference)
-        probe = breaker.admit() if breaker is not None else False
+        probe = breaker.admit(alone=self._alone) if breaker is not None else False
         try:
             provider, call = await self._call(candidate, self._request)
             served = await serve(provider, call)

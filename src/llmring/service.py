@@ -57,7 +57,7 @@ class LLMRing:
         timeout: seconds for every wait: connecting, the first chunk, the gap between chunks; for `chat` the
             whole call to one model. `None` waits forever. Not given: `LLMRING_PROVIDER_TIMEOUT_S`, else 60.
         max_retries: how often an SDK tries again by itself where no stand-by remains.
-        api_keys: keys by provider, before those of the environment.
+        api_keys: keys by provider, before those of the environment. A name that is no provider is refused.
         max_connections: how many connections to one provider may be open at once; `None` sets no bound.
         breaker_threshold: after how many failures in a row a model is left alone for a while; 0 for never.
         breaker_cooldown: for how many seconds, before one request may try it again.
@@ -89,6 +89,7 @@ class LLMRing:
             max_retries=max_retries,
             max_connections=max_connections,
         )
+        self._registry.check_keys(self._declared)
         self._streams: weakref.WeakSet[ChatStream] = weakref.WeakSet()
         self._closed = False
 
@@ -156,9 +157,10 @@ class LLMRing:
         ]
 
         async def call(candidate: Candidate, request: LLMRequest) -> tuple[Provider, Call]:
-            provider = await self._registry.get_async(candidate.provider, self._settings(candidate.provider))
+            declared = self._declared()
+            provider = await self._registry.get_async(candidate.provider, declared.get(candidate.provider), declared)
             retries = self.max_retries if candidate.last else 0
-            return provider, Call(request, candidate.model, stream, timeout, retries, form)
+            return provider, Call(request, candidate.model, stream, timeout, retries, form, alone=last == 0)
 
         return Route(binding.alias, asked, candidates, self._breakers, call)
 
@@ -300,7 +302,7 @@ class LLMRing:
         from .catalog import cost_of
 
         provider, _, _ = response.model.partition(":")
-        settings = self._settings(provider)
+        settings = self._declared().get(provider)
         return cost_of(response, base_url=settings.base_url if settings is not None else None)
 
     def get_model_info(self, model: str, *, profile: str | None = None) -> ModelInfo:
@@ -322,15 +324,17 @@ class LLMRing:
         Raises:
             ProviderNotFoundError: no such provider, no key for it, or its SDK is not installed.
         """
-        return self._registry.get(name, self._settings(name))
+        declared = self._declared()
+        return self._registry.get(name, declared.get(name), declared)
 
     def register_provider(self, name: str, provider: Provider) -> None:
         """Serve `name:model` by an adapter of your own. It is closed with the service."""
         self._registry.register(name, provider)
 
-    def _settings(self, provider: str) -> ProviderSettings | None:
+    def _declared(self) -> Mapping[str, ProviderSettings]:
+        """What the lockfile says of providers, by name."""
         lockfile = self._lockfile()
-        return lockfile.providers.get(provider) if lockfile is not None else None
+        return lockfile.providers if lockfile is not None else {}
 
 
 def _timeout_of_environment() -> float | None:

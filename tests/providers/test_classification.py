@@ -59,6 +59,75 @@ def error_for(words: str, http: int, *sent: str, extra: tuple[str, ...] = (), **
         ("seed: Extra inputs are not permitted", ["seed"], "seed"),
         ("Unsupported parameter: 'reasoning_effort' is not supported.", ["reasoning_effort"], "reasoning_effort"),
         ("top_k: Extra inputs are not permitted", ["extra_params"], "top_k"),
+        (
+            '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" and '
+            '"output_config.effort" to control thinking behavior.',
+            ["reasoning_tokens"],
+            "reasoning_tokens",
+        ),
+        ('"thinking.type.enabled" is not supported for this model.', ["reasoning_effort"], "reasoning_effort"),
+        ("adaptive thinking is not supported on this model", ["reasoning_effort", "tools"], "reasoning_effort"),
+        (
+            "thinking.budget_tokens: Input should be greater than or equal to 1024",
+            ["reasoning_effort", "reasoning_tokens"],
+            "reasoning_tokens",
+        ),
+        (
+            "`max_tokens` must be greater than `thinking.budget_tokens`.",
+            ["reasoning_tokens", "max_tokens"],
+            "max_tokens",
+        ),
+        ("`temperature` may only be set to 1 when thinking is enabled.", ["reasoning_effort"], "reasoning_effort"),
+        (
+            "`temperature` may only be set to 1 when thinking is enabled.",
+            ["reasoning_effort", "temperature"],
+            "temperature",
+        ),
+        (
+            "output_config.effort: Input should be 'low', 'medium' or 'high'",
+            ["response_format", "reasoning_effort"],
+            "reasoning_effort",
+        ),
+        (
+            "output_config.format.schema: For 'object' type, 'additionalProperties' must be explicitly set to false",
+            ["response_format", "reasoning_effort"],
+            "response_format",
+        ),
+        ("Thinking level is not supported for this model.", ["reasoning_effort"], "reasoning_effort"),
+        (
+            "Unable to submit request because thinking_level MEDIUM is not supported by this model.",
+            ["reasoning_effort"],
+            "reasoning_effort",
+        ),
+        ("Budget 0 is invalid. This model only works in thinking mode.", ["reasoning_tokens"], "reasoning_tokens"),
+        (
+            "Invalid value at 'generation_config.thinking_config.thinking_level' (type.googleapis.com/...)",
+            ["reasoning_effort"],
+            "reasoning_effort",
+        ),
+        (
+            "Unknown name \"responseJsonSchema\" at 'generation_config': Cannot find field.",
+            ["response_format"],
+            "response_format",
+        ),
+        (
+            "Invalid value at 'generation_config.response_json_schema'",
+            ["response_format", "tools"],
+            "response_format",
+        ),
+        (
+            "Invalid JSON payload received. Unknown name \"x\" at 'tools[0].function_declarations[3].parameters'",
+            ["response_format", "tools"],
+            "tools",
+        ),
+        ("function_calling_config.allowed_function_names: [f] not found", ["tool_choice"], "tool_choice"),
+        # What is wrong with the conversation is no parameter.
+        (
+            "messages.1.content.0.thinking: each thinking block must have a signature",
+            ["reasoning_effort"],
+            None,
+        ),
+        ("Unknown name \"tools\" at 'contents[0].parts': Cannot find field.", ["tools"], None),
         # What was not set is not what was refused, nor is a word that only contains it.
         ("temperature is not supported", [], None),
         ("temperatures are high", ["temperature"], None),
@@ -80,6 +149,23 @@ def test_the_field_that_the_vendor_names() -> None:
     error = error_for("Invalid value.", 400, "temperature", "top_p", param="top_p")
     assert isinstance(error, ProviderResponseError)
     assert error.parameter == "top_p"
+
+
+@pytest.mark.parametrize(
+    ("field", "parameter"),
+    [
+        ("generation_config.response_json_schema.properties[0]", "response_format"),
+        ("generation_config.thinking_config.thinking_level", "reasoning_effort"),
+        ("contents[0].parts", None),
+        (7, None),
+    ],
+)
+def test_the_field_that_googles_details_name(field: Any, parameter: str | None) -> None:
+    details = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [{"field": field}]}, None]
+    sent = "response_format", "reasoning_effort"
+    error = error_for("Request contains an invalid argument.", 400, *sent, details=details)
+    assert isinstance(error, ProviderResponseError)
+    assert error.parameter == parameter
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,16 @@ async def test_a_page_in_place_of_an_error(way: Way, server: PracticeServer, str
 
 
 @streamed
+async def test_an_error_without_a_word(way: Way, server: PracticeServer, stream: bool) -> None:
+    async with LLMRing(max_retries=0) as service:
+        for status in (400, 404, 429, 520):
+            server.reply(status=status, body=b"")
+            error = await failure(stream, service=service)
+            assert error.status_code == status
+            assert f"(HTTP {status}): the body is empty. " in f"{error} "
+
+
+@streamed
 async def test_a_good_status_and_a_page(way: Way, server: PracticeServer, stream: bool) -> None:
     server.reply(fault=Fault.not_a_stream())
     error = await failure(stream)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -15,7 +15,7 @@ from ..wire.errors import CannotCarry, WireError, read_error
 from .attempts import Refused, last_attempt
 from .errors import error_of_answer, error_of_network
 
-__all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig"]
+__all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig", "without"]
 
 _IDLE_CONNECTIONS = 100
 """How many are kept for the next request. The clients look through all of them at each request."""
@@ -52,6 +52,7 @@ class ProviderConfig:
         base_url: `None` leaves the SDK its own.
         api: for the openai wrapper, `"chat"` or `"responses"`; `None` decides by the host.
         headers: sent with every request.
+        secrets: what else must not be seen, as are values of headers that came from the environment.
         timeout: seconds, the service's; `None` waits forever.
         max_retries: how often the SDK tries again where no stand-by remains.
         max_connections: at most so many at once; `None` sets no bound.
@@ -62,7 +63,8 @@ class ProviderConfig:
     key_source: str = ""
     base_url: str | None = None
     api: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     timeout: float | None = 60.0
     max_retries: int = 2
     max_connections: int | None = None
@@ -85,6 +87,7 @@ class Call:
         max_retries: how often the SDK may try again by itself.
         form: what the answer is checked against; `None` takes any.
         continuation: the provider's token to go on from.
+        alone: no other model stands by.
     """
 
     request: LLMRequest
@@ -94,6 +97,7 @@ class Call:
     max_retries: int
     form: AnswerFormat | None = None
     continuation: str | None = None
+    alone: bool = True
 
 
 class Provider(ABC):
@@ -167,6 +171,7 @@ class Provider(ABC):
                 sent=frozenset(k for k in call.request.model_fields_set if getattr(call.request, k) is not None),
                 extra=call.request.extra_params,
                 original=original,
+                alone=call.alone,
             )
         else:
             raised = error_of_network(
@@ -175,29 +180,43 @@ class Provider(ABC):
                 model=call.model,
                 timeout=call.timeout,
                 address=self.config.base_url,
+                alone=call.alone,
             )
         self._hide_key(raised, error)
         return raised
 
     def conceal(self, data: bytes) -> bytes:
         """Bytes that came from outside, to be shown to people: servers repeat what they were sent, the key too."""
-        key = self.config.key
-        return data.replace(key.encode(), b"[key]") if key and len(key) >= _SHORTEST_KEY else data
+        for secret in self._secrets():
+            data = data.replace(secret.encode(), b"[key]")
+        return data
+
+    def _secrets(self) -> list[str]:
+        """What must not be seen, the longest first: one may be part of another."""
+        known = {self.config.key or "", *self.config.secrets}
+        return sorted((it for it in known if len(it) >= _SHORTEST_KEY), key=len, reverse=True)
 
     def _hide_key(self, *errors: BaseException) -> None:
         """Take the key out of these errors, and out of all that are under them."""
-        key = self.config.key or ""
-        below: list[BaseException | None] = [*errors] if len(key) >= _SHORTEST_KEY else []
+        secrets = self._secrets()
+        below: list[BaseException | None] = [*errors] if secrets else []
         seen: set[int] = set()
         while below:
             error = below.pop()
             if error is None or id(error) in seen:
                 continue
             seen.add(id(error))
-            error.args = tuple(arg.replace(key, "[key]") if isinstance(arg, str) else arg for arg in error.args)
+            error.args = tuple(without(secrets, arg) if isinstance(arg, str) else arg for arg in error.args)
             if isinstance(error, WireError):
-                error.message = error.message.replace(key, "[key]")
+                error.message = without(secrets, error.message)
             elif isinstance(error, ProviderError):
-                error.request_id = error.request_id and error.request_id.replace(key, "[key]")
+                error.request_id = error.request_id and without(secrets, error.request_id)
                 below.append(error.original)
             below += error.__cause__, error.__context__
+
+
+def without(secrets: Iterable[str], text: str) -> str:
+    """The text with these secrets taken out."""
+    for secret in secrets:
+        text = text.replace(secret, "[key]") if len(secret) >= _SHORTEST_KEY else text
+    return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
@@ -44,25 +44,31 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milli|s|m|h)", re.IGNORECASE)
 _PASSWORD = re.compile(r"//[^/@]*@")
 _SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
-# A parameter of the request, and the words that the vendors' messages use for it.
+_THINKING = ("thinking", "think", "thinking_level", "thinking level", "thinking_budget", "thinking_config")
+# A parameter of the request, and the words that the vendors' messages use for it, in snake case.
 _PARAMETERS = {
     "temperature": ("temperature",),
-    "top_p": ("top_p", "topP", "top-p"),
-    "max_tokens": (
-        "max_tokens",
-        "max_completion_tokens",
-        "max_output_tokens",
-        "maxOutputTokens",
-        "num_predict",
-    ),
-    "stop": ("stop_sequences", "stopSequences", "stop"),
+    "top_p": ("top_p", "top-p"),
+    "max_tokens": ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict"),
+    "stop": ("stop_sequences", "stop"),
     "seed": ("seed",),
-    "reasoning_effort": ("reasoning_effort", "reasoning.effort", "effort"),
-    "reasoning_tokens": ("thinking", "thinkingBudget", "thinkingConfig", "budget_tokens"),
-    "response_format": ("response_format", "output_config", "responseJsonSchema", "text.format"),
-    "tool_choice": ("tool_choice", "toolConfig"),
-    "tools": ("tools",),
+    "reasoning_effort": ("reasoning_effort", "reasoning.effort", "reasoning", "effort", *_THINKING),
+    "reasoning_tokens": (*_THINKING, "thinking.budget_tokens", "budget_tokens", "effort", "reasoning"),
+    "response_format": (
+        "response_format",
+        "response_json_schema",
+        "response_schema",
+        "response_mime_type",
+        "output_config.format",
+        "output_format",
+        "text.format",
+    ),
+    "tool_choice": ("tool_choice", "tool_config", "function_calling_config"),
+    "tools": ("tools", "function_declarations"),
 }
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+# A path into the conversation: what is wrong there is no parameter, whatever words follow.
+_CONVERSATION = re.compile(r"(?<![\w.])(messages|contents|input)(\.|\[)\d")
 
 
 def error_of_answer(
@@ -75,6 +81,7 @@ def error_of_answer(
     sent: frozenset[str] = frozenset(),
     extra: Iterable[str] = (),
     original: BaseException | None = None,
+    alone: bool = True,
 ) -> ProviderError:
     """The error for an answer that is not a good one, by status or in the stream.
 
@@ -86,6 +93,7 @@ def error_of_answer(
         sent: the fields of the request that were set, to name the one that was refused.
         extra: the caller's own parameters, for the same end.
         original: the SDK's exception.
+        alone: no other model stands by, so that to bind one is good advice.
     """
     headers = headers or {}
     status, code = failure.status, failure.code or ""
@@ -110,7 +118,7 @@ def error_of_answer(
         return ProviderRateLimitError(
             f"{where} takes no more requests for now{http}: {words} "
             + (f"Try again in {round(wait, 1):g} s" if wait is not None else "Try again later")
-            + ", or bind a stand-by model to the alias.",
+            + f"{_stand_by(alone)}.",
             retry_after=wait,
             **details,
         )
@@ -141,13 +149,19 @@ def error_of_answer(
             parameter=parameter,
             **details,
         )
-    advice = " Try again, or bind a stand-by model to the alias." if status and status >= 500 else ""
+    advice = f" Try again{_stand_by(alone)}." if status and status >= 500 else ""
     verb = "failed" if status and status >= 500 else "did not take the request" if status else "sent"
     return ProviderResponseError(f"{where} {verb}{http}: {words}{advice}", **details)
 
 
 def error_of_network(
-    error: BaseException, *, provider: str, model: str, timeout: float | None, address: str | None = None
+    error: BaseException,
+    *,
+    provider: str,
+    model: str,
+    timeout: float | None,
+    address: str | None = None,
+    alone: bool = True,
 ) -> ProviderError:
     """The error for a connection that failed, by the names of its classes: the SDKs ride httpx and httpx2 alike."""
     names = {cls.__name__ for kind in (error, error.__cause__) if kind for cls in type(kind).__mro__}
@@ -157,7 +171,7 @@ def error_of_network(
         return ProviderTimeoutError(
             f"All connections to {provider} were busy{waited}, so {where} was not asked. Raise `max_connections`."
             if "PoolTimeout" in names
-            else f"{where} kept silent{waited}. Raise `timeout`, or bind a stand-by model to the alias.",
+            else f"{where} kept silent{waited}. Raise `timeout`{_stand_by(alone)}.",
             provider=provider,
             model=model,
             original=error,
@@ -175,7 +189,7 @@ def error_of_network(
         "StreamError",
         "EndOfStream",
     }:
-        message = f"The connection to {where} broke{at}: {reason} Try again, or bind a stand-by model to the alias."
+        message = f"The connection to {where} broke{at}: {reason} Try again{_stand_by(alone)}."
     else:
         return ProviderResponseError(
             f"The request to {where} failed underneath: {type(error).__name__}: {reason}",
@@ -184,6 +198,10 @@ def error_of_network(
             original=error,
         )
     return ProviderConnectionError(message, provider=provider, model=model, original=error)
+
+
+def _stand_by(alone: bool) -> str:
+    return ", or bind a stand-by model to the alias" if alone else ""
 
 
 def _sentence(words: str) -> str:
@@ -223,11 +241,28 @@ def _span(text: str) -> float | None:
 
 def _refused(failure: WireError, sent: frozenset[str], extra: Iterable[str]) -> str | None:
     """Which of the parameters that were set the vendor's words name, the first of them where it names several."""
-    words = f"{failure.param} {failure.message}"
-    named: dict[str, int] = {}
+    fields = " ".join([failure.param or "", *_violated(failure.details)])
+    words = _snake(f"{fields} {failure.message}")
+    if _CONVERSATION.search(words):
+        return None
+    named: dict[str, tuple[int, int]] = {}
     for parameter, names in [*_PARAMETERS.items(), *((name, (name,)) for name in extra)]:
         if parameter in sent or parameter in extra:
-            for name in names:
-                if found := re.search(rf"(?<!\w){re.escape(name)}(?!\w)", words):
-                    named[parameter] = min(found.start(), named.get(parameter, found.start()))
+            found = (re.search(rf"(?<!\w){re.escape(_snake(name))}(?!\w)", words) for name in names)
+            # The first, and of those the one that says it most closely.
+            if places := [(match.start(), -len(match[0])) for match in found if match]:
+                named[parameter] = min(places)
     return min(named, key=lambda parameter: named[parameter]) if named else None
+
+
+def _snake(words: str) -> str:
+    return _CAMEL.sub("_", words).lower()
+
+
+def _violated(details: Any) -> Iterator[str]:
+    """The fields that Google's BadRequest detail names."""
+    for detail in details if isinstance(details, list) else ():
+        violations = detail.get("fieldViolations") if isinstance(detail, dict) else None
+        for violation in violations if isinstance(violations, list) else ():
+            if isinstance(violation, dict) and isinstance(field := violation.get("field"), str):
+                yield field

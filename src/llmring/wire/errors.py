@@ -125,4 +125,6 @@ def _status_of(word: Any) -> int | None:
 def _excerpt(text: str) -> str:
     """The beginning of a body that is no vendor's error, on one line."""
     flat = " ".join(text[:2000].split())
+    if not flat:
+        return "the body is empty"
     return flat if len(flat) <= 200 else flat[:199] + "…"
