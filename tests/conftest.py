@@ -14,6 +14,7 @@ import certifi
 import pytest
 from hypothesis import settings
 
+from llmring.providers.vendors import BUILT_IN
 from llmring.testing import PracticeServer
 
 # A busy machine is no finding.
@@ -21,6 +22,7 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 _OURS = ("LLMRING_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "OLLAMA_")
+_VENDORS = {name for it in BUILT_IN.values() for name in (*it.key_variables, *it.address_variables)}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -59,7 +61,7 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty working directory, and an environment without a key, an address, a lockfile or a proxy."""
     for name in list(os.environ):
-        if name.startswith(_OURS) or name.lower().endswith("_proxy"):
+        if name.startswith(_OURS) or name in _VENDORS or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path

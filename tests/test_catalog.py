@@ -9,6 +9,7 @@ import pytest
 
 from llmring import catalog
 from llmring.exceptions import ConfigurationError
+from llmring.providers.vendors import BUILT_IN
 from llmring.schemas import LLMResponse, StreamChunk, Usage
 
 PLAIN: Usage = {"prompt_tokens": 1_000_000, "completion_tokens": 100_000, "total_tokens": 1_100_000}
@@ -103,7 +104,8 @@ def test_a_bare_name_is_refused() -> None:
 
 @pytest.mark.parametrize("role", catalog.ROLES)
 def test_what_is_suggested_exists_and_is_current(role: catalog.Role) -> None:
-    assert set(catalog.suggested(role)) == {"openai", "anthropic", "google"}
+    assert set(catalog.suggested(role)) == set(catalog.suggested("fast")) >= {"openai", "anthropic", "google"}
+    assert set(catalog.suggested(role)) < set(BUILT_IN)
     for provider, name in catalog.suggested(role).items():
         reference = f"{provider}:{name}"
         info = catalog.model_info(reference)
@@ -111,9 +113,20 @@ def test_what_is_suggested_exists_and_is_current(role: catalog.Role) -> None:
         assert not info.deprecated
         assert info.retires is None
         assert "preview" not in name
-        assert info.context_window is not None
-        assert info.context_window >= 200_000
         assert catalog.cost_of(PLAIN, reference).priced
+        if provider in ("openai", "anthropic", "google"):
+            assert info.context_window is not None
+            assert info.context_window >= 200_000
+
+
+def test_the_servers_of_ones_own_are_those_of_the_registry() -> None:
+    for name, built_in in BUILT_IN.items():
+        assert ("your own machine" in (catalog.cost_of(PLAIN, f"{name}:m").reason or "")) == built_in.local, name
+
+
+@pytest.mark.parametrize("provider", sorted(name for name, it in BUILT_IN.items() if not it.local))
+def test_the_price_data_knows_every_vendor(provider: str) -> None:
+    assert catalog.covers(provider)
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])

@@ -10,6 +10,7 @@ import pytest
 
 from llmring import catalog
 from llmring.cli import demo, machine
+from llmring.providers.vendors import SDKS
 from llmring.testing import PracticeServer, RecordedRequest, Reply
 
 from .conftest import LOCKFILE, Command, Run
@@ -36,7 +37,8 @@ def test_four_answers(hostile: dict[str, str], command: Command) -> None:
     shown = command("demo")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.splitlines()[-1].startswith("Four answers came")
-    models = [*(f"{name}:{model}" for name, model in catalog.suggested("fast").items()), "ollama:llama3.2"]
+    suggested = catalog.suggested("fast")
+    models = [*(f"{name}:{suggested[name]}" for name in SDKS if name in suggested), "ollama:llama3.2"]
     for number, model in enumerate(models, start=1):
         assert f"\n{number}. {model}\n" in shown.stdout
         assert f"I am {model.partition(':')[2]} as the practice server plays it" in shown.stdout

@@ -90,8 +90,8 @@ def test_an_sdk_that_is_missing_is_bound_last_and_named(
     monkeypatch.setenv("OPENAI_API_KEY", "practice")
     monkeypatch.setattr(machine, "installed", lambda package: package == "anthropic")
     result = run("lock", "init")
-    assert "pip install google-genai" in result.stdout
-    assert "pip install anthropic" not in result.stdout
+    assert "pip install 'google-genai>=" in result.stdout
+    assert "pip install 'anthropic" not in result.stdout
     order = [model.partition(":")[0] for model in bindings(bare / "llmring.lock")["fast"]]
     assert order == ["anthropic", "openai", "google"]
 

@@ -126,13 +126,16 @@ def bind(
 def _question(reference: str, lockfile: Lockfile) -> None:
     """Say what looks odd about a model. It is bound all the same: catalogues are never complete."""
     from .. import catalog
-    from ..providers.registry import BUILT_IN
+    from ..providers.endpoints import near_name
+    from ..providers.vendors import BUILT_IN
 
     provider, _, name = reference.partition(":")
     if provider not in BUILT_IN and provider not in lockfile.providers:
-        near = "".join(f" Did you mean {match}?" for match in catalog.nearest(reference, limit=1))
+        meant = f"{near_name(provider, lockfile.providers) or provider}:{name}"
+        near = next(iter(catalog.nearest(meant, limit=1)), meant if meant != reference else None)
+        guess = f" Did you mean {near}?" if near else ""
         warn(
-            f'no provider is called "{provider}" here ({", ".join(BUILT_IN)}).{near} '
+            f'no provider is called "{provider}" here ({", ".join(BUILT_IN)}).{guess} '
             f'For another endpoint, add [providers.{provider}] with sdk = "openai" and its base_url to the lockfile.'
         )
     elif catalog.covers(provider) and not catalog.known(reference):

@@ -66,10 +66,10 @@ def demo() -> None:
 
 
 def _check_installed() -> None:
-    from ..providers.registry import BUILT_IN
+    from ..providers.vendors import SDKS
     from .machine import installed
 
-    missing = [it.package for it in BUILT_IN.values() if not installed(it.package)]
+    missing = [it.package for it in SDKS.values() if not installed(it.package)]
     missing += ["h11"] if not installed("h11") else []
     if missing:
         raise ConfigurationError(f"the demo needs {', '.join(missing)}: pip install 'llmring[all,testing]'")
@@ -77,8 +77,9 @@ def _check_installed() -> None:
 
 def _models() -> list[str]:
     from ..catalog import suggested
+    from ..providers.vendors import SDKS
 
-    return [*(f"{provider}:{name}" for provider, name in suggested("fast").items()), _LOCAL_MODEL]
+    return [*(f"{provider}:{name}" for provider, name in suggested("fast").items() if provider in SDKS), _LOCAL_MODEL]
 
 
 def _reply(request: RecordedRequest) -> Reply:

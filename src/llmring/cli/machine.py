@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import ROLES, suggested
-from ..credentials import find_key, first_set
-from ..providers.registry import BUILT_IN, BuiltIn
+from ..credentials import KEYRING, first_set
+from ..providers.endpoints import Endpoint, endpoint
+from ..providers.packages import how_to_install
+from ..providers.vendors import BUILT_IN, SDKS, BuiltIn
 
 if TYPE_CHECKING:
     from ..catalog import Role
@@ -44,8 +46,10 @@ class Found:
 
 
 def look() -> list[Found]:
-    """Every built-in provider, and what there is of it here."""
-    return [_served(name, it) if it.needs_key else _running(name, it) for name, it in BUILT_IN.items()]
+    """What there is here of every provider that has an SDK of its own, and of the vendors whose key is set."""
+    found = [_served(endpoint(name)) if it.needs_key else _running(name, it) for name, it in SDKS.items()]
+    vendors = [endpoint(name) for name, it in BUILT_IN.items() if name not in SDKS and it.needs_key]
+    return found + [_served(vendor) for vendor in vendors if vendor.key_source]
 
 
 def installed(package: str) -> bool:
@@ -58,18 +62,21 @@ def installed(package: str) -> bool:
         return False
 
 
-def _served(name: str, built_in: BuiltIn) -> Found:
+def _served(target: Endpoint) -> Found:
     """A vendor's service, of use with a key."""
-    there = installed(built_in.package)
-    if find_key(name, built_in.key_variables, {}) is None:
-        state = f"no key; set {' or '.join(built_in.key_variables)}"
-        return Found(name, state, built_in.package, there)
-    variable = next((it for it in built_in.key_variables if first_set([it])), None)
-    state = f"{variable} is set" if variable else "a key in the keyring"
-    if address := first_set(built_in.address_variables):
+    name, package = target.name, target.sdk.package
+    there = installed(package)
+    if target.key_source is None:
+        return Found(name, f"no key; set {' or '.join(target.key_variables)}", package, there)
+    state = "a key in the keyring" if target.key_source == KEYRING else f"{target.key_source} is set"
+    if target.lacks:
+        return Found(name, f"{state}; {target.lacks}", package, there)
+    if address := first_set(target.address_variables):
         state += f"; asked at {address}, which may not have these models"
-    models = {role: suggested(role)[name] for role in ROLES}
-    return Found(name, state + _missing(built_in, there), built_in.package, there, models=models)
+    models = {role: suggested(role)[name] for role in ROLES if name in suggested(role)}
+    if not models:
+        state += f"; none of its models is suggested: llmring bind ALIAS {name}:MODEL"
+    return Found(name, state + _missing(package, there), package, there, models=models)
 
 
 def _running(name: str, built_in: BuiltIn) -> Found:
@@ -85,12 +92,12 @@ def _running(name: str, built_in: BuiltIn) -> Found:
         return Found(
             name, f"answers at {where}, with no models; ollama pull MODEL", built_in.package, there, local=True
         )
-    state = f"answers at {where} with {len(listed)} model{'s'[: len(listed) != 1]}" + _missing(built_in, there)
+    state = f"answers at {where} with {len(listed)} model{'s'[: len(listed) != 1]}" + _missing(built_in.package, there)
     return Found(name, state, built_in.package, there, local=True, models=chosen)
 
 
-def _missing(built_in: BuiltIn, there: bool) -> str:
-    return "" if there else f"; its SDK is missing: pip install {built_in.package}"
+def _missing(package: str, there: bool) -> str:
+    return "" if there else f"; its SDK is missing: {how_to_install(package)}"
 
 
 def _address(host: str) -> tuple[str, int, bool, str]:

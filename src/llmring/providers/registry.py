@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ..credentials import find_key, first_set
 from ..exceptions import ConfigurationError, ProviderNotFoundError
-from .base import Provider, ProviderConfig
+from .base import Provider, ProviderConfig, without
+from .endpoints import Endpoint, endpoint, near_name, variables_of
+from .packages import how_to_install
+from .vendors import BUILT_IN, BuiltIn
 
 if TYPE_CHECKING:
     from ..lockfile import ProviderSettings
@@ -19,42 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["BUILT_IN", "BuiltIn", "Registry"]
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltIn:
-    """A provider that needs no declaration.
-
-    Attributes:
-        package: the SDK's own package, as pip knows it.
-        module, adapter: where its adapter is.
-        key_variables, address_variables: the environment variables that may hold the key and the base URL.
-        needs_key: whether it is of any use without a key.
-    """
-
-    package: str
-    module: str
-    adapter: str
-    key_variables: tuple[str, ...] = ()
-    address_variables: tuple[str, ...] = ()
-    needs_key: bool = True
-
-
-BUILT_IN: Mapping[str, BuiltIn] = {
-    "openai": BuiltIn("openai", "openai", "OpenAIProvider", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL",)),
-    "anthropic": BuiltIn(
-        "anthropic", "anthropic", "AnthropicProvider", ("ANTHROPIC_API_KEY",), ("ANTHROPIC_BASE_URL",)
-    ),
-    "google": BuiltIn(
-        "google-genai",
-        "google",
-        "GoogleProvider",
-        ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GEMINI_API_KEY"),
-        ("GOOGLE_GEMINI_BASE_URL",),
-    ),
-    "ollama": BuiltIn("ollama", "ollama", "OllamaProvider", (), ("OLLAMA_HOST", "OLLAMA_BASE_URL"), needs_key=False),
-}
-
-# What people call them, too.
-_ALSO_CALLED = {"gemini": "google", "claude": "anthropic", "gpt": "openai", "google-genai": "google"}
+logger = logging.getLogger("llmring")
 
 
 class Registry:
@@ -86,117 +53,117 @@ class Registry:
             raise ConfigurationError(f"{name!r} cannot name a provider: no colon, no spaces, not empty.")
         self._registered[name] = provider
 
-    def get(self, name: str, settings: ProviderSettings | None = None) -> Provider:
+    def get(self, name: str, settings: ProviderSettings | None = None, others: Iterable[str] = ()) -> Provider:
         """The provider of that name. Imports its SDK on first use, which takes a second or two.
+
+        Args:
+            name: as in `provider:model`.
+            settings: what the lockfile says of it.
+            others: the providers that the lockfile declares, to suggest one.
 
         Raises:
             ProviderNotFoundError: no such provider, no key for it, or its SDK is not installed.
         """
         provider = self._ready(name, settings)
-        return provider if provider is not None else self._make(name, settings)
+        return provider if provider is not None else self._make(self._endpoint(name, settings, others), settings)
 
-    async def get_async(self, name: str, settings: ProviderSettings | None = None) -> Provider:
+    async def get_async(
+        self, name: str, settings: ProviderSettings | None = None, others: Iterable[str] = ()
+    ) -> Provider:
         """As `get`, but importing the SDK in a thread, so that streams under way are not held up."""
         provider = self._ready(name, settings)
         if provider is not None:
             return provider
-        built_in, _ = self._which(name, settings)
-        await asyncio.to_thread(_import, built_in, name)
-        return self.get(name, settings)
+        await asyncio.to_thread(_import, self._endpoint(name, settings, others).sdk, name)
+        return self.get(name, settings, others)
 
     async def close(self) -> None:
-        """Close every provider made here; those registered by the caller too."""
+        """Close every provider made here, and those registered by the caller. One that fails stops no other."""
         made = [*self._made.values(), *self._registered.values()]
         self._made.clear()
         self._registered.clear()
-        for provider in made:
-            await provider.close()
+        results = await asyncio.gather(*(provider.close() for provider in made), return_exceptions=True)
+        for provider, result in zip(made, results, strict=True):
+            if isinstance(result, Exception):
+                shown = provider.conceal(f"{type(result).__name__}: {result}".encode(errors="replace")).decode()
+                logger.warning("%s did not close cleanly: %s", provider.name, shown)
 
     def _ready(self, name: str, settings: ProviderSettings | None) -> Provider | None:
         return self._registered.get(name) or self._made.get(self._identity(name, settings))
 
+    def check_keys(self, declared: Callable[[], Iterable[str]]) -> None:
+        """Refuse a key that was given for a name that is no provider.
+
+        Args:
+            declared: gives the providers that the lockfile declares; asked only where others are not enough.
+
+        Raises:
+            ConfigurationError: naming it, and the provider that was probably meant.
+        """
+        for name in self._keys.keys() - BUILT_IN.keys():
+            others = declared()
+            if name in others:
+                continue
+            near = near_name(name, others)
+            raise ConfigurationError(
+                f"api_keys names {name!r}, which is no provider.{f' Did you mean {near!r}?' if near else ''} "
+                f"It takes what stands before the colon of provider:model; [providers.{name}] in the lockfile declares "
+                "another."
+            )
+
     def _identity(self, name: str, settings: ProviderSettings | None) -> tuple[str, str | None, str]:
         """An edit of a provider's settings, or another key in the environment, makes another provider."""
-        if name not in BUILT_IN and settings is None:
-            self._which(name, settings)
-        built_in = BUILT_IN.get(name)
-        variables = (*built_in.key_variables, *built_in.address_variables) if built_in else ()
-        if settings is not None and settings.api_key_env:
-            variables = (settings.api_key_env, *variables)
-        return name, repr(settings) if settings else None, "\0".join(os.environ.get(v, "") for v in variables)
+        values = "\0".join(os.environ.get(v, "") for v in variables_of(name, settings))
+        return name, repr(settings) if settings else None, values
 
-    def _which(self, name: str, settings: ProviderSettings | None) -> tuple[BuiltIn, str]:
-        """The adapter that serves a name: its own, or the one that its declaration names."""
-        sdk = (settings.sdk if settings is not None else None) or name
-        if sdk in BUILT_IN:
-            return BUILT_IN[sdk], sdk
-        if settings is not None and settings.sdk:
-            raise ProviderNotFoundError(
-                f"[providers.{name}] names the SDK {sdk!r}, which is none of: {', '.join(BUILT_IN)}.",
-                provider=name,
-            )
-        if name in _ALSO_CALLED:
-            raise ProviderNotFoundError(
-                f"There is no provider {name!r}; it is called {_ALSO_CALLED[name]!r} here.", provider=name
-            )
-        known = ", ".join(sorted({*BUILT_IN, *self._registered}))
-        raise ProviderNotFoundError(
-            f"There is no provider {name!r}. There are: {known}. Declare another endpoint in the lockfile: "
-            f'[providers.{name}] with sdk = "openai" and its base_url.',
-            provider=name,
-        )
+    def _endpoint(self, name: str, settings: ProviderSettings | None, others: Iterable[str]) -> Endpoint:
+        return endpoint(name, settings, others={*self._registered, *others})
 
-    def _make(self, name: str, settings: ProviderSettings | None) -> Provider:
-        built_in, sdk = self._which(name, settings)
-        own = name == sdk
-        key_variables = built_in.key_variables if own else ()
-        needs_key = built_in.needs_key and own
-        if settings is not None and settings.api_key_env:
-            key_variables, needs_key = (settings.api_key_env,), True
-        key = find_key(name, key_variables, self._keys)
-        if key is None and needs_key:
-            raise ProviderNotFoundError(
-                f"There is no key for {name}. Set {' or '.join(key_variables)} in the environment.",
-                provider=name,
-            )
+    def _make(self, target: Endpoint, settings: ProviderSettings | None) -> Provider:
+        name, key = target.name, target.find_key(self._keys)
+        if key is None and target.needs_key:
+            raise ProviderNotFoundError(target.lacks_key, provider=name)
+        if target.lacks_address:
+            raise ProviderNotFoundError(target.lacks_address, provider=name)
+        source = " or ".join(target.key_variables)
         if key is not None and not (key.isascii() and key.isprintable()):
-            where = f" into {' or '.join(key_variables)}" if key_variables else ""
+            where = f" into {source}" if source else ""
             raise ProviderNotFoundError(
                 f"The key for {name} holds a character that cannot be sent. Copy it anew{where}.", provider=name
             )
-        adapter = getattr(_import(built_in, name), built_in.adapter)
-        given: dict[str, Any] = {}
-        if settings is not None:
-            given = {"api": settings.api, "headers": settings.headers or {}}
+        headers, secrets = target.expand_headers()
+        adapter = getattr(_import(target.sdk, name), target.sdk.adapter)
         config = ProviderConfig(
             name=name,
             key=key,
-            key_source=" or ".join(key_variables) or "the key it was given",
-            base_url=(settings.base_url if settings is not None else None)
-            or (first_set(built_in.address_variables) if own else None),
+            key_source=source or ("the key it was given" if key else f"api_key_env in [providers.{name}]"),
+            base_url=target.base_url,
+            api=target.api,
+            headers=headers,
+            secrets=secrets,
             timeout=self._timeout,
             max_retries=self._max_retries,
             max_connections=self._max_connections,
-            **given,
         )
         try:
             provider: Provider = adapter(config)
         except Exception as error:
+            reason = without([key or "", *secrets], f"{type(error).__name__}: {error}")
             raise ConfigurationError(
-                f"{name} cannot be set up ({type(error).__name__}: {error}). Check its address and its headers."
+                f"{name} cannot be set up ({reason}). Check its address and its headers."
             ) from None
         self._made[self._identity(name, settings)] = provider
         return provider
 
 
-def _import(built_in: BuiltIn, name: str) -> Any:
+def _import(sdk: BuiltIn, name: str) -> Any:
     try:
-        return import_module(f"llmring.providers.{built_in.module}")
+        return import_module(f"llmring.providers.{sdk.module}")
     except ImportError as error:
         if (error.name or "").split(".")[0] == "llmring":
             raise
         raise ProviderNotFoundError(
-            f"The SDK for {name} is not installed: pip install {built_in.package} ({error}).",
+            f"The SDK for {name} is not installed ({error}): {how_to_install(sdk.package)}",
             provider=name,
             original=error,
         ) from None

@@ -86,8 +86,10 @@ def _price(reference: str) -> str:
 
 
 def _advise(found: list[Found]) -> None:
+    from ...providers.packages import how_to_install
+
     ready = [one for one in found if one.models]
-    steps = [f"pip install {one.package}" for one in ready if not one.installed]
+    steps = [how_to_install(package) for package in dict.fromkeys(one.package for one in ready if not one.installed)]
     if ready:
         steps.append('llmring chat "Hello" --model fast')
     else:

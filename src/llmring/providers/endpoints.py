@@ -1,0 +1,256 @@
+"""What a provider's name means here: a built-in one's data, with what the lockfile says laid over it.
+
+Nothing is imported and nobody is asked, so that commands can say what a service would do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ..credentials import find_key, first_set, key_source
+from ..exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
+from .vendors import ALSO_CALLED, BUILT_IN, SDKS, BuiltIn
+
+if TYPE_CHECKING:
+    from ..lockfile import ProviderSettings
+
+__all__ = ["Endpoint", "endpoint", "near_name", "variables_of"]
+
+_REFERENCE = re.compile(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})?", re.ASCII)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """How a provider is reached, before anything is done about it.
+
+    Attributes:
+        name: as in `provider:model`.
+        sdk: the data of the SDK that speaks to it.
+        key_variables: the environment variables that may hold its key, the first one set wins.
+        needs_key: whether it is of any use without a key.
+        trusted: whether it is where its name says. The keyring's entry of a vendor is not for another host.
+        base_url: `None` leaves the SDK its own.
+        address_variables: those that say where it is, where nothing else does.
+        api: for the openai wrapper, `"chat"` or `"responses"`.
+        headers: as the lockfile has them, references to the environment unexpanded.
+        local: whether it is a server of one's own, with models that nobody bills for.
+    """
+
+    name: str
+    sdk: BuiltIn
+    key_variables: tuple[str, ...] = ()
+    needs_key: bool = False
+    trusted: bool = True
+    base_url: str | None = None
+    address_variables: tuple[str, ...] = ()
+    api: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    local: bool = False
+
+    def find_key(self, given: Mapping[str, str]) -> str | None:
+        """Its key, from those given by provider, else the environment, else the keyring; `None` if there is none."""
+        return find_key(self.name, self.key_variables, given, keyring=self.trusted)
+
+    @property
+    def key_source(self) -> str | None:
+        """Where its key is: an environment variable, or the keyring. `None` if there is none."""
+        return key_source(self.name, self.key_variables, keyring=self.trusted)
+
+    @property
+    def lacks(self) -> str | None:
+        """What is missing before it can serve, and what to do about it; `None` where nothing is, its SDK apart."""
+        if self.needs_key and self.key_source is None:
+            return self.lacks_key
+        if self.lacks_address:
+            return self.lacks_address
+        try:
+            self.expand_headers()
+        except LLMRingError as error:
+            return str(error)
+        return None
+
+    @property
+    def lacks_key(self) -> str:
+        """What to say where it has no key."""
+        return f"There is no key for {self.name}. {_set(self.key_variables)}."
+
+    @property
+    def lacks_address(self) -> str | None:
+        """What to say where a vendor has no address. `None` where it has one, or its SDK knows it."""
+        if self.base_url is not None or self.name in SDKS or self.name not in BUILT_IN:
+            return None
+        return f"There is no address for {self.name}. {_set(self.address_variables)}."
+
+    def expand_headers(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """The headers to send, with `$NAME` and `${NAME}` replaced from the environment; and what is secret of them.
+
+        Raises:
+            ProviderNotFoundError: a variable is not set.
+            ConfigurationError: a `$` is followed by no name, or a value cannot be sent.
+        """
+        headers, secrets = {}, []
+        for header, written in self.headers.items():
+            headers[header] = value = self._expand(header, written)
+            if "$" in written:
+                secrets += [value, *filter(None, map(os.environ.get, _names_in(written)))]
+        return headers, tuple(secrets)
+
+    def _expand(self, header: str, written: str) -> str:
+        where = f"[providers.{self.name}.headers] {header}"
+
+        def replaced(match: re.Match[str]) -> str:
+            if match[0] == "$$":
+                return "$"
+            name = match[1] or match[2]
+            if name is None:
+                raise ConfigurationError(
+                    f"{where} has a $ with no name after it. Write $NAME, ${{NAME}}, or $$ for a $."
+                )
+            value = first_set([name])
+            if value is None:
+                raise ProviderNotFoundError(f"{where} needs {name}. {_set([name])}.", provider=self.name)
+            if not (value.isascii() and value.isprintable()):
+                raise ConfigurationError(f"{name}, for {where}, holds a character that cannot be sent. Copy it anew.")
+            return value
+
+        return _REFERENCE.sub(replaced, written)
+
+
+def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Iterable[str] = ()) -> Endpoint:
+    """What a name means.
+
+    Args:
+        name: as in `provider:model`.
+        settings: the lockfile's `[providers.NAME]`, `None` where it has none.
+        others: further names that there are, to suggest one.
+
+    Raises:
+        ProviderNotFoundError: there is no such provider, or no such SDK.
+    """
+    row = BUILT_IN.get(name)
+    wanted = settings.sdk if settings is not None else None
+    if wanted and wanted not in SDKS:
+        raise ProviderNotFoundError(
+            f"[providers.{name}] names the SDK {wanted!r}, which is none of: {', '.join(SDKS)}. "
+            'Most vendors are spoken to with sdk = "openai".',
+            provider=name,
+        )
+    sdk = SDKS[wanted] if wanted else row
+    if sdk is None:
+        raise _unknown(name, others)
+    moved = settings.base_url if settings is not None else None
+    base_url, own = _place(row, sdk, moved)
+    key_variables = row.key_variables if row is not None and own else ()
+    needs_key = row is not None and own and row.needs_key
+    if settings is not None and settings.api_key_env:
+        key_variables, needs_key = (settings.api_key_env,), True
+    return Endpoint(
+        name=name,
+        sdk=sdk,
+        key_variables=key_variables,
+        needs_key=needs_key,
+        trusted=row is None or own,
+        base_url=base_url,
+        address_variables=row.address_variables if row is not None and own else (),
+        api=settings.api if settings is not None else None,
+        headers=settings.headers if settings is not None else {},
+        local=row is not None and row.local,
+    )
+
+
+def variables_of(name: str, settings: ProviderSettings | None) -> list[str]:
+    """The environment variables on which an endpoint depends."""
+    row = BUILT_IN.get(name)
+    variables = [*row.key_variables, *row.address_variables] if row is not None else []
+    if settings is not None:
+        variables += [settings.api_key_env] if settings.api_key_env else []
+        variables += [variable for value in settings.headers.values() for variable in _names_in(value)]
+    return variables
+
+
+def near_name(name: str, others: Iterable[str] = ()) -> str | None:
+    """The provider that was probably meant by a name that is none.
+
+    Args:
+        name: as it was written.
+        others: names that there are besides the built-in ones.
+    """
+    if name in ALSO_CALLED:
+        return ALSO_CALLED[name]
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name.lower(), {*BUILT_IN, *others}, 1)), None)
+
+
+def _unknown(name: str, others: Iterable[str]) -> ProviderNotFoundError:
+    if name in ALSO_CALLED:
+        said = f"There is no provider {name!r}; it is called {ALSO_CALLED[name]!r} here."
+        return ProviderNotFoundError(said, provider=name)
+    near = near_name(name, others)
+    return ProviderNotFoundError(
+        f"There is no provider {name!r}.{f' Did you mean {near!r}?' if near else ''} "
+        f"There are: {', '.join(sorted({*BUILT_IN, *others}))}. Declare another endpoint in the lockfile: "
+        f'[providers.{name}] with sdk = "openai" and its base_url.',
+        provider=name,
+    )
+
+
+def _place(row: BuiltIn | None, sdk: BuiltIn, moved: str | None) -> tuple[str | None, bool]:
+    """Where a provider is, and whether that is its vendor's own place, to which the vendor's key may go.
+
+    Args:
+        row: the vendor's data, `None` for a provider that only the lockfile knows.
+        sdk: the data of the SDK that speaks to it.
+        moved: where the lockfile says that it is.
+    """
+    if row is None:
+        return moved, False
+    homes = [home for home in (_address_in_environment(row), row.base_url) if home]
+    if moved:
+        return moved, any(_same_host(moved, home) for home in homes) or _below(moved, row.hosts)
+    own = sdk.package == row.package or row.base_url is not None
+    return next(iter(homes), None) if own else None, own
+
+
+def _address_in_environment(row: BuiltIn) -> str | None:
+    value = first_set(row.address_variables)
+    if value is None or not row.address_path:
+        return value
+    return value.rstrip("/").removesuffix(row.address_path.rstrip("/")) + row.address_path
+
+
+def _same_host(url: str, home: str) -> bool:
+    """Whether one address is on the host of another, and no less safe to speak to."""
+    scheme, host = _host(url)
+    home_scheme, home_host = _host(home)
+    same = host == home_host or (host in _LOOPBACK and home_host in _LOOPBACK)
+    return bool(host) and same and scheme in ("https", home_scheme)
+
+
+def _below(url: str, hosts: Iterable[str]) -> bool:
+    scheme, host = _host(url)
+    return scheme == "https" and any(host == it or host.endswith(f".{it}") for it in hosts)
+
+
+def _host(url: str) -> tuple[str, str]:
+    """Scheme and host; no host where the address could be read in two ways."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return "", ""
+    return parts.scheme, "" if "@" in parts.netloc or "\\" in parts.netloc else host
+
+
+def _names_in(value: str) -> list[str]:
+    return [match[1] or match[2] for match in _REFERENCE.finditer(value) if match[1] or match[2]]
+
+
+def _set(variables: Iterable[str]) -> str:
+    return f"Set {' or '.join(variables)} in the environment"
