@@ -261,7 +261,7 @@ constraints = { max = 1 }
     assert path.read_text() == text.replace('"models": null, "provider": null, "model": "x:y"', '"models": ["x:z"]')
 
 
-def test_unbinding_takes_the_binding_and_keeps_the_comments_around_it(write: Write) -> None:
+def test_unbinding_takes_the_binding_and_the_comments_that_touch_it_from_above(write: Write) -> None:
     text = """\
 version = "1.0"
 
@@ -294,7 +294,6 @@ version = "1.0"
 alias = "a"
 models = ["x:y"]
 
-# theirs
 # that was b
 
 [[profiles.default.bindings]]
@@ -304,7 +303,43 @@ models = ["x:y"]
     )
     unbind(path, "a")
     unbind(path, "c")
-    assert path.read_text() == 'version = "1.0"\n\n[profiles.default]\n\n# ours\n\n# theirs\n# that was b\n'
+    assert path.read_text() == 'version = "1.0"\n\n[profiles.default]\n\n# that was b\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("# far\n\n  # near\n# nearer\nBOUND # beside\n# below\n", "# far\n\n# below\n"),
+        ("# near\r\nBOUND\r\n\r\n# far\r\n", "# far\r\n"),
+        ('note = """\n# no comment"""\nBOUND\n', 'note = """\n# no comment"""\n'),
+        ("x = 1 # of x\nBOUND\n", "x = 1 # of x\n"),
+        ("BOUND\n# of params\n[profiles.default.bindings.params]\na = 1\n", ""),
+        ("[profiles.default]\nbindings = [ # all\n  # near\n  INLINE, # beside\n]\n", None),
+        ("[profiles.default]\nbindings = [\n  # far\n\n  # near\n  INLINE\n  # below\n]\n", None),
+    ],
+)
+def test_which_comments_go_with_a_binding(write: Write, text: str, left: str | None) -> None:
+    newline = "\r\n" if "\r" in text else "\n"
+    bound = newline.join(["[[profiles.default.bindings]]", 'alias = "a"', 'models = ["x:y"]'])
+    head, tail = f'version = "1.0"{newline}', f"{newline}[profiles.dev]{newline}"
+    whole = head + text.replace("BOUND", bound).replace("INLINE", '{ alias = "a", models = ["x:y"] }') + tail
+    path = write(whole)
+    unbind(path, "a")
+    after = path.read_bytes().decode()
+    for word in ("near", "beside", "of params"):
+        assert word not in after
+    for word in ("far", "below", "all", "no comment", "of x"):
+        assert (word in after) is (word in whole), word
+    if left is not None:
+        default = f"{newline}[profiles.default]{newline}"
+        assert after.replace(default, "").replace(tail, "").split() == (head + left).split()
+
+
+def test_the_comments_about_a_profile_go_with_it(write: Write, plain: str) -> None:
+    about = "# for the laptop\n[profiles.dev]\n"
+    path = write(plain.replace("[profiles.dev]\n", about).replace("[[profiles.dev", "# local\n[[profiles.dev"))
+    remove_profile(path, "dev")
+    assert path.read_text() == plain.partition("\n[profiles.dev]")[0]
 
 
 def test_unbinding_undoes_binding(write: Write, plain: str) -> None:

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llmring.lockfile import bind, load, unbind
+from llmring.exceptions import LLMRingError
+from llmring.lockfile import add_profile, bind, copy_profile, load, remove_profile, unbind
 from llmring.lockfile.rendering import toml_key, toml_value
 
 FAST = settings(
@@ -84,8 +85,21 @@ class Writer:
         items = f"{self.pick(',', ' ,', ', # and')}\n  ".join(map(toml_value, models))
         return f"[{first}\n  {items}{self.pick('', ',', '  # last', ', # last')}\n]"
 
+    def served(self, models: list[str], *, inline: bool) -> dict[str, str]:
+        """Who serves a binding, in the form of today or of early 1.x files."""
+        if len(models) > 1 or self.pick(True, True, True, False):
+            return {"models": self.models(models, inline=inline)}
+        provider, _, model = models[0].partition(":")
+        forms = [
+            {"provider": toml_value(provider), "model": toml_value(model)},
+            {"model": toml_value(models[0]), "provider": toml_value(provider)},
+            {"model": toml_value(models[0])},
+        ]
+        return self.draw(st.sampled_from(forms))
+
     def inline(self, alias: str, binding: dict[str, Any]) -> str:
-        pairs = [f"alias = {toml_value(alias)}", f"models = {self.models(binding['models'], inline=True)}"]
+        served = self.served(binding["models"], inline=True)
+        pairs = [f"alias = {toml_value(alias)}", *(f"{key} = {value}" for key, value in served.items())]
         for key, value in binding.items():
             if key == "params" and value and self.flip():
                 pairs += [f"params.{toml_key(name)} = {toml_value(inner)}" for name, inner in value.items()]
@@ -93,7 +107,11 @@ class Writer:
                 pairs.append(f"{self.key(key)} = {toml_value(value)}")
         return f"{{{self.pick(' ', '')}{', '.join(self.draw(st.permutations(pairs)))}{self.pick(' ', '')}}}"
 
-    def array(self, table: dict[str, dict[str, Any]]) -> str:
+    def about(self, profile: str, alias: str) -> str:
+        """A comment that goes with the binding below it."""
+        return f"# about {json.dumps([profile, alias])}"
+
+    def array(self, profile: str, table: dict[str, dict[str, Any]]) -> str:
         items = [self.inline(alias, binding) for alias, binding in table.items()]
         if not items:
             return str(self.pick("[]", "[ ]", "[\n]", "[ # kept\n]"))
@@ -103,6 +121,8 @@ class Writer:
         if style == "commas first":
             return "[\n    " + "\n  , ".join(items) + "\n]"
         separator = self.pick(",\n  ", ", # beside\n  ", "\n  ,\n  ")
+        if self.flip():
+            items = [f"{self.about(profile, alias)}\n  {item}" for alias, item in zip(table, items, strict=True)]
         end = self.pick("", ",", ", # beside", " # beside")
         return f"[\n  {separator.join(items)}{end}\n{self.pick('', '# kept', '  ')}\n]"
 
@@ -116,7 +136,7 @@ class Writer:
             if self.flip():
                 self.line(f"name = {toml_value(profile)}")
             if style == "array":
-                self.line(f"bindings = {self.array(table)}")
+                self.line(f"bindings = {self.array(profile, table)}")
             blocks.append(self.lines)
         for alias, binding in table.items() if style != "array" else ():
             self.lines = []
@@ -129,8 +149,10 @@ class Writer:
 
     def binding(self, profile: str, alias: str, binding: dict[str, Any]) -> None:
         header = self.dotted("profiles", profile, "bindings")
+        if self.flip():
+            self.lines.append(self.pick("", "", "  ", "\t") + self.about(profile, alias))
         self.line(f"[[{header}]]", within=True)
-        pairs = {"alias": toml_value(alias), "models": self.models(binding["models"], inline=False)}
+        pairs = {"alias": toml_value(alias), **self.served(binding["models"], inline=False)}
         rest = {key: value for key, value in binding.items() if key != "models"}
         below = {key: value for key, value in rest.items() if isinstance(value, dict) and self.flip()}
         for key, value in rest.items():
@@ -163,7 +185,7 @@ def toml_files(draw: st.DrawFn) -> str:
         is_root = writer.flip()
         lines = [] if is_root else ["[profiles]"]
         for name in written_inline:
-            body = ", ".join([f"bindings = {writer.array(profiles[name])}"] * writer.pick(0, 1) + ["a.b = 1"])
+            body = ", ".join([f"bindings = {writer.array(name, profiles[name])}"] * writer.pick(0, 1) + ["a.b = 1"])
             start = writer.dotted(*(["profiles"] if is_root else []), name)
             lines.append(f"{start} = {{ {body} }}")
         if is_root:
@@ -171,13 +193,20 @@ def toml_files(draw: st.DrawFn) -> str:
         else:
             apart.append([lines])
     apart += [writer.sections(name, profiles[name]) for name in names if name not in written_inline]
-    for extra in (["[providers.groq]", 'sdk = "openai"'], ["[[more]]", "a = 1", "[more.b]", "[[more]]"]):
+    for extra in (
+        ["[providers.groq]", 'sdk = "openai"'],
+        ["[metadata]", 'created_at = "2025-08-20T10:00:52.134398+00:00"'],
+        ["[[more]]", "a = 1", "[more.b]", "[[more]]"],
+    ):
         if writer.flip():
             apart.append([extra])
     while apart:
         blocks = draw(st.sampled_from(apart))
         writer.gap()
-        writer.lines += blocks.pop(0)
+        block = blocks.pop(0)
+        if block[0].lstrip().startswith(("[[", "# about")):
+            writer.lines.append("")
+        writer.lines += block
         apart = [blocks for blocks in apart if blocks]
     writer.gap()
     text = "\n".join(writer.lines) + str(writer.pick("", "\n", "\n\n"))
@@ -190,8 +219,10 @@ def is_part(small: str, large: str) -> bool:
     return all(char in rest for char in small)
 
 
-def kept_comments(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.startswith("# kept")]
+def kept_comments(text: str, *, without: str | None = None) -> list[str]:
+    """The comments that have a line of their own, in order."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line.startswith(("# kept", "# about")) and line != without]
 
 
 def tidy(data: Any) -> Any:
@@ -199,6 +230,17 @@ def tidy(data: Any) -> Any:
     if isinstance(data, dict):
         return {key: tidy(value) for key, value in data.items() if not (key == "bindings" and value == [])}
     return [tidy(value) for value in data] if isinstance(data, list) else (type(data), repr(data))
+
+
+def rebound(binding: dict[str, Any], models: list[str], values: dict[str, Any] | None = None) -> None:
+    """What binding an alias anew makes of the data of its binding."""
+    if binding.get("models") is None:
+        binding.pop("model")
+        binding.pop("provider", None)
+    binding["models"] = models
+    if values is not None and tidy(binding.get("params") or {}) != tidy(values):
+        binding.pop("params", None)
+        binding.update({"params": values} if values else {})
 
 
 def written(text: str, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
@@ -246,12 +288,13 @@ def test_rebinding_changes_the_models_and_nothing_else(tmp_path: Path, text: str
         number = choice % len(profile.bindings)
         before = path.read_bytes().decode()
         binding = expected["profiles"][name]["bindings"][number]
-        old, binding["models"] = binding["models"], new
+        old = binding.get("models")
+        rebound(binding, new)
         bind(path, binding["alias"], new, profile=name)
         after = path.read_bytes().decode()
         assert tidy(load(path).data) == tidy(expected)
         assert kept_comments(after) == kept_comments(before)
-        if len(new) >= len(old):
+        if old is not None and len(new) >= len(old):
             assert after.count("#") - "".join(new).count("#") == before.count("#") - "".join(old).count("#")
         lines = [
             (one, other) for one, other in zip(before.splitlines(), after.splitlines(), strict=False) if one != other
@@ -272,7 +315,7 @@ def test_unbinding_adds_nothing(tmp_path: Path, text: str, data: st.DataObject) 
         raw = expected["profiles"][name]["bindings"]
         raw[:] = [binding for binding in raw if binding["alias"] != alias]
         assert tidy(load(path).data) == tidy(expected)
-        assert kept_comments(after) == kept_comments(before)
+        assert kept_comments(after) == kept_comments(before, without=f"# about {json.dumps([name, alias])}")
         if after.count("[") < before.count("["):
             assert is_part(after, before) or f"[profiles.{toml_key(name)}]" in after
 
@@ -284,10 +327,9 @@ def test_params_are_replaced_in_every_form(tmp_path: Path, text: str, values: di
     for name, profile in load(path).profiles.items():
         if profile.bindings:
             binding = expected["profiles"][name]["bindings"][choice % len(profile.bindings)]
-            if tidy(binding.get("params", {})) != tidy(values):
-                binding.pop("params", None)
-                binding.update({"params": values} if values else {})
-            bind(path, binding["alias"], binding["models"], profile=name, params=values)
+            models = list(profile.bindings[binding["alias"]].models)
+            rebound(binding, models, values)
+            bind(path, binding["alias"], models, profile=name, params=values)
             assert tidy(load(path).data) == tidy(expected)
 
 
@@ -332,6 +374,103 @@ def test_json_survives(
         unbind(path, binding["alias"])
         bound.remove(binding)
         assert tidy(json.loads(path.read_bytes())) == tidy(expected)
+
+
+def as_json(data: dict[str, Any], indent: int | str | None) -> str:
+    return json.dumps(data, indent=indent, ensure_ascii=False)
+
+
+json_bindings = st.fixed_dictionaries(
+    {"alias": aliases},
+    optional={
+        "params": st.one_of(st.none(), st.dictionaries(st.text(max_size=3), json_values, max_size=2)),
+        "constraints": st.none(),
+        "note": json_values,
+    },
+).flatmap(
+    lambda binding: st.one_of(
+        st.builds(lambda listed: {**binding, "models": listed}, model_lists),
+        st.builds(lambda model: {**binding, "provider": "openai", "model": model, "models": None}, words),
+    )
+)
+json_profiles = st.fixed_dictionaries(
+    {},
+    optional={"name": profile_names, "bindings": st.lists(json_bindings, max_size=3, unique_by=lambda b: b["alias"])},
+)
+json_files = st.builds(
+    as_json,
+    st.fixed_dictionaries(
+        {"version": st.just("1.0"), "profiles": st.dictionaries(profile_names, json_profiles, max_size=3)},
+        optional={"metadata": st.none(), "extends": st.none(), "registry_versions": json_values, "$schema": words},
+    ),
+    st.sampled_from([None, 2, "\t"]),
+)
+edits = st.one_of(
+    st.tuples(st.just(bind), profile_names, aliases, model_lists, st.one_of(st.none(), st.just({"top_p": 1}))),
+    st.tuples(st.just(unbind), profile_names, st.integers(0, 3)),
+    st.tuples(st.just(add_profile), profile_names),
+    st.tuples(st.just(copy_profile), profile_names, profile_names),
+    st.tuples(st.just(remove_profile), profile_names),
+)
+
+
+def meant(data: dict[str, Any], function: Any, *arguments: Any) -> tuple[Any, ...] | None:
+    """The data as an edit is to leave it, and the edit's arguments; `None` for an edit that must be refused."""
+    name, *rest = arguments
+    default = data.get("default_profile", "default")
+    profiles = data.setdefault("profiles", {})
+    bound = profiles.get(name, {}).get("bindings", [])
+    if function is bind:
+        alias, models, values = rest
+        known = [binding for binding in bound if binding["alias"] == alias]
+        if known:
+            rebound(known[0], models, values)
+        else:
+            raw = profiles.setdefault(name, {"name": name})
+            binding = {"alias": alias, "models": models, **({"params": values} if values else {})}
+            raw.setdefault("bindings", []).append(binding)
+        return (alias, models), {"profile": name, "params": values}
+    if function is unbind:
+        if not bound:
+            return None
+        alias = bound.pop(rest[0] % len(bound))["alias"]
+        return (alias,), {"profile": name}
+    if function is add_profile:
+        if name in profiles or name == default:
+            return None
+        profiles[name] = {"name": name}
+    elif function is copy_profile:
+        if rest[0] in profiles or rest[0] == default or (name not in profiles and name != default):
+            return None
+        profiles[rest[0]] = {**copy.deepcopy(profiles.get(name, {})), "name": rest[0]}
+    elif name == default or name not in profiles:
+        return None
+    else:
+        del profiles[name]
+    return arguments, {}
+
+
+@FAST
+@given(text=st.one_of(toml_files(), json_files), changes=st.lists(edits, min_size=1, max_size=5))
+def test_edits_of_every_kind_do_what_they_are_meant_to_and_nothing_else(
+    tmp_path: Path, text: str, changes: list[tuple[Any, ...]]
+) -> None:
+    path = tmp_path / "llmring.lock"
+    path.write_bytes(text.encode())
+    expected = copy.deepcopy(dict(load(path).data))
+    for change in changes:
+        before = path.read_bytes()
+        given = meant(expected, *change)
+        if given is None:
+            with pytest.raises(LLMRingError):
+                unbind(path, "nobody", profile=change[1]) if change[0] is unbind else change[0](path, *change[1:])
+            assert path.read_bytes() == before
+            continue
+        arguments, options = given
+        change[0](path, *arguments, **options)
+        assert {"profiles": {}, **tidy(load(path).data)} == {"profiles": {}, **tidy(expected)}
+        if change[0] in (add_profile, copy_profile):
+            assert is_part(before.decode(), path.read_bytes().decode())
 
 
 @pytest.mark.parametrize("indent", [None, 2])

@@ -84,12 +84,17 @@ class Document:
             return self.put(place, value)
         return self.put_table(place[:-1], {str(place[-1]): value}) if self.is_json else sections.add(self, place, value)
 
-    def remove(self, place: Place) -> Document:
-        """Nothing is left at a place or below it; what follows in the same array moves up."""
+    def remove(self, place: Place, *, comments: bool = False) -> Document:
+        """Nothing is left at a place or below it; what follows in the same array moves up.
+
+        Args:
+            comments: whether the comments directly above, with no blank line between, go too. Those at the ends of
+                the lines that go always do.
+        """
         index = self._index(place)
         if index is not None and self.entries[index].parent is not None:
-            return self._cut(index)
-        document = sections.remove(self, place)
+            return self._cut(index, comments=comments)
+        document = sections.remove(self, place, comments=comments)
         while index is None and isinstance(place[-1], str) and (rest := document._first_below(place)) is not None:
             document = document._cut(rest)
         return document
@@ -117,6 +122,19 @@ class Document:
         for start, end, new in sorted(edits, reverse=True):
             text = text[:start] + new + text[end:]
         return Document(text, is_json=self.is_json)
+
+    def comments_above(self, at: int) -> int:
+        """Where the comment lines begin that touch the line of an offset from above; that line where none do."""
+        written = max(
+            (entry.end if entry.end <= at else entry.value + 1 for entry in self.entries if entry.start < at), default=0
+        )
+        line = self.text.rfind("\n", 0, at) + 1
+        while line:
+            before = self.text.rfind("\n", 0, line - 1) + 1
+            if before < written or not self.text[before:line].lstrip().startswith("#"):
+                break
+            line = before
+        return line
 
     def indent(self, at: int) -> str:
         """The white space at the beginning of the line of an offset."""
@@ -187,7 +205,7 @@ class Document:
             filling = f"{begin}{item},{end}" if text[box.value] == "[" else f" {item} "
         return self.spliced((box.value + 1, close, filling))
 
-    def _cut(self, index: int) -> Document:
+    def _cut(self, index: int, *, comments: bool = False) -> Document:
         """An item or a pair, and one comma, taken from between brackets; its lines too if they are its own."""
         text, entry = self.text, self.entries[index]
         parent = entry.parent if entry.parent is not None else index
@@ -203,7 +221,7 @@ class Document:
             edits.append((before, before + 1, ""))
         has_own_lines = line > box.value and not text[line:start].strip() and end <= stop < box.end
         if has_own_lines and rest[:1] in ("", "#"):
-            start, end = line, stop + 1
+            start, end = self.comments_above(start) if comments else line, stop + 1
         elif number < len(inside) - 1:
             end = self._after(_SPACES, end)
         else:

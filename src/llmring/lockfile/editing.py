@@ -53,13 +53,13 @@ def with_binding(
 
 
 def without_binding(text: str, lockfile: Lockfile, profile: str, alias: str) -> Edited:
-    """The alias, which must be there, taken out of a profile; the profile stays."""
+    """The alias, which must be there, taken out of a profile with the comments about it; the profile stays."""
 
     def edit(document: Document, data: dict[str, Any]) -> Document:
         bindings = data["profiles"][profile]["bindings"]
         index = next(index for index, binding in enumerate(bindings) if binding["alias"] == alias)
         del bindings[index]
-        document = document.remove(("profiles", profile, "bindings", index))
+        document = document.remove(("profiles", profile, "bindings", index), comments=True)
         if not document.holds(("profiles", profile)):
             document = document.put_table(("profiles", profile), {})
         return document
@@ -73,11 +73,11 @@ def with_profile(text: str, lockfile: Lockfile, name: str) -> Edited:
 
 
 def without_profile(text: str, lockfile: Lockfile, name: str) -> Edited:
-    """A profile, which must be there, taken out with all its bindings."""
+    """A profile, which must be there, taken out with all its bindings and the comments about them."""
 
     def edit(document: Document, data: dict[str, Any]) -> Document:
         del data["profiles"][name]
-        return document.remove(("profiles", name))
+        return document.remove(("profiles", name), comments=True)
 
     return _edited(text, lockfile, edit)
 

@@ -60,20 +60,27 @@ def put(document: Document, place: Place, value: Any) -> Document:
     return document.spliced((at, at, f"{line}{newline}" if _ends_line(document.text, at) else f"{newline}{line}"))
 
 
-def remove(document: Document, place: Place) -> Document:
-    """Without the sections whose header is at or below a place, and the lines of other sections that are."""
-    text, edits = document.text, []
+def remove(document: Document, place: Place, *, comments: bool = False) -> Document:
+    """Without the sections whose header is at or below a place, and the lines of other sections that are.
+
+    Args:
+        comments: whether the comments that touch those sections from above go with them.
+    """
+    text = document.text
+    lines: list[tuple[int, int]] = []
+    spans: list[tuple[int, int]] = []
     for section in _sections(document):
         if section.header and _below(section.header.place, place):
-            start, end = _line(text, section.header.start), _next_line(text, section.end)
-            edits.append((*_with_blank_line(text, start, end), ""))
+            at, end = section.header.start, _next_line(text, section.end)
+            start = document.comments_above(at) if comments else _line(text, at)
+            if spans and not text[spans[-1][1] : start].strip():
+                start = spans.pop()[0]
+            spans.append((start, end))
         else:
-            edits += [
-                (_line(text, pair.start), _next_line(text, pair.end), "")
-                for pair in section.pairs
-                if _below(pair.place, place)
-            ]
-    return document.spliced(*edits)
+            pairs = [pair for pair in section.pairs if _below(pair.place, place)]
+            lines += [(_line(text, pair.start), _next_line(text, pair.end)) for pair in pairs]
+    spans = [_with_blank_line(text, start, end) for start, end in spans]
+    return document.spliced(*((start, end, "") for start, end in spans + lines))
 
 
 def _insert(

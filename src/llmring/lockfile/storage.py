@@ -74,6 +74,8 @@ def bind(
 def unbind(path: StrPath, alias: str, *, profile: str | None = None) -> Lockfile:
     """Takes an alias out of a profile; `None` is the file's default profile.
 
+    The comments directly above it, with no blank line between, are about it and go too.
+
     Raises:
         AliasNotFoundError: it is not bound there; the message has the nearest names.
         ConfigurationError: there is no such profile.
