@@ -230,6 +230,41 @@ async def test_closing_twice(practice: Ground, server: PracticeServer) -> None:
         await service.chat_stream(ask("anthropic:m")).final_response()
 
 
+@pytest.mark.parametrize("wire", PROVIDERS)
+async def test_closing_while_chat_waits(practice: Ground, server: PracticeServer, wire: str) -> None:
+    """Whoever waits hears that the service was closed, and nobody asks once more; the task itself lives on."""
+    service = practice.service(max_retries=2)
+
+    async def wait() -> str:
+        with pytest.raises(LLMRingError, match="was closed while"):
+            await service.chat(ask(f"{PROVIDERS[wire]}:m"))
+        await asyncio.sleep(0)
+        return "lives"
+
+    server.default = Reply("late", delay=30.0)
+    asked = len(server.requests)
+    task = asyncio.create_task(wait())
+    await until(lambda: len(server.requests) > asked, 10.0)
+    began = time.monotonic()
+    await service.close()
+    assert await task == "lives"
+    assert time.monotonic() - began < 1.0
+    assert await server.requests[-1].closed(1.0)
+    assert len(server.requests) == asked + 1
+
+
+async def test_cancelled_by_another_while_the_service_closes(practice: Ground, server: PracticeServer) -> None:
+    """A cancellation that is not the service's is the caller's to see."""
+    service = practice.service()
+    server.default = Reply("late", delay=30.0)
+    task = asyncio.create_task(service.chat(ask("anthropic:m")))
+    await until(lambda: server.requests, 10.0)
+    task.cancel()
+    await service.close()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 # Cancelling
 
 

@@ -91,6 +91,9 @@ class LLMRing:
         )
         self._registry.check_keys(self._declared)
         self._streams: weakref.WeakSet[ChatStream] = weakref.WeakSet()
+        # The tasks that wait in `chat`, and those whose wait `close` has ended.
+        self._waiting: set[asyncio.Task[Any]] = set()
+        self._ended: set[asyncio.Task[Any]] = set()
         self._closed = False
 
     async def __aenter__(self) -> LLMRing:
@@ -102,8 +105,13 @@ class LLMRing:
         await self.close()
 
     async def close(self) -> None:
-        """End the streams that are open, and close every provider's connections."""
+        """End the streams that are open and the requests that wait, and close every provider's connections."""
         self._closed = True
+        loop = asyncio.get_running_loop()
+        for task in self._waiting:
+            if task.get_loop() is loop:
+                self._ended.add(task)
+                task.cancel()
         await asyncio.gather(*(stream.aclose() for stream in list(self._streams)))
         await settle()
         await self._registry.close()
@@ -139,8 +147,19 @@ class LLMRing:
             InvalidRequestError: no provider could take the request.
             ProviderError: what the provider, or the way to it, did wrong.
         """
-        route = await self._route(request, profile, stream=False)
-        return await route.whole()
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting.add(task)
+        try:
+            route = await self._route(request, profile, stream=False)
+            return await route.whole()
+        except asyncio.CancelledError:
+            if task not in self._ended or task.uncancel():
+                raise
+            raise LLMRingError("This service was closed while it waited for the answer.") from None
+        finally:
+            self._waiting.discard(task)
+            self._ended.discard(task)
 
     async def _route(self, request: LLMRequest, profile: str | None, *, stream: bool) -> Route:
         """The way of a request: who may serve it, and how each is called."""

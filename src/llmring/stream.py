@@ -159,12 +159,13 @@ class ChatStream:
 
     async def _read(self) -> None:
         """Wait for the next chunks, to be woken by them, by `cancel`, or by the timer."""
-        self._loop = self._loop or asyncio.get_running_loop()
-        self._reader = asyncio.current_task()
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        self._reader = asyncio.current_task(loop)
+        answer = self._answer
         try:
-            if self._answer is not None and self._answer.failure is None:
-                self._waiting_since = self._loop.time()
-                self._pending.extend(await self._answer.read())
+            if answer is not None and answer.failure is None:
+                self._waiting_since = loop.time()
+                self._pending.extend(await answer.read())
             else:
                 await self._connect()
         except asyncio.CancelledError:
