@@ -96,8 +96,6 @@ def test_binding_in_a_profile_that_is_not_there_yet(project: Path, run: Run, mon
     ("model", "remarks"),
     [
         ("anthropic:claude-haiku-5-55", ["does not know", "anthropic:claude-haiku-5-5"]),
-        ("antropic:claude-haiku-5-5", ["no provider is called", "Did you mean anthropic:claude-haiku-5-5?"]),
-        ("acme:rocket-1", ["no provider is called", "[providers.acme]"]),
         ("google:gemini-2.0-flash", ["deprecated by its vendor"]),
     ],
 )
@@ -109,6 +107,28 @@ def test_an_odd_model_is_bound_with_a_warning(project: Path, run: Run, model: st
         assert remark in result.stderr
     assert "Warning" not in result.stdout
     assert lockfile.load(project).profile().bindings["chatbot"].models == (model,)
+
+
+@pytest.mark.parametrize(
+    ("models", "remarks"),
+    [
+        ("antropic:claude-haiku-5-5", ['no provider "antropic"', "Did you mean anthropic:claude-haiku-5-5?"]),
+        ("openai:gpt-6-luna,opnai:gpt-6-luna", ['no provider "opnai"', "Did you mean openai:gpt-6-luna?"]),
+        ("acme:rocket-1", ['no provider "acme"', "[providers.acme]"]),
+    ],
+)
+def test_a_provider_that_nobody_knows_is_refused_unless_it_is_forced(
+    project: Path, run: Run, models: str, remarks: list[str]
+) -> None:
+    refused = run("bind", "chatbot", models)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    for remark in (*remarks, "--force"):
+        assert remark in refused.stderr
+    assert project.read_text() == LOCKFILE
+    forced = run("bind", "chatbot", models, "--force")
+    assert forced.exit_code == 0
+    assert forced.stderr.startswith(f"Warning: There is {remarks[0]}")
+    assert lockfile.load(project).profile().bindings["chatbot"].models == tuple(models.split(","))
 
 
 @pytest.mark.parametrize("model", ["ollama:whatever:7b", "groq:llama-3.3-70b-versatile"])
@@ -123,6 +143,16 @@ def test_a_malformed_model_is_refused(project: Path, run: Run, models: str) -> N
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: ")
     assert "provider:model" in result.stderr
+    assert project.read_text() == LOCKFILE
+
+
+def test_a_key_in_the_place_of_a_model_is_not_repeated(project: Path, run: Run) -> None:
+    key = "sk-" + "x" * 40
+    for model in (f"opnai:{key}", f"{key}:gpt"):
+        refused = run("bind", "chatbot", model)
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert key not in refused.stderr
+        assert "holds no secret" in refused.stderr
     assert project.read_text() == LOCKFILE
 
 

@@ -100,11 +100,13 @@ def bind(
         ),
     ],
     profile: ProfileOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Even if no provider of that name is known.")] = False,
 ) -> None:
     """Bind an alias to a model, or to several.
 
     The first model serves, the rest stand by. A profile that is not there yet is made. Comments, order and
-    everything else in the file stay as they are.
+    everything else in the file stay as they are. A provider that is neither built in nor declared in the file is
+    refused.
 
     \b
     Example:
@@ -114,31 +116,45 @@ def bind(
     """
     from .. import lockfile as lockfiles
 
-    wanted = [model.strip() for model in models.split(",")]
-    lockfile = lockfiles.bind(lockfile_path(), alias, wanted, profile=profile)
+    path, wanted = lockfile_path(), [model.strip() for model in models.split(",")]
     for model in wanted:
-        _question(model, lockfile)
+        _check_provider(model, lockfiles.load(path), force=force)
+    lockfile = lockfiles.bind(path, alias, wanted, profile=profile)
+    for model in wanted:
+        _question(model)
     first, *rest = wanted
     behind = f", with {', '.join(rest)} standing by" if rest else ""
     say(f'{alias} is served by {first}{behind} (profile "{profile or lockfile.default_profile}" of {lockfile.path})')
 
 
-def _question(reference: str, lockfile: Lockfile) -> None:
-    """Say what looks odd about a model. It is bound all the same: catalogues are never complete."""
+def _check_provider(reference: str, lockfile: Lockfile, *, force: bool) -> None:
+    """Refuse a model whose provider nobody knows; with force, only say so."""
     from .. import catalog
+    from ..exceptions import ConfigurationError
+    from ..lockfile import secrets_in, split_reference
     from ..providers.endpoints import near_name
     from ..providers.vendors import BUILT_IN
 
+    provider, name = split_reference(reference)
+    if provider in BUILT_IN or provider in lockfile.providers or secrets_in([reference]):
+        return  # a secret is refused by whoever writes, and not repeated here
+    meant = f"{near_name(provider, lockfile.providers) or provider}:{name}"
+    near = next(iter(catalog.nearest(meant, limit=1)), meant if meant != reference else None)
+    problem = (
+        f'There is no provider "{provider}".{f" Did you mean {near}?" if near else ""} '
+        f'For another endpoint, add [providers.{provider}] to the lockfile, with sdk = "openai" and its base_url.'
+    )
+    if not force:
+        raise ConfigurationError(f"{problem} To bind it all the same: --force")
+    warn(problem)
+
+
+def _question(reference: str) -> None:
+    """Say what looks odd about a model. It is bound all the same: catalogues are never complete."""
+    from .. import catalog
+
     provider, _, name = reference.partition(":")
-    if provider not in BUILT_IN and provider not in lockfile.providers:
-        meant = f"{near_name(provider, lockfile.providers) or provider}:{name}"
-        near = next(iter(catalog.nearest(meant, limit=1)), meant if meant != reference else None)
-        guess = f" Did you mean {near}?" if near else ""
-        warn(
-            f'no provider is called "{provider}" here ({", ".join(BUILT_IN)}).{guess} '
-            f'For another endpoint, add [providers.{provider}] with sdk = "openai" and its base_url to the lockfile.'
-        )
-    elif catalog.covers(provider) and not catalog.known(reference):
+    if catalog.covers(provider) and not catalog.known(reference):
         near = ", ".join(catalog.nearest(reference))
         warn(f'the catalogue does not know "{name}" of {provider}.{f" Near it: {near}." if near else ""} It is bound.')
     elif (info := catalog.model_info(reference)).deprecated:
