@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..exceptions import LLMRingError
-from . import aliases, chat, demo, lock
+from . import aliases, chat, demo, info, lock, models
 from .terminal import paint, say
 
 __all__ = ["app", "run"]
@@ -87,6 +87,8 @@ app.command()(chat.chat)
 app.command("aliases")(aliases.list_aliases)
 app.command()(aliases.bind)
 app.command()(aliases.unbind)
+app.command()(models.models)
+app.command()(info.info)
 app.add_typer(lock.app, name="lock")
 app.command()(demo.demo)
 

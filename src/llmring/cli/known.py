@@ -1,0 +1,72 @@
+"""What is known of a model here: by the catalogue, with what the lockfile says of its provider, and its key."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..catalog import ModelInfo
+    from ..lockfile import Lockfile
+
+__all__ = ["described", "is_local", "key_of", "known_of", "lockfile_if_any"]
+
+
+def lockfile_if_any() -> Lockfile | None:
+    """The lockfile of the working directory; `None` where there is none.
+
+    Raises:
+        LockfileError: there is one that cannot be read.
+    """
+    from ..lockfile import find_lockfile, load
+
+    path = find_lockfile()
+    return load(path) if path is not None and path.exists() else None
+
+
+def known_of(reference: str, lockfile: Lockfile | None) -> ModelInfo:
+    """What the catalogue knows of a model, with a provider's address from the lockfile where that says which it is."""
+    from ..catalog import model_info
+
+    settings = lockfile.providers.get(reference.partition(":")[0]) if lockfile is not None else None
+    return model_info(reference, base_url=settings.base_url if settings is not None else None)
+
+
+def is_local(provider: str) -> bool:
+    """Whether its models run on one's own machine, where nobody bills for them."""
+    from ..providers.vendors import BUILT_IN
+
+    return provider in BUILT_IN and BUILT_IN[provider].local
+
+
+def described(info: ModelInfo) -> dict[str, Any]:
+    """All that is known of a model, for `--json`: prices in US dollars for a million tokens, windows in tokens."""
+    fields = asdict(info)
+    del fields["dearer_above"]
+    retires = info.retires.isoformat() if info.retires is not None else None
+    reference = {"model": f"{info.provider}:{info.name}"}
+    return reference | fields | {"tiers": list(fields["tiers"]), "retires": retires, "retired": info.retired}
+
+
+def key_of(provider: str, lockfile: Lockfile | None) -> dict[str, Any]:
+    """What a provider needs before it can serve, the key itself never among it.
+
+    Returns:
+        `variables` that may hold its key; whether it is `needed` and `set`; the `source` where it was found, a
+        variable or the keyring; and the `problem`, `None` where it can serve.
+    """
+    from ..exceptions import ProviderNotFoundError
+    from ..providers.endpoints import endpoint
+
+    declared = lockfile.providers if lockfile is not None else {}
+    try:
+        place = endpoint(provider, declared.get(provider), others=declared)
+    except ProviderNotFoundError as error:
+        return {"variables": [], "needed": None, "set": False, "source": None, "problem": str(error)}
+    return {
+        "variables": list(place.key_variables),
+        "needed": place.needs_key,
+        "set": place.key_source is not None,
+        "source": place.key_source,
+        "problem": place.lacks,
+    }

@@ -1,0 +1,183 @@
+"""`llmring models`: what the catalogue knows, and what the providers list now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..exceptions import LLMRingError
+from .figures import aligned, price, remark, tokens
+from .known import described, known_of, lockfile_if_any
+from .terminal import note, paint, say, warn
+
+if TYPE_CHECKING:
+    from ..catalog import ModelInfo
+    from ..lockfile import Lockfile
+    from ..service import LLMRing
+
+__all__ = ["models"]
+
+_PATIENCE = 10.0
+"""Seconds that a provider has at most to list its models."""
+
+
+def models(
+    provider: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Those of one provider. Not given: openai, anthropic, google, and the lockfile's own."
+        ),
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option("--search", "-s", metavar="TEXT", help="Those whose name or title has these words.")
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask the providers, or the Ollama that runs here, what they serve now.")
+    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Retired ones too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List models, with what a million tokens cost and how much fits into their windows.
+
+    They are the catalogue's, which needs no network. With --live they are what the providers themselves list now:
+    all that have a key here, and Ollama.
+
+    \b
+    Example:
+      llmring models --provider anthropic
+      llmring models --search flash
+      llmring models --live --provider ollama
+      llmring models --json | jq -r '.[] | select(.input_price < 1) | .model'
+    """
+    lockfile = lockfile_if_any()
+    found = _served(provider, lockfile) if live else _in_catalogue(provider, lockfile)
+    chosen = [info for info in found if _has(info, search) and (every or live or not info.retired)]
+    if as_json:
+        import json
+
+        say(json.dumps([described(info) for info in chosen], indent=2, ensure_ascii=False))
+    elif chosen:
+        _print(chosen)
+    if not chosen:
+        note("No models." if not found else f"None of {len(found)} models. With the retired ones: --all")
+    elif not live and provider is None and not as_json:
+        note("Those of other providers: llmring models --provider NAME")
+
+
+def _has(info: ModelInfo, search: str | None) -> bool:
+    text = f"{info.provider}:{info.name} {info.title or ''}".lower()
+    return all(word in text for word in (search or "").lower().split())
+
+
+def _print(chosen: list[ModelInfo]) -> None:
+    rows = [("MODEL", "IN", "OUT", "WINDOW", "REMARK")]
+    rows += [
+        (
+            f"{info.provider}:{info.name}",
+            price(info.input_price),
+            price(info.output_price),
+            tokens(info.context_window),
+            remark(info),
+        )
+        for info in chosen
+    ]
+    heading, *lines = aligned(rows, 1, 2, 3).splitlines()
+    say(paint(heading, bold=True))
+    say("\n".join(lines))
+
+
+def _in_catalogue(provider: str | None, lockfile: Lockfile | None) -> list[ModelInfo]:
+    from .. import catalog
+    from ..providers.vendors import SDKS
+
+    declared = lockfile.providers if lockfile is not None else {}
+    vendors = [name for name, sdk in SDKS.items() if not sdk.local]
+    names = [provider] if provider is not None else dict.fromkeys((*vendors, *declared))
+    found = []
+    for name in names:
+        settings = declared.get(name)
+        found += catalog.models(name, base_url=settings.base_url if settings is not None else None)
+    if provider is not None and not found:
+        raise _no_models(provider, lockfile)
+    return found
+
+
+def _no_models(provider: str, lockfile: Lockfile | None) -> LLMRingError:
+    from ..providers.endpoints import endpoint
+
+    declared = lockfile.providers if lockfile is not None else {}
+    endpoint(provider, declared.get(provider), others=declared)
+    return LLMRingError(
+        f"The catalogue lists no models of {provider}. To ask it itself: llmring models --live --provider {provider}"
+    )
+
+
+def _served(provider: str | None, lockfile: Lockfile | None) -> list[ModelInfo]:
+    """What the providers list; where several are asked, those that answer."""
+    import asyncio
+
+    from ..providers.vendors import BUILT_IN
+    from .progress import working
+
+    names = [provider] if provider is not None else _usable(lockfile)
+    with working(f"Asking {', '.join(names)}"):
+        answers = asyncio.run(_ask(names))
+    found: list[ModelInfo] = []
+    for name, answer in zip(names, answers, strict=True):
+        if not isinstance(answer, LLMRingError):
+            found += [_merged(known_of(f"{name}:{listed.name}", lockfile), listed) for listed in answer]
+        elif provider is not None:
+            raise answer
+        else:
+            (note if name in BUILT_IN and BUILT_IN[name].local else warn)(f"{answer}")
+    if all(isinstance(answer, LLMRingError) for answer in answers):
+        raise LLMRingError("No provider listed its models. To see which keys are set here: llmring providers")
+    return found
+
+
+def _usable(lockfile: Lockfile | None) -> list[str]:
+    """The providers that can be asked here: those with a key, those that the lockfile declares, and Ollama."""
+    from ..providers.endpoints import endpoint
+    from ..providers.vendors import BUILT_IN
+
+    declared = lockfile.providers if lockfile is not None else {}
+    usable = []
+    for name in dict.fromkeys((*BUILT_IN, *declared)):
+        place = endpoint(name, declared.get(name))
+        wanted = name in declared or name == "ollama" or place.key_source is not None
+        if wanted and place.lacks is None:
+            usable.append(name)
+    return usable
+
+
+async def _ask(names: list[str]) -> list[Any]:
+    """What each of them lists, or the error that it came to."""
+    import asyncio
+
+    from ..service import LLMRing
+
+    async with LLMRing(max_retries=0) as service:
+        return await asyncio.gather(*(_listed(service, name) for name in names))
+
+
+async def _listed(service: LLMRing, name: str) -> Any:
+    from ..providers.listing import list_models
+
+    timeout = min(service.timeout or _PATIENCE, _PATIENCE)
+    try:
+        return await list_models(service.get_provider(name), timeout=timeout)
+    except LLMRingError as error:
+        return error
+
+
+def _merged(info: ModelInfo, listed: Any) -> ModelInfo:
+    """What the catalogue knows, with what the provider itself says in its place."""
+    from dataclasses import replace
+
+    said = {
+        key: value
+        for key in ("context_window", "max_output_tokens", "retires")
+        if (value := getattr(listed, key)) is not None
+    }
+    return replace(info, **said, deprecated=info.deprecated or listed.retires is not None)
