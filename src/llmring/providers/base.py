@@ -206,11 +206,11 @@ class Provider(ABC):
             if error is None or id(error) in seen:
                 continue
             seen.add(id(error))
-            error.args = tuple(without(secrets, arg) if isinstance(arg, str) else arg for arg in error.args)
+            error.args = tuple(_cleaned(secrets, arg) for arg in error.args)
+            vars(error).update({name: _cleaned(secrets, value) for name, value in vars(error).items()})
             if isinstance(error, WireError):
                 error.message = without(secrets, error.message)
             elif isinstance(error, ProviderError):
-                error.request_id = error.request_id and without(secrets, error.request_id)
                 below.append(error.original)
             below += error.__cause__, error.__context__
 
@@ -220,3 +220,12 @@ def without(secrets: Iterable[str], text: str) -> str:
     for secret in secrets:
         text = text.replace(secret, "[key]") if len(secret) >= _SHORTEST_KEY else text
     return text
+
+
+def _cleaned(secrets: Iterable[str], value: Any) -> Any:
+    """A value that an exception holds; what is parsed of an answer becomes words if it holds a secret."""
+    if isinstance(value, str):
+        return without(secrets, value)
+    if isinstance(value, dict | list | bytes) and any(secret in repr(value) for secret in secrets):
+        return without(secrets, repr(value))
+    return value

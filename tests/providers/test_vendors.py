@@ -1,0 +1,323 @@
+"""Vendors by their short names: where each is, which key it gets, and what the lockfile changes."""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+import traceback
+from typing import Any
+
+import pytest
+
+from llmring import LLMRequest, LLMRing, Message
+from llmring.exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
+from llmring.lockfile import split_reference
+from llmring.providers.endpoints import endpoint
+from llmring.providers.vendors import ALSO_CALLED, BUILT_IN, SDKS
+from llmring.testing import PracticeServer, Reply
+
+from ..conftest import bind
+
+VENDORS = {
+    "groq": ("https://api.groq.com/openai/v1/", "GROQ_API_KEY"),
+    "openrouter": ("https://openrouter.ai/api/v1/", "OPENROUTER_API_KEY"),
+    "deepseek": ("https://api.deepseek.com", "DEEPSEEK_API_KEY"),
+    "mistral": ("https://api.mistral.ai/v1/", "MISTRAL_API_KEY"),
+    "together": ("https://api.together.ai/v1/", "TOGETHER_API_KEY"),
+    "fireworks": ("https://api.fireworks.ai/inference/v1/", "FIREWORKS_API_KEY"),
+    "xai": ("https://api.x.ai/v1/", "XAI_API_KEY"),
+    "cerebras": ("https://api.cerebras.ai/v1/", "CEREBRAS_API_KEY"),
+}
+SERVERS = {
+    "vllm": ("http://127.0.0.1:8000/v1/", "VLLM_API_KEY"),
+    "llamacpp": ("http://127.0.0.1:8080/v1/", "LLAMA_API_KEY"),
+    "lmstudio": ("http://127.0.0.1:1234/v1/", "LM_API_TOKEN"),
+}
+SECRET = "practice-" + "of-the-environment"
+
+
+def ask(model: str) -> LLMRequest:
+    return LLMRequest(model=model, messages=[Message(role="user", content="Hi")])
+
+
+def test_the_table_is_what_is_tested_here() -> None:
+    assert set(BUILT_IN) == {*SDKS, *VENDORS, *SERVERS, "azure"}
+
+
+@pytest.mark.parametrize("name", [*BUILT_IN, *ALSO_CALLED.values()])
+def test_a_name_can_be_written_everywhere(name: str) -> None:
+    assert split_reference(f"{name}:m") == (name, "m")
+    assert tomllib.loads(f"[providers.{name}]")["providers"] == {name: {}}
+
+
+def test_no_other_name_is_one_of_ours() -> None:
+    assert not set(ALSO_CALLED) & set(BUILT_IN)
+    assert set(ALSO_CALLED.values()) <= set(BUILT_IN)
+
+
+@pytest.mark.parametrize("name", VENDORS)
+async def test_a_vendor_is_where_it_says_with_its_own_key(
+    bare: object, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    address, variable = VENDORS[name]
+    monkeypatch.setenv("OPENAI_API_KEY", "practice-of-another")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://elsewhere.invalid")
+    async with LLMRing() as service:
+        with pytest.raises(ProviderNotFoundError, match=f"no key for {name}. Set {variable} "):
+            service.get_provider(name)
+        monkeypatch.setenv(variable, SECRET)
+        client = service.get_provider(name).client
+    assert (str(client.base_url), client.api_key) == (address, SECRET)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+async def test_a_server_of_ones_own_needs_no_key(bare: object, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    address, variable = SERVERS[name]
+    monkeypatch.setenv("OPENAI_API_KEY", "practice-of-another")
+    async with LLMRing() as service:
+        client = service.get_provider(name).client
+        assert (str(client.base_url), client.api_key) == (address, "none")
+        monkeypatch.setenv(variable, SECRET)
+        assert service.get_provider(name).client.api_key == SECRET
+
+
+@pytest.mark.parametrize("path", ["", "/", "/openai/v1", "/openai/v1/"])
+async def test_azure(server: PracticeServer, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", SECRET)
+    async with LLMRing() as service:
+        with pytest.raises(ProviderNotFoundError, match=r"no address for azure. Set AZURE_OPENAI_ENDPOINT "):
+            await service.chat(ask("azure:deployment"))
+        monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", server.url + path)
+        await service.chat(ask("azure:deployment"))
+    [request] = server.requests
+    assert request.path == "/openai/v1/chat/completions"
+    assert request.headers["authorization"] == f"Bearer {SECRET}"
+
+
+# What the lockfile changes
+
+
+async def test_every_field_of_a_vendor_can_be_overridden(
+    server: PracticeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROQ_API_KEY", "practice-for-groq")
+    monkeypatch.setenv("GATEWAY_KEY", "practice-for-the-gateway")
+    bind(
+        {},
+        f'[providers.groq]\nbase_url = "{server.url}/v1"\napi_key_env = "GATEWAY_KEY"\napi = "responses"\n'
+        'headers = { x-team = "blue" }\n',
+    )
+    async with LLMRing() as service:
+        await service.chat(ask("groq:openai/gpt-oss-20b"))
+    [request] = server.requests
+    assert (request.path, request.headers["x-team"]) == ("/v1/responses", "blue")
+    assert request.headers["authorization"] == "Bearer practice-for-the-gateway"
+
+
+async def test_a_field_that_is_not_overridden_stays(bare: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPSEEK_API_KEY", SECRET)
+    bind({}, '[providers.deepseek]\nsdk = "anthropic"\nbase_url = "https://api.deepseek.com/anthropic"\n')
+    async with LLMRing() as service:
+        client = service.get_provider("deepseek").client
+    assert type(client).__name__ == "AsyncAnthropic"
+    assert (str(client.base_url), client.api_key) == ("https://api.deepseek.com/anthropic/", SECRET)
+
+
+@pytest.mark.parametrize("name", ["groq", "azure", "openai", "anthropic", "google"])
+async def test_a_key_does_not_follow_its_vendor_to_another_host(
+    server: PracticeServer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A lockfile may come from anywhere. It gets a key elsewhere only by naming its variable."""
+    for variable in BUILT_IN[name].key_variables:
+        monkeypatch.setenv(variable, SECRET)
+    for variable in BUILT_IN[name].address_variables:
+        monkeypatch.delenv(variable, raising=False)
+    path = "/v1" if BUILT_IN[name].package == "openai" else ""
+    moved = f'[providers.{name}]\nbase_url = "{server.url}{path}"\n'
+    bind({}, moved)
+    async with LLMRing() as service:
+        await service.chat(ask(f"{name}:m"))
+        assert SECRET not in str(server.requests[0].headers)
+        bind({}, f'{moved}api_key_env = "{BUILT_IN[name].key_variables[0]}"\n')
+        await service.chat(ask(f"{name}:m"))
+    assert SECRET in str(server.requests[1].headers)
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "own"),
+    [
+        ("groq", "https://api.groq.com/another/path", True),
+        ("groq", "https://API.groq.com/openai/v1", True),
+        ("groq", "http://api.groq.com/openai/v1", False),
+        ("groq", "https://api.groq.com.example.net/v1", False),
+        ("groq", "https://groq.com/v1", False),
+        ("groq", "https://example.net/api.groq.com", False),
+        ("groq", "https://api.groq.com@example.net/v1", False),
+        ("groq", "https://example.net\\@api.groq.com/v1", False),
+        ("groq", "https://[broken/v1", False),
+        ("azure", "https://mine.openai.azure.com/openai/v1/", True),
+        ("azure", "https://mine.services.ai.azure.com/openai/v1/", True),
+        ("azure", "https://notopenai.azure.com/openai/v1/", False),
+        ("openai", "https://eu.api.openai.com/v1", True),
+        ("openai", "https://api.openai.com.example.net/v1", False),
+        ("vllm", "http://localhost:8001/v1", True),
+        ("vllm", "http://[::1]:8001/v1", True),
+        ("vllm", "http://gpu.example.net:8000/v1", False),
+    ],
+)
+def test_whose_host_it_is(bare: object, monkeypatch: pytest.MonkeyPatch, name: str, url: str, own: bool) -> None:
+    from llmring.lockfile import ProviderSettings
+
+    for variable in BUILT_IN[name].key_variables:
+        monkeypatch.setenv(variable, SECRET)
+    found = endpoint(name, ProviderSettings(base_url=url))
+    assert found.base_url == url
+    assert (found.find_key({}) == SECRET) == own
+    assert found.trusted == own
+    assert found.find_key({name: "practice-given"}) == "practice-given", "who names a key knows where it goes"
+
+
+def test_another_sdk_without_an_address_gets_no_key(bare: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    from llmring.lockfile import ProviderSettings
+
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    found = endpoint("openai", ProviderSettings(sdk="anthropic"))
+    assert (found.sdk, found.base_url, found.find_key({})) == (SDKS["anthropic"], None, None)
+
+
+# Headers
+
+
+GATEWAY = """\
+[providers.gateway]
+sdk = "{sdk}"
+base_url = "{url}"
+
+[providers.gateway.headers]
+x-gateway = "Token ${{GATEWAY_TOKEN}}"
+x-team = "$TEAM-a"
+x-price = "$$5"
+"""
+
+
+def gateway(server: PracticeServer, sdk: str) -> None:
+    bind({}, GATEWAY.format(sdk=sdk, url=f"{server.url}/v1" if sdk == "openai" else server.url))
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+async def test_headers_from_the_environment(server: PracticeServer, monkeypatch: pytest.MonkeyPatch, sdk: str) -> None:
+    gateway(server, sdk)
+    monkeypatch.setenv("TEAM", "blue")
+    async with LLMRing() as service:
+        with pytest.raises(ProviderNotFoundError, match=r"x-gateway needs GATEWAY_TOKEN. Set GATEWAY_TOKEN "):
+            await service.chat(ask("gateway:m"))
+        for token in ("practice-one", "practice-two"):
+            monkeypatch.setenv("GATEWAY_TOKEN", token)
+            await service.chat(ask("gateway:m"))
+    sent = [tuple(request.headers[name] for name in ("x-gateway", "x-team", "x-price")) for request in server.requests]
+    assert sent == [("Token practice-one", "blue-a", "$5"), ("Token practice-two", "blue-a", "$5")]
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+async def test_what_came_from_the_environment_is_seen_nowhere(
+    server: PracticeServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sdk: str
+) -> None:
+    gateway(server, sdk)
+    monkeypatch.setenv("TEAM", "practice-team")
+    monkeypatch.setenv("GATEWAY_TOKEN", SECRET)
+    caplog.set_level(logging.DEBUG)
+    server.reply(Reply(status=401, body=b'{"error": {"message": "no: Token %s of practice-team"}}' % SECRET.encode()))
+    async with LLMRing(max_retries=0) as service:
+        with pytest.raises(LLMRingError) as raised:
+            await service.chat(ask("gateway:m"))
+        provider = service.get_provider("gateway")
+        assert SECRET not in repr(provider) + repr(provider.config)
+    assert server.requests[0].headers["x-gateway"] == f"Token {SECRET}"
+    error: Any = raised.value
+    seen = "".join([str(error), repr(error), repr(vars(error)), *traceback.format_exception(error), caplog.text])
+    assert "[key]" in str(error)
+    assert SECRET not in seen
+    assert "practice-team" not in seen
+
+
+@pytest.mark.parametrize("value", ["Token $", "$5", "${}", "${A-B}", "${OPEN"])
+async def test_a_dollar_that_says_nothing(server: PracticeServer, value: str) -> None:
+    bind({}, f'[providers.groq]\nbase_url = "{server.url}/v1"\nheaders = {{ x-odd = "{value}" }}\n')
+    async with LLMRing() as service:
+        with pytest.raises(ConfigurationError, match=r"\[providers.groq.headers\] x-odd has a \$ .* \$\$ for a \$"):
+            await service.chat(ask("groq:m"))
+
+
+async def test_a_value_that_cannot_be_sent(server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEAM", "blue\r\nx-injected: 1")
+    bind({}, f'[providers.groq]\nbase_url = "{server.url}/v1"\nheaders = {{ x-team = "$TEAM" }}\n')
+    async with LLMRing() as service:
+        with pytest.raises(ConfigurationError, match=r"TEAM, for .* cannot be sent"):
+            await service.chat(ask("groq:m"))
+    assert server.requests == []
+
+
+# Names that are none
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("opnai", "Did you mean 'openai'"),
+        ("grog", "Did you mean 'groq'"),
+        ("Anthropic", "Did you mean 'anthropic'"),
+        ("gatewy", "Did you mean 'gateway'"),
+        ("grok", "called 'xai'"),
+        ("llama.cpp", "called 'llamacpp'"),
+        ("zzzzzz", r"no provider 'zzzzzz'. There are: anthropic, azure, .*gateway.*\[providers.zzzzzz\]"),
+    ],
+)
+async def test_a_name_that_is_none(bare: object, name: str, words: str) -> None:
+    bind({}, '[providers.gateway]\nsdk = "openai"\n')
+    async with LLMRing() as service:
+        with pytest.raises(ProviderNotFoundError, match=words):
+            await service.chat(ask(f"{name}:m"))
+
+
+async def test_an_sdk_that_is_none(bare: object) -> None:
+    bind({}, '[providers.gateway]\nsdk = "groq"\n')
+    async with LLMRing() as service:
+        with pytest.raises(ProviderNotFoundError, match="'groq', which is none of: openai, anthropic, google, ollama"):
+            service.get_provider("gateway")
+
+
+def test_a_key_for_nobody_is_refused(bare: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"'opnai', which is no provider. Did you mean 'openai'"):
+        LLMRing(api_keys={"opnai": "practice"})
+    with pytest.raises(ConfigurationError, match=r"'gateway', .*\[providers.gateway\]"):
+        LLMRing(api_keys={"gateway": "practice"})
+    bind({}, '[providers.gateway]\nsdk = "openai"\n')
+    LLMRing(api_keys={"gateway": "practice", "groq": "practice", "openai": "practice"})
+
+
+# Closing
+
+
+async def test_one_that_does_not_close_keeps_none_from_closing(
+    server: PracticeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    from llmring.providers.base import ProviderConfig
+    from llmring.providers.openai import OpenAIProvider
+
+    closed = []
+
+    class Stuck(OpenAIProvider):
+        async def close(self) -> None:
+            await super().close()
+            closed.append(self.name)
+            if self.name == "first":
+                raise RuntimeError(f"stuck with {self.config.key}")
+
+    async with LLMRing() as service:
+        for name in ("first", "second"):
+            config = ProviderConfig(name=name, key=SECRET, base_url=f"{server.url}/v1")
+            service.register_provider(name, Stuck(config))
+        client = service.get_provider("anthropic").client
+    assert sorted(closed) == ["first", "second"]
+    assert client.is_closed()
+    assert "first did not close cleanly: RuntimeError: stuck with [key]" in caplog.text
