@@ -5,8 +5,10 @@ from __future__ import annotations
 import typer
 
 from . import profile
+from .check import check
 from .init import init
 from .schema import schema
+from .show import show
 from .validate import validate
 
 __all__ = ["app"]
@@ -20,6 +22,8 @@ def _group() -> None:
 
 
 app.command()(init)
+app.command()(show)
 app.command()(validate)
+app.command()(check)
 app.command()(schema)
 app.add_typer(profile.app, name="profile")

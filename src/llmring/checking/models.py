@@ -1,0 +1,103 @@
+"""Whether a model can serve: its provider, its SDK, and what the catalogue says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from .. import catalog
+from ..exceptions import ConfigurationError, ProviderNotFoundError
+from ..lockfile import Lockfile, split_reference
+from ..lockfile.checks import shown
+from ..providers.endpoints import Endpoint, endpoint, near_name
+from ..providers.packages import how_to_install, installed_version
+from ..providers.vendors import BUILT_IN, SDKS
+from ..succession import successor
+from .findings import Finding, Severity, Spot
+
+__all__ = ["Mention", "check_models"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A model that something names.
+
+    Attributes:
+        reference: the `provider:model`.
+        spot: where.
+        mend: how to name another one there.
+    """
+
+    reference: str
+    spot: Spot
+    mend: str
+
+
+def check_models(lockfile: Lockfile, mentioned: Iterable[Mention]) -> Iterator[Finding]:
+    """What is wrong with the models that are mentioned; what concerns a whole provider is said once."""
+    endpoints: dict[str, Endpoint | None] = {}
+    for mention in mentioned:
+        try:
+            provider, _ = split_reference(mention.reference)
+        except ConfigurationError as error:
+            yield Finding("model-malformed", "error", mention.spot, str(error), mention.mend)
+            continue
+        if provider not in endpoints:
+            endpoints[provider], findings = _provider(lockfile, provider, mention)
+            yield from findings
+        if (found := endpoints[provider]) is not None:
+            yield from _model(mention, found)
+
+
+def _provider(lockfile: Lockfile, name: str, mention: Mention) -> tuple[Endpoint | None, list[Finding]]:
+    try:
+        found = endpoint(name, lockfile.providers.get(name), others=lockfile.providers)
+    except ProviderNotFoundError as error:
+        return None, [_unknown(lockfile, name, mention, error)]
+    package = found.sdk.package
+    if installed_version(package) is not None:
+        return found, []
+    message = f"The SDK for {name} is not installed here."
+    return found, [Finding("sdk-missing", "error", mention.spot, message, f"To install it: {how_to_install(package)}")]
+
+
+def _unknown(lockfile: Lockfile, name: str, mention: Mention, error: ProviderNotFoundError) -> Finding:
+    if name in lockfile.providers:
+        message, advice = str(error), f"Correct it in {lockfile.path}."
+    else:
+        near = near_name(name, lockfile.providers)
+        message = f"There is no provider {shown(name)}.{f' Did you mean {shown(near)}?' if near else ''}"
+        advice = f'To declare it in {lockfile.path}: [providers.{name}] with sdk = "openai" and its base_url.'
+    return Finding("provider-unknown", "error", mention.spot, message, advice)
+
+
+def _model(mention: Mention, found: Endpoint) -> Iterator[Finding]:
+    """What the catalogue says against a model. What another host serves under a vendor's name is only a warning."""
+    reference = mention.reference
+    info = catalog.model_info(reference, base_url=found.base_url)
+    severity: Severity = "error" if found.trusted else "warning"
+    if info.retired:
+        message = f"{shown(reference)} is retired; its last day was {info.retires}."
+        yield Finding("model-retired", severity, mention.spot, message, _replacement(mention))
+    elif info.retires is not None:
+        message = f"{shown(reference)} retires; its last day is {info.retires}."
+        yield Finding("model-retiring", "warning", mention.spot, message, _replacement(mention))
+    elif info.deprecated:
+        message = f"{shown(reference)} is deprecated by its vendor."
+        yield Finding("model-deprecated", "warning", mention.spot, message, _replacement(mention))
+    elif not info.known and catalog.covers(found.name) and not _has_own_names(found):
+        near = " or ".join(catalog.nearest(reference))
+        advice = f"Did you mean {near}? " if near else ""
+        message = f"The catalogue knows no model {shown(info.name)} of {found.name}."
+        advice += "If it is newer than the catalogue: pip install --upgrade genai-prices"
+        yield Finding("model-unknown", severity, mention.spot, message, advice)
+
+
+def _has_own_names(found: Endpoint) -> bool:
+    """Whether its customers name its models, as they name their deployments on Azure."""
+    return found.name in BUILT_IN and found.name not in SDKS and BUILT_IN[found.name].base_url is None
+
+
+def _replacement(mention: Mention) -> str:
+    new = successor(mention.reference)
+    return f"The newest of its family is {new}. {mention.mend}" if new else mention.mend

@@ -1,0 +1,96 @@
+"""The check of a project: the lockfile by itself, and the source code against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..exceptions import LockfileParseError, LockfileVersionError
+from .aliases import Aliases, unbound, unused
+from .bindings import Source, mentions, unresolved_packages
+from .files import source_files
+from .findings import Finding, Severity, Spot
+from .models import check_models
+from .source import Unreadable, Use, uses_in
+
+__all__ = ["Report", "check", "check_lockfile"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check has found.
+
+    Attributes:
+        findings: those of the lockfile first, then those of the source files, each in the order of their places.
+        files: how many source files were looked at.
+    """
+
+    findings: Sequence[Finding]
+    files: int = 0
+
+    def count(self, severity: Severity) -> int:
+        """How many of a severity there are."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+
+def check(path: Path, roots: Iterable[Path] | None = None) -> Report:
+    """Checks a lockfile, and the source code that relies on it.
+
+    Args:
+        path: the lockfile.
+        roots: files and folders with the source code; `None` is the lockfile's folder.
+
+    Raises:
+        LockfileNotFoundError: there is no lockfile.
+        ConfigurationError: a root is not there.
+    """
+    return _check(path, source_files([path.parent] if roots is None else roots))
+
+
+def check_lockfile(path: Path) -> Report:
+    """Checks a lockfile as `check` does it, without regard to any source code.
+
+    Raises:
+        LockfileNotFoundError: there is none.
+    """
+    return _check(path, None)
+
+
+def _check(path: Path, files: Sequence[Path] | None) -> Report:
+    try:
+        source = Source.read(path)
+    except (LockfileParseError, LockfileVersionError) as error:
+        return Report([_invalid(path, error)])
+    broken = dict(unresolved_packages(source))
+    findings = list(broken.values())
+    mentioned = list(mentions(source))
+    if files is not None:
+        aliases = Aliases.of(source.lockfile, broken)
+        uses, unreadable = _uses(files)
+        findings += [*unreadable, *unbound(aliases, uses), *unused(source, uses)]
+        mentioned += aliases.models(uses)
+    findings += check_models(source.lockfile, mentioned)
+    findings.sort(key=lambda finding: (finding.spot.path != path, finding.spot))
+    return Report(findings, len(files or ()))
+
+
+def _invalid(path: Path, error: LockfileParseError | LockfileVersionError) -> Finding:
+    line, column = getattr(error, "line", None) or 0, getattr(error, "column", None) or 0
+    spot = Spot(path, line, column)
+    message = str(error).removeprefix(f"{spot}: ")
+    return Finding("lockfile-invalid", "error", spot, message, "Once it is mended: llmring lock validate")
+
+
+def _uses(files: Iterable[Path]) -> tuple[list[Use], list[Finding]]:
+    own_packages = {part for file in files for part in (file.stem, file.parent.name) if part.isidentifier()}
+    uses: list[Use] = []
+    unreadable: list[Finding] = []
+    for file in files:
+        try:
+            uses += uses_in(file, own_packages)
+        except Unreadable as error:
+            spot = Spot(file, error.line, 1 if error.line else 0)
+            message = f"The file was passed over: {error}."
+            unreadable.append(Finding("source-unreadable", "warning", spot, message, "Mend it, or check other paths."))
+    return uses, unreadable

@@ -1,0 +1,119 @@
+"""`llmring lock check`: whether a project and its lockfile fit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..project import lockfile_path
+from ..terminal import note, paint, say
+
+if TYPE_CHECKING:
+    from ...checking import Finding, Report
+
+__all__ = ["check"]
+
+
+def check(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="PATH...", help="The source code, instead of the lockfile's folder.", show_default=False
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail it too.")] = False,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", metavar="CODE", help="Leave a kind of finding out; repeatable.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check the lockfile, and the source code that relies on it. For CI: it asks nobody over the network.
+
+    The file is valid; its models are known to the catalogue and stay in service; their providers are there with
+    their SDKs; the packages that it extends are installed; every alias that the Python code names is bound in every
+    profile, and every bound alias is named. The status is 1 on an error, with --strict on a warning too. A line of
+    code with the comment "# llmring: ignore" is passed over.
+
+    \b
+    Example:
+      llmring lock check
+      llmring lock check src --strict
+      llmring lock check --ignore alias-unused --json
+    """
+    from ...checking import CODES, Report
+    from ...checking import check as examine
+
+    for code in ignore or ():
+        if code not in CODES:
+            raise typer.BadParameter(f"{code} is none of: {', '.join(CODES)}", param_hint="--ignore")
+    path = lockfile_path()
+    report = examine(path, [it.expanduser() for it in paths] if paths else None)
+    findings = [finding for finding in report.findings if finding.code not in (ignore or ())]
+    report = Report(findings, report.files)
+    failed = bool(report.count("error") or (strict and report.count("warning")))
+    if as_json:
+        _print_json(path, report, failed=failed)
+    else:
+        _print(path, report)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print(path: Path, report: Report) -> None:
+    for finding in report.findings:
+        severity = paint(finding.severity, fg="red" if finding.severity == "error" else "yellow")
+        say(f"{_where(finding)}: {severity}: {finding.message} [{finding.code}]")
+        say(f"    {finding.advice}")
+    looked_at = f"{_relative(path)} and {_counted(report.files, 'source file')}"
+    if not report.findings:
+        say(f"Nothing found in {looked_at}.")
+    else:
+        errors, warnings = report.count("error"), report.count("warning")
+        note(f"{_counted(errors, 'error')} and {_counted(warnings, 'warning')} in {looked_at}.")
+
+
+def _print_json(path: Path, report: Report, *, failed: bool) -> None:
+    import json
+
+    described = {
+        "file": str(path),
+        "passed": not failed,
+        "errors": report.count("error"),
+        "warnings": report.count("warning"),
+        "source_files": report.files,
+        "findings": [
+            {
+                "code": it.code,
+                "severity": it.severity,
+                "message": it.message,
+                "advice": it.advice,
+                "file": _relative(it.spot.path),
+                "line": it.spot.line or None,
+                "column": it.spot.column or None,
+                "cell": it.spot.cell or None,
+            }
+            for it in report.findings
+        ],
+    }
+    say(json.dumps(described, indent=2, ensure_ascii=False))
+
+
+def _where(finding: Finding) -> str:
+    from dataclasses import replace
+
+    return str(replace(finding.spot, path=Path(_relative(finding.spot.path))))
+
+
+def _relative(path: Path) -> str:
+    """A path as it is clicked on in a terminal: relative where it lies below the working directory."""
+    try:
+        return str(Path(os.path.abspath(path)).relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

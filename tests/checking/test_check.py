@@ -1,0 +1,251 @@
+"""The check of a project: what it finds, where, and what it says to do."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from pathlib import Path
+
+import pytest
+
+from llmring.checking import CODES, Finding, check, check_lockfile
+from llmring.exceptions import LockfileNotFoundError
+
+from .conftest import LOCKFILE, PAST, SOON, Write
+
+APP = "from llmring import LLMRequest\nLLMRequest(model='chatbot')\n"
+
+
+@pytest.fixture
+def project(write: Write) -> Path:
+    """A lockfile beside code that fits it."""
+    write("app.py", APP)
+    return write("llmring.lock", LOCKFILE)
+
+
+def found(path: Path) -> list[tuple[str, str, str, int]]:
+    """Code, severity, file and line of what a check finds."""
+    report = check(path)
+    for finding in report.findings:
+        assert finding.code in CODES
+        assert finding.message
+        assert finding.advice
+    return [(it.code, it.severity, it.spot.path.name, it.spot.line) for it in report.findings]
+
+
+def only(path: Path) -> Finding:
+    (finding,) = check(path).findings
+    return finding
+
+
+def test_a_project_that_fits(project: Path) -> None:
+    report = check(project)
+    assert (report.findings, report.files) == ([], 1)
+
+
+def test_no_lockfile(bare: Path) -> None:
+    with pytest.raises(LockfileNotFoundError):
+        check(bare / "llmring.lock")
+
+
+def test_a_broken_lockfile(write: Write) -> None:
+    finding = only(write("llmring.lock", 'version = "1.0"\n[profiles'))
+    assert (finding.code, finding.severity, finding.spot.line, finding.spot.column) == (
+        "lockfile-invalid",
+        "error",
+        2,
+        10,
+    )
+    assert finding.message.startswith("This is not valid TOML")
+    assert only(write("llmring.lock", 'version = "9.0"\n')).code == "lockfile-invalid"
+
+
+def test_an_alias_that_some_profile_lacks_is_said_once_with_the_commands(project: Path, write: Write) -> None:
+    write("b.py", APP.replace("chatbot", "chatbott") * 2)
+    finding = only(project)
+    assert (finding.code, finding.severity, str(finding.spot)) == (
+        "alias-unbound",
+        "error",
+        f"{project.parent}/b.py:2:18",
+    )
+    assert 'the profiles "default" and "dev"' in finding.message
+    assert 'Did you mean "chatbot"?' in finding.message
+    assert "llmring bind chatbott provider:model; llmring bind chatbott provider:model --profile dev" in finding.advice
+    write("llmring.lock", LOCKFILE.replace('"chatbot"\nmodels = ["ollama', '"chatbott"\nmodels = ["ollama'))
+    messages = sorted(it.message.partition(". ")[0] for it in check(project).findings)
+    assert messages == [
+        'The alias "chatbot" is not bound in the profile "dev"',
+        'The alias "chatbott" is not bound in the profile "default"',
+    ]
+
+
+def test_an_alias_that_is_only_asked_about_is_a_warning_and_one_that_is_bound_here_is_fine(
+    project: Path, write: Write
+) -> None:
+    write("b.py", "s.has_alias('maybe')\ns.bind_alias('own', 'ollama:llama3.2')\ns.resolve_alias('own')\n")
+    assert found(project) == [("alias-unbound", "warning", "b.py", 1)]
+    write("c.py", "s.resolve_alias('maybe')\n")
+    assert found(project) == [("alias-unbound", "error", "c.py", 1)]
+
+
+def test_a_profile_of_the_code(project: Path, write: Write) -> None:
+    write("b.py", "s.resolve_alias('chatbot', 'dev')\ns.resolve_alias('chatbot', profile='prod')\n")
+    assert found(project) == [("profile-unknown", "error", "b.py", 2)]
+    write("llmring.lock", LOCKFILE.partition("[[profiles.dev")[0])
+    write("app.py", "s.resolve_alias('chatbot', 'default')\n")
+    write("b.py", "s.resolve_alias('chatbot', 'dev')\n")
+    assert found(project) == [("alias-unbound", "error", "b.py", 1)]
+
+
+def test_an_alias_that_nobody_names(project: Path, write: Write) -> None:
+    write("llmring.lock", LOCKFILE + '\n[[profiles.dev.bindings]]\nalias = "odd"\nmodels = ["ollama:llama3.2"]\n')
+    finding = only(project)
+    assert (finding.code, finding.severity, finding.spot.line, finding.spot.column) == (
+        "alias-unused",
+        "warning",
+        14,
+        9,
+    )
+    assert "llmring unbind odd --profile dev" in finding.advice
+
+
+def test_a_file_that_cannot_be_parsed_is_a_warning(project: Path, write: Write) -> None:
+    write("b.py", "LLMRequest(\n")
+    assert found(project) == [("source-unreadable", "warning", "b.py", 1)]
+
+
+def bound(model: str) -> str:
+    return LOCKFILE.replace('"openai:gpt-6-luna"', f'"{model}"')
+
+
+@pytest.mark.usefixtures("announced")
+@pytest.mark.parametrize(
+    ("model", "code", "severity", "told"),
+    [
+        ("anthropic:claude-sonnet-4-5", "model-retired", "error", str(PAST)),
+        ("anthropic:claude-opus-4-1", "model-retiring", "warning", str(SOON)),
+        ("google:gemini-2.0-flash", "model-deprecated", "warning", "deprecated"),
+        ("anthropic:claude-haiku5-5", "model-unknown", "error", "claude-haiku5-5"),
+        ("antropic:claude-haiku-5-5", "provider-unknown", "error", 'Did you mean "anthropic"?'),
+    ],
+)
+def test_models(project: Path, write: Write, model: str, code: str, severity: str, told: str) -> None:
+    write("llmring.lock", bound(model))
+    finding = only(project)
+    assert (finding.code, finding.severity, str(finding.spot)) == (code, severity, f"{project}:6:41")
+    assert told in finding.message
+    if code in ("model-retired", "model-retiring"):
+        assert f"anthropic:{'claude-sonnet-' if 'sonnet' in model else 'claude-opus-'}" in finding.advice
+        assert "llmring bind chatbot provider:model" in finding.advice
+    write("llmring.lock", LOCKFILE)
+    write("b.py", APP.replace("chatbot", model))
+    assert found(project) == [(code, severity, "b.py", 2)]
+
+
+@pytest.mark.parametrize(
+    "model", ["ollama:whatever", "vllm:whatever", "azure:our-deployment", "groq:llama-3.3-70b-versatile"]
+)
+def test_models_of_which_the_catalogue_can_say_nothing_are_fine(project: Path, write: Write, model: str) -> None:
+    write("llmring.lock", bound(model))
+    assert found(project) == []
+
+
+def test_a_vendors_name_at_another_host_is_only_a_warning(project: Path, write: Write) -> None:
+    write("llmring.lock", bound("openai:our-own") + '\n[providers.openai]\nbase_url = "https://gateway.internal/v1"\n')
+    assert found(project) == [("model-unknown", "warning", "llmring.lock", 6)]
+
+
+def test_declared_providers(project: Path, write: Write) -> None:
+    write("llmring.lock", bound("mine:x") + '\n[providers.mine]\nsdk = "openai"\nbase_url = "http://box:1/v1"\n')
+    assert found(project) == []
+    write("llmring.lock", bound("mine:x") + '\n[providers.mine]\nsdk = "opanai"\n')
+    assert found(project) == [("provider-unknown", "error", "llmring.lock", 6)]
+
+
+def test_an_sdk_that_is_missing_is_said_once(project: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.metadata.version
+
+    def version(package: str) -> str:
+        if package == "ollama":
+            raise importlib.metadata.PackageNotFoundError
+        return real(package)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    write("llmring.lock", LOCKFILE.replace('"ollama:llama3.2"', '"ollama:llama3.2", "ollama:qwen3"'))
+    finding = only(project)
+    assert (finding.code, finding.severity, finding.spot.line, finding.spot.column) == ("sdk-missing", "error", 11, 11)
+    assert "pip install 'ollama" in finding.advice
+
+
+def test_a_malformed_model_of_the_code(project: Path, write: Write) -> None:
+    write("b.py", APP.replace("chatbot", "openai:"))
+    assert found(project) == [("model-malformed", "error", "b.py", 2)]
+
+
+@pytest.fixture
+def library(write: Write, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An installed package that ships two aliases, one of them on a model that is retired."""
+    name = f"lib{time.monotonic_ns()}"
+    write(
+        f"site/{name}/llmring.lock",
+        'version = "1.0"\n'
+        '[[profiles.default.bindings]]\nalias = "summarizer"\nmodels = ["anthropic:claude-haiku-5-5"]\n'
+        '[[profiles.default.bindings]]\nalias = "old"\nmodels = ["anthropic:claude-sonnet-4-5"]\n',
+    )
+    write(f"site/{name}/__init__.py", "raise AssertionError('a package was imported')")
+    monkeypatch.syspath_prepend("site")
+    return name
+
+
+@pytest.mark.usefixtures("announced")
+def test_packages(project: Path, write: Write, library: str) -> None:
+    extends = f'\n[extends]\npackages = ["{library}"]\n'
+    write("llmring.lock", LOCKFILE + extends)
+    write("b.py", APP.replace("chatbot", f"{library}:summarizer"))
+    assert found(project) == []
+    write("b.py", APP.replace("chatbot", f"{library}:old"))
+    assert found(project) == [("model-retired", "error", "b.py", 2)]
+    assert f"llmring bind {library}:old provider:model" in only(project).advice
+    write("b.py", APP.replace("chatbot", f"{library}:nothing"))
+    assert found(project) == [("alias-unbound", "error", "b.py", 2)]
+    (project.parent / "b.py").unlink()
+    override = f'\n[[profiles.dev.bindings]]\nalias = "{library}:old"\nmodels = ["ollama:llama3.2"]\n'
+    write("llmring.lock", LOCKFILE + override + extends)
+    assert found(project) == [], "what overrides a package's alias is the package's to use"
+
+
+def test_a_package_that_is_missing(project: Path, write: Write) -> None:
+    write("llmring.lock", LOCKFILE + '\n[extends]\npackages = [\n  "no_such_lib",\n]\n')
+    write("b.py", APP.replace("chatbot", "no_such_lib:summarizer"))
+    finding = only(project)
+    assert (finding.code, finding.severity, finding.spot.line, finding.spot.column) == (
+        "extends-unresolved",
+        "error",
+        15,
+        3,
+    )
+    assert "no_such_lib" in finding.message
+
+
+def test_the_lockfile_alone(project: Path, write: Write) -> None:
+    write("app.py", "LLMRequest(")
+    assert check_lockfile(project).findings == []
+    write("llmring.lock", bound("anthropic:claude-haiku5-5"))
+    assert [it.code for it in check_lockfile(project).findings] == ["model-unknown"]
+
+
+def test_a_json_lockfile_has_places_too(project: Path, write: Write) -> None:
+    path = write(
+        "llmring.lock",
+        '{"version": "1.0", "profiles": {"default": {"bindings": [\n'
+        '  {"alias": "chatbot", "model": "claude-haiku5-5", "provider": "anthropic"}\n]}}}\n',
+    )
+    assert found(path) == [("model-unknown", "error", "llmring.lock", 2)]
+
+
+def test_a_big_tree_is_quick(project: Path, write: Write) -> None:
+    for index in range(3000):
+        write(f"pkg/m{index}.py", "x = 1\n" * 300)
+    begun = time.monotonic()
+    assert check(project).files == 3001
+    assert time.monotonic() - begun < 5

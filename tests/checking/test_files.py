@@ -1,0 +1,83 @@
+"""Which files are source code, with git and without."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from llmring.checking.files import source_files
+from llmring.exceptions import ConfigurationError
+
+from .conftest import Write
+
+TREE = [
+    "app.py",
+    "book.ipynb",
+    "notes.md",
+    "pkg/mod.py",
+    "pkg/build.py",
+    "build/lib/mod.py",
+    "dist/mod.py",
+    ".hidden/mod.py",
+    "node_modules/x/setup.py",
+    "env/pyvenv.cfg",
+    "env/lib/mod.py",
+    "pkg/__pycache__/mod.py",
+    "ignored/mod.py",
+]
+
+
+@pytest.fixture
+def tree(bare: Path, write: Write) -> Path:
+    for name in TREE:
+        write(name, "")
+    return bare
+
+
+def git(*args: str) -> None:
+    subprocess.run(["git", *args], check=True, capture_output=True)
+
+
+def listed(*roots: Path) -> list[str]:
+    return [str(path.relative_to(Path.cwd())) for path in source_files(roots)]
+
+
+def test_without_git(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    expected = ["app.py", "book.ipynb", "ignored/mod.py", "pkg/build.py", "pkg/mod.py"]
+    assert listed(tree) == expected
+    assert listed(tree / "pkg", tree / "pkg" / "mod.py") == ["pkg/build.py", "pkg/mod.py"]
+
+
+def test_with_git(tree: Path, write: Write) -> None:
+    git("init")
+    write(".gitignore", "ignored/\n/dist/\n")
+    git("add", "app.py", "build/lib/mod.py")
+    write("gone.py", "")
+    git("add", "gone.py")
+    (tree / "gone.py").unlink()
+    write("ünïcode.py", "")
+    assert listed(tree) == ["app.py", "book.ipynb", "build/lib/mod.py", "pkg/build.py", "pkg/mod.py", "ünïcode.py"]
+    assert listed(tree / "pkg") == ["pkg/build.py", "pkg/mod.py"]
+    assert listed(tree / "ignored") == ["ignored/mod.py"], "a folder that is named is looked into"
+
+
+def test_a_file_that_is_named_is_taken(tree: Path) -> None:
+    assert listed(tree / ".hidden" / "mod.py") == [".hidden/mod.py"]
+
+
+def test_a_path_that_is_not_there(tree: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nowhere"):
+        source_files([tree / "nowhere"])
+
+
+def test_a_pipe_is_no_file_and_a_loop_no_endless_tree(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    monkeypatch.setenv("PATH", "")
+    before = listed(tree)
+    os.mkfifo(tree / "pipe.py")
+    (tree / "pkg" / "loop").symlink_to(tree, target_is_directory=True)
+    assert listed(tree) == before

@@ -1,0 +1,178 @@
+"""The names that source code holds: found where they are written, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from llmring.checking.source import Unreadable, uses_in
+
+from .conftest import Write
+
+HEAD = "from llmring import LLMRequest, LLMRing\n"
+
+
+def named(path: Path, *own: str) -> list[tuple[str, str]]:
+    return [(use.kind, use.name) for use in uses_in(path, own)]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("LLMRequest(model='chatbot', messages=[])", ["chatbot"]),
+        ("LLMRequest(messages=[], **{}, model='chatbot')", ["chatbot"]),
+        ("def f():\n    async def g():\n        return [LLMRequest(model='a')]\n", ["a"]),
+        ("LLMRequest(model='a' if x else 'b')", ["a", "b"]),
+        ("LLMRequest(model=x or 'b')", ["b"]),
+        ("MODEL = 'a'\nLLMRequest(model=MODEL)", ["a"]),
+        ("MODEL: Final = 'a'\nLLMRequest(model=MODEL)", ["a"]),
+        ("MODEL = 'a'\nMODEL = 'b'\nLLMRequest(model=MODEL)", []),
+        ("MODEL = 'a'\ndef f(MODEL):\n    LLMRequest(model=MODEL)", []),
+        ("for MODEL in x:\n    pass\nMODEL = 'a'\nLLMRequest(model=MODEL)", []),
+        ("A = [A]\nLLMRequest(model=A)", []),
+        ("A = B\nB = A\nLLMRequest(model=A)", []),
+        ("LLMRequest(model=f'a{x}')", []),
+        ("LLMRequest(model='a' + x)", []),
+        ("LLMRequest(model=settings.model)", []),
+        ("LLMRequest(**{'model': 'a'})", []),
+        ("LLMRequest(model=b'a')", []),
+        ("LLMRequest", []),
+        ("'LLMRequest(model=\"a\")'", []),
+        ("LLMRequest(model='a')  # llmring: ignore", []),
+        ("LLMRequest(\n    model='a',  #llmring:ignore: not ours\n)", []),
+        ("LLMRequest(model='a')  # ignore", ["a"]),
+        ("s.resolve_alias('a')", ["a"]),
+        ("self.service.resolve_alias(alias='a')", ["a"]),
+        ("s.resolve_alias(*x, 'a')", []),
+        ("resolve_alias('a')", []),
+        ("s.get_model_info('a')", ["a"]),
+        ("s.get_model_info(model='a')", ["a"]),
+        ("s.require_aliases(['a', x, 'b'], context='c')", ["a", "b"]),
+        ("s.require_aliases(aliases=('a',))", ["a"]),
+        ("ALL = ['a', 'b']\ns.require_aliases(ALL)", ["a", "b"]),
+        ("A = 'a'\ns.require_aliases([A])", ["a"]),
+    ],
+)
+def test_what_must_be_bound(write: Write, code: str, expected: list[str]) -> None:
+    path = write("app.py", HEAD + code)
+    assert named(path) == [("needs", name) for name in expected]
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("from llmring import LLMRequest", True),
+        ("from llmring.schemas import LLMRequest", True),
+        ("from llmring import *", True),
+        ("from . import LLMRequest", True),
+        ("from .llm import LLMRequest", True),
+        ("from mine.llm import LLMRequest", True),
+        ("from other.llm import LLMRequest", False),
+        ("class LLMRequest: pass", False),
+        ("import json", False),
+        ("if x:\n    from llmring import LLMRequest\nelse:\n    pass", True),
+    ],
+)
+def test_whose_request_it_is(write: Write, head: str, expected: bool) -> None:
+    path = write("app.py", f"{head}\nLLMRequest(model='a')\n")
+    assert named(path, "mine") == ([("needs", "a")] if expected else [])
+
+
+def test_other_names_for_it(write: Write) -> None:
+    path = write(
+        "app.py",
+        "from llmring import LLMRequest as Ask\nimport llmring as lr\nAsk(model='a')\nlr.LLMRequest(model='b')",
+    )
+    assert named(path) == [("needs", "a"), ("needs", "b")]
+
+
+def test_other_kinds(write: Write) -> None:
+    code = """\
+        from llmring import LLMRing
+        service = LLMRing(None, "dev")
+        LLMRing(profile="prod")
+        service.has_alias("a")
+        service.unbind_alias("b")
+        service.bind_alias("c", "openai:x, ollama:y", profile="dev")
+        service.bind_alias("d", ["openai:z"])
+        """
+    assert named(write("app.py", textwrap.dedent(code))) == [
+        ("profile", "dev"),
+        ("profile", "prod"),
+        ("wonders", "a"),
+        ("wonders", "b"),
+        ("binds", "c"),
+        ("model", "openai:x"),
+        ("model", "ollama:y"),
+        ("profile", "dev"),
+        ("binds", "d"),
+        ("model", "openai:z"),
+    ]
+
+
+@pytest.mark.parametrize("call", ["resolve_alias('a', 'dev')", "has_alias('a', profile='dev')"])
+def test_the_only_profile_that_is_meant(write: Write, call: str) -> None:
+    uses = uses_in(write("app.py", f"service.{call}"))
+    assert [(use.name, use.profile) for use in uses if use.kind != "profile"] == [("a", "dev")]
+
+
+def test_the_place_counts_characters(write: Write) -> None:
+    path = write("app.py", "\ufeff" + HEAD + "x = 'é😀'; LLMRequest(model='a')\n")
+    (use,) = uses_in(path)
+    assert (use.spot.path, use.spot.line, use.spot.column, use.spot.cell) == (path, 2, 28, 0)
+    assert str(use.spot) == f"{path}:2:28"
+
+
+def test_an_encoding_of_its_own(write: Write, bare: Path) -> None:
+    path = bare / "app.py"
+    path.write_bytes(f"# coding: latin-1\n{HEAD}LLMRequest(model='é')\n".encode("latin-1"))
+    assert named(path) == [("needs", "é")]
+
+
+def notebook(*cells: str) -> str:
+    listed = [{"cell_type": "code", "source": cell.splitlines(keepends=True)} for cell in cells]
+    return json.dumps({"cells": [{"cell_type": "markdown", "source": "LLMRequest(model='x')"}, *listed]})
+
+
+def test_a_notebook(write: Write) -> None:
+    path = write(
+        "book.ipynb",
+        notebook(
+            HEAD + "MODEL = 'a'",
+            "%pip install llmring\n!ls\nif x:\n    %time\nLLMRequest(model=MODEL)",
+            "%%bash\nfor",
+            "await s.chat(LLMRequest(model='b'))",
+        ),
+    )
+    assert [(use.name, use.spot.cell, use.spot.line) for use in uses_in(path)] == [("a", 3, 5), ("b", 5, 1)]
+    assert str(uses_in(path)[0].spot) == f"{path}:cell 3:5:18"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("app.py", "LLMRequest(\n", 1),
+        ("app.py", "x = 1\nLLMRequest(model='a'))\n", 2),
+        ("app.py", "LLMRequest\0", 0),
+        ("app.py", "LLMRequest(model=" + "(" * 5000, None),
+        ("book.ipynb", "LLMRequest", 0),
+        ("book.ipynb", '{"cells": [{"LLMRequest": 1}]}', 0),
+        ("book.ipynb", '["LLMRequest"]', 0),
+    ],
+)
+def test_what_cannot_be_read_says_so(write: Write, name: str, text: str, line: int | None) -> None:
+    with pytest.raises(Unreadable) as caught:
+        uses_in(write(name, text))
+    assert line is None or caught.value.line == line
+
+
+def test_what_does_not_speak_of_us_is_not_parsed(write: Write) -> None:
+    assert uses_in(write("app.py", "def broken(:")) == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_odd_strings_in_the_code_warn_nobody(write: Write) -> None:
+    assert named(write("app.py", HEAD + "x = '\\d'\nLLMRequest(model='a')")) == [("needs", "a")]
