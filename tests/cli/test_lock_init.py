@@ -99,10 +99,36 @@ def test_an_sdk_that_is_missing_is_bound_last_and_named(
 def test_a_file_that_is_there_is_kept(project: Path, run: Run, key: None) -> None:
     kept = run("lock", "init")
     assert (kept.exit_code, kept.stdout) == (1, "")
-    assert "--force" in kept.stderr
+    assert "llmring lock init --force" in kept.stderr
     assert project.read_text() == LOCKFILE
-    assert run("lock", "init", "--force").exit_code == 0
+    assert [file.name for file in project.parent.iterdir()] == ["llmring.lock"]
+    named = run("lock", "init", "--file", "llmring.lock")
+    assert "llmring lock init --file llmring.lock --force" in named.stderr
+
+
+def test_a_file_that_is_replaced_is_kept_beside(project: Path, run: Run, key: None) -> None:
+    project.chmod(0o600)
+    replaced = run("lock", "init", "--force")
+    assert (replaced.exit_code, replaced.stderr) == (0, "")
     assert "fast" in bindings(project)
+    backup = project.with_name("llmring.lock.bak")
+    assert f"Kept what was there as {backup}" in replaced.stdout
+    assert backup.read_text() == LOCKFILE
+    assert backup.stat().st_mode == project.stat().st_mode
+    run("bind", "chatbot", "ollama:llama3.2")
+    changed = project.read_bytes()
+    run("lock", "init", "--force")
+    assert backup.read_text() == LOCKFILE
+    assert project.with_name("llmring.lock.bak1").read_bytes() == changed
+    assert "Kept" not in run("lock", "init", "--force").stdout, "nothing was lost"
+
+
+def test_a_file_that_says_nothing_yet_is_not_kept(bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("lock", "init")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "practice")
+    assert run("lock", "init", "--force").exit_code == 0
+    assert "fast" in bindings(bare / "llmring.lock")
+    assert [file.name for file in bare.iterdir()] == ["llmring.lock"]
 
 
 def test_another_place(bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...exceptions import ConfigurationError, LockfileError
 from ..terminal import columns, dollars, paint, say
 
 if TYPE_CHECKING:
@@ -26,7 +29,9 @@ def init(
             help="Where to write it, instead of llmring.lock here. Ending in .json: as JSON.",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that is there; it is kept as PATH.bak.")
+    ] = False,
 ) -> None:
     """Write a lockfile for the providers that this machine can use.
 
@@ -43,15 +48,49 @@ def init(
     from ..template import render
 
     path = (file or Path("llmring.lock")).expanduser()
+    if path.is_file() and not force:
+        option = f" --file {path}" if file else ""
+        raise ConfigurationError(
+            f"{path} is there already and stays as it is. To add an alias: llmring bind ALIAS provider:model. "
+            f"To replace it, and keep it as {_backup(path).name}: llmring lock init{option} --force"
+        )
     found = look()
-    create(path, render(found, as_json=path.suffix == ".json"), force=force)
+    text = render(found, as_json=path.suffix == ".json")
+    kept = _keep(path, text.encode())
+    create(path, text, force=force)
     _report(found)
     say()
     say(f"{paint('Wrote', bold=True)} {path.absolute()}")
+    if kept:
+        say(f"{paint('Kept', bold=True)} what was there as {kept.absolute()}")
     used = find_lockfile()
     if used is None or used.resolve() != path.resolve():
         say(f"It is not the lockfile of this folder. To use it: export LLMRING_LOCKFILE_PATH={path.absolute()}")
     _advise(found)
+
+
+def _keep(path: Path, new: bytes) -> Path | None:
+    """A copy beside it of a file that is to be replaced; `None` where it says nothing that would be missed."""
+    import shutil
+
+    from ..template import render
+
+    if not path.is_file() or path.read_bytes() in (new, render([]).encode()):
+        return None
+    backup = _backup(path)
+    try:
+        shutil.copy2(path, backup)
+    except OSError as error:
+        raise LockfileError(
+            f"{path} stays as it is, because no copy of it can be made: {backup}: {error.strerror}", path=path
+        ) from None
+    return backup
+
+
+def _backup(path: Path) -> Path:
+    """A name that is free: earlier copies stay."""
+    names = (path.with_name(f"{path.name}.bak{number or ''}") for number in itertools.count())
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def _report(found: list[Found]) -> None:
