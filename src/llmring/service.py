@@ -215,18 +215,14 @@ class LLMRing:
             context: who needs them, for the message.
 
         Raises:
-            AliasNotFoundError: naming every one that is missing.
+            AliasNotFoundError: naming every one that is missing, the profile, the file, and the commands to run.
+            LockfileError: the lockfile, or a package that it extends, cannot be read.
         """
+        if isinstance(aliases, str):
+            raise ConfigurationError(f"require_aliases takes a list of names. Write: require_aliases([{aliases!r}])")
         missing = [alias for alias in aliases if not self.has_alias(alias, profile)]
         if missing:
-            lockfile = self._lockfile()
-            who = f"{context} needs" if context else "This program needs"
-            raise AliasNotFoundError(
-                f"{who} aliases that {'no lockfile binds' if lockfile is None else f'{lockfile.path} does not bind'}: "
-                f"{', '.join(missing)}. Bind each: "
-                + "; ".join(f"llmring bind {alias} PROVIDER:MODEL" for alias in missing),
-                path=lockfile.path if lockfile else None,
-            )
+            raise self._lacking(missing, self._profile(profile), context or "This program")
 
     def list_aliases(self, profile: str | None = None) -> dict[str, str]:
         """The aliases of a profile and of extended packages, and the `provider:model` that serves each."""
@@ -280,6 +276,23 @@ class LLMRing:
     def clear_alias_cache(self) -> None:
         """Read the lockfile anew at the next request. Edits are followed without it."""
         self._live = None
+
+    def _lacking(self, aliases: Sequence[str], profile: str | None, who: str) -> AliasNotFoundError:
+        """The error that names aliases that are not bound, and how to bind each."""
+        lockfile = self._lockfile()
+        names = ", ".join(f'"{alias}"' for alias in aliases)
+        option = f" --profile {profile}" if profile else ""
+        binds = "; ".join(f"llmring bind {alias} provider:model{option}" for alias in aliases)
+        if lockfile is None:
+            return AliasNotFoundError(
+                f"{who} needs the aliases {names}, and there is no lockfile. Make one: llmring lock init. "
+                f"Then bind each: {binds}"
+            )
+        return AliasNotFoundError(
+            f'{who} needs aliases that the profile "{lockfile.profile(profile).name}" of {lockfile.path} does not '
+            f"bind: {names}. Bind each: {binds}",
+            path=lockfile.path,
+        )
 
     def _resolve(self, name: str, profile: str | None) -> Binding:
         lockfile = self._lockfile(needed=":" not in name)

@@ -1,0 +1,57 @@
+"""`require_aliases`: what a library says of the aliases that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from llmring import LLMRing
+from llmring.exceptions import AliasNotFoundError, ConfigurationError, LockfileError
+
+Write = Callable[..., Path]
+
+
+def test_every_missing_alias_is_named_with_who_needs_it_where_it_is_missing_and_the_command(
+    write: Write, plain: str
+) -> None:
+    path = write(plain)
+    service = LLMRing(lockfile_path=path)
+    service.require_aliases(["chatbot"], context="somelib")
+    with pytest.raises(AliasNotFoundError) as caught:
+        service.require_aliases(["summarizer", "chatbot", "somelib:translator"], context="somelib")
+    assert str(caught.value) == (
+        f'somelib needs aliases that the profile "default" of {path} does not bind: "summarizer", '
+        '"somelib:translator". Bind each: llmring bind summarizer provider:model; '
+        "llmring bind somelib:translator provider:model"
+    )
+    assert caught.value.path == path
+
+
+def test_the_profile_is_the_one_that_is_in_force(write: Write, plain: str) -> None:
+    path = write(plain.replace('alias = "chatbot"\nmodels = ["ollama', 'alias = "other"\nmodels = ["ollama'))
+    LLMRing(lockfile_path=path).require_aliases(["other"], profile="dev")
+    with pytest.raises(
+        AliasNotFoundError, match=r'^This program needs .* profile "dev" .* provider:model --profile dev$'
+    ):
+        LLMRing(lockfile_path=path, profile="dev").require_aliases(["chatbot"])
+    with pytest.raises(ConfigurationError, match="There are: default, dev"):
+        LLMRing(lockfile_path=path).require_aliases(["chatbot"], profile="prod")
+
+
+def test_without_a_lockfile_the_first_step_is_to_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    LLMRing().require_aliases([])
+    with pytest.raises(AliasNotFoundError, match=r'somelib needs the aliases "a", "b", .* llmring lock init') as caught:
+        LLMRing().require_aliases(["a", "b"], context="somelib")
+    assert "llmring bind b provider:model" in str(caught.value)
+    assert caught.value.path is None
+
+
+def test_what_cannot_be_read_is_said_as_it_is(write: Write, plain: str) -> None:
+    path = write(plain + '\n[extends]\npackages = ["no_such_package"]\n')
+    with pytest.raises(LockfileError, match="which is not installed here"):
+        LLMRing(lockfile_path=path).require_aliases(["no_such_package:a"])
+    with pytest.raises(ConfigurationError, match="a list of names"):
+        LLMRing(lockfile_path=path).require_aliases("chatbot")
