@@ -61,7 +61,7 @@ def test_an_announced_end_is_said_with_the_successor(run: Run) -> None:
     ending = next(info for info in catalog.models("anthropic") if info.retires)
     assert f"retired {retired.retires}" in run("info", f"openai:{retired.name}").stdout
     shown = run("info", f"anthropic:{ending.name}").stdout
-    assert f"{'retired' if ending.retired else 'until'} {ending.retires}; its successor is anthropic:" in shown
+    assert f"{'retired' if ending.retired else 'retires'} {ending.retires}; its successor is anthropic:" in shown
 
 
 def test_json_is_all_of_it(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_showing_the_lockfile(project: Path, run: Run, monkeypatch: pytest.Monke
     assert serving.endswith("temperature = 0.3")
     assert standing_by.split()[:4] == [STANDING_BY, price(second.input_price), price(second.output_price), "400K"]
     assert "OPENAI_API_KEY (not set)" in standing_by
-    assert f"until {second.retires}" in standing_by
+    assert f"retires {second.retires}" in standing_by
     assert first.retires is None
     assert "practice" not in result.stdout
 

@@ -67,7 +67,7 @@ def test_retired_ones_are_left_out_and_those_about_to_be_are_marked(run: Run) ->
     everything = run("models", "--provider", "openai", "--all").stdout.splitlines()
     remarks = {line.split()[0]: line for line in everything}
     assert remarks[f"openai:{retired.name}"].endswith(f"retired {retired.retires}")
-    assert remarks[f"openai:{ending.name}"].endswith(f"until {ending.retires}")
+    assert remarks[f"openai:{ending.name}"].endswith(f"retires {ending.retires}")
     assert f"openai:{ending.name}" in listed(run)
 
 

@@ -42,7 +42,7 @@ def percent(before: float | None, after: float | None) -> str:
 def remark(info: ModelInfo) -> str:
     """What to know before a model is bound: that it has ended, or is about to. Empty where there is nothing."""
     if info.retires is not None:
-        return f"retired {info.retires}" if info.retired else f"until {info.retires}"
+        return f"retired {info.retires}" if info.retired else f"retires {info.retires}"
     return "deprecated" if info.deprecated else ""
 
 
