@@ -10,6 +10,7 @@ import pytest
 
 from llmring.checking import CODES, Finding, check, check_lockfile
 from llmring.exceptions import LockfileNotFoundError
+from llmring.succession import successor
 
 from .conftest import LOCKFILE, PAST, SOON, Write
 
@@ -134,9 +135,10 @@ def test_models(project: Path, write: Write, model: str, code: str, severity: st
     finding = only(project)
     assert (finding.code, finding.severity, str(finding.spot)) == (code, severity, f"{project}:6:41")
     assert told in finding.message
-    if code in ("model-retired", "model-retiring"):
-        assert f"anthropic:{'claude-sonnet-' if 'sonnet' in model else 'claude-opus-'}" in finding.advice
-        assert "llmring bind chatbot provider:model" in finding.advice
+    if code in ("model-retired", "model-retiring", "model-deprecated"):
+        assert f"To move to {successor(model)}: llmring lock upgrade" in finding.advice
+    elif code == "model-unknown":
+        assert "Did you mean anthropic:claude-haiku-5-5" in finding.advice
     write("llmring.lock", LOCKFILE)
     write("b.py", APP.replace("chatbot", model))
     assert found(project) == [(code, severity, "b.py", 2)]

@@ -63,7 +63,9 @@ def mentions(source: Source) -> Iterator[Mention]:
             option = "" if profile.name == source.lockfile.default_profile else f" --profile {profile.name}"
             for index, model in enumerate(binding.models):
                 spot = source.model_spot(profile.name, binding.alias, index)
-                yield Mention(model, spot, f"To bind another one: llmring bind {binding.alias} provider:model{option}")
+                yield Mention(
+                    model, spot, f"To bind another one: llmring bind {binding.alias} provider:model{option}", bound=True
+                )
 
 
 def unresolved_packages(source: Source) -> Iterator[tuple[str, Finding]]:

@@ -26,11 +26,13 @@ class Mention:
         reference: the `provider:model`.
         spot: where.
         mend: how to name another one there.
+        bound: whether the lockfile binds it, so that an upgrade of that can move it.
     """
 
     reference: str
     spot: Spot
     mend: str
+    bound: bool = False
 
 
 def check_models(lockfile: Lockfile, mentioned: Iterable[Mention]) -> Iterator[Finding]:
@@ -100,4 +102,6 @@ def _has_own_names(found: Endpoint) -> bool:
 
 def _replacement(mention: Mention) -> str:
     new = successor(mention.reference)
-    return f"The newest of its family is {new}. {mention.mend}" if new else mention.mend
+    if new is None:
+        return mention.mend
+    return f"To move to {new}: llmring lock upgrade" if mention.bound else f"{new} follows. {mention.mend}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .parsing import parse
     from .reading import load
     from .resolution import package_lockfile, reachable, resolve
-    from .storage import add_profile, bind, copy_profile, create, remove_profile, unbind
+    from .storage import add_profile, bind, convert, copy_profile, create, remove_profile, replace_models, unbind
 
 __all__ = [
     "Binding",
@@ -31,6 +31,7 @@ __all__ = [
     "ProviderSettings",
     "add_profile",
     "bind",
+    "convert",
     "copy_profile",
     "create",
     "find_lockfile",
@@ -39,6 +40,7 @@ __all__ = [
     "parse",
     "reachable",
     "remove_profile",
+    "replace_models",
     "resolve",
     "secrets_in",
     "split_reference",
@@ -53,7 +55,16 @@ _MODULES = {
     "parsing": ("parse",),
     "reading": ("load",),
     "resolution": ("package_lockfile", "reachable", "resolve"),
-    "storage": ("add_profile", "bind", "copy_profile", "create", "remove_profile", "unbind"),
+    "storage": (
+        "add_profile",
+        "bind",
+        "convert",
+        "copy_profile",
+        "create",
+        "remove_profile",
+        "replace_models",
+        "unbind",
+    ),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from .model import Lockfile
     from .places import Place
 
-__all__ = ["Edited", "says", "with_binding", "with_copy", "with_profile", "without_binding", "without_profile"]
+__all__ = [
+    "Edited",
+    "says",
+    "with_binding",
+    "with_copy",
+    "with_profile",
+    "with_replacements",
+    "without_binding",
+    "without_profile",
+]
 
 Edited = tuple[str, dict[str, Any]]
 """A text, and the data that it is meant to hold."""
@@ -48,6 +57,24 @@ def with_binding(
         binding = {"alias": alias, "models": list(models), **({"params": dict(params)} if params else {})}
         bindings.append(binding)
         return document.append(place, binding)
+
+    return _edited(text, lockfile, edit)
+
+
+def with_replacements(text: str, lockfile: Lockfile, models: Mapping[str, str], profile: str | None) -> Edited:
+    """Other models in the place of some, wherever they are bound; `profile=None` is every profile.
+
+    A model that is then bound twice under an alias keeps its first place.
+    """
+
+    def edit(document: Document, data: dict[str, Any]) -> Document:
+        for chosen in lockfile.profiles.values() if profile is None else [lockfile.profile(profile)]:
+            for index, binding in enumerate(chosen.bindings.values()):
+                new = list(dict.fromkeys(models.get(model, model) for model in binding.models))
+                if not models.keys().isdisjoint(binding.models):
+                    raw = data["profiles"][chosen.name]["bindings"][index]
+                    document = _rebound(document, raw, ("profiles", chosen.name, "bindings", index), new, None)
+        return document
 
     return _edited(text, lockfile, edit)
 

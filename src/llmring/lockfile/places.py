@@ -11,7 +11,7 @@ import re
 import tomllib
 from typing import Literal, NamedTuple
 
-__all__ = ["BLANK", "Entry", "Misfit", "Place", "line_and_column", "locate", "scan"]
+__all__ = ["BLANK", "Entry", "Misfit", "Place", "holds_comments", "line_and_column", "locate", "scan"]
 
 Place = tuple[str | int, ...]
 """The keys and indices that lead to a value, as in `("profiles", "default", "bindings", 0, "models")`."""
@@ -75,6 +75,11 @@ def line_and_column(text: str, offset: int) -> tuple[int, int]:
     begin = text.rfind("\n", 0, offset) + 1
     mark = 1 if begin == 0 and text.startswith("\ufeff") and offset else 0
     return text.count("\n", 0, offset) + 1, offset - begin + 1 - mark
+
+
+def holds_comments(text: str) -> bool:
+    """Whether there is a comment in valid TOML."""
+    return "#" in _STRING.sub("", text)  # what a comment itself quotes comes after its own sign
 
 
 class _Scan:

@@ -14,8 +14,9 @@ from llmring.exceptions import AliasNotFoundError, ConfigurationError, LockfileE
 
 from . import editing
 from .checks import secrets_in, shown
+from .converting import converted
 from .model import is_name, split_reference
-from .parsing import decode, parse
+from .parsing import decode, holds_json, parse
 from .reading import read
 from .resolution import nearest
 from .writing import exclusive, replace
@@ -27,7 +28,16 @@ if TYPE_CHECKING:
 
     StrPath = str | os.PathLike[str]
 
-__all__ = ["add_profile", "bind", "copy_profile", "create", "remove_profile", "unbind"]
+__all__ = [
+    "add_profile",
+    "bind",
+    "convert",
+    "copy_profile",
+    "create",
+    "remove_profile",
+    "replace_models",
+    "unbind",
+]
 
 
 def bind(
@@ -91,6 +101,44 @@ def unbind(path: StrPath, alias: str, *, profile: str | None = None) -> Lockfile
                 path=lockfile.path,
             )
         return editing.without_binding(text, lockfile, chosen.name, alias)
+
+    return _edit(path, change)
+
+
+def replace_models(path: StrPath, models: Mapping[str, str], *, profile: str | None = None) -> Lockfile:
+    """Binds other models in the place of some, in one edit.
+
+    Args:
+        path: the file, which must be there.
+        models: the new `provider:model` by the one that it takes the place of.
+        profile: the only profile to change; `None` is every profile.
+
+    Returns:
+        The file as it now is.
+
+    Raises:
+        ConfigurationError: there is no such profile, or a new model is malformed.
+        LockfileError: the file is not there, not valid, or could not be written.
+    """
+    for model in models.values():
+        split_reference(model)
+    _check_secrets(list(models.values()))
+    return _edit(path, lambda text, lockfile: editing.with_replacements(text, lockfile, models, profile))
+
+
+def convert(path: StrPath, *, to_json: bool) -> Lockfile:
+    """Writes a file anew as JSON or as TOML; one that is so already stays as it is.
+
+    Raises:
+        ConfigurationError: it holds a value that the other format cannot say.
+        LockfileError: the file is not there, not valid, or could not be written.
+    """
+
+    def change(text: str, lockfile: Lockfile) -> editing.Edited:
+        if holds_json(text, lockfile.path) == to_json:
+            return text, dict(lockfile.data)
+        done = converted(lockfile.data, to_json=to_json)
+        return done.text, done.data
 
     return _edit(path, change)
 

@@ -6,9 +6,12 @@ import typer
 
 from . import profile
 from .check import check
+from .convert import convert
+from .diff import diff
 from .init import init
 from .schema import schema
 from .show import show
+from .upgrade import upgrade
 from .validate import validate
 
 __all__ = ["app"]
@@ -23,7 +26,10 @@ def _group() -> None:
 
 app.command()(init)
 app.command()(show)
+app.command()(diff)
 app.command()(validate)
 app.command()(check)
+app.command()(upgrade)
+app.command()(convert)
 app.command()(schema)
 app.add_typer(profile.app, name="profile")

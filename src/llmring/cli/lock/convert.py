@@ -1,0 +1,86 @@
+"""`llmring lock convert`: the lockfile as JSON, or as TOML again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ...exceptions import ConfigurationError
+from ..project import lockfile_path
+from ..terminal import note, say, stream, warn
+
+__all__ = ["convert"]
+
+Format = Literal["toml", "json"]
+
+
+def convert(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="Instead of this folder's lockfile.", show_default=False),
+    ] = None,
+    to: Annotated[
+        Format | None,
+        typer.Option("--to", help="Not given: what the name of the output ends in, else the other format."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it, instead of printing it.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Print the lockfile in the other format, or write it.
+
+    Every key is kept, those that llmring does not know too. JSON has no comments: they are lost on the way there.
+    Both formats are read under any name, but a name that ends in .json is for JSON.
+
+    \b
+    Example:
+      llmring lock convert
+      llmring lock convert --output llmring.json
+      llmring lock convert --to json --output llmring.lock --force
+    """
+    from ...lockfile import convert as convert_in_place
+    from ...lockfile import create, parse
+    from ...lockfile.converting import converted
+    from ...lockfile.parsing import decode, holds_json
+    from ...lockfile.reading import read
+
+    path = file.expanduser() if file is not None else lockfile_path()
+    content = read(path)
+    lockfile, text = parse(content, path), decode(content, path)
+    is_json = holds_json(text, path)
+    to_json = _wants_json(to, output, otherwise=not is_json)
+    if is_json != to_json:
+        text, _, changes = converted(lockfile.data, to_json=to_json)
+        _warn(decode(content, path), changes, to_json=to_json)
+    if output is None:
+        stream(text)
+        return
+    output = output.expanduser()
+    if output.exists() and not force:
+        raise ConfigurationError(f"{output} is there already and stays as it is. To replace it: --force")
+    if output.exists() and output.samefile(path):
+        convert_in_place(path, to_json=to_json)
+    else:
+        create(output, text, force=force)
+    say(f"Wrote {output} as {'JSON' if to_json else 'TOML'}")
+
+
+def _wants_json(to: Format | None, output: Path | None, *, otherwise: bool) -> bool:
+    suffix = output.suffix if output is not None else ""
+    if suffix == ".json" and to == "toml":
+        raise typer.BadParameter(f"{output} ends in .json, and a file of that name is read as JSON", param_hint="--to")
+    if to is not None:
+        return to == "json"
+    return {".json": True, ".toml": False}.get(suffix, otherwise)
+
+
+def _warn(text: str, changes: list[str], *, to_json: bool) -> None:
+    from ...lockfile.places import holds_comments
+
+    if to_json and holds_comments(text):
+        warn("JSON has no comments: those of the file are not in it.")
+    for change in changes:
+        note(f"{change}.")

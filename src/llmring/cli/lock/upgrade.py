@@ -1,0 +1,133 @@
+"""`llmring lock upgrade`: from models that end to their successors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..project import lockfile_path
+from ..terminal import confirm, dollars, note, paint, say, warn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ...catalog import ModelInfo
+    from ...checking.endings import Ending
+
+__all__ = ["upgrade"]
+
+
+def upgrade(
+    profile: Annotated[
+        str | None, typer.Option("--profile", "-p", metavar="NAME", help="Only this profile, instead of all.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of the diff; never asks.")
+    ] = False,
+) -> None:
+    """Move bindings off models that end, to the newest model of the same family.
+
+    A model ends if its vendor has retired it, says when it will, or advises against it. The diff comes first; the
+    file changes after a yes or with --yes. With no terminal to ask on the status is 1 and nothing changes. A model
+    whose successor is not plain stays, and is named.
+
+    \b
+    Example:
+      llmring lock upgrade
+      llmring lock upgrade --dry-run
+      llmring lock upgrade --profile dev --yes
+    """
+    from ...checking.endings import endings
+    from ...lockfile import load, replace_models
+
+    path = lockfile_path()
+    found = list(endings(load(path), profile))
+    moves = {it.reference: it.successor for it in found if it.successor is not None}
+    applied = bool(moves) and yes and not dry_run
+    if as_json:
+        if applied:
+            replace_models(path, moves, profile=profile)
+        _print_json(path, found, applied=applied)
+        if moves and not applied and not dry_run:
+            raise typer.Exit(1)
+        return
+    _explain(found)
+    if not moves:
+        note(f"Nothing to move in {path}.")
+        return
+    _show_diff(path, moves, profile)
+    if dry_run:
+        return
+    if not yes:
+        confirm(f"Change {path} so?", otherwise="llmring lock upgrade --yes")
+    replace_models(path, moves, profile=profile)
+    note(f"Changed {path}.")
+
+
+def _explain(found: Sequence[Ending]) -> None:
+    for it in found:
+        if it.successor is not None:
+            note(f"{it.reference} {_end(it.model)}; {it.successor} follows{_prices(it)}.")
+        else:
+            where = ", ".join(f"{alias} ({profile})" for profile, alias in it.bindings)
+            warn(
+                f"{it.reference} {_end(it.model)}, and the catalogue names no successor. It serves {where}. To choose "
+                f"another one: llmring models --provider {it.model.provider}"
+            )
+
+
+def _end(model: ModelInfo) -> str:
+    if model.retires is None:
+        return "is deprecated"
+    return f"{'ended' if model.retired else 'ends'} on {model.retires}"
+
+
+def _prices(it: Ending) -> str:
+    from ...catalog import model_info
+
+    new = model_info(it.successor or "")
+    prices = it.model.input_price, it.model.output_price, new.input_price, new.output_price
+    if None in prices:
+        return ""
+    before_in, before_out, after_in, after_out = (dollars(price or 0) for price in prices)
+    return f" ({before_in} in and {before_out} out become {after_in} and {after_out}, for a million tokens)"
+
+
+def _show_diff(path: Path, moves: Mapping[str, str], profile: str | None) -> None:
+    from difflib import unified_diff
+
+    from ...lockfile import parse
+    from ...lockfile.editing import with_replacements
+    from ...lockfile.parsing import decode
+    from ...lockfile.reading import read
+
+    content = read(path)
+    before = decode(content, path)
+    after, _ = with_replacements(before, parse(content, path), moves, profile)
+    colours = {"+": "green", "-": "red", "@": "cyan"}
+    for line in unified_diff(before.splitlines(), after.splitlines(), str(path), str(path), lineterm="", n=2):
+        say(paint(line, fg=colours.get(line[0])))
+
+
+def _print_json(path: Path, found: Sequence[Ending], *, applied: bool) -> None:
+    import json
+
+    described = {
+        "file": str(path),
+        "changed": applied,
+        "models": [
+            {
+                "model": it.reference,
+                "retires": it.model.retires.isoformat() if it.model.retires is not None else None,
+                "retired": it.model.retired,
+                "successor": it.successor,
+                "bindings": [{"profile": profile, "alias": alias} for profile, alias in it.bindings],
+            }
+            for it in found
+        ],
+    }
+    say(json.dumps(described, indent=2, ensure_ascii=False))
