@@ -152,11 +152,18 @@ async def test_a_failure_in_the_stream_before_the_first_chunk(way: Way, server: 
     server.reply(fault=Fault.error_event(0, 529 if way.provider == "anthropic" else 503, "It broke"))
     async with LLMRing() as service:
         stream = service.chat_stream(ASKED)
-        if way.provider == "ollama":  # whose errors in a stream say no status
-            with pytest.raises(ProviderResponseError, match="It broke"):
-                await stream.final_response()
-            return
         assert (await stream.final_response()).model == f"{way.provider}:second"
+
+
+async def test_a_failure_in_the_stream_that_is_the_requests_fault(way: Way, server: PracticeServer) -> None:
+    stand_by(way)
+    words = "the input length exceeds the context length"
+    server.reply(fault=Fault.error_event(0, 400, words))
+    async with LLMRing() as service:
+        with pytest.raises(ProviderResponseError, match=words) as raised:
+            await service.chat_stream(ASKED).final_response()
+    assert raised.value.status_code == 400
+    assert len(server.requests) == 1
 
 
 @ways

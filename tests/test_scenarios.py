@@ -6,11 +6,13 @@ import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from llmring import LLMRequest, LLMResponse, LLMRing, Message, audio, document, image, text
 from llmring.exceptions import (
@@ -249,6 +251,22 @@ async def test_arguments_that_are_no_json(table: Table) -> None:
         await table.ask(tools=[weather])
 
 
+async def test_a_call_that_is_cut_off(table: Table) -> None:
+    if table.wire in ("gemini", "ollama"):
+        pytest.skip("the wire carries arguments as an object")
+    calls = [ToolCallScript("clock"), ToolCallScript("weather", '{"city": "Kö')]
+    table.server.reply(Reply(text="Let me look.", tool_calls=calls, finish_reason="length"))
+    with pytest.raises(ProviderResponseError, match=r'\{"city": "Kö.* Raise max_tokens') as caught:
+        await table.ask(tools=[weather, clock], max_tokens=20)
+    partial = caught.value.partial
+    assert partial is not None
+    assert partial.content == "Let me look."
+    assert partial.tool_calls is not None
+    assert [call["function"]["name"] for call in partial.tool_calls] == ["clock", "weather"]
+    assert partial.tool_calls[1]["function"]["arguments"] == '{"city": "Kö'
+    assert partial.usage is not None
+
+
 async def test_a_model_without_tools(table: Table, caplog: pytest.LogCaptureFixture) -> None:
     if table.wire != "ollama":
         pytest.skip("only Ollama has such models")
@@ -274,6 +292,37 @@ async def test_a_search_of_the_providers_own(table: Table) -> None:
     response = await table.ask(tools=[own[table.wire]])
     assert (response.content, response.tool_calls, response.finish_reason) == ("Found it.", None, "stop")
     assert own[table.wire] in table.body()["tools"]
+
+
+async def test_a_search_that_is_forced(table: Table) -> None:
+    own: dict[str, tuple[dict[str, Any], Any]] = {
+        "openai-responses": ({"type": "web_search"}, {"type": "web_search"}),
+        "anthropic": (
+            {"type": "web_search_20250305", "name": "web_search"},
+            {"type": "tool", "name": "web_search"},
+        ),
+    }
+    if table.wire not in own:
+        with pytest.raises(ModelCapabilityError if table.wire != "openai-chat" else InvalidRequestError):
+            await table.ask(
+                tools=[clock] if table.wire == "openai-chat" else [{"type": "web_search"}],
+                tool_choice={"type": "web_search"},
+            )
+        assert table.server.requests == []
+        return
+    tool, said = own[table.wire]
+    table.server.reply(Reply(text="Found it.", searched="llmring"))
+    response = await table.ask(tools=[tool], tool_choice="web_search")
+    assert (response.content, response.finish_reason) == ("Found it.", "stop")
+    assert table.body()["tool_choice"] == said
+
+
+async def test_a_custom_tool_is_refused_before_anything_is_sent(table: Table) -> None:
+    if not table.wire.startswith("openai"):
+        pytest.skip("only OpenAI has them")
+    with pytest.raises(ModelCapabilityError, match="define it as a function with one parameter"):
+        await table.ask(tools=[{"type": "custom", "name": "code"}])
+    assert table.server.requests == []
 
 
 class City(BaseModel):
@@ -314,6 +363,94 @@ async def test_an_answer_of_another_form(table: Table) -> None:
     assert '{"n": 1}' in str(caught.value)
     assert caught.value.partial is not None
     assert caught.value.partial.content == '{"n": 1}'
+
+
+def refusal(wire: str, streamed: bool) -> Reply:
+    """How each vendor says that its model will not."""
+    said = "I will not."
+    if wire == "openai-chat":
+        choice = {"index": 0, "finish_reason": "stop", "delta" if streamed else "message": {"refusal": said}}
+        return events({"choices": [choice], "model": "m"}, streamed=streamed)
+    if wire == "openai-responses":
+        content = [{"type": "refusal", "refusal": said}]
+        response = {"status": "completed", "output": [{"type": "message", "role": "assistant", "content": content}]}
+        if not streamed:
+            return events(response, streamed=False)
+        delta = {"type": "response.refusal.delta", "output_index": 0, "content_index": 0, "delta": said}
+        return events(delta, {"type": "response.completed", "response": response}, streamed=True)
+    return Reply(text=said, finish_reason="content_filter")
+
+
+def events(*payloads: dict[str, Any], streamed: bool) -> Reply:
+    if not streamed:
+        return Reply(body=json.dumps(payloads[0]).encode(), content_type="application/json")
+    body = "".join(f"data: {json.dumps(payload)}\n\n" for payload in payloads)
+    return Reply(body=f"{body}data: [DONE]\n\n".encode(), content_type="text/event-stream")
+
+
+async def test_a_refusal(table: Table, manner: str) -> None:
+    if table.wire == "ollama":
+        pytest.skip("Ollama has no word for it")
+    table.server.reply(refusal(table.wire, manner == "streamed"))
+    response = await table.ask()
+    assert (response.content, response.finish_reason) == ("I will not.", "content_filter")
+
+
+async def test_a_refusal_in_place_of_a_form(table: Table, manner: str) -> None:
+    if table.wire == "ollama":
+        pytest.skip("Ollama has no word for it")
+    table.server.reply(refusal(table.wire, manner == "streamed"))
+    with pytest.raises(ProviderResponseError, match=r"refused to answer.* It said: I will not\.") as caught:
+        await table.ask(response_format=City)
+    assert "JSON" not in str(caught.value)
+    assert caught.value.partial is not None
+    assert (caught.value.partial.content, caught.value.partial.parsed) == ("I will not.", None)
+
+
+async def test_an_answer_withheld_in_place_of_a_form(table: Table) -> None:
+    if table.wire == "ollama":
+        pytest.skip("Ollama has no word for it")
+    table.server.reply(Reply(text="", finish_reason="content_filter"))
+    with pytest.raises(ProviderResponseError, match="its answer was withheld") as caught:
+        await table.ask(response_format=City)
+    assert "It said" not in str(caught.value)
+
+
+class Bill(BaseModel):
+    total: Decimal
+
+
+class StrictBill(BaseModel):
+    """Python's own objects would have to be dates and decimals already; JSON's text need not."""
+
+    model_config = ConfigDict(strict=True)
+
+    total: Decimal
+    due: date
+    rate: float
+
+
+async def test_a_strict_class(table: Table) -> None:
+    table.server.reply(Reply(text='{"total": 1.5, "due": "2026-11-21", "rate": 0.5}'))
+    parsed = (await table.ask(response_format=StrictBill)).parsed
+    assert parsed == StrictBill(total=Decimal("1.5"), due=date(2026, 11, 21), rate=0.5)
+
+
+@pytest.mark.parametrize(
+    ("form", "answer", "digits"),
+    [
+        (Bill, '{"total": 0.12345678901234567890}', "0.12345678901234567890"),
+        (Bill, '```json\n{"total": 1.10}\n```', "1.10"),
+        (Decimal, '{"value": 0.12345678901234567890}', "0.12345678901234567890"),
+        (list[Decimal], ' {\n "value" : [1.10, 2.000] } ', "1.10"),
+        (Decimal, '{"valu\\u0065": 1.5}', "1.5"),
+    ],
+)
+async def test_every_digit_counts(table: Table, form: Any, answer: str, digits: str) -> None:
+    table.server.reply(Reply(text=answer))
+    parsed = (await table.ask(response_format=form)).parsed
+    number = parsed.total if isinstance(parsed, Bill) else parsed[0] if isinstance(parsed, list) else parsed
+    assert str(number) == digits
 
 
 async def test_a_schema_that_cannot_be_said(table: Table) -> None:

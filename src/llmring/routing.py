@@ -233,7 +233,7 @@ async def _whole(provider: Provider, call: Call) -> LLMResponse:
             raise provider.no_answer(error, call) from None
         failure = provider.error(error, call)
         if isinstance(failure, ProviderError):
-            failure.partial = answer.received
+            failure.partial = failure.partial or answer.received
         raise failure from None
     finally:
         if answer is not None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ from .schemas import LLMRequest, LLMResponse
 __all__ = ["AnswerFormat", "answer_format"]
 
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL | re.IGNORECASE)
+_WRAPPED = re.compile(r'\A\s*\{\s*"value"\s*:(.*)\}\s*\Z', re.DOTALL)
 _NAME = re.compile(r"[^a-zA-Z0-9_-]+")
 _DEFINITIONS = ("$defs", "definitions")
 _FORMS = (
@@ -39,47 +42,78 @@ class AnswerFormat:
     wrapped: bool = False
 
     def check(self, response: LLMResponse, provider: str, model: str) -> Any:
-        """The parsed answer. An answer that only calls tools, or was withheld, has none.
+        """The parsed answer. An answer that only calls tools has none.
 
         Raises:
-            ProviderResponseError: it is not of the form; the message has the reasons and the text.
+            ProviderResponseError: it is not of the form, or the model refused; the message has the reasons and the
+                text.
         """
-        if not response.content.strip() and response.finish_reason in ("tool_calls", "content_filter"):
-            return None
         value, reasons = self._parse(response.content)
         if not reasons:
             return value
-        if response.finish_reason in ("tool_calls", "content_filter"):
+        if response.finish_reason == "tool_calls":
             return None
-        cut = " It was cut off at max_tokens." if response.finish_reason == "length" else ""
         shown = response.content if len(response.content) <= 500 else response.content[:499] + "…"
-        raise ProviderResponseError(
-            f"The answer of {provider}:{model} does not have the form that was asked for.{cut} "
-            f"{'; '.join(reasons)}. It was: {shown}",
-            provider=provider,
-            model=model,
-            partial=response,
-        )
+        if response.finish_reason == "content_filter":
+            words = (
+                f"{provider}:{model} refused to answer, or its answer was withheld (content_filter). Ask otherwise, or "
+                f"choose another model.{f' It said: {shown}' if shown.strip() else ''}"
+            )
+        else:
+            cut = " It was cut off at max_tokens: raise it." if response.finish_reason == "length" else ""
+            words = (
+                f"The answer of {provider}:{model} does not have the form that was asked for.{cut} "
+                f"{'; '.join(reasons)}. It was: {shown}"
+            )
+        raise ProviderResponseError(words, provider=provider, model=model, partial=response)
 
     def _parse(self, text: str) -> tuple[Any, list[str]]:
-        fenced = _FENCED.match(text)
+        if fenced := _FENCED.match(text):
+            text = fenced[1]
         try:
-            value = from_json(fenced[1] if fenced else text, allow_inf_nan=False)
+            value = from_json(text, allow_inf_nan=False)
         except ValueError as error:
             return None, [f"It is not JSON: {error}"]
         if self.wrapped and isinstance(value, dict) and set(value) == {"value"}:
             value = value["value"]
+            inner = _WRAPPED.match(text)
+            text = inner[1] if inner else to_json(value).decode()
         if self.adapter is not None:
-            from pydantic import ValidationError
-
-            try:
-                return self.adapter.validate_json(to_json(value)), []
-            except ValidationError as error:
-                return None, [f"{_path(e['loc'])}: {e['msg']}" for e in error.errors()[:5]]
+            return _validated(self.adapter, text)
         if self.schema is None:
             return (value, []) if isinstance(value, dict) else (None, ["It is JSON, but no object"])
         errors = sorted(_validator(self.schema).iter_errors(value), key=lambda e: list(map(str, e.absolute_path)))
         return value, [f"{_path(e.absolute_path)}: {e.message[:200]}" for e in errors[:5]]
+
+
+class _Number(float):
+    """A number of JSON that remembers how it was written: pydantic makes a Decimal of what a float is printed as."""
+
+    __slots__ = ("_written",)
+    _written: str
+
+    def __new__(cls, written: str) -> _Number:
+        number = super().__new__(cls, written)
+        number._written = str(written)
+        return number
+
+    def __str__(self) -> str:
+        return self._written
+
+
+def _validated(adapter: Any, text: str) -> tuple[Any, list[str]]:
+    """What pydantic makes of the text, and what it has against it."""
+    from pydantic import ValidationError
+
+    if "'type': 'decimal'" in str(adapter.core_schema):
+        # `validate_json` reads numbers as floats, whose seventeen digits a Decimal may exceed. Where the rules for
+        # JSON are laxer than those for Python's objects, they decide.
+        with suppress(ValidationError):
+            return adapter.validate_python(json.loads(text, parse_float=_Number)), []
+    try:
+        return adapter.validate_json(text), []
+    except ValidationError as error:
+        return None, [f"{_path(e['loc'])}: {e['msg']}" for e in error.errors()[:5]]
 
 
 def answer_format(request: LLMRequest) -> tuple[LLMRequest, AnswerFormat | None]:

@@ -122,7 +122,7 @@ def definitions(request: LLMRequest) -> LLMRequest:
     for name in names:
         if names.count(name) > 1:
             raise InvalidRequestError(f"Two tools are called {name!r}; give each a name of its own.")
-    return request.model_copy(update={"tools": tools, "tool_choice": _choice(request.tool_choice, names)})
+    return request.model_copy(update={"tools": tools, "tool_choice": _choice(request.tool_choice, tools)})
 
 
 def _told_apart(request: LLMRequest) -> LLMRequest:
@@ -172,16 +172,29 @@ def _described(function: Callable[..., Any]) -> dict[str, Any]:
     return _known[function]
 
 
-def _choice(choice: str | dict[str, Any] | None, names: list[str]) -> str | dict[str, Any] | None:
+def _choice(choice: str | dict[str, Any] | None, tools: list[dict[str, Any]]) -> str | dict[str, Any] | None:
+    """The choice in OpenAI's form; of a tool that the provider runs itself: its type, its name, and what was said."""
     if choice is None or choice in ("auto", "none", "required"):
         return choice
     inner = choice if isinstance(choice, str) else choice.get("function") or choice
     name = inner.get("name") if isinstance(inner, dict) else inner
-    if name not in names:
-        raise InvalidRequestError(
-            f'tool_choice is {choice!r}; it takes "auto", "none", "required", or one of the tools: {", ".join(names)}.'
-        )
-    return {"type": "function", "function": {"name": name}}
+    said = choice if isinstance(choice, dict) else {}
+    for tool in tools:
+        if tool.get("type") == "function":
+            if tool["function"]["name"] == name:
+                return {"type": "function", "function": {"name": name}}
+        elif any(label in (name, said.get("type")) for label in _labels(tool)):
+            own: dict[str, Any] = {key: tool[key] for key in ("type", "name") if key in tool}
+            return {**said, "type": _labels(tool)[0], **own}
+    choices = [t["function"]["name"] if t.get("type") == "function" else _labels(t)[-1] for t in tools]
+    raise InvalidRequestError(
+        f'tool_choice is {choice!r}; it takes "auto", "none", "required", or one of the tools: {", ".join(choices)}.'
+    )
+
+
+def _labels(tool: dict[str, Any]) -> list[str]:
+    """What a tool that the provider runs itself is called by: its type and its name, or its only key."""
+    return [tool[key] for key in ("type", "name") if isinstance(tool.get(key), str)] or list(tool) or ["{}"]
 
 
 _NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}

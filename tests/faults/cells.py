@@ -207,7 +207,7 @@ def _in_band(name: str, kind: type[ProviderError], **fault: Any) -> list[Row]:
     return [
         _fault(
             f"{name} {place}",
-            {"": Error(kind, fault["status"], text=text), "ollama": Error(ProviderResponseError, text=text)},
+            {"": Error(kind, fault["status"], text=text), "ollama": Error(ProviderResponseError, 500, text=text)},
             Fault.error_event(after, **fault),
         )
         for place, after, text in (("first", 0, ""), ("after 2", 2, _TWO))

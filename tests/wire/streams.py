@@ -209,6 +209,55 @@ _CHAT = [
     ),
     Example(
         "openai-chat",
+        "a refusal in its own words",
+        [
+            chat({"role": "assistant", "content": None, "refusal": ""}),
+            chat({"refusal": "I will "}),
+            chat({"refusal": "not."}),
+            chat({}, "stop"),
+            b"[DONE]",
+        ],
+        content="I will not.",
+        finish_reason="content_filter",
+        answer=chat_answer({"content": None, "refusal": "I will not."}, "stop", None),
+    ),
+    Example(
+        "openai-chat",
+        "the whole message again at the end",
+        [
+            chat({"role": "assistant", "content": "Fo"}),
+            chat({"content": "ur"}),
+            {
+                "model": "model-1-20260101",
+                "choices": [{"index": 0, "message": {"content": "Four"}, "finish_reason": "stop"}],
+            },
+            b"[DONE]",
+        ],
+        content="Four",
+        answer=chat_answer({"content": "Four"}, "stop", None),
+    ),
+    Example(
+        "openai-chat",
+        "the message so far beside every delta",
+        [
+            *(
+                {
+                    "model": "model-1-20260101",
+                    "choices": [{"index": 0, "delta": {"content": new}, "message": {"content": all}}],
+                }
+                for new, all in (("Fo", "Fo"), ("ur", "Four"), ("", "Four"))
+            ),
+            {
+                "model": "model-1-20260101",
+                "choices": [{"index": 0, "delta": {}, "message": {"content": "Four"}, "finish_reason": "stop"}],
+            },
+            b"[DONE]",
+        ],
+        content="Four",
+        answer=chat_answer({"content": "Four"}, "stop", None),
+    ),
+    Example(
+        "openai-chat",
         "usage beside the finish reason, the last text too",
         [
             chat({"role": "assistant", "content": ""}),
@@ -410,6 +459,12 @@ def thought(delta: str, part: int = 0) -> dict[str, Any]:
 
 
 _SUMMARIES = [{"type": "summary_text", "text": "First."}, {"type": "summary_text", "text": "Second."}]
+_THOUGHT = {
+    "type": "reasoning",
+    "id": "rs_1",
+    "summary": [{"type": "summary_text", "text": "In short."}],
+    "content": [{"type": "reasoning_text", "text": "At length."}],
+}
 _SEARCH = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}}
 _RESPONSES = [
     Example(
@@ -509,11 +564,38 @@ _RESPONSES = [
             completed(usage=None),
         ],
         content="I will not.",
+        finish_reason="content_filter",
         answer=response(
             output=[
                 {"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "I will not."}]}
             ]
         ),
+    ),
+    Example(
+        "openai-responses",
+        "a summary and the reasoning itself",
+        [
+            CREATED,
+            thought("In short."),
+            {"type": "response.reasoning_text.delta", "output_index": 0, "content_index": 0, "delta": "At "},
+            {"type": "response.reasoning_text.delta", "output_index": 0, "content_index": 0, "delta": "length."},
+            said("Four", 1),
+            completed(usage=None),
+        ],
+        content="Four",
+        reasoning="In short.\n\nAt length.",
+        answer=response(output=[_THOUGHT, message_item("Four")]),
+    ),
+    Example(
+        "openai-responses",
+        "all of it only at the end",
+        [CREATED, completed(usage=None, output=[_THOUGHT, message_item("Four"), call_item("{}")])],
+        content="Four",
+        reasoning="In short.\n\nAt length.",
+        calls=[("weather", "{}")],
+        ids=["call_a"],
+        finish_reason="tool_calls",
+        answer=response(output=[_THOUGHT, message_item("Four"), call_item("{}")]),
     ),
 ]
 

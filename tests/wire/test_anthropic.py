@@ -114,7 +114,18 @@ def test_calls(events: list[Any], expected: list[tuple[str, str]]) -> None:
 
 def test_calls_under_another_reason() -> None:
     assert decode(WIRE, call(), ended("end_turn"), MESSAGE_STOP).whole["finish_reason"] == "tool_calls"
-    assert decode(WIRE, call(), ended("max_tokens"), MESSAGE_STOP).whole["finish_reason"] == "length"
+    events = [call(), piece('{"x": 1}'), stopped(0), ended("max_tokens"), MESSAGE_STOP]
+    assert decode(WIRE, *events).whole["finish_reason"] == "length"
+
+
+def test_a_call_cut_off_before_its_arguments() -> None:
+    """What was to come is not known: a call without arguments would be another one."""
+    whole = [call(), stopped(0)]
+    result = decode(WIRE, *whole, ended("max_tokens"), MESSAGE_STOP)
+    assert result.error is not None
+    assert "cut off at max_tokens" in result.error.message
+    last = [call(1, name="g"), piece('{"x": 1}', 1), stopped(1)]
+    assert decode(WIRE, *whole, *last, ended("max_tokens"), MESSAGE_STOP).calls == [("f", "{}"), ("g", '{"x": 1}')]
 
 
 def test_arguments_that_are_no_json() -> None:

@@ -87,6 +87,26 @@ def test_null_in_place_of_text() -> None:
     assert decode(WIRE, {"model": "m", "message": None, "done": False}, done()).whole["content"] == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("model runner has unexpectedly stopped, this may be due to resource limitations", 500),
+        ("an error was encountered while running the model: CUDA error: invalid argument", 500),
+        ("llama runner process has terminated: exit status 2", 500),
+        ("server busy, please try again.  maximum pending requests exceeded", 500),
+        ("It broke", 500),
+        ("registry.ollama.ai/library/gemma:2b does not support tools", 400),
+        ("the input length exceeds the context length", 400),
+        ("this model is missing data required for image input", 400),
+        ('invalid format: expected "json" or a JSON schema', 400),
+    ],
+)
+def test_whose_fault_a_failure_is(words: str, status: int) -> None:
+    error = decode(WIRE, {"error": words}).error
+    assert error is not None
+    assert (error.message, error.status) == (words, status)
+
+
 @pytest.mark.parametrize("before", [[], [line({"content": "x"})]])
 def test_a_failure_in_the_stream(before: list[Any]) -> None:
     result = decode(WIRE, *before, {"error": "model runner has unexpectedly stopped"}, done())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
 from llmring.wire import openai_chat
+from llmring.wire.errors import WireError
 
 from .streams import CHAT_USAGE, MODEL, chat, chat_answer, chat_call, decode, usage
 
@@ -210,7 +212,44 @@ def test_content_and_reasoning_in_odd_forms() -> None:
     assert said(content=[{"type": "thinking", "thinking": "b"}, {"type": "text", "text": "a"}]) == ("a", "b")
     assert said(content=[]) == ("", "")
     # A server that streams, but sends messages.
-    assert decode(WIRE, {"choices": [{"message": {"content": "a"}}]}, DONE).content == "a"
+    messages = [{"choices": [{"message": {"content": content}}]} for content in "ab"]
+    assert decode(WIRE, *messages, DONE).content == "ab"
+    assert decode(WIRE, chat({"role": "assistant", "content": ""}), *messages, DONE).content == "ab"
+
+
+def test_calls_are_not_repeated_by_the_message_after_them() -> None:
+    message = {"choices": [{"message": {"content": None, "tool_calls": [call(id="a")]}, "finish_reason": "tool_calls"}]}
+    result = decode(WIRE, calls(call(id="a", index=0)), message, DONE)
+    assert result.whole["calls"] == [("f", "{}")]
+    assert result.whole["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"), [(None, "content_filter"), ("stop", "content_filter"), ("length", "length")]
+)
+def test_how_a_refusal_ends(word: str | None, reason: str) -> None:
+    assert decode(WIRE, chat({"refusal": "No."}), chat({}, word), DONE).whole["finish_reason"] == reason
+
+
+def test_a_call_of_a_custom_tool() -> None:
+    custom = {"type": "custom", "id": "a", "index": 0, "custom": {"name": "code", "input": "print(1)"}}
+    result = decode(WIRE, chat({"content": "x"}), calls(custom), DONE)
+    assert result.content == "x"
+    assert result.error is not None
+    assert "'code'" in result.error.message
+    with pytest.raises(WireError, match="'code'"):
+        openai_chat.ChatDecoder(MODEL).answer(json.dumps(chat_answer({"tool_calls": [custom]}, "tool_calls")).encode())
+
+
+def test_a_function_named_in_each_of_many_fragments() -> None:
+    """Whether one begins another call is not found out by reading all that came before."""
+    pieces = ['{"x": "', *["}" * 8] * 50_000, '"}']
+    decoder = openai_chat.ChatDecoder(MODEL)
+    began = time.process_time()
+    for fragment in pieces:
+        decoder.feed(calls(call(fragment, index=0)))
+    assert time.process_time() - began < 5
+    assert [c["function"]["arguments"] for c in decoder.calls.complete()] == ["".join(pieces)]
 
 
 def test_the_end_marker_may_be_padded() -> None:

@@ -44,7 +44,7 @@ def incomplete(reason: str | None) -> dict[str, Any]:
         ("max_tokens", "length"),
         ("content_filter", "content_filter"),
         ("whatever", "other"),
-        (None, "stop"),
+        (None, "other"),
     ],
 )
 def test_reasons_for_breaking_off(reason: str | None, expected: str) -> None:
@@ -155,6 +155,27 @@ def test_a_failure_in_the_stream(event: Any, message: str, status: int | None) -
     assert result.error is not None
     assert message in result.error.message
     assert result.error.status == status
+
+
+CUSTOM = {"type": "custom_tool_call", "call_id": "call_a", "name": "code", "input": "print(1)"}
+
+
+@pytest.mark.parametrize(
+    "events", [[item("added", 0, **CUSTOM)], [item("done", 0, **CUSTOM)], [completed(output=[CUSTOM])]]
+)
+def test_a_call_of_a_custom_tool(events: list[Any]) -> None:
+    result = decode(WIRE, CREATED, said("x"), *events)
+    assert result.content == "x"
+    assert result.error is not None
+    assert "'code'" in result.error.message
+    assert "define it as a function" in result.error.message
+    with pytest.raises(WireError, match="'code'"):
+        ResponsesDecoder(MODEL).answer(json.dumps(response(output=[CUSTOM])).encode())
+
+
+def test_a_refusal_that_is_cut_off() -> None:
+    refusal = {"type": "response.refusal.delta", "output_index": 0, "content_index": 0, "delta": "I w"}
+    assert decode(WIRE, CREATED, refusal, incomplete("max_output_tokens")).whole["finish_reason"] == "length"
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])

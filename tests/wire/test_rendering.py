@@ -167,7 +167,6 @@ def test_a_choice_without_tools_is_not_sent(wire: str, choice: str) -> None:
 
 
 NATIVE: dict[str, Any] = {
-    "openai-chat": {"type": "custom", "custom": {"name": "code"}},
     "openai-responses": {"type": "web_search"},
     "anthropic": {"type": "web_search_20250305", "name": "web_search", "max_uses": 3},
     "gemini": {"googleSearch": {}},
@@ -178,6 +177,48 @@ NATIVE: dict[str, Any] = {
 def test_a_tool_that_the_provider_runs_is_passed_on(wire: str) -> None:
     assert added(wire, ask(tools=[NATIVE[wire]])) == {"tools": [NATIVE[wire]]}
     assert added(wire, ask(tools=[weather, ping, NATIVE[wire]])) == {"tools": [*TOOLS[wire], NATIVE[wire]]}
+
+
+FORCED: list[tuple[str, dict[str, Any], Any, Any]] = [
+    ("openai-responses", {"type": "web_search"}, "web_search", {"type": "web_search"}),
+    ("openai-responses", {"type": "file_search"}, {"type": "file_search"}, {"type": "file_search"}),
+    (
+        "openai-responses",
+        {"type": "mcp", "server_label": "wiki", "server_url": "https://x.test"},
+        {"type": "mcp", "server_label": "wiki", "name": "ask"},
+        {"type": "mcp", "server_label": "wiki", "name": "ask"},
+    ),
+    ("anthropic", NATIVE["anthropic"], "web_search", {"type": "tool", "name": "web_search"}),
+    ("anthropic", NATIVE["anthropic"], {"type": "web_search_20250305"}, {"type": "tool", "name": "web_search"}),
+    ("anthropic", NATIVE["anthropic"], {"type": "tool", "name": "web_search"}, {"type": "tool", "name": "web_search"}),
+    ("openai-chat", {"type": "web_search"}, {"type": "web_search"}, {"type": "web_search"}),
+]
+
+
+@pytest.mark.parametrize(("wire", "tool", "choice", "said"), FORCED)
+def test_a_tool_that_the_provider_runs_can_be_chosen(wire: str, tool: dict[str, Any], choice: Any, said: Any) -> None:
+    assert render(wire, ask(tools=[ping, tool], tool_choice=choice))["tool_choice"] == said
+
+
+@pytest.mark.parametrize(
+    ("wire", "tool", "choice"),
+    [("gemini", {"googleSearch": {}}, "googleSearch"), ("ollama", {"type": "web_search"}, "web_search")],
+)
+def test_a_choice_that_the_wire_cannot_carry(wire: str, tool: dict[str, Any], choice: str) -> None:
+    with pytest.raises(CannotCarry):
+        render(wire, ask(tools=[ping, tool], tool_choice=choice))
+
+
+@pytest.mark.parametrize(
+    ("wire", "tool"),
+    [
+        ("openai-chat", {"type": "custom", "custom": {"name": "code"}}),
+        ("openai-responses", {"type": "custom", "name": "code", "format": {"type": "text"}}),
+    ],
+)
+def test_a_custom_tool_is_refused(wire: str, tool: dict[str, Any]) -> None:
+    with pytest.raises(CannotCarry, match="custom tool 'code' hold no JSON; define it as a function"):
+        render(wire, ask(tools=[ping, tool]))
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -306,7 +347,13 @@ def test_a_system_message_in_between_does_not_part_the_results(wire: str) -> Non
 def test_older_gemini_models_are_sent_no_signature() -> None:
     assert "thoughtSignature" not in str(turns("gemini", *ROUND, model="gemini-2.5-flash"))
     assert "skip_" in str(turns("gemini", *ROUND, model="gemini-flash-latest"))
+    for model in ("models/gemini-flash-latest", "gemini-flash-lite-latest", "gemini-pro-latest"):
+        assert "skip_" in str(turns("gemini", *ROUND, model=model))
+        thinking = added("gemini", ask(reasoning_effort="low"), model)["generationConfig"]["thinkingConfig"]
+        assert thinking == {"includeThoughts": True, "thinkingLevel": "LOW"}
     assert "skip_" in str(turns("gemini", *ROUND, model="models/gemini-4-argon"))
+    for model in ("gemini-live-2.5-flash-preview", "gemini-2.5-flash-latest", "gemini-embedding-001"):
+        assert "skip_" not in str(turns("gemini", *ROUND, model=model))
 
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
@@ -458,6 +505,36 @@ def test_a_foreign_turn_is_mapped_or_dropped(wire: str, id: str) -> None:
 def test_mistral_takes_ids_of_nine_letters() -> None:
     body = render("openai-chat", ask(*ROUND), call_id=openai_chat.MISTRAL_CALL_ID, provider="mistral")
     assert all(re.fullmatch("[a-zA-Z0-9]{9}", id) for id in ids_in(body["messages"]))
+
+
+@pytest.mark.parametrize(
+    ("item", "stored", "goes_back"),
+    [
+        ({"encrypted_content": "ZW5j"}, False, True),
+        ({"encrypted_content": None}, False, False),
+        ({}, False, False),
+        ({}, True, True),
+        # Servers that keep nothing show the thinking itself, and want it back so.
+        ({"content": [{"type": "reasoning_text", "text": "Hm."}]}, False, True),
+    ],
+)
+def test_reasoning_that_its_vendor_has_not_kept_is_left_out(
+    item: dict[str, Any], stored: bool, goes_back: bool
+) -> None:
+    thinking = {"type": "reasoning", "id": "rs_1", "summary": [], **item}
+    turn = Message(
+        role="assistant",
+        content="Hm.",
+        tool_calls=[call("call_1", "ping")],
+        metadata={"openai_responses": {"items": [thinking, {**MESSAGE_ITEM, "lengths": [3]}, CALL_ITEM]}},
+    )
+    result = Message(role="tool", tool_call_id="call_1", content="pong")
+    extra: dict[str, Any] = {"extra_params": {"store": True}} if stored else {}
+    sent = turns("openai-responses", USER, turn, result, **extra)
+    assert ("rs_1" in str(sent)) == goes_back
+    # What belongs to the reasoning is not named by an id either.
+    assert ("msg_1" in str(sent), "fc_1" in str(sent)) == (goes_back, goes_back)
+    assert [item.get("type") for item in sent[-2:]] == ["function_call", "function_call_output"]
 
 
 @pytest.mark.parametrize("wire", ["anthropic", "gemini", "ollama"])
@@ -660,6 +737,15 @@ def test_strictness(wire: str) -> None:
         sent(form(table, strict=True))
 
 
+@pytest.mark.parametrize("wire", WIRES)
+def test_what_describes_a_form_is_sent(wire: str) -> None:
+    schema = {**CITY, "description": "A place."}
+    for asked, words in ((form(schema, description="Where to go."), "Where to go."), (form(schema), "A place.")):
+        body = str(added(wire, ask(response_format=asked)))
+        assert "A place." in body
+        assert words in body
+
+
 @pytest.mark.parametrize(
     ("wire", "schema", "path"),
     [
@@ -828,6 +914,12 @@ def test_thinking(wire: str, model: str, fields: dict[str, Any], wanted: dict[st
         ("gpt-4.1", {}, False),
         ("gpt-4o", {}, False),
         ("gpt-5-chat-latest", {}, False),
+        ("openai/gpt-5", {}, True),
+        ("azure/openai/o4-mini", {}, True),
+        ("ft:gpt-5-mini:org::1", {}, True),
+        ("openai/gpt-4.1", {}, False),
+        ("openai/gpt-oss-120b", {}, False),
+        ("vendor/proto3", {}, False),
         ("gpt-4.1", {"reasoning_effort": "low"}, True),
     ],
 )

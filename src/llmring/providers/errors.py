@@ -106,6 +106,7 @@ def error_of_answer(
         "status_code": status,
         "request_id": headers.get("request-id") or headers.get("x-request-id"),
         "original": original,
+        "partial": failure.partial,
     }
     if status in (401, 403) or (
         status == 400 and (_BAD_KEY.search(words) or "api_key_invalid" in str(failure.details).lower())

@@ -19,12 +19,12 @@ from .turns import (
     arguments_of,
     budget_of,
     call_ids,
+    described_schema,
     effort_of,
     json_instruction,
     media,
     parts,
     plain_text,
-    schema_of,
 )
 
 __all__ = ["MessagesDecoder", "render_request"]
@@ -42,7 +42,7 @@ _IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _CHOICES = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
 # Models that take a budget of thinking tokens; those after them decide themselves, by effort.
 # Source: Anthropic's "Extended thinking" and "Adaptive thinking".
-_BUDGETED = re.compile(r"claude-(3-7|opus-4-[015]|opus-4-2\d{7}|sonnet-4-[05]|sonnet-4-2\d{7}|haiku-4)")
+_BUDGETED = re.compile(r"(.*/)?claude-(3-7|opus-4-[015]|opus-4-2\d{7}|sonnet-4-[05]|sonnet-4-2\d{7}|haiku-4)")
 
 
 def render_request(request: LLMRequest, model: str, *, stream: bool, max_tokens: int) -> dict[str, Any]:
@@ -217,16 +217,17 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 def _choice(choice: str | dict[str, Any] | None) -> dict[str, Any] | None:
     if isinstance(choice, dict):
-        return {"type": "tool", "name": choice["function"]["name"]}
+        # One that Anthropic runs itself is called by its name, as any other.
+        return {"type": "tool", "name": (choice.get("function") or choice).get("name") or choice["type"]}
     return _CHOICES[choice] if choice else None
 
 
 def _format(request: LLMRequest) -> dict[str, Any] | None:
-    table = schema_of(request)
-    if table is None:
+    schema = described_schema(request)
+    if schema is None:
         return None
     try:
-        return {"type": "json_schema", "schema": translate(table["schema"], ANTHROPIC)}
+        return {"type": "json_schema", "schema": translate(schema, ANTHROPIC)}
     except UnsupportedKeyword as error:
         raise CannotCarry(f"Anthropic's structured output cannot express the schema's {error.path}") from None
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from pydantic_core import from_json, to_json
 
-from ..schemas import FinishReason, StreamChunk, ToolCall, Usage
+from ..schemas import FinishReason, LLMResponse, StreamChunk, ToolCall, Usage
 from .errors import WireError, read_error
 from .framing import LineFrames
 
@@ -39,10 +39,11 @@ class ToolCalls:
     `key` is whatever a wire tells one call's fragments by: an index, a block, an item's id.
     """
 
-    __slots__ = ("_calls", "_of_key")
+    __slots__ = ("_calls", "_ids", "_of_key")
 
     def __init__(self) -> None:
         self._calls: list[ToolCall] = []
+        self._ids: set[str] = set()
         self._of_key: dict[Any, ToolCall] = {}
 
     def __bool__(self) -> bool:
@@ -59,8 +60,9 @@ class ToolCalls:
         """Begin a call. Ids that are missing, or taken already, are replaced by unique ones."""
         text(name)
         id = name_of(id)
-        if id is None or any(call["id"] == id for call in self._calls):
+        if id is None or id in self._ids:
             id = f"call_{os.urandom(12).hex()}"
+        self._ids.add(id)
         call: ToolCall = {
             "id": id,
             "type": "function",
@@ -81,16 +83,24 @@ class ToolCalls:
         """A copy of all calls as they stand."""
         return [{"id": call["id"], "type": "function", "function": call["function"].copy()} for call in self._calls]
 
-    def complete(self) -> list[ToolCall]:
-        """A copy of all calls, their arguments checked; `WireError` shows arguments that are not JSON."""
+    def complete(self, *, cut: bool = False) -> list[ToolCall]:
+        """A copy of all calls, their arguments checked; `WireError` shows arguments that are not JSON.
+
+        Args:
+            cut: the answer was cut off at its token limit, so the last call may lack its arguments, or a part of them.
+        """
         calls = self.snapshot()
         for call in calls:
             function = call["function"]
-            if not function["arguments"].strip():
+            cut_here = cut and call is calls[-1]
+            if not function["arguments"].strip() and not cut_here:
                 function["arguments"] = "{}"
             if not is_json(function["arguments"]):
                 raise WireError(
-                    f"the model called {function['name']!r} with arguments that are not valid JSON: "
+                    f"a call of {function['name']!r} that was cut off at max_tokens, in the middle of its arguments: "
+                    f"{function['arguments'] or '(none yet)'}. Raise max_tokens"
+                    if cut_here
+                    else f"the model called {function['name']!r} with arguments that are not valid JSON: "
                     f"{function['arguments']}"
                 )
         return calls
@@ -212,7 +222,10 @@ class Decoder:
         return (b"data", b"event", b"id:", b"retry:", b":")
 
     def answer(self, body: bytes) -> StreamChunk:
-        """Take a whole answer that was not streamed, and give its final chunk with all of its text."""
+        """Take a whole answer that was not streamed, and give its final chunk with all of its text.
+
+        Raises `WireError`, with what the answer holds in `partial` where that can be read.
+        """
         try:
             parsed = from_json(body.removeprefix(b"\xef\xbb\xbf"))
             chunk = self.feed_answer(parsed)
@@ -221,7 +234,18 @@ class Decoder:
             if not error.enveloped:
                 error.message = f"a body that is no answer of this API: {error.message}"
             raise error from None
-        final = self.close()
+        try:
+            final = self.close()
+        except WireError as error:
+            error.partial = LLMResponse(
+                model=self.model,
+                content=chunk.delta if chunk else "",
+                reasoning=chunk.reasoning if chunk else None,
+                tool_calls=self.calls.snapshot() or None,
+                usage=self.usage,
+                response_model=self.response_model,
+            )
+            raise
         if chunk is not None:
             final.delta, final.reasoning = chunk.delta, chunk.reasoning
         return final
@@ -234,8 +258,8 @@ class Decoder:
 
     def close(self) -> StreamChunk:
         """The final chunk. Raises `WireError` if a tool call's arguments are not JSON."""
-        calls = self.calls.complete() if self.calls else None
         finish = self.finish_reason or "stop"
+        calls = self.calls.complete(cut=finish == "length") if self.calls else None
         if calls and finish in ("stop", "other"):
             finish = "tool_calls"
         return StreamChunk(

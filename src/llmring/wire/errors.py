@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from ..schemas import LLMResponse
+
 __all__ = ["CannotCarry", "WireError", "read_error"]
 
 # An error inside a 200 stream has no status of its own: the vendor's word stands for one.
@@ -61,6 +63,7 @@ class WireError(Exception):
         code: the vendor's word for the kind of error, lowercase (`"overloaded_error"`, `"model_not_found"`).
         param: the request's field that it names.
         details: the body's further details, as they are.
+        partial: of an answer that was not streamed, what could be read.
         enveloped: whether the body had the form of a vendor's error rather than, say, a proxy's page.
     """
 
@@ -70,6 +73,7 @@ class WireError(Exception):
     param: str | None = None
     details: Any = None
     enveloped: bool = False
+    partial: LLMResponse | None = None
 
     def __str__(self) -> str:
         return self.message

@@ -14,7 +14,7 @@ from .base import Decoder, as_list, count, given, merge_params, name_of, text, u
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
 from .schema import GEMINI, UnsupportedKeyword, translate
-from .turns import arguments_of, budget_of, effort_of, media, named_calls, plain_text, schema_of
+from .turns import arguments_of, budget_of, described_schema, effort_of, media, named_calls, plain_text
 
 __all__ = ["GenerateDecoder", "render_request"]
 
@@ -50,8 +50,8 @@ def render_request(request: LLMRequest, model: str) -> dict[str, Any]:
     )
     if request.response_format:
         config["responseMimeType"] = "application/json"
-        if (table := schema_of(request)) is not None:
-            config["responseJsonSchema"] = _schema(table["schema"])
+        if (schema := described_schema(request)) is not None:
+            config["responseJsonSchema"] = _schema(schema)
     if config:
         body["generationConfig"] = config
     if request.tools:
@@ -63,7 +63,7 @@ def render_request(request: LLMRequest, model: str) -> dict[str, Any]:
 
 def _generation(model: str) -> int:
     """3 for `gemini-3-flash`: what a model takes changed with it. `gemini-flash-latest` is of the newest."""
-    found = re.match(r"(?:models/)?gemini-(?:(\d+)|[a-z-]+-latest$)", model)
+    found = re.match(r"(?:.*/)?gemini-(?:(?:[a-z]+-)*(\d{1,2})(?!\d)|[a-z-]+-latest$)", model)
     return int(found[1] or 99) if found else 0
 
 
@@ -192,6 +192,8 @@ def _tools(tools: list[Any]) -> list[dict[str, Any]]:
 
 
 def _choice(choice: str | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(choice, dict) and "function" not in choice:
+        raise CannotCarry(f"Gemini's API cannot be made to use {choice['type']}; leave tool_choice out")
     if isinstance(choice, dict):
         return {"mode": "ANY", "allowedFunctionNames": [choice["function"]["name"]]}
     return {"mode": {"auto": "AUTO", "none": "NONE", "required": "ANY"}[choice]}

@@ -14,10 +14,11 @@ from pydantic_core import from_json, to_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
 from .base import Decoder, as_list, given, merge_params, name_of, text, usage_of
-from .errors import CannotCarry, read_error
+from .errors import CannotCarry, WireError, read_error
 from .framing import LineFrames
 from .turns import (
     arguments_of,
+    described_schema,
     effort_of,
     function_tool,
     json_instruction,
@@ -25,13 +26,17 @@ from .turns import (
     named_calls,
     parts,
     plain_text,
-    schema_of,
 )
 
 __all__ = ["OllamaDecoder", "render_request", "tools_in_text"]
 
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 _FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
+_AT_FAULT = re.compile(
+    r"does not support|exceeds? (the )?(available )?context|(input|prompt) (is )?too (long|large)|missing data required"
+    r"|invalid (format|image|json|message|option|role|think)|failed to (parse|process) (grammar|image|input|schema)",
+    re.IGNORECASE,
+)
 _OPENINGS = ("{", "[", "`")
 _INSTRUCTION = (
     "You can call these tools:\n{tools}\n\n"
@@ -139,6 +144,8 @@ def _content(message: Message) -> dict[str, Any]:
 def _offered(request: LLMRequest) -> list[dict[str, Any]]:
     functions = [t for t in request.tools or () if t.get("type") == "function"]
     if isinstance(request.tool_choice, dict):
+        if "function" not in request.tool_choice:
+            raise CannotCarry("Ollama runs no tools of its own")
         chosen = request.tool_choice["function"]["name"]
         return [t for t in functions if t["function"]["name"] == chosen]
     return functions
@@ -146,7 +153,7 @@ def _offered(request: LLMRequest) -> list[dict[str, Any]]:
 
 def _instructions(request: LLMRequest, told: Collection[str] | None) -> Iterator[str]:
     """What the model would not know: tools that the format does not carry, and the form that its answer is held to."""
-    table = schema_of(request)
+    schema = described_schema(request)
     if told:
         tools = "\n".join(to_json(t["function"]).decode() for t in _offered(request))
         answer = "in JSON, as said below" if request.response_format else "in plain text"
@@ -154,8 +161,8 @@ def _instructions(request: LLMRequest, told: Collection[str] | None) -> Iterator
         yield _INSTRUCTION.format(tools=tools, how=how)
         if _forced(request):
             return
-    if table is not None:
-        yield f"Answer with JSON of this schema and nothing else: {to_json(table['schema']).decode()}"
+    if schema is not None:
+        yield f"Answer with JSON of this schema and nothing else: {to_json(schema).decode()}"
     elif instruction := json_instruction(request, unless_said=True):
         yield instruction
 
@@ -169,9 +176,8 @@ def _format(request: LLMRequest, told: Collection[str] | None) -> str | dict[str
     calls = _calls_schema(request) if told else {}
     if told and _forced(request):
         return calls
-    if (table := schema_of(request)) is None:
+    if (schema := described_schema(request)) is None:
         return "json" if request.response_format else None
-    schema: dict[str, Any] = table["schema"]
     if not told:
         return schema
     definitions: dict[str, Any] = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
@@ -200,6 +206,18 @@ def _think(request: LLMRequest, model: str) -> bool | str | None:
     return effort if "gpt-oss" in model and effort in ("low", "medium", "high") else True
 
 
+def _failure(event: dict[str, Any]) -> WireError:
+    """A failure in an answer, which names no status: it is the server's own, unless its words blame the request.
+
+    Where Ollama still can give a status to a failure of no known one, it gives 500 (`streamResponse` in its
+    `server/routes.go`).
+    """
+    error = read_error(event)
+    if error.status is None:
+        error.status = 400 if _AT_FAULT.search(error.message) else 500
+    return error
+
+
 class OllamaDecoder(Decoder):
     """Chunks of an Ollama answer.
 
@@ -222,7 +240,7 @@ class OllamaDecoder(Decoder):
     def feed(self, event: Any) -> StreamChunk | None:
         """Take one line."""
         if event.get("error"):
-            raise read_error(event)
+            raise _failure(event)
         done = bool(event.get("done"))
         if done:
             # It is the end, however odd the rest of what it says may be.

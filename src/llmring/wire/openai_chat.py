@@ -11,9 +11,20 @@ from typing import Any
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall
 from .base import Decoder, given, is_json, merge_params, name_of, usage_of
-from .errors import CannotCarry, read_error
+from .errors import CannotCarry, WireError, read_error
 from .framing import SSEFrames
-from .turns import call_ids, effort_of, function_tool, json_instruction, media, openai_schema, plain_text, schema_of
+from .turns import (
+    call_ids,
+    custom_call,
+    effort_of,
+    function_tool,
+    json_instruction,
+    media,
+    no_custom_tools,
+    openai_schema,
+    plain_text,
+    schema_of,
+)
 
 __all__ = ["CALL_ID", "MISTRAL_CALL_ID", "ChatDecoder", "render_request"]
 
@@ -50,6 +61,7 @@ def render_request(
         max_tokens_key: OpenAI's own models want `max_completion_tokens`.
         call_id: what the server takes for a call's id.
     """
+    no_custom_tools(request)
     ids = call_ids(request.messages, call_id, 9 if call_id is MISTRAL_CALL_ID else 24)
     messages = [_message(m, ids, provider) for m in request.messages]
     if instruction := json_instruction(request, unless_said=True):
@@ -126,7 +138,7 @@ def _format(request: LLMRequest) -> dict[str, Any] | None:
 class ChatDecoder(Decoder):
     """Chunks of a Chat Completions answer."""
 
-    __slots__ = ("_ids", "_last_call", "_thoughts")
+    __slots__ = ("_ids", "_last_call", "_refused", "_streamed", "_thoughts")
 
     frames = SSEFrames
     end_marker = "[DONE]"
@@ -138,6 +150,9 @@ class ChatDecoder(Decoder):
         self._last_call: Any = None
         # What the server wants back with a turn that calls tools: DeepSeek its reasoning, OpenRouter the details.
         self._thoughts: dict[str, list[Any]] = {}
+        # Whether deltas have brought anything: the whole message that some servers send after them says it again.
+        self._streamed = False
+        self._refused = False
 
     def feed(self, event: Any) -> StreamChunk | None:
         """Take one `chat.completion.chunk`."""
@@ -158,6 +173,8 @@ class ChatDecoder(Decoder):
             elif pieces := self._thoughts.get("reasoning_content"):
                 kept["reasoning_content"] = "".join(map(str, pieces))
             self.metadata["openai_chat"] = kept
+        if self._refused and self.finish_reason in (None, "stop"):
+            self.finish_reason = "content_filter"
         return super().close()
 
     def _take(self, event: Any, holder: str) -> StreamChunk | None:
@@ -175,13 +192,19 @@ class ChatDecoder(Decoder):
         if reason := choice.get("finish_reason"):
             self.finish_reason = _FINISH.get(reason, "other")
         self._report(choice.get("usage"))
-        delta = choice.get(holder) or choice.get("message")
+        delta = choice.get(holder)
+        whole = not delta
+        if whole:
+            delta = None if self._streamed else choice.get("message")
         if not delta:
             return None
         for field in ("reasoning_content", "reasoning_details"):
             if thought := delta.get(field):
                 self._thoughts.setdefault(field, []).append(thought)
-        content = delta.get("content") or delta.get("refusal") or ""
+        content = delta.get("content") or ""
+        if refusal := delta.get("refusal"):
+            self._refused = True
+            content = content or refusal
         reasoning = delta.get("reasoning_content") or delta.get("reasoning") or None
         if content.__class__ is list:
             content, thinking = _texts(content)
@@ -191,10 +214,13 @@ class ChatDecoder(Decoder):
         advanced = bool(delta.get("tool_calls")) and self._take_calls(delta["tool_calls"])
         if not content and reasoning is None and not advanced:
             return None
+        self._streamed = self._streamed or not whole
         return StreamChunk(content, self.model, reasoning, self.calls.snapshot() if advanced else None)
 
     def _take_calls(self, fragments: list[Any]) -> bool:
         for position, fragment in enumerate(fragments):
+            if fragment.get("type") == "custom":
+                raise WireError(custom_call((fragment.get("custom") or {}).get("name")))
             function = fragment.get("function") or {}
             name, arguments, id = function.get("name"), function.get("arguments"), fragment.get("id")
             key = fragment.get("index")
@@ -203,7 +229,7 @@ class ChatDecoder(Decoder):
                 key = id or (position if name else self._last_call)
             self._last_call = key
             current = self.calls.known(key)
-            if current is None or (name and self._is_another(key, id, current)):
+            if current is None or (name and self._is_another(key, id, arguments, current)):
                 self.calls.start(key, name or "", id, arguments)
                 self._ids[key] = id
                 continue
@@ -215,9 +241,14 @@ class ChatDecoder(Decoder):
                 self.calls.replace(key, arguments)
         return True
 
-    def _is_another(self, key: Any, id: Any, current: ToolCall) -> bool:
+    def _is_another(self, key: Any, id: Any, arguments: Any, current: ToolCall) -> bool:
         """Whether a fragment that names a function begins a new call: some servers number them all 0."""
-        return id != self._ids[key] if id else is_json(current["function"]["arguments"])
+        if id:
+            return bool(id != self._ids[key])
+        begins = arguments.lstrip()[:1] in ("", "{") if isinstance(arguments, str) else True
+        # The cheap signs come first: some servers name the function in every one of many fragments.
+        written = current["function"]["arguments"].rstrip()
+        return begins and written.endswith("}") and is_json(written)
 
     def _report(self, usage: Any) -> None:
         """Take the counts; what has another form than theirs must not cost the text beside it."""

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
 from .base import Decoder, given, merge_params, name_of, text, usage_of
 from .errors import CannotCarry, WireError, read_error
 from .framing import SSEFrames
-from .turns import call_ids, effort_of, json_instruction, media, openai_schema, parts, plain_text, schema_of
+from .turns import (
+    call_ids,
+    custom_call,
+    effort_of,
+    json_instruction,
+    media,
+    no_custom_tools,
+    openai_schema,
+    parts,
+    plain_text,
+    schema_of,
+)
 
 __all__ = ["ResponsesDecoder", "render_request"]
 
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 # Models that think, and so give encrypted reasoning to carry along; the others refuse to be asked for it.
-_REASONING = re.compile(r"(o\d|gpt-([5-9]|\d\d)|codex)(?!.*chat)")
+_REASONING = re.compile(r"(.*[/:])?(o\d|gpt-([5-9]|\d\d)|codex)(?!.*chat)")
 
 _INCOMPLETE: dict[str, FinishReason] = {
     "max_output_tokens": "length",
@@ -26,8 +38,10 @@ _INCOMPLETE: dict[str, FinishReason] = {
 
 def render_request(request: LLMRequest, model: str, *, stream: bool) -> dict[str, Any]:
     """The body of a request. Nothing is stored at the vendor unless `extra_params` says so."""
+    no_custom_tools(request)
     ids = call_ids(request.messages, _CALL_ID, 24)
-    items = [item for m in request.messages for item in _items(m, ids)]
+    stored = request.extra_params.get("store") is True
+    items = [item for m in request.messages for item in _items(m, ids, stored=stored)]
     if instruction := json_instruction(request, unless_said=True):
         # The format's JSON mode is refused where no message speaks of JSON.
         items.insert(0, {"role": "system", "content": instruction})
@@ -56,7 +70,7 @@ def render_request(request: LLMRequest, model: str, *, stream: bool) -> dict[str
     return body
 
 
-def _items(message: Message, ids: dict[str, str]) -> list[dict[str, Any]]:
+def _items(message: Message, ids: dict[str, str], *, stored: bool) -> list[dict[str, Any]]:
     if message.role == "tool":
         return [
             {
@@ -69,7 +83,7 @@ def _items(message: Message, ids: dict[str, str]) -> list[dict[str, Any]]:
         plain = not isinstance(message.content, list)
         content = plain_text(message, "a message") if plain else [_part(p) for p in parts(message)]
         return [{"role": message.role, "content": content}]
-    if (replayed := _replayed(message, ids)) is not None:
+    if (replayed := _replayed(message, ids, stored=stored)) is not None:
         return replayed
     text_of = plain_text(message, "an assistant's turn")
     return [*([{"role": "assistant", "content": text_of}] if text_of else []), *_calls(message, ids)]
@@ -88,10 +102,16 @@ def _calls(message: Message, ids: dict[str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def _replayed(message: Message, ids: dict[str, str]) -> list[dict[str, Any]] | None:
-    """The turn's items as OpenAI sent them, reasoning and all, unless the caller has changed it since."""
+def _replayed(message: Message, ids: dict[str, str], *, stored: bool) -> list[dict[str, Any]] | None:
+    """The turn's items as OpenAI sent them, reasoning and all, unless the caller has changed it since.
+
+    Of reasoning that was not encrypted OpenAI kept only the id, which without storing means nothing to it, and neither
+    do the ids of the items that belong to it: such a turn is sent as plain text and calls.
+    """
     kept = message.metadata.get("openai_responses")
     if not isinstance(kept, dict) or not isinstance(message.content, str):
+        return None
+    if not stored and any(_is_lost(item) for item in kept["items"]):
         return None
     items, calls, at = [], _calls(message, ids), 0
     for item in kept["items"]:
@@ -108,6 +128,11 @@ def _replayed(message: Message, ids: dict[str, str]) -> list[dict[str, Any]] | N
         else:
             items.append(item)
     return items if at == len(message.content) and not calls else None
+
+
+def _is_lost(item: dict[str, Any]) -> bool:
+    # Servers that show the thinking itself, in `content`, take it back so.
+    return item["type"] == "reasoning" and not item.get("encrypted_content") and not item.get("content")
 
 
 def _part(part: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +169,8 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 def _choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
-    return {"type": "function", "name": choice["function"]["name"]} if isinstance(choice, dict) else choice
+    function = choice.get("function") if isinstance(choice, dict) else None
+    return {"type": "function", "name": function["name"]} if function else choice
 
 
 def _format(request: LLMRequest) -> dict[str, Any] | None:
@@ -157,7 +183,7 @@ def _format(request: LLMRequest) -> dict[str, Any] | None:
 class ResponsesDecoder(Decoder):
     """Chunks of a Responses answer."""
 
-    __slots__ = ("_items", "_said", "_thinking_part")
+    __slots__ = ("_items", "_refused", "_said", "_thinking_part")
 
     frames = SSEFrames
     end_marker = "response.completed"
@@ -166,12 +192,14 @@ class ResponsesDecoder(Decoder):
         super().__init__(model)
         self._items: dict[int, dict[str, Any]] = {}
         self._said = False
-        self._thinking_part: tuple[Any, Any] | None = None
+        self._refused = False
+        self._thinking_part: tuple[Any, ...] | None = None
 
     def feed(self, event: Any) -> StreamChunk | None:
         """Take one event of the stream."""
         kind = event["type"]
         if kind in ("response.output_text.delta", "response.refusal.delta"):
+            self._refused = self._refused or kind == "response.refusal.delta"
             self._said = self._said or bool(event["delta"])
             return StreamChunk(text(event["delta"]), self.model) if event["delta"] else None
         if kind == "response.function_call_arguments.delta":
@@ -182,7 +210,7 @@ class ResponsesDecoder(Decoder):
             return self._think(event, event["delta"])
         elif kind == "response.output_item.added":
             item = event["item"]
-            if item["type"] == "function_call":
+            if _is_call(item):
                 self.calls.start(event["output_index"], item["name"], item["call_id"], item.get("arguments"))
                 return StreamChunk("", self.model, None, self.calls.snapshot())
         elif kind == "response.output_item.done":
@@ -190,6 +218,8 @@ class ResponsesDecoder(Decoder):
         elif kind in ("response.completed", "response.incomplete", "response.failed"):
             # It is the end, however odd the rest of what it says may be.
             self.ended = self.complete = True
+            if kind == "response.incomplete":
+                self.finish_reason = "other"
             self._finish(event["response"])
             return self._unsaid(event["response"].get("output") or [])
         elif kind in ("response.created", "response.in_progress"):
@@ -200,31 +230,36 @@ class ResponsesDecoder(Decoder):
 
     def feed_answer(self, answer: Any) -> StreamChunk | None:
         """Take a whole response."""
-        reasoning = []
-        for index, item in enumerate(answer["output"]):
-            kind = item["type"]
-            if kind == "reasoning":
-                reasoning += [part["text"] for part in (item.get("summary") or item.get("content") or [])]
-            elif kind == "function_call":
-                self.calls.start(index, item["name"], item["call_id"], item["arguments"])
+        output = answer["output"]
         self._finish(answer)
-        return StreamChunk(_text_of(answer["output"]), self.model, "\n\n".join(reasoning) or None)
+        return self._unsaid(output)
+
+    def close(self) -> StreamChunk:
+        """The final chunk."""
+        if self._refused and self.finish_reason is None:
+            self.finish_reason = "content_filter"
+        return super().close()
 
     def _unsaid(self, output: list[Any]) -> StreamChunk | None:
-        """What the end repeats and no event before it brought: some servers send text and calls only there."""
-        said = "" if self._said else _text_of(output)
-        known = {call["id"] for call in self.calls.snapshot()}
-        new = [item for item in output if item.get("type") == "function_call" and item["call_id"] not in known]
-        for item in new if not known else ():
+        """What the items say that no event before has brought: all, where nothing was streamed.
+
+        Some servers send the text, the thinking and the calls of a stream only at its end.
+        """
+        parts = [part for item in output if item["type"] == "message" for part in item["content"]]
+        self._refused = self._refused or any(part.get("refusal") for part in parts)
+        said = "" if self._said else "".join(part.get("text") or part.get("refusal") or "" for part in parts)
+        thought = "" if self._thinking_part else "\n\n".join(_thoughts_of(output))
+        new = [] if self.calls else [item for item in output if _is_call(item)]
+        for item in new:
             self.calls.start(item["call_id"], item["name"], item["call_id"], item["arguments"])
-        if not said and not (new and not known):
+        if not said and not thought and not new:
             return None
-        return StreamChunk(said, self.model, None, self.calls.snapshot() if self.calls else None)
+        return StreamChunk(said, self.model, thought or None, self.calls.snapshot() if self.calls else None)
 
     def _item_done(self, index: int, item: dict[str, Any]) -> StreamChunk | None:
         """An item is complete; a call whose pieces did not come is taken from it whole."""
         self._items[index] = item
-        if item["type"] != "function_call":
+        if not _is_call(item):
             return None
         call = self.calls.known(index)
         if call is None:
@@ -238,7 +273,7 @@ class ResponsesDecoder(Decoder):
     def _think(self, event: dict[str, Any], delta: str) -> StreamChunk | None:
         if not delta:
             return None
-        part = (event.get("output_index"), event.get("summary_index", event.get("content_index")))
+        part = (event["type"], event.get("output_index"), event.get("summary_index", event.get("content_index")))
         if self._thinking_part not in (None, part):
             delta = "\n\n" + text(delta)
         self._thinking_part = part
@@ -253,6 +288,8 @@ class ResponsesDecoder(Decoder):
         reason = (response.get("incomplete_details") or {}).get("reason")
         if reason:
             self.finish_reason = _INCOMPLETE.get(reason, "other")
+        elif status == "incomplete":
+            self.finish_reason = "other"
         usage = response.get("usage") or {}
         prompt = usage.get("input_tokens_details") or {}
         self.usage = usage_of(
@@ -279,7 +316,16 @@ class ResponsesDecoder(Decoder):
             self.metadata["openai_responses"] = {"items": items}
 
 
-def _text_of(output: list[Any]) -> str:
-    """The text of an answer's items."""
-    parts = [part for item in output if item["type"] == "message" for part in item["content"]]
-    return "".join(part.get("text") or part.get("refusal") or "" for part in parts)
+def _thoughts_of(output: list[Any]) -> Iterator[str]:
+    """The thinking of an answer's items: its summary, and itself where a server shows it."""
+    for item in output:
+        if item["type"] == "reasoning":
+            for part in [*(item.get("summary") or ()), *(item.get("content") or ())]:
+                yield part["text"]
+
+
+def _is_call(item: dict[str, Any]) -> bool:
+    """Whether an item is a call for the caller; `WireError` if it is one that cannot be handed on."""
+    if item["type"] == "custom_tool_call":
+        raise WireError(custom_call(item.get("name")))
+    return bool(item["type"] == "function_call")

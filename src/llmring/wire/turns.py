@@ -22,11 +22,14 @@ __all__ = [
     "arguments_of",
     "budget_of",
     "call_ids",
+    "custom_call",
+    "described_schema",
     "effort_of",
     "function_tool",
     "json_instruction",
     "media",
     "named_calls",
+    "no_custom_tools",
     "openai_schema",
     "parts",
     "plain_text",
@@ -34,6 +37,7 @@ __all__ = [
 ]
 
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 24_576, "xhigh": 32_768, "max": 32_768}
+_AS_FUNCTION = "define it as a function with one parameter of type string"
 _JSON_ONLY = "Answer with one JSON object and nothing else."
 
 
@@ -203,6 +207,15 @@ def schema_of(request: LLMRequest) -> dict[str, Any] | None:
     return given["json_schema"] if isinstance(given, dict) and given.get("type") == "json_schema" else None
 
 
+def described_schema(request: LLMRequest) -> dict[str, Any] | None:
+    """The schema of the response format, for wires that have no other place for what describes it."""
+    if (table := schema_of(request)) is None:
+        return None
+    schema: dict[str, Any] = table["schema"]
+    said = [words for words in (table.get("description"), schema.get("description")) if words]
+    return {**schema, "description": "\n".join(said)} if said else schema
+
+
 def openai_schema(table: dict[str, Any]) -> dict[str, Any]:
     """A `json_schema` table for OpenAI's formats: strict where the schema can be said so, unless told otherwise.
 
@@ -242,3 +255,20 @@ def json_instruction(request: LLMRequest, *, unless_said: bool = False) -> str |
 def function_tool(tool: dict[str, Any]) -> dict[str, Any]:
     """A tool in OpenAI's form, without what only another provider takes; one that a provider runs, as it is."""
     return {"type": "function", "function": tool["function"]} if tool.get("type") == "function" else tool
+
+
+def no_custom_tools(request: LLMRequest) -> None:
+    """Refuse OpenAI's custom tools, whose calls hold text of any form where every other call holds JSON.
+
+    Raises:
+        CannotCarry: there is one.
+    """
+    for tool in request.tools or ():
+        if tool.get("type") == "custom":
+            name = (tool.get("custom") or tool).get("name")
+            raise CannotCarry(f"calls of the custom tool {name!r} hold no JSON; {_AS_FUNCTION}")
+
+
+def custom_call(name: Any) -> str:
+    """What to say of a call of a custom tool, which came uninvited."""
+    return f"a call of the custom tool {name!r}, which cannot be handed on: {_AS_FUNCTION}"
