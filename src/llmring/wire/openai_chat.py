@@ -180,7 +180,8 @@ class ChatDecoder(Decoder):
     def _take(self, event: Any, holder: str) -> StreamChunk | None:
         if event.get("error") or ("choices" not in event and ("message" in event or "detail" in event)):
             raise read_error(event)
-        self._report(event.get("usage"))
+        if usage := event.get("usage"):
+            self._report(usage)
         if self.response_model is None:
             self.response_model = name_of(event.get("model"))
         choices = event.get("choices")
@@ -191,21 +192,23 @@ class ChatDecoder(Decoder):
             return None
         if reason := choice.get("finish_reason"):
             self.finish_reason = _FINISH.get(reason, "other")
-        self._report(choice.get("usage"))
+        if usage := choice.get("usage"):
+            self._report(usage)
         delta = choice.get(holder)
         whole = not delta
         if whole:
             delta = None if self._streamed else choice.get("message")
         if not delta:
             return None
-        for field in ("reasoning_content", "reasoning_details"):
-            if thought := delta.get(field):
-                self._thoughts.setdefault(field, []).append(thought)
+        if thought := delta.get("reasoning_content"):
+            self._thoughts.setdefault("reasoning_content", []).append(thought)
+        if details := delta.get("reasoning_details"):
+            self._thoughts.setdefault("reasoning_details", []).append(details)
         content = delta.get("content") or ""
         if refusal := delta.get("refusal"):
             self._refused = True
             content = content or refusal
-        reasoning = delta.get("reasoning_content") or delta.get("reasoning") or None
+        reasoning = thought or delta.get("reasoning") or None
         if content.__class__ is list:
             content, thinking = _texts(content)
             reasoning = thinking or reasoning
