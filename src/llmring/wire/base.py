@@ -184,7 +184,7 @@ class Decoder:
         for payload in payloads:
             if self.ended or self.error:
                 break
-            if payload.startswith(b"[") and payload.strip() == b"[DONE]":
+            if len(payload) < 32 and payload.strip() == b"[DONE]":
                 self.ended = self.complete = True
                 break
             try:
