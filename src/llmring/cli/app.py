@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..exceptions import LLMRingError
-from . import aliases, chat, demo, info, lock, models
+from . import aliases, chat, demo, doctor, info, lock, models, providers
 from .terminal import paint, say
 
 __all__ = ["app", "run"]
@@ -89,6 +89,8 @@ app.command()(aliases.bind)
 app.command()(aliases.unbind)
 app.command()(models.models)
 app.command()(info.info)
+app.command()(providers.providers)
+app.command()(doctor.doctor)
 app.add_typer(lock.app, name="lock")
 app.command()(demo.demo)
 

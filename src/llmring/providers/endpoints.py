@@ -185,7 +185,7 @@ def near_name(name: str, others: Iterable[str] = ()) -> str | None:
         return ALSO_CALLED[name]
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(name.lower(), {*BUILT_IN, *others}, 1)), None)
+    return next(iter(get_close_matches(name.lower(), {*BUILT_IN, *others}, 1, 0.7)), None)
 
 
 def _unknown(name: str, others: Iterable[str]) -> ProviderNotFoundError:
@@ -245,7 +245,7 @@ def _host(url: str) -> tuple[str, str]:
         host = parts.hostname or ""
     except ValueError:
         return "", ""
-    return parts.scheme, "" if "@" in parts.netloc or "\\" in parts.netloc else host
+    return parts.scheme, "" if "\\" in parts.netloc else host
 
 
 def _names_in(value: str) -> list[str]:

@@ -1,0 +1,174 @@
+"""`llmring providers`: which there are, and whether they can serve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..exceptions import LLMRingError
+from .known import lockfile_if_any
+from .terminal import columns, note, paint, say, warn
+
+if TYPE_CHECKING:
+    from .standing import Standing
+
+__all__ = ["ask", "providers"]
+
+PATIENCE = 10.0
+"""Seconds that a provider has at most to answer."""
+_SHOWN = 3
+"""Aliases of a profile that the table names."""
+
+
+def providers(
+    check: Annotated[
+        bool, typer.Option("--check", help="Ask each whether it can be reached and takes the key.")
+    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Those that nothing here needs, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the providers: their SDKs, keys and addresses, and which aliases need them.
+
+    Keys are never shown, only where they are. With --check, each one that has what it needs is asked for the list of
+    its models, which costs nothing; the status is then 1 if one that is needed here does not answer.
+
+    \b
+    Example:
+      llmring providers
+      llmring providers --check
+      llmring providers --all --json | jq '.[] | select(.key.set) | .provider'
+    """
+    from .standing import described, standings
+
+    lockfile = lockfile_if_any()
+    found = standings(lockfile, every=every)
+    answers = ask([one for one in found if one.problem is None]) if check else {}
+    if as_json:
+        import json
+
+        checked = [described(one) | ({"check": _checked(one, answers)} if check else {}) for one in found]
+        say(json.dumps(checked, indent=2, ensure_ascii=False))
+    else:
+        _print(found, lockfile.default_profile if lockfile is not None else "", answers if check else None)
+    if check and any(_failed(one, answers) for one in found):
+        raise typer.Exit(1)
+
+
+def _print(found: list[Standing], profile: str, answers: dict[str, Any] | None) -> None:
+    rows = [["PROVIDER", "SDK", "KEY", "ADDRESS", "ALIASES"]]
+    rows += [[one.name, _sdk(one), _key(one), _address(one), _aliases(one, profile)] for one in found]
+    if answers is not None:
+        for row, word in zip(rows, ["ANSWER", *(_answer(one, answers) for one in found)], strict=True):
+            row.insert(-1, word)
+    heading, *lines = columns(rows).splitlines()
+    say(paint(heading, bold=True))
+    say("\n".join(lines))
+    for one in found:
+        failure = (answers or {}).get(one.name)
+        if one.problem and one.aliases:
+            warn(one.problem)
+        elif isinstance(failure, LLMRingError):
+            (warn if _failed(one, answers or {}) else note)(str(failure))
+
+
+def _sdk(one: Standing) -> str:
+    return f"{one.package} {one.version or '(not installed)'}" if one.package else "-"
+
+
+def _key(one: Standing) -> str:
+    if one.key_source or one.endpoint is None:
+        return one.key_source or "-"
+    return f"not set: {one.endpoint.key_variables[0]}" if one.endpoint.needs_key else "none needed"
+
+
+def _address(one: Standing) -> str:
+    return one.address or ("the SDK's own" if one.endpoint is not None and one.endpoint.lacks_address is None else "-")
+
+
+def _aliases(one: Standing, profile: str) -> str:
+    """Those of the default profile first, and without its name."""
+    said = []
+    for name, aliases in sorted(one.aliases.items(), key=lambda item: item[0] != profile):
+        more = f" and {len(aliases) - _SHOWN} more" if len(aliases) > _SHOWN else ""
+        listed = ", ".join(aliases[:_SHOWN]) + more
+        said.append(listed if name == profile else f"{name}: {listed}")
+    return "; ".join(said)
+
+
+def _answer(one: Standing, answers: dict[str, Any]) -> str:
+    from ..exceptions import ProviderAuthenticationError, ProviderConnectionError, ProviderTimeoutError
+
+    if one.name not in answers:
+        return "not asked"
+    answer = answers[one.name]
+    if not isinstance(answer, LLMRingError):
+        return f"{len(answer)} model{'s'[: len(answer) != 1]}" + (", key accepted" if _proven(one) else "")
+    if isinstance(answer, ProviderAuthenticationError):
+        return "key refused"
+    return "no answer" if isinstance(answer, ProviderConnectionError | ProviderTimeoutError) else "no listing"
+
+
+def _checked(one: Standing, answers: dict[str, Any]) -> dict[str, Any] | None:
+    """For `--json`; `None` for one that was not asked, since something is missing."""
+    from ..exceptions import ProviderAuthenticationError, ProviderConnectionError, ProviderTimeoutError
+
+    if one.name not in answers:
+        return None
+    answer = answers[one.name]
+    failed = isinstance(answer, LLMRingError)
+    refused = isinstance(answer, ProviderAuthenticationError)
+    return {
+        "reachable": not isinstance(answer, ProviderConnectionError | ProviderTimeoutError),
+        "key_accepted": False if refused else (True if not failed and _proven(one) else None),
+        "models": None if failed else len(answer),
+        "error": str(answer) if failed else None,
+    }
+
+
+def _proven(one: Standing) -> bool:
+    """Whether the listing proves the key: there is one, and not everybody is given it."""
+    from ..providers.vendors import BUILT_IN
+
+    lists_to_all = one.name in BUILT_IN and BUILT_IN[one.name].lists_to_all
+    return one.endpoint is not None and one.key_source is not None and one.endpoint.needs_key and not lists_to_all
+
+
+def _failed(one: Standing, answers: dict[str, Any]) -> bool:
+    """Whether one that is needed here cannot serve. A server of one's own that no alias needs may well be off."""
+    if one.problem is not None:
+        return bool(one.aliases)
+    unneeded = not one.aliases and one.endpoint is not None and not one.endpoint.needs_key
+    return isinstance(answers.get(one.name), LLMRingError) and not unneeded
+
+
+def ask(found: Sequence[Standing]) -> dict[str, Any]:
+    """The models that each one lists, or the error that it came to, by provider."""
+    import asyncio
+
+    from .progress import working
+
+    if not found:
+        return {}
+    with working(f"Asking {', '.join(one.name for one in found)}"):
+        return asyncio.run(_asked([one.name for one in found]))
+
+
+async def _asked(names: list[str]) -> dict[str, Any]:
+    import asyncio
+
+    from ..service import LLMRing
+
+    async with LLMRing(max_retries=0) as service:
+        answers = await asyncio.gather(*(_listed(service, name) for name in names))
+    return dict(zip(names, answers, strict=True))
+
+
+async def _listed(service: Any, name: str) -> Any:
+    from ..providers.listing import list_models
+
+    try:
+        return await list_models(service.get_provider(name), timeout=min(service.timeout or PATIENCE, PATIENCE))
+    except LLMRingError as error:
+        return error

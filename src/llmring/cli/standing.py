@@ -1,0 +1,146 @@
+"""How each provider stands here: its SDK, its key, its address, the aliases that need it, and what keeps it from
+serving. Nobody is asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import LockfileError, ProviderNotFoundError
+from ..providers.endpoints import Endpoint, endpoint
+from ..providers.packages import fits, how_to_install, installed_version, requirement
+from ..providers.vendors import BUILT_IN, SDKS
+
+if TYPE_CHECKING:
+    from ..lockfile import Binding, Lockfile
+
+__all__ = ["Standing", "bindings_of", "described", "needed_by", "standings"]
+
+_CREDENTIALS = re.compile(r"//[^/@]*@|[?#].*")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a provider stands.
+
+    Attributes:
+        name: as in `provider:model`.
+        endpoint: how it is reached; `None` where there is no such provider.
+        aliases: those that one of its models serves or stands by for, by profile.
+        unknown: what to say where there is no such provider.
+    """
+
+    name: str
+    endpoint: Endpoint | None
+    aliases: Mapping[str, list[str]]
+    unknown: str = ""
+
+    @property
+    def package(self) -> str:
+        """Its SDK, as pip knows it; empty where there is no such provider."""
+        return self.endpoint.sdk.package if self.endpoint is not None else ""
+
+    @cached_property
+    def version(self) -> str | None:
+        """The version of its SDK that is installed, `None` if there is none."""
+        return installed_version(self.package) if self.package else None
+
+    @cached_property
+    def key_source(self) -> str | None:
+        """Where its key is: an environment variable, or the keyring. `None` if there is none."""
+        return self.endpoint.key_source if self.endpoint is not None else None
+
+    @property
+    def address(self) -> str | None:
+        """Where it is, without a password. `None` leaves it to the SDK."""
+        url = self.endpoint.base_url if self.endpoint is not None else None
+        return url and _CREDENTIALS.sub(lambda match: "//" if match[0].startswith("//") else "", url)
+
+    @cached_property
+    def problem(self) -> str | None:
+        """What keeps it from serving, and what to do about it; `None` where nothing does."""
+        if self.endpoint is None:
+            return self.unknown
+        if self.version is None:
+            return f"The SDK {self.package} is not installed. To install it: {how_to_install(self.package)}"
+        if not fits(self.package, self.version):
+            return (
+                f"{self.package} {self.version} is installed, and llmring works with {requirement(self.package)}. "
+                f"To install that: {how_to_install(self.package)}"
+            )
+        return self.endpoint.lacks
+
+
+def standings(lockfile: Lockfile | None, *, every: bool = False) -> list[Standing]:
+    """The providers that matter here, built-in ones first.
+
+    Those with an SDK of their own always; others where the lockfile declares them, an alias needs them, or their key
+    is set.
+
+    Args:
+        lockfile: `None` where there is none.
+        every: all that are built in.
+    """
+    declared = lockfile.providers if lockfile is not None else {}
+    needed = needed_by(lockfile)
+    found = []
+    for name in dict.fromkeys((*BUILT_IN, *declared, *needed)):
+        standing = _standing(name, lockfile, needed.get(name, {}))
+        if every or name in SDKS or name in declared or name in needed or standing.key_source:
+            found.append(standing)
+    return found
+
+
+def needed_by(lockfile: Lockfile | None) -> dict[str, dict[str, list[str]]]:
+    """Which aliases need a provider, by provider and by profile."""
+    needed: dict[str, dict[str, list[str]]] = {}
+    if lockfile is None:
+        return needed
+    for profile in lockfile.profiles:
+        for alias, binding in bindings_of(lockfile, profile).items():
+            for provider in dict.fromkeys(model.partition(":")[0] for model in binding.models):
+                needed.setdefault(provider, {}).setdefault(profile, []).append(alias)
+    return needed
+
+
+def described(standing: Standing) -> dict[str, Any]:
+    """All of it, for `--json`. The key itself is not among it."""
+    target = standing.endpoint
+    return {
+        "provider": standing.name,
+        "sdk": {
+            "package": standing.package or None,
+            "version": standing.version,
+            "requirement": requirement(standing.package) if standing.package else None,
+        },
+        "key": {
+            "needed": target.needs_key if target is not None else None,
+            "set": standing.key_source is not None,
+            "source": standing.key_source,
+            "variables": list(target.key_variables) if target is not None else [],
+        },
+        "address": standing.address,
+        "aliases": dict(standing.aliases),
+        "problem": standing.problem,
+    }
+
+
+def _standing(name: str, lockfile: Lockfile | None, aliases: Mapping[str, list[str]]) -> Standing:
+    declared = lockfile.providers if lockfile is not None else {}
+    try:
+        return Standing(name, endpoint(name, declared.get(name), others=declared), aliases)
+    except ProviderNotFoundError as error:
+        return Standing(name, None, aliases, str(error))
+
+
+def bindings_of(lockfile: Lockfile, profile: str) -> Mapping[str, Binding]:
+    """The aliases of a profile, those of extended packages too if they can be read."""
+    from ..lockfile import reachable
+
+    try:
+        return reachable(lockfile, profile)
+    except LockfileError:
+        return lockfile.profiles[profile].bindings

@@ -1,0 +1,237 @@
+"""`llmring doctor`: what it finds, with the step that mends it, and with the status that programs go by."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmring.testing import PracticeServer
+
+from ..conftest import bind
+from .conftest import Command, Run
+
+KEY = "practice-" + "of-the-environment"
+HAIKU = "anthropic:claude-haiku-5-5"
+
+
+@pytest.fixture(autouse=True)
+def _nobody(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Ollama, even on a machine that has one."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{closed.getsockname()[1]}")
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+
+
+def examine(run: Run) -> tuple[int, dict[str, Any]]:
+    """The status and what is said to programs; what is said to people must say the same."""
+    told, counted = run("doctor"), run("doctor", "--json")
+    assert told.exit_code == counted.exit_code
+    assert counted.stderr == ""
+    whole: dict[str, Any] = json.loads(counted.stdout)
+    assert whole["ok"] == (counted.exit_code == 0)
+    for trouble in whole["troubles"]:
+        assert f"  {trouble['what']}\n    {trouble['mend']}\n" in told.stdout
+    assert ("Problems" in told.stdout) == (not whole["ok"])
+    assert KEY not in told.stdout + counted.stdout
+    return counted.exit_code, whole
+
+
+def troubles(whole: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(it["severity"], it["what"], it["mend"]) for it in whole["troubles"]]
+
+
+def test_all_is_well(bare: Path, run: Run, key: None) -> None:
+    path = bind({"chatbot": [HAIKU]})
+    status, whole = examine(run)
+    assert (status, troubles(whole)) == (0, [])
+    assert (whole["lockfile"], whole["profile"]) == (str(path), "default")
+    assert whole["aliases"] == [{"alias": "chatbot", "models": [HAIKU], "served_by": HAIKU, "obstacles": {}}]
+    assert {"llmring", "python", "genai-prices", "keyring"} == set(whole["versions"])
+    told = run("doctor")
+    assert "ANTHROPIC_API_KEY" in told.stdout
+    assert "No problems." in told.stderr
+
+
+def test_a_key_that_is_missing(bare: Path, run: Run) -> None:
+    bind({"chatbot": [HAIKU], "fast": ["groq:openai/gpt-oss-20b"]})
+    status, whole = examine(run)
+    assert status == 1
+    assert troubles(whole) == [
+        ("problem", f"There is no key for {name}: nothing serves {alias}.", f"Set {variable} in the environment.")
+        for name, alias, variable in (
+            ("anthropic", "chatbot", "ANTHROPIC_API_KEY"),
+            ("groq", "fast", "GROQ_API_KEY"),
+        )
+    ]
+    assert [it["served_by"] for it in whole["aliases"]] == [None, None]
+
+
+def test_a_stand_by_serves(bare: Path, run: Run, key: None) -> None:
+    bind({"chatbot": ["groq:openai/gpt-oss-20b", HAIKU], "careful": [HAIKU, "groq:openai/gpt-oss-20b"]})
+    status, whole = examine(run)
+    assert status == 0
+    assert [it["served_by"] for it in whole["aliases"]] == [HAIKU, HAIKU]
+    [(severity, what, _)] = troubles(whole)
+    assert (severity, what) == ("warning", "There is no key for groq: a stand-by serves chatbot.")
+    bind({"careful": [HAIKU, "groq:openai/gpt-oss-20b"]})
+    _, whole = examine(run)
+    assert troubles(whole)[0][1] == "There is no key for groq: a stand-by of careful cannot serve."
+
+
+DEV = """
+[profiles.dev]
+name = "dev"
+
+[[profiles.dev.bindings]]
+alias = "chatbot"
+models = ["ollama:llama3.2"]
+"""
+
+
+def test_only_the_profile_in_force_counts(bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    bind({"chatbot": [HAIKU]}, DEV)
+    assert run("doctor").exit_code == 0, "Ollama is for dev"
+    monkeypatch.setenv("LLMRING_PROFILE", "dev")
+    status, whole = examine(run)
+    assert (status, whole["profile"]) == (1, "dev")
+    [(_, what, mend)] = [it for it in troubles(whole) if it[0] == "problem"]
+    assert what.startswith("ollama does not answer at ")
+    assert what.endswith(": nothing serves chatbot.")
+    assert mend == "Start it: ollama serve"
+    monkeypatch.setenv("LLMRING_PROFILE", "prod")
+    status, whole = examine(run)
+    assert (status, whole["profile"]) == (1, None)
+    assert any("LLMRING_PROFILE is 'prod'" in what for _, what, _ in troubles(whole))
+
+
+def test_what_ollama_has(server: PracticeServer, run: Run) -> None:
+    server.models["ollama"] = ["llama3.2:latest", "qwen3:30b"]
+    bind({"a": ["ollama:llama3.2"], "b": ["ollama:llama3.2:latest"], "c": ["ollama:qwen3:30b"]})
+    assert examine(run)[0] == 0
+    bind({"a": ["ollama:llama3.2"], "d": ["ollama:mistral"]})
+    status, whole = examine(run)
+    assert status == 1
+    problem = ("problem", "Ollama does not have mistral: nothing serves d.", "To get it: ollama pull mistral")
+    assert troubles(whole) == [problem]
+    assert [it["served_by"] for it in whole["aliases"]] == ["ollama:llama3.2", None]
+
+
+def test_a_server_that_is_off(bare: Path, run: Run) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
+    bind({"chatbot": ["vllm:m"]}, f'[providers.vllm]\nbase_url = "{url}"\n')
+    _, whole = examine(run)
+    what, mend = troubles(whole)[-1][1:]
+    assert what == f"vllm does not answer at {url}: nothing serves chatbot."
+    assert mend == "Start it, or correct base_url in [providers.vllm]"
+
+
+def test_the_vendors_are_not_asked(server: PracticeServer, run: Run) -> None:
+    bind({"chatbot": [HAIKU, "openai:gpt-6-luna", "google:gemini-3.8-flash"]})
+    assert examine(run)[0] == 0
+    assert server.requests == []
+
+
+def test_models_that_end_or_are_unknown(bare: Path, run: Run, key: None) -> None:
+    bind({"old": ["anthropic:claude-mythos-preview"], "odd": ["anthropic:claude-haiku-99"]})
+    status, whole = examine(run)
+    assert status == 1
+    said = "\n".join(what for _, what, _ in troubles(whole))
+    assert "claude-mythos-preview" in said
+    assert "claude-haiku-99" in said
+    assert "llmring.lock:7:" in said
+
+
+def test_a_provider_that_is_none_is_said_once(bare: Path, run: Run, key: None) -> None:
+    bind({"chatbot": ["antropic:claude-haiku-5-5"]})
+    status, whole = examine(run)
+    assert status == 1
+    assert sum("antropic" in what for _, what, _ in troubles(whole)) == 1
+    assert whole["aliases"][0]["served_by"] is None
+
+
+def test_no_lockfile(bare: Path, run: Run, key: None) -> None:
+    status, whole = examine(run)
+    assert (status, whole["lockfile"], whole["profile"]) == (0, None, None)
+    assert [(it[0], it[2]) for it in troubles(whole)] == [("warning", "To make one: llmring lock init")]
+
+
+def test_no_lockfile_where_one_was_named(bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMRING_LOCKFILE_PATH", str(bare / "gone.lock"))
+    status, whole = examine(run)
+    assert status == 1
+    assert troubles(whole)[0][2] == f"To make it: llmring lock init --file {bare / 'gone.lock'}"
+
+
+def test_no_key_at_all(bare: Path, run: Run) -> None:
+    assert "No key is set" in run("doctor").stdout
+
+
+def test_a_lockfile_that_is_broken(bare: Path, run: Run) -> None:
+    Path("llmring.lock").write_text('version = "1.0"\nprofiles = 5\n')
+    status, whole = examine(run)
+    assert status == 1
+    [(severity, what, mend)] = [it for it in troubles(whole) if "llmring.lock:2" in it[1]]
+    assert (severity, mend) == ("problem", "Once it is mended: llmring lock validate")
+    assert "profiles" in what
+
+
+def test_a_setting_that_cannot_be_used(bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    bind({"chatbot": [HAIKU]})
+    monkeypatch.setenv("LLMRING_PROVIDER_TIMEOUT_S", "soon")
+    status, whole = examine(run)
+    assert status == 1
+    assert "LLMRING_PROVIDER_TIMEOUT_S" in troubles(whole)[0][1]
+
+
+def test_a_header_that_needs_a_variable(bare: Path, run: Run, key: None) -> None:
+    bind({"chatbot": [HAIKU]}, '[providers.anthropic]\nheaders = { x-team = "$TEAM" }\n')
+    status, whole = examine(run)
+    assert status == 1
+    assert troubles(whole)[0][1:] == (
+        "[providers.anthropic.headers] x-team needs TEAM: nothing serves chatbot.",
+        "Set TEAM in the environment.",
+    )
+
+
+def test_an_sdk_that_is_old(bare: Path, command: Command, key: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The metadata of an installation that stands first on the path are those that count."""
+    folder = bare / "site" / "anthropic-1.0.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: anthropic\nVersion: 1.0.0\n")
+    monkeypatch.setenv("PYTHONPATH", f"{bare / 'site'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    bind({"chatbot": [HAIKU]})
+    done = command("doctor", "--json")
+    assert done.returncode == 1
+    problem = json.loads(done.stdout)["aliases"][0]["obstacles"][HAIKU]
+    assert problem.startswith("anthropic 1.0.0 is installed, and llmring works with anthropic>=")
+    assert "pip install 'anthropic>=" in problem
+
+
+def test_an_sdk_that_is_missing(bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = metadata.version
+
+    def version_of(package: str) -> str:
+        if package == "anthropic":
+            raise metadata.PackageNotFoundError(package)
+        return version(package)
+
+    monkeypatch.setattr(metadata, "version", version_of)
+    bind({"chatbot": [HAIKU]})
+    status, whole = examine(run)
+    assert status == 1
+    [(severity, what, mend)] = troubles(whole)
+    assert (severity, what) == ("problem", "The SDK anthropic is not installed: nothing serves chatbot.")
+    assert mend.startswith("To install it: pip install 'anthropic>=")
