@@ -48,7 +48,7 @@ class LLMRing:
     """The way to every provider.
 
     Making one reads nothing from the network and imports no SDK. Use it as an async context manager, or call
-    `close` at the end.
+    `close` at the end. Event loops may share one, at once or one after the other: each has connections of its own.
 
     Args:
         lockfile_path: the lockfile; not given: `LLMRING_LOCKFILE_PATH`, else `llmring.lock` in the working

@@ -23,9 +23,13 @@ __all__ = ["BUILT_IN", "BuiltIn", "Registry"]
 
 logger = logging.getLogger("llmring")
 
+_Identity = tuple[str, str | None, str]
+
 
 class Registry:
     """The providers of one service, each made when it is first asked for and kept until the service closes.
+
+    An SDK's client belongs to the event loop that its connections were opened in, so every loop gets its own.
 
     Args:
         keys: keys given to the constructor, by provider.
@@ -45,7 +49,7 @@ class Registry:
         self._max_retries = max_retries
         self._max_connections = max_connections
         self._registered: dict[str, Provider] = {}
-        self._made: dict[tuple[str, str | None, str], Provider] = {}
+        self._made: dict[tuple[asyncio.AbstractEventLoop | None, _Identity], Provider] = {}
 
     def register(self, name: str, provider: Provider) -> None:
         """Serve `name` by an adapter of the caller's own."""
@@ -79,17 +83,39 @@ class Registry:
 
     async def close(self) -> None:
         """Close every provider made here, and those registered by the caller. One that fails stops no other."""
-        made = [*self._made.values(), *self._registered.values()]
+        self._leave_closed_loops()
+        made = [*self._registered.values(), *self._made.values()]
+        closing = [
+            *(provider.close() for provider in self._registered.values()),
+            *(_close_in(loop, provider) for (loop, _), provider in self._made.items()),
+        ]
         self._made.clear()
         self._registered.clear()
-        results = await asyncio.gather(*(provider.close() for provider in made), return_exceptions=True)
+        results = await asyncio.gather(*closing, return_exceptions=True)
         for provider, result in zip(made, results, strict=True):
             if isinstance(result, Exception):
                 shown = provider.conceal(f"{type(result).__name__}: {result}".encode(errors="replace")).decode()
                 logger.warning("%s did not close cleanly: %s", provider.name, shown)
 
     def _ready(self, name: str, settings: ProviderSettings | None) -> Provider | None:
-        return self._registered.get(name) or self._made.get(self._identity(name, settings))
+        return self._registered.get(name) or self._mine(self._identity(name, settings))
+
+    def _mine(self, identity: _Identity) -> Provider | None:
+        """The provider of the loop that runs here; where none runs, that of any."""
+        loop = _running_loop()
+        if loop is None:
+            return next(
+                (it for (owner, of), it in [*self._made.items()] if of == identity and not _is_over(owner)), None
+            )
+        provider = self._made.get((loop, identity))
+        if provider is None and (provider := self._made.pop((None, identity), None)) is not None:
+            self._made[loop, identity] = provider
+        return provider
+
+    def _leave_closed_loops(self) -> None:
+        """Drop the providers of loops that are closed: nothing can be awaited for them any more."""
+        for key in [key for key in [*self._made] if _is_over(key[0])]:
+            del self._made[key]
 
     def check_keys(self, declared: Callable[[], Iterable[str]]) -> None:
         """Refuse a key that was given for a name that is no provider.
@@ -111,7 +137,7 @@ class Registry:
                 "another."
             )
 
-    def _identity(self, name: str, settings: ProviderSettings | None) -> tuple[str, str | None, str]:
+    def _identity(self, name: str, settings: ProviderSettings | None) -> _Identity:
         """An edit of a provider's settings, or another key in the environment, makes another provider."""
         values = "\0".join(os.environ.get(v, "") for v in variables_of(name, settings))
         return name, repr(settings) if settings else None, values
@@ -152,8 +178,28 @@ class Registry:
             raise ConfigurationError(
                 f"{name} cannot be set up ({reason}). Check its address and its headers."
             ) from None
-        self._made[self._identity(name, settings)] = provider
+        self._leave_closed_loops()
+        self._made[_running_loop(), self._identity(name, settings)] = provider
         return provider
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _is_over(loop: asyncio.AbstractEventLoop | None) -> bool:
+    return loop is not None and loop.is_closed()
+
+
+async def _close_in(loop: asyncio.AbstractEventLoop | None, provider: Provider) -> None:
+    """Close a provider in the loop that it belongs to, if that runs: in another thread, then."""
+    if loop is None or loop is asyncio.get_running_loop() or not loop.is_running():
+        await provider.close()
+    else:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(provider.close(), loop))
 
 
 def _import(sdk: BuiltIn, name: str) -> Any:

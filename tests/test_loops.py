@@ -1,0 +1,138 @@
+"""One service in several event loops: one after the other, and at once."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from llmring import LLMRequest, LLMRing, Message
+from llmring.testing import PracticeServer, Reply
+
+from .conftest import Way, bind
+
+# A loop that is closed leaves its idle connections to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What a test leaves behind is not collected in the next one."""
+    yield
+    gc.collect()
+
+
+ASKED = LLMRequest(model="chatbot", messages=[Message(role="user", content="Hi")])
+
+
+async def ask(service: LLMRing, stream: bool) -> str:
+    if stream:
+        return (await service.chat_stream(ASKED).final_response()).content
+    return (await service.chat(ASKED)).content
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+def test_one_after_the_other(way: Way, server: PracticeServer, stream: bool, caplog: pytest.LogCaptureFixture) -> None:
+    bind({"chatbot": [way.model]}, way.settings)
+    service = LLMRing(max_retries=0)
+    said = [asyncio.run(ask(service, stream)) for _ in range(3)]
+    asyncio.run(service.close())
+    assert said == ["You said: Hi"] * 3
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_within_a_loop_connections_are_kept(server: PracticeServer) -> None:
+    bind({"chatbot": ["anthropic:m"]})
+
+    async def twice() -> None:
+        assert service.get_provider("anthropic") is service.get_provider("anthropic")
+        for _ in range(2):
+            await ask(service, False)
+            assert server.open_connections == 1
+
+    service = LLMRing()
+    asyncio.run(twice())
+    asyncio.run(service.close())
+
+
+def test_a_provider_made_in_no_loop_goes_to_the_first_that_asks(server: PracticeServer) -> None:
+    bind({"chatbot": ["anthropic:m"]})
+    service = LLMRing()
+    early = service.get_provider("anthropic")
+
+    async def mine() -> Any:
+        await ask(service, False)
+        return service.get_provider("anthropic")
+
+    assert asyncio.run(mine()) is early
+    assert asyncio.run(mine()) is not early
+    asyncio.run(service.close())
+
+
+def test_outside_of_the_loop_it_is_the_same(server: PracticeServer) -> None:
+    service = LLMRing()
+    loop = asyncio.new_event_loop()
+
+    async def inside() -> Any:
+        return service.get_provider("anthropic")
+
+    first = loop.run_until_complete(inside())
+    assert service.get_provider("anthropic") is first
+    loop.run_until_complete(service.close())
+    loop.close()
+
+
+def test_what_belongs_to_a_closed_loop_is_let_go(server: PracticeServer) -> None:
+    bind({"chatbot": ["anthropic:m"]})
+    service = LLMRing()
+
+    async def own() -> weakref.ref[Any]:
+        await ask(service, False)
+        return weakref.ref(service.get_provider("anthropic"))
+
+    first, second = asyncio.run(own()), asyncio.run(own())
+    gc.collect()
+    assert first() is None
+    assert second() is not None
+    asyncio.run(service.close())
+
+
+def test_two_at_once(server: PracticeServer) -> None:
+    """Closing the service closes what the other loop has open, too."""
+    bind({"chatbot": ["anthropic:m"]})
+    server.default = Reply(chunks=["x"] * 20, interval=0.005)
+    service = LLMRing()
+    other = asyncio.new_event_loop()
+    thread = threading.Thread(target=other.run_forever)
+    thread.start()
+
+    async def work() -> list[str]:
+        return await asyncio.gather(*(ask(service, stream) for stream in (True, False) * 5))
+
+    async def both() -> None:
+        there = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), other))
+        said = [*await work(), *await there]
+        assert said == ["x" * 20] * 20
+        assert server.open_connections > 10
+        await service.close()
+        for _ in range(100):
+            if server.open_connections == 0:
+                break
+            await asyncio.sleep(0.01)
+        assert server.open_connections == 0
+
+    try:
+        asyncio.run(both())
+    finally:
+        other.call_soon_threadsafe(other.stop)
+        thread.join()
+        other.close()
