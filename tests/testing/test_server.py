@@ -330,6 +330,17 @@ def test_by_hand() -> None:
         assert process.stderr.read() == ""
 
 
+@pytest.mark.parametrize("port", ["taken", "99999"])
+def test_by_hand_where_it_cannot_listen(server: PracticeServer, port: str) -> None:
+    port = server.url.rpartition(":")[2] if port == "taken" else port
+    done = subprocess.run(
+        [sys.executable, "-m", "llmring.testing", "--port", port], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: cannot listen on port {port}: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_environ(server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     there = server.environ("http://127.0.0.1:9")
     assert there["OPENAI_BASE_URL"] == "http://127.0.0.1:9/v1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 import threading
@@ -21,7 +22,13 @@ def main() -> None:
     parser.add_argument("--interval", type=float, default=0.0, metavar="S", help="seconds between pieces")
     parser.add_argument("--delay", type=float, default=0.0, metavar="S", help="seconds before the answer")
     asked = parser.parse_args()
-    with PracticeServer(port=asked.port, record=False) as server:
+    server = PracticeServer(port=asked.port, record=False)
+    try:
+        server.start()
+    except (OSError, OverflowError) as error:
+        reason = str(getattr(error, "strerror", None) or error).rstrip(".")
+        parser.exit(1, f"Error: cannot listen on port {asked.port}: {reason}. Without --port, a free one is taken.\n")
+    with contextlib.closing(server):
         pace = {"interval": asked.interval, "delay": asked.delay}
         if asked.chunks is not None:
             server.default = Reply(chunks=["word "] * asked.chunks, **pace)
