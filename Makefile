@@ -7,6 +7,7 @@
 #   make bench    the benchmarks
 #   make faults   every fault on every wire, as a table
 #   make soak     many streams for ten minutes, or for SECONDS=60
+#   make docs     docs/cli.md, from the commands' own help
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -14,7 +15,7 @@ SECONDS ?= 600
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test check bench faults soak format clean
+.PHONY: demo test check bench faults soak docs format clean
 .DEFAULT_GOAL := test
 
 ifneq ($(UV),)
@@ -59,6 +60,9 @@ faults: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.soak --seconds $(SECONDS)
+
+docs: $(VENV)/.installed
+	@$(BIN)/python -m llmring.cli.reference > $(VENV)/cli.md && mv $(VENV)/cli.md docs/cli.md
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix
