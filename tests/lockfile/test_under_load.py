@@ -68,8 +68,8 @@ class Editor:
 
     def edit(self) -> None:
         number = len(self.edits)
-        ways = [self.rewrite, self.rename, self.bind]
-        way = self.bind_by_a_process_of_its_own if number % 40 == 20 else ways[number % 3]
+        ways = [self.rewrite, self.rename, self.bind, self.delete_and_restore]
+        way = self.bind_by_a_process_of_its_own if number % 40 == 20 else ways[number % 4]
         edit = Edit(f"{PROVIDERS[number % len(PROVIDERS)]}:edit-{number}", time.monotonic())
         self.edits.append(edit)
         way(edit.model)
@@ -89,6 +89,11 @@ class Editor:
         new = self.path.with_name("new")
         new.write_text(LOCKFILE.format(model))
         os.replace(new, self.path)
+
+    def delete_and_restore(self, model: str) -> None:
+        self.path.unlink()
+        time.sleep(0.002)
+        self.rename(model)
 
     def bind(self, model: str) -> None:
         assert self.commands.stdin is not None
@@ -175,7 +180,7 @@ async def test_a_busy_service_follows_every_edit_and_fails_no_request(server: Pr
     assert spanning > 10, "edits fell into requests that were in flight"
     assert {one.response.model.partition(":")[0] for one in asked} == set(PROVIDERS)
     assert sorted(os.listdir(editor.path.parent)) == ["llmring.lock"]
-    assert "# edited all the time" in editor.path.read_text()
+    assert editor.path.read_text() == LOCKFILE.format(editor.edits[-1].model)
 
 
 def _text(request: RecordedRequest) -> str:
