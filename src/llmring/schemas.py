@@ -105,7 +105,8 @@ class LLMRequest(BaseModel):
             "json_schema": {"name", "schema", "strict"}}`, or a type such as a pydantic model's class.
         tools: what the model may call: typed Python functions, definitions in OpenAI's form, or the
             provider's own tools as its API wants them.
-        tool_choice: `"auto"`, `"none"`, `"required"`, or the one to call: its name, or OpenAI's form.
+        tool_choice: `"auto"`, `"none"`, `"required"`, or the one to call: its name, or OpenAI's form; of a tool that
+            the provider runs, its type or its name, where its API can be made to use one.
         json_response: short for `response_format={"type": "json_object"}`.
         timeout: seconds for every wait; `None` waits forever. Not set: the service's.
         on_interrupt: what to do when a stream of text breaks off midway: `"error"`, or `"resume"` to go on where the

@@ -54,6 +54,11 @@ def test_reasons_for_breaking_off(reason: str | None, expected: str) -> None:
     assert ResponsesDecoder(MODEL).answer(json.dumps(answer).encode()).finish_reason == expected
 
 
+def test_breaking_off_in_no_more_than_the_events_name() -> None:
+    event = {"type": "response.incomplete", "response": {"output": []}}
+    assert decode(WIRE, CREATED, said("x"), event).whole["finish_reason"] == "other"
+
+
 def test_a_call_that_is_broken_off_is_no_turn_that_calls_tools() -> None:
     result = decode(WIRE, item("added", 0, **call_item("")), arguments(0, "{}"), incomplete("max_output_tokens"))
     assert result.whole["finish_reason"] == "length"

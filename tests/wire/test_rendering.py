@@ -347,12 +347,12 @@ def test_a_system_message_in_between_does_not_part_the_results(wire: str) -> Non
 def test_older_gemini_models_are_sent_no_signature() -> None:
     assert "thoughtSignature" not in str(turns("gemini", *ROUND, model="gemini-2.5-flash"))
     assert "skip_" in str(turns("gemini", *ROUND, model="gemini-flash-latest"))
-    for model in ("models/gemini-flash-latest", "gemini-flash-lite-latest", "gemini-pro-latest"):
+    for model in ("models/gemini-flash-latest", "gemini-flash-lite-latest", "google/gemini-pro-latest"):
         assert "skip_" in str(turns("gemini", *ROUND, model=model))
         thinking = added("gemini", ask(reasoning_effort="low"), model)["generationConfig"]["thinkingConfig"]
         assert thinking == {"includeThoughts": True, "thinkingLevel": "LOW"}
     assert "skip_" in str(turns("gemini", *ROUND, model="models/gemini-4-argon"))
-    for model in ("gemini-live-2.5-flash-preview", "gemini-2.5-flash-latest", "gemini-embedding-001"):
+    for model in ("gemini-live-2.5-flash", "google/gemini-2.5-flash", "gemini-embedding-001"):
         assert "skip_" not in str(turns("gemini", *ROUND, model=model))
 
 

@@ -63,7 +63,7 @@ def render_request(request: LLMRequest, model: str) -> dict[str, Any]:
 
 def _generation(model: str) -> int:
     """3 for `gemini-3-flash`: what a model takes changed with it. `gemini-flash-latest` is of the newest."""
-    found = re.match(r"(?:.*/)?gemini-(?:(?:[a-z]+-)*(\d{1,2})(?!\d)|[a-z-]+-latest$)", model)
+    found = re.match(r"(?:.*/)?gemini-(?:(\d+)|[a-z-]+-latest$)", model)
     return int(found[1] or 99) if found else 0
 
 
