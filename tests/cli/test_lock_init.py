@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from llmring import catalog, lockfile
 from llmring.cli import machine
+from llmring.lockfile.schema import json_schema
 from llmring.testing import PracticeServer
 
 from .conftest import LOCKFILE, Command, Run
@@ -128,7 +130,7 @@ def test_a_file_that_says_nothing_yet_is_not_kept(bare: Path, run: Run, monkeypa
     monkeypatch.setenv("ANTHROPIC_API_KEY", "practice")
     assert run("lock", "init", "--force").exit_code == 0
     assert "fast" in bindings(bare / "llmring.lock")
-    assert [file.name for file in bare.iterdir()] == ["llmring.lock"]
+    assert {file.name for file in bare.iterdir()} == {"llmring.lock", "llmring.schema.json"}
 
 
 def test_another_place(bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,3 +244,28 @@ def test_the_program_itself(bare: Path, command: Command, server: PracticeServer
     assert (again.returncode, again.stdout) == (1, "")
     answer = command("chat", "hello", "--model", "fast")
     assert (answer.returncode, answer.stdout) == (0, "You said: hello\n")
+
+
+def test_editors_find_the_schema(bare: Path, run: Run, key: None) -> None:
+    schema = bare / "llmring.schema.json"
+    assert "llmring.schema.json" in run("lock", "init").stdout
+    assert (bare / "llmring.lock").read_text().startswith("#:schema ./llmring.schema.json\n")
+    assert json.loads(schema.read_text()) == json_schema()
+    run("lock", "init", "--file", "llmring.json")
+    named = json.loads((bare / "llmring.json").read_text())
+    assert next(iter(named)) == "$schema"
+    assert named["$schema"] == "./llmring.schema.json"
+    Draft202012Validator(json_schema()).validate(named)
+    schema.write_text('{"title": "llmring.lock", "of": "an older release"}')
+    run("lock", "init", "--force")
+    assert json.loads(schema.read_text()) == json_schema()
+
+
+def test_a_schema_of_someone_elses_is_kept(bare: Path, run: Run, key: None) -> None:
+    schema = bare / "llmring.schema.json"
+    for text in ('{"title": "mine"}', "[]", "mine"):
+        schema.write_text(text)
+        result = run("lock", "init", "--force")
+        assert result.exit_code == 0
+        assert "llmring.schema.json is no schema of a lockfile" in result.stderr
+        assert schema.read_text() == text

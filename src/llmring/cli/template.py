@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..catalog import ROLES, suggested
+from ..lockfile.schema import SCHEMA_FILE
 
 if TYPE_CHECKING:
     from ..catalog import Role
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["PURPOSE", "bound", "render"]
 
 _HEAD = """\
+#:schema ./{schema}
 # Which model serves which alias: the first of its models, while the rest stand by. A program names the alias; to swap
 # the provider, edit this file, and a running program follows with its next request. Commit it: it holds no key.
 #
@@ -66,9 +68,10 @@ def render(found: list[Found], *, as_json: bool = False) -> str:
     if as_json:
         listed = [{"alias": role, "models": models} for role, models in bindings.items()]
         profiles = {"default": {"name": "default", "bindings": listed}}
-        return json.dumps({"version": "1.0", "default_profile": "default", "profiles": profiles}, indent=2) + "\n"
+        named = {"$schema": f"./{SCHEMA_FILE}", "version": "1.0", "default_profile": "default"}
+        return json.dumps({**named, "profiles": profiles}, indent=2) + "\n"
     example = bindings["fast"][0] if bindings else f"anthropic:{suggested('fast')['anthropic']}"
-    text = _HEAD.format(example=example)
+    text = _HEAD.format(schema=SCHEMA_FILE, example=example)
     if not bindings:
         return text + _UNBOUND.format(example=example)
     for role, models in bindings.items():

@@ -6,15 +6,22 @@ there, that no alias is bound twice, that nothing looks like a secret.
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
 from typing import Any
 
-from .model import DEFAULT_PROFILE
+from llmring.exceptions import ConfigurationError
 
-__all__ = ["SCHEMA_FILE", "json_schema", "rendered"]
+from .model import DEFAULT_PROFILE
+from .writing import exclusive, replace
+
+__all__ = ["SCHEMA_FILE", "json_schema", "rendered", "write_beside"]
 
 SCHEMA_FILE = "llmring.schema.json"
 """The name under which a new lockfile refers to its schema, beside it."""
 
+_TITLE = "llmring.lock"
 _NAME = r"^\S+$"
 _REFERENCE = r"^[^\s:/]+:\S+$"
 _PROVIDER = r"^[^\s:/]+$"
@@ -28,7 +35,7 @@ def json_schema() -> dict[str, Any]:
     """The schema, in the dialect 2020-12, as a new dictionary. Unknown keys are allowed everywhere: they are kept."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "llmring.lock",
+        "title": _TITLE,
         "description": "Which model serves which alias.",
         "type": "object",
         "required": ["version"],
@@ -80,9 +87,29 @@ def json_schema() -> dict[str, Any]:
 
 def rendered() -> str:
     """The schema as the text of a file."""
-    import json
-
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def write_beside(path: Path) -> Path:
+    """Writes the schema into a lockfile's folder, or renews the one that is there, and returns where it is.
+
+    Raises:
+        ConfigurationError: there is a file of that name that is something else. It stays.
+        LockfileError: it could not be written.
+    """
+    target = Path(os.path.realpath(path.parent / SCHEMA_FILE))
+    with exclusive(target):
+        if target.exists() and not _is_ours(target):
+            raise ConfigurationError(f"{target} is no schema of a lockfile, and stays as it is")
+        replace(target, rendered().encode(), before=None)
+    return target
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return bool(json.loads(path.read_bytes())["title"] == _TITLE)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def _binding() -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...exceptions import ConfigurationError, LockfileError
-from ..terminal import columns, dollars, paint, say
+from ...exceptions import ConfigurationError, LLMRingError, LockfileError
+from ..terminal import columns, dollars, paint, say, warn
 
 if TYPE_CHECKING:
     from ..machine import Found
@@ -60,13 +60,24 @@ def init(
     create(path, text, force=force)
     _report(found)
     say()
-    say(f"{paint('Wrote', bold=True)} {path.absolute()}")
+    say(f"{paint('Wrote', bold=True)} {path.absolute()}{_with_schema(path)}")
     if kept:
         say(f"{paint('Kept', bold=True)} what was there as {kept.absolute()}")
     used = find_lockfile()
     if used is None or used.resolve() != path.resolve():
         say(f"It is not the lockfile of this folder. To use it: export LLMRING_LOCKFILE_PATH={path.absolute()}")
     _advise(found)
+
+
+def _with_schema(path: Path) -> str:
+    """The schema that the new file names, written beside it; in words. A file of that name that is no such is kept."""
+    from ...lockfile.schema import write_beside
+
+    try:
+        return f", and {write_beside(path).name}, with which editors check it"
+    except LLMRingError as error:
+        warn(str(error))
+        return ""
 
 
 def _keep(path: Path, new: bytes) -> Path | None:
