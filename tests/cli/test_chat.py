@@ -206,3 +206,95 @@ def test_the_program_itself(command: Command) -> None:
     assert json.loads(answer.stdout)["content"] == "You said: hello"
     assert command("chat", input="piped").stdout == "You said: piped\n"
     assert command("chat", "--model").returncode == 2
+
+
+def test_a_price_goes_by_the_address(project: Path, run: Run, server: PracticeServer) -> None:
+    """A provider whose name the price data does not know is known by where it is."""
+    address = f"{server.url.replace('127.0.0.1', 'localhost')}/at.openai.azure.com/v1"
+    with project.open("a") as lockfile:
+        lockfile.write(f'[providers.ours]\nsdk = "openai"\nbase_url = "{address}"\napi = "chat"\n')
+    assert "· $" in run("chat", "hi", "--model", "ours:gpt-4o-mini").stderr
+    cost = json.loads(run("chat", "hi", "--model", "ours:gpt-4o-mini", "--json").stdout)["cost"]
+    assert cost["total"] > 0
+    assert [request.wire for request in server.requests] == ["openai-chat"] * 2
+
+
+def test_the_prompt_is_about_what_comes_through_the_pipe(run: Run, server: PracticeServer) -> None:
+    assert run("chat", "Review this", input="+ a line\n\n").stdout == "You said: + a line\n\nReview this\n"
+    assert run("chat", "Just this", input=" \n").stdout == "You said: Just this\n"
+
+
+def test_a_pipe_that_stays_open_is_spoken_of(server: PracticeServer) -> None:
+    with subprocess.Popen(
+        [PROGRAM, "chat", "hi", "-p", "dev"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as asked:
+        assert asked.stderr is not None
+        assert b"</dev/null" in asked.stderr.readline()
+        assert asked.communicate(b"late", timeout=30)[0] == b"You said: late\n\nhi\n"
+
+
+def test_pictures_and_files(project: Path, run: Run, server: PracticeServer) -> None:
+    (project.parent / "cat.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (project.parent / "notes.md").write_text("A cat sat.")
+    result = run("chat", "Who sat?", "-i", "cat.png", "-i", "https://example.com/mat.jpg", "-f", "notes.md")
+    assert result.exit_code == 0, result.stderr
+    *attached, question = server.requests[0].body["messages"][0]["content"]
+    assert [part["type"] for part in attached] == ["image", "image", "document"]
+    assert attached[0]["source"]["media_type"] == "image/png"
+    assert attached[1]["source"]["url"] == "https://example.com/mat.jpg"
+    assert attached[2]["source"]["data"] == "A cat sat."
+    assert question == {"type": "text", "text": "Who sat?"}
+    assert run("chat", "And?", "--file", "cat.png").exit_code == 0
+    assert server.requests[1].body["messages"][0]["content"][0]["type"] == "image", "its name tells what a file is"
+
+
+@pytest.mark.parametrize("option", ["--image", "--file"])
+def test_a_file_that_is_not_there(run: Run, server: PracticeServer, option: str) -> None:
+    result = run("chat", "hi", option, "nope.png")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "nope.png cannot be read" in result.stderr
+    assert server.requests == []
+
+
+SCHEMA = {"type": "object", "properties": {"rivers": {"type": "array", "items": {"type": "string"}}}}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("how", [[], ["--no-stream"]])
+def test_an_answer_that_keeps_to_a_schema(
+    project: Path, run: Run, server: PracticeServer, model: str, how: list[str]
+) -> None:
+    (project.parent / "rivers.json").write_text(json.dumps(SCHEMA))
+    server.default = Reply('{"rivers":["Rhône"]}')
+    result = run("chat", "Rivers?", "--model", model, "--schema", "rivers.json", *how)
+    assert (result.exit_code, result.stdout) == (0, '{\n  "rivers": [\n    "Rhône"\n  ]\n}\n')
+    assert b'"rivers"' in server.requests[0].raw, "the schema goes with the request"
+    whole = json.loads(run("chat", "Rivers?", "--model", model, "--schema", "rivers.json", "--json", *how).stdout)
+    assert whole["parsed"] == {"rivers": ["Rhône"]}
+
+
+def test_an_answer_that_does_not_keep_to_it(project: Path, run: Run, server: PracticeServer) -> None:
+    (project.parent / "rivers.json").write_text(json.dumps(SCHEMA))
+    server.default = Reply('{"rivers": 3}')
+    result = run("chat", "Rivers?", "--schema", "rivers.json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "rivers: 3 is not of type 'array'" in result.stderr
+    server.default = Reply("", finish_reason="content_filter")
+    withheld = run("chat", "Rivers?", "--schema", "rivers.json")
+    assert (withheld.exit_code, withheld.stdout) == (1, "")
+    assert "content_filter" in withheld.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [(None, "cannot be read"), ("{", "is not JSON"), ("[]", "is no JSON Schema"), ('{"type": 1}', "no JSON schema")],
+)
+def test_a_schema_that_is_none(
+    project: Path, run: Run, server: PracticeServer, written: str | None, message: str
+) -> None:
+    if written is not None:
+        (project.parent / "it.json").write_text(written)
+    result = run("chat", "hi", "--schema", "it.json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert message in result.stderr
+    assert server.requests == []

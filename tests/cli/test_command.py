@@ -95,10 +95,6 @@ def test_colours_are_for_terminals(project: Path, command: Command, monkeypatch:
     assert "\x1b[" not in command("aliases").stdout
 
 
-def test_chat_on_a_terminal_needs_a_prompt(project: Path) -> None:
-    assert "nothing was asked" in on_a_terminal("chat")
-
-
 def test_asking_for_the_aliases_imports_little(project: Path) -> None:
     code = (
         "import sys; sys.argv = ['llmring', 'aliases', '-p', 'dev', '--verbose']\n"

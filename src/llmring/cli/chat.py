@@ -1,4 +1,4 @@
-"""`llmring chat`: one question, the answer as it streams."""
+"""`llmring chat`: one question, the answer as it streams; or a conversation in the terminal."""
 
 from __future__ import annotations
 
@@ -7,23 +7,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..exceptions import AliasNotFoundError, LLMRingError
-from .project import ProfileOption, open_lockfile
-from .terminal import dollars, note, say, stream
+from ..exceptions import ConfigurationError, LLMRingError
+from .project import ProfileOption, default_model
+from .terminal import note, say, stream
+from .usage import usage_line
 
 if TYPE_CHECKING:
-    from ..schemas import LLMRequest, LLMResponse, StreamChunk
+    from ..schemas import LLMRequest, LLMResponse
     from ..service import LLMRing
 
-__all__ = ["chat", "usage_line"]
+__all__ = ["chat"]
 
-_PREFERRED = ("chatbot", "balanced")
+_PATIENCE = 2.0
+"""Seconds before a pipe that stays open is spoken of."""
 
 
 def chat(
     prompt: Annotated[
         str | None,
-        typer.Argument(metavar="PROMPT", help="What to ask; - or nothing reads it from a pipe.", show_default=False),
+        typer.Argument(
+            metavar="PROMPT",
+            help="What to ask, about what comes through a pipe if anything does. Without it, a terminal opens a "
+            "conversation.",
+            show_default=False,
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -36,54 +43,119 @@ def chat(
     ] = None,
     profile: ProfileOption = None,
     system: Annotated[str | None, typer.Option("--system", "-s", metavar="TEXT", help="A system prompt.")] = None,
+    image: Annotated[
+        list[str] | None, typer.Option("--image", "-i", metavar="PATH|URL", help="A picture to attach; repeatable.")
+    ] = None,
+    file: Annotated[
+        list[str] | None, typer.Option("--file", "-f", metavar="PATH|URL", help="A file to attach; repeatable.")
+    ] = None,
+    schema: Annotated[
+        str | None,
+        typer.Option("--schema", metavar="FILE", help="A JSON Schema; the answer is JSON that keeps to it."),
+    ] = None,
     no_stream: Annotated[bool, typer.Option("--no-stream", help="Wait for the whole answer.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, when the answer is whole.")] = False,
+    no_history: Annotated[
+        bool, typer.Option("--no-history", help="Keep no history of what is typed in the conversation.")
+    ] = False,
 ) -> None:
-    """Ask a model and print its answer as it arrives.
+    """Ask a model and print its answer as it arrives, or talk with it.
 
-    The answer goes to standard output, what it used and cost to standard error.
+    With a prompt or a pipe, the answer goes to standard output, what it used and cost to standard error. With
+    neither, a terminal opens a conversation; /help in it lists its commands.
 
     \b
     Example:
+      llmring chat
       llmring chat "Why is the sky blue?"
       llmring chat "Name three rivers" --model fast --json | jq -r .content
-      git diff | llmring chat --system "Review this change"
+      git diff | llmring chat "Review this change"
+      llmring chat "What does it say?" --image receipt.png --schema receipt.schema.json
     """
+    if prompt is None and _on_a_terminal():
+        for given, name in ((as_json, "--json"), (schema, "--schema"), (no_stream, "--no-stream")):
+            if given:
+                raise typer.BadParameter(f'nothing was asked; {name} takes a prompt: llmring chat "..." {name}')
+        from .conversation import converse
+
+        attached = _attached(image, file)
+        converse(model or default_model(profile), profile, system, attached, keep_history=not no_history)
+        return
     text = _asked(prompt)
-    if model is None:
-        model = _default_model(profile)
+    model = model or default_model(profile)
     import asyncio
 
     from ..schemas import LLMRequest, Message
+    from .attaching import content_of
 
     messages = [Message(role="system", content=system)] if system else []
-    request = LLMRequest(model=model, messages=[*messages, Message(role="user", content=text)])
+    question = Message(role="user", content=content_of(text, _attached(image, file)))
+    form: dict[str, Any] = {"response_format": _response_format(schema)} if schema is not None else {}
+    request = LLMRequest(model=model, messages=[*messages, question], **form)
     _show_warnings()
     asyncio.run(_ask(request, profile, no_stream=no_stream, as_json=as_json))
 
 
+def _on_a_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def _asked(prompt: str | None) -> str:
-    """The prompt, from the command line or from the pipe."""
-    if prompt is None and sys.stdin is not None and sys.stdin.isatty():
+    """What to ask: what comes through the pipe, and the prompt about it."""
+    typed_in = sys.stdin is not None and sys.stdin.isatty()
+    if prompt is None and typed_in:
         raise typer.BadParameter('nothing was asked. Try: llmring chat "Hello", or echo Hello | llmring chat')
-    if prompt in (None, "-"):
-        prompt = sys.stdin.buffer.read().decode(errors="replace") if sys.stdin is not None else ""
-    if not prompt or not prompt.strip():
+    piped = "" if typed_in and prompt != "-" else _standard_input()
+    about = "" if prompt in (None, "-") else prompt or ""
+    if piped.strip() and about.strip():
+        return f"{piped.rstrip()}\n\n{about}"
+    if not (text := piped if piped.strip() else about).strip():
         raise typer.BadParameter("the prompt is empty")
-    return prompt
+    return text
 
 
-def _default_model(profile: str | None) -> str:
-    lockfile = open_lockfile()
-    bindings = lockfile.profile(profile).bindings
-    for alias in (*_PREFERRED, *bindings):
-        if alias in bindings:
-            return alias
-    raise AliasNotFoundError(
-        f"{lockfile.path} binds no alias to ask. Bind one: llmring bind chatbot provider:model, "
-        "or name a model: llmring chat --model provider:model",
-        path=lockfile.path,
-    )
+def _standard_input() -> str:
+    """All the text on standard input."""
+    if sys.stdin is None:
+        return ""
+    import threading
+
+    remark = "Reading standard input to its end before asking. To ask without it: llmring chat ... </dev/null"
+    patience = threading.Timer(_PATIENCE, note, [remark])
+    patience.daemon = True
+    patience.start()
+    try:
+        return sys.stdin.buffer.read().decode(errors="replace")
+    except OSError as error:
+        raise LLMRingError(f"standard input cannot be read: {error.strerror}. Without it: </dev/null") from None
+    finally:
+        patience.cancel()
+
+
+def _attached(images: list[str] | None, files: list[str] | None) -> list[dict[str, Any]]:
+    if not images and not files:
+        return []
+    from ..parts import image
+    from .attaching import file_part
+
+    return [*map(image, images or ()), *map(file_part, files or ())]
+
+
+def _response_format(path: str) -> dict[str, Any]:
+    """The form of the answer that a file with a JSON Schema asks for."""
+    import json
+    from pathlib import Path
+
+    try:
+        schema = json.loads(Path(path).expanduser().read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"the schema {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise ConfigurationError(f"the schema {path} is not JSON: {error}.") from None
+    if not isinstance(schema, dict):
+        raise ConfigurationError(f'{path} is no JSON Schema: it takes an object such as {{"type": "object", ...}}.')
+    name = schema.get("title") or Path(path).name.partition(".")[0]
+    return {"type": "json_schema", "json_schema": {"name": str(name), "schema": schema}}
 
 
 def _show_warnings() -> None:
@@ -103,19 +175,18 @@ async def _ask(request: LLMRequest, profile: str | None, *, no_stream: bool, as_
     from ..service import LLMRing
 
     begun = monotonic()
+    shown = not (no_stream or as_json or request.response_format)
     async with LLMRing(profile=profile) as service:
-        if no_stream:
-            response = await service.chat(request)
-        else:
-            response = await _streamed(service, request, show=not as_json)
-    if as_json:
-        say(_as_json(response))
-        return
-    if no_stream:
-        stream(response.content)
-    if response.content and not response.content.endswith("\n"):
-        say()
-    note(usage_line(response, monotonic() - begun))
+        response = await (service.chat(request) if no_stream else _streamed(service, request, show=shown))
+        if as_json:
+            say(_as_json(service, response))
+            return
+        text = _formed(response) if request.response_format else response.content
+        if not shown:
+            stream(text)
+        if text and not text.endswith("\n"):
+            say()
+        note(usage_line(response, service.calculate_cost(response), monotonic() - begun))
 
 
 async def _streamed(service: LLMRing, request: LLMRequest, *, show: bool) -> LLMResponse:
@@ -131,17 +202,25 @@ async def _streamed(service: LLMRing, request: LLMRequest, *, show: bool) -> LLM
         return await answer.final_response()
 
 
-def _as_json(response: LLMResponse) -> str:
+def _formed(response: LLMResponse) -> str:
+    """The answer in the form that was asked for, as JSON."""
+    import json
+
+    if response.parsed is None and response.finish_reason == "content_filter":
+        raise LLMRingError(f"{response.model} withheld its answer (content_filter), so there is no JSON to print.")
+    return json.dumps(response.parsed, indent=2, ensure_ascii=False)
+
+
+def _as_json(service: LLMRing, response: LLMResponse) -> str:
     import json
     from dataclasses import asdict
 
-    from ..catalog import cost_of
-
-    cost = asdict(cost_of(response))
+    cost = asdict(service.calculate_cost(response))
     described: dict[str, Any] = {
         "model": response.model,
         "response_model": response.response_model,
         "content": response.content,
+        "parsed": response.parsed,
         "reasoning": response.reasoning,
         "tool_calls": response.tool_calls,
         "finish_reason": response.finish_reason,
@@ -149,24 +228,3 @@ def _as_json(response: LLMResponse) -> str:
         "cost": {key: cost[key] for key in ("input", "output", "total", "reason")},
     }
     return json.dumps(described, indent=2, ensure_ascii=False)
-
-
-def usage_line(response: LLMResponse | StreamChunk, seconds: float) -> str:
-    """Who served, what it took and what it cost, on one line; from a response, or from a stream's final chunk."""
-    from ..catalog import cost_of
-
-    parts = [response.model]
-    if usage := response.usage:
-        cached = f" ({usage['cache_read_tokens']} cached)" if usage.get("cache_read_tokens") else ""
-        parts.append(f"tokens: {usage['prompt_tokens']} in{cached}, {usage['completion_tokens']} out")
-    if response.finish_reason != "stop":
-        parts.append(f"ended by {response.finish_reason}")
-    if response.skipped_events:
-        parts.append(f"{response.skipped_events} events not understood")
-    try:
-        cost = cost_of(response)
-    except LLMRingError:  # served by an adapter of somebody's own
-        cost = None
-    if cost is not None and cost.total is not None:
-        parts.append(dollars(cost.total))
-    return " · ".join([*parts, f"{seconds:.1f} s"])

@@ -152,11 +152,11 @@ async def _answer(service: LLMRing) -> None:
     from time import monotonic
 
     from ..schemas import LLMRequest, Message
-    from .chat import usage_line
+    from .usage import usage_line
 
     begun = monotonic()
     request = LLMRequest(model="chatbot", messages=[Message(role="user", content=QUESTION)])
     async for chunk in service.chat_stream(request):
         stream(chunk.delta)
     say()
-    say(paint(usage_line(chunk, monotonic() - begun), dim=True))
+    say(paint(usage_line(chunk, service.calculate_cost(chunk), monotonic() - begun), dim=True))

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..exceptions import LockfileNotFoundError
+from ..exceptions import AliasNotFoundError, LockfileNotFoundError
 
 if TYPE_CHECKING:
     from ..lockfile import Lockfile
 
-__all__ = ["ProfileOption", "lockfile_path", "open_lockfile"]
+__all__ = ["ProfileOption", "default_model", "lockfile_path", "open_lockfile"]
+
+_PREFERRED = ("chatbot", "balanced")
 
 ProfileOption = Annotated[
     str | None,
@@ -43,3 +45,24 @@ def open_lockfile() -> Lockfile:
     from ..lockfile import load
 
     return load(lockfile_path())
+
+
+def default_model(profile: str | None) -> str:
+    """The alias that is asked where none is named: chatbot, else balanced, else the first.
+
+    Args:
+        profile: instead of the file's default profile.
+
+    Raises:
+        LockfileError: there is no lockfile, or the profile binds nothing.
+    """
+    lockfile = open_lockfile()
+    bindings = lockfile.profile(profile).bindings
+    for alias in (*_PREFERRED, *bindings):
+        if alias in bindings:
+            return alias
+    raise AliasNotFoundError(
+        f"{lockfile.path} binds no alias to ask. Bind one: llmring bind chatbot provider:model, "
+        "or name a model: llmring chat --model provider:model",
+        path=lockfile.path,
+    )

@@ -1,0 +1,32 @@
+"""Pictures and files that go with a question."""
+
+from __future__ import annotations
+
+import mimetypes
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["content_of", "file_part"]
+
+
+def file_part(source: str) -> dict[str, Any]:
+    """The part that a file makes: a picture, sound, or a document, as its name tells.
+
+    Args:
+        source: a path or an https address.
+    """
+    from ..parts import audio, document, image
+
+    kind, _ = mimetypes.guess_type(source)
+    if kind is not None and kind.startswith("image/") and kind != "image/svg+xml":  # which no vendor looks at
+        return image(source)
+    if kind is not None and kind.startswith("audio/"):
+        return audio(source)
+    return document(source)
+
+
+def content_of(text: str, attached: Sequence[dict[str, Any]]) -> str | list[dict[str, Any]]:
+    """The content of a message: what is attached, then the question about it."""
+    return [*attached, {"type": "text", "text": text}] if attached else text

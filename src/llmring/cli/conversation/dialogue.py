@@ -1,0 +1,134 @@
+"""What has been said so far, and what the next request makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from ...schemas import LLMRequest, Message
+from ..attaching import content_of
+
+if TYPE_CHECKING:
+    from ...catalog import Cost
+    from ...exceptions import LLMRingError
+    from ...schemas import LLMResponse
+
+__all__ = ["Dialogue", "Tally", "Turn"]
+
+
+@dataclass(slots=True)
+class Turn:
+    """A question and what came of it.
+
+    Attributes:
+        question: as it was asked, with what was attached.
+        model: the alias, or `provider:model`, that was asked.
+        answer: all that came of the answer; `None` if nothing did.
+        outcome: whether the answer is whole, was stopped by the person, or broke off.
+        error: why it broke off.
+        seconds: how long it took.
+        cost: what it cost; `None` where there is no answer.
+    """
+
+    question: Message
+    model: str
+    answer: LLMResponse | None = None
+    outcome: Literal["whole", "stopped", "failed"] = "whole"
+    error: LLMRingError | None = None
+    seconds: float = 0.0
+    cost: Cost | None = None
+
+    @property
+    def text(self) -> str:
+        """The answer's text, as far as it came."""
+        return self.answer.content if self.answer is not None else ""
+
+    @property
+    def asked(self) -> str:
+        """The question's text, without what was attached."""
+        content = self.question.content
+        if isinstance(content, list):
+            return "".join(part.get("text", "") for part in content)
+        return str(content)
+
+    def messages(self) -> list[Message]:
+        """The turn as the next request tells it; none where nothing was answered."""
+        if self.answer is None or not self.text:
+            return []
+        # What a provider wants back with a turn holds only for a whole one.
+        whole = self.outcome == "whole"
+        return [self.question, self.answer.to_message() if whole else Message(role="assistant", content=self.text)]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What several turns took together.
+
+    Attributes:
+        turns: how many there were.
+        tokens: all that were reported.
+        cost: US dollars, as far as that is known; `None` where nothing is.
+        is_whole: whether tokens and cost are known of all of them.
+    """
+
+    turns: int = 0
+    tokens: int = 0
+    cost: float | None = None
+    is_whole: bool = True
+
+    def add(self, turn: Turn) -> None:
+        """Count a turn."""
+        usage = turn.answer.usage if turn.answer is not None else None
+        cost = turn.cost.total if turn.cost is not None else None
+        if turn.outcome != "whole" or usage is None or (self.turns and (cost is None) != (self.cost is None)):
+            self.is_whole = False
+        self.turns += 1
+        self.tokens += usage["total_tokens"] if usage is not None else 0
+        if cost is not None:
+            self.cost = (self.cost or 0.0) + cost
+
+
+@dataclass(slots=True)
+class Dialogue:
+    """A conversation: who is asked, and all that was said.
+
+    Attributes:
+        model: the alias, or `provider:model`, that is asked next.
+        profile: the lockfile's profile; `None` for its default.
+        system: the system prompt.
+        attached: parts that go with the next question.
+        turns: oldest first.
+        tally: what all of it took, with what was asked again or is forgotten.
+    """
+
+    model: str
+    profile: str | None = None
+    system: str | None = None
+    attached: list[dict[str, Any]] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+
+    def question(self, text: str) -> Message:
+        """A question with all that is attached, which is then no longer waiting."""
+        message = Message(role="user", content=content_of(text, self.attached))
+        self.attached = []
+        return message
+
+    def request(self, question: Message) -> LLMRequest:
+        """The request that asks this after all that was said before."""
+        system = [Message(role="system", content=self.system)] if self.system else []
+        said = [message for turn in self.turns for message in turn.messages()]
+        return LLMRequest(model=self.model, messages=[*system, *said, question])
+
+    def add(self, turn: Turn, *, instead_of: Turn | None = None) -> None:
+        """Keep a turn.
+
+        Args:
+            turn: what was asked and what came of it.
+            instead_of: the turn that it repeats. That one stays if nothing came of the new one.
+        """
+        self.tally.add(turn)
+        if instead_of is not None and instead_of.text and not turn.text:
+            self.turns.append(instead_of)
+        else:
+            self.turns.append(turn)

@@ -1,0 +1,158 @@
+"""What is typed: lines, several lines as one, pasted text, with a history."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+from collections.abc import Callable, Iterator
+
+from .history import History
+
+try:
+    import readline
+    import termios
+except ImportError:  # Windows
+    readline = None  # type: ignore[assignment]
+    termios = None  # type: ignore[assignment]
+
+__all__ = ["Keyboard", "at_rest"]
+
+_QUOTES = '"""'
+_FENCES = (_QUOTES, "```")
+_CONTINUED = "... "
+_PASTED_WITHIN = 0.02
+"""Seconds: who types takes longer to begin the next line."""
+
+
+class Keyboard:
+    """Reads what a person says.
+
+    Args:
+        history: where it is kept; `None` keeps nothing beyond this conversation.
+        complete: the words that may stand where one is being typed, given the line up to it and its beginning.
+    """
+
+    def __init__(self, history: History | None, complete: Callable[[str, str], list[str]]) -> None:
+        self._history = history
+        self._takes_pastes = False
+        self.trouble: str | None = None
+        if readline is not None:
+            self._set_up(complete)
+
+    def read(self, prompt: str) -> str:
+        '''What is said next, without the marks that hold several lines together.
+
+        A line that ends in a backslash goes on in the next one. From a line that begins with """ to one that ends with
+        it, or from ``` to ```, everything is one text; the marks of code stay, because they are Markdown. Pasted lines
+        are one text too.
+
+        Raises:
+            EOFError: the person is done (Ctrl-D).
+            KeyboardInterrupt: what was typed is to be forgotten (Ctrl-C).
+        '''
+        text = self._whole(self._line(_marked(prompt)))
+        self._remember(text)
+        return text
+
+    def confirm(self, question: str) -> bool:
+        """Whether the person says yes."""
+        try:
+            return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        except (EOFError, KeyboardInterrupt):
+            sys.stdout.write("\n")
+            return False
+
+    def _whole(self, text: str) -> str:
+        """The text with the lines that it goes on in; Ctrl-D in the middle ends it, too."""
+        fence = next((it for it in _FENCES if text.lstrip().startswith(it)), None)
+        with contextlib.suppress(EOFError):
+            while fence is not None and text.count(fence) % 2:
+                text += "\n" + self._line(_CONTINUED)
+            while fence is None and text.endswith("\\"):
+                text = text[:-1] + "\n" + self._line(_CONTINUED)
+        return text.strip().removeprefix(_QUOTES).removesuffix(_QUOTES).strip("\n") if fence == _QUOTES else text
+
+    def _line(self, prompt: str) -> str:
+        """A line, or several where they were pasted."""
+        text = input(prompt)
+        while not self._takes_pastes and _more_is_waiting():
+            text += "\n" + input()
+        return text
+
+    def _set_up(self, complete: Callable[[str, str], list[str]]) -> None:
+        assert readline is not None
+        editline = "libedit" in (readline.__doc__ or "")
+        readline.set_auto_history(False)
+        readline.set_completer_delims(" ")
+        readline.set_completer(_completer(complete))
+        readline.parse_and_bind("bind ^I rl_complete" if editline else "tab: complete")
+        if not editline and os.environ.get("TERM", "dumb") != "dumb":
+            # Python switches it off for its own prompt, which cannot take several lines.
+            readline.parse_and_bind("set enable-bracketed-paste on")
+            self._takes_pastes = True
+        if self._history is not None:
+            try:
+                for entry in self._history.load():
+                    readline.add_history(entry)
+            except OSError as error:
+                self._give_up_history(error)
+
+    def _remember(self, text: str) -> None:
+        if not text.strip():
+            return
+        if readline is not None:
+            readline.add_history(text)
+        if self._history is not None:
+            try:
+                self._history.add(text)
+            except OSError as error:
+                self._give_up_history(error)
+
+    def _give_up_history(self, error: OSError) -> None:
+        self._history = None
+        self.trouble = f"No history is kept: {error.filename}: {error.strerror}. --no-history asks for none."
+
+
+@contextlib.contextmanager
+def at_rest() -> Iterator[None]:
+    """Keys that are pressed meanwhile do not show, and wait for the next prompt; Ctrl-C is heard."""
+    if termios is None or not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    quiet = [*before]
+    quiet[3] &= ~termios.ECHO
+    termios.tcsetattr(sys.stdin, termios.TCSADRAIN, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def _marked(prompt: str) -> str:
+    """The prompt in bold, in a way that readline still knows how wide it is."""
+    if readline is None or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
+        return prompt
+    return f"\001\033[1m\002{prompt}\001\033[0m\002"
+
+
+def _more_is_waiting() -> bool:
+    """Whether the next line has been sent already, faster than anybody types."""
+    try:
+        return bool(select.select([sys.stdin], [], [], _PASTED_WITHIN)[0])
+    except (OSError, ValueError):  # Windows waits for sockets only
+        return False
+
+
+def _completer(complete: Callable[[str, str], list[str]]) -> Callable[[str, int], str | None]:
+    found: list[str] = []
+
+    def completed(word: str, number: int) -> str | None:
+        assert readline is not None
+        if number == 0:
+            found[:] = complete(readline.get_line_buffer()[: readline.get_begidx()], word)
+        return found[number] if number < len(found) else None
+
+    return completed

@@ -1,0 +1,195 @@
+"""The conversation itself: read, ask, show, and again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import Any
+
+from ...exceptions import LLMRingError
+from ...parts import load
+from ...schemas import LLMRequest, Message
+from ...service import LLMRing
+from ..terminal import dollars
+from ..usage import usage_line
+from . import commands
+from .dialogue import Dialogue, Tally, Turn
+from .history import History, history_path
+from .keyboard import Keyboard, at_rest
+from .screen import Screen
+
+__all__ = ["Talk", "converse"]
+
+
+def converse(
+    model: str,
+    profile: str | None,
+    system: str | None,
+    attached: list[dict[str, Any]],
+    *,
+    keep_history: bool,
+    screen: Screen | None = None,
+) -> None:
+    """Talk with a model in the terminal until the person leaves.
+
+    Args:
+        model: the alias, or `provider:model`, to begin with.
+        profile: the lockfile's profile; `None` for its default.
+        system: the system prompt.
+        attached: parts that go with the first question.
+        keep_history: whether what is typed is kept for the next conversation.
+        screen: where it is shown; not given: the terminal.
+
+    Raises:
+        LLMRingError: the alias is unknown, or a file that is attached cannot be read.
+    """
+    path = history_path() if keep_history else None
+    with asyncio.Runner() as runner:
+        service = LLMRing(profile=profile)
+        try:
+            history = History(path) if path is not None else None
+            talk = Talk(runner, service, Dialogue(model, profile, system), screen or Screen(), history)
+            talk.attach(attached)
+            talk.run()
+        finally:
+            runner.run(service.close())
+
+
+class Talk:
+    """A conversation with its surroundings, for the commands to change.
+
+    Attributes:
+        service: who is asked.
+        dialogue: what has been said.
+        screen, keyboard: the terminal.
+        is_over: whether the person has left.
+    """
+
+    def __init__(
+        self, runner: asyncio.Runner, service: LLMRing, dialogue: Dialogue, screen: Screen, history: History | None
+    ) -> None:
+        self._runner = runner
+        self.service = service
+        self.dialogue = dialogue
+        self.screen = screen
+        self.keyboard = Keyboard(history, lambda before, word: commands.complete(self, before, word))
+        self.is_over = False
+
+    def run(self) -> None:
+        """Talk until the person leaves."""
+        self.screen.show_warnings()
+        self.say_who(self.service.resolve_alias(self.dialogue.model, self.dialogue.profile))
+        self.screen.note("/help lists the commands, Ctrl-D leaves.")
+        while not self.is_over:
+            if self.keyboard.trouble:
+                self.screen.warn(self.keyboard.trouble)
+                self.keyboard.trouble = None
+            try:
+                self._answer_to(self.keyboard.read(f"{self.dialogue.model}> "))
+            except KeyboardInterrupt:
+                self.screen.say()
+            except EOFError:
+                self.screen.say()
+                return
+            except LLMRingError as error:
+                self.screen.fail(error)
+
+    def say_who(self, served_by: str) -> None:
+        """Say who is asked from now on."""
+        alias, profile = self.dialogue.model, self.dialogue.profile
+        where = f' (profile "{profile}")' if profile else ""
+        self.screen.note(f"{alias} is served by {served_by}{where}." if alias != served_by else f"Asking {alias}.")
+
+    def attach(self, parts: list[dict[str, Any]]) -> None:
+        """Have parts go with the next question. Files are read now, so that they stay what they were.
+
+        Raises:
+            InvalidRequestError: a file cannot be read, or is not what it is given for.
+        """
+        if not parts:
+            return
+        request = LLMRequest(model=self.dialogue.model, messages=[Message(role="user", content=parts)])
+        loaded = self._runner.run(load(request)).messages[0].content
+        self.dialogue.attached += loaded if isinstance(loaded, list) else []
+
+    def ask(self, question: Message, *, instead_of: Turn | None = None) -> None:
+        """Ask, show the answer while it arrives, and keep both. Ctrl-C stops it; an error is shown.
+
+        Args:
+            question: what to ask.
+            instead_of: the turn that it repeats.
+        """
+        turn = Turn(question, self.dialogue.model)
+        begun = monotonic()
+        try:
+            with at_rest():
+                self._runner.run(self._stream(turn))
+        except LLMRingError as error:
+            turn.outcome, turn.error = "failed", error
+        turn.seconds = monotonic() - begun
+        if turn.answer is not None:
+            turn.cost = self.service.calculate_cost(turn.answer)
+        self.dialogue.add(turn, instead_of=instead_of)
+        self._sum_up(turn)
+
+    def _answer_to(self, text: str) -> None:
+        if commands.is_command(text):
+            commands.run(self, text)
+        elif text.strip():
+            self.ask(self.dialogue.question(text.strip()))
+
+    async def _stream(self, turn: Turn) -> None:
+        dialogue = self.dialogue
+        stream = self.service.chat_stream(dialogue.request(turn.question), profile=dialogue.profile)
+        with _interrupted_by(stream.cancel), self.screen.answer(f"waiting for {dialogue.model}") as shown:
+            drawing = asyncio.create_task(shown.keep_drawing())
+            try:
+                async with stream:
+                    async for chunk in stream:
+                        shown.add(chunk)
+            finally:
+                drawing.cancel()
+                so_far = stream.response
+                turn.answer = so_far if so_far.content or so_far.reasoning or so_far.finish_reason else None
+        if so_far.finish_reason is None:
+            turn.outcome = "stopped"
+
+    def _sum_up(self, turn: Turn) -> None:
+        if turn.error is not None:
+            self.screen.fail(turn.error)
+        kept = "; what had arrived stays" if turn.text and turn.outcome != "whole" else ""
+        if turn.outcome == "stopped":
+            self.screen.note(f"Stopped{kept}. /retry asks again.")
+        elif turn.outcome == "failed":
+            self.screen.note(f"/retry asks again{kept}.")
+        if turn.answer is None or turn.cost is None:
+            return
+        line = usage_line(turn.answer, turn.cost, turn.seconds)
+        if turn.answer.attempts:
+            first = turn.answer.attempts[0]
+            line += f" · stood in for {first.provider}:{first.model}"
+        self.screen.note(line)
+        if self.dialogue.tally.turns > 1:
+            self.screen.note(_total(self.dialogue.tally))
+
+
+@contextlib.contextmanager
+def _interrupted_by(stop: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C calls this in the loop that runs, however often it is pressed."""
+    loop = asyncio.get_running_loop()
+    before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(stop))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _total(tally: Tally) -> str:
+    """Tokens and cost of the whole conversation."""
+    parts = [f"{tally.turns} turns", f"tokens: {tally.tokens}"]
+    if tally.cost is not None:
+        parts.append(dollars(tally.cost))
+    return ("in all: " if tally.is_whole else "in all, at least: ") + " · ".join(parts)

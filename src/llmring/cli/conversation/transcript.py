@@ -1,0 +1,94 @@
+"""A conversation as a file: Markdown to read, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...exceptions import ConfigurationError
+from ..usage import usage_line
+
+if TYPE_CHECKING:
+    from .dialogue import Dialogue, Turn
+
+__all__ = ["render"]
+
+_MARKS = {"stopped": "stopped here", "failed": "broke off here"}
+
+
+def render(dialogue: Dialogue, path: Path) -> str:
+    """The text of the file: JSON or Markdown, as its suffix says.
+
+    Raises:
+        ConfigurationError: it says something else.
+    """
+    match path.suffix.lower():
+        case ".json":
+            return json.dumps(_described(dialogue), indent=2, ensure_ascii=False) + "\n"
+        case ".md" | ".markdown" | ".txt":
+            return "\n\n".join(_sections(dialogue)) + "\n"
+    raise ConfigurationError(f"{path.name} ends in neither .md nor .json: /save talk.md, or /save talk.json")
+
+
+def _sections(dialogue: Dialogue) -> Iterator[str]:
+    yield "# A conversation"
+    if dialogue.system:
+        yield f"**System:** {dialogue.system}"
+    for turn in dialogue.turns:
+        yield f"## You\n\n{turn.asked}"
+        yield from (f"*Attached: {name}*" for name in _attached(turn))
+        yield f"## {turn.answer.model if turn.answer is not None else turn.model}"
+        if turn.answer is not None and turn.answer.reasoning:
+            yield "\n".join(f"> {line}".rstrip() for line in turn.answer.reasoning.strip().splitlines())
+        if turn.text:
+            yield turn.text.strip("\n")
+        if turn.outcome != "whole":
+            yield f"*({_MARKS[turn.outcome]}{f': {turn.error}' if turn.error else ''})*"
+        if turn.answer is not None and turn.cost is not None:
+            yield f"*{usage_line(turn.answer, turn.cost, turn.seconds)}*"
+
+
+def _described(dialogue: Dialogue) -> dict[str, Any]:
+    return {
+        "model": dialogue.model,
+        "profile": dialogue.profile,
+        "system": dialogue.system,
+        "turns": [_described_turn(turn) for turn in dialogue.turns],
+        "tokens": dialogue.tally.tokens,
+        "cost": dialogue.tally.cost,
+    }
+
+
+def _described_turn(turn: Turn) -> dict[str, Any]:
+    answer = turn.answer
+    return {
+        "asked": turn.model,
+        "question": turn.asked,
+        "attached": _attached(turn),
+        "outcome": turn.outcome,
+        "error": str(turn.error) if turn.error else None,
+        "model": answer.model if answer else None,
+        "response_model": answer.response_model if answer else None,
+        "answer": turn.text,
+        "reasoning": answer.reasoning if answer else None,
+        "finish_reason": answer.finish_reason if answer else None,
+        "usage": answer.usage if answer else None,
+        "cost": turn.cost.total if turn.cost else None,
+        "seconds": round(turn.seconds, 3),
+    }
+
+
+def _attached(turn: Turn) -> list[str]:
+    """What went with the question, by name; files that were read in have none but their kind."""
+    content = turn.question.content
+    parts = content if isinstance(content, list) else []
+    return [_name(part) for part in parts if part.get("type") != "text"]
+
+
+def _name(part: dict[str, Any]) -> str:
+    inner = part.get(part["type"])
+    known = inner if isinstance(inner, dict) else {}
+    address = known.get("filename") or known.get("file_url") or known.get("url") or ""
+    return address if address and not address.startswith("data:") else str(part["type"]).removesuffix("_url")

@@ -1,0 +1,222 @@
+"""A terminal for the tests: a program on a pseudo-terminal, what it wrote, and what a person would see of it."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import termios
+import time
+from types import TracebackType
+
+from .conftest import PROGRAM
+
+__all__ = ["Screen", "Terminal"]
+
+PATIENCE = 60.0
+"""Seconds; a busy machine is no finding."""
+# A session of its own, whose controlling terminal standard input is, so that Ctrl-C is a signal there.
+_LAUNCH = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+_TOKEN = re.compile(
+    r"\x1b\[([?\d;]*)([@-~])|\x1b\](?:[^\x07\x1b])*(?:\x07|\x1b\\)|([\r\n\b\t\x07])|([^\x1b])", re.DOTALL
+)
+_UNFINISHED = re.compile(r"\x1b(?:\[[?\d;]*|\][^\x07\x1b]*)?\Z")
+
+
+class Screen:
+    """What a terminal of that size shows, and what has scrolled out of it.
+
+    Attributes:
+        rows: the cells of every line: the character, and the style that it is written in as an escape sequence.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self.rows: list[list[tuple[str, str]]] = [[]]
+        self._width, self._height = width, height
+        self._row = self._column = 0
+        self._style = ""
+        self._rest = ""
+
+    def feed(self, text: str) -> str:
+        """Take what a program writes, and give the plain text of it."""
+        text = self._rest + text
+        unfinished = _UNFINISHED.search(text)
+        self._rest = unfinished[0] if unfinished else ""
+        plain = []
+        for numbers, command, control, character in _TOKEN.findall(
+            text.removesuffix(self._rest) if unfinished else text
+        ):
+            if command:
+                self._obey(command, numbers)
+            elif control:
+                self._move(control)
+                plain.append(control)
+            elif character:
+                self._put(character)
+                plain.append(character)
+        return "".join(plain).replace("\r", "")
+
+    def lines(self) -> list[str]:
+        """Every line, plain, without what is empty at the end."""
+        return "\n".join("".join(cell for cell, _ in row).rstrip() for row in self.rows).rstrip().split("\n")
+
+    def styled(self) -> str:
+        """Every line with its colours, as escape sequences."""
+        return "\n".join("".join(f"\x1b[0m{style}{cell}" for cell, style in row) for row in self.rows).rstrip()
+
+    def _put(self, character: str) -> None:
+        if self._column >= self._width:
+            self._column = 0
+            self._down()
+        row = self.rows[self._row]
+        row += [(" ", "")] * (self._column + 1 - len(row))
+        row[self._column] = character, self._style
+        self._column += 1
+
+    def _down(self) -> None:
+        self._row += 1
+        if self._row == len(self.rows):
+            self.rows.append([])
+
+    def _move(self, control: str) -> None:
+        match control:
+            case "\r":
+                self._column = 0
+            case "\n":
+                self._down()
+            case "\b":
+                self._column = max(0, self._column - 1)
+            case "\t":
+                self._column = (self._column // 8 + 1) * 8
+
+    def _obey(self, command: str, numbers: str) -> None:
+        if numbers.startswith("?"):
+            return
+        count = max(1, int(numbers.partition(";")[0] or 1)) if command != "m" else 0
+        row = self.rows[self._row]
+        match command:
+            case "m":
+                self._style = "" if numbers in ("", "0") else f"{self._style}\x1b[{numbers}m"
+            case "A":  # no further than to the top of what is visible
+                self._row = max(self._row - count, len(self.rows) - self._height, 0)
+            case "B":
+                self._row = min(self._row + count, len(self.rows) - 1)
+            case "C":
+                self._column += count
+            case "D":
+                self._column = max(0, self._column - count)
+            case "G":
+                self._column = count - 1
+            case "K" if numbers == "2":
+                row.clear()
+            case "K":
+                del row[self._column :]
+            case "J":
+                del row[self._column :]
+                del self.rows[self._row + 1 :]
+            case "P":
+                del row[self._column : self._column + count]
+            case "@":
+                row[self._column : self._column] = [(" ", "")] * count
+            case _:
+                raise AssertionError(f"this terminal does not know {command!r} ({numbers!r})")
+
+
+class Terminal:
+    """The installed program on a terminal of its own. Use it as a context manager.
+
+    Attributes:
+        screen: what a person sees.
+        raw: all that was written.
+    """
+
+    def __init__(self, *args: str, width: int = 160, height: int = 24, **environment: str) -> None:
+        self.screen = Screen(width, height)
+        self.raw = ""
+        self._plain = ""
+        self._read_to = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (height, width))
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _LAUNCH, PROGRAM, *args],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "", "LINES": "", **environment},
+        )
+        os.close(theirs)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        os.close(self._ours)
+
+    def type(self, text: str) -> float:
+        """Press keys; Return is `\\r`. Gives the time on the clock of `time.monotonic()`."""
+        self._read_to = len(self._plain)
+        os.write(self._ours, text.encode())
+        return time.monotonic()
+
+    def say(self, text: str) -> float:
+        """Type a line and end it."""
+        return self.type(f"{text}\r")
+
+    def interrupt(self, text: str) -> None:
+        """Press Ctrl-C at a prompt, and wait for this text.
+
+        Python loses one that comes in the instant before it waits for a key, as a test's can: it is pressed again.
+        """
+        for _ in range(int(PATIENCE)):
+            self.type("\x03")
+            with contextlib.suppress(AssertionError):
+                return self._wait_for(text, 1.0)
+        raise AssertionError(f"no {text!r} after Ctrl-C in:\n{self._plain}")
+
+    def expect(self, *texts: str) -> str:
+        """Wait until these texts have been written, one after the other, since the last `type` or `expect`.
+
+        Gives what was written up to there.
+        """
+        begun = self._read_to
+        for text in texts:
+            self._wait_for(text)
+        return self._plain[begun : self._read_to]
+
+    def ended(self) -> int:
+        """Wait for the end of the program, and give its status."""
+        while self._read():
+            pass
+        return self._process.wait(PATIENCE)
+
+    def _wait_for(self, text: str, patience: float = PATIENCE) -> None:
+        deadline = time.monotonic() + patience
+        while (at := self._plain.find(text, self._read_to)) < 0:
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._read(left):
+                raise AssertionError(f"no {text!r} in:\n{self._plain[self._read_to :]}")
+        self._read_to = at + len(text)
+
+    def _read(self, seconds: float = PATIENCE) -> bool:
+        """Take what is written within that time; whether there was anything."""
+        if not select.select([self._ours], [], [], seconds)[0]:
+            return False
+        piece = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            piece = os.read(self._ours, 65536)
+        text = self._decoder.decode(piece)
+        self.raw += text
+        self._plain += self.screen.feed(text)
+        return bool(piece)
