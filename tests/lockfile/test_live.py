@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -9,6 +10,8 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -109,6 +112,67 @@ def test_edits_that_leave_timestamp_and_size_as_they_were(write: Write) -> None:
             os.utime(path, ns=(stamp, stamp))
             assert path.stat().st_size == before.st_size
             assert model(live) == f"x:{number}"
+
+
+def test_edits_on_a_drive_whose_marks_are_all_coarse(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network drive in a nutshell: every time in whole seconds, and edits within one of them."""
+    path = write(text("x:1"))
+    seen = os.stat
+
+    def coarse(name: Any, *arguments: Any, **options: Any) -> Any:
+        status = seen(name, *arguments, **options)
+        if name != str(path):
+            return status
+        stamp = 10**18
+        return SimpleNamespace(st_mtime_ns=stamp, st_ctime_ns=stamp, st_size=status.st_size, st_ino=status.st_ino)
+
+    live = LiveLockfile(path)
+    monkeypatch.setattr(os, "stat", coarse)
+    for number in "234":
+        write(text(f"x:{number}"))
+        assert model(live) == f"x:{number}"
+    time.sleep(live_module._FINE * 2)
+    write(text("x:5"))
+    assert model(live) == "x:5"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_link_that_is_swapped_for_another(write: Write, tmp_path: Path, settled: bool) -> None:
+    path = tmp_path / "llmring.lock"
+    for number in "12":
+        write(text(f"x:{number}"), f"release-{number}")
+        os.utime(tmp_path / f"release-{number}", ns=(10**18 + 1, 10**18 + 1))
+    path.symlink_to("release-1")
+    live = LiveLockfile(path)
+    for number in "1212":
+        if settled:
+            settle(live)
+        (tmp_path / "new").symlink_to(f"release-{number}")
+        os.replace(tmp_path / "new", path)
+        assert model(live) == f"x:{number}"
+
+
+def test_json_is_followed_as_well(write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    def written(name: str) -> str:
+        binding = {"alias": "a", "models": [name]}
+        return json.dumps({"version": "1.0", "profiles": {"default": {"bindings": [binding]}}}, indent=2)
+
+    path = write(written("x:1"))
+    live = LiveLockfile(path)
+    assert model(live) == "x:1"
+    settle(live)
+    write(written("x:2"))
+    assert model(live) == "x:2"
+    write(written("x:3").replace('"alias"', "alias"))
+    for _ in range(3):
+        assert model(live) == "x:2"
+    assert [record.getMessage().partition(" is not")[0] for record in caplog.records] == [f"{path}:7:11: This"]
+    bind_to = write(written("x:3"))
+    bind(bind_to, "a", ["x:4"])
+    assert model(live) == "x:4"
+    write(text("x:5"))
+    assert model(live) == "x:5", "from JSON to TOML under the same name"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="only POSIX keeps the time of the last change of any kind")
