@@ -132,6 +132,7 @@ def test_edits_on_a_drive_whose_marks_are_all_coarse(write: Write, monkeypatch: 
         write(text(f"x:{number}"))
         assert model(live) == f"x:{number}"
     time.sleep(live_module._FINE * 2)
+    assert model(live) == "x:4"
     write(text("x:5"))
     assert model(live) == "x:5"
 
