@@ -108,6 +108,25 @@ async def test_a_page_in_place_of_an_error(way: Way, server: PracticeServer, str
             assert "502 Bad Gateway" in str(error)
 
 
+REFUSED_THINKING = {
+    "openai-chat": "Unsupported parameter: 'reasoning_effort' is not supported with this model.",
+    "openai-responses": "Unsupported parameter: 'reasoning.effort' is not supported with this model.",
+    "anthropic": "adaptive thinking is not supported on this model",
+    "gemini": "Thinking level is not supported for this model.",
+    "ollama": '"model-1" does not support thinking',
+}
+
+
+@streamed
+async def test_thinking_that_is_refused(way: Way, server: PracticeServer, stream: bool) -> None:
+    """Whatever each vendor calls it, the field to change is the request's own."""
+    for field in ({"reasoning_effort": "low"}, {"reasoning_tokens": 2000}):
+        server.reply(status=400, error=REFUSED_THINKING[way.wire])
+        error = await failure(stream, ASKED.model_copy(update=field))
+        assert isinstance(error, ProviderResponseError)
+        assert [error.parameter] == [*field]
+
+
 @streamed
 async def test_an_error_without_a_word(way: Way, server: PracticeServer, stream: bool) -> None:
     async with LLMRing(max_retries=0) as service:

@@ -44,7 +44,17 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milli|s|m|h)", re.IGNORECASE)
 _PASSWORD = re.compile(r"//[^/@]*@")
 _SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
-_THINKING = ("thinking", "think", "thinking_level", "thinking level", "thinking_budget", "thinking_config")
+_THINKING = (
+    "reasoning_effort",
+    "reasoning",
+    "effort",
+    "output_config.effort",
+    "thinking",
+    "thinking_config",
+    "thinking_level",
+    "thinking_budget",
+    "think",
+)
 # A parameter of the request, and the words that the vendors' messages use for it, in snake case.
 _PARAMETERS = {
     "temperature": ("temperature",),
@@ -52,8 +62,8 @@ _PARAMETERS = {
     "max_tokens": ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict"),
     "stop": ("stop_sequences", "stop"),
     "seed": ("seed",),
-    "reasoning_effort": ("reasoning_effort", "reasoning.effort", "reasoning", "effort", *_THINKING),
-    "reasoning_tokens": (*_THINKING, "thinking.budget_tokens", "budget_tokens", "effort", "reasoning"),
+    "reasoning_effort": _THINKING,
+    "reasoning_tokens": (*_THINKING, "thinking.budget_tokens", "budget_tokens"),
     "response_format": (
         "response_format",
         "response_json_schema",
