@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import time
+from itertools import groupby
 from types import TracebackType
 
 from .conftest import PROGRAM
@@ -67,7 +68,11 @@ class Screen:
 
     def styled(self) -> str:
         """Every line with its colours, as escape sequences."""
-        return "\n".join("".join(f"\x1b[0m{style}{cell}" for cell, style in row) for row in self.rows).rstrip()
+        lines = []
+        for row in self.rows:
+            runs = groupby(row, key=lambda cell: cell[1])
+            lines.append("".join(f"\x1b[0m{style}{''.join(cell for cell, _ in run)}" for style, run in runs))
+        return "\n".join(lines).rstrip()
 
     def _put(self, character: str) -> None:
         if self._column >= self._width:

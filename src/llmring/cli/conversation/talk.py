@@ -134,6 +134,7 @@ class Talk:
             turn.cost = self.service.calculate_cost(turn.answer)
         self.dialogue.add(turn, instead_of=instead_of)
         self._sum_up(turn)
+        self.screen.say()
 
     def _answer_to(self, text: str) -> None:
         if commands.is_command(text):

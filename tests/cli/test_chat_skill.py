@@ -1,0 +1,69 @@
+"""The console blocks of the chat guide, run by a shell as they stand."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from llmring.testing import PracticeServer, RecordedRequest, Reply
+
+from .conftest import PROGRAM
+
+SKILL = Path(__file__).parents[2] / "skills" / "chat" / "SKILL.md"
+WRITTEN = SKILL.read_text()
+COMMANDS = [
+    line.removeprefix("$ ")
+    for block in re.findall(r"^```console\n(.*?)^```", WRITTEN, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+]
+
+
+def answer(request: RecordedRequest) -> Reply:
+    return Reply('{"rivers": ["Rhône"]}') if b'"rivers"' in request.raw else Reply("An answer.")
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_line_of_the_guide(project: Path, server: PracticeServer, line: str) -> None:
+    server.script(answer)
+    folder = project.parent
+    (folder / "cat.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (folder / "notes.md").write_text("A cat sat.")
+    (folder / "rivers.json").write_text(re.findall(r"^```json\n(.*?)^```", WRITTEN, re.MULTILINE | re.DOTALL)[0])
+    subprocess.run(["git", "init", "-q"], check=True)
+    commit = ["git", "-c", "user.name=llmring", "-c", "user.email=llmring@example.com", "commit", "-q"]
+    subprocess.run([*commit, "--allow-empty", "-m", "Something"], check=True)
+    path = f"{Path(PROGRAM).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", line],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PATH": path},
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    (request,) = server.requests
+    if "--schema" in line:
+        assert json.loads(done.stdout) == {"rivers": ["Rhône"]}
+    elif "--json" in line:
+        assert json.loads(done.stdout)["content"] == "An answer."
+    else:
+        assert done.stdout == "An answer.\n"
+        assert " · tokens: " in done.stderr
+    if "git log" in line:
+        assert re.fullmatch(r"\w+ Something\n\nWhat changed here\?", request.question)
+
+
+def test_the_guide_has_lines_to_run() -> None:
+    assert len(COMMANDS) >= 8
+    assert {option for option in ("--json", "--image", "--file", "--schema") if option in " ".join(COMMANDS)} == {
+        "--json",
+        "--image",
+        "--file",
+        "--schema",
+    }
