@@ -93,3 +93,19 @@ def test_importing_costs_at_most_half_as_much_again_as_pydantic() -> None:
         if run >= 3 and ours <= 1.5 * theirs:
             break
     assert ours <= 1.5 * theirs
+
+
+def test_warming_up_loads_the_sdk_that_is_needed() -> None:
+    program = """
+import threading
+from llmring import LLMRing
+service = LLMRing()
+service.warm_up("ollama:llama3.2", "nobody:knows-it")
+for thread in threading.enumerate():
+    if thread is not threading.main_thread():
+        thread.join()
+"""
+    loaded = loaded_by(program)
+    assert "ollama" in loaded
+    assert not loaded & {"openai", "anthropic", "google.genai"}
+    assert "ollama" not in loaded_by(program.replace('"ollama:llama3.2", ', ""))

@@ -359,6 +359,23 @@ class LLMRing:
         declared = self._declared()
         return self._registry.get(name, declared.get(name), declared)
 
+    def warm_up(self, *models: str, profile: str | None = None) -> None:
+        """Import the SDKs that these aliases need, in threads, while the program is busy with something else.
+
+        Returns at once. Without it the first request to a provider waits for the import, a second or so; if there is
+        something wrong with a provider, its first request says so in either case.
+
+        Args:
+            models: aliases, or `provider:model`; of an alias, the model that serves.
+            profile: instead of the service's.
+
+        Raises:
+            AliasNotFoundError: no such alias.
+        """
+        declared = self._declared()
+        for provider in dict.fromkeys(split_reference(self.resolve_alias(model, profile))[0] for model in models):
+            self._registry.warm_up(provider, declared.get(provider))
+
     def register_provider(self, name: str, provider: Provider) -> None:
         """Serve `name:model` by an adapter of your own. It is closed with the service."""
         self._registry.register(name, provider)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +82,16 @@ class Registry:
             return provider
         await asyncio.to_thread(_import, self._endpoint(name, settings, others).sdk, name)
         return self.get(name, settings, others)
+
+    def warm_up(self, name: str, settings: ProviderSettings | None = None) -> None:
+        """Import a provider's SDK in a thread, and return at once. What is wrong with it, its first use says."""
+
+        def work() -> None:
+            with suppress(Exception):
+                _import(self._endpoint(name, settings, ()).sdk, name)
+
+        if name not in self._registered:
+            threading.Thread(target=work, name=f"llmring-warm-up-{name}").start()
 
     async def close(self) -> None:
         """Close every provider made here, and those registered by the caller. One that fails stops no other."""
