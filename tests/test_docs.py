@@ -1,20 +1,30 @@
-"""Every Python block of the README, the docs and the skills, run as it stands, against each provider."""
+"""The README, the docs and the skills, held to what they say.
+
+Every Python block is run as it stands, against each provider; every TOML block is a lockfile, or a part of one; every
+command of the pages about the lockfile is run, in order, and prints what the page shows.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic_core import to_json
 
-from llmring.lockfile import bind, create
+from llmring.lockfile import bind, create, parse
 from llmring.testing import PracticeServer, RecordedRequest, Reply, ToolCallScript
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "skills").glob("*/SKILL.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMANDED = [ROOT / "docs" / "lockfile.md", ROOT / "skills" / "lockfile" / "SKILL.md"]
 MODELS = {
     "openai": "openai:gpt-6-luna",
     "anthropic": "anthropic:claude-haiku-5-5",
@@ -29,11 +39,11 @@ PIXEL = (
 )
 
 
-def blocks() -> list[Any]:
+def blocks(kind: re.Pattern[str] = BLOCK) -> list[Any]:
     found = []
     for document in DOCUMENTS:
         written = document.read_text()
-        for block in BLOCK.finditer(written):
+        for block in kind.finditer(written):
             line = written.count("\n", 0, block.start()) + 2
             found.append(pytest.param(block[1], document, line, id=f"{document.relative_to(ROOT)}:{line}"))
     return found
@@ -125,8 +135,46 @@ def test_block(
         asked = {request.wire for request in server.requests}
         assert asked, "the block asked nobody"
         # A block about the lockfile may rebind the alias; every other one asks whom it is bound to.
-        assert asked == {WIRES[provider]} or document.parent.name == "lockfile"
+        assert asked == {WIRES[provider]} or "lockfile" in (document.parent.name, document.stem)
     assert "print(" not in source or capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("source", "document", "line"), blocks(TOML))
+def test_toml_is_a_lockfile_or_a_part_of_one(source: str, document: Path, line: int) -> None:
+    if "[tool." in source:
+        return
+    whole = source if "\nversion = " in f"\n{source}" else f'version = "1.0"\n{source}'
+    lockfile = parse(whole.encode(), document)
+    assert lockfile.providers or lockfile.extends or any(profile.bindings for profile in lockfile.profiles.values())
+
+
+def commands(document: Path) -> list[tuple[str, list[str]]]:
+    """Each command that a page shows, with the lines of output that it shows."""
+    found: list[tuple[str, list[str]]] = []
+    for block in CONSOLE.finditer(document.read_text()):
+        for line in block[1].splitlines():
+            if line.startswith("$ "):
+                found.append((line[2:], []))
+            elif line.strip():
+                found[-1][1].append(" ".join(line.split()))
+    return found
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the pages show a POSIX shell")
+@pytest.mark.parametrize("document", COMMANDED, ids=lambda document: str(document.relative_to(ROOT)))
+def test_commands_do_what_the_page_shows(document: Path, server: PracticeServer, bare: Path) -> None:
+    person = {f"GIT_{who}_{what}": "docs@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environ = {**os.environ, **person, "PATH": path, "GIT_CONFIG_GLOBAL": os.devnull}
+    subprocess.run(["git", "init", "-q", "."], check=True)
+    shown = commands(document)
+    assert len(shown) >= 5
+    for command, lines in shown:
+        done = subprocess.run(["bash", "-c", command], env=environ, capture_output=True, text=True, timeout=60)
+        said = " ".join(f"{done.stdout} {done.stderr}".split())
+        assert (done.returncode == 0) is not any(line.startswith("Error:") for line in lines), (command, said)
+        for line in lines:
+            assert line in said, (command, said)
 
 
 def test_skills_have_front_matter() -> None:
