@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import completion
 from .project import ProfileOption, lockfile_path, open_lockfile
 from .terminal import columns, note, paint, say, warn
 
@@ -90,13 +91,22 @@ def _described(lockfile: Lockfile, profile: str, bindings: Mapping[str, Binding]
 
 
 def bind(
-    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="The name that programs ask for.", show_default=False)],
+    alias: Annotated[
+        str,
+        typer.Argument(
+            metavar="ALIAS",
+            help="The name that programs ask for.",
+            show_default=False,
+            autocompletion=completion.aliases,
+        ),
+    ],
     models: Annotated[
         str,
         typer.Argument(
             metavar="MODEL[,MODEL...]",
             help="provider:model; the first serves, the rest stand by.",
             show_default=False,
+            autocompletion=completion.models,
         ),
     ],
     profile: ProfileOption = None,
@@ -162,7 +172,12 @@ def _question(reference: str) -> None:
 
 
 def unbind(
-    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="The alias to take out.", show_default=False)],
+    alias: Annotated[
+        str,
+        typer.Argument(
+            metavar="ALIAS", help="The alias to take out.", show_default=False, autocompletion=completion.aliases
+        ),
+    ],
     profile: ProfileOption = None,
 ) -> None:
     """Take an alias out of the lockfile.

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..exceptions import LLMRingError
-from . import aliases, chat, demo, doctor, info, lock, models, providers
+from . import aliases, chat, completion, demo, doctor, info, lock, models, providers
 from .terminal import paint, say
 
 __all__ = ["app", "run"]
@@ -101,7 +101,10 @@ def run() -> None:
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        app(prog_name="llmring")
+        if os.environ.get("_LLMRING_COMPLETE") == "complete_bash":
+            completion.complete_in_bash(_answer)
+        else:
+            _answer()
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
@@ -111,6 +114,10 @@ def run() -> None:
         sys.exit(1)
     finally:
         _flush()
+
+
+def _answer() -> None:
+    app(prog_name="llmring")
 
 
 def _complain(text: str) -> None:

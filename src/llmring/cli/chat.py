@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..exceptions import ConfigurationError, LLMRingError
+from . import completion
 from .project import ProfileOption, default_model
 from .terminal import note, say, stream
 from .usage import usage_line
@@ -39,6 +40,7 @@ def chat(
             "-m",
             metavar="ALIAS",
             help="An alias or a provider:model. Not given: chatbot, else balanced, else the first alias.",
+            autocompletion=completion.names,
         ),
     ] = None,
     profile: ProfileOption = None,

@@ -2,65 +2,27 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..exceptions import LLMRingError
 from .terminal import columns, note, paint, say
 
 if TYPE_CHECKING:
-    from ..lockfile import Binding, Lockfile
-    from .standing import Standing
+    from .diagnosis import Diagnosis, Served
 
 __all__ = ["doctor"]
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """One thing that is wrong, or that is to be looked at.
-
-    Attributes:
-        severity: `"problem"`, something cannot serve; `"warning"`, it can for now.
-        what: in a sentence.
-        mend: the step that mends it.
-    """
-
-    severity: Literal["problem", "warning"]
-    what: str
-    mend: str
-
-
-@dataclass(frozen=True)
-class Served:
-    """How an alias stands.
-
-    Attributes:
-        alias: its name.
-        models: its candidates, in order.
-        obstacles: what keeps a candidate from serving, by model.
-    """
-
-    alias: str
-    models: Sequence[str]
-    obstacles: dict[str, str]
-
-    @property
-    def server(self) -> str | None:
-        """The first candidate that can serve, `None` if none can."""
-        return next((model for model in self.models if model not in self.obstacles), None)
 
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Look at all of it at once: versions, lockfile, profile, aliases, keys, SDKs and models.
+    """Look at all of it at once.
 
-    Each problem comes with the step that mends it; the status is 1 if there is one. Nobody is asked over the network
-    but the servers of one's own that an alias needs. To ask the vendors: llmring providers --check
+    Versions, lockfile, profile, aliases, keys, SDKs and models. Each problem comes with the step that mends it; the
+    status is 1 if there is one. Nobody is asked over the network but the servers of one's own that an alias needs.
+    To ask the vendors: llmring providers --check
 
     \b
     Example:
@@ -68,37 +30,17 @@ def doctor(
       LLMRING_PROFILE=dev llmring doctor
       llmring doctor --json | jq -r '.troubles[] | .mend'
     """
-    from .standing import described, standings
+    from .diagnosis import diagnose
 
-    troubles: list[Trouble] = list(_settings())
-    lockfile, wrong = _lockfile()
-    troubles += wrong
-    found = standings(lockfile)
-    profile, wrong = _profile(lockfile)
-    troubles += wrong
-    served = _served(lockfile, profile, found) if lockfile is not None and profile is not None else []
-    troubles += _of_aliases(served, {one.unknown for one in found})
-    troubles += [*_of_sdks(found), *_of_nothing(lockfile, found)]
+    diagnosis = diagnose()
     if as_json:
         import json
 
-        whole = {
-            "ok": not any(it.severity == "problem" for it in troubles),
-            "versions": dict(_versions()),
-            "lockfile": str(_path()) if _path() else None,
-            "profile": profile,
-            "aliases": [_described(it) for it in served],
-            "providers": [described(one) for one in found],
-            "troubles": [{"severity": it.severity, "what": it.what, "mend": it.mend} for it in troubles],
-        }
-        say(json.dumps(whole, indent=2, ensure_ascii=False))
+        say(json.dumps(_described(diagnosis), indent=2, ensure_ascii=False))
     else:
-        _print(lockfile, profile, served, found, troubles)
-    if any(it.severity == "problem" for it in troubles):
+        _print(diagnosis)
+    if diagnosis.of("problem"):
         raise typer.Exit(1)
-
-
-# What there is
 
 
 def _versions() -> Iterator[tuple[str, str]]:
@@ -113,160 +55,41 @@ def _versions() -> Iterator[tuple[str, str]]:
     yield "keyring", installed_version("keyring") or "not installed"
 
 
-def _path() -> Any:
-    from ..lockfile import find_lockfile
+def _described(diagnosis: Diagnosis) -> dict[str, Any]:
+    from .standing import described
 
-    return find_lockfile()
-
-
-def _settings() -> Iterator[Trouble]:
-    from ..service import LLMRing
-
-    try:
-        LLMRing()
-    except LLMRingError as error:
-        yield Trouble("problem", str(error), "Correct it, or take it out of the environment.")
-
-
-def _lockfile() -> tuple[Lockfile | None, list[Trouble]]:
-    """The lockfile, and what a check of it finds."""
-    path = _path()
-    if path is None:
-        what = "There is no llmring.lock in this folder or above it, so aliases mean nothing here."
-        return None, [Trouble("warning", what, "To make one: llmring lock init")]
-    if not path.exists():
-        mend = f"To make it: llmring lock init --file {path}"
-        return None, [Trouble("problem", f"There is no lockfile at {path}, where LLMRING_LOCKFILE_PATH says.", mend)]
-    from ..checking import check_lockfile
-    from ..lockfile import load
-
-    try:
-        lockfile = load(path)
-    except LLMRingError as error:
-        return None, [Trouble("problem", str(error), "Once it is mended: llmring lock validate")]
-    troubles = []
-    for finding in check_lockfile(path).findings:
-        # SDKs are looked at for the profile in force, since a machine need not run the others.
-        if finding.code != "sdk-missing":
-            severity: Literal["problem", "warning"] = "problem" if finding.severity == "error" else "warning"
-            troubles.append(Trouble(severity, f"{finding.spot}: {finding.message}", finding.advice))
-    return lockfile, troubles
+    return {
+        "ok": not diagnosis.of("problem"),
+        "versions": dict(_versions()),
+        "lockfile": str(diagnosis.path) if diagnosis.path else None,
+        "profile": diagnosis.profile,
+        "aliases": [
+            {"alias": it.alias, "models": list(it.models), "served_by": it.server, "obstacles": it.obstacles}
+            for it in diagnosis.served
+        ],
+        "providers": [described(one) for one in diagnosis.standings],
+        "troubles": [{"severity": it.severity, "what": it.what, "mend": it.mend} for it in diagnosis.troubles],
+    }
 
 
-def _profile(lockfile: Lockfile | None) -> tuple[str | None, list[Trouble]]:
-    """The profile in force."""
-    wanted = os.environ.get("LLMRING_PROFILE") or None
-    if lockfile is None:
-        return None, []
-    try:
-        return lockfile.profile(wanted).name, []
-    except LLMRingError as error:
-        return None, [Trouble("problem", f"LLMRING_PROFILE is {wanted!r}. {error}", "Or: unset LLMRING_PROFILE")]
-
-
-def _served(lockfile: Lockfile, profile: str, found: Sequence[Standing]) -> list[Served]:
-    """How each alias of the profile stands."""
-    from .standing import bindings_of
-
-    obstacles = {one.name: one.problem for one in found if one.problem is not None}
-    needed = [one for one in found if one.problem is None and profile in one.aliases]
-    local = [one for one in needed if one.endpoint is not None and one.endpoint.local]
-    bindings = bindings_of(lockfile, profile)
-    obstacles |= _absent(local, [model for binding in bindings.values() for model in binding.models])
-    return [_stands(binding, obstacles) for binding in bindings.values()]
-
-
-def _stands(binding: Binding, obstacles: Mapping[str, str]) -> Served:
-    """How an alias stands, with the obstacles by model or by provider."""
-    keeping = {model: obstacles.get(model) or obstacles.get(model.partition(":")[0]) for model in binding.models}
-    return Served(binding.alias, binding.models, {model: reason for model, reason in keeping.items() if reason})
-
-
-def _absent(local: Sequence[Standing], models: Sequence[str]) -> dict[str, str]:
-    """The servers of one's own that do not answer, and the models that Ollama does not have; each with what to do."""
-    from .providers import ask
-
-    answers = ask(local)
-    obstacles = {}
-    for one in local:
-        if isinstance(answers[one.name], LLMRingError):
-            where = f" at {one.address}" if one.address else ""
-            start = ": ollama serve" if one.name == "ollama" else f", or correct base_url in [providers.{one.name}]"
-            obstacles[one.name] = f"{one.name} does not answer{where}. Start it{start}"
-    if "ollama" in answers and "ollama" not in obstacles:
-        there = {listed.name for listed in answers["ollama"]}
-        for model in models:
-            provider, _, name = model.partition(":")
-            if provider == "ollama" and name.removesuffix(":latest") not in there:
-                obstacles[model] = f"Ollama does not have {name}. To get it: ollama pull {name}"
-    return obstacles
-
-
-# What is wrong
-
-
-def _of_aliases(served: Sequence[Served], said: Collection[str]) -> Iterator[Trouble]:
-    """Obstacles, each once, with what they do to the aliases; but those that were said."""
-    affected: dict[str, list[Served]] = {}
-    for one in served:
-        for reason in dict.fromkeys(one.obstacles.values()):
-            affected.setdefault(reason, []).append(one)
-    for reason, aliases in affected.items():
-        if reason in said:
-            continue
-        what, _, mend = reason.partition(". ")
-        without = [one.alias for one in aliases if one.server is None]
-        moved = [one.alias for one in aliases if one.server is not None and one.models[0] in one.obstacles]
-        effects = [f"nothing serves {', '.join(without)}"] if without else []
-        effects += [f"a stand-by serves {', '.join(moved)}"] if moved else []
-        effects = effects or [f"a stand-by of {', '.join(one.alias for one in aliases)} cannot serve"]
-        yield Trouble("problem" if without else "warning", f"{what}: {'; '.join(effects)}.", mend)
-
-
-def _of_sdks(found: Sequence[Standing]) -> Iterator[Trouble]:
-    """SDKs that are there in a version that does not work, whoever needs them."""
-    from ..providers.packages import fits, how_to_install, requirement
-
-    for package, version in {one.package: one.version for one in found}.items():
-        if version is not None and not fits(package, version):
-            what = f"{package} {version} is installed, and llmring works with {requirement(package)}."
-            yield Trouble("warning", what, how_to_install(package))
-
-
-def _of_nothing(lockfile: Lockfile | None, found: Sequence[Standing]) -> Iterator[Trouble]:
-    if lockfile is None and not any(one.key_source for one in found):
-        what = "No key is set, so only models of this machine can serve."
-        yield Trouble("warning", what, "Set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY in the environment.")
-
-
-# Telling it
-
-
-def _described(one: Served) -> dict[str, Any]:
-    return {"alias": one.alias, "models": list(one.models), "served_by": one.server, "obstacles": one.obstacles}
-
-
-def _print(
-    lockfile: Lockfile | None,
-    profile: str | None,
-    served: Sequence[Served],
-    found: Sequence[Standing],
-    troubles: Sequence[Trouble],
-) -> None:
-    head = [*_versions(), ("lockfile", str(lockfile.path) if lockfile is not None else "none that can be used")]
-    if profile is not None and lockfile is not None:
+def _print(diagnosis: Diagnosis) -> None:
+    lockfile, profile, found = diagnosis.lockfile, diagnosis.profile, diagnosis.standings
+    head = [*_versions(), ("lockfile", str(diagnosis.path or "none that can be used"))]
+    if lockfile is not None and profile is not None:
         head.append(("profile", f"{profile} (of {', '.join(lockfile.profiles)})"))
-    say(columns([(name, value) for name, value in head]))
-    _section("Aliases", [(_mark(it.server == it.models[0], it.server), it.alias, _serving(it)) for it in served])
+    say(columns(head))
+    _section(
+        "Aliases", [(_mark(it), it.alias, it.server or f"nobody ({', '.join(it.models)})") for it in diagnosis.served]
+    )
     sdks = {one.package: one.version for one in found if one.package}
     _section("SDKs", [(name, version or "not installed") for name, version in sdks.items()])
     _section("Keys", [(one.name, one.key_source) for one in found if one.key_source])
-    for severity, heading in (("problem", "Problems"), ("warning", "To look at")):
-        chosen = [it for it in troubles if it.severity == severity]
+    for severity, heading, colour in (("problem", "Problems", "red"), ("warning", "To look at", "yellow")):
+        chosen = [it for it in diagnosis.troubles if it.severity == severity]
         if chosen:
-            say(f"\n{paint(heading, bold=True, fg='red' if severity == 'problem' else 'yellow')}")
+            say(f"\n{paint(heading, bold=True, fg=colour)}")
             say("\n".join(f"  {it.what}\n    {it.mend}" for it in chosen))
-    if not any(it.severity == "problem" for it in troubles):
+    if not diagnosis.of("problem"):
         note("\nNo problems.")
 
 
@@ -276,9 +99,7 @@ def _section(heading: str, rows: Sequence[Sequence[str]]) -> None:
         say(columns(rows, indent="  "))
 
 
-def _mark(first: bool, server: str | None) -> str:
-    return "ok" if first else ("stand-by" if server else "no")
-
-
-def _serving(one: Served) -> str:
-    return one.server or f"nobody ({', '.join(one.models)})"
+def _mark(one: Served) -> str:
+    if one.server is None:
+        return "no"
+    return "ok" if one.server == one.models[0] else "stand-by"

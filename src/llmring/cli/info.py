@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..exceptions import LLMRingError
+from . import completion
 from .figures import price, remark, tokens
 from .known import described, is_local, key_of, known_of, lockfile_if_any
 from .project import ProfileOption
@@ -20,7 +21,15 @@ __all__ = ["info"]
 
 
 def info(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An alias, or a provider:model.", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="An alias, or a provider:model.",
+            show_default=False,
+            autocompletion=completion.names,
+        ),
+    ],
     profile: ProfileOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

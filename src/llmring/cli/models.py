@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..exceptions import LLMRingError
+from . import completion
 from .figures import aligned, price, remark, tokens
 from .known import described, known_of, lockfile_if_any
 from .terminal import note, paint, say, warn
@@ -26,7 +27,9 @@ def models(
     provider: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Those of one provider. Not given: openai, anthropic, google, and the lockfile's own."
+            metavar="NAME",
+            help="Those of one provider. Not given: openai, anthropic, google, and the lockfile's own.",
+            autocompletion=completion.providers,
         ),
     ] = None,
     search: Annotated[
@@ -148,6 +151,8 @@ def _usable(lockfile: Lockfile | None) -> list[str]:
         wanted = name in declared or name == "ollama" or place.key_source is not None
         if wanted and place.lacks is None:
             usable.append(name)
+        elif wanted:
+            note(f"Not asked: {place.lacks}")
     return usable
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..exceptions import AliasNotFoundError, LockfileNotFoundError
+from . import completion
 
 if TYPE_CHECKING:
     from ..lockfile import Lockfile
@@ -19,7 +20,12 @@ _PREFERRED = ("chatbot", "balanced")
 ProfileOption = Annotated[
     str | None,
     typer.Option(
-        "--profile", "-p", metavar="NAME", envvar="LLMRING_PROFILE", help="Instead of the file's default profile."
+        "--profile",
+        "-p",
+        metavar="NAME",
+        envvar="LLMRING_PROFILE",
+        help="Instead of the file's default profile.",
+        autocompletion=completion.profiles,
     ),
 ]
 

@@ -29,10 +29,11 @@ def providers(
     every: Annotated[bool, typer.Option("--all", help="Those that nothing here needs, too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the providers: their SDKs, keys and addresses, and which aliases need them.
+    """Show how each provider stands here.
 
-    Keys are never shown, only where they are. With --check, each one that has what it needs is asked for the list of
-    its models, which costs nothing; the status is then 1 if one that is needed here does not answer.
+    Its SDK, key and address, and which aliases need it. Keys are never shown, only where they are. With --check, each
+    one that has what it needs is asked for the list of its models, which costs nothing; the status is then 1 if one
+    that is needed here does not answer.
 
     \b
     Example:

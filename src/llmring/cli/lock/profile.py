@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from .. import completion
 from ..project import lockfile_path, open_lockfile
 from ..terminal import columns, confirm, paint, say
 
@@ -13,7 +14,10 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Add, remove, list and copy profiles.", no_args_is_help=True, rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile.", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="The profile.", show_default=False, autocompletion=completion.profiles),
+]
 
 
 @app.command("list")
@@ -65,7 +69,12 @@ def add(name: Name) -> None:
 
 @app.command()
 def copy(
-    source: Annotated[str, typer.Argument(metavar="FROM", help="The profile to copy.", show_default=False)],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FROM", help="The profile to copy.", show_default=False, autocompletion=completion.profiles
+        ),
+    ],
     name: Annotated[str, typer.Argument(metavar="TO", help="The new profile.", show_default=False)],
 ) -> None:
     """Copy a profile with all that it binds.

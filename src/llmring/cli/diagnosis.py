@@ -1,0 +1,217 @@
+"""What is wrong on this machine with what the lockfile says, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ..exceptions import LLMRingError
+from .standing import bindings_of, standings
+
+if TYPE_CHECKING:
+    from ..lockfile import Binding, Lockfile
+    from .standing import Standing
+
+__all__ = ["Diagnosis", "Served", "Trouble", "diagnose"]
+
+Severity = Literal["problem", "warning"]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One thing that is wrong, or that is to be looked at.
+
+    Attributes:
+        severity: `"problem"`, something cannot serve; `"warning"`, it can for now.
+        what: in a sentence.
+        mend: the step that mends it.
+    """
+
+    severity: Severity
+    what: str
+    mend: str
+
+
+@dataclass(frozen=True)
+class Served:
+    """How an alias stands.
+
+    Attributes:
+        alias: its name.
+        models: its candidates, in order.
+        obstacles: what keeps a candidate from serving, by model.
+    """
+
+    alias: str
+    models: Sequence[str]
+    obstacles: dict[str, str]
+
+    @property
+    def server(self) -> str | None:
+        """The first candidate that can serve, `None` if none can."""
+        return next((model for model in self.models if model not in self.obstacles), None)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All that was found.
+
+    Attributes:
+        lockfile: `None` where there is none that can be used.
+        profile: the one in force, `None` where there is none.
+        served: how its aliases stand.
+        standings: how the providers stand.
+        troubles: what is wrong, or to be looked at.
+    """
+
+    lockfile: Lockfile | None
+    profile: str | None
+    served: Sequence[Served]
+    standings: Sequence[Standing]
+    troubles: Sequence[Trouble]
+
+    @property
+    def path(self) -> Path | None:
+        """The lockfile's."""
+        return self.lockfile.path if self.lockfile is not None else None
+
+    def of(self, severity: Severity) -> list[Trouble]:
+        """The troubles of a severity."""
+        return [trouble for trouble in self.troubles if trouble.severity == severity]
+
+
+def diagnose() -> Diagnosis:
+    """Look at the settings, the lockfile, the profile in force and its aliases, their providers, keys and SDKs.
+
+    Nobody is asked over the network but the servers of one's own that an alias of the profile needs.
+    """
+    lockfile, of_lockfile = _lockfile()
+    found = standings(lockfile)
+    profile, of_profile = _profile(lockfile)
+    served = _served(lockfile, profile, found) if lockfile is not None and profile is not None else []
+    troubles = [*_settings(), *of_lockfile, *of_profile, *_of_aliases(served, {one.unknown for one in found})]
+    troubles += [*_of_sdks(found), *_of_nothing(lockfile, found)]
+    return Diagnosis(lockfile, profile, served, found, troubles)
+
+
+def _settings() -> Iterator[Trouble]:
+    from ..service import LLMRing
+
+    try:
+        LLMRing()
+    except LLMRingError as error:
+        yield Trouble("problem", str(error), "Correct it, or take it out of the environment.")
+
+
+def _lockfile() -> tuple[Lockfile | None, list[Trouble]]:
+    """The lockfile, and what a check of it finds."""
+    from ..lockfile import find_lockfile
+
+    path = find_lockfile()
+    if path is None:
+        what = "There is no llmring.lock in this folder or above it, so aliases mean nothing here."
+        return None, [Trouble("warning", what, "To make one: llmring lock init")]
+    if not path.exists():
+        mend = f"To make it: llmring lock init --file {path}"
+        return None, [Trouble("problem", f"There is no lockfile at {path}, where LLMRING_LOCKFILE_PATH says.", mend)]
+    from ..checking import check_lockfile
+    from ..lockfile import load
+
+    try:
+        lockfile = load(path)
+    except LLMRingError as error:
+        return None, [Trouble("problem", str(error), "Once it is mended: llmring lock validate")]
+    troubles = []
+    for finding in check_lockfile(path).findings:
+        # SDKs are looked at for the profile in force, since a machine need not run the others.
+        if finding.code != "sdk-missing":
+            severity: Severity = "problem" if finding.severity == "error" else "warning"
+            troubles.append(Trouble(severity, f"{finding.spot}: {finding.message}", finding.advice))
+    return lockfile, troubles
+
+
+def _profile(lockfile: Lockfile | None) -> tuple[str | None, list[Trouble]]:
+    """The profile in force."""
+    wanted = os.environ.get("LLMRING_PROFILE") or None
+    if lockfile is None:
+        return None, []
+    try:
+        return lockfile.profile(wanted).name, []
+    except LLMRingError as error:
+        return None, [Trouble("problem", f"LLMRING_PROFILE is {wanted!r}. {error}", "Or: unset LLMRING_PROFILE")]
+
+
+def _served(lockfile: Lockfile, profile: str, found: Sequence[Standing]) -> list[Served]:
+    """How each alias of the profile stands."""
+    obstacles = {one.name: one.problem for one in found if one.problem is not None}
+    needed = [one for one in found if one.problem is None and profile in one.aliases]
+    local = [one for one in needed if one.endpoint is not None and one.endpoint.local]
+    bindings = bindings_of(lockfile, profile)
+    obstacles |= _absent(local, [model for binding in bindings.values() for model in binding.models])
+    return [_stands(binding, obstacles) for binding in bindings.values()]
+
+
+def _stands(binding: Binding, obstacles: Mapping[str, str]) -> Served:
+    """How an alias stands, with the obstacles by model or by provider."""
+    keeping = {model: obstacles.get(model) or obstacles.get(model.partition(":")[0]) for model in binding.models}
+    return Served(binding.alias, binding.models, {model: reason for model, reason in keeping.items() if reason})
+
+
+def _absent(local: Sequence[Standing], models: Sequence[str]) -> dict[str, str]:
+    """The servers of one's own that do not answer, and the models that Ollama does not have; each with what to do."""
+    from .providers import ask
+
+    answers = ask(local)
+    obstacles = {}
+    for one in local:
+        if isinstance(answers[one.name], LLMRingError):
+            where = f" at {one.address}" if one.address else ""
+            start = ": ollama serve" if one.name == "ollama" else f", or correct base_url in [providers.{one.name}]"
+            obstacles[one.name] = f"{one.name} does not answer{where}. Start it{start}"
+    if "ollama" in answers and "ollama" not in obstacles:
+        there = {listed.name for listed in answers["ollama"]}
+        for model in models:
+            provider, _, name = model.partition(":")
+            if provider == "ollama" and name.removesuffix(":latest") not in there:
+                obstacles[model] = f"Ollama does not have {name}. To get it: ollama pull {name}"
+    return obstacles
+
+
+# What is wrong
+
+
+def _of_aliases(served: Sequence[Served], said: Collection[str]) -> Iterator[Trouble]:
+    """Obstacles, each once, with what they do to the aliases; but those that were said."""
+    affected: dict[str, list[Served]] = {}
+    for one in served:
+        for reason in dict.fromkeys(one.obstacles.values()):
+            affected.setdefault(reason, []).append(one)
+    for reason, aliases in affected.items():
+        if reason in said:
+            continue
+        what, _, mend = reason.partition(". ")
+        without = [one.alias for one in aliases if one.server is None]
+        moved = [one.alias for one in aliases if one.server is not None and one.models[0] in one.obstacles]
+        effects = [f"nothing serves {', '.join(without)}"] if without else []
+        effects += [f"a stand-by serves {', '.join(moved)}"] if moved else []
+        effects = effects or [f"a stand-by of {', '.join(one.alias for one in aliases)} cannot serve"]
+        yield Trouble("problem" if without else "warning", f"{what}: {'; '.join(effects)}.", mend)
+
+
+def _of_sdks(found: Sequence[Standing]) -> Iterator[Trouble]:
+    """SDKs that are there in a version that does not work, whoever needs them."""
+    from ..providers.packages import fits, how_to_install, requirement
+
+    for package, version in {one.package: one.version for one in found}.items():
+        if version is not None and not fits(package, version):
+            what = f"{package} {version} is installed, and llmring works with {requirement(package)}."
+            yield Trouble("warning", what, how_to_install(package))
+
+
+def _of_nothing(lockfile: Lockfile | None, found: Sequence[Standing]) -> Iterator[Trouble]:
+    if lockfile is None and not any(one.key_source for one in found):
+        what = "No key is set, so only models of this machine can serve."
+        yield Trouble("warning", what, "Set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY in the environment.")
