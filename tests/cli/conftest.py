@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from llmring import catalog
 from llmring.cli.app import app
 
 Run = Callable[..., Result]
@@ -68,6 +69,25 @@ def command(bare: Path) -> Command:
         return done
 
     return command
+
+
+RETIRED, RETIRING = "anthropic:claude-sonnet-4-5", "anthropic:claude-opus-4-1"
+
+
+@pytest.fixture
+def ends(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An SDK that announces two ends, whatever the installed one says: of `RETIRED` in 2020, of `RETIRING` in 2086."""
+    folder = tmp_path_factory.mktemp("sdk")
+    file = folder / "anthropic" / "_data" / "deprecated_models.py"
+    file.parent.mkdir(parents=True)
+    (folder / "anthropic" / "__init__.py").write_text("raise AssertionError('an SDK was imported')")
+    days = {RETIRED: "May 1st, 2020", RETIRING: "May 1st, 2086"}
+    file.write_text(f"DEPRECATED_MODELS = { {model.partition(':')[2]: day for model, day in days.items()} }\n")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "anthropic", raising=False)
+    catalog._retirements.cache_clear()
+    yield
+    catalog._retirements.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,9 @@ import pytest
 
 from llmring import catalog
 from llmring.cli.figures import price, tokens
+from llmring.succession import successor
 
-from .conftest import LOCKFILE, Run
+from .conftest import LOCKFILE, RETIRED, RETIRING, Run
 
 SERVING, STANDING_BY = "anthropic:claude-haiku-4-5", "openai:gpt-5-mini"
 
@@ -56,12 +57,12 @@ def test_a_model_needs_no_lockfile(bare: Path, run: Run, monkeypatch: pytest.Mon
     assert f"with a prompt above {tokens(tier.above)} tokens" in shown
 
 
-def test_an_announced_end_is_said_with_the_successor(run: Run) -> None:
-    retired = next(info for info in catalog.models("openai") if info.retired)
-    ending = next(info for info in catalog.models("anthropic") if info.retires)
-    assert f"retired {retired.retires}" in run("info", f"openai:{retired.name}").stdout
-    shown = run("info", f"anthropic:{ending.name}").stdout
-    assert f"{'retired' if ending.retired else 'retires'} {ending.retires}; its successor is anthropic:" in shown
+def test_an_announced_end_is_said_with_the_successor(ends: None, run: Run) -> None:
+    assert f"retired 2020-05-01; its successor is {successor(RETIRED)}" in run("info", RETIRED).stdout
+    assert f"retires 2086-05-01; its successor is {successor(RETIRING)}" in run("info", RETIRING).stdout
+    assert successor(RETIRED) is not None
+    said = json.loads(run("info", RETIRED, "--json").stdout)["models"][0]
+    assert (said["retires"], said["retired"], said["deprecated"]) == ("2020-05-01", True, True)
 
 
 def test_json_is_all_of_it(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,22 +124,23 @@ def test_a_declared_provider_is_known_by_its_address(project: Path, run: Run, mo
     assert "MINE is set" in run("info", "mine:llama-3.3-70b-versatile").stdout
 
 
-def test_showing_the_lockfile(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_showing_the_lockfile(project: Path, ends: None, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "practice")
+    project.write_text(LOCKFILE.replace(STANDING_BY, f'{STANDING_BY}", "{RETIRING}'))
     result = run("lock", "show")
     assert (result.exit_code, result.stderr) == (0, "")
     head, table = result.stdout.split("\n\n")
     assert str(project) in head
     assert "default (there is also dev)" in head
-    heading, serving, standing_by = table.splitlines()
+    heading, serving, standing_by, last = table.splitlines()
     assert heading.split() == ["ALIAS", "MODEL", "IN", "OUT", "WINDOW", "KEY", "REMARKS"]
-    first, second = catalog.model_info(SERVING), catalog.model_info(STANDING_BY)
+    second = catalog.model_info(STANDING_BY)
     assert serving.split()[:6] == ["chatbot", SERVING, "$1.00", "$5.00", "200K", "ANTHROPIC_API_KEY"]
     assert serving.endswith("temperature = 0.3")
     assert standing_by.split()[:4] == [STANDING_BY, price(second.input_price), price(second.output_price), "400K"]
     assert "OPENAI_API_KEY (not set)" in standing_by
-    assert f"retires {second.retires}" in standing_by
-    assert first.retires is None
+    assert last.split()[0] == RETIRING
+    assert last.endswith("retires 2086-05-01")
     assert "practice" not in result.stdout
 
 

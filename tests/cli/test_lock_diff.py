@@ -14,7 +14,7 @@ import pytest
 from llmring import catalog
 from llmring.cli.figures import percent, price, tokens
 
-from .conftest import LOCKFILE, Command, Run
+from .conftest import LOCKFILE, RETIRING, Command, Run
 
 OLD, NEW = "anthropic:claude-haiku-4-5", "openai:gpt-6-luna"
 Git = Callable[..., str]
@@ -127,11 +127,10 @@ def test_a_price_that_is_not_known_says_so(committed: Path, run: Run) -> None:
     assert compared(run)["profiles"][0]["aliases"][0]["input_price"]["percent"] is None
 
 
-def test_a_model_that_ends_is_remarked(committed: Path, run: Run) -> None:
-    ending = next(info for info in catalog.models("openai") if info.retires and not info.retired)
-    committed.write_text(LOCKFILE.replace(OLD, f"openai:{ending.name}"))
-    assert f"remark | retires {ending.retires}" in lines(run("lock", "diff").stdout)
-    assert f"`openai:{ending.name}` retires {ending.retires}" in run("lock", "diff", "--markdown").stdout
+def test_a_model_that_ends_is_remarked(committed: Path, ends: None, run: Run) -> None:
+    committed.write_text(LOCKFILE.replace(OLD, RETIRING))
+    assert "remark | retires 2086-05-01" in lines(run("lock", "diff").stdout)
+    assert f"- `chatbot`: `{RETIRING}` retires 2086-05-01\n" in run("lock", "diff", "--markdown").stdout
 
 
 def test_settings_are_compared_too(committed: Path, run: Run) -> None:

@@ -12,7 +12,7 @@ from llmring import catalog
 from llmring.cli.figures import percent, price, tokens
 from llmring.testing import PracticeServer
 
-from .conftest import LOCKFILE, Command, Run
+from .conftest import LOCKFILE, RETIRED, RETIRING, Command, Run
 from .test_command import on_a_terminal
 
 
@@ -59,16 +59,12 @@ def test_searching_is_by_words_of_the_name_or_the_title(run: Run) -> None:
     assert "None of " in none.stderr
 
 
-def test_retired_ones_are_left_out_and_those_about_to_be_are_marked(run: Run) -> None:
-    known = catalog.models("openai")
-    retired = next(info for info in known if info.retired)
-    ending = next(info for info in known if info.retires and not info.retired)
-    assert f"openai:{retired.name}" not in listed(run)
-    everything = run("models", "--provider", "openai", "--all").stdout.splitlines()
-    remarks = {line.split()[0]: line for line in everything}
-    assert remarks[f"openai:{retired.name}"].endswith(f"retired {retired.retires}")
-    assert remarks[f"openai:{ending.name}"].endswith(f"retires {ending.retires}")
-    assert f"openai:{ending.name}" in listed(run)
+def test_retired_ones_are_left_out_and_those_about_to_be_are_marked(ends: None, run: Run) -> None:
+    assert RETIRED not in listed(run)
+    assert RETIRING in listed(run)
+    remarks = {line.split()[0]: line for line in run("models", "--provider", "anthropic", "--all").stdout.splitlines()}
+    assert remarks[RETIRED].endswith("   retired 2020-05-01")
+    assert remarks[RETIRING].endswith("   retires 2086-05-01")
 
 
 def test_json_has_all_that_is_known(run: Run) -> None:
@@ -127,6 +123,21 @@ def test_who_has_no_key_is_not_asked(
     named = run("models", "--live", "--provider", "openai")
     assert (named.exit_code, named.stdout) == (1, "")
     assert "OPENAI_API_KEY" in named.stderr
+
+
+def test_a_declared_provider_without_its_key_is_not_asked_and_said(
+    server: PracticeServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{server.url}/v1"
+    Path("llmring.lock").write_text(
+        f'{LOCKFILE}[providers.mine]\nsdk = "openai"\nbase_url = "{address}"\napi_key_env = "MINE"\n'
+    )
+    result = run("models", "--live")
+    assert result.exit_code == 0
+    assert "mine:" not in result.stdout
+    assert "Not asked: There is no key for mine. Set MINE in the environment." in result.stderr
+    monkeypatch.setenv("MINE", "practice")
+    assert "mine:gpt-5-mini" in run("models", "--live").stdout
 
 
 def test_one_that_fails_does_not_hide_the_others(

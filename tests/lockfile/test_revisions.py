@@ -78,7 +78,7 @@ def test_odd_paths(repository: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "revision", ["nope", "-x", "--output=x", "", "HEAD~9", "0" * 40, "HEAD..HEAD", "a b", "HEAD:x"]
+    "revision", ["nope", "-x", "--output=x", "--branches", "", "HEAD~9", "0" * 40, "HEAD..HEAD", "a b", "HEAD:x"]
 )
 def test_no_such_revision(repository: Path, revision: str) -> None:
     with pytest.raises(LockfileError, match=r"git knows no revision .*git log"):
