@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -298,3 +299,16 @@ def test_a_schema_that_is_none(
     assert (result.exit_code, result.stdout) == (1, "")
     assert message in result.stderr
     assert server.requests == []
+
+
+def test_one_question_imports_no_drawing(project: Path, server: PracticeServer) -> None:
+    """The first byte would wait for it."""
+    code = (
+        "import sys; sys.argv = ['llmring', 'chat', 'hi', '-p', 'dev']\n"
+        "from llmring.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('rich.markdown', 'readline', 'llmring.cli.conversation') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.stdout == "You said: hi\n[]\n"

@@ -1,0 +1,125 @@
+"""The parts of the conversation that need no terminal: what of an answer is finished, and where the history is."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmring.cli.conversation.dialogue import Dialogue, Turn
+from llmring.cli.conversation.history import KEPT, History, history_path
+from llmring.cli.conversation.markdown import blocks, cut
+from llmring.schemas import LLMResponse
+
+LINES = ["", "text", "text with `code` and *more*", "# heading", "===", "---", "- item", "  - inner", "  inside"]
+LINES += [
+    "1. one",
+    "2. two",
+    "> quote",
+    "```python",
+    "```",
+    "~~~",
+    "    indented",
+    "| a | b |",
+    "|---|---|",
+    "| 1 | 2 |",
+]
+LINES += ["<div>", "a\u2028b", ""]
+ANSWERS = st.lists(st.sampled_from(LINES), max_size=25).map("\n".join)
+
+
+def ends(found: list[str]) -> set[int]:
+    """How far each block reaches, from the beginning."""
+    reached, out = 0, set()
+    for block in found:
+        reached += len(block)
+        out.add(reached)
+    return out
+
+
+@given(text=ANSWERS, pieces=st.lists(st.integers(1, 9), min_size=1))
+def test_what_is_finished_stays_as_it_is(text: str, pieces: list[int]) -> None:
+    """However an answer is cut, what is printed for good are blocks of the whole answer, and nothing is lost."""
+    printed: list[str] = []
+    unfinished, at, number = "", 0, 0
+    while at < len(text):
+        step = pieces[number % len(pieces)]
+        unfinished += text[at : at + step]
+        at, number = at + step, number + 1
+        finished, unfinished = cut(unfinished)
+        printed += [finished] if finished else []
+    assert "".join(printed) + unfinished == text
+    assert ends(printed) <= ends(blocks(text))
+
+
+def test_blocks_are_finished_once_the_next_one_begins() -> None:
+    assert cut("# Title\n\nSome te") == ("", "# Title\n\nSome te"), "the line is not ended yet"
+    assert cut("# Title\n\nSome text\n") == ("# Title\n\n", "Some text\n")
+    assert cut("- one\n\n- two\n") == ("", "- one\n\n- two\n"), "a list goes on"
+    assert cut("```\na\n\nb\n") == ("", "```\na\n\nb\n"), "code goes on until its end"
+    assert cut("```\na\n```\nb\n") == ("```\na\n```\n", "b\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="other folders there")
+@pytest.mark.parametrize(
+    ("variables", "path"),
+    [
+        ({}, "home/.local/state/llmring/history"),
+        ({"XDG_STATE_HOME": "/state"}, "/state/llmring/history"),
+        ({"XDG_STATE_HOME": "state"}, "home/.local/state/llmring/history"),
+        ({"LLMRING_HISTORY": "~/mine"}, "home/mine"),
+        ({"LLMRING_HISTORY": "off"}, None),
+    ],
+)
+def test_where_the_history_is(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], path: str | None
+) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(bare / "home"))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert history_path() == (bare / path if path else None)
+
+
+def test_a_history_of_many_lines(bare: Path) -> None:
+    history = History(bare / "history")
+    assert history.load() == []
+    history.add("one\ntwo ü")
+    with (bare / "history").open("ab") as file:
+        file.write(b'broken\n{"no": "text"}\n\xff\n')
+    history.add("three")
+    assert history.load() == ["one\ntwo ü", "three"], "what is no entry is left out"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such permissions there")
+def test_a_history_that_others_could_read_is_closed_to_them(bare: Path) -> None:
+    (bare / "history").touch(mode=0o644)
+    (bare / "history").chmod(0o644)
+    History(bare / "history").add("one")
+    assert stat.S_IMODE((bare / "history").stat().st_mode) == 0o600
+
+
+def test_a_history_does_not_grow_for_ever(bare: Path) -> None:
+    file = bare / "history"
+    file.write_text("".join(f"{json.dumps(str(number))}\n" for number in range(2 * KEPT + 1)))
+    history = History(file)
+    assert history.load() == [str(number) for number in range(KEPT + 1, 2 * KEPT + 1)]
+    assert len(file.read_text().splitlines()) == KEPT
+    assert os.listdir(bare) == ["history"]
+
+
+def test_what_was_asked_again_or_forgotten_was_paid_all_the_same() -> None:
+    dialogue = Dialogue("chatbot")
+    answer = LLMResponse("a:b", "text", usage={"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7})
+    first = Turn(dialogue.question("hi"), "chatbot", answer)
+    dialogue.add(first)
+    dialogue.turns.clear()
+    dialogue.add(Turn(first.question, "chatbot", answer), instead_of=first)
+    assert (dialogue.tally.turns, dialogue.tally.tokens, dialogue.tally.is_whole) == (2, 14, True)
+    dialogue.add(Turn(first.question, "chatbot", outcome="stopped"))
+    assert not dialogue.tally.is_whole
