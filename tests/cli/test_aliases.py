@@ -114,6 +114,8 @@ def test_an_odd_model_is_bound_with_a_warning(project: Path, run: Run, model: st
     [
         ("antropic:claude-haiku-5-5", ['no provider "antropic"', "Did you mean anthropic:claude-haiku-5-5?"]),
         ("openai:gpt-6-luna,opnai:gpt-6-luna", ['no provider "opnai"', "Did you mean openai:gpt-6-luna?"]),
+        ("grok:grok-4.7", ['no provider "grok"', "Did you mean xai:grok-4.7?"]),
+        ("llama.cpp:mine", ['no provider "llama.cpp"', "Did you mean llamacpp:mine?"]),
         ("acme:rocket-1", ['no provider "acme"', "[providers.acme]"]),
     ],
 )

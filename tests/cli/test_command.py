@@ -15,7 +15,7 @@ from llmring.cli import aliases
 
 from .conftest import PROGRAM, Command, Run
 
-COMMANDS = [["aliases"], ["bind"], ["unbind"], ["chat"], ["demo"], ["lock", "init"]]
+COMMANDS = [["aliases"], ["bind"], ["unbind"], ["providers"], ["doctor"], ["chat"], ["demo"], ["lock", "init"]]
 
 
 @pytest.mark.parametrize("args", COMMANDS)

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from llmring import catalog, lockfile
 from llmring.cli import machine
 from llmring.lockfile.schema import json_schema
+from llmring.providers.vendors import BUILT_IN
 from llmring.testing import PracticeServer
 
 from .conftest import LOCKFILE, Command, Run
@@ -96,6 +97,33 @@ def test_an_sdk_that_is_missing_is_bound_last_and_named(
     assert "pip install 'anthropic" not in result.stdout
     order = [model.partition(":")[0] for model in bindings(bare / "llmring.lock")["fast"]]
     assert order == ["anthropic", "openai", "google"]
+
+
+def test_a_vendor_with_a_key_is_bound(bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPSEEK_API_KEY", "practice")
+    result = run("lock", "init")
+    assert "DEEPSEEK_API_KEY is set" in result.stdout
+    assert "groq" not in result.stdout, "it has no key"
+    found = bindings(bare / "llmring.lock")
+    for role in catalog.ROLES:
+        names = catalog.suggested(role)
+        assert found[role] == (f"anthropic:{names['anthropic']}", f"deepseek:{names['deepseek']}")
+        assert catalog.known(found[role][1])
+
+
+@pytest.mark.parametrize("vendor", ["openrouter", "together", "fireworks", "azure"])
+def test_no_model_is_made_up_for_a_vendor_without_a_line_up(
+    bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch, vendor: str
+) -> None:
+    [variable] = BUILT_IN[vendor].key_variables
+    monkeypatch.setenv(variable, "practice")
+    if vendor == "azure":
+        assert "no address for azure. Set AZURE_OPENAI_ENDPOINT " in run("lock", "init").stdout
+        monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://mine.openai.azure.com")
+    result = run("lock", "init", "--force")
+    assert f"{variable} is set" in result.stdout
+    assert f"none of its models is suggested: llmring bind ALIAS {vendor}:MODEL" in result.stdout
+    assert bindings(bare / "llmring.lock") == {}
 
 
 def test_a_file_that_is_there_is_kept(project: Path, run: Run, key: None) -> None:
