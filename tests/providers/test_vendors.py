@@ -12,6 +12,7 @@ import pytest
 from llmring import LLMRequest, LLMRing, Message
 from llmring.exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
 from llmring.lockfile import split_reference
+from llmring.providers.base import Call
 from llmring.providers.endpoints import endpoint
 from llmring.providers.vendors import ALSO_CALLED, BUILT_IN, SDKS
 from llmring.testing import PracticeServer, Reply
@@ -92,6 +93,21 @@ async def test_azure(server: PracticeServer, monkeypatch: pytest.MonkeyPatch, pa
     [request] = server.requests
     assert request.path == "/openai/v1/chat/completions"
     assert request.headers["authorization"] == f"Bearer {SECRET}"
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [("https://mine.openai.azure.com", "max_completion_tokens"), ("https://mine.services.ai.azure.com", "max_tokens")],
+)
+async def test_azures_own_name_for_the_limit(
+    bare: object, monkeypatch: pytest.MonkeyPatch, address: str, key: str
+) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", SECRET)
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", address)
+    request = ask("azure:deployment").model_copy(update={"max_tokens": 5})
+    async with LLMRing() as service:
+        body = service.get_provider("azure").render(Call(request, "deployment", False, 60, 0))
+    assert {name: value for name, value in body.items() if name.startswith("max")} == {key: 5}
 
 
 # What the lockfile changes

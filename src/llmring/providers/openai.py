@@ -15,6 +15,8 @@ from .exchange import Exchange, Exchanging
 __all__ = ["OpenAIProvider"]
 
 _OFFICIAL_HOST = "api.openai.com"
+# Where OpenAI's own models are, which take the new name of the limit; the reasoning ones take no other.
+_OPENAI_MODELS = (_OFFICIAL_HOST, ".openai.azure.com")
 # Its calls have ids of nine letters and digits, and no others are taken.
 _MISTRAL_HOST = "api.mistral.ai"
 
@@ -56,7 +58,7 @@ class OpenAIProvider(Provider):
             call.model,
             stream=call.stream,
             provider=self.name,
-            max_tokens_key="max_completion_tokens" if self.official else "max_tokens",
+            max_tokens_key="max_completion_tokens" if self._host.endswith(_OPENAI_MODELS) else "max_tokens",
             call_id=openai_chat.MISTRAL_CALL_ID if self._host == _MISTRAL_HOST else openai_chat.CALL_ID,
         )
 
