@@ -10,7 +10,7 @@ import pytest
 
 from llmring import catalog
 from llmring.exceptions import ConfigurationError
-from llmring.succession import _read, successor
+from llmring.succession import _follower, _read, successor
 
 PROVIDERS = ("anthropic", "openai", "google", "mistral", "xai", "moonshot", "cohere")
 
@@ -95,6 +95,24 @@ def test_what_the_catalogue_says_ends_has_a_successor_that_does_not_or_none() ->
                 assert successor(new) is None
                 found.append(new)
     assert found
+
+
+@pytest.mark.parametrize(
+    ("old", "names", "expected"),
+    [
+        ("a-1", ["a-2", "a-3", "a-2.5", "b-9", "a-mini-9"], "a-3"),
+        ("a-2", ["a-1", "a-2"], None),
+        ("a-2", ["a-2-2026-01-01"], None),
+        ("a-9", ["a-10"], "a-10"),
+        ("a-2", ["a-3-preview"], None),
+        ("a-2-preview", ["a-3-preview"], "a-3-preview"),
+        ("a-2-preview", ["a-3", "a-4-preview"], "a-3"),
+        ("a-2", ["a-4.20", "a-4.3"], None),
+        ("a-2", ["a-4.20", "a-4.3", "a-5"], "a-5"),
+    ],
+)
+def test_which_name_follows(old: str, names: list[str], expected: str | None) -> None:
+    assert _follower(old, names) == expected
 
 
 def test_a_malformed_name_is_refused() -> None:

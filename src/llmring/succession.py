@@ -7,6 +7,7 @@ successor is the newest generation of the very same family that stays; where a n
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .catalog import ModelInfo, model_info, models
@@ -56,13 +57,19 @@ def successor(reference: str) -> str | None:
     provider, name = split_reference(reference)
     if not model_info(reference).deprecated:
         return None
-    old = _read(name)
-    newer = [(reading, it) for it in models(provider) if _stays(it) and _follows(reading := _read(it.name), old)]
+    follower = _follower(name, [it.name for it in models(provider) if _stays(it)])
+    return f"{provider}:{follower}" if follower is not None else None
+
+
+def _follower(old: str, names: Iterable[str]) -> str | None:
+    """The name among some that follows an old one."""
+    before = _read(old)
+    newer = [(reading, name) for name in names if _follows(reading := _read(name), before)]
     if not newer:
         return None
     _, newest = max(newer, key=lambda pair: (not pair[0].early, pair[0].generation))
     _, largest = max(newer, key=lambda pair: (not pair[0].early, pair[0].decimal))
-    return f"{provider}:{newest.name}" if newest is largest else None  # 4.20 may come after 4.3, or before it
+    return newest if newest == largest else None  # 4.20 may come after 4.3, or before it
 
 
 def _stays(model: ModelInfo) -> bool:

@@ -110,6 +110,27 @@ def test_an_alias_that_nobody_names(project: Path, write: Write) -> None:
     assert "llmring unbind odd --profile dev" in finding.advice
 
 
+def test_a_profile_is_no_use_of_an_alias(project: Path, write: Write) -> None:
+    write("llmring.lock", LOCKFILE.replace('"chatbot"', '"dev"'))
+    write("app.py", "from llmring import LLMRing\nLLMRing(profile='dev')\n")
+    assert found(project) == [("alias-unused", "warning", "llmring.lock", 5)]
+
+
+def test_the_lockfile_comes_first_and_each_file_is_in_order(project: Path, write: Write) -> None:
+    write("llmring.lock", bound("openai:gpt-0") + '\n[[profiles.dev.bindings]]\nalias = "z"\nmodels = ["x:y"]\n')
+    write("app.py", "LLMRequest(")
+    write("a.py", "s.resolve_alias('openai:gpt-0')\ns.resolve_alias('nope')\n")
+    assert [(file, line) for _, _, file, line in found(project)] == [
+        ("llmring.lock", 5),
+        ("llmring.lock", 6),
+        ("llmring.lock", 14),
+        ("llmring.lock", 15),
+        ("a.py", 1),
+        ("a.py", 2),
+        ("app.py", 1),
+    ]
+
+
 def test_a_file_that_cannot_be_parsed_is_a_warning(project: Path, write: Write) -> None:
     write("b.py", "LLMRequest(\n")
     assert found(project) == [("source-unreadable", "warning", "b.py", 1)]

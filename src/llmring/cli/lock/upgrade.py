@@ -29,11 +29,11 @@ def upgrade(
         bool, typer.Option("--json", help="Print one JSON object instead of the diff; never asks.")
     ] = False,
 ) -> None:
-    """Move bindings off models that end, to the newest model of the same family.
+    """Move bindings off models that end.
 
-    A model ends if its vendor has retired it, says when it will, or advises against it. The diff comes first; the
-    file changes after a yes or with --yes. With no terminal to ask on the status is 1 and nothing changes. A model
-    whose successor is not plain stays, and is named.
+    A model ends if its vendor has retired it, says when it will, or advises against it; the newest model of the same
+    family takes its place. The diff comes first; the file changes after a yes or with --yes. With no terminal to ask
+    on, the status is 1 and nothing changes. A model whose successor is not plain stays, and is named.
 
     \b
     Example:
