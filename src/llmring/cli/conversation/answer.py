@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from .markdown import Lines, blocks, cut, rendered
+from .markdown import Lines, blocks, cut, ending, rendered
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -124,7 +124,8 @@ class Answer:
         if not self._open.strip():
             return ""
         apart = [""] if self._printed or before.strip() else []
-        return Group(*apart, Lines(self._look(self._open), max(1, self._console.height - _SPARE)))
+        room = max(1, self._console.height - _SPARE)
+        return Group(*apart, Lines(self._look(ending(self._open, room)), room))
 
     def _look(self, text: str) -> RenderableType:
         return rendered(text) if self._kind == "text" else Text(text.strip("\n"), "dim italic")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
     from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType
 
-__all__ = ["Lines", "blocks", "cut", "rendered"]
+__all__ = ["Lines", "blocks", "cut", "ending", "rendered"]
 
 # HTML is text to a terminal. Rich would leave it out, and with it the List<String> of an answer.
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
+_FENCE = re.compile(r" {0,3}(```|~~~)")
 _CODE_THEME = "ansi_dark"
 
 
@@ -100,6 +102,15 @@ def blocks(text: str) -> list[str]:
     lines = _lines(text)
     ends = [*list(_starts(text))[1:], len(lines)]
     return ["".join(lines[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+def ending(text: str, lines: int) -> str:
+    """As much of an unfinished block as can be seen in the last lines of a screen.
+
+    Code is cut short below its opening line: it may be long, and colouring all of it anew would take too long.
+    """
+    rows = text.split("\n")
+    return "\n".join((rows[0], *rows[-lines:])) if len(rows) > lines + 1 and _FENCE.match(text) else text
 
 
 def _lines(text: str) -> list[str]:

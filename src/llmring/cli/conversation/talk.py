@@ -82,6 +82,7 @@ class Talk:
         """Talk until the person leaves."""
         self.screen.show_warnings()
         self.say_who(self.service.resolve_alias(self.dialogue.model, self.dialogue.profile))
+        self.service.warm_up(self.dialogue.model, profile=self.dialogue.profile)
         self.screen.note("/help lists the commands, Ctrl-D leaves.")
         while not self.is_over:
             if self.keyboard.trouble:
