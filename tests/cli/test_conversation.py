@@ -271,15 +271,15 @@ def test_an_interrupt_at_the_prompt_clears_the_line(server: PracticeServer) -> N
 
 
 def test_keys_pressed_during_an_answer_wait_for_the_prompt(server: PracticeServer) -> None:
-    server.reply("one two three", fault=Fault.stall_after(2))
-    server.reply("Done.")
+    server.reply("one two three four", interval=0.5)
     with Terminal("chat") as terminal:
         terminal.expect(READY)
         terminal.say("Count")
-        terminal.expect("one two")
-        terminal.type("typed too early")
-        terminal.type("\x03")
-        assert "typed too early" not in terminal.expect("Stopped", READY), "they would end up in the answer"
+        terminal.expect("one")
+        terminal.say("typed early")
+        assert "typed early" not in terminal.expect(f"{FIRST} · "), "it would stand amid the answer"
+        terminal.expect(READY, "You said: typed early", READY)
+    assert "one two three four" in terminal.screen.lines()
 
 
 def test_the_history_is_kept_for_its_owner(bare: Path, server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -458,6 +458,22 @@ def test_what_needs_a_prompt_says_so(server: PracticeServer, option: list[str]) 
     with Terminal("chat", *option) as terminal:
         terminal.expect("nothing was asked", option[0])
         assert terminal.ended() == 2
+
+
+def test_nothing_is_left_open(server: PracticeServer) -> None:
+    server.reply("one two three", fault=Fault.stall_after(2))
+    with Terminal("chat", PYTHONDEVMODE="1") as terminal:
+        terminal.expect(READY)
+        terminal.say("Count")
+        terminal.expect("one two")
+        terminal.type("\x03")
+        terminal.expect("Stopped", READY)
+        terminal.say("Go on")
+        terminal.expect("You said: Go on", READY)
+        terminal.say("/quit")
+        assert terminal.ended() == 0
+    for word in ("ResourceWarning", "RuntimeWarning", "Traceback", "never"):
+        assert word not in terminal.raw
 
 
 def test_an_alias_that_is_none_opens_nothing(server: PracticeServer) -> None:
