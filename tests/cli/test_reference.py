@@ -77,6 +77,16 @@ def test_every_command_and_option_says_what_it_is_for(words: tuple[str, ...]) ->
         assert param.help.endswith((".", "?")), f"{param.name} of {' '.join(words)} breaks off"
 
 
+@pytest.mark.parametrize("group", sorted({words[:-1] for words in COMMANDS}), ids=" ".join)
+def test_a_group_says_each_of_its_commands_in_a_line(run: Run, group: tuple[str, ...]) -> None:
+    listed = run(*group, "--help").stdout.partition("Commands:\n")[2]
+    names = [words[len(group)] for words in COMMANDS if words[: len(group)] == group]
+    assert [line.split()[0] for line in listed.splitlines() if re.match(r"  \w", line)][: len(set(names))] == list(
+        dict.fromkeys(names)
+    )
+    assert "..." not in listed
+
+
 @pytest.fixture
 def ready(server: PracticeServer, bare: Path) -> None:
     """A project in which every command has something to say."""

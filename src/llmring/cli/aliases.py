@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import completion
-from .project import ProfileOption, lockfile_path, open_lockfile
+from .project import ProfileOption, bindings_in, lockfile_path, open_lockfile
 from .terminal import columns, note, paint, say, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..lockfile import Binding, Lockfile, Profile
+    from ..lockfile import Binding, Lockfile
 
 __all__ = ["bind", "list_aliases", "unbind"]
 
@@ -35,7 +35,7 @@ def list_aliases(
     """
     lockfile = open_lockfile()
     chosen = lockfile.profile(profile)
-    bindings = _reachable(lockfile, chosen)
+    bindings = bindings_in(lockfile, chosen)
     if as_json:
         import json
 
@@ -58,20 +58,6 @@ def list_aliases(
     heading, *lines = columns(rows if verbose else [row[:2] for row in rows]).splitlines()
     say(paint(heading, bold=True))
     say("\n".join(lines))
-
-
-def _reachable(lockfile: Lockfile, profile: Profile) -> Mapping[str, Binding]:
-    """The profile's aliases, and those of the packages that the file extends if they can be read."""
-    if not lockfile.extends:
-        return profile.bindings
-    from ..exceptions import LockfileError
-    from ..lockfile import reachable
-
-    try:
-        return reachable(lockfile, profile.name)
-    except LockfileError as error:
-        warn(str(error))
-        return profile.bindings
 
 
 def _described(lockfile: Lockfile, profile: str, bindings: Mapping[str, Binding]) -> dict[str, object]:

@@ -61,7 +61,7 @@ def chat(
         bool, typer.Option("--no-history", help="Keep no history of what is typed in the conversation.")
     ] = False,
 ) -> None:
-    """Ask a model and print its answer as it arrives, or talk with it.
+    """Ask a model, or talk with it.
 
     With a prompt or a pipe, the answer goes to standard output, what it used and cost to standard error. With
     neither, a terminal opens a conversation; /help in it lists its commands.

@@ -41,10 +41,11 @@ def models(
     every: Annotated[bool, typer.Option("--all", help="Retired ones too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List models, with what a million tokens cost and how much fits into their windows.
+    """List models, with their prices and windows.
 
-    They are the catalogue's, which needs no network. With --live they are what the providers themselves list now:
-    all that have a key here, and Ollama.
+    Prices are US dollars for a million tokens in and out; a window is how many tokens fit. They are the catalogue's,
+    which needs no network. With --live the models are those that the providers list now: all that have a key here,
+    and Ollama.
 
     \b
     Example:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..exceptions import AliasNotFoundError, LockfileNotFoundError
+from ..exceptions import AliasNotFoundError, LockfileError, LockfileNotFoundError
 from . import completion
+from .terminal import warn
 
 if TYPE_CHECKING:
-    from ..lockfile import Lockfile
+    from collections.abc import Mapping
 
-__all__ = ["ProfileOption", "default_model", "lockfile_path", "open_lockfile"]
+    from ..lockfile import Binding, Lockfile, Profile
+
+__all__ = ["ProfileOption", "bindings_in", "default_model", "lockfile_path", "open_lockfile"]
 
 _PREFERRED = ("chatbot", "balanced")
 
@@ -51,6 +54,19 @@ def open_lockfile() -> Lockfile:
     from ..lockfile import load
 
     return load(lockfile_path())
+
+
+def bindings_in(lockfile: Lockfile, profile: Profile) -> Mapping[str, Binding]:
+    """A profile's aliases, and those of the packages that the file extends; where one cannot be read, a warning."""
+    if not lockfile.extends:
+        return profile.bindings
+    from ..lockfile import reachable
+
+    try:
+        return reachable(lockfile, profile.name)
+    except LockfileError as error:
+        warn(str(error))
+        return profile.bindings
 
 
 def default_model(profile: str | None) -> str:

@@ -32,10 +32,11 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if anything changed.")] = False,
 ) -> None:
-    """Show what changed in the lockfile since a git revision, or compared with another file.
+    """Show what changed in the lockfile, and what that costs.
 
-    Alias by alias and profile by profile, with what it does to the price of a million tokens in and out, and to the
-    context window. Comments and order are no change. A file that was moved is found under its old name.
+    Since a git revision, or compared with another file: alias by alias and profile by profile, with what it does to
+    the price of a million tokens in and out, and to the context window. Comments and order are no change. A file that
+    was moved is found under its old name.
 
     \b
     Example:

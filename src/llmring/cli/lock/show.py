@@ -8,8 +8,8 @@ import typer
 
 from ..figures import aligned, price, remark, tokens
 from ..known import described, key_of, known_of
-from ..project import ProfileOption, open_lockfile
-from ..terminal import columns, note, paint, say, warn
+from ..project import ProfileOption, bindings_in, open_lockfile
+from ..terminal import columns, note, paint, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ def show(
     """
     lockfile = open_lockfile()
     chosen = lockfile.profile(profile)
-    bindings = _reachable(lockfile, chosen)
+    bindings = bindings_in(lockfile, chosen)
     if as_json:
         import json
 
@@ -54,18 +54,6 @@ def show(
     heading, *lines = aligned(_rows(lockfile, bindings), 2, 3, 4).splitlines()
     say(paint(heading, bold=True))
     say("\n".join(lines))
-
-
-def _reachable(lockfile: Lockfile, profile: Profile) -> Mapping[str, Binding]:
-    """The profile's aliases, and those of the packages that the file extends if they can be read."""
-    from ...exceptions import LockfileError
-    from ...lockfile import reachable
-
-    try:
-        return reachable(lockfile, profile.name)
-    except LockfileError as error:
-        warn(str(error))
-        return profile.bindings
 
 
 def _rows(lockfile: Lockfile, bindings: Mapping[str, Binding]) -> list[tuple[str, ...]]:
