@@ -190,8 +190,17 @@ def test_the_system_prompt(server: PracticeServer) -> None:
         terminal.expect("A new conversation.", READY)
         terminal.say("Hi")
         terminal.expect("You said: Hi", "in all: 2 turns", READY)
+        terminal.say("/system Be kind.\\")
+        terminal.expect("... ")
+        terminal.say("And brief.")
+        terminal.expect("System prompt: Be kind.", "And brief.", READY)
+        terminal.say("/nothing of this\\")
+        terminal.expect("... ")
+        terminal.say("is a command")
+        terminal.expect("You said: /nothing of this", READY)
     assert said(server, 1) == [("system", "Be kind."), ("user", "Hi")]
     assert said(server, 2) == [("user", "Hi")]
+    assert said(server, 3)[0] == ("system", "Be kind.\nAnd brief.")
 
 
 def test_commands_explain_themselves(server: PracticeServer) -> None:
@@ -393,6 +402,15 @@ def test_pictures_and_files(bare: Path, server: PracticeServer) -> None:
         first = request.body["messages"][0]["content"]
         assert [part["type"] for part in first] == ["document", "image", "text"], "they stay part of the conversation"
     assert "*Attached: notes.md*\n\n*Attached: image*" in (bare / "talk.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["my cat.png", "my\\ cat.png", "'my cat.png'"])
+def test_a_file_that_was_dropped_on_the_terminal(bare: Path, server: PracticeServer, name: str) -> None:
+    (bare / "my cat.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with Terminal("chat") as terminal:
+        terminal.expect(READY)
+        terminal.say(f"/image {name}")
+        terminal.expect("It goes with your next question.", READY)
 
 
 def test_a_file_to_begin_with_that_is_not_there(server: PracticeServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -36,8 +37,8 @@ class Command:
 
 
 def is_command(text: str) -> bool:
-    """Whether a line is for the program, not for the model."""
-    return text.startswith("/") and "\n" not in text
+    """Whether a text is for the program, not for the model. One of several lines is only if it names a command."""
+    return text.startswith("/") and ("\n" not in text or text.split()[0] in COMMANDS)
 
 
 def run(talk: Talk, text: str) -> None:
@@ -46,7 +47,7 @@ def run(talk: Talk, text: str) -> None:
     Raises:
         LLMRingError: it cannot be done; the message says why and what can.
     """
-    name, _, argument = text.partition(" ")
+    name, argument = [*text.split(maxsplit=1), ""][:2]
     command = COMMANDS.get(name)
     if command is None:
         near = get_close_matches(name, COMMANDS, 1)
@@ -133,9 +134,20 @@ def _file(talk: Talk, source: str) -> None:
 def _attach(talk: Talk, source: str, part: Callable[[str], dict[str, Any]]) -> None:
     if not source:
         raise ConfigurationError("Nothing was named to attach: /image cat.png, or /file notes.pdf")
-    talk.attach([part(source)])
+    talk.attach([part(_unquoted(source))])
     waiting = len(talk.dialogue.attached)
     talk.screen.note(f"{'It goes' if waiting == 1 else f'All {waiting} go'} with your next question.")
+
+
+def _unquoted(source: str) -> str:
+    """The path as it is, or without the quotes and backslashes of a file that was dropped on the terminal."""
+    if Path(source).expanduser().exists():
+        return source
+    try:
+        words = shlex.split(source, posix=os.name != "nt")
+    except ValueError:
+        return source
+    return words[0] if len(words) == 1 else source
 
 
 def _save(talk: Talk, name: str) -> None:
