@@ -151,6 +151,13 @@ def test_params_in_every_form(write: Write, written: str) -> None:
     assert path.read_text() == f"{head}{tail}"
 
 
+def test_new_params_keep_the_comments_around_the_old_ones(write: Write) -> None:
+    head = 'version = "1.0"\n\n[[profiles.default.bindings]]\nalias = "a"\nmodels = ["x:y"]\n'
+    path = write(f"{head}# as measured in spring\n[profiles.default.bindings.params]\ntemperature = 0.3\n")
+    bind(path, "a", ["x:y"], params={"top_p": 1})
+    assert path.read_text() == f"{head}params = {{ top_p = 1 }}\n# as measured in spring\n"
+
+
 def test_params_in_an_inline_table_with_dotted_keys(write: Write) -> None:
     bindings = 'bindings = [{ alias = "a", params.x = 1, params.y = 2, models = ["x:y"] }]'
     text = f'version = "1.0"\n[profiles.default]\n{bindings}\n'
