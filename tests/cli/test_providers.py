@@ -114,9 +114,6 @@ def test_a_key_in_the_keyring(bare: Path, command: Command, monkeypatch: pytest.
     monkeypatch.setenv("PYTHONPATH", f"{bare / 'modules'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     assert said(command("providers", "--json"))["groq"]["key"]["source"] == "the keyring"
     assert "the keyring" in table(command("providers"))["groq"]
-    bind({}, '[providers.groq]\nbase_url = "https://elsewhere.invalid/v1"\n')
-    moved = said(command("providers", "--json"))["groq"]["key"]
-    assert (moved["set"], moved["variables"]) == (False, []), "it was put there for Groq"
 
 
 # Asking them

@@ -140,23 +140,30 @@ async def test_a_field_that_is_not_overridden_stays(bare: object, monkeypatch: p
 
 
 @pytest.mark.parametrize("name", ["groq", "azure", "openai", "anthropic", "google"])
-async def test_a_key_does_not_follow_its_vendor_to_another_host(
+async def test_a_key_follows_its_vendors_table(
     server: PracticeServer, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A lockfile may come from anywhere. It gets a key elsewhere only by naming its variable."""
-    for variable in BUILT_IN[name].key_variables:
-        monkeypatch.setenv(variable, SECRET)
-    for variable in BUILT_IN[name].address_variables:
+    """As it follows the SDK's own `base_url`. A gateway may need none."""
+    for variable in (*BUILT_IN[name].key_variables, *BUILT_IN[name].address_variables):
         monkeypatch.delenv(variable, raising=False)
     path = "/v1" if BUILT_IN[name].package == "openai" else ""
-    moved = f'[providers.{name}]\nbase_url = "{server.url}{path}"\n'
-    bind({}, moved)
+    bind({}, f'[providers.{name}]\nbase_url = "{server.url}{path}"\n')
     async with LLMRing() as service:
         await service.chat(ask(f"{name}:m"))
-        assert SECRET not in str(server.requests[0].headers)
-        bind({}, f'{moved}api_key_env = "{BUILT_IN[name].key_variables[0]}"\n')
+        monkeypatch.setenv(BUILT_IN[name].key_variables[0], SECRET)
         await service.chat(ask(f"{name}:m"))
+    assert SECRET not in str(server.requests[0].headers)
     assert SECRET in str(server.requests[1].headers)
+
+
+async def test_no_key_follows_to_another_name(server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for row in BUILT_IN.values():
+        for variable in row.key_variables:
+            monkeypatch.setenv(variable, SECRET)
+    bind({}, f'[providers.gateway]\nsdk = "openai"\nbase_url = "{server.url}/v1"\n')
+    async with LLMRing() as service:
+        await service.chat(ask("gateway:m"))
+    assert SECRET not in str(server.requests[0].headers)
 
 
 @pytest.mark.parametrize(
@@ -188,8 +195,9 @@ def test_whose_host_it_is(bare: object, monkeypatch: pytest.MonkeyPatch, name: s
         monkeypatch.setenv(variable, SECRET)
     found = endpoint(name, ProviderSettings(base_url=url))
     assert found.base_url == url
-    assert (found.find_key({}) == SECRET) == own
-    assert found.trusted == own
+    assert found.find_key({}) == SECRET
+    assert found.at_home == own
+    assert found.needs_key == (own and BUILT_IN[name].needs_key)
     assert found.find_key({name: "practice-given"}) == "practice-given", "who names a key knows where it goes"
 
 

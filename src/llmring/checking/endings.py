@@ -55,6 +55,6 @@ def endings(lockfile: Lockfile, profile: str | None = None) -> Iterator[Ending]:
 def _is_at_home(lockfile: Lockfile, provider: str) -> bool:
     """Whether a provider is where its vendor has it: another host keeps a model for as long as it likes."""
     try:
-        return endpoint(provider, lockfile.providers.get(provider)).trusted
+        return endpoint(provider, lockfile.providers.get(provider)).at_home
     except ProviderNotFoundError:
         return False

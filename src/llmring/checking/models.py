@@ -77,7 +77,7 @@ def _model(mention: Mention, found: Endpoint) -> Iterator[Finding]:
     """What the catalogue says against a model. What another host serves under a vendor's name is only a warning."""
     reference = mention.reference
     info = catalog.model_info(reference, base_url=found.base_url)
-    severity: Severity = "error" if found.trusted else "warning"
+    severity: Severity = "error" if found.at_home else "warning"
     if info.retired:
         message = f"{shown(reference)} is retired; its last day was {info.retires}."
         yield Finding("model-retired", severity, mention.spot, message, _replacement(mention))

@@ -34,7 +34,8 @@ class Endpoint:
         sdk: the data of the SDK that speaks to it.
         key_variables: the environment variables that may hold its key, the first one set wins.
         needs_key: whether it is of any use without a key.
-        trusted: whether it is where its name says. The keyring's entry of a vendor is not for another host.
+        at_home: whether it is where its name says, and not at a gateway.
+        keyring: whether the keyring's entry of that name is its key.
         base_url: `None` leaves the SDK its own.
         address_variables: those that say where it is, where nothing else does.
         api: for the openai wrapper, `"chat"` or `"responses"`.
@@ -46,7 +47,8 @@ class Endpoint:
     sdk: BuiltIn
     key_variables: tuple[str, ...] = ()
     needs_key: bool = False
-    trusted: bool = True
+    at_home: bool = True
+    keyring: bool = True
     base_url: str | None = None
     address_variables: tuple[str, ...] = ()
     api: str | None = None
@@ -55,12 +57,12 @@ class Endpoint:
 
     def find_key(self, given: Mapping[str, str]) -> str | None:
         """Its key, from those given by provider, else the environment, else the keyring; `None` if there is none."""
-        return find_key(self.name, self.key_variables, given, keyring=self.trusted)
+        return find_key(self.name, self.key_variables, given, keyring=self.keyring)
 
     @property
     def key_source(self) -> str | None:
         """Where its key is: an environment variable, or the keyring. `None` if there is none."""
-        return key_source(self.name, self.key_variables, keyring=self.trusted)
+        return key_source(self.name, self.key_variables, keyring=self.keyring)
 
     @property
     def lacks(self) -> str | None:
@@ -145,9 +147,9 @@ def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Ite
     if sdk is None:
         raise _unknown(name, others)
     moved = settings.base_url if settings is not None else None
-    base_url, own = _place(row, sdk, moved)
+    base_url, own, at_home = _place(row, sdk, moved)
     key_variables = row.key_variables if row is not None and own else ()
-    needs_key = row is not None and own and row.needs_key
+    needs_key = row is not None and at_home and row.needs_key
     if settings is not None and settings.api_key_env:
         key_variables, needs_key = (settings.api_key_env,), True
     return Endpoint(
@@ -155,7 +157,8 @@ def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Ite
         sdk=sdk,
         key_variables=key_variables,
         needs_key=needs_key,
-        trusted=row is None or own,
+        at_home=row is None or at_home,
+        keyring=row is None or own,
         base_url=base_url,
         address_variables=row.address_variables if row is not None and own else (),
         api=settings.api if settings is not None else None,
@@ -201,8 +204,11 @@ def _unknown(name: str, others: Iterable[str]) -> ProviderNotFoundError:
     )
 
 
-def _place(row: BuiltIn | None, sdk: BuiltIn, moved: str | None) -> tuple[str | None, bool]:
-    """Where a provider is, and whether that is its vendor's own place, to which the vendor's key may go.
+def _place(row: BuiltIn | None, sdk: BuiltIn, moved: str | None) -> tuple[str | None, bool, bool]:
+    """Where a provider is; whether its vendor's variables are for it; and whether it is at its vendor's own place.
+
+    A vendor's key follows the lockfile's table of the vendor's name, as it follows the SDK's own `base_url`; a gateway
+    there may need none.
 
     Args:
         row: the vendor's data, `None` for a provider that only the lockfile knows.
@@ -210,12 +216,13 @@ def _place(row: BuiltIn | None, sdk: BuiltIn, moved: str | None) -> tuple[str | 
         moved: where the lockfile says that it is.
     """
     if row is None:
-        return moved, False
+        return moved, False, False
+    own = sdk.package == row.package or row.base_url is not None
     homes = [home for home in (_address_in_environment(row), row.base_url) if home]
     if moved:
-        return moved, any(_same_host(moved, home) for home in homes) or _below(moved, row.hosts)
-    own = sdk.package == row.package or row.base_url is not None
-    return next(iter(homes), None) if own else None, own
+        at_home = any(_same_host(moved, home) for home in homes) or _below(moved, row.hosts)
+        return moved, own, own and at_home
+    return next(iter(homes), None) if own else None, own, own
 
 
 def _address_in_environment(row: BuiltIn) -> str | None:
