@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import anthropic
-import httpx2
 
 from ..catalog import max_output_tokens
 from ..wire.anthropic import MessagesDecoder, render_request
 from ..wire.base import Decoder
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .exchange import Exchange, Exchanging
+from .network import http_options
 
 __all__ = ["AnthropicProvider"]
 
@@ -36,7 +36,7 @@ class AnthropicProvider(Provider):
             default_headers=dict(config.headers),
             timeout=config.timeout,
             max_retries=config.max_retries,
-            http_client=_Client(limits=httpx2.Limits(**config.limits)),
+            http_client=_Client(**http_options(config.limits)),
         )
         self._by_retries = {config.max_retries: self.client}
 

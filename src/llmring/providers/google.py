@@ -19,6 +19,7 @@ from ..wire.errors import read_error
 from ..wire.gemini import GenerateDecoder, render_request
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .exchange import Exchange, Exchanging, TypedAnswer, warn_of
+from .network import http_options
 
 __all__ = ["GoogleProvider"]
 
@@ -35,7 +36,7 @@ class GoogleProvider(Provider):
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
         self._http = _Client(
-            limits=httpx2.Limits(**config.limits),
+            **http_options(config.limits),
             timeout=config.timeout,
             follow_redirects=True,
         )

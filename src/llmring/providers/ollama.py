@@ -20,6 +20,7 @@ from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
 from .attempts import Attempts
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .exchange import Exchange, Exchanging, TypedAnswer, warn_of
+from .network import http_options
 
 __all__ = ["OllamaProvider"]
 
@@ -35,10 +36,11 @@ class _HTTPClient(Exchanging, httpx.AsyncClient):
 
     def __init__(self, *, limits: httpx.Limits, **options: Any) -> None:
         super().__init__(limits=limits, **options)
-        bounds = httpx2.Limits(
-            max_connections=limits.max_connections, max_keepalive_connections=limits.max_keepalive_connections
-        )
-        self._carrier = _Carrier(limits=bounds, follow_redirects=self.follow_redirects)
+        bounds = {
+            "max_connections": limits.max_connections,
+            "max_keepalive_connections": limits.max_keepalive_connections,
+        }
+        self._carrier = _Carrier(follow_redirects=self.follow_redirects, **http_options(bounds))
 
     async def carry(self, request: httpx.Request, **_: Any) -> Any:
         """Send the request of an exchange, as httpx2 has it."""

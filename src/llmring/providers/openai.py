@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx2
 import openai
 
 from ..wire import openai_chat, openai_responses
 from ..wire.base import Decoder
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .exchange import Exchange, Exchanging
+from .network import http_options
 
 __all__ = ["OpenAIProvider"]
 
@@ -39,7 +39,7 @@ class OpenAIProvider(Provider):
             default_headers=dict(config.headers),
             timeout=config.timeout,
             max_retries=config.max_retries,
-            http_client=_Client(limits=httpx2.Limits(**config.limits)),
+            http_client=_Client(**http_options(config.limits)),
         )
         if config.name != "openai":
             # The environment's belong to OpenAI, like its key.

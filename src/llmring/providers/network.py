@@ -1,0 +1,297 @@
+"""The network under all SDKs: httpcore2's connection pool, on asyncio's own transports.
+
+A stream is read in small pieces for minutes, and each piece costs httpcore2's usual backend a timer, two changes to
+what the event loop waits for, and several layers of context managers. Here a piece costs one callback. Where a proxy is
+set, httpx2's own transport is used, which knows them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Any
+from urllib.request import getproxies
+
+import httpcore2
+import httpx2
+
+__all__ = ["Transport", "http_options"]
+
+_AHEAD = 256 * 1024
+"""Bytes that are read before they are asked for."""
+_NEXT_ADDRESS = 0.25
+"""Seconds after which the next address of a host is tried beside the last, as RFC 8305 recommends."""
+
+
+def http_options(limits: dict[str, int | None]) -> dict[str, Any]:
+    """What an `httpx2.AsyncClient` takes to travel this way.
+
+    Args:
+        limits: as `httpx2.Limits` takes them.
+    """
+    bounds = httpx2.Limits(**limits)
+    if any(getproxies().get(scheme) for scheme in ("http", "https", "all")):
+        return {"limits": bounds}
+    return {"limits": bounds, "transport": Transport(bounds)}
+
+
+class Transport(httpx2.AsyncBaseTransport):
+    """HTTP over connections of `Connection`.
+
+    Args:
+        limits: of the pool.
+        verify: what servers' certificates are checked against; not given: what httpx2 takes.
+    """
+
+    def __init__(self, limits: httpx2.Limits, verify: ssl.SSLContext | bool = True) -> None:
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=httpx2.create_ssl_context(verify),
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            keepalive_expiry=limits.keepalive_expiry,
+            network_backend=_Backend(),
+        )
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send, and give the answer with its body still to be read."""
+        url = request.url
+        theirs = httpcore2.Request(
+            method=request.method,
+            url=httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        try:
+            answer = await self._pool.handle_async_request(theirs)
+        except Exception as error:
+            raise _as_httpx(error) from error
+        return httpx2.Response(
+            answer.status, headers=answer.headers, stream=_Body(answer.stream), extensions=answer.extensions
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+
+class _Body(httpx2.AsyncByteStream):
+    """An answer's body."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        parts = self._stream.__aiter__()
+        try:
+            async for part in parts:
+                yield part
+        except Exception as error:
+            raise _as_httpx(error) from error
+        finally:
+            await parts.aclose()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _as_httpx(error: Exception) -> Exception:
+    """The exception of that name in httpx2, whose clients know only those."""
+    kind = getattr(httpx2, type(error).__name__, None) if type(error).__module__.startswith("httpcore2") else None
+    return error if kind is None else kind(str(error))
+
+
+class _Backend(httpcore2.AsyncNetworkBackend):
+    """Opens connections."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """A connection to a host, by whichever of its addresses answers first."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(timeout):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop),
+                    host,
+                    port,
+                    happy_eyeballs_delay=None if _is_address(host) else _NEXT_ADDRESS,
+                )
+        except TimeoutError as error:
+            raise httpcore2.ConnectTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore2.ConnectError(str(error)) from error
+        return connection
+
+    async def sleep(self, seconds: float) -> None:
+        """Between attempts to connect."""
+        await asyncio.sleep(seconds)
+
+
+class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
+    """One connection, as asyncio and as httpcore2 see it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport
+        self._arrived: deque[bytes] = deque()
+        self._size = 0
+        self._held_back = False
+        self._ended = False
+        self._error: Exception | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+
+    # As asyncio sees it
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is open."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if (sock := transport.get_extra_info("socket")) is not None:
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        self._arrived.append(data)
+        self._size += len(data)
+        if self._size > _AHEAD and not self._held_back:
+            self._held_back = True
+            self._transport.pause_reading()
+        _wake(self._reader)
+
+    def eof_received(self) -> None:
+        """The other side has said all."""
+        self._ended = True
+        _wake(self._reader)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It is closed."""
+        self._ended = True
+        self._error = error
+        _wake(self._reader)
+        _wake(self._writer)
+
+    def pause_writing(self) -> None:
+        """The other side takes no more for now."""
+        self._writer = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """It takes more."""
+        _wake(self._writer)
+        self._writer = None
+
+    # As httpcore2 sees it
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """The next bytes; none where the other side has said all."""
+        if self._arrived:
+            # Whoever is sent more than it can take must still let others have their turn.
+            await asyncio.sleep(0)
+        elif not self._ended:
+            self._reader = self._loop.create_future()
+            try:
+                await _within(timeout, self._reader, httpcore2.ReadTimeout)
+            finally:
+                self._reader = None
+        if not self._arrived:
+            if self._error is not None:
+                raise httpcore2.ReadError(str(self._error)) from self._error
+            return b""
+        data = self._arrived.popleft()
+        if len(data) > max_bytes:
+            self._arrived.appendleft(data[max_bytes:])
+            data = data[:max_bytes]
+        self._size -= len(data)
+        if self._held_back and self._size <= _AHEAD // 2:
+            self._held_back = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send bytes, and wait while the other side takes no more."""
+        if self._ended or self._transport.is_closing():
+            raise httpcore2.WriteError("the connection is closed")
+        self._transport.write(buffer)
+        if self._writer is not None:
+            await _within(timeout, self._writer, httpcore2.WriteTimeout)
+            if self._ended:
+                raise httpcore2.WriteError("the connection was closed")
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.AsyncNetworkStream:
+        """Speak TLS from now on."""
+        try:
+            async with asyncio.timeout(timeout):
+                transport = await self._loop.start_tls(
+                    self._transport, self, ssl_context, server_hostname=server_hostname
+                )
+        except TimeoutError as error:
+            raise httpcore2.ConnectTimeout(str(error)) from error
+        except OSError as error:
+            raise httpcore2.ConnectError(str(error)) from error
+        if transport is None:
+            raise httpcore2.ConnectError("the connection was closed in the TLS handshake")
+        self._transport = transport
+        return self
+
+    async def aclose(self) -> None:
+        """Close it at once: TLS would first wait for the other side."""
+        self._transport.abort()
+        # The socket is closed in the loop's next step.
+        await asyncio.sleep(0)
+
+    def get_extra_info(self, info: str) -> Any:
+        """What httpcore2 asks of a connection."""
+        if info == "is_readable":
+            return self._ended or bool(self._arrived) or _is_readable(self._transport.get_extra_info("socket"))
+        return self._transport.get_extra_info({"client_addr": "sockname", "server_addr": "peername"}.get(info, info))
+
+
+def _wake(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
+
+
+async def _within(timeout: float | None, waiter: asyncio.Future[None], error: type[Exception]) -> None:
+    if timeout is None:
+        await waiter
+        return
+    try:
+        async with asyncio.timeout(timeout):
+            await waiter
+    except TimeoutError as late:
+        raise error(str(late)) from late
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_readable(sock: Any) -> bool:
+    """Whether there is something to read on an idle connection: only its end can be."""
+    if sock is None or sock.fileno() < 0:
+        return True
+    if not hasattr(select, "poll"):
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,340 @@
+"""The network under the SDKs: TLS, proxies, slow readers, slow servers, connections that end between two requests."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ipaddress
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from llmring import LLMRequest, LLMRing, Message
+from llmring.exceptions import ProviderConnectionError
+from llmring.providers.network import Transport
+from llmring.testing import PracticeServer, Reply
+
+LIMITS = httpx2.Limits(max_connections=None)
+BEGINNING = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n"
+PATHS = {"openai": "/v1", "anthropic": "", "google": "", "ollama": ""}
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def ask(model: str) -> LLMRequest:
+    return LLMRequest(model=model, messages=[Message(role="user", content="Hi")])
+
+
+@asynccontextmanager
+async def listening(serve: Serve, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """A server; gives its port."""
+
+    tasks: set[asyncio.Task[Any]] = set()
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (task := asyncio.current_task()) is not None:
+            tasks.add(task)
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                await serve(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(served, "127.0.0.1", 0, ssl=context)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)
+
+
+async def carried(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytes = b"") -> None:
+    """Carry bytes between a client and whoever listens at that port."""
+    inner, outer = await asyncio.open_connection("127.0.0.1", port)
+    outer.write(first)
+
+    async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65_536):
+                sink.write(data)
+                await sink.drain()
+        finally:
+            sink.transport.abort()
+
+    await asyncio.gather(carry(reader, outer), carry(inner, writer), return_exceptions=True)
+
+
+async def request_of(reader: asyncio.StreamReader) -> bytes:
+    """The head of a request, its body read and left out."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            await reader.readexactly(int(line.partition(b":")[2]))
+    return head
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate of this machine's own, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return folder / "cert.pem", folder / "key.pem"
+
+
+@asynccontextmanager
+async def over_tls(server: PracticeServer, certificate: tuple[Path, Path]) -> AsyncIterator[int]:
+    """The practice server behind TLS; gives the port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await carried(int(server.url.rpartition(":")[2]), reader, writer)
+
+    async with listening(serve, context) as port:
+        yield port
+
+
+@pytest.mark.parametrize("provider", PATHS)
+async def test_tls(
+    server: PracticeServer,
+    certificate: tuple[Path, Path],
+    provider: str,
+    bare: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All of it arrives, and leaving closes the connection without waiting for the other side's farewell."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    async with over_tls(server, certificate) as port:
+        (bare / "llmring.lock").write_text(
+            'version = "1.0"\n[profiles.default]\nname = "default"\n'
+            f'[providers.{provider}]\nbase_url = "https://localhost:{port}{PATHS[provider]}"\n'
+        )
+        async with LLMRing() as service:
+            server.reply(chunks=["word "] * 5000)
+            assert (await service.chat_stream(ask(f"{provider}:m")).final_response()).content == "word " * 5000
+            server.reply("whole")
+            assert (await service.chat(ask(f"{provider}:m"))).content == "whole"
+            server.reply(chunks=["x"] * 1000, interval=0.02)
+            async with service.chat_stream(ask(f"{provider}:m")) as stream:
+                await anext(stream)
+            assert await server.requests[-1].closed(1.0)
+            assert len({request.connection for request in server.requests}) == 1, "the connection was not kept"
+
+
+async def test_a_certificate_that_nobody_vouches_for(
+    server: PracticeServer, certificate: tuple[Path, Path], bare: Path
+) -> None:
+    async with over_tls(server, certificate) as port:
+        (bare / "llmring.lock").write_text(
+            'version = "1.0"\n[profiles.default]\nname = "default"\n'
+            f'[providers.openai]\nbase_url = "https://localhost:{port}/v1"\n'
+        )
+        async with LLMRing(max_retries=0) as service:
+            with pytest.raises(ProviderConnectionError, match="certificate verify failed"):
+                await service.chat(ask("openai:m"))
+    assert server.requests == []
+
+
+async def test_a_handshake_that_stalls() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(10)
+
+    async with listening(serve) as port, httpx2.AsyncClient(transport=Transport(LIMITS), timeout=0.3) as client:
+        began = time.monotonic()
+        with pytest.raises(httpx2.ConnectTimeout):
+            await client.get(f"https://127.0.0.1:{port}/")
+        assert time.monotonic() - began < 1.3
+
+
+# Slow readers, slow servers
+
+
+async def test_a_slow_reader_holds_the_server_back() -> None:
+    sent = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await request_of(reader)
+        writer.write(BEGINNING + b"content-length: 100000000\r\n\r\n")
+        for _ in range(1000):
+            writer.write(b"x" * 100_000)
+            await writer.drain()
+            sent += 100_000
+
+    async with (
+        listening(serve) as port,
+        httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client,
+        client.stream("GET", f"http://127.0.0.1:{port}/") as response,
+    ):
+        parts = response.aiter_bytes()
+        got = len(await anext(parts))
+        await asyncio.sleep(0.5)
+        assert sent < 50_000_000, "nobody reads, and all of it was taken"
+        async for part in parts:
+            got += len(part)
+    assert got == 100_000_000
+
+
+async def test_a_flood_lets_others_have_their_turn() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(BEGINNING + b"transfer-encoding: chunked\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"1\r\nx\r\n" * 10_000)
+                await writer.drain()
+
+    async def flooded(port: int, client: httpx2.AsyncClient) -> None:
+        async with client.stream("GET", f"http://127.0.0.1:{port}/") as response:
+            async for _ in response.aiter_bytes():
+                pass
+
+    async with listening(serve) as port, httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
+        task = asyncio.create_task(flooded(port, client))
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_a_large_request_to_a_slow_server() -> None:
+    got = b""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal got
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.3)
+        got = await reader.readexactly(20_000_000)
+        writer.write(BEGINNING + b"content-length: 2\r\n\r\nok")
+        await writer.drain()
+
+    content = bytes(range(250)) * 80_000
+    async with listening(serve) as port, httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
+        assert (await client.post(f"http://127.0.0.1:{port}/", content=content)).text == "ok"
+    assert got == content
+
+
+async def test_a_server_that_takes_nothing() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(10)
+
+    async with listening(serve) as port, httpx2.AsyncClient(transport=Transport(LIMITS), timeout=0.3) as client:
+        with pytest.raises(httpx2.WriteTimeout):
+            await client.post(f"http://127.0.0.1:{port}/", content=b"x" * 50_000_000)
+
+
+async def test_the_sdks_own_timeout(server: PracticeServer, bare: Path) -> None:
+    """Whoever uses the SDK's client has the timeouts that the SDK promises."""
+    server.default = Reply("late", delay=10.0)
+    async with LLMRing() as service:
+        client = service.get_provider("openai").client.with_options(timeout=0.3, max_retries=0)
+        began = time.monotonic()
+        with pytest.raises(openai.APITimeoutError):
+            await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hi"}])
+        assert time.monotonic() - began < 1.3
+
+
+# Connections
+
+
+@pytest.mark.parametrize("farewell", ["at once", "later"])
+async def test_a_connection_that_ends_between_two_requests(farewell: str) -> None:
+    """It is not used again."""
+    served = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal served
+        await request_of(reader)
+        served += 1
+        writer.write(BEGINNING + b"content-length: 2\r\n\r\nok")
+        await writer.drain()
+        if farewell == "later":
+            await asyncio.sleep(0.05)
+
+    async with listening(serve) as port, httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
+        for _ in range(10):
+            assert (await client.get(f"http://127.0.0.1:{port}/")).text == "ok"
+            if farewell == "later":
+                await asyncio.sleep(0.1)
+    assert served == 10
+
+
+async def test_a_name_with_two_addresses() -> None:
+    """`localhost` is ::1 too on many machines, where nobody listens here."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(BEGINNING + b"content-length: 2\r\n\r\nok")
+        await writer.drain()
+
+    async with listening(serve) as port, httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
+        assert (await client.get(f"http://localhost:{port}/")).text == "ok"
+
+
+@pytest.mark.parametrize("provider", PATHS)
+async def test_a_proxy(server: PracticeServer, provider: str, bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that the environment names is used, and `NO_PROXY` is heard."""
+    seen: list[bytes] = []
+    target = int(server.url.rpartition(":")[2])
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        seen.append(head.partition(b"\r\n")[0])
+        await carried(target, reader, writer, head.replace(f"http://provider.invalid:{target}".encode(), b""))
+
+    host = f"http://provider.invalid:{target}"
+    (bare / "llmring.lock").write_text(
+        'version = "1.0"\n[profiles.default]\nname = "default"\n'
+        f'[providers.{provider}]\nbase_url = "{host}{PATHS[provider]}"\n'
+    )
+    async with listening(serve) as port:
+        for variable in ("HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(variable, f"http://127.0.0.1:{port}")
+        async with LLMRing(max_retries=0) as service:
+            server.reply("Through it")
+            assert (await service.chat_stream(ask(f"{provider}:m")).final_response()).content == "Through it"
+        assert seen
+        assert host.encode() in seen[0]
+        for variable in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(variable, "provider.invalid")
+        async with LLMRing(max_retries=0) as service:
+            with pytest.raises(ProviderConnectionError):
+                await service.chat(ask(f"{provider}:m"))
+        assert len(seen) == 1
