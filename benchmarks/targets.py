@@ -83,18 +83,15 @@ class Target:
 
 
 class Bytes(Target):
-    """The floor: the HTTP client that the SDK stands on, reading and doing nothing."""
+    """The floor: an HTTP client that reads and does nothing."""
 
     NAME = "bytes only"
 
     def __init__(self, wire: str, url: str) -> None:
         self._wire, self._url = wire, url + _PATH[wire]
-        if wire == "ollama":
-            import httpx as http
-        else:
-            import httpx2 as http  # type: ignore[no-redef]
-        limits = http.Limits(max_connections=None)
-        self._client = http.AsyncClient(timeout=60.0, limits=limits)
+        import httpx2
+
+        self._client = httpx2.AsyncClient(timeout=60.0, limits=httpx2.Limits(max_connections=None))
 
     def ready(self, talk: Talk) -> None:
         self._bodies = {stream: to_json(body(self._wire, talk, stream=stream)) for stream in (True, False)}

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from ..exceptions import LLMRingError
-from . import aliases, chat, completion, demo, doctor, info, lock, models, providers
 from .terminal import paint, say
 
-__all__ = ["app", "run"]
+__all__ = ["build", "run"]
 
 
 class _AsIs:
@@ -54,16 +54,50 @@ def _spare_pydantic(params: Iterable[Any]) -> None:
             param._runtime_param = _AsIs()
 
 
-app = typer.Typer(
-    cls=_Commands,
-    help="One alias, any provider: the lockfile says which model answers, and the answer streams the same way.\n\n"
-    "Start with `llmring demo`, which needs no key, or with `llmring lock init`.",
-    epilog="LLMRING_LOCKFILE_PATH and LLMRING_PROFILE choose the file and the profile for every command.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_COMMANDS: Mapping[str, tuple[str, str]] = {
+    "chat": ("chat", "chat"),
+    "aliases": ("aliases", "list_aliases"),
+    "bind": ("aliases", "bind"),
+    "unbind": ("aliases", "unbind"),
+    "models": ("models", "models"),
+    "info": ("info", "info"),
+    "providers": ("providers", "providers"),
+    "doctor": ("doctor", "doctor"),
+    "lock": ("lock", "app"),
+    "demo": ("demo", "demo"),
+}
+"""Where each command is, in the order of the help: a module here, and a name in it."""
+
+
+def build(names: Iterable[str] = _COMMANDS) -> typer.Typer:
+    """The application with these commands. Each costs the import of its module."""
+    built = typer.Typer(
+        cls=_Commands,
+        help="One alias, any provider: the lockfile says which model answers, and the answer streams the same way.\n\n"
+        "Start with `llmring demo`, which needs no key, or with `llmring lock init`.",
+        epilog="LLMRING_LOCKFILE_PATH and LLMRING_PROFILE choose the file and the profile for every command.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    built.callback()(_root)
+    for name in names:
+        module, attribute = _COMMANDS[name]
+        found = getattr(import_module(f"llmring.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            built.add_typer(found, name=name)
+        else:
+            built.command(name)(found)
+    return built
+
+
+def __getattr__(name: str) -> Any:
+    """`app`, with all commands."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()["app"] = app = build()
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -74,25 +108,12 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", "-V", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     pass
-
-
-app.command()(chat.chat)
-app.command("aliases")(aliases.list_aliases)
-app.command()(aliases.bind)
-app.command()(aliases.unbind)
-app.command()(models.models)
-app.command()(info.info)
-app.command()(providers.providers)
-app.command()(doctor.doctor)
-app.add_typer(lock.app, name="lock")
-app.command()(demo.demo)
 
 
 def run() -> None:
@@ -102,7 +123,9 @@ def run() -> None:
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         if os.environ.get("_LLMRING_COMPLETE") == "complete_bash":
-            completion.complete_in_bash(_answer)
+            from .completion import complete_in_bash
+
+            complete_in_bash(_answer)
         else:
             _answer()
     except KeyboardInterrupt:
@@ -117,7 +140,10 @@ def run() -> None:
 
 
 def _answer() -> None:
-    app(prog_name="llmring")
+    """Run with the command that is asked for alone, with all of them where the help or the shell wants to know."""
+    asked = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    alone = asked in _COMMANDS and "_LLMRING_COMPLETE" not in os.environ
+    build([asked] if alone else _COMMANDS)(prog_name="llmring")
 
 
 def _complain(text: str) -> None:
