@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar, Token
 from typing import Any
 
+import httpx2
 from pydantic_core import to_json
 
 from .attempts import Attempts
@@ -58,17 +59,17 @@ class Exchange:
         if kind is None and not self.sent and not self._keep:
             raise RuntimeError("the SDK did not send its request through the HTTP client that it was given")
 
-    def request(self, theirs: Any) -> Any:
-        """The SDK's request with our body."""
+    def request(self, theirs: Any, url: Any) -> httpx2.Request:
+        """The SDK's request with our body, as httpx2 has it, to the same URL."""
         self.sent = True
-        headers = theirs.headers.copy()
+        headers = httpx2.Headers(theirs.headers.raw)
         headers["content-length"] = str(len(self.body))
         timeout: dict[str, float | None] = dict.fromkeys(("connect", "read", "write", "pool"))
         if self._timeout is not None:
             # Time is kept above. Only the wait for a free connection ends here, to be told from silence.
             timeout["pool"] = 0.9 * self._timeout
         extensions = {**theirs.extensions, "timeout": timeout}
-        return type(theirs)(theirs.method, theirs.url, headers=headers, content=self.body, extensions=extensions)
+        return httpx2.Request(theirs.method, url, headers=headers, content=self.body, extensions=extensions)
 
     def answer(self, response: Any, request: Any) -> Any:
         """What the SDK gets to see of an answer."""
@@ -82,7 +83,7 @@ _current: ContextVar[Exchange | None] = ContextVar("llmring_exchange", default=N
 
 
 class Exchanging(Attempts):
-    """Mixed into an HTTP client, of httpx or httpx2: it takes part in the exchange that is under way, if one is."""
+    """Mixed into an HTTP client: it takes part in the exchange that is under way, if one is."""
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Send, in an exchange what is to be sent in place of this."""
@@ -91,11 +92,11 @@ class Exchanging(Attempts):
             return await super().send(request, **options)
         if exchange._keep:
             options["stream"] = True
-        return exchange.answer(await self.carry(exchange.request(request), **options), request)
+        return exchange.answer(await self.carry(exchange, request, **options), request)
 
-    async def carry(self, request: Any, **options: Any) -> Any:
+    async def carry(self, exchange: Exchange, request: Any, **options: Any) -> Any:
         """Send the request of an exchange."""
-        return await super().send(request, **options)
+        return await super().send(exchange.request(request, request.url), **options)
 
 
 class TypedAnswer:

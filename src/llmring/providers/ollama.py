@@ -40,18 +40,16 @@ class _HTTPClient(Exchanging, httpx.AsyncClient):
             "max_connections": limits.max_connections,
             "max_keepalive_connections": limits.max_keepalive_connections,
         }
+        # The last URL that was asked, and what httpx2 makes of it: it is nearly always the same.
+        self._asked: httpx.URL | None = None
+        self._url = httpx2.URL()
         self._carrier = _Carrier(follow_redirects=self.follow_redirects, **http_options(bounds))
 
-    async def carry(self, request: httpx.Request, **_: Any) -> Any:
-        """Send the request of an exchange, as httpx2 has it."""
-        theirs = httpx2.Request(
-            request.method,
-            str(request.url),
-            headers=request.headers.multi_items(),
-            content=request.content,
-            extensions=request.extensions,
-        )
-        response = await self._carrier.send(theirs, stream=True)
+    async def carry(self, exchange: Exchange, request: httpx.Request, **_: Any) -> Any:
+        """Send the request of an exchange, over httpx2."""
+        if request.url != self._asked:
+            self._asked, self._url = request.url, httpx2.URL(str(request.url))
+        response = await self._carrier.send(exchange.request(request, self._url), stream=True)
         if response.is_success:
             return response
         return httpx.Response(response.status_code, content=response.content, request=request)
