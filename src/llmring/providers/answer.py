@@ -56,7 +56,7 @@ class Answer:
         self.received: LLMResponse | None = None
         self.closed = False
         self._report: Callable[[LLMRingError | None], None] = lambda failure: None
-        self._bytes: AsyncIterator[bytes] = response.aiter_bytes().__aiter__()
+        self._bytes = _body(response)
         _open.add(self)
 
     @classmethod
@@ -95,7 +95,7 @@ class Answer:
         self.response = await _send(self.provider, call)
         self.closed = False
         self.decoder.begin_hop()
-        self._bytes = self.response.aiter_bytes().__aiter__()
+        self._bytes = _body(self.response)
         _open.add(self)
 
     def fail(self, failure: LLMRingError) -> None:
@@ -223,6 +223,11 @@ class Answer:
     def forget(self) -> None:
         """Let it go without closing it: its loop is closed."""
         _open.discard(self)
+
+
+def _body(response: HTTPResponse) -> AsyncIterator[bytes]:
+    """The body as it arrives, its content encoding undone. Where there is none to undo, the way is shorter."""
+    return response.aiter_bytes() if response.headers.get("content-encoding") else response.aiter_raw()
 
 
 async def _send(provider: Provider, call: Call) -> HTTPResponse:

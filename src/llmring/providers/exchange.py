@@ -112,7 +112,11 @@ class TypedAnswer:
         self._objects = objects
         self._frame = frame
 
-    async def aiter_bytes(self) -> AsyncIterator[bytes]:
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """The bytes of each object."""
+        return self.aiter_raw()
+
+    async def aiter_raw(self) -> AsyncIterator[bytes]:
         """The bytes of each object."""
         async for each in self._objects:
             yield self._frame % each.model_dump_json(by_alias=True, exclude_none=True).encode()
