@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import gc
 import ipaddress
+import socket
 import ssl
 import time
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,18 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 def ask(model: str) -> LLMRequest:
     return LLMRequest(model=model, messages=[Message(role="user", content="Hi")])
+
+
+@asynccontextmanager
+async def nothing_left_open() -> AsyncIterator[None]:
+    """What is done in here closes all that it opens, before the collector finds it."""
+    gc.collect()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        yield
+        await asyncio.sleep(0.01)
+        gc.collect()
+    assert [str(each.message) for each in seen] == []
 
 
 @asynccontextmanager
@@ -306,6 +321,135 @@ async def test_a_name_with_two_addresses() -> None:
 
     async with listening(serve) as port, httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
         assert (await client.get(f"http://localhost:{port}/")).text == "ok"
+
+
+async def test_an_address_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one is tried beside it, and the one that lost is closed."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(BEGINNING + b"content-length: 2\r\n\r\nok")
+        await writer.drain()
+
+    async with listening(serve) as port:
+        with socket.create_server(("127.0.0.2", port), backlog=0), ExitStack() as filled:
+            for _ in range(4):
+                waiting = filled.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(("127.0.0.2", port))
+            name_both(monkeypatch, "127.0.0.2", "127.0.0.1")
+            async with nothing_left_open(), httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
+                began = time.monotonic()
+                assert (await client.get(f"http://two.invalid:{port}/")).text == "ok"
+                assert 0.2 < time.monotonic() - began < 2
+
+
+async def test_no_address_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is told of."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    name_both(monkeypatch, "127.0.0.1", "127.0.0.2")
+    async with httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
+        with pytest.raises(httpx2.ConnectError) as caught:
+            await client.get(f"http://two.invalid:{port}/")
+    assert "127.0.0.1" in str(caught.value)
+    assert "127.0.0.2" in str(caught.value)
+
+
+def name_both(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Have every name stand for these addresses."""
+
+    async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+
+
+async def test_a_name_that_is_none(bare: Path) -> None:
+    """A label may have 63 letters."""
+    (bare / "llmring.lock").write_text(
+        'version = "1.0"\n[profiles.default]\nname = "default"\n'
+        f'[providers.openai]\nbase_url = "http://{"a" * 70}.invalid/v1"\n'
+    )
+    async with LLMRing(max_retries=0) as service:
+        with pytest.raises(ProviderConnectionError):
+            await service.chat(ask("openai:m"))
+
+
+async def test_cancelled_while_it_connects(server: PracticeServer, bare: Path) -> None:
+    """At whichever step, and by a name that has to be looked up: no socket is left."""
+    (bare / "llmring.lock").write_text(
+        'version = "1.0"\n[profiles.default]\nname = "default"\n'
+        f'[providers.openai]\nbase_url = "{server.url.replace("127.0.0.1", "localhost")}/v1"\n'
+    )
+    async with nothing_left_open(), LLMRing(max_retries=0) as service:
+        service.get_provider("openai")
+        for step in range(100):
+            task = asyncio.create_task(service.chat(ask("openai:m")))
+            for _ in range(step // 2):
+                await asyncio.sleep(0)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await asyncio.sleep(0.001)
+
+
+async def test_idle_connections_are_kept_alive() -> None:
+    """Routers forget connections on which nothing is said while a model thinks."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(BEGINNING + b"content-length: 2\r\n\r\nok")
+        await writer.drain()
+
+    async with (
+        listening(serve) as port,
+        httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client,
+        client.stream("GET", f"http://127.0.0.1:{port}/") as response,
+    ):
+        sock = response.extensions["network_stream"].get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+
+
+# Event loops
+
+
+async def say_all(factory: Any = None) -> list[str]:
+    """Ask all four, streamed and not, at an address that has to be looked up."""
+    said = []
+    if factory is not None:
+        asyncio.get_running_loop().set_task_factory(factory)
+    async with LLMRing(max_retries=0, timeout=10) as service:
+        for provider in PATHS:
+            said.append((await service.chat(ask(f"{provider}:m"))).content)
+            said.append((await service.chat_stream(ask(f"{provider}:m")).final_response()).content)
+    return said
+
+
+def at_localhost(server: PracticeServer, bare: Path) -> None:
+    """Declare all four there."""
+    url = server.url.replace("127.0.0.1", "localhost")
+    tables = "".join(f'[providers.{name}]\nbase_url = "{url}{path}"\n' for name, path in PATHS.items())
+    (bare / "llmring.lock").write_text('version = "1.0"\n[profiles.default]\nname = "default"\n' + tables)
+
+
+def test_uvloop(server: PracticeServer, bare: Path) -> None:
+    """It holds to less of asyncio's interface than one would think."""
+    uvloop = pytest.importorskip("uvloop", reason="there is none for Windows")
+    at_localhost(server, bare)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(say_all()) == ["You said: Hi"] * 8
+
+
+def test_eager_tasks(server: PracticeServer, bare: Path) -> None:
+    """A task may have ended before whoever made it goes on."""
+    factory = getattr(asyncio, "eager_task_factory", None)
+    if factory is None:
+        pytest.skip("Python 3.12 brought them")
+    at_localhost(server, bare)
+    assert asyncio.run(say_all(factory)) == ["You said: Hi"] * 8
 
 
 @pytest.mark.parametrize("provider", PATHS)

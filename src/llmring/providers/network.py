@@ -8,14 +8,17 @@ set, httpx2's own transport is used, which knows them all.
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
+from functools import cache
 from ipaddress import ip_address
-from typing import Any
+from itertools import zip_longest
+from typing import Any, cast
 from urllib.request import getproxies
 
 import httpcore2
@@ -27,6 +30,8 @@ _AHEAD = 256 * 1024
 """Bytes that are read before they are asked for."""
 _NEXT_ADDRESS = 0.25
 """Seconds after which the next address of a host is tried beside the last, as RFC 8305 recommends."""
+_KEEP_ALIVE = {"SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 60, "TCP_KEEPCNT": 5}
+"""Socket options, as far as the system has them: a model may think for minutes, and routers forget idle connections."""
 
 
 def http_options(limits: dict[str, int | None]) -> dict[str, Any]:
@@ -51,7 +56,7 @@ class Transport(httpx2.AsyncBaseTransport):
 
     def __init__(self, limits: httpx2.Limits, verify: ssl.SSLContext | bool = True) -> None:
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=httpx2.create_ssl_context(verify),
+            ssl_context=verify if isinstance(verify, ssl.SSLContext) else _trust(verify, *_trust_of_environment()),
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
@@ -79,6 +84,16 @@ class Transport(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close all connections."""
         await self._pool.aclose()
+
+
+@cache
+def _trust(verify: bool, *_: str | None) -> ssl.SSLContext:
+    """What certificates are checked against. All connections share it: to load it takes tens of milliseconds."""
+    return httpx2.create_ssl_context(verify)
+
+
+def _trust_of_environment() -> tuple[str | None, ...]:
+    return tuple(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
 
 
 class _Body(httpx2.AsyncByteStream):
@@ -119,24 +134,67 @@ class _Backend(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         """A connection to a host, by whichever of its addresses answers first."""
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(loop),
-                    host,
-                    port,
-                    happy_eyeballs_delay=None if _is_address(host) else _NEXT_ADDRESS,
-                )
+                return await _connect(host, port)
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout(str(error)) from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise httpcore2.ConnectError(str(error)) from error
-        return connection
 
     async def sleep(self, seconds: float) -> None:
         """Between attempts to connect."""
         await asyncio.sleep(seconds)
+
+
+async def _connect(host: str, port: int) -> Connection:
+    """Race the addresses of a host. Event loops other than asyncio's own can do so only this way."""
+    addresses = [host] if _is_address(host) else await _addresses(host, port)
+    if len(addresses) == 1:
+        return await _open(addresses[0], port)
+    failures: list[BaseException] = []
+    attempts: set[asyncio.Task[Connection]] = set()
+    running: set[asyncio.Task[Connection]] = set()
+    try:
+        while addresses or running:
+            if addresses:
+                attempts.add(attempt := asyncio.create_task(_open(addresses.pop(0), port)))
+                running.add(attempt)
+            ready, running = await asyncio.wait(
+                running, timeout=_NEXT_ADDRESS if addresses else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            for attempt in ready:
+                if (failure := attempt.exception()) is None:
+                    attempts.discard(attempt)
+                    return attempt.result()
+                failures.append(failure)
+    finally:
+        for attempt in attempts:
+            attempt.add_done_callback(_drop)
+            attempt.cancel()
+    raise OSError("; ".join(dict.fromkeys(map(str, failures)))) from failures[0]
+
+
+async def _addresses(host: str, port: int) -> list[str]:
+    """The addresses of a host, in the system's order, its two families by turns."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    by_family: dict[int, list[str]] = {}
+    for family, _, _, _, address in found:
+        by_family.setdefault(family, []).append(str(address[0]))
+    turns = zip_longest(*by_family.values())
+    return list(dict.fromkeys(address for turn in turns for address in turn if address is not None))
+
+
+async def _open(address: str, port: int) -> Connection:
+    loop = asyncio.get_running_loop()
+    _, connection = await loop.create_connection(lambda: Connection(loop), address, port)
+    return connection
+
+
+def _drop(attempt: asyncio.Task[Connection]) -> None:
+    """Leave no connection open that came too late."""
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().abort()
 
 
 class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
@@ -157,11 +215,14 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is open."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        if (sock := transport.get_extra_info("socket")) is not None:
-            with suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._transport = cast("asyncio.Transport", transport)
+        sock = transport.get_extra_info("socket")
+        for name, value in _KEEP_ALIVE.items():
+            option = getattr(socket, name, None)
+            if sock is not None and option is not None:
+                with suppress(OSError):
+                    level = socket.SOL_SOCKET if name.startswith("SO_") else socket.IPPROTO_TCP
+                    sock.setsockopt(level, option, value)
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
@@ -251,9 +312,13 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     async def aclose(self) -> None:
         """Close it at once: TLS would first wait for the other side."""
-        self._transport.abort()
+        self.abort()
         # The socket is closed in the loop's next step.
         await asyncio.sleep(0)
+
+    def abort(self) -> None:
+        """Close it, from where nothing can be awaited."""
+        self._transport.abort()
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore2 asks of a connection."""
