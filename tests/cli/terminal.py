@@ -145,7 +145,7 @@ class Terminal:
         self.raw = ""
         self._plain = ""
         self._read_to = 0
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._ours, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (height, width))
         self._process = subprocess.Popen(
@@ -170,9 +170,9 @@ class Terminal:
         os.close(self._ours)
 
     def type(self, text: str) -> float:
-        """Press keys; Return is `\\r`. Gives the time on the clock of `time.monotonic()`."""
+        """Press keys; Return is `\\r`, and `\\udcXX` a byte. Gives the time on the clock of `time.monotonic()`."""
         self._read_to = len(self._plain)
-        os.write(self._ours, text.encode())
+        os.write(self._ours, text.encode(errors="surrogateescape"))
         return time.monotonic()
 
     def say(self, text: str) -> float:
@@ -199,6 +199,12 @@ class Terminal:
         for text in texts:
             self._wait_for(text)
         return self._plain[begun : self._read_to]
+
+    def hang_up(self) -> int:
+        """Take the terminal away from a program that does not mind the signal for it, and give its status."""
+        os.close(self._ours)
+        self._ours = os.open(os.devnull, os.O_RDONLY)
+        return self._process.wait(PATIENCE)
 
     def ended(self) -> int:
         """Wait for the end of the program, and give its status."""

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..exceptions import LLMRingError
-from .terminal import paint, say
+from .terminal import paint, say, unforeseen
 
 __all__ = ["build", "run"]
 
@@ -133,7 +133,7 @@ def run() -> None:
     except Exception as error:
         if os.environ.get("LLMRING_DEBUG"):
             raise
-        _complain(f"{type(error).__name__}: {error}\nThis was not foreseen. LLMRING_DEBUG=1 shows where it happened.")
+        _complain(unforeseen(error))
         sys.exit(1)
     finally:
         _flush()

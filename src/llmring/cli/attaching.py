@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["content_of", "file_part"]
+__all__ = ["content_of", "file_part", "picture_part"]
+
+
+def picture_part(source: str) -> dict[str, Any]:
+    """The part that a picture makes.
+
+    Args:
+        source: a path or an https address.
+    """
+    from ..parts import image
+
+    return image(_expanded(source))
 
 
 def file_part(source: str) -> dict[str, Any]:
@@ -19,6 +31,7 @@ def file_part(source: str) -> dict[str, Any]:
     """
     from ..parts import audio, document, image
 
+    source = _expanded(source)
     kind, _ = mimetypes.guess_type(source)
     if kind is not None and kind.startswith("image/") and kind != "image/svg+xml":  # which no vendor looks at
         return image(source)
@@ -30,3 +43,8 @@ def file_part(source: str) -> dict[str, Any]:
 def content_of(text: str, attached: Sequence[dict[str, Any]]) -> str | list[dict[str, Any]]:
     """The content of a message: what is attached, then the question about it."""
     return [*attached, {"type": "text", "text": text}] if attached else text
+
+
+def _expanded(source: str) -> str:
+    """A path with `~` as the shell takes it: that of nobody we know is a file as any other, which is not there."""
+    return os.path.abspath(os.path.expanduser(source)) if source.startswith("~") else source

@@ -137,19 +137,19 @@ def _standard_input() -> str:
 def _attached(images: list[str] | None, files: list[str] | None) -> list[dict[str, Any]]:
     if not images and not files:
         return []
-    from ..parts import image
-    from .attaching import file_part
+    from .attaching import file_part, picture_part
 
-    return [*map(image, images or ()), *map(file_part, files or ())]
+    return [*map(picture_part, images or ()), *map(file_part, files or ())]
 
 
 def _response_format(path: str) -> dict[str, Any]:
     """The form of the answer that a file with a JSON Schema asks for."""
     import json
+    import os
     from pathlib import Path
 
     try:
-        schema = json.loads(Path(path).expanduser().read_bytes())
+        schema = json.loads(Path(os.path.expanduser(path)).read_bytes())
     except OSError as error:
         raise ConfigurationError(f"the schema {path} cannot be read: {error.strerror}.") from None
     except ValueError as error:

@@ -11,7 +11,7 @@ import typer
 
 from ..exceptions import LLMRingError
 
-__all__ = ["columns", "confirm", "dollars", "note", "paint", "say", "stream", "warn"]
+__all__ = ["columns", "confirm", "dollars", "note", "paint", "say", "stream", "unforeseen", "warn"]
 
 
 def say(text: str = "") -> None:
@@ -32,6 +32,15 @@ def note(text: str = "") -> None:
 def warn(text: str) -> None:
     """Something to look at that stops nothing."""
     typer.echo(f"{paint('Warning:', fg='yellow', err=True)} {text}", err=True)
+
+
+def unforeseen(error: Exception) -> str:
+    """What to say of an error that is none of ours; where it happened too, if `LLMRING_DEBUG` is set."""
+    if os.environ.get("LLMRING_DEBUG"):
+        import traceback
+
+        return "".join(traceback.format_exception(error)).rstrip()
+    return f"{type(error).__name__}: {error}\nThis was not foreseen. LLMRING_DEBUG=1 shows where it happened."
 
 
 def confirm(question: str, *, otherwise: str) -> None:

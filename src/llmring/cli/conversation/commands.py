@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...exceptions import AliasNotFoundError, ConfigurationError
-from ..attaching import file_part
+from ..attaching import file_part, picture_part
 from ..project import default_model
-from .transcript import render
+from .transcript import save
 
 if TYPE_CHECKING:
     from .talk import Talk
@@ -73,7 +73,7 @@ def complete(talk: Talk, before: str, word: str) -> list[str]:
 
 
 def _paths(word: str) -> list[str]:
-    folder = Path(word).expanduser().parent if not word.endswith("/") else Path(word).expanduser()
+    folder = Path(os.path.expanduser(word)) if word.endswith("/") else Path(os.path.expanduser(word)).parent
     head = word[: len(word) - len(os.path.basename(word))]
     try:
         return [f"{head}{it.name}{'/' if it.is_dir() else ''}" for it in folder.iterdir()]
@@ -122,9 +122,7 @@ def _system(talk: Talk, text: str) -> None:
 
 
 def _image(talk: Talk, source: str) -> None:
-    from ...parts import image
-
-    _attach(talk, source, image)
+    _attach(talk, source, picture_part)
 
 
 def _file(talk: Talk, source: str) -> None:
@@ -141,7 +139,7 @@ def _attach(talk: Talk, source: str, part: Callable[[str], dict[str, Any]]) -> N
 
 def _unquoted(source: str) -> str:
     """The path as it is, or without the quotes and backslashes of a file that was dropped on the terminal."""
-    if Path(source).expanduser().exists():
+    if os.path.exists(os.path.expanduser(source)):
         return source
     try:
         words = shlex.split(source, posix=os.name != "nt")
@@ -153,13 +151,12 @@ def _unquoted(source: str) -> str:
 def _save(talk: Talk, name: str) -> None:
     if not name:
         raise ConfigurationError("Nothing was named to save to: /save talk.md, or /save talk.json")
-    path = Path(name).expanduser()
-    text = render(talk.dialogue, path)
-    if path.exists() and not talk.keyboard.confirm(f"{path} is there already. Replace it?"):
+    path = Path(os.path.expanduser(name))
+    if os.path.exists(path) and not talk.keyboard.confirm(f"{path} is there already. Replace it?"):
         talk.screen.note("Nothing was saved.")
         return
     try:
-        path.write_text(text, encoding="utf-8")
+        save(talk.dialogue, path)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from None
     turns = len(talk.dialogue.turns)

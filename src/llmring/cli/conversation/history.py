@@ -19,7 +19,7 @@ def history_path() -> Path | None:
     """The file of the history: `LLMRING_HISTORY`, else in the user's state folder; `None` where it is switched off."""
     named = os.environ.get(VARIABLE, "").strip()
     if named:
-        return None if named.lower() in ("off", "0", "no", "none", "false") else Path(named).expanduser()
+        return None if named.lower() in ("off", "0", "no", "none", "false") else Path(os.path.expanduser(named))
     folder = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(folder):  # the XDG specification: a relative one is to be ignored
         local = os.environ.get("LOCALAPPDATA") if os.name == "nt" else None

@@ -38,6 +38,8 @@ class Keyboard:
         self._history = history
         self._takes_pastes = False
         self.trouble: str | None = None
+        with contextlib.suppress(AttributeError):  # what is no text would be an error, or go on as half a character
+            sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
         if readline is not None:
             self._set_up(complete)
 
@@ -95,15 +97,14 @@ class Keyboard:
         if self._history is not None:
             try:
                 for entry in self._history.load():
-                    readline.add_history(entry)
+                    _recall(entry)
             except OSError as error:
                 self._give_up_history(error)
 
     def _remember(self, text: str) -> None:
         if not text.strip():
             return
-        if readline is not None:
-            readline.add_history(text)
+        _recall(text)
         if self._history is not None:
             try:
                 self._history.add(text)
@@ -129,6 +130,13 @@ def at_rest() -> Iterator[None]:
         yield
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def _recall(entry: str) -> None:
+    """Have the arrow keys bring it back, unless it cannot be shown at a prompt."""
+    if readline is not None:
+        with contextlib.suppress(ValueError):  # half of a character, or a null
+            readline.add_history(entry)
 
 
 def _marked(prompt: str) -> str:

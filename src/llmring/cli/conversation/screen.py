@@ -11,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
+from ...exceptions import LLMRingError
+from ..terminal import unforeseen
 from .answer import Answer, printable
 
 __all__ = ["THEME", "Screen"]
@@ -51,7 +53,8 @@ class Screen:
 
     def fail(self, error: Exception) -> None:
         """What went wrong, and what to do."""
-        self._write(Text.assemble(("Error:", "red"), " ", printable(str(error))))
+        text = str(error) if isinstance(error, LLMRingError) else unforeseen(error)
+        self._write(Text.assemble(("Error:", "red"), " ", printable(text)))
 
     def _write(self, text: Text) -> None:
         # The terminal breaks the lines: a command that is copied from them stays in one piece.

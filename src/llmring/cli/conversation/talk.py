@@ -13,13 +13,14 @@ from ...exceptions import LLMRingError
 from ...parts import load
 from ...schemas import LLMRequest, Message
 from ...service import LLMRing
-from ..terminal import dollars
+from ..terminal import dollars, warn
 from ..usage import usage_line
 from . import commands
 from .dialogue import Dialogue, Tally, Turn
 from .history import History, history_path
 from .keyboard import Keyboard, at_rest
 from .screen import Screen
+from .transcript import save_somewhere
 
 __all__ = ["Talk", "converse"]
 
@@ -53,7 +54,11 @@ def converse(
             history = History(path) if path is not None else None
             talk = Talk(runner, service, Dialogue(model, profile, system), screen or Screen(), history)
             talk.attach(attached)
-            talk.run()
+            try:
+                talk.run()
+            except Exception:
+                _rescue(talk.dialogue)
+                raise
         finally:
             runner.run(service.close())
 
@@ -89,14 +94,14 @@ class Talk:
                 self.screen.warn(self.keyboard.trouble)
                 self.keyboard.trouble = None
             try:
-                self._answer_to(self.keyboard.read(f"{self.dialogue.model}> "))
+                text = self.keyboard.read(f"{self.dialogue.model}> ")
             except KeyboardInterrupt:
                 self.screen.say()
             except EOFError:
                 self.screen.say()
                 return
-            except LLMRingError as error:
-                self.screen.fail(error)
+            else:
+                self._answer_to(text)
 
     def say_who(self, served_by: str) -> None:
         """Say who is asked from now on."""
@@ -138,10 +143,16 @@ class Talk:
         self.screen.say()
 
     def _answer_to(self, text: str) -> None:
-        if commands.is_command(text):
-            commands.run(self, text)
-        elif text.strip():
-            self.ask(self.dialogue.question(text.strip()))
+        """Do what a line says. Whatever goes wrong with it is shown: no line ends the conversation but /quit."""
+        try:
+            if commands.is_command(text):
+                commands.run(self, text)
+            elif text.strip():
+                self.ask(self.dialogue.question(text.strip()))
+        except KeyboardInterrupt:
+            self.screen.say()
+        except Exception as error:
+            self.screen.fail(error)
 
     async def _stream(self, turn: Turn) -> None:
         dialogue = self.dialogue
@@ -187,6 +198,15 @@ def _interrupted_by(stop: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _rescue(dialogue: Dialogue) -> None:
+    """Save what was said before the program ends by an error, and say where."""
+    if not dialogue.turns:
+        return
+    with contextlib.suppress(OSError):
+        path = save_somewhere(dialogue)
+        warn(f"the conversation ends by an error. What was said is in {path}")
 
 
 def _total(tally: Tally) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,17 +17,46 @@ from ..usage import usage_line
 if TYPE_CHECKING:
     from .dialogue import Dialogue, Turn
 
-__all__ = ["render"]
+__all__ = ["save", "save_somewhere"]
 
 _MARKS = {"stopped": "stopped here", "failed": "broke off here"}
 
 
-def render(dialogue: Dialogue, path: Path) -> str:
-    """The text of the file: JSON or Markdown, as its suffix says.
+def save(dialogue: Dialogue, path: Path) -> None:
+    """Write the file: JSON or Markdown, as its suffix says. One that is there is replaced at once, or not at all.
 
     Raises:
-        ConfigurationError: it says something else.
+        ConfigurationError: the suffix says something else.
+        OSError: the file cannot be written.
     """
+    content = _render(dialogue, path).encode(errors="replace")
+    target = path.resolve()
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    beside = target.with_name(f".{os.urandom(6).hex()}.llmring-tmp")
+    try:
+        beside.touch(exist_ok=False)
+        if target.exists():
+            shutil.copymode(target, beside)
+        beside.write_bytes(content)
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def save_somewhere(dialogue: Dialogue) -> Path:
+    """Write it to a new Markdown file among the temporary ones, for its owner alone.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    handle, name = tempfile.mkstemp(prefix="llmring-chat-", suffix=".md")
+    with open(handle, "wb") as file:
+        file.write(_render(dialogue, Path(name)).encode(errors="replace"))
+    return Path(name)
+
+
+def _render(dialogue: Dialogue, path: Path) -> str:
     match path.suffix.lower():
         case ".json":
             return json.dumps(_described(dialogue), indent=2, ensure_ascii=False) + "\n"

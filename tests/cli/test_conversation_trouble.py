@@ -1,0 +1,127 @@
+"""What goes wrong in a conversation and does not end it: paths, bytes, keys pressed at the wrong moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from llmring.testing import PracticeServer
+
+if sys.platform == "win32":
+    pytest.skip("there is no pseudo-terminal", allow_module_level=True)
+
+from .terminal import Terminal
+
+READY = "chatbot> "
+
+
+@pytest.fixture(autouse=True)
+def _project(project: Path, server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMRING_HISTORY", "off")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+def test_no_path_ends_the_conversation(bare: Path, server: PracticeServer) -> None:
+    (bare / "folder.md").mkdir()
+    with Terminal("chat") as terminal:
+        terminal.expect(READY)
+        terminal.say("One?")
+        terminal.expect("You said: One?", READY)
+        for line in (
+            "/save ~nosuchuser/talk.md",
+            f"/save {'x' * 300}.md",
+            "/save folder.md\ry",
+            "/save /proc/nothing/talk.md",
+            "/file ~nosuchuser/notes.md",
+            "/image ~nosuchuser/cat.png",
+            f"/file {'x' * 300}.md",
+            f"/image data:image/png;base64,{'A' * 300}=",
+        ):
+            terminal.say(line)
+            shown = terminal.expect("Error: " if "data:" not in line else "It goes", READY)
+            assert "not foreseen" not in shown
+        terminal.say("Two?")
+        terminal.expect("Two?", "in all: 2 turns", READY)
+        terminal.type("\x04")
+        assert terminal.ended() == 0
+    assert os.listdir(bare / "folder.md") == []
+    assert sorted(os.listdir(bare)) == ["folder.md", "llmring.lock"], "nothing is left lying"
+
+
+def test_an_error_that_nobody_foresaw_ends_only_its_command(
+    bare: Path, server: PracticeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bare / "gone").mkdir()
+    monkeypatch.chdir(bare / "gone")
+    with Terminal("chat", "-m", "ollama:llama3.2") as terminal:
+        terminal.expect("llama3.2> ")
+        monkeypatch.chdir(bare)
+        (bare / "gone").rmdir()
+        terminal.say("/profile")
+        terminal.expect("Error: FileNotFoundError: ", "This was not foreseen. LLMRING_DEBUG=1", "llama3.2> ")
+        terminal.say("Still there?")
+        terminal.expect("You said: Still there?", "llama3.2> ")
+
+
+def test_bytes_that_are_no_text(bare: Path, server: PracticeServer) -> None:
+    (bare / "talk.md").write_text("mine")
+    (bare / "talk.md").chmod(0o640)
+    (bare / "link.md").symlink_to("talk.md")
+    with Terminal("chat") as terminal:
+        terminal.expect(READY)
+        terminal.say("caf\udcff?")
+        terminal.expect("You said: caf", READY)
+        terminal.say("/save link.md")
+        terminal.expect("Replace it? [y/N] ")
+        terminal.say("y")
+        terminal.expect("Saved 1 turn to link.md", READY)
+    assert "## You\n\ncaf\ufffd?\n" in (bare / "talk.md").read_text(encoding="utf-8")
+    assert server.requests[0].question == "caf\ufffd?"
+    assert (bare / "link.md").is_symlink()
+    assert stat.S_IMODE((bare / "talk.md").stat().st_mode) == 0o640
+
+
+def test_half_a_character_in_the_history(bare: Path, server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    (bare / "history").write_text('"half \\ud83d"\n"null \\u0000"\n"whole"\n')
+    monkeypatch.setenv("LLMRING_HISTORY", str(bare / "history"))
+    with Terminal("chat") as terminal:
+        terminal.expect(READY)
+        terminal.type("\x1b[A")
+        terminal.expect("whole")
+        terminal.say("")
+        terminal.expect("You said: whole", READY)
+
+
+@pytest.mark.skipif(os.name != "nt" and os.geteuid() == 0, reason="to root every file is open")
+def test_a_file_that_is_protected_stays(bare: Path, server: PracticeServer) -> None:
+    (bare / "talk.md").write_text("mine")
+    (bare / "talk.md").chmod(0o400)
+    with Terminal("chat") as terminal:
+        terminal.expect(READY)
+        terminal.say("/save talk.md\ry")
+        terminal.expect("Error: talk.md cannot be written", READY)
+    assert (bare / "talk.md").read_text() == "mine"
+
+
+def test_what_was_said_outlives_the_terminal(
+    bare: Path, server: PracticeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bare / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(bare / "temporary"))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup; the program inherits it
+    try:
+        with Terminal("chat") as terminal:
+            terminal.expect(READY)
+            terminal.say("One?")
+            terminal.expect("You said: One?", READY)
+            assert terminal.hang_up() == 1
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    (saved,) = (bare / "temporary").iterdir()
+    assert "## You\n\nOne?\n" in saved.read_text()
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
