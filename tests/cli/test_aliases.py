@@ -188,6 +188,16 @@ def test_without_a_lockfile_the_next_step_is_named(bare: Path, run: Run, args: l
     assert list(bare.iterdir()) == []
 
 
+@pytest.mark.parametrize("args", [["aliases"], ["models"], ["providers"], ["bind", "a", "openai:gpt-6-luna"]])
+def test_a_lockfile_that_cannot_even_be_looked_for_is_an_error(
+    bare: Path, command: Command, monkeypatch: pytest.MonkeyPatch, args: list[str]
+) -> None:
+    monkeypatch.setenv("LLMRING_LOCKFILE_PATH", str(bare / ("n" * 300)))
+    done = command(*args)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cannot be read: File name too long" in done.stderr
+
+
 def test_the_program_itself(project: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     bound = command("bind", "fast", "openai:gpt-6-luna")
     assert (bound.returncode, bound.stderr) == (0, "")

@@ -297,6 +297,48 @@ def test_a_folder_in_its_place_is_reported(write: Write, caplog: pytest.LogCaptu
     assert "it is a folder" in caplog.text
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_file_that_cannot_even_be_looked_for_leaves_the_last_good_one_in_force(
+    write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(text("x:1"))
+    live = LiveLockfile(path)
+    assert model(live) == "x:1"
+    path.unlink()
+    path.symlink_to("n" * 300)  # no name can be that long, so every question about it is an error
+    assert model(live) == "x:1"
+    time.sleep(live_module._FINE * 1.2)
+    for _ in range(3):
+        assert model(live) == "x:1"
+    assert len(caplog.records) == 1
+    assert "cannot be read: File name too long" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_folder_that_was_closed_leaves_the_last_good_one_in_force(write: Write, tmp_path: Path) -> None:
+    live = LiveLockfile(write(text("x:1")))
+    assert model(live) == "x:1"
+    tmp_path.chmod(0)
+    try:
+        assert model(live) == "x:1"
+        with pytest.raises(LockfileParseError, match="Permission denied"):
+            LiveLockfile(tmp_path / "llmring.lock").current()
+    finally:
+        tmp_path.chmod(0o755)
+
+
+@pytest.mark.parametrize("broken", ['version = "1.0"\nseed =  {}\n', '{{"version": "1.0",\n"seed": {}}}'])
+def test_a_number_that_nobody_reads_is_a_broken_save(
+    write: Write, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    path = write(text("x:1"))
+    live = LiveLockfile(path)
+    assert model(live) == "x:1"
+    write(broken.format("9" * 5000))
+    assert model(live) == "x:1"
+    assert f"{path}:2:9: This number has more digits than can be read" in caplog.text
+
+
 def test_threads_see_what_was_in_force_and_at_last_the_newest(write: Write, caplog: pytest.LogCaptureFixture) -> None:
     path = write(text("x:0"))
     live = LiveLockfile(path)

@@ -18,10 +18,14 @@ def lockfile_if_any() -> Lockfile | None:
     Raises:
         LockfileError: there is one that cannot be read.
     """
+    from ..exceptions import LockfileNotFoundError
     from ..lockfile import find_lockfile, load
 
     path = find_lockfile()
-    return load(path) if path is not None and path.exists() else None
+    try:
+        return load(path) if path is not None else None
+    except LockfileNotFoundError:
+        return None
 
 
 def known_of(reference: str, lockfile: Lockfile | None) -> ModelInfo:

@@ -171,7 +171,7 @@ def _edited(text: str, lockfile: Lockfile, edit: Callable[[Document, dict[str, A
     data = deepcopy(dict(lockfile.data))
     try:
         document = edit(Document(text, is_json=holds_json(text, lockfile.path)), data)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ConfigurationError(f"The params cannot be written to {lockfile.path}: {error}") from None
     return document.text, data
 

@@ -69,6 +69,8 @@ def parse_data(text: str, path: Path | None = None) -> dict[str, Any]:
         return _json_data(text, path) if holds_json(text, path) else tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:
         raise _toml_error(error, source, path) from None
+    except ValueError as error:
+        raise _unreadable_value(error, source, path) from None
 
 
 def _json_data(text: str, path: Path | None) -> dict[str, Any]:
@@ -111,6 +113,15 @@ def _toml_error(error: tomllib.TOMLDecodeError, source: str, path: Path | None) 
     if found and found[1]:
         line, column = int(found[1]), int(found[2])
     return _error(f"This is not valid TOML: {message[: found.start()] if found else message}", path, line, column)
+
+
+def _unreadable_value(error: ValueError, source: str, path: Path | None) -> LockfileParseError:
+    """Python itself refuses an integer of thousands of digits, and says neither where it stands nor what to do."""
+    number = re.search(r"\d[\d_]{4000,}", source)
+    if number is None:
+        return _error(f"A value cannot be read: {error}", path, None, None)
+    place = line_and_column(source, number.start())
+    return _error("This number has more digits than can be read. Write a shorter one", path, *place)
 
 
 def _misplaced(misfit: Misfit, text: str, path: Path | None) -> LockfileParseError:

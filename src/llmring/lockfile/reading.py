@@ -39,7 +39,7 @@ def read(path: Path) -> bytes:
             f"There is no lockfile {path}{origin}. To make it: llmring lock init --file {path}", path=path
         ) from None
     except OSError as error:
-        reason = "it is a folder" if path.is_dir() else error.strerror
+        reason = "it is a folder" if os.path.isdir(path) else error.strerror  # which, unlike Path.is_dir, never raises
         raise LockfileParseError(f"{path} cannot be read: {reason}", path=path) from None
 
 

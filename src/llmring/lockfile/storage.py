@@ -159,12 +159,12 @@ def create(path: StrPath, text: str, *, force: bool = False) -> Lockfile:
     content = text.encode()
     lockfile = parse(content, path)
     real = Path(os.path.realpath(path))
-    if not real.parent.is_dir():
+    if not os.path.isdir(real.parent):
         raise ConfigurationError(
             f"There is no folder {real.parent} for {path.name}. To make it: mkdir -p {real.parent}"
         )
     with exclusive(real):
-        if real.is_dir():
+        if os.path.isdir(real):
             raise ConfigurationError(f"{path} is a folder. Name a file in it")
         if os.path.lexists(real) and not force:
             raise ConfigurationError(f"{path} is there already and stays as it is. To replace it: force=True")
@@ -223,8 +223,8 @@ def remove_profile(path: StrPath, name: str) -> Lockfile:
 def _edit(path: StrPath, change: Callable[[str, Lockfile], editing.Edited]) -> Lockfile:
     path = Path(path)
     real = Path(os.path.realpath(path))
-    if not real.exists():
-        read(path)  # which says that it is not there
+    if not os.path.exists(real):
+        read(path)  # which says that it is not there, or cannot be seen
     with exclusive(real):
         while True:
             before = read(path)
