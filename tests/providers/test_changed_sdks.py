@@ -15,6 +15,8 @@ from llmring.exceptions import ProviderRateLimitError
 from llmring.providers import ollama as ollama_adapter
 from llmring.testing import PracticeServer, Reply, Tokens, ToolCallScript
 
+from ..conftest import bind
+
 CHANGED = "does not send through the HTTP client"
 REPLY = Reply("One two", reasoning="Hm", tool_calls=[ToolCallScript("look_up", {"Key_one": [1]})], usage=Tokens(7, 5))
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
@@ -94,6 +96,17 @@ async def test_its_typed_objects_are_read(
                 assert response == expected
                 assert said(server.requests[-1].body) == said(body)
     assert caplog.text.count(CHANGED) == 1
+
+
+async def test_it_sends_no_key_to_a_foreign_host(server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuses(monkeypatch, "ollama")
+    secret = "practice-" + "of-the-environment"
+    monkeypatch.setenv("OLLAMA_API_KEY", secret)
+    bind({}, f'[providers.gateway]\nsdk = "ollama"\nbase_url = "{server.url}"\n')
+    async with LLMRing() as service:
+        for model in ("gateway:m", "ollama:m"):
+            await service.chat(LLMRequest(model=model, messages=[Message(role="user", content="Hi")]))
+    assert [secret in str(request.headers) for request in server.requests] == [False, True]
 
 
 @pytest.mark.parametrize("provider", ["google", "ollama"])

@@ -8,12 +8,14 @@ import traceback
 from typing import Any
 
 import pytest
+from anthropic import AsyncAnthropic
 
 from llmring import LLMRequest, LLMRing, Message
-from llmring.exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
+from llmring.exceptions import ConfigurationError, LLMRingError, ProviderAuthenticationError, ProviderNotFoundError
 from llmring.lockfile import split_reference
 from llmring.providers.base import Call
 from llmring.providers.endpoints import endpoint
+from llmring.providers.listing import list_models
 from llmring.providers.vendors import ALSO_CALLED, BUILT_IN, SDKS
 from llmring.testing import PracticeServer, Reply
 
@@ -135,11 +137,11 @@ async def test_a_field_that_is_not_overridden_stays(bare: object, monkeypatch: p
     bind({}, '[providers.deepseek]\nsdk = "anthropic"\nbase_url = "https://api.deepseek.com/anthropic"\n')
     async with LLMRing() as service:
         client = service.get_provider("deepseek").client
-    assert type(client).__name__ == "AsyncAnthropic"
+    assert isinstance(client, AsyncAnthropic)
     assert (str(client.base_url), client.api_key) == ("https://api.deepseek.com/anthropic/", SECRET)
 
 
-@pytest.mark.parametrize("name", ["groq", "azure", "openai", "anthropic", "google"])
+@pytest.mark.parametrize("name", ["groq", "azure", "openai", "anthropic", "google", "ollama"])
 async def test_a_key_follows_its_vendors_table(
     server: PracticeServer, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -156,14 +158,72 @@ async def test_a_key_follows_its_vendors_table(
     assert SECRET in str(server.requests[1].headers)
 
 
-async def test_no_key_follows_to_another_name(server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    for row in BUILT_IN.values():
-        for variable in row.key_variables:
-            monkeypatch.setenv(variable, SECRET)
-    bind({}, f'[providers.gateway]\nsdk = "openai"\nbase_url = "{server.url}/v1"\n')
+OF_THE_SDKS = {
+    **{variable: SECRET for row in BUILT_IN.values() for variable in row.key_variables},
+    **dict.fromkeys(["OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "ANTHROPIC_AUTH_TOKEN"], SECRET),
+    **dict.fromkeys(
+        ["OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"],
+        f"X-Gateway: {SECRET}\nAuthorization: Bearer {SECRET}\nX-Api-Key: {SECRET}",
+    ),
+}
+"""What the SDKs take from the environment by themselves, and what llmring takes."""
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+@pytest.mark.parametrize("name", [*BUILT_IN, "gateway"])
+async def test_a_foreign_host_gets_nothing_of_a_vendors(
+    server: PracticeServer, monkeypatch: pytest.MonkeyPatch, name: str, sdk: str
+) -> None:
+    """Whoever it is, and whichever SDK speaks to it: only the variables of its own name are for it."""
+    row = BUILT_IN.get(name)
+    own = {*row.key_variables, row.header_variable} if row is not None else set()
+    if name == sdk == "openai":
+        own |= {"OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"}
+    for variable, value in OF_THE_SDKS.items():
+        if variable not in own:
+            monkeypatch.setenv(variable, value)
+    address = f"{server.url}/v1" if sdk == "openai" else server.url
+    bind({"two": [f"{name}:m", f"{name}:m"]}, f'[providers.{name}]\nsdk = "{sdk}"\nbase_url = "{address}"\n')
     async with LLMRing() as service:
-        await service.chat(ask("gateway:m"))
-    assert SECRET not in str(server.requests[0].headers)
+        await service.chat(ask(f"{name}:m"))
+        await service.chat(ask("two"))
+        provider = service.get_provider(name)
+        await list_models(provider)
+        if hasattr(provider.client, "with_options"):
+            await provider.client.with_options(timeout=9).models.list()
+    assert len(server.requests) >= 3
+    assert SECRET not in str([request.headers for request in server.requests])
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"), [("openai", "OPENAI_CUSTOM_HEADERS"), ("anthropic", "ANTHROPIC_CUSTOM_HEADERS")]
+)
+async def test_a_vendor_gets_the_headers_of_its_environment(
+    server: PracticeServer, monkeypatch: pytest.MonkeyPatch, name: str, variable: str
+) -> None:
+    monkeypatch.setenv(variable, f"X-Gateway: {SECRET}")
+    server.reply(Reply(status=400, error=f"what is {SECRET}"))
+    async with LLMRing(max_retries=0) as service:
+        with pytest.raises(LLMRingError, match=r"what is \[key\]\."):
+            await service.chat(ask(f"{name}:m"))
+        monkeypatch.setenv(variable, "X-Gateway: another")
+        await service.chat(ask(f"{name}:m"))
+    assert [request.headers["x-gateway"] for request in server.requests] == [SECRET, "another"]
+
+
+async def test_ollama_takes_a_key_and_needs_none(server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for reply in (Reply(), Reply(), Reply(status=401, error=f"who is {SECRET}")):
+        server.reply(reply)
+    async with LLMRing(max_retries=0) as service:
+        await service.chat(ask("ollama:m"))
+        monkeypatch.setenv("OLLAMA_API_KEY", SECRET)
+        await service.chat(ask("ollama:m"))
+        with pytest.raises(ProviderAuthenticationError, match=r"who is \[key\]. Check OLLAMA_API_KEY"):
+            await service.chat(ask("ollama:m"))
+    async with LLMRing(api_keys={"ollama": "practice-given"}) as service:
+        await service.chat(ask("ollama:m"))
+    sent = [request.headers.get("authorization") for request in server.requests]
+    assert sent == [None, f"Bearer {SECRET}", f"Bearer {SECRET}", "Bearer practice-given"]
 
 
 @pytest.mark.parametrize(

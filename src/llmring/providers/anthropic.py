@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import anthropic
@@ -22,6 +23,14 @@ class _Client(Exchanging, anthropic.DefaultAsyncHttpxClient):
     """The SDK's own HTTP client."""
 
 
+class _Elsewhere(anthropic.AsyncAnthropic):
+    """The SDK's client for a host that is not Anthropic's: the environment's headers are not for it."""
+
+    def __init__(self, *, default_headers: Mapping[str, str] | None = None, **options: Any) -> None:
+        super().__init__(default_headers=default_headers, **options)
+        self._custom_headers = default_headers or {}
+
+
 class AnthropicProvider(Provider):
     """Anthropic's Messages API."""
 
@@ -29,7 +38,8 @@ class AnthropicProvider(Provider):
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
-        self.client = anthropic.AsyncAnthropic(
+        kind = anthropic.AsyncAnthropic if config.name == self.sdk else _Elsewhere
+        self.client = kind(
             # Without one, the SDK would take the environment's, which is not for whatever host this is.
             api_key=config.key or "none",
             base_url=config.base_url,

@@ -40,6 +40,7 @@ class Endpoint:
         address_variables: those that say where it is, where nothing else does.
         api: for the openai wrapper, `"chat"` or `"responses"`.
         headers: as the lockfile has them, references to the environment unexpanded.
+        header_variable: the environment variable whose headers its SDK sends, too.
         local: whether it is a server of one's own, with models that nobody bills for.
     """
 
@@ -53,6 +54,7 @@ class Endpoint:
     address_variables: tuple[str, ...] = ()
     api: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    header_variable: str | None = None
     local: bool = False
 
     def find_key(self, given: Mapping[str, str]) -> str | None:
@@ -101,6 +103,7 @@ class Endpoint:
             headers[header] = value = self._expand(header, written)
             if "$" in written:
                 secrets += [value, *filter(None, map(os.environ.get, _names_in(written)))]
+        secrets += _headers_in(self.header_variable).values()
         return headers, tuple(secrets)
 
     def _expand(self, header: str, written: str) -> str:
@@ -163,6 +166,7 @@ def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Ite
         address_variables=row.address_variables if row is not None and own else (),
         api=settings.api if settings is not None else None,
         headers=settings.headers if settings is not None else {},
+        header_variable=sdk.header_variable if sdk is row else None,
         local=row is not None and row.local,
     )
 
@@ -171,6 +175,7 @@ def variables_of(name: str, settings: ProviderSettings | None) -> list[str]:
     """The environment variables on which an endpoint depends."""
     row = BUILT_IN.get(name)
     variables = [*row.key_variables, *row.address_variables] if row is not None else []
+    variables += [row.header_variable] if row is not None and row.header_variable else []
     if settings is not None:
         variables += [settings.api_key_env] if settings.api_key_env else []
         variables += [variable for value in settings.headers.values() for variable in _names_in(value)]
@@ -253,6 +258,12 @@ def _host(url: str) -> tuple[str, str]:
     except ValueError:
         return "", ""
     return parts.scheme, "" if "\\" in parts.netloc else host
+
+
+def _headers_in(variable: str | None) -> dict[str, str]:
+    """The headers that an environment variable holds, as the SDKs read it."""
+    lines = [line.partition(":") for line in os.environ.get(variable or "", "").split("\n")]
+    return {name.strip(): value.strip() for name, colon, value in lines if colon}
 
 
 def _names_in(value: str) -> list[str]:

@@ -63,8 +63,15 @@ class _HTTPClient(Exchanging, httpx.AsyncClient):
 class _Client(ollama.AsyncClient):
     """The SDK's client, on that HTTP client: its own constructor names httpx's."""
 
-    def __init__(self, host: str | None, **options: Any) -> None:
-        super(ollama.AsyncClient, self).__init__(_HTTPClient, host, **options)
+    def __init__(self, host: str | None, *, headers: dict[str, str], **options: Any) -> None:
+        def make(*, headers: dict[str, str], **options: Any) -> _HTTPClient:
+            if not keyed:
+                # It is the environment's, which is not for whatever host this is.
+                headers.pop("authorization", None)
+            return _HTTPClient(headers=headers, **options)
+
+        keyed = "authorization" in headers
+        super(ollama.AsyncClient, self).__init__(make, host, headers=headers, **options)
 
 
 class OllamaProvider(Provider):
@@ -76,16 +83,19 @@ class OllamaProvider(Provider):
         super().__init__(config)
         self._without_tools: set[str] = set()
         self._typed = False
+        headers = {"authorization": f"Bearer {config.key}"} if config.key else {}
+        headers |= {name.lower(): value for name, value in config.headers.items()}
         options: dict[str, Any] = {
-            "headers": dict(config.headers),
             "timeout": config.timeout,
             "limits": httpx.Limits(**config.limits),
         }
         try:
-            self.client: Any = _Client(config.base_url, **options)
+            self.client: Any = _Client(config.base_url, headers=headers, **options)
         except TypeError:
             self._give_up_bytes()
-            self.client = ollama.AsyncClient(config.base_url, **options)
+            # Without one, the SDK would take the environment's key.
+            headers.setdefault("authorization", "Bearer none")
+            self.client = ollama.AsyncClient(config.base_url, headers=headers, **options)
 
     def _give_up_bytes(self) -> None:
         self._typed = True

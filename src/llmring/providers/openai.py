@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import openai
@@ -25,6 +26,23 @@ class _Client(Exchanging, openai.DefaultAsyncHttpxClient):
     """The SDK's own HTTP client."""
 
 
+class _Elsewhere(openai.AsyncOpenAI):
+    """The SDK's client for a host that is not OpenAI's: what the environment says of OpenAI is not for it."""
+
+    def __init__(
+        self,
+        *,
+        default_headers: Mapping[str, str] | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+        admin_api_key: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(default_headers=default_headers, **options)
+        self._custom_headers = default_headers or {}
+        self.organization, self.project, self.admin_api_key = organization, project, admin_api_key
+
+
 class OpenAIProvider(Provider):
     """OpenAI through its Responses API, other hosts through Chat Completions, unless `api` says otherwise."""
 
@@ -32,7 +50,8 @@ class OpenAIProvider(Provider):
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
-        self.client = openai.AsyncOpenAI(
+        kind = openai.AsyncOpenAI if config.name == self.sdk else _Elsewhere
+        self.client = kind(
             # A server that needs no key still gets the header that the SDK insists on.
             api_key=config.key or "none",
             base_url=config.base_url,
@@ -41,9 +60,6 @@ class OpenAIProvider(Provider):
             max_retries=config.max_retries,
             http_client=_Client(**http_options(config.limits)),
         )
-        if config.name != "openai":
-            # The environment's belong to OpenAI, like its key.
-            self.client.organization = self.client.project = None
         self._by_retries = {config.max_retries: self.client}
         self._host = self.client.base_url.host
         self.official = self._host == _OFFICIAL_HOST

@@ -20,6 +20,7 @@ class BuiltIn:
         package: the SDK's own package, as pip knows it.
         module, adapter: where its adapter is.
         key_variables, address_variables: the environment variables that may hold the key and the base URL.
+        header_variable: the one that holds headers, a line each, which the SDK sends with every request.
         needs_key: whether it is of any use without a key.
         base_url: where it is; `None` where that is the SDK's own knowledge, or the environment's.
         address_path: what follows the value of an address variable.
@@ -33,6 +34,7 @@ class BuiltIn:
     adapter: str
     key_variables: tuple[str, ...] = ()
     address_variables: tuple[str, ...] = ()
+    header_variable: str | None = None
     needs_key: bool = True
     base_url: str | None = None
     address_path: str = ""
@@ -43,7 +45,13 @@ class BuiltIn:
 
 SDKS: Mapping[str, BuiltIn] = {
     "openai": BuiltIn(
-        "openai", "openai", "OpenAIProvider", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL",), hosts=("api.openai.com",)
+        "openai",
+        "openai",
+        "OpenAIProvider",
+        ("OPENAI_API_KEY",),
+        ("OPENAI_BASE_URL",),
+        "OPENAI_CUSTOM_HEADERS",
+        hosts=("api.openai.com",),
     ),
     "anthropic": BuiltIn(
         "anthropic",
@@ -51,6 +59,7 @@ SDKS: Mapping[str, BuiltIn] = {
         "AnthropicProvider",
         ("ANTHROPIC_API_KEY",),
         ("ANTHROPIC_BASE_URL",),
+        "ANTHROPIC_CUSTOM_HEADERS",
         hosts=("api.anthropic.com",),
     ),
     "google": BuiltIn(
@@ -62,7 +71,13 @@ SDKS: Mapping[str, BuiltIn] = {
         hosts=("googleapis.com",),
     ),
     "ollama": BuiltIn(
-        "ollama", "ollama", "OllamaProvider", (), ("OLLAMA_HOST", "OLLAMA_BASE_URL"), needs_key=False, local=True
+        "ollama",
+        "ollama",
+        "OllamaProvider",
+        ("OLLAMA_API_KEY",),
+        ("OLLAMA_HOST", "OLLAMA_BASE_URL"),
+        needs_key=False,
+        local=True,
     ),
 }
 """Those that have an SDK of their own; what `sdk` in a lockfile may name."""
