@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llmring import catalog
+from llmring import catalog, sdk_lists
 from llmring.exceptions import ConfigurationError
 from llmring.providers.vendors import BUILT_IN
 from llmring.schemas import LLMResponse, StreamChunk, Usage
@@ -237,9 +237,9 @@ def test_retirement_is_read_from_the_installed_sdk(
     (tmp_path / package / file).write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, package, raising=False)
-    catalog._retirements.cache_clear()
+    sdk_lists.announced_ends.cache_clear()
     info = catalog.model_info(f"{package}:{model}")
-    catalog._retirements.cache_clear()
+    sdk_lists.announced_ends.cache_clear()
     assert (info.retires, info.deprecated) == (day, True)
 
 
@@ -254,14 +254,14 @@ def test_an_sdk_that_says_nothing_is_no_error(
         (folder / "deprecated_models.py").write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "anthropic", raising=False)
-    catalog._retirements.cache_clear()
+    sdk_lists.announced_ends.cache_clear()
     assert catalog.model_info("anthropic:claude-haiku-4-5").retires is None
-    catalog._retirements.cache_clear()
+    sdk_lists.announced_ends.cache_clear()
 
 
 def test_the_installed_sdks_are_understood() -> None:
     for provider in ("anthropic", "openai"):
-        found = catalog._retirements(provider)
+        found = sdk_lists.announced_ends(provider)
         assert found, f"the file of {provider} that lists what ends has another form now"
         assert all(isinstance(day, date) for day in found.values())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llmring import catalog
+from llmring import catalog, sdk_lists
 from llmring.exceptions import ConfigurationError
 from llmring.succession import _follower, _read, successor
 
@@ -35,9 +35,9 @@ def announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.syspath_prepend(str(tmp_path))
     for package in ("anthropic", "openai"):
         monkeypatch.delitem(sys.modules, package, raising=False)
-    catalog._retirements.cache_clear()
+    sdk_lists.announced_ends.cache_clear()
     yield
-    catalog._retirements.cache_clear()
+    sdk_lists.announced_ends.cache_clear()
 
 
 @pytest.mark.usefixtures("announced")

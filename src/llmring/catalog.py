@@ -1,20 +1,19 @@
 """Prices and limits of models: facts, each with its source.
 
 Prices and context windows come from the `genai-prices` data, which is imported when one is asked for; dates of
-retirement from the installed SDKs' own files, which are read and not imported. Nothing here asks the network.
+retirement from `retirements`. Nothing here asks the network.
 """
 
 from __future__ import annotations
 
-import ast
-import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from .retirements import last_day
 
 if TYPE_CHECKING:
     from .schemas import LLMResponse, StreamChunk, Usage
@@ -123,10 +122,6 @@ _PRICED_AS = {"xai": "x-ai", "moonshot": "moonshotai", "bedrock": "aws", "azure-
 
 # Providers whose models run on the caller's own machine.
 _LOCAL = frozenset({"ollama", "vllm", "llamacpp", "lmstudio"})
-
-_MONTHS = (
-    "january february march april may june july august september october november december".split()  # noqa: SIM905
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +244,8 @@ def model_info(reference: str, *, base_url: str | None = None) -> ModelInfo:
         ConfigurationError: the reference is not of that form.
     """
     provider, name = _split(reference)
-    return _info(provider, name, _find(_price_source(provider, base_url)[0], name))
+    source, _ = _price_source(provider, base_url)
+    return _info(provider, name, source, _find(source, name))
 
 
 def models(provider: str, *, base_url: str | None = None) -> list[ModelInfo]:
@@ -265,7 +261,7 @@ def models(provider: str, *, base_url: str | None = None) -> list[ModelInfo]:
     source, _ = _price_source(provider, base_url)
     entries = source.models if source is not None else ()
     named = {name: model for model in entries if _answers(provider, model) and (name := _name(model))}
-    return [_info(provider, name, named[name]) for name in sorted(named, key=_in_order)]
+    return [_info(provider, name, source, named[name]) for name in sorted(named, key=_in_order)]
 
 
 def _answers(provider: str, model: Any) -> bool:
@@ -288,9 +284,9 @@ def _in_order(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.findall(r"\d+|\D+", name)]
 
 
-def _info(provider: str, name: str, found: Any) -> ModelInfo:
-    """What is known of a model, from its entry in the price data (`None` if it has none) and from the SDKs."""
-    retires = _retirements(provider).get(name)
+def _info(provider: str, name: str, source: Any, found: Any) -> ModelInfo:
+    """What is known of a model, from its entry in the price data (`None` if it has none) and from its vendor."""
+    retires = last_day(_vendor(provider, source), name)
     limits: dict[str, Any] = {"max_output_tokens": _longest(_MAX_OUTPUT.get(provider, {}), name), "retires": retires}
     if found is None:
         return ModelInfo(provider, name, deprecated=retires is not None, **limits)
@@ -307,6 +303,13 @@ def _info(provider: str, name: str, found: Any) -> ModelInfo:
         **_rates(prices, 0),
         **limits,
     )
+
+
+def _vendor(provider: str, source: Any) -> str:
+    """Whose models a provider serves: another name for a vendor's own address changes nothing about them."""
+    if source is None:
+        return provider
+    return next((name for name, priced in _PRICED_AS.items() if priced == source.id), str(source.id))
 
 
 def known(reference: str) -> bool:
@@ -337,8 +340,10 @@ def nearest(reference: str, *, limit: int = 3) -> list[str]:
     if not covers(provider):
         provider = next(iter(get_close_matches(provider, _SUGGESTED["fast"], 1)), "")
     source = _price_source(provider, None)[0]
-    names = [model.id for model in source.models if not model.deprecated] if source is not None else []
-    return [f"{provider}:{match}" for match in get_close_matches(name, names, limit, 0.5)]
+    entries = source.models if source is not None else ()
+    names = [known for model in entries if not model.deprecated and (known := _name(model))]
+    staying = [known for known in names if not _info(provider, known, source, None).retired]
+    return [f"{provider}:{match}" for match in get_close_matches(name, staying, limit, 0.5)]
 
 
 def suggested(role: Role) -> Mapping[str, str]:
@@ -430,45 +435,3 @@ def _rate(price: Any, tokens: int) -> float | None:
 def _tiers(prices: Any) -> tuple[PriceTier, ...]:
     starts = {tier.start for price in (prices.input_mtok, prices.output_mtok) for tier in getattr(price, "tiers", ())}
     return tuple(PriceTier(start, **_rates(prices, start)) for start in sorted(starts))
-
-
-@cache
-def _retirements(provider: str) -> Mapping[str, date]:
-    """The days on which a provider's models end, by name, as its installed SDK says."""
-    if provider not in _RETIREMENTS:
-        return {}
-    package, file, read = _RETIREMENTS[provider]
-    from importlib.util import find_spec
-
-    spec = find_spec(package)
-    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-        try:
-            with open(os.path.join(folder, *file.split("/")), encoding="utf-8") as text:
-                return dict(read(text.read()))
-        except (OSError, SyntaxError, ValueError):
-            continue
-    return {}
-
-
-def _anthropic_retirements(text: str) -> Iterable[tuple[str, date]]:
-    """From `DEPRECATED_MODELS: Dict[str, str] = {"claude-...": "November 30th, 2026", ...}`."""
-    for statement in ast.parse(text).body:
-        if isinstance(statement, ast.AnnAssign | ast.Assign) and isinstance(statement.value, ast.Dict):
-            for name, day in ast.literal_eval(statement.value).items():
-                match = re.fullmatch(r"(\w+) (\d+)(?:st|nd|rd|th)?, (\d{4})", day)
-                if match and match[1].lower() in _MONTHS:
-                    yield name, date(int(match[3]), _MONTHS.index(match[1].lower()) + 1, int(match[2]))
-
-
-def _openai_retirements(text: str) -> Iterable[tuple[str, date]]:
-    """From the notes in the list of models: `- "gpt-...", "gpt-...": Announced shutdown date: 2026-12-11.`"""
-    notes = " ".join(text.split())
-    for names, day in re.findall(r'- ((?:"[^"]+",? ?)+): Announced shutdown date: (\d{4}-\d\d-\d\d)', notes):
-        for name in re.findall(r'"([^"]+)"', names):
-            yield name, date.fromisoformat(day)
-
-
-_RETIREMENTS: Mapping[str, tuple[str, str, Callable[[str], Iterable[tuple[str, date]]]]] = {
-    "anthropic": ("anthropic", "_data/deprecated_models.py", _anthropic_retirements),
-    "openai": ("openai", "types/shared/chat_model.py", _openai_retirements),
-}

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 from .catalog import ModelInfo, model_info, models
 from .lockfile import split_reference
+from .retirements import without_issue
 
 __all__ = ["successor"]
 
-# A day (2025-08-07, 20250929, 0613), a build (001) or "latest" at the end of a name: which issue of the same model.
-_ISSUE = re.compile(r"[-@](?:\d{4}-\d\d-\d\d|\d{8}|\d{4}|\d{3}|latest)$")
 _GENERATION = re.compile(r"(?:(?<=-)|(?<=^o))\d{1,2}(?:[.-]\d{1,2})*(?=-|$)")
 _STAGES = frozenset({"preview", "exp", "experimental"})
 
@@ -82,7 +81,7 @@ def _follows(new: _Reading, old: _Reading) -> bool:
 
 
 def _read(name: str) -> _Reading:
-    name = _ISSUE.sub("", name.lower())
+    name = without_issue(name.lower())
     found = _GENERATION.findall(name)
     generation = tuple(int(part) for part in re.findall(r"\d+", found[0])) if len(found) == 1 else ()
     words = [word for word in _GENERATION.sub("", name).split("-") if word]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llmring import catalog
+from llmring import sdk_lists
 
 Write = Callable[[str, str], Path]
 
@@ -53,6 +53,6 @@ def announced(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     file.write_text(f"DEPRECATED_MODELS = { {name: f'{day:%B} {day.day}, {day.year}' for name, day in days.items()} }")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "anthropic", raising=False)
-    catalog._retirements.cache_clear()
+    sdk_lists.announced_ends.cache_clear()
     yield
-    catalog._retirements.cache_clear()
+    sdk_lists.announced_ends.cache_clear()

@@ -146,7 +146,7 @@ def bound(model: str) -> str:
     [
         ("anthropic:claude-sonnet-4-5", "model-retired", "error", str(PAST)),
         ("anthropic:claude-opus-4-1", "model-retiring", "warning", str(SOON)),
-        ("google:gemini-2.0-flash", "model-deprecated", "warning", "deprecated"),
+        ("google:gemini-3-pro-preview", "model-deprecated", "warning", "deprecated"),
         ("anthropic:claude-haiku5-5", "model-unknown", "error", "claude-haiku5-5"),
         ("antropic:claude-haiku-5-5", "provider-unknown", "error", 'Did you mean "anthropic"?'),
     ],
@@ -166,7 +166,7 @@ def test_models(project: Path, write: Write, model: str, code: str, severity: st
 
 
 @pytest.mark.parametrize(
-    "model", ["ollama:whatever", "vllm:whatever", "azure:our-deployment", "groq:llama-3.3-70b-versatile"]
+    "model", ["ollama:whatever", "vllm:whatever", "azure:our-deployment", "groq:openai/gpt-oss-20b"]
 )
 def test_models_of_which_the_catalogue_can_say_nothing_are_fine(project: Path, write: Write, model: str) -> None:
     write("llmring.lock", bound(model))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from llmring import catalog
+from llmring import sdk_lists
 from llmring.cli.app import app
 
 Run = Callable[..., Result]
@@ -85,9 +85,9 @@ def ends(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     file.write_text(f"DEPRECATED_MODELS = { {model.partition(':')[2]: day for model, day in days.items()} }\n")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "anthropic", raising=False)
-    catalog._retirements.cache_clear()
+    sdk_lists.announced_ends.cache_clear()
     yield
-    catalog._retirements.cache_clear()
+    sdk_lists.announced_ends.cache_clear()
 
 
 @pytest.fixture(autouse=True)

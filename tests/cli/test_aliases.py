@@ -96,7 +96,8 @@ def test_binding_in_a_profile_that_is_not_there_yet(project: Path, run: Run, mon
     ("model", "remarks"),
     [
         ("anthropic:claude-haiku-5-55", ["does not know", "anthropic:claude-haiku-5-5"]),
-        ("google:gemini-2.0-flash", ["deprecated by its vendor"]),
+        ("google:gemini-2.5-flash-image", ["deprecated by its vendor"]),
+        ("google:gemini-2.0-flash", ["is retired; its last day was 2026-06-01"]),
     ],
 )
 def test_an_odd_model_is_bound_with_a_warning(project: Path, run: Run, model: str, remarks: list[str]) -> None:
@@ -133,7 +134,7 @@ def test_a_provider_that_nobody_knows_is_refused_unless_it_is_forced(
     assert lockfile.load(project).profile().bindings["chatbot"].models == tuple(models.split(","))
 
 
-@pytest.mark.parametrize("model", ["ollama:whatever:7b", "groq:llama-3.3-70b-versatile"])
+@pytest.mark.parametrize("model", ["ollama:whatever:7b", "groq:openai/gpt-oss-20b"])
 def test_no_warning_where_the_catalogue_is_no_judge(project: Path, run: Run, model: str) -> None:
     project.write_text(f'{LOCKFILE}\n[providers.groq]\nsdk = "openai"\nbase_url = "https://api.groq.com/openai/v1"\n')
     assert run("bind", "chatbot", model).stderr == ""

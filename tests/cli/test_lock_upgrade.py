@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from llmring import catalog
+from llmring import sdk_lists
 from llmring.lockfile import load
 from llmring.succession import successor
 
@@ -60,9 +60,9 @@ def announced(bare: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyt
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", str(folder))
     monkeypatch.delitem(sys.modules, "anthropic", raising=False)
-    catalog._retirements.cache_clear()
+    sdk_lists.announced_ends.cache_clear()
     yield
-    catalog._retirements.cache_clear()
+    sdk_lists.announced_ends.cache_clear()
 
 
 @pytest.fixture

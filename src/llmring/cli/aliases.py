@@ -153,7 +153,9 @@ def _question(reference: str) -> None:
     if catalog.covers(provider) and not catalog.known(reference):
         near = ", ".join(catalog.nearest(reference))
         warn(f'the catalogue does not know "{name}" of {provider}.{f" Near it: {near}." if near else ""} It is bound.')
-    elif (info := catalog.model_info(reference)).deprecated:
+    elif (info := catalog.model_info(reference)).retired:
+        warn(f"{reference} is retired; its last day was {info.retires}.")
+    elif info.deprecated:
         warn(f"{reference} is deprecated by its vendor{f'; its last day is {info.retires}' if info.retires else ''}.")
 
 
