@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from llmring.exceptions import LockfileNotFoundError, LockfileParseError
-from llmring.lockfile import LiveLockfile, bind
+from llmring.lockfile import LiveLockfile, bind, unbind
 from llmring.lockfile import live as live_module
 
 Write = Callable[..., Path]
@@ -283,6 +284,70 @@ def test_a_save_caught_halfway_is_not_reported_unless_it_stays_so(
     time.sleep(live_module._FINE * 1.2)
     assert model(live) == "x:2"
     assert len(caplog.records) == 2
+
+
+def many(model: str, count: int = 30) -> list[str]:
+    """A file in parts: after each of them it is one that loads."""
+    head = 'version = "1.0"\n\n[profiles.default]\nname = "default"\n'
+    bindings = [f'\n[[profiles.default.bindings]]\nalias = "a{n}"\nmodels = ["{model}"]\n' for n in range(count)]
+    end = ["params = { seed = 1 }\n", "\n[profiles.dev]\n", '\n[providers.x]\nbase_url = "https://localhost/v1"\n']
+    return [head, *bindings, *end, '\n[extends]\npackages = ["somelib"]\n']
+
+
+@pytest.mark.parametrize("new", ["x:1", "x:2"])
+def test_a_slow_save_is_followed_once_it_is_whole(write: Write, new: str) -> None:
+    path = write("".join(many("x:1")))
+    live = LiveLockfile(path)
+    before = live.current()
+    settle(live)
+    with path.open("w") as file:
+        for part in many(new):
+            assert live.current() is before
+            time.sleep(live_module._FINE / 10)
+            file.write(part)
+            file.flush()
+    after = live.current()
+    assert {binding.models for binding in after.profile().bindings.values()} == {(new,)}
+    assert after.data == before.data or new == "x:2"
+    assert (list(after.profiles), list(after.providers), after.extends) == (["default", "dev"], ["x"], ("somelib",))
+
+
+@pytest.mark.parametrize("taken", [1, 5, 33, 34])
+def test_what_a_save_in_place_takes_out_stays_for_a_moment_at_most(write: Write, taken: int) -> None:
+    path = write("".join(many("x:1")))
+    live = LiveLockfile(path)
+    before = live.current()
+    settle(live)
+    parts = many("x:2")
+    del parts[taken]
+    write("".join(parts))
+    assert live.current() is before
+    time.sleep(live_module._FINE * 1.2)
+    assert live.current().data == tomllib.loads("".join(parts))
+
+
+def test_what_a_save_in_place_took_out_before_it_was_noticed_is_gone_at_once(write: Write) -> None:
+    live = LiveLockfile(write("".join(many("x:1"))))
+    settle(live)
+    write("".join(many("x:1", 29)))
+    time.sleep(live_module._FINE * 1.2)
+    assert "a29" not in live.current().profile().bindings
+
+
+def test_what_a_file_in_its_place_lacks_is_gone_at_once(write: Write) -> None:
+    path = write("".join(many("x:1")))
+    live = LiveLockfile(path)
+    live.current()
+    for count in (29, 28):
+        os.replace(write("".join(many("x:1", count)), "new"), path)
+        assert len(live.current().profile().bindings) == count
+    unbind(path, "a27")
+    assert len(live.current().profile().bindings) == 27
+    for alias in ("a26", "a25", "a24", "a23"):
+        bind(path, "passing", ["x:3"])
+        unbind(path, "passing")
+        unbind(path, alias)
+        assert alias not in live.current().profile().bindings
 
 
 def test_a_folder_in_its_place_is_reported(write: Write, caplog: pytest.LogCaptureFixture) -> None:

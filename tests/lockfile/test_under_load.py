@@ -21,6 +21,7 @@ from llmring.testing import PracticeServer, RecordedRequest, Reply
 EDITS = 200
 WORKERS = 6
 PROVIDERS = ("openai", "anthropic", "ollama")
+STEADY = "openai:steady"
 PROGRAM = str(Path(sys.executable).with_name("llmring"))
 
 LOCKFILE = """\
@@ -30,6 +31,10 @@ version = "1.0"
 [[profiles.default.bindings]]
 alias = "chatbot"
 models = ["{}"]   # edited all the time
+
+[[profiles.default.bindings]]
+alias = "steady"
+models = ["openai:steady"]
 """
 COMMANDS = """
 import sys
@@ -76,11 +81,11 @@ class Editor:
         edit.done = time.monotonic()
 
     def rewrite(self, model: str) -> None:
-        """In place, and slowly: the service sees the file empty, and half of it."""
+        """In place, and slowly: the service sees the file empty, half of it, and a first part that is valid."""
         text = LOCKFILE.format(model)
-        half = text.index(model)
+        half, whole_binding = text.index(model), text.rindex("\n[[")
         with self.path.open("w") as file:
-            for part in ("", text[:half], text[half:]):
+            for part in ("", text[:half], text[half:whole_binding], text[whole_binding:]):
                 file.write(part)
                 file.flush()
                 time.sleep(0.002)
@@ -125,8 +130,8 @@ def editor(bare: Path) -> Iterator[Editor]:
         yield Editor(bare / "llmring.lock", commands)
 
 
-async def ask(service: LLMRing, text: str, *, stream: bool) -> Asked:
-    request = LLMRequest(model="chatbot", messages=[Message(role="user", content=text)])
+async def ask(service: LLMRing, text: str, *, stream: bool, alias: str = "chatbot") -> Asked:
+    request = LLMRequest(model=alias, messages=[Message(role="user", content=text)])
     start = time.monotonic()
     if stream:
         models = set()
@@ -155,7 +160,8 @@ async def test_a_busy_service_follows_every_edit_and_fails_no_request(server: Pr
         while not done:
             number = next(numbers)
             text = f"request-{number}. {'slow' if number % 5 == 0 else 'quick'}"
-            asked.append(await ask(service, text, stream=number % 2 == 0))
+            alias = "steady" if number % 3 == 0 else "chatbot"
+            asked.append(await ask(service, text, stream=number % 2 == 0, alias=alias))
 
     editor.edit()
     async with LLMRing(lockfile_path=editor.path, max_retries=0) as service, asyncio.TaskGroup() as group:
@@ -175,7 +181,8 @@ async def test_a_busy_service_follows_every_edit_and_fails_no_request(server: Pr
         request = seen[one.text]
         assert one.response.model.partition(":")[2] == request.model
         assert (one.response.content, one.response.finish_reason) == (words, "stop")
-        assert editor.was_in_force(one.response.model, one.start, request.started_at)
+        if one.response.model != STEADY:
+            assert editor.was_in_force(one.response.model, one.start, request.started_at)
         spanning += any(one.start < edit.begun and edit.done < one.end for edit in editor.edits)
     assert spanning > 10, "edits fell into requests that were in flight"
     assert {one.response.model.partition(":")[0] for one in asked} == set(PROVIDERS)
