@@ -80,6 +80,15 @@ def test_an_alias_that_some_profile_lacks_is_said_once_with_the_commands(project
     ]
 
 
+def test_the_commands_to_copy_are_quoted_for_a_shell(project: Path, write: Write) -> None:
+    text = LOCKFILE.replace('"chatbot"', '"chat$bot"').replace("profiles.dev", 'profiles."a;b"')
+    write("llmring.lock", text.replace("ollama:llama3.2", "anthropic:claude-2.1"))
+    write("app.py", APP.replace("chatbot", "chat$bot"))
+    finding = only(project)
+    assert (finding.code, finding.spot.line) == ("model-retired", 11)
+    assert finding.advice == "To bind another one: llmring bind 'chat$bot' provider:model --profile 'a;b'"
+
+
 def test_an_alias_that_is_only_asked_about_is_a_warning_and_one_that_is_bound_here_is_fine(
     project: Path, write: Write
 ) -> None:

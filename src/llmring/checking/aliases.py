@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..lockfile import Binding, Lockfile, reachable
 from ..lockfile.checks import shown
 from ..lockfile.resolution import nearest
+from . import advice
 from .bindings import Source
 from .findings import Finding, Severity
 from .models import Mention
@@ -52,7 +52,7 @@ class Aliases:
                 yield Mention(use.name, use.spot, "Name another model there, or an alias.")
             elif use.kind == "needs" and use.name not in packaged:
                 packaged.add(use.name)
-                mend = f"To bind another one to the package's alias: llmring bind {_word(use.name)} provider:model"
+                mend = f"To bind another one to the package's alias: {advice.bind(self.lockfile, use.name)}"
                 models = [model for binding in self._shipped(use.name) for model in binding.models]
                 yield from (Mention(model, use.spot, mend) for model in dict.fromkeys(models))
 
@@ -77,8 +77,8 @@ def unbound(aliases: Aliases, uses: Sequence[Use]) -> Iterator[Finding]:
     for use in sorted(uses, key=lambda use: (use.kind != "needs", use.spot)):
         if use.kind == "profile" and use.name not in aliases.lockfile.profiles:
             message = f"The lockfile has no profile {shown(use.name)}."
-            advice = f"There are: {', '.join(aliases.lockfile.profiles)}. To add it: llmring lock profile add NAME"
-            yield Finding("profile-unknown", "error", use.spot, message, advice)
+            step = f"There are: {', '.join(aliases.lockfile.profiles)}. To add it: llmring lock profile add NAME"
+            yield Finding("profile-unknown", "error", use.spot, message, step)
         elif use.kind in ("needs", "wonders") and use.name not in bound_by_program:
             lacking = [profile for profile in aliases.lacking(use) if (use.name, profile) not in said]
             said.update((use.name, profile) for profile in lacking)
@@ -92,7 +92,7 @@ def unused(source: Source, uses: Iterable[Use]) -> Iterator[Finding]:
     used = {use.name for use in uses if use.kind != "profile"}
     for alias, profiles in _bound(lockfile).items():
         if alias not in used and alias.partition(":")[0] not in lockfile.extends:
-            steps = "; ".join(f"llmring unbind {_word(alias)}{_option(lockfile, it)}" for it in profiles)
+            steps = "; ".join(advice.unbind(lockfile, alias, it) for it in profiles)
             message = f"No source file names the alias {shown(alias)}."
             spot = source.alias_spot(profiles[0], alias)
             yield Finding("alias-unused", "warning", spot, message, f"To take it out: {steps}")
@@ -103,9 +103,7 @@ def _lack(aliases: Aliases, use: Use, profiles: Sequence[str]) -> Finding:
     listed = " and ".join(f'"{profile}"' for profile in profiles)
     where = f"the profile{'s' if len(profiles) > 1 else ''} {listed}"
     message = f"The alias {shown(use.name)} is not bound in {where}{nearest(use.name, names)}"
-    steps = "; ".join(
-        f"llmring bind {_word(use.name)} provider:model{_option(aliases.lockfile, it)}" for it in profiles
-    )
+    steps = "; ".join(advice.bind(aliases.lockfile, use.name, it) for it in profiles)
     severity: Severity = "error" if use.kind == "needs" else "warning"
     return Finding("alias-unbound", severity, use.spot, message, f"To bind it: {steps}")
 
@@ -117,12 +115,3 @@ def _bound(lockfile: Lockfile) -> dict[str, list[str]]:
         for alias in profile.bindings:
             found.setdefault(alias, []).append(profile.name)
     return found
-
-
-def _option(lockfile: Lockfile, profile: str) -> str:
-    return "" if profile == lockfile.default_profile else f" --profile {profile}"
-
-
-def _word(name: str) -> str:
-    """A name as a command to copy has it, unless it is better not repeated."""
-    return shlex.quote(name) if shown(name) == f'"{name}"' else "ALIAS"

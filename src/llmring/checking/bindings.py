@@ -12,6 +12,7 @@ from ..lockfile import Lockfile, package_lockfile, parse
 from ..lockfile.parsing import decode, holds_json
 from ..lockfile.places import Entry, Place, line_and_column, locate, scan
 from ..lockfile.reading import read
+from . import advice
 from .findings import Finding, Spot
 from .models import Mention
 
@@ -60,12 +61,10 @@ def mentions(source: Source) -> Iterator[Mention]:
     """The models that the file binds, each where it is written."""
     for profile in source.lockfile.profiles.values():
         for binding in profile.bindings.values():
-            option = "" if profile.name == source.lockfile.default_profile else f" --profile {profile.name}"
+            mend = f"To bind another one: {advice.bind(source.lockfile, binding.alias, profile.name)}"
             for index, model in enumerate(binding.models):
                 spot = source.model_spot(profile.name, binding.alias, index)
-                yield Mention(
-                    model, spot, f"To bind another one: llmring bind {binding.alias} provider:model{option}", bound=True
-                )
+                yield Mention(model, spot, mend, bound=True)
 
 
 def unresolved_packages(source: Source) -> Iterator[tuple[str, Finding]]:
@@ -75,5 +74,5 @@ def unresolved_packages(source: Source) -> Iterator[tuple[str, Finding]]:
             package_lockfile(package)
         except LockfileError as error:
             spot = source.spot("extends", "packages", index)
-            advice = "Install the package, or take it out of [extends]."
-            yield package, Finding("extends-unresolved", "error", spot, str(error), advice)
+            step = "Install the package, or take it out of [extends]."
+            yield package, Finding("extends-unresolved", "error", spot, str(error), step)
