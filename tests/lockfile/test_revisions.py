@@ -39,7 +39,10 @@ def test_a_file_below_the_top_is_found_as_it_was(repository: Path) -> None:
     for name in ("HEAD", "main", head, head[:10], "v1", "HEAD^{tree}", ":/first"):
         found = at_revision(repository / "config" / "llmring.lock", name)
         assert (found.name, found.file, found.content) == (name, "config/llmring.lock", b"one\r\n" * 30)
-    assert at_revision(repository / "config" / "llmring.lock", "HEAD").commit == head
+    for name in ("HEAD", "v1"):
+        assert at_revision(repository / "config" / "llmring.lock", name).commit == head, name
+    git(repository, "tag", "-a", "v1-again", "-m", "a tag of a tag", "v1")
+    assert at_revision(repository / "config" / "llmring.lock", "v1-again").commit == head
 
 
 def test_another_file_of_a_revision(repository: Path) -> None:

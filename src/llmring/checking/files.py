@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..exceptions import ConfigurationError
+from ..lockfile.revisions import git_environment
 
 __all__ = ["source_files"]
 
@@ -29,9 +30,10 @@ def source_files(roots: Iterable[Path]) -> list[Path]:
     """
     found: set[Path] = set()
     for root in roots:
-        if root.is_dir():
-            found.update(_tracked(root) or _walked(root))
-        elif root.exists():
+        if os.path.isdir(root):
+            tracked = _tracked(root)
+            found.update(_walked(root) if tracked is None else tracked)
+        elif os.path.exists(root):
             found.add(root)
         else:
             raise ConfigurationError(
@@ -40,18 +42,32 @@ def source_files(roots: Iterable[Path]) -> list[Path]:
     return sorted(found)
 
 
-def _tracked(root: Path) -> list[Path]:
-    """What git knows or would add below a folder; an empty list where git cannot say."""
-    command = ["git", "-C", str(root), "-c", "core.fsmonitor=false", "ls-files", "-z", "--cached", "--others"]
-    try:
-        listed = subprocess.run(  # noqa: S603
-            [*command, "--exclude-standard"], capture_output=True, timeout=_PATIENCE, check=True
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return []
+def _tracked(root: Path) -> list[Path] | None:
+    """What git knows or would add below a folder; `None` where git cannot say, or ignores the folder itself."""
+    if _git(root, "check-ignore", "--quiet", ".") is not None:
+        return None
+    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    if listed is None:
+        return None
     names = [os.fsdecode(name) for name in listed.split(b"\0") if name.endswith((b".py", b".ipynb"))]
     skipped: dict[Path, bool] = {root: False}
-    return [path for name in names if not _is_skipped((path := root / name).parent, skipped) and path.is_file()]
+    paths = [root / name for name in names]
+    return [path for path in paths if not _is_skipped(path.parent, skipped) and os.path.isfile(path)]
+
+
+def _git(root: Path, *arguments: str) -> bytes | None:
+    """What git says of a folder; `None` where it is not there, knows no repository, or says no."""
+    try:
+        return subprocess.run(  # noqa: S603
+            ["git", "-C", str(root), "-c", "core.fsmonitor=false", *arguments],  # noqa: S607
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=git_environment(),
+            timeout=_PATIENCE,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def _is_skipped(folder: Path, known: dict[Path, bool]) -> bool:
@@ -64,8 +80,9 @@ def _walked(root: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(root):
         place = Path(folder)
         folders[:] = [name for name in folders if name not in _BUILT and not _is_foreign(place, name)]
-        yield from (path for name in names if name.endswith(_SUFFIXES) and (path := place / name).is_file())
+        paths = [place / name for name in names if name.endswith(_SUFFIXES)]
+        yield from (path for path in paths if os.path.isfile(path))
 
 
 def _is_foreign(parent: Path, name: str) -> bool:
-    return name.startswith(".") or name in _NEVER or (parent / name / "pyvenv.cfg").exists()
+    return name.startswith(".") or name in _NEVER or os.path.exists(parent / name / "pyvenv.cfg")

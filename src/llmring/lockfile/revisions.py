@@ -14,7 +14,7 @@ from .checks import shown
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Revision", "at_revision", "is_revision"]
+__all__ = ["Revision", "at_revision", "git_environment", "is_revision"]
 
 _KEPT = ("GIT_CONFIG", "GIT_CEILING", "GIT_DISCOVERY", "GIT_SSH")
 _PATIENCE = 60
@@ -83,12 +83,20 @@ def _folder(path: Path) -> str:
 
 
 def _object(path: Path, name: str) -> tuple[str, str]:
-    """The id of what a name stands for, and its type; two empty words where there is nothing."""
+    """The id of what a name stands for, and its type; two empty words where there is nothing.
+
+    An annotated tag stands for what it was put on.
+    """
     if name.startswith("-") or "\0" in name:
         return "", ""
-    found = _git(path, "rev-parse", "--verify", "--quiet", name).stdout.decode("ascii", "replace").strip()
-    kind = _git(path, "cat-file", "-t", found).stdout.decode("ascii", "replace").strip() if found else ""
-    return found, kind
+    found = _word(path, "rev-parse", "--verify", "--quiet", name)
+    kind = _word(path, "cat-file", "-t", found) if found else ""
+    return _object(path, f"{found}^{{}}") if kind == "tag" else (found, kind)
+
+
+def _word(path: Path, *arguments: str) -> str:
+    """The one word with which git answers; empty where it has no answer."""
+    return _git(path, *arguments).stdout.decode("ascii", "replace").strip()
 
 
 def _content(path: Path, blob: str) -> bytes:
@@ -110,15 +118,13 @@ def _former_name(path: Path, commit: str, now: str) -> str | None:
 
 def _git(path: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """Run git in the folder of a file, on the repository that this folder is in."""
-    # A git that runs us, as for a hook, names its own repository and index in the environment.
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith(_KEPT)}
     settings = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-c", "core.quotePath=false")
     try:
         return subprocess.run(  # noqa: S603
             ["git", "--no-pager", *settings, "-C", str(path.parent), *arguments],  # noqa: S607
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            env={**kept, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
+            env=git_environment(),
             timeout=_PATIENCE,
             check=False,
         )
@@ -128,6 +134,15 @@ def _git(path: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         ) from None
     except subprocess.TimeoutExpired:
         raise LockfileError(f"git gave no answer within {_PATIENCE} s. Try: git -C {path.parent} status") from None
+
+
+def git_environment() -> dict[str, str]:
+    """The environment for a git that is to look at the repository of the folder that it is run in.
+
+    A git that runs us, as for a hook, names its own repository and index in the environment.
+    """
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith(_KEPT)}
+    return {**kept, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
 
 
 def _said(done: subprocess.CompletedProcess[bytes]) -> str:
