@@ -278,3 +278,14 @@ def test_without_a_lockfile_the_next_step_is_named(bare: Path, run: Run) -> None
     result = run("lock", "diff")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "llmring lock init" in result.stderr
+
+
+def test_a_header_with_a_secret_is_not_printed(committed: Path, git: Git, command: Command) -> None:
+    """Of neither side: the file of a revision is refused as the one that is there is."""
+    committed.write_text(f'{LOCKFILE}\n[providers.groq.headers]\nX-Token = "hunter2"\n')
+    git("commit", "-aqm", "second")
+    committed.write_text(LOCKFILE)
+    for args in ([], ["--markdown"], ["--json"]):
+        done = command("lock", "diff", *args)
+        assert "hunter2" not in done.stdout + done.stderr
+        assert (done.returncode, "X-Token looks like a secret" in done.stderr) == (1, True)

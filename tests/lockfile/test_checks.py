@@ -24,6 +24,12 @@ SHAPED = [
     "AK" + "IA" + "X" * 16,
     "ey" + "J" + BODY + ".ey" + "J" + BODY,
     "-----BEGIN RSA " + "PRIVATE KEY-----",
+    "ya29" + "." + BODY,
+    "gl" + "pat-" + BODY,
+    "xo" + "xb-" + BODY,
+    "sk" + "_live_" + BODY,
+    "gh" + "p_" + BODY,
+    "gh" + "s_" + BODY,
     "https://user:" + "hunter2" + "@localhost/v1",
     "https://localhost/v1?api_key=" + "hunter2hunter2",
 ]
@@ -61,6 +67,32 @@ def test_what_looks_like_a_key_is_refused_wherever_it_stands(write: Write, key: 
         ('[providers.groq]\nheaders = { x-api-key = "anything" }', 3, "providers.groq.headers.x-api-key"),
         ("[metadata]\nnested.password = 'anything'", 3, "metadata.nested.password"),
         ("token = ['', 'anything']", 2, "token"),
+        ("x-token = 'anything'", 2, "x-token"),
+        ("session_token = 'anything'", 2, "session_token"),
+        ("refreshToken = 'anything'", 2, "refreshToken"),
+        ("deploy.passphrase = 'anything'", 2, "deploy.passphrase"),
+        ("client.secret = 'anything'", 2, "client.secret"),
+        ("note = 'Bearer anything42'", 2, "note"),
+        ("note = 'Basic YW55dGhpbmc6eA=='", 2, "note"),
+        *(
+            (f"[providers.groq.headers]\n{name} = 'anything'", 3, f"providers.groq.headers.{name}")
+            for name in (
+                *("X-Token", "X-AuthToken", "Proxy-Auth", "Set-Cookie", "Cookie", "X-Session-Cookie", "X-Credential"),
+                *("Ocp-Apim-Subscription-Key", "x-functions-key", "X-Key", "apikey", "X-Passphrase", "X-Secret"),
+            )
+        ),
+        *(
+            (f"[providers.groq.headers]\nX-Team = '{value}'", 3, "providers.groq.headers.X-Team")
+            for value in ("Bearer anything", "basic anything", "Token anything")
+        ),
+        ("[providers.groq.headers]\nX-Token = '$$anything'", 3, "providers.groq.headers.X-Token"),
+        ("[providers.groq.headers]\nX-Token = 'any$THING'", 3, "providers.groq.headers.X-Token"),
+        ("[providers.groq.headers]\nX-Token = 'Bearer $1anything'", 3, "providers.groq.headers.X-Token"),
+        (
+            "[[profiles.default.bindings]]\nalias='a'\nmodels=['x:y']\nparams.extra_headers.X-Token = 'anything'",
+            5,
+            "params.extra_headers.X-Token",
+        ),
     ],
 )
 def test_what_is_named_as_a_secret_is_refused(write: Write, written: str, line: int, named: str) -> None:
@@ -78,6 +110,12 @@ def test_what_is_named_as_a_secret_is_refused(write: Write, written: str, line: 
         '[providers.groq]\nheaders = { Authorization = "Bearer ${GROQ_API_KEY}", x-api-key = "$KEY" }',
         "[[profiles.default.bindings]]\nalias='token'\nmodels = ['x:y']\nparams = { max_tokens = 5, stop_token = '.' }",
         "[profiles.secret]\nname = 'password'",
+        "[profiles.api_key]\n[[profiles.api_key.bindings]]\nalias = 'api-key'\nmodels = ['x:token']",
+        "[[profiles.x.bindings]]\nalias='a'\nmodels=['x:y']\nparams = { prompt_cache_key = 'v1', eos_token = '.' }",
+        "token_limit = 'many'\nkeyring = 'system'\nmonkey = 'see'\npassword_file = '.p'\nsecrets = 'none'",
+        "note = 'Basic responsibilities'\nother = 'Bearer tokens are kept elsewhere'",
+        '[providers.x.headers]\nX-Monkey = "see"\nX-Author = "me"\nX-Token-Limit = "5"\nX-Plan = "Basic"',
+        '[providers.x.headers]\nX-Token = "$A"\nX-Auth = "Bearer ${A_1}"\nCookie = "a=$A; b=${B}"\nX-Key = ""',
         "[metadata]\npassword = ''\ntoken = 3",
         "# the task-" + BODY + " was risk-free, see https://host:8000/v1/key=value and sk-...",
         '[providers.local]\nbase_url = "http://localhost:8000/v1"',
@@ -124,4 +162,6 @@ def test_messages_do_not_repeat_a_key() -> None:
     with pytest.raises(AliasNotFoundError, match="not shown") as unknown:
         resolve(Lockfile(), key)
     assert BODY not in str(malformed.value) + str(unknown.value)
+    assert shown("Bearer x" + BODY + "1") == "(a secret, not shown)"
+    assert shown("\x1b]0;é\ud800\x9b\n") == '"\\x1b]0;é\\ud800\\x9b\\n"'
     assert shown("y" * 200) == f'"{"y" * 77}..."'

@@ -1,7 +1,8 @@
 """A lockfile holds no secret: what looks like one, and the refusal of a file that holds it.
 
-Keys are known by their shape (`sk-...`, `AIza...`) anywhere in the text, comments included, and by the name
-under which they stand (`api_key = "..."`, an `authorization` header). The error names the place, never the key.
+Keys are known by their shape (`sk-...`, `AIza...`) anywhere in the text, comments included, and by the name under
+which they stand (`api_key = "..."`). In headers more names tell of one (`X-Token`), and so does a scheme (`Bearer`).
+The error names the place, never the key.
 """
 
 from __future__ import annotations
@@ -12,26 +13,37 @@ from typing import Any
 
 from .places import Misfit, Place
 
-__all__ = ["refuse_secrets", "secrets_in", "shown"]
+__all__ = ["printable", "refuse_secrets", "secrets_in", "shown"]
 
 _SHAPE = re.compile(
     r"(?<![\w-])(?:"
     r"(?:sk|csk|xai|pplx|nvapi)-[\w-]{20,}"  # OpenAI, Anthropic, OpenRouter, DeepSeek, Cerebras, xAI, ...
-    r"|AIza[\w-]{30,}|AQ\.[\w-]{30,}"  # Google
-    r"|(?:gsk|hf|fw|r8|tgp_v1|ghp|github_pat)_\w{20,}"  # Groq, Hugging Face, Fireworks, Replicate, Together, GitHub
+    r"|AIza[\w-]{30,}|AQ\.[\w-]{30,}|ya29\.[\w-]{20,}"  # Google
+    r"|(?:gsk|hf|fw|r8|tgp_v1|gh[opsur]|github_pat)_\w{20,}"  # Groq, Hugging Face, Fireworks, Replicate, GitHub
+    r"|(?:sk|rk)_(?:live|test)_\w{16,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}"  # Stripe, GitLab, Slack
     r"|(?:AKIA|ASIA)[A-Z0-9]{16}(?!\w)"  # AWS
     r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}"  # a JSON web token
     r")"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
     r"|://[^\s/@:\"'$]+:[^\s/@\"'$]+@"  # a password in an address
-    r"|[?&](?:api[-_]?key|key|token|access[-_]token)=[\w.~-]{8,}"  # a key in a query
+    r"|[?&](?:api[-_]?key|subscription[-_]?key|key|token|access[-_]token|sig|secret|password)=[\w.~%-]{8,}"  # a query
 )
 _NAME = re.compile(
-    r"(?:.*[_.-])?(?:api[_-]?key|secret[_-]?key|access[_-]?key|private[_-]?key|access[_-]?token|auth[_-]?token"
-    r"|api[_-]?token|bearer[_-]?token|client[_-]?secret|password|passwd|authorization)|token|secret|credentials?|cookie",
+    r".*(?:api|secret|access|private|account|subscription|functions)[_-]?key"
+    r"|.*(?:access|auth|api|bearer|session|refresh)[_-]?token|(?:x[_-])?token"
+    r"|.*(?:secret|password|passwd|passphrase|authorization|cookie)|credentials?",
     re.IGNORECASE,
 )
-_VARIABLE = re.compile(r"(?:\w+ )?(?:\$\w+|\$\{\w+\})")
+_HEADER_NAME = re.compile(
+    r".*(?:token|secret|auth|authorization|cookie|password|passwd|passphrase|credentials?)"
+    r"|(?:.*(?:[_.-]|api|app|auth|access))?key",
+    re.IGNORECASE,
+)
+_HEADERS = re.compile(r"(?:.*[_-])?headers", re.IGNORECASE)
+_IN_HEADER = re.compile(r"(?:bearer|basic|token|api-?key) +(?!\$$)\S+", re.IGNORECASE)
+_ANYWHERE = re.compile(r"(?:bearer|basic) +(?=\S*[\d=])[\w.~+/-]{8,}=*", re.IGNORECASE)
+_VARIABLE = r"(?:[A-Za-z-]+ )?(?:[\w-]+=)?\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})"
+_VARIABLES = re.compile(rf"{_VARIABLE}(?:; *{_VARIABLE})*", re.ASCII)
 _ADVICE = (
     "A lockfile is shared and holds no secret: put the key in an environment variable and write that variable's "
     'name here, as in api_key_env = "GROQ_API_KEY". If the file has left this machine, revoke the key.'
@@ -43,36 +55,49 @@ def secrets_in(data: Any) -> list[Place]:
 
     A reference to an environment variable (`"$NAME"`, `"Bearer ${NAME}"`) is no secret.
     """
-    return list(_secrets(data, (), named=False))
+    return list(_secrets(data, ()))
 
 
 def refuse_secrets(text: str, data: Any) -> None:
     """Raises `Misfit`, with the place and without the secret, if the text or the data parsed from it holds one."""
     if match := _SHAPE.search(text):
         raise Misfit(f"This looks like an API key or a password. {_ADVICE}", offset=match.start())
-    for place in _secrets(data, (), named=False):
+    for place in _secrets(data, ()):
         raise Misfit(f"{_written(place)} looks like a secret. {_ADVICE}", place)
 
 
 def shown(value: object) -> str:
-    """A value as a message quotes it: shortened, and never a key."""
+    """A value as a message quotes it: shortened, in visible characters, and never a key."""
     text = str(value)
-    if _SHAPE.search(text):
+    if _SHAPE.search(text) or _ANYWHERE.fullmatch(text):
         return "(a secret, not shown)"
+    text = printable(text)
     return f'"{text}"' if len(text) <= 80 else f'"{text[:77]}..."'
 
 
-def _secrets(value: Any, place: Place, *, named: bool) -> Iterator[Place]:
+def printable(text: str) -> str:
+    """The text with what steers a terminal, or cannot be sent to one, as escapes: ESC becomes `\\x1b`."""
+    return "".join(it if it.isprintable() else it.encode("unicode_escape").decode() for it in text)
+
+
+def _secrets(value: Any, place: Place) -> Iterator[Place]:
     if isinstance(value, str):
-        if (named and value.strip() and not _VARIABLE.fullmatch(value)) or _SHAPE.search(value):
+        if value.strip() and not _VARIABLES.fullmatch(value) and _is_secret(value, place):
             yield place
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _secrets(inner, (*place, key), named=_NAME.fullmatch(str(key)) is not None)
+            yield from _secrets(inner, (*place, str(key)))
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            yield from _secrets(inner, (*place, index), named=named)
+            yield from _secrets(inner, (*place, index))
+
+
+def _is_secret(value: str, place: Place) -> bool:
+    name, *above = [key for key in reversed(place) if isinstance(key, str)] or [""]
+    if above and _HEADERS.fullmatch(above[0]) and (_HEADER_NAME.fullmatch(name) or _IN_HEADER.fullmatch(value)):
+        return True
+    return bool(_NAME.fullmatch(name) or _ANYWHERE.fullmatch(value) or _SHAPE.search(value))
 
 
 def _written(place: Place) -> str:
-    return ".".join(str(key) for key in place if isinstance(key, str)) or "This"
+    return ".".join(printable(key) for key in place if isinstance(key, str)) or "This"
