@@ -92,19 +92,79 @@ def test_the_commands_to_copy_are_quoted_for_a_shell(project: Path, write: Write
 def test_an_alias_that_is_only_asked_about_is_a_warning_and_one_that_is_bound_here_is_fine(
     project: Path, write: Write
 ) -> None:
-    write("b.py", "s.has_alias('maybe')\ns.bind_alias('own', 'ollama:llama3.2')\ns.resolve_alias('own')\n")
+    write(
+        "b.py", "import llmring; s.has_alias('maybe')\ns.bind_alias('own', 'ollama:llama3.2')\ns.resolve_alias('own')\n"
+    )
     assert found(project) == [("alias-unbound", "warning", "b.py", 1)]
-    write("c.py", "s.resolve_alias('maybe')\n")
+    write("c.py", "from b import s; s.resolve_alias('maybe')\n")
     assert found(project) == [("alias-unbound", "error", "c.py", 1)]
 
 
+def test_code_that_has_nothing_to_do_with_llmring_is_not_read(project: Path, write: Write) -> None:
+    write("other.py", "import litellm\nlitellm.get_model_info('gpt-4o')\nx.resolve_alias('gpt-4o')\n")
+    write("both.py", "import litellm, llmring\nlitellm.get_model_info('gpt-4o')\nlitellm.utils.f().has_alias('a')\n")
+    write("from_them.py", "import llmring\nfrom litellm import client as c\nc.chat('a', profile='prod')\n")
+    assert found(project) == []
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "from pkg.llm import service",
+        "from .llm import service",
+        "from . import llm",
+        "from pkg import llm as x",
+        "import pkg.llm",
+        "from pkg.deps import service",
+    ],
+)
+def test_code_that_takes_a_service_from_a_module_of_the_project_is_read(project: Path, write: Write, head: str) -> None:
+    write("pkg/llm.py", "import llmring\nservice = llmring.LLMRing()\n")
+    write("pkg/deps.py", "from .llm import service\n")
+    write("pkg/app.py", f"{head}\nservice.resolve_alias('nope')\n")
+    assert found(project) == [("alias-unbound", "error", "app.py", 2)]
+
+
+@pytest.mark.parametrize(
+    ("code", "code_found"),
+    [
+        ("s.warm_up('nope')", "alias-unbound"),
+        ("s.warm_up('chatbot', 'nope')", "alias-unbound"),
+        ("s.warm_up('chatbot', profile='prod')", "profile-unknown"),
+        ("s.chat(r, profile='prod')", "profile-unknown"),
+        ("s.chat_stream(r, profile='prod')", "profile-unknown"),
+        ("s.list_aliases('prod')", "profile-unknown"),
+        ("s.list_aliases(profile='prod')", "profile-unknown"),
+        ("r = llmring.LLMRequest(messages=[]); r.model = 'nope'", "alias-unbound"),
+        ("def f(r: llmring.LLMRequest): r.model = 'nope'", "alias-unbound"),
+    ],
+)
+def test_every_way_to_name_one(project: Path, write: Write, code: str, code_found: str) -> None:
+    write("b.py", f"import llmring\n{code}\n")
+    assert found(project) == [(code_found, "error", "b.py", 2)]
+
+
+def test_another_objects_model_is_none_of_ours(project: Path, write: Write) -> None:
+    write("b.py", "import llmring\ncar.model = 'T'\ndef f(car: Car): car.model = 'T'\n")
+    assert found(project) == []
+
+
+def test_a_request_is_asked_in_the_profile_of_its_call(project: Path, write: Write) -> None:
+    write(
+        "llmring.lock", LOCKFILE.replace('alias = "chatbot"\nmodels = ["ollama', 'alias = "small"\nmodels = ["ollama')
+    )
+    write("app.py", "from llmring import LLMRequest\nawait s.chat(LLMRequest(model='chatbot'), profile='default')\n")
+    write("b.py", "from llmring import LLMRequest\ns.chat_stream(LLMRequest(model='small'), profile='dev')\n")
+    assert found(project) == []
+
+
 def test_a_profile_of_the_code(project: Path, write: Write) -> None:
-    write("b.py", "s.resolve_alias('chatbot', 'dev')\ns.resolve_alias('chatbot', profile='prod')\n")
-    assert found(project) == [("profile-unknown", "error", "b.py", 2)]
+    write("b.py", "import llmring\ns.resolve_alias('chatbot', 'dev')\ns.resolve_alias('chatbot', profile='prod')\n")
+    assert found(project) == [("profile-unknown", "error", "b.py", 3)]
     write("llmring.lock", LOCKFILE.partition("[[profiles.dev")[0])
-    write("app.py", "s.resolve_alias('chatbot', 'default')\n")
-    write("b.py", "s.resolve_alias('chatbot', 'dev')\n")
-    assert found(project) == [("alias-unbound", "error", "b.py", 1)]
+    write("app.py", "import llmring\ns.resolve_alias('chatbot', 'default')\n")
+    write("b.py", "import llmring\ns.resolve_alias('chatbot', 'dev')\n")
+    assert found(project) == [("alias-unbound", "error", "b.py", 2)]
 
 
 def test_an_alias_that_nobody_names(project: Path, write: Write) -> None:
@@ -119,20 +179,76 @@ def test_an_alias_that_nobody_names(project: Path, write: Write) -> None:
     assert "llmring unbind odd --profile dev" in finding.advice
 
 
+ODD = LOCKFILE + '\n[[profiles.dev.bindings]]\nalias = "odd"\nmodels = ["ollama:llama3.2"]\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("b.py", "def f(model: str = 'odd'): ..."),
+        ("b.py", "class Settings:\n    model = 'odd'"),
+        ("b.py", "MODELS = {'deep': 'odd'}"),
+        ("b.py", "MODELS = {'odd': 1}"),
+        ("b.py", "request.model_copy(update={'model': \"odd\"})"),
+        ("b.py", "print 'no Python 3', 'odd'"),
+        ("book.ipynb", '{"cells": [{"cell_type": "code", "source": ["m = \\"odd\\""]}]}'),
+        ("settings.yaml", "models:\n  summary: odd\n"),
+        ("settings.yml", "models:\n  - odd\n"),
+        ("settings.toml", "model = 'odd'"),
+        ("settings.json", '{"model": "odd"}'),
+        ("run.sh", "llmring chat --model odd 'Hello'"),
+        (".env", "MODEL=odd\n"),
+        ("Dockerfile", "ENV MODEL=odd"),
+        ("agent.md", "---\nmodel: odd\n---\nYou help."),
+        ("app.ts", "const model = 'odd';"),
+    ],
+)
+def test_an_alias_is_used_whoever_names_it(project: Path, write: Write, name: str, text: str) -> None:
+    write("llmring.lock", ODD)
+    write(name, text)
+    assert found(project) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("notes.md", "An odd thing: it is odd that odd-looking and oddly: none."),
+        ("settings.yaml", "model: oddly\nodd: chatbot\n"),
+        ("other.json", '{"profiles": {"default": {"bindings": [{"alias": "odd", "models": ["x:y"]}]}}}'),
+        ("readme.md", '```toml\nalias = "odd"\n```'),
+        ("llmring.lock.bak", 'model = "odd"'),
+        ("large.txt", "'odd'" + " " * 300_000),
+        ("b.py", "LLMRing(profile='odd')  # odd\nodd = 1\n"),
+    ],
+)
+def test_a_word_in_passing_is_no_use_of_an_alias(project: Path, write: Write, name: str, text: str) -> None:
+    write("llmring.lock", ODD)
+    write(name, text)
+    assert ("alias-unused", "warning", "llmring.lock", 14) in found(project)
+
+
+def test_a_project_that_names_none_of_its_aliases_hears_nothing_of_it(project: Path, write: Write) -> None:
+    write("llmring.lock", ODD)
+    for code in ("", "import llmring\n", "MODE = 'odd'\n"):
+        write("app.py", code)
+        assert found(project) == []
+
+
 def test_a_profile_is_no_use_of_an_alias(project: Path, write: Write) -> None:
-    write("llmring.lock", LOCKFILE.replace('"chatbot"', '"dev"'))
-    write("app.py", "from llmring import LLMRing\nLLMRing(profile='dev')\n")
-    assert found(project) == [("alias-unused", "warning", "llmring.lock", 5)]
+    write("llmring.lock", LOCKFILE.replace('alias = "chatbot"\nmodels = ["ollama', 'alias = "dev"\nmodels = ["ollama'))
+    write(
+        "app.py", "from llmring import LLMRing\nLLMRing(profile='dev').resolve_alias('chatbot', profile = 'default')\n"
+    )
+    assert found(project) == [("alias-unused", "warning", "llmring.lock", 10)]
 
 
 def test_the_lockfile_comes_first_and_each_file_is_in_order(project: Path, write: Write) -> None:
     write("llmring.lock", bound("openai:gpt-0") + '\n[[profiles.dev.bindings]]\nalias = "z"\nmodels = ["x:y"]\n')
-    write("app.py", "LLMRequest(")
-    write("a.py", "s.resolve_alias('openai:gpt-0')\ns.resolve_alias('nope')\n")
+    write("app.py", "LLMRequest('z'")
+    write("a.py", "import llmring; s.resolve_alias('openai:gpt-0')\ns.resolve_alias('nope')\n")
     assert [(file, line) for _, _, file, line in found(project)] == [
         ("llmring.lock", 5),
         ("llmring.lock", 6),
-        ("llmring.lock", 14),
         ("llmring.lock", 15),
         ("a.py", 1),
         ("a.py", 2),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from llmring.checking.files import source_files
+from llmring.checking.files import project_files
 from llmring.exceptions import ConfigurationError
 
 from .conftest import Write
@@ -44,7 +44,7 @@ def git(*args: str) -> None:
 
 
 def listed(*roots: Path) -> list[str]:
-    return [str(path.relative_to(Path.cwd())) for path in source_files(roots)]
+    return [str(path.relative_to(Path.cwd())) for path in project_files(roots).source]
 
 
 def test_without_git(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,12 +90,12 @@ def test_a_git_that_runs_us_does_not_lend_us_its_repository(
 CLOSED = """
 import os, sys
 from pathlib import Path
-from llmring.checking.files import source_files
+from llmring.checking.files import project_files
 
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
-print([path.name for path in source_files([Path(sys.argv[1])])])
+print([path.name for path in project_files([Path(sys.argv[1])]).source])
 """
 
 
@@ -123,7 +123,7 @@ def test_a_file_that_is_named_is_taken(tree: Path) -> None:
 
 def test_a_path_that_is_not_there(tree: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"nowhere"):
-        source_files([tree / "nowhere"])
+        project_files([tree / "nowhere"])
 
 
 def test_a_pipe_is_no_file_and_a_loop_no_endless_tree(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

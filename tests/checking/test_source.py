@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from llmring.checking.source import Unreadable, uses_in
+from llmring.checking.source import Unreadable, Use
+from llmring.checking.source import uses_in as uses_around
+from llmring.checking.surroundings import Surroundings
 
 from .conftest import Write
 
 HEAD = "from llmring import LLMRequest, LLMRing\n"
 
 
+def uses_in(path: Path, *own: str) -> list[Use]:
+    around = Surroundings.of([path])
+    return uses_around(path, replace(around, packages=frozenset(own)))
+
+
 def named(path: Path, *own: str) -> list[tuple[str, str]]:
-    return [(use.kind, use.name) for use in uses_in(path, own)]
+    return [(use.kind, use.name) for use in uses_in(path, *own)]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +123,7 @@ def test_other_kinds(write: Write) -> None:
 
 @pytest.mark.parametrize("call", ["resolve_alias('a', 'dev')", "has_alias('a', profile='dev')"])
 def test_the_only_profile_that_is_meant(write: Write, call: str) -> None:
-    uses = uses_in(write("app.py", f"service.{call}"))
+    uses = uses_in(write("app.py", f"{HEAD}service.{call}"))
     assert [(use.name, use.profile) for use in uses if use.kind != "profile"] == [("a", "dev")]
 
 
@@ -149,6 +157,46 @@ def test_a_notebook(write: Write) -> None:
     )
     assert [(use.name, use.spot.cell, use.spot.line) for use in uses_in(path)] == [("a", 3, 5), ("b", 5, 1)]
     assert str(uses_in(path)[0].spot) == f"{path}:cell 3:5:18"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "files = !ls *.py",
+        "LLMRequest?",
+        "LLMRequest??",
+        "?LLMRequest",
+        "%time x = 1",
+        "%timeit -n 3 f()",
+        "rows = %sql select 1",
+        "!pip install llmring",
+        "a, b = !ls",
+    ],
+)
+def test_what_only_ipython_understands_is_passed_over(write: Write, written: str) -> None:
+    path = write("book.ipynb", notebook(HEAD, f"if x:\n    {written}\nLLMRequest(model='a')", "LLMRequest(model='b')"))
+    assert [(use.name, use.spot.cell, use.spot.line) for use in uses_in(path)] == [("a", 3, 3), ("b", 4, 1)]
+
+
+@pytest.mark.parametrize("code", ["%time LLMRequest(model='a')", "%%time\nLLMRequest(model='a')"])
+def test_what_is_timed_is_python_all_the_same(write: Write, code: str) -> None:
+    path = write("book.ipynb", notebook(HEAD, code))
+    (use,) = uses_in(path)
+    at = code.replace("\n", "").index("'a'") - (6 if code.startswith("%%") else 0) + 1
+    assert (use.name, use.spot.cell, use.spot.column) == ("a", 3, at)
+
+
+def test_comparisons_and_modulo_are_no_magic(write: Write) -> None:
+    path = write("book.ipynb", notebook(HEAD, "x = 7 % 3 != LLMRequest(model='a')\ny = x == '!'\nz = '?'\n"))
+    assert named(path) == [("needs", "a")]
+
+
+def test_a_cell_that_is_no_python_costs_no_other_cell(write: Write) -> None:
+    path = write("book.ipynb", notebook(HEAD, "LLMRequest(model='a')", "x = 1\nLLMRequest(", "LLMRequest(model='b')"))
+    with pytest.raises(Unreadable) as caught:
+        uses_in(path)
+    assert (caught.value.cell, caught.value.line) == (4, 2)
+    assert [use.name for use in caught.value.uses] == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -60,12 +60,12 @@ def test_an_error_fails_it(fitting: Path, command: Command) -> None:
 
 
 def test_a_warning_fails_it_only_if_strict(fitting: Path, run: Run) -> None:
-    (fitting.parent / "app.py").write_text("")
+    fitting.write_text(CURRENT + '\n[[profiles.dev.bindings]]\nalias = "odd"\nmodels = ["ollama:llama3.2"]\n')
     for args, status in (([], 0), (["--strict"], 1), (["--strict", "--ignore", "alias-unused"], 0)):
         assert run("lock", "check", *args).exit_code == status
         described = json.loads(run("lock", "check", "--json", *args).stdout)
         assert described["passed"] is (status == 0)
-    assert "llmring.lock:9:9: warning:" in run("lock", "check").stdout
+    assert "llmring.lock:21:9: warning:" in run("lock", "check").stdout
 
 
 def test_the_lockfile_elsewhere(fitting: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,3 +96,12 @@ def test_no_lockfile(bare: Path, command: Command) -> None:
     done = command("lock", "check", "--json")
     assert (done.returncode, done.stdout) == (1, "")
     assert "llmring lock init" in done.stderr
+
+
+def test_a_new_lockfile_passes(bare: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "practice")
+    assert command("lock", "init").returncode == 0
+    assert "fast" in command("aliases").stdout
+    (bare / "other.py").write_text("SPEED = 'fast'\n")
+    done = command("lock", "check", "--strict")
+    assert (done.returncode, done.stderr) == (0, "")

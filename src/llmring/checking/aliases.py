@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ..lockfile import Binding, Lockfile, reachable
 from ..lockfile.checks import shown
@@ -13,8 +14,9 @@ from .bindings import Source
 from .findings import Finding, Severity
 from .models import Mention
 from .source import Use
+from .texts import names_in_file
 
-__all__ = ["Aliases", "unbound", "unused"]
+__all__ = ["Aliases", "bound_in", "unbound", "unused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +88,32 @@ def unbound(aliases: Aliases, uses: Sequence[Use]) -> Iterator[Finding]:
                 yield _lack(aliases, use, lacking)
 
 
-def unused(source: Source, uses: Iterable[Use]) -> Iterator[Finding]:
-    """Aliases that no code names. Those that override a package's are the package's to use."""
-    lockfile = source.lockfile
-    used = {use.name for use in uses if use.kind != "profile"}
-    for alias, profiles in _bound(lockfile).items():
-        if alias not in used and alias.partition(":")[0] not in lockfile.extends:
-            steps = "; ".join(advice.unbind(lockfile, alias, it) for it in profiles)
-            message = f"No source file names the alias {shown(alias)}."
+def unused(source: Source, uses: Iterable[Use], texts: Iterable[Path] = ()) -> Iterator[Finding]:
+    """Aliases that nothing names, neither the code nor a text beside it.
+
+    Those that override a package's are the package's to use. A project that names none of its aliases has not begun
+    to use them, and hears nothing.
+    """
+    bound = bound_in(source.lockfile)
+    used = {use.name for use in uses if use.kind != "profile"}.intersection(bound)
+    for text in texts:
+        if text != source.path and len(used) < len(bound):
+            used |= names_in_file(text, bound.keys() - used)
+    for alias, profiles in bound.items() if used else ():
+        if alias not in used and alias.partition(":")[0] not in source.lockfile.extends:
+            steps = "; ".join(advice.unbind(source.lockfile, alias, it) for it in profiles)
+            message = f"No file of the project names the alias {shown(alias)}."
             spot = source.alias_spot(profiles[0], alias)
             yield Finding("alias-unused", "warning", spot, message, f"To take it out: {steps}")
+
+
+def bound_in(lockfile: Lockfile) -> dict[str, list[str]]:
+    """The aliases that a lockfile binds, each with the profiles in which it does."""
+    found: dict[str, list[str]] = {}
+    for profile in lockfile.profiles.values():
+        for alias in profile.bindings:
+            found.setdefault(alias, []).append(profile.name)
+    return found
 
 
 def _lack(aliases: Aliases, use: Use, profiles: Sequence[str]) -> Finding:
@@ -106,12 +124,3 @@ def _lack(aliases: Aliases, use: Use, profiles: Sequence[str]) -> Finding:
     steps = "; ".join(advice.bind(aliases.lockfile, use.name, it) for it in profiles)
     severity: Severity = "error" if use.kind == "needs" else "warning"
     return Finding("alias-unbound", severity, use.spot, message, f"To bind it: {steps}")
-
-
-def _bound(lockfile: Lockfile) -> dict[str, list[str]]:
-    """The profiles in which each alias is bound."""
-    found: dict[str, list[str]] = {}
-    for profile in lockfile.profiles.values():
-        for alias in profile.bindings:
-            found.setdefault(alias, []).append(profile.name)
-    return found

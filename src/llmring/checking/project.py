@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..exceptions import LockfileParseError, LockfileVersionError
-from .aliases import Aliases, unbound, unused
+from .aliases import Aliases, bound_in, unbound, unused
 from .bindings import Source, mentions, unresolved_packages
-from .files import source_files
+from .files import Files, project_files
 from .findings import Finding, Severity, Spot
 from .models import check_models
 from .source import Unreadable, Use, uses_in
+from .surroundings import Surroundings
 
 __all__ = ["Report", "check", "check_lockfile"]
 
@@ -45,7 +46,7 @@ def check(path: Path, roots: Iterable[Path] | None = None) -> Report:
         LockfileNotFoundError: there is no lockfile.
         ConfigurationError: a root is not there.
     """
-    return _check(path, source_files([path.parent] if roots is None else roots))
+    return _check(path, project_files([path.parent] if roots is None else roots))
 
 
 def check_lockfile(path: Path) -> Report:
@@ -57,7 +58,7 @@ def check_lockfile(path: Path) -> Report:
     return _check(path, None)
 
 
-def _check(path: Path, files: Sequence[Path] | None) -> Report:
+def _check(path: Path, files: Files | None) -> Report:
     try:
         source = Source.read(path)
     except (LockfileParseError, LockfileVersionError) as error:
@@ -67,12 +68,15 @@ def _check(path: Path, files: Sequence[Path] | None) -> Report:
     mentioned = list(mentions(source))
     if files is not None:
         aliases = Aliases.of(source.lockfile, broken)
-        uses, unreadable = _uses(files)
-        findings += [*unreadable, *unbound(aliases, uses), *unused(source, uses)]
+        around = Surroundings.of(files.source, bound_in(source.lockfile))
+        uses, unreadable = _uses(files.source, around)
+        findings += [*unreadable, *unbound(aliases, uses)]
+        if around.users:
+            findings += unused(source, uses, files.texts)
         mentioned += aliases.models(uses)
     findings += check_models(source.lockfile, mentioned)
     findings.sort(key=lambda finding: (finding.spot.path != path, finding.spot))
-    return Report(findings, len(files or ()))
+    return Report(findings, len(files.source) if files is not None else 0)
 
 
 def _invalid(path: Path, error: LockfileParseError | LockfileVersionError) -> Finding:
@@ -82,15 +86,16 @@ def _invalid(path: Path, error: LockfileParseError | LockfileVersionError) -> Fi
     return Finding("lockfile-invalid", "error", spot, message, "Once it is mended: llmring lock validate")
 
 
-def _uses(files: Iterable[Path]) -> tuple[list[Use], list[Finding]]:
-    own_packages = {part for file in files for part in (file.stem, file.parent.name) if part.isidentifier()}
+def _uses(files: Iterable[Path], around: Surroundings) -> tuple[list[Use], list[Finding]]:
     uses: list[Use] = []
     unreadable: list[Finding] = []
     for file in files:
         try:
-            uses += uses_in(file, own_packages)
+            uses += uses_in(file, around)
         except Unreadable as error:
-            spot = Spot(file, error.line, 1 if error.line else 0)
-            message = f"The file was passed over: {error}."
+            uses += error.uses
+            spot = Spot(file, error.line, 1 if error.line else 0, cell=error.cell)
+            what = "The cell" if error.cell else "The file"
+            message = f"{what} was passed over: {error}."
             unreadable.append(Finding("source-unreadable", "warning", spot, message, "Mend it, or check other paths."))
     return uses, unreadable

@@ -1,28 +1,30 @@
 """The aliases, models and profiles that Python code names, as far as they are written there.
 
 Only what stands in the text is found: strings, and constants of the module that hold one. What is put together while
-the program runs is not guessed at.
+the program runs is not guessed at. What must be bound is read strictly, where a call of llmring's says so; that an
+alias is used somehow is believed of any string that is its name.
 """
 
 from __future__ import annotations
 
 import ast
-import json
 import re
 import warnings
-from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from .findings import Spot
+from .notebooks import code_of
+from .surroundings import Surroundings
+from .syntax import CLASSES, argument, constants, foreign, given, imported, root
+from .texts import strings_in
 
 __all__ = ["Unreadable", "Use", "uses_in"]
 
-Kind = Literal["needs", "wonders", "binds", "model", "profile"]
+Kind = Literal["needs", "wonders", "binds", "model", "profile", "mention"]
 
-_CLASSES = frozenset({"LLMRequest", "LLMRing"})
 _METHODS: dict[str, Kind] = {
     "resolve_alias": "needs",
     "get_model_info": "needs",
@@ -32,7 +34,15 @@ _METHODS: dict[str, Kind] = {
     "bind_alias": "binds",
 }
 _FIRST = {"require_aliases": "aliases", "get_model_info": "model"}
-_WORTH_A_LOOK = re.compile("|".join([*_CLASSES, *_METHODS]).encode())
+# Where each method takes its profile, counted from 0; `None` is by name alone.
+_PROFILES: dict[str, int | None] = {
+    **dict.fromkeys(_METHODS),
+    **dict.fromkeys(("chat", "chat_stream", "warm_up")),
+    **dict.fromkeys(("resolve_alias", "has_alias"), 1),
+    "list_aliases": 0,
+}
+_OURS = re.compile("|".join(CLASSES).encode())
+_CALLS = re.compile(rf"\.(?:{'|'.join(_PROFILES)})\b".encode())
 _IGNORED = re.compile(rb"#\s*llmring:\s*ignore\b")
 
 
@@ -43,7 +53,8 @@ class Use:
     Attributes:
         name: an alias, a `provider:model`, or a profile.
         kind: `"needs"`, an alias that must be bound; `"wonders"`, one that is asked about; `"binds"`, one that the
-            program binds itself; `"model"`, a `provider:model`; `"profile"`.
+            program binds itself; `"model"`, a `provider:model`; `"profile"`; `"mention"`, any other string that is the
+            name of an alias.
         spot: where it is written.
         profile: the only profile that is meant, where the code names one.
     """
@@ -55,19 +66,24 @@ class Use:
 
 
 class Unreadable(Exception):
-    """A source file that cannot be parsed. Its message says why; `line` is where, 0 if that is not known."""
+    """A source file, or a cell of a notebook, that cannot be parsed. Its message says why.
 
-    def __init__(self, message: str, line: int = 0) -> None:
+    Attributes:
+        line, cell: where, 0 if that is not known.
+        uses: what could be found all the same.
+    """
+
+    def __init__(self, message: str, line: int = 0, cell: int = 0, uses: Sequence[Use] = ()) -> None:
         super().__init__(message)
-        self.line = line
+        self.line, self.cell, self.uses = line, cell, uses
 
 
-def uses_in(path: Path, own_packages: Collection[str] = ()) -> list[Use]:
+def uses_in(path: Path, around: Surroundings) -> list[Use]:
     """The names in a Python file or a notebook, in the order in which they stand.
 
     Args:
         path: the file. A line with the comment `# llmring: ignore` is passed over.
-        own_packages: the project's own top-level packages, from which `LLMRequest` may be imported too.
+        around: the project that it belongs to.
 
     Raises:
         Unreadable: it cannot be read or parsed.
@@ -76,14 +92,32 @@ def uses_in(path: Path, own_packages: Collection[str] = ()) -> list[Use]:
         content = path.read_bytes()
     except OSError as error:
         raise Unreadable(f"it cannot be read: {error.strerror}") from None
-    if not _WORTH_A_LOOK.search(content):
-        return []
-    if path.suffix == ".ipynb":
-        code, places = _joined(content)
-    else:
-        code, places = content.removeprefix(b"\xef\xbb\xbf"), None
-    tree = _parsed(code)
-    scan = _Scan(path, code.splitlines(), places, tree, {"llmring", *own_packages})
+    named = strings_in(content.decode(errors="replace"), around.aliases)
+    mentioned = [Use(name, "mention", Spot(path)) for name in sorted(named)]
+    if not (_OURS.search(content) or (path in around.users and _CALLS.search(content))):
+        return mentioned
+    try:
+        return [*mentioned, *_found(path, content, around)]
+    except Unreadable as error:
+        error.uses = [*mentioned, *error.uses]
+        raise
+
+
+def _found(path: Path, content: bytes, around: Surroundings) -> list[Use]:
+    if path.suffix != ".ipynb":
+        code = content.removeprefix(b"\xef\xbb\xbf")
+        return _in_order(_Scan(path, code, _parsed(code), around))
+    try:
+        cells = code_of(content)
+    except ValueError as error:
+        raise Unreadable(f"it is no valid notebook: {error}") from None
+    uses = _in_order(_Scan(path, cells.code, _parsed(cells.code), around, cells.places))
+    for cell, line, complaint in cells.faults:
+        raise Unreadable(f"a cell is no valid Python: {complaint}", line, cell, uses)
+    return uses
+
+
+def _in_order(scan: _Scan) -> list[Use]:
     return sorted(scan.uses(), key=lambda use: use.spot)
 
 
@@ -98,69 +132,70 @@ def _parsed(code: bytes) -> ast.Module:
         raise Unreadable(f"it is no valid Python: {error}") from None
 
 
-def _joined(content: bytes) -> tuple[bytes, list[tuple[int, int]]]:
-    """The code of a notebook's cells as one text, and the cell and the line in it of each of its lines."""
-    try:
-        cells = json.loads(content)["cells"]
-        sources = [(n, "".join(it["source"])) for n, it in enumerate(cells, 1) if it["cell_type"] == "code"]
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise Unreadable(f"it is no valid notebook: {type(error).__name__}") from None
-    text: list[str] = []
-    places: list[tuple[int, int]] = []
-    for number, source in sources:
-        if source.lstrip().startswith("%%"):
-            continue
-        for line, written in enumerate(re.split(r"\r\n|\r|\n", source), 1):
-            magic = re.match(r"\s*(?=[%!?])", written)
-            text.append(f"{magic[0]}pass" if magic else written)
-            places.append((number, line))
-    return "\n".join(text).encode(errors="replace"), places
-
-
 class _Scan:
     def __init__(
         self,
         path: Path,
-        lines: list[bytes],
-        places: list[tuple[int, int]] | None,
+        code: bytes,
         tree: ast.Module,
-        packages: Collection[str],
+        around: Surroundings,
+        places: Sequence[tuple[int, int]] = (),
     ) -> None:
         self._path = path
-        self._lines = lines
+        self._lines = code.splitlines()
         self._places = places
         self._tree = tree
-        self._classes = _imported(tree, packages)
-        self._constants = _constants(tree)
+        self._classes = imported(tree, {"llmring", *around.packages})
+        self._is_user = path in around.users or bool(self._classes)
+        self._foreign = foreign(tree, {"llmring", *around.packages})
+        self._constants = constants(tree)
+        self._requests = {name for name, value in given(tree) if self._called(value) == "LLMRequest"}
+        self._profile_of: dict[ast.expr, str] = {}
 
     def uses(self) -> Iterator[Use]:
-        for node in ast.walk(self._tree):
+        for node in ast.walk(self._tree):  # a call comes before its arguments
             if isinstance(node, ast.Call):
                 yield from self._call(node)
+            elif isinstance(node, ast.Assign):
+                yield from self._assignment(node)
 
     def _call(self, call: ast.Call) -> Iterator[Use]:
-        if isinstance(call.func, ast.Name):
-            called = self._classes.get(call.func.id)
-        else:
-            called = call.func.attr if isinstance(call.func, ast.Attribute) else None
+        called = self._called(call)
         if called == "LLMRequest":
-            yield from self._named(_argument(call, "model"), "needs")
+            yield from self._named(argument(call, "model"), "needs", self._profile_of.get(call))
         elif called == "LLMRing":
-            yield from self._named(_argument(call, "profile", 1), "profile")
-        elif called in _METHODS and isinstance(call.func, ast.Attribute):
+            yield from self._named(argument(call, "profile", 1), "profile")
+        elif called in _PROFILES and isinstance(call.func, ast.Attribute) and self._is_user:
             yield from self._method(call, called)
 
+    def _called(self, node: ast.AST | None) -> str | None:
+        """The class or the method that is called, or the class that an annotation names."""
+        named = node.func if isinstance(node, ast.Call) else node
+        if isinstance(named, ast.Name):
+            return self._classes.get(named.id)
+        return named.attr if isinstance(named, ast.Attribute) and root(named) not in self._foreign else None
+
     def _method(self, call: ast.Call, called: str) -> Iterator[Use]:
-        position = 1 if called in ("resolve_alias", "has_alias") else None
-        profiles = list(self._named(_argument(call, "profile", position), "profile"))
+        profiles = list(self._named(argument(call, "profile", _PROFILES[called]), "profile"))
         profile = profiles[0].name if len(profiles) == 1 else None
         yield from profiles
-        aliases = _argument(call, _FIRST.get(called, "alias"), 0)
-        yield from self._named(aliases, _METHODS[called], profile, several=called == "require_aliases")
+        if called in _METHODS:
+            aliases = argument(call, _FIRST.get(called, "alias"), 0)
+            yield from self._named(aliases, _METHODS[called], profile, several=called == "require_aliases")
+        if called == "warm_up":
+            for alias in call.args:
+                yield from self._named(alias, "needs", profile)
+        if called in ("chat", "chat_stream") and profile is not None and call.args:
+            self._profile_of[call.args[0]] = profile
         if called == "bind_alias":
-            for use in self._named(_argument(call, "models", 1), "model", several=True):
+            for use in self._named(argument(call, "models", 1), "model", several=True):
                 for model in use.name.split(","):
                     yield Use(model.strip(), "model", use.spot)
+
+    def _assignment(self, statement: ast.Assign) -> Iterator[Use]:
+        for target in statement.targets:
+            if isinstance(target, ast.Attribute) and target.attr == "model" and root(target) in self._requests:
+                yield from self._named(statement.value, "needs")
 
     def _named(
         self, node: ast.expr | None, kind: Kind, profile: str | None = None, *, several: bool = False
@@ -192,46 +227,3 @@ class _Scan:
         before = self._lines[node.lineno - 1][: node.col_offset]
         cell, line = self._places[node.lineno - 1] if self._places else (0, node.lineno)
         return Spot(self._path, line, len(before.decode(errors="replace")) + 1, cell=cell)
-
-
-def _argument(call: ast.Call, name: str, position: int | None = None) -> ast.expr | None:
-    for keyword in call.keywords:
-        if keyword.arg == name:
-            return keyword.value
-    if position is None or len(call.args) <= position:
-        return None
-    starred = any(isinstance(it, ast.Starred) for it in call.args[: position + 1])
-    return None if starred else call.args[position]
-
-
-def _imported(tree: ast.Module, packages: Collection[str]) -> dict[str, str]:
-    """By which names a module knows our classes."""
-    names: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.ImportFrom):
-            continue
-        if node.level or (node.module or "").partition(".")[0] in packages:
-            for it in node.names:
-                if it.name == "*":
-                    names.update({name: name for name in _CLASSES})
-                elif it.name in _CLASSES:
-                    names[it.asname or it.name] = it.name
-    return names
-
-
-def _constants(tree: ast.Module) -> dict[str, ast.expr]:
-    """The values of a module's names that are given one once, and never another one."""
-    stored = Counter(
-        node.id if isinstance(node, ast.Name) else node.arg
-        for node in ast.walk(tree)
-        if isinstance(node, ast.arg) or (isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load))
-    )
-    found: dict[str, ast.expr] = {}
-    for statement in tree.body:
-        match statement:
-            case (
-                ast.Assign(targets=[ast.Name(id=name)], value=value)
-                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
-            ) if stored[name] == 1 and isinstance(value, ast.Constant | ast.List | ast.Tuple | ast.Set):
-                found[name] = value
-    return found

@@ -33,9 +33,10 @@ def check(
     """Check the lockfile, and the source code that relies on it. For CI: it asks nobody over the network.
 
     The file is valid; its models are known to the catalogue and stay in service; their providers are there with
-    their SDKs; the packages that it extends are installed; every alias that the Python code names is bound in every
-    profile, and every bound alias is named. The status is 1 on an error, with --strict on a warning too. A line of
-    code with the comment "# llmring: ignore" is passed over.
+    their SDKs; the packages that it extends are installed; every alias that the Python code asks llmring for is bound
+    in every profile; and, once the project uses one, every bound alias is named in a string of the code or in a file
+    beside it. The status is 1 on an error, with --strict on a warning too. A line of code with the comment
+    "# llmring: ignore" is passed over.
 
     \b
     Example:
