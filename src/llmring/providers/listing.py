@@ -46,7 +46,7 @@ async def list_models(provider: Provider, *, timeout: float | None = 10.0) -> li
 
     Args:
         provider: one of the built-in adapters, or any whose client lists models as the openai SDK's does.
-        timeout: seconds for the whole of it.
+        timeout: seconds for the whole of it; `None` leaves it to the SDK's client.
 
     Raises:
         ProviderAuthenticationError: it refused the key.
@@ -125,7 +125,10 @@ def _error(provider: Provider, error: Exception, timeout: float | None) -> Provi
         what += f"{failure.message.rstrip('.')}. Check {provider.config.key_source if refused else 'its address'}."
     elif kinds & {"TimeoutError", "TimeoutException", "APITimeoutError"}:
         kind = ProviderTimeoutError
-        what = f"{name} did not list its models within {timeout:g} s. Try again, or check that it runs."
+        # What is not our own timer is that of the SDK's client.
+        waited = timeout if isinstance(error, TimeoutError) else provider.config.timeout
+        within = f"within {waited:g} s" if waited is not None else "in time"
+        what = f"{name} did not list its models {within}. Try again, or check that it runs."
     elif kinds & {"TransportError", "APIConnectionError", "OSError"}:
         kind = ProviderConnectionError
         reason = f"{error.__cause__ or error}".rstrip(".") or type(error).__name__
