@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,17 @@ from typing import Any
 import pytest
 
 from llmring.exceptions import AliasNotFoundError, ConfigurationError, LockfileNotFoundError, LockfileParseError
-from llmring.lockfile import Lockfile, add_profile, bind, copy_profile, create, load, remove_profile, unbind
+from llmring.lockfile import (
+    Lockfile,
+    add_profile,
+    bind,
+    copy_profile,
+    create,
+    load,
+    remove_profile,
+    replace_models,
+    unbind,
+)
 
 Write = Callable[..., Path]
 Edit = Callable[[Path], Lockfile]
@@ -106,27 +117,88 @@ def test_where_a_new_binding_goes(write: Write, before: str, after: str) -> None
     assert path.read_text() == f"{head}\n\n{new}"
 
 
-def test_models_on_several_lines_are_changed_one_by_one(write: Write) -> None:
-    text = """\
+SEVERAL_LINES = """\
 version = "1.0"
 [[profiles.default.bindings]]
 alias = "a"
-models = [
+models = [  # as of spring
+    # best first
+
     'x:1',  # cheap
     # never in the EU
     "x:2"   # slow
     ,
     "x:3",
+    # last resort
 ]
 """
-    path = write(text)
+
+
+def test_comments_beside_models_go_where_the_models_go(write: Write) -> None:
+    path = write(SEVERAL_LINES)
     assert edit(path, lambda path: bind(path, "a", ["x:1", "x:9", "x:3", "x:4"])) == [
+        '+     "x:9",\n',
+        "-     # never in the EU\n",
         '-     "x:2"   # slow\n',
-        '+     "x:9"   # slow\n',
+        "-     ,\n",
         '+     "x:4",\n',
     ]
     assert edit(path, lambda path: bind(path, "a", ["x:1", "x:9"])) == ['-     "x:3",\n', '-     "x:4",\n']
-    assert edit(path, lambda path: bind(path, "a", ["x:1", "x:9", "x:5"])) == ['+     "x:5",\n']
+    assert edit(path, lambda path: bind(path, "a", ["x:5", "x:1"])) == ['+     "x:5",\n', '-     "x:9",\n']
+    assert edit(path, lambda path: bind(path, "a", ["x:8"])) == [
+        '-     "x:5",\n',
+        '+     "x:8",\n',
+        "-     'x:1',  # cheap\n",
+    ]
+
+
+def test_models_that_change_places_take_their_comments_along(write: Write) -> None:
+    path = write(SEVERAL_LINES)
+    bind(path, "a", ["x:3", "x:2", "x:1"])
+    assert (
+        path.read_text().partition("models = ")[2]
+        == """\
+[  # as of spring
+    # best first
+
+    "x:3",
+    # never in the EU
+    "x:2",   # slow
+    'x:1',  # cheap
+    # last resort
+]
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('["x:1",  # one\n          "x:2"]  # all', '[\n          "x:2",\n    "x:1"  # one\n]  # all'),
+        ('[\n  "x:1", "x:2", # two\n]', '[\n    "x:2", # two\n  "x:1",\n]'),
+        ('[ # all\n    "x:1" # one\n  , "x:2" # two\n]', '[ # all\n  "x:2", # two\n    "x:1" # one\n]'),
+        ('[\n  # one\n  "x:1",\n\n  # two\n  "x:2",\n]', '[\n  # two\n  "x:2",\n\n  # one\n  "x:1",\n]'),
+        ('[\n  # all\n  "x:1",\n  "x:2",\n]', '[\n  # all\n  "x:2",\n  "x:1",\n]'),
+    ],
+)
+def test_lists_of_every_shape_can_be_turned_round(write: Write, before: str, after: str) -> None:
+    head = 'version = "1.0"\n[[profiles.default.bindings]]\nalias = "a"\nmodels = '
+    for newline in ("\n", "\r\n"):
+        path = write(f"{head}{before}\n".replace("\n", newline))
+        bind(path, "a", ["x:2", "x:1"])
+        assert path.read_bytes().decode() == f"{head}{after}\n".replace("\n", newline)
+
+
+def test_what_takes_the_place_of_a_model_inherits_its_comments(write: Write) -> None:
+    path = write(SEVERAL_LINES)
+    assert edit(path, lambda path: replace_models(path, {"x:1": "x:new", "x:2": "x:3"})) == [
+        "-     'x:1',  # cheap\n",
+        '+     "x:new",  # cheap\n',
+        '-     "x:2"   # slow\n',
+        '+     "x:3",   # slow\n',
+        "-     ,\n",
+        '-     "x:3",\n',
+    ]
 
 
 @pytest.mark.parametrize(
@@ -553,3 +625,27 @@ def test_a_new_file(tmp_path: Path, plain: str) -> None:
     with pytest.raises(ConfigurationError, match="is a folder"):
         create(tmp_path, plain, force=True)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["llmring.json", "llmring.lock"]
+
+
+@pytest.mark.parametrize(
+    "binding",
+    [
+        '[[profiles.default.bindings]]\nalias = "a{}"\nmodels = ["x:1", "x:2"]\n',
+        '[[profiles.default.bindings]]\nalias = "a{}"\nmodels = [\n  "x:1",  # one\n  "x:2"\n]\n',
+        '[[profiles.default.bindings]]\nalias = "a{}"\nprovider = "x"\nmodel = "1"\n',
+        '{{"alias": "a{}", "models": ["x:1", "x:2"]}}',
+    ],
+)
+def test_edits_of_eight_hundred_bindings_do_not_keep_others_waiting(write: Write, binding: str) -> None:
+    bindings = [binding.format(number) for number in range(800)]
+    if binding.startswith("{"):
+        path = write(f'{{"version": "1.0", "profiles": {{"default": {{"bindings": [{", ".join(bindings)}]}}}}}}')
+    else:
+        path = write("\n".join(['version = "1.0"\n', *bindings]))
+    begin = time.monotonic()
+    copy_profile(path, "default", "copy")
+    lockfile = replace_models(path, {"x:1": "x:new"})
+    remove_profile(path, "copy")
+    assert time.monotonic() - begin < 5  # a tenth of it is usual; one scan per binding took twenty times as long
+    assert lockfile.profiles["copy"].bindings == lockfile.profile().bindings
+    assert {it.models[0] for it in load(path).profile().bindings.values()} == {"x:new"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ aliases = words
 profile_names = st.sampled_from(["default", "dev", "p.1", "pröd", 'q"'])
 models = st.builds("{}:{}".format, st.sampled_from(["openai", "ollama", "my-1"]), words)
 model_lists = st.lists(models, min_size=1, max_size=3)
+new_models = st.lists(models, min_size=1, max_size=3, unique=True)
 scalars = st.one_of(
     st.integers(-9, 9),
     st.booleans(),
@@ -82,8 +84,17 @@ class Writer:
         if inline or self.flip():
             return toml_value(models)
         first = self.pick("", "  # the models", "\n\n# the models")
-        items = f"{self.pick(',', ' ,', ', # and')}\n  ".join(map(toml_value, models))
-        return f"[{first}\n  {items}{self.pick('', ',', '  # last', ', # last')}\n]"
+        comma, is_noted = self.pick(",", " ,"), self.flip()
+        ends = [comma] * (len(models) - 1) + [self.pick("", ",")]
+        beside = [f"  {self.note('beside', model)}" if is_noted and self.flip() else "" for model in models]
+        is_below = len(models) > 1 and not first and self.flip()  # above the first alone it would be about the list
+        above = [f"{self.note('above', model)}\n  " if is_below else "" for model in models]
+        items = [f"\n  {a}{toml_value(m)}{e}{b}" for a, m, e, b in zip(above, models, ends, beside, strict=True)]
+        return f"[{first}{''.join(items)}\n]"
+
+    def note(self, where: str, model: str) -> str:
+        """A comment that goes with a model."""
+        return f"# {where} {next(self.kept)} {json.dumps(model, ensure_ascii=False)}"
 
     def served(self, models: list[str], *, inline: bool) -> dict[str, str]:
         """Who serves a binding, in the form of today or of early 1.x files."""
@@ -225,6 +236,19 @@ def kept_comments(text: str, *, without: str | None = None) -> list[str]:
     return [line for line in lines if line.startswith(("# kept", "# about")) and line != without]
 
 
+def notes(text: str) -> dict[str, str]:
+    """The comments about models, and about which; each stands where that model does."""
+    found: dict[str, str] = {}
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if note := re.search(r"# (beside|above) \d+ (\".*\")$", line):
+            model = json.loads(note[2])
+            place = number if note[1] == "beside" else number + 1
+            assert toml_value(model) in lines[place].replace(note[0], ""), text
+            found[note[0]] = model
+    return found
+
+
 def tidy(data: Any) -> Any:
     """Comparable: not-a-number equals itself, types differ, a profile without bindings names none."""
     if isinstance(data, dict):
@@ -255,7 +279,7 @@ def written(text: str, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     text=toml_files(),
     profile=st.one_of(st.none(), profile_names),
     alias=aliases,
-    new=model_lists,
+    new=new_models,
     values=st.one_of(st.none(), params),
 )
 def test_a_new_binding_takes_nothing_away(
@@ -279,7 +303,7 @@ def test_a_new_binding_takes_nothing_away(
 
 
 @FAST
-@given(text=toml_files(), new=model_lists, choice=st.integers(0, 9))
+@given(text=toml_files(), new=new_models, choice=st.integers(0, 9))
 def test_rebinding_changes_the_models_and_nothing_else(tmp_path: Path, text: str, new: list[str], choice: int) -> None:
     path, expected = written(text, tmp_path)
     for name, profile in load(path).profiles.items():
@@ -294,8 +318,11 @@ def test_rebinding_changes_the_models_and_nothing_else(tmp_path: Path, text: str
         after = path.read_bytes().decode()
         assert tidy(load(path).data) == tidy(expected)
         assert kept_comments(after) == kept_comments(before)
-        if old is not None and len(new) >= len(old):
-            assert after.count("#") - "".join(new).count("#") == before.count("#") - "".join(old).count("#")
+        assert after.count("# the models") == before.count("# the models")
+        noted, still_noted = notes(before), notes(after)
+        assert still_noted.items() <= noted.items()
+        for note in noted.keys() - still_noted.keys():
+            assert old.count(noted[note]) > new.count(noted[note])
         lines = [
             (one, other) for one, other in zip(before.splitlines(), after.splitlines(), strict=False) if one != other
         ]
@@ -346,7 +373,7 @@ json_values = st.recursive(
     extra=st.dictionaries(st.text(max_size=3), json_values, max_size=2),
     indent=st.sampled_from([None, 1, 2, "\t"]),
     alias=aliases,
-    new=model_lists,
+    new=new_models,
 )
 def test_json_survives(
     tmp_path: Path,

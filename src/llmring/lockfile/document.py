@@ -12,11 +12,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import sections
+from .listing import relisted
 from .places import BLANK, Entry, Place, scan
 from .rendering import toml_key, toml_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Document"]
 
@@ -45,30 +46,48 @@ class Document:
         """Whether anything is written at a place or below it."""
         return any(entry.place[: len(place)] == place for entry in self.entries)
 
-    def replace(self, place: Place, value: Any) -> Document:
-        """Another value for the pair or the item at a place, which must be there."""
-        index = self._index(place)
-        if index is None:
-            raise LookupError(place)
-        entry = self.entries[index]
-        return self.spliced((entry.value, entry.end, self._rendered(value, entry.value, spread=False)))
+    def renaming(self, place: Place, key: str, value: Any) -> tuple[int, int, str]:
+        """The splice that gives the pair at a place another key and value."""
+        entry = self.entries[self._known(place)]
+        return entry.start, entry.end, self._pair(key, value, entry.start, spread=False)
 
-    def rename(self, place: Place, key: str, value: Any) -> Document:
-        """Another key and value for the pair at a place, which must be there."""
-        index = self._index(place)
-        if index is None:
-            raise LookupError(place)
-        entry = self.entries[index]
-        return self.spliced((entry.start, entry.end, self._pair(key, value, entry.start, spread=False)))
+    def relisting(
+        self, place: Place, old: Sequence[str], new: Sequence[str], renamed: Mapping[str, str]
+    ) -> tuple[int, int, str]:
+        """The splice that gives the array at a place other strings; one over several lines keeps its comments.
 
-    def append(self, place: Place, value: Any) -> Document:
-        """One more item, the last, for the array at a place, which may not be there yet."""
+        Args:
+            place: the array's.
+            old, new: what it says and shall say.
+            renamed: what takes the place of an item and inherits its comments.
+        """
+        index = self._known(place)
+        box = self.entries[index]
+        text = self.text[box.value : box.end]
+        if "\n" not in text or not old:
+            return box.value, box.end, self._rendered(list(new), box.value, spread=False)
+        listed = relisted(
+            text,
+            [(item.start - box.value, item.end - box.value) for item in self._inside(index)],
+            old,
+            new,
+            render=lambda value: self._rendered(value, box.value, spread=False),
+            renamed=renamed,
+            newline=self.newline,
+            indent=self.indent(box.value),
+            step=self._unit(),
+        )
+        return box.value, box.end, listed
+
+    def append(self, place: Place, *values: Any) -> Document:
+        """More items, the last ones, for the array at a place, which may not be there yet."""
         index = self._index(place)
         if index is not None:
+            (value,) = values
             return self._add(index, lambda at, spread: self._rendered(value, at, spread=spread))
         if self._in_brackets(place[:-1]):
-            return self.put(place, [value])
-        return sections.append_element(self, place, value)
+            return self.put(place, list(values))
+        return sections.append_elements(self, place, values)
 
     def put(self, place: Place, value: Any) -> Document:
         """One more pair for the table above a place, where nothing is yet."""
@@ -99,29 +118,25 @@ class Document:
             document = document._cut(rest)
         return document
 
-    def set_strings(self, place: Place, old: Sequence[str], new: Sequence[str]) -> Document:
-        """Other strings for the array at a place; one that spans lines is changed item by item."""
-        index = self._index(place)
-        if index is None:
-            raise LookupError(place)
-        if "\n" not in self.text[self.entries[index].value : self.entries[index].end]:
-            return self.replace(place, list(new))
-        document = self
-        for count, value in enumerate(new):
-            if count >= len(old):
-                document = document.append(place, value)
-            elif value != old[count]:
-                document = document.replace((*place, count), value)
-        for count in reversed(range(len(new), len(old))):
-            document = document.remove((*place, count))
-        return document
+    def remove_pairs(self, *places: Place) -> Document:
+        """Without the pairs at these places, of which no two stand in the same table."""
+        edits: list[tuple[int, int, str]] = []
+        for index in map(self._known, places):
+            entry = self.entries[index]
+            if entry.parent is not None:
+                edits += self._cutting(index)
+            else:
+                line = self.text.rfind("\n", 0, entry.start) + 1
+                edits.append((line, self.text.find("\n", entry.end) + 1 or len(self.text), ""))
+        return self.spliced(*edits)
 
     def spliced(self, *edits: tuple[int, int, str]) -> Document:
         """The text with each span (start, end) replaced; spans do not overlap."""
-        text = self.text
-        for start, end, new in sorted(edits, reverse=True):
-            text = text[:start] + new + text[end:]
-        return Document(text, is_json=self.is_json)
+        parts, at = [], 0
+        for start, end, new in sorted(edits):
+            parts += [self.text[at:start], new]
+            at = end
+        return Document("".join([*parts, self.text[at:]]), is_json=self.is_json)
 
     def comments_above(self, at: int) -> int:
         """Where the comment lines begin that touch the line of an offset from above; that line where none do."""
@@ -146,10 +161,18 @@ class Document:
 
     def _index(self, place: Place) -> int | None:
         """The pair or the item exactly at a place."""
-        for index, entry in enumerate(self.entries):
-            if entry.place == place and entry.kind != "header":
-                return index
-        return None
+        return self._indices.get(place)
+
+    @cached_property
+    def _indices(self) -> dict[Place, int]:
+        entries = list(enumerate(self.entries))
+        return {entry.place: index for index, entry in reversed(entries) if entry.kind != "header"}
+
+    def _known(self, place: Place) -> int:
+        index = self._index(place)
+        if index is None:
+            raise LookupError(place)
+        return index
 
     def _first_below(self, place: Place) -> int | None:
         for index, entry in enumerate(self.entries):
@@ -158,7 +181,15 @@ class Document:
         return None
 
     def _inside(self, index: int) -> list[Entry]:
-        return [entry for entry in self.entries if entry.parent == index]
+        return self._children.get(index, [])
+
+    @cached_property
+    def _children(self) -> dict[int, list[Entry]]:
+        children: dict[int, list[Entry]] = {}
+        for entry in self.entries:
+            if entry.parent is not None:
+                children.setdefault(entry.parent, []).append(entry)
+        return children
 
     def _comma(self, at: int) -> int | None:
         """The comma after an item that ends at an offset."""
@@ -206,7 +237,10 @@ class Document:
         return self.spliced((box.value + 1, close, filling))
 
     def _cut(self, index: int, *, comments: bool = False) -> Document:
-        """An item or a pair, and one comma, taken from between brackets; its lines too if they are its own."""
+        return self.spliced(*self._cutting(index, comments=comments))
+
+    def _cutting(self, index: int, *, comments: bool = False) -> list[tuple[int, int, str]]:
+        """The splices that take an item or a pair, and one comma, from between brackets; its own lines too."""
         text, entry = self.text, self.entries[index]
         parent = entry.parent if entry.parent is not None else index
         box, inside = self.entries[parent], self._inside(parent)
@@ -226,7 +260,7 @@ class Document:
             end = self._after(_SPACES, end)
         else:
             start = len(text[:start].rstrip(" \t"))
-        return self.spliced((start, end, ""), *edits)
+        return [(start, end, ""), *edits]
 
     def _rendered(self, value: Any, at: int, *, spread: bool) -> str:
         """A value as it is written at an offset; JSON may spread it over lines."""

@@ -35,6 +35,8 @@ __all__ = [
 
 Edited = tuple[str, dict[str, Any]]
 """A text, and the data that it is meant to hold."""
+Relisting = tuple["Place", dict[str, Any], list[str]]
+"""A binding's place, its own data, and the models that it shall have."""
 
 
 def with_binding(
@@ -53,7 +55,8 @@ def with_binding(
         place: Place = ("profiles", profile, "bindings")
         for index, binding in enumerate(bindings):
             if binding["alias"] == alias:
-                return _rebound(document, binding, (*place, index), models, params)
+                document = _relisted(document, [((*place, index), binding, list(models))], {})
+                return _with_params(document, binding, (*place, index), params)
         binding = {"alias": alias, "models": list(models), **({"params": dict(params)} if params else {})}
         bindings.append(binding)
         return document.append(place, binding)
@@ -68,13 +71,14 @@ def with_replacements(text: str, lockfile: Lockfile, models: Mapping[str, str], 
     """
 
     def edit(document: Document, data: dict[str, Any]) -> Document:
+        changes: list[Relisting] = []
         for chosen in lockfile.profiles.values() if profile is None else [lockfile.profile(profile)]:
             for index, binding in enumerate(chosen.bindings.values()):
-                new = list(dict.fromkeys(models.get(model, model) for model in binding.models))
                 if not models.keys().isdisjoint(binding.models):
+                    new = list(dict.fromkeys(models.get(model, model) for model in binding.models))
                     raw = data["profiles"][chosen.name]["bindings"][index]
-                    document = _rebound(document, raw, ("profiles", chosen.name, "bindings", index), new, None)
-        return document
+                    changes.append((("profiles", chosen.name, "bindings", index), raw, new))
+        return _relisted(document, changes, models)
 
     return _edited(text, lockfile, edit)
 
@@ -117,9 +121,8 @@ def with_copy(text: str, lockfile: Lockfile, source: str, name: str) -> Edited:
         data.setdefault("profiles", {})[name] = copy
         rest = {key: value for key, value in copy.items() if key != "bindings"}
         document = document.put_table(("profiles", name), {"name": name, **rest})
-        for binding in copy.get("bindings", []):
-            document = document.append(("profiles", name, "bindings"), binding)
-        return document
+        bindings = copy.get("bindings")
+        return document.append(("profiles", name, "bindings"), *bindings) if bindings else document
 
     return _edited(text, lockfile, edit)
 
@@ -134,23 +137,30 @@ def _profile(document: Document, data: dict[str, Any], name: str) -> tuple[Docum
     return document, raw
 
 
-def _rebound(
-    document: Document,
-    binding: dict[str, Any],
-    place: Place,
-    models: Sequence[str],
-    params: Mapping[str, Any] | None,
+def _relisted(document: Document, changes: Sequence[Relisting], renamed: Mapping[str, str]) -> Document:
+    """Other models for bindings; those of early 1.x files get a `models` in the place of their `model`.
+
+    However many they are, the text is scanned three times at most.
+    """
+    early = [(place, binding) for place, binding, _ in changes if binding.get("models") is None]
+    for key in ("models", "provider"):
+        document = document.remove_pairs(*((*place, key) for place, binding in early if key in binding))
+    splices = []
+    for place, binding, models in changes:
+        if binding.get("models") is None:
+            splices.append(document.renaming((*place, "model"), "models", models))
+            for key in ("model", "provider"):
+                binding.pop(key, None)
+        elif binding["models"] != models:
+            splices.append(document.relisting((*place, "models"), binding["models"], models, renamed))
+        binding["models"] = models
+    return document.spliced(*splices)
+
+
+def _with_params(
+    document: Document, binding: dict[str, Any], place: Place, params: Mapping[str, Any] | None
 ) -> Document:
-    if binding.get("models") is None:
-        for key in ("models", "provider"):
-            if key in binding:
-                del binding[key]
-                document = document.remove((*place, key))
-        del binding["model"]
-        document = document.rename((*place, "model"), "models", list(models))
-    elif binding["models"] != list(models):
-        document = document.set_strings((*place, "models"), binding["models"], models)
-    binding["models"] = list(models)
+    """Other params for a binding; `None` leaves those there are."""
     if params is None or _same(params, binding.get("params") or {}):
         return document
     if "params" in binding:

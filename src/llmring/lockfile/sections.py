@@ -11,9 +11,11 @@ from .places import Entry, Place
 from .rendering import toml_key, toml_value
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .document import Document
 
-__all__ = ["add", "append_element", "put", "remove"]
+__all__ = ["add", "append_elements", "put", "remove"]
 
 
 class Section(NamedTuple):
@@ -33,13 +35,13 @@ class Section(NamedTuple):
         return any(_below(entry.place, place) for entry in entries)
 
 
-def append_element(document: Document, place: Place, value: dict[str, Any]) -> Document:
-    """One more `[[element]]` of the array of tables at a place, below those there are."""
+def append_elements(document: Document, place: Place, values: Sequence[dict[str, Any]]) -> Document:
+    """More `[[elements]]` of the array of tables at a place, below those there are."""
     elements = [entry for entry in document.entries if entry.kind == "header" and entry.place[:-1] == place]
     if not elements:
-        return _insert(document, f"[[{_dotted(place)}]]", value, owner=place[:-1])
+        return _insert(document, f"[[{_dotted(place)}]]", *values, owner=place[:-1])
     last = elements[-1]
-    return _insert(document, document.text[last.start : last.end], value, owner=last.place, like=last)
+    return _insert(document, document.text[last.start : last.end], *values, owner=last.place, like=last)
 
 
 def add(document: Document, place: Place, value: dict[str, Any]) -> Document:
@@ -84,16 +86,16 @@ def remove(document: Document, place: Place, *, comments: bool = False) -> Docum
 
 
 def _insert(
-    document: Document, title: str, value: dict[str, Any], *, owner: Place, like: Entry | None = None
+    document: Document, title: str, *values: dict[str, Any], owner: Place, like: Entry | None = None
 ) -> Document:
-    """A new section below the last that belongs to `owner`, at the end of the file if none does."""
+    """New sections below the last that belongs to `owner`, at the end of the file if none does."""
     text, newline = document.text, document.newline
     sections = _sections(document)
     above = next((section for section in reversed(sections) if section.touches(owner)), sections[-1])
     at = _after_comments(text, _next_line(text, above.end))
     indent = document.indent(like.start) if like else ""
-    lines = [title, *(f"{toml_key(key)} = {toml_value(inner)}" for key, inner in value.items())]
-    block = "".join(f"{indent}{line}{newline}" for line in lines)
+    blocks = [[title, *(f"{toml_key(key)} = {toml_value(it)}" for key, it in value.items())] for value in values]
+    block = newline.join("".join(f"{indent}{line}{newline}" for line in lines) for lines in blocks)
     lead = newline if _ends_line(text, at) else newline * 2
     return document.spliced((at, at, f"{lead}{block}" + ("" if _is_blank_line(text, at) else newline)))
 
