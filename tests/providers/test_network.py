@@ -482,3 +482,16 @@ async def test_a_proxy(server: PracticeServer, provider: str, bare: Path, monkey
             with pytest.raises(ProviderConnectionError):
                 await service.chat(ask(f"{provider}:m"))
         assert len(seen) == 1
+
+
+async def test_an_exception_of_ones_own_is_raised_as_it_is(server: PracticeServer) -> None:
+    """And is not its own cause, which whoever walks the causes would never leave."""
+
+    async def body() -> AsyncIterator[bytes]:
+        raise ValueError("no body after all")
+        yield b""
+
+    async with httpx2.AsyncClient(transport=Transport(LIMITS)) as client:
+        with pytest.raises(ValueError, match="no body after all") as raised:
+            await client.post(server.url, content=body())
+    assert raised.value.__cause__ is None

@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import cache
 from ipaddress import ip_address
 from itertools import zip_longest
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 from urllib.request import getproxies
 
 import httpcore2
@@ -76,7 +76,7 @@ class Transport(httpx2.AsyncBaseTransport):
         try:
             answer = await self._pool.handle_async_request(theirs)
         except Exception as error:
-            raise _as_httpx(error) from error
+            _raise_as_httpx(error)
         return httpx2.Response(
             answer.status, headers=answer.headers, stream=_Body(answer.stream), extensions=answer.extensions
         )
@@ -108,7 +108,7 @@ class _Body(httpx2.AsyncByteStream):
             async for part in parts:
                 yield part
         except Exception as error:
-            raise _as_httpx(error) from error
+            _raise_as_httpx(error)
         finally:
             await parts.aclose()
 
@@ -116,10 +116,12 @@ class _Body(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
-def _as_httpx(error: Exception) -> Exception:
-    """The exception of that name in httpx2, whose clients know only those."""
+def _raise_as_httpx(error: Exception) -> NoReturn:
+    """Raise the exception of that name in httpx2, whose clients know only those; any other as it is."""
     kind = getattr(httpx2, type(error).__name__, None) if type(error).__module__.startswith("httpcore2") else None
-    return error if kind is None else kind(str(error))
+    if kind is None:
+        raise error
+    raise kind(str(error)) from error
 
 
 class _Backend(httpcore2.AsyncNetworkBackend):
