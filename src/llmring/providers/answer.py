@@ -227,7 +227,8 @@ class Answer:
 
 def _body(response: HTTPResponse) -> AsyncIterator[bytes]:
     """The body as it arrives, its content encoding undone. Where there is none to undo, the way is shorter."""
-    return response.aiter_bytes() if response.headers.get("content-encoding") else response.aiter_raw()
+    raw: Callable[[], AsyncIterator[bytes]] | None = getattr(response, "aiter_raw", None)
+    return response.aiter_bytes() if raw is None or response.headers.get("content-encoding") else raw()
 
 
 async def _send(provider: Provider, call: Call) -> HTTPResponse:

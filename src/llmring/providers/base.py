@@ -36,10 +36,6 @@ class HTTPResponse(Protocol):
         """The body as it arrives, its content encoding undone."""
         ...
 
-    def aiter_raw(self) -> AsyncIterator[bytes]:
-        """The body as it arrives, as it was sent."""
-        ...
-
     async def aclose(self) -> None:
         """Close the connection, or give it back to the pool if the body was read to its end."""
         ...
