@@ -102,6 +102,20 @@ def test_nothing_is_written_over_without_force(project: Path, run: Run) -> None:
     assert json.loads(Path("there.json").read_text()) == tomllib.loads(LOCKFILE)
 
 
+def test_what_is_replaced_is_kept(project: Path, run: Run) -> None:
+    Path("there.json").write_text("mine")
+    result = run("lock", "convert", "-o", "there.json", "--force")
+    assert result.stdout.splitlines()[-1] == "Kept what was there as there.json.bak"
+    assert Path("there.json.bak").read_text() == "mine"
+    again = run("lock", "convert", "-o", "there.json", "--force")
+    assert "Kept" not in again.stdout, "what is written again needs no copy"
+    for number, suffix in enumerate((".bak", ".bak1")):
+        before = project.read_text()
+        run("lock", "convert", "--to", "json" if number == 0 else "toml", "-o", "llmring.lock", "--force")
+        assert project.with_name(f"llmring.lock{suffix}").read_text() == before
+    assert "# the bot on the front page" in project.with_name("llmring.lock.bak").read_text()
+
+
 def test_in_place(project: Path, run: Run) -> None:
     before = load(project)
     project.chmod(0o640)

@@ -10,6 +10,7 @@ import typer
 from ...exceptions import ConfigurationError
 from ..project import lockfile_path
 from ..terminal import note, say, stream, warn
+from .keeping import backup, keep
 
 __all__ = ["convert"]
 
@@ -28,7 +29,9 @@ def convert(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it, instead of printing it.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that is there; it is kept as FILE.bak.")
+    ] = False,
 ) -> None:
     """Print the lockfile in the other format, or write it.
 
@@ -60,12 +63,18 @@ def convert(
         return
     output = output.expanduser()
     if output.exists() and not force:
-        raise ConfigurationError(f"{output} is there already and stays as it is. To replace it: --force")
+        raise ConfigurationError(
+            f"{output} is there already and stays as it is. "
+            f"To replace it, and keep it as {backup(output).name}: --force"
+        )
+    kept = keep(output, text.encode())
     if output.exists() and output.samefile(path):
         convert_in_place(path, to_json=to_json)
     else:
         create(output, text, force=force)
     say(f"Wrote {output} as {'JSON' if to_json else 'TOML'}")
+    if kept:
+        say(f"Kept what was there as {kept}")
 
 
 def _wants_json(to: Format | None, output: Path | None, *, otherwise: bool) -> bool:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...exceptions import ConfigurationError, LLMRingError, LockfileError
+from ...exceptions import ConfigurationError, LLMRingError
 from ..terminal import columns, dollars, paint, say, warn
+from .keeping import backup, keep
 
 if TYPE_CHECKING:
     from ..machine import Found
@@ -52,11 +51,11 @@ def init(
         option = f" --file {path}" if file else ""
         raise ConfigurationError(
             f"{path} is there already and stays as it is. To add an alias: llmring bind ALIAS provider:model. "
-            f"To replace it, and keep it as {_backup(path).name}: llmring lock init{option} --force"
+            f"To replace it, and keep it as {backup(path).name}: llmring lock init{option} --force"
         )
     found = look()
     text = render(found, as_json=path.suffix == ".json")
-    kept = _keep(path, text.encode())
+    kept = keep(path, text.encode(), render([]).encode())
     create(path, text, force=force)
     _report(found)
     say()
@@ -78,30 +77,6 @@ def _with_schema(path: Path) -> str:
     except LLMRingError as error:
         warn(str(error))
         return ""
-
-
-def _keep(path: Path, new: bytes) -> Path | None:
-    """A copy beside it of a file that is to be replaced; `None` where it says nothing that would be missed."""
-    import shutil
-
-    from ..template import render
-
-    if not path.is_file() or path.read_bytes() in (new, render([]).encode()):
-        return None
-    backup = _backup(path)
-    try:
-        shutil.copy2(path, backup)
-    except OSError as error:
-        raise LockfileError(
-            f"{path} stays as it is, because no copy of it can be made: {backup}: {error.strerror}", path=path
-        ) from None
-    return backup
-
-
-def _backup(path: Path) -> Path:
-    """A name that is free: earlier copies stay."""
-    names = (path.with_name(f"{path.name}.bak{number or ''}") for number in itertools.count())
-    return next(name for name in names if not os.path.lexists(name))
 
 
 def _report(found: list[Found]) -> None:
