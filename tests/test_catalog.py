@@ -192,7 +192,7 @@ def test_a_model_is_retired_when_its_last_day_has_passed() -> None:
 
 
 def test_what_is_not_known_is_none() -> None:
-    assert catalog.model_info("ollama:llama3.2:3b") == catalog.ModelInfo("ollama", "llama3.2:3b")
+    assert catalog.model_info("ollama:llama3.2:3b") == catalog.ModelInfo("ollama", "llama3.2:3b", own_host=True)
     assert not catalog.known("openai:gpt-0")
     assert catalog.covers("openai")
     assert catalog.covers("groq")
@@ -282,3 +282,46 @@ def test_limits_cost_no_price_data() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://localhost:8000/v1",
+        "http://LOCALHOST",
+        "http://gpu.localhost/v1",
+        "http://127.0.0.2:1",
+        "http://0.0.0.0:8000",
+        "http://192.168.1.7:8000/v1",
+        "http://10.1.2.3",
+        "http://[::1]:8000/v1",
+        "http://[fd00::7]/v1",
+    ],
+)
+def test_a_host_of_ones_own_bills_nothing_and_retires_nothing(base_url: str) -> None:
+    cost = catalog.cost_of(PLAIN, "openai:gpt-4o", base_url=base_url)
+    assert (cost.total, cost.model) == (None, "openai:gpt-4o")
+    assert cost.reason is not None
+    assert "a host of your own" in cost.reason
+    info = catalog.model_info("openai:gpt-4", base_url=base_url)
+    assert (info.own_host, info.known, info.input_price, info.retires, info.deprecated) == (
+        True,
+        False,
+        None,
+        None,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [None, "https://models.example.com/v1", "https://8.8.8.8/v1", "https://localhost.example.com", "http://[bad", ""],
+)
+def test_a_gateway_bills_as_the_vendor_does(base_url: str | None) -> None:
+    assert catalog.cost_of(PLAIN, "openai:gpt-4o", base_url=base_url).priced
+    assert catalog.model_info("openai:gpt-4", base_url=base_url).retired
+
+
+def test_what_runs_locally_is_at_a_host_of_ones_own() -> None:
+    assert catalog.model_info("ollama:llama3.2").own_host
+    assert not catalog.model_info("openai:gpt-4o").own_host

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from llmring import LLMRequest, LLMRing, Message
+from llmring import LLMRequest, LLMResponse, LLMRing, Message
 from llmring.exceptions import (
     AliasNotFoundError,
     ConfigurationError,
@@ -583,3 +583,17 @@ async def test_the_proxy_of_the_environment_is_used(
     async with LLMRing() as service:
         assert (await service.chat(ASKED)).content == "You said: Hi"
     assert server.requests[0].headers["host"] == "provider.invalid"
+
+
+# What it costs
+
+
+def test_the_lockfiles_address_says_who_bills(bare: Path) -> None:
+    path = bare / "llmring.lock"
+    table = 'version = "1.0"\n[providers.openai]\nbase_url = "{}"\n'
+    answer = LLMResponse("openai:gpt-4o", usage={"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010})
+    for address, billed in (("http://localhost:8000/v1", False), ("https://models.example.com/v1", True)):
+        path.write_text(table.format(address))
+        service = LLMRing(lockfile_path=path)
+        assert service.calculate_cost(answer).priced is billed
+        assert (service.get_model_info("openai:gpt-4o").input_price is not None) is billed

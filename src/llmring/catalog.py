@@ -172,6 +172,7 @@ class ModelInfo:
     Attributes:
         provider, name: the two halves of `provider:model`.
         known: whether the catalogue has it.
+        own_host: whether it is served on one's own machine or network, where nobody bills and nothing is retired.
         title: the name that the vendor gives it (`"Claude Haiku 5.5"`).
         context_window: tokens.
         max_output_tokens: the most tokens that it generates.
@@ -186,6 +187,7 @@ class ModelInfo:
     provider: str
     name: str
     known: bool = False
+    own_host: bool = False
     title: str | None = None
     context_window: int | None = None
     max_output_tokens: int | None = None
@@ -213,7 +215,8 @@ def cost_of(
         answer: a response, a final chunk, or their `usage`.
         model: the `provider:model` that served; needed with a bare `usage`, else the answer names it. The exact
             model that the provider says answered (`response_model`) is looked up before it.
-        base_url: where the provider is, for one whose name the price data does not know.
+        base_url: where the lockfile has the provider. It says which vendor it is where the name does not; and at a
+            host of one's own nobody bills.
 
     Raises:
         ConfigurationError: the model is not of the form `provider:model`.
@@ -238,12 +241,15 @@ def model_info(reference: str, *, base_url: str | None = None) -> ModelInfo:
 
     Args:
         reference: the model; one that is not known is no error.
-        base_url: where the provider is, for one whose name the price data does not know.
+        base_url: where the lockfile has the provider. It says which vendor it is where the name does not; and at a
+            host of one's own, whatever the name, nothing is known.
 
     Raises:
         ConfigurationError: the reference is not of that form.
     """
     provider, name = _split(reference)
+    if provider in _LOCAL or _is_own_host(base_url):
+        return ModelInfo(provider, name, own_host=True)
     source, _ = _price_source(provider, base_url)
     return _info(provider, name, source, _find(source, name))
 
@@ -312,6 +318,23 @@ def _vendor(provider: str, source: Any) -> str:
     return next((name for name, priced in _PRICED_AS.items() if priced == source.id), str(source.id))
 
 
+def _is_own_host(base_url: str | None) -> bool:
+    """Whether an address is on this machine or in a private network, where nobody bills and nothing is retired.
+
+    A name is taken for a vendor's or a gateway's, unless it is `localhost`.
+    """
+    if not base_url:
+        return False
+    from ipaddress import ip_address
+    from urllib.parse import urlsplit
+
+    try:
+        host = urlsplit(base_url).hostname or ""
+        return host == "localhost" or host.endswith(".localhost") or ip_address(host).is_private
+    except ValueError:
+        return False
+
+
 def known(reference: str) -> bool:
     """Whether the catalogue has a `provider:model`. It has none of a local server; see `covers`.
 
@@ -375,6 +398,8 @@ def _price_source(provider: str, base_url: str | None) -> tuple[Any, str | None]
     """The provider in the price data, or why it is not there."""
     if provider in _LOCAL:
         return None, f"{provider} runs models on your own machine; nobody bills for them"
+    if _is_own_host(base_url):
+        return None, f"{provider} is served at a host of your own ({base_url}); nobody bills for it"
     from genai_prices.data_snapshot import get_snapshot
 
     wanted = _PRICED_AS.get(provider, provider)

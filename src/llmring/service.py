@@ -333,9 +333,7 @@ class LLMRing:
         """
         from .catalog import cost_of
 
-        provider, _, _ = response.model.partition(":")
-        settings = self._declared().get(provider)
-        return cost_of(response, base_url=settings.base_url if settings is not None else None)
+        return cost_of(response, base_url=self._declared_address(response.model))
 
     def get_model_info(self, model: str, *, profile: str | None = None) -> ModelInfo:
         """What the catalogue knows of a model: its limits and its prices.
@@ -346,7 +344,13 @@ class LLMRing:
         """
         from .catalog import model_info
 
-        return model_info(self.resolve_alias(model, profile))
+        reference = self.resolve_alias(model, profile)
+        return model_info(reference, base_url=self._declared_address(reference))
+
+    def _declared_address(self, reference: str) -> str | None:
+        """Where the lockfile has the provider of a `provider:model`."""
+        settings = self._declared().get(reference.partition(":")[0])
+        return settings.base_url if settings is not None else None
 
     # Providers
 

@@ -303,6 +303,13 @@ def test_a_vendors_name_at_another_host_is_only_a_warning(project: Path, write: 
     assert found(project) == [("model-unknown", "warning", "llmring.lock", 6)]
 
 
+def test_a_host_of_ones_own_serves_what_it_likes(project: Path, write: Write) -> None:
+    for model in ("openai:gpt-4", "openai:our-own", "openai:text-davinci-003"):
+        text = bound(model) + '\n[providers.openai]\nbase_url = "http://localhost:8000/v1"\n'
+        write("llmring.lock", text)
+        assert found(project) == []
+
+
 def test_declared_providers(project: Path, write: Write) -> None:
     write("llmring.lock", bound("mine:x") + '\n[providers.mine]\nsdk = "openai"\nbase_url = "http://box:1/v1"\n')
     assert found(project) == []

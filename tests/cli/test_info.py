@@ -39,7 +39,7 @@ def test_the_profile_counts(project: Path, run: Run, monkeypatch: pytest.MonkeyP
     for args in (["--profile", "dev"], []):
         shown = run("info", "chatbot", *args).stdout
         assert "ollama:llama3.2" in shown
-        assert "it runs on your own machine" in shown
+        assert "it runs at a host of your own" in shown
         assert "none needed" in shown
         monkeypatch.setenv("LLMRING_PROFILE", "dev")
 
@@ -186,3 +186,15 @@ def test_the_aliases_of_packages_are_shown_too(project: Path, run: Run, monkeypa
     shown = run("lock", "show").stdout
     assert "shipping_of_a_test:summarizer" in shown
     assert "Extends   shipping_of_a_test" in shown
+
+
+def test_a_vendors_name_at_a_host_of_ones_own(bare: Path, run: Run) -> None:
+    table = '[providers.openai]\nsdk = "openai"\nbase_url = "http://localhost:8000/v1"\n'
+    (bare / "llmring.lock").write_text(f"{LOCKFILE}\n{table}")
+    result = run("info", "openai:gpt-4")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "none: it runs at a host of your own" in result.stdout
+    assert "retired" not in result.stdout
+    assert run("bind", "mine", "openai:our-own").stderr == ""
+    rows = [line for line in run("lock", "show").stdout.splitlines() if "openai:our-own" in line]
+    assert "$" not in rows[0]

@@ -47,8 +47,10 @@ def endings(lockfile: Lockfile, profile: str | None = None) -> Iterator[Ending]:
             for reference in dict.fromkeys(binding.models):
                 bound.setdefault(reference, []).append((chosen.name, binding.alias))
     for reference, bindings in bound.items():
-        info = catalog.model_info(reference)
-        if info.deprecated and _is_at_home(lockfile, split_reference(reference)[0]):
+        provider, _ = split_reference(reference)
+        settings = lockfile.providers.get(provider)
+        info = catalog.model_info(reference, base_url=settings.base_url if settings is not None else None)
+        if info.deprecated and _is_at_home(lockfile, provider):
             yield Ending(info, reference, successor(reference), tuple(bindings))
 
 

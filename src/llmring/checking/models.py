@@ -48,7 +48,8 @@ def check_models(lockfile: Lockfile, mentioned: Iterable[Mention]) -> Iterator[F
             endpoints[provider], findings = _provider(lockfile, provider, mention)
             yield from findings
         if (found := endpoints[provider]) is not None:
-            yield from _model(mention, found)
+            settings = lockfile.providers.get(provider)
+            yield from _model(mention, found, settings.base_url if settings is not None else None)
 
 
 def _provider(lockfile: Lockfile, name: str, mention: Mention) -> tuple[Endpoint | None, list[Finding]]:
@@ -73,10 +74,16 @@ def _unknown(lockfile: Lockfile, name: str, mention: Mention, error: ProviderNot
     return Finding("provider-unknown", "error", mention.spot, message, advice)
 
 
-def _model(mention: Mention, found: Endpoint) -> Iterator[Finding]:
-    """What the catalogue says against a model. What another host serves under a vendor's name is only a warning."""
+def _model(mention: Mention, found: Endpoint, declared: str | None) -> Iterator[Finding]:
+    """What the catalogue says against a model. What another host serves under a vendor's name is only a warning.
+
+    Args:
+        mention: the model.
+        found: its provider.
+        declared: where the lockfile has that.
+    """
     reference = mention.reference
-    info = catalog.model_info(reference, base_url=found.base_url)
+    info = catalog.model_info(reference, base_url=declared)
     severity: Severity = "error" if found.at_home else "warning"
     if info.retired:
         message = f"{shown(reference)} is retired; its last day was {info.retires}."
@@ -87,7 +94,7 @@ def _model(mention: Mention, found: Endpoint) -> Iterator[Finding]:
     elif info.deprecated:
         message = f"{shown(reference)} is deprecated by its vendor."
         yield Finding("model-deprecated", "warning", mention.spot, message, _replacement(mention))
-    elif not info.known and catalog.covers(found.name) and not _has_own_names(found):
+    elif not (info.known or info.own_host) and catalog.covers(found.name) and not _has_own_names(found):
         near = " or ".join(catalog.nearest(reference))
         advice = f"Did you mean {near}? " if near else ""
         message = f"The catalogue knows no model {shown(info.name)} of {found.name}."

@@ -117,7 +117,7 @@ def bind(
         _check_provider(model, lockfiles.load(path), force=force)
     lockfile = lockfiles.bind(path, alias, wanted, profile=profile)
     for model in wanted:
-        _question(model)
+        _question(model, lockfile)
     first, *rest = wanted
     behind = f", with {', '.join(rest)} standing by" if rest else ""
     say(f'{alias} is served by {first}{behind} (profile "{profile or lockfile.default_profile}" of {lockfile.path})')
@@ -145,15 +145,17 @@ def _check_provider(reference: str, lockfile: Lockfile, *, force: bool) -> None:
     warn(problem)
 
 
-def _question(reference: str) -> None:
+def _question(reference: str, lockfile: Lockfile) -> None:
     """Say what looks odd about a model. It is bound all the same: catalogues are never complete."""
     from .. import catalog
+    from .known import known_of
 
     provider, _, name = reference.partition(":")
-    if catalog.covers(provider) and not catalog.known(reference):
+    info = known_of(reference, lockfile)
+    if not (info.known or info.own_host) and catalog.covers(provider):
         near = ", ".join(catalog.nearest(reference))
         warn(f'the catalogue does not know "{name}" of {provider}.{f" Near it: {near}." if near else ""} It is bound.')
-    elif (info := catalog.model_info(reference)).retired:
+    elif info.retired:
         warn(f"{reference} is retired; its last day was {info.retires}.")
     elif info.deprecated:
         warn(f"{reference} is deprecated by its vendor{f'; its last day is {info.retires}' if info.retires else ''}.")

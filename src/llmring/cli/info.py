@@ -9,7 +9,7 @@ import typer
 from ..exceptions import LLMRingError
 from . import completion
 from .figures import price, remark, tokens
-from .known import described, is_local, key_of, known_of, lockfile_if_any
+from .known import described, key_of, known_of, lockfile_if_any
 from .project import ProfileOption
 from .terminal import columns, paint, say, warn
 
@@ -89,7 +89,7 @@ def _print_alias(binding: Binding) -> None:
 def _rows(model: ModelInfo, key: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("title", model.title or ""),
-        ("price", _prices(model) or ("none: it runs on your own machine" if is_local(model.provider) else "not known")),
+        ("price", _prices(model) or ("none: it runs at a host of your own" if model.own_host else "not known")),
     ]
     rows += [("", f"{_prices(tier)} with a prompt above {tokens(tier.above)} tokens") for tier in model.tiers]
     rows += [
@@ -134,6 +134,6 @@ def _question(model: ModelInfo) -> None:
     """Say so where the catalogue, which lists this provider's models, lacks this one."""
     from ..catalog import covers, nearest
 
-    if not model.known and covers(model.provider):
+    if not (model.known or model.own_host) and covers(model.provider):
         near = ", ".join(nearest(f"{model.provider}:{model.name}"))
         warn(f'The catalogue does not know "{model.name}" of {model.provider}.{f" Near it: {near}." if near else ""}')

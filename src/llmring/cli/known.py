@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ..catalog import ModelInfo
     from ..lockfile import Lockfile
 
-__all__ = ["described", "is_local", "key_of", "known_of", "lockfile_if_any"]
+__all__ = ["described", "key_of", "known_of", "lockfile_if_any"]
 
 
 def lockfile_if_any() -> Lockfile | None:
@@ -34,13 +34,6 @@ def known_of(reference: str, lockfile: Lockfile | None) -> ModelInfo:
 
     settings = lockfile.providers.get(reference.partition(":")[0]) if lockfile is not None else None
     return model_info(reference, base_url=settings.base_url if settings is not None else None)
-
-
-def is_local(provider: str) -> bool:
-    """Whether its models run on one's own machine, where nobody bills for them."""
-    from ..providers.vendors import BUILT_IN
-
-    return provider in BUILT_IN and BUILT_IN[provider].local
 
 
 def described(info: ModelInfo) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..figures import percent, price, tokens
-from ..known import is_local, known_of
+from ..known import known_of
 
 if TYPE_CHECKING:
     from ...catalog import ModelInfo
@@ -131,7 +131,7 @@ def _shown(info: ModelInfo | None, field: str, form: Callable[..., str]) -> str 
     if info is None:
         return None
     is_price = field != "context_window"
-    return form(getattr(info, field), unknown="no price" if is_price and is_local(info.provider) else "unknown")
+    return form(getattr(info, field), unknown="no price" if is_price and info.own_host else "unknown")
 
 
 def _parts(binding: Binding | None) -> dict[str, str]:
