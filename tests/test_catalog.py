@@ -325,3 +325,68 @@ def test_a_gateway_bills_as_the_vendor_does(base_url: str | None) -> None:
 def test_what_runs_locally_is_at_a_host_of_ones_own() -> None:
     assert catalog.model_info("ollama:llama3.2").own_host
     assert not catalog.model_info("openai:gpt-4o").own_host
+
+
+INVENTED = [
+    "anthropic:claude-haiku-4-5-20251015",
+    "anthropic:claude-sonnet-4-5-latest",
+    "anthropic:claude-opus-4-88",
+    "google:gemini-3.8-flashy",
+    "google:gemini-3.8-flash-latest",
+    "openai:gpt-5.2-20251211",
+]
+
+
+@pytest.mark.parametrize("model", INVENTED)
+def test_a_name_that_only_begins_like_a_models_is_not_known(model: str) -> None:
+    info = catalog.model_info(model)
+    assert not info.known
+    assert not catalog.known(model)
+    assert info.taken_for is not None
+    assert model.partition(":")[2].startswith(info.taken_for)
+    assert info.input_price == catalog.model_info(f"{info.provider}:{info.taken_for}").input_price
+    near = catalog.nearest(model)
+    assert near
+    for reference in near:
+        assert catalog.known(reference)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "anthropic:claude-haiku-4-5-20251001",
+        "anthropic:claude-haiku-5-5",
+        "anthropic:claude-haiku-5-5-20260901",
+        "anthropic:claude-3-opus-20240229",
+        "anthropic:claude-mythos-5",
+        "google:gemini-3.8-flash",
+        "google:gemini-flash-latest",
+        "google:gemini-3.1-pro-preview-customtools",
+        "google:gemini-2.0-flash-001",
+        "google:gemma-3-27b-it",
+        "openai:gpt-4o-2024-11-20",
+        "openai:gpt-6-luna-2026-10-01",
+        "openai:gpt-4o-audio-preview-2025-06-03",
+        "openai:ft:gpt-4o-mini-2024-07-18:acme::abc",
+        "openai:GPT-4o",
+        "mistral:magistral-medium-latest",
+        "xai:grok-4.7",
+    ],
+)
+def test_a_name_that_the_catalogue_or_the_sdk_lists_is_known(model: str) -> None:
+    info = catalog.model_info(model)
+    assert (info.known, info.taken_for) == (True, None)
+
+
+def test_every_name_that_an_sdk_lists_is_known() -> None:
+    for provider in ("anthropic", "openai", "google"):
+        listed = sdk_lists.listed_models(provider)
+        assert len(listed) > 10, f"the file of {provider} that lists its models has another form now"
+        for name in listed:
+            assert catalog.known(f"{provider}:{name}")
+
+
+def test_every_model_of_a_provider_is_known() -> None:
+    for provider in ("anthropic", "openai", "google", "groq", "mistral", "deepseek", "xai"):
+        for info in catalog.models(provider):
+            assert info.known, info.name

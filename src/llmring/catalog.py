@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .retirements import last_day
+from .sdk_lists import listed_models
 
 if TYPE_CHECKING:
     from .schemas import LLMResponse, StreamChunk, Usage
@@ -172,6 +173,7 @@ class ModelInfo:
     Attributes:
         provider, name: the two halves of `provider:model`.
         known: whether the catalogue has it.
+        taken_for: the catalogue's model whose figures these are, where it has none of that very name.
         own_host: whether it is served on one's own machine or network, where nobody bills and nothing is retired.
         title: the name that the vendor gives it (`"Claude Haiku 5.5"`).
         context_window: tokens.
@@ -187,6 +189,7 @@ class ModelInfo:
     provider: str
     name: str
     known: bool = False
+    taken_for: str | None = None
     own_host: bool = False
     title: str | None = None
     context_window: int | None = None
@@ -294,13 +297,16 @@ def _info(provider: str, name: str, source: Any, found: Any) -> ModelInfo:
     """What is known of a model, from its entry in the price data (`None` if it has none) and from its vendor."""
     retires = last_day(_vendor(provider, source), name)
     limits: dict[str, Any] = {"max_output_tokens": _longest(_MAX_OUTPUT.get(provider, {}), name), "retires": retires}
+    listed = name in listed_models(_vendor(provider, source)) or retires is not None
     if found is None:
-        return ModelInfo(provider, name, deprecated=retires is not None, **limits)
+        return ModelInfo(provider, name, known=listed, deprecated=retires is not None, **limits)
+    known = listed or not _is_guess(_vendor(provider, source), found, name)
     prices = found.get_prices(datetime.now(UTC))
     return ModelInfo(
         provider,
         name,
-        known=True,
+        known=known,
+        taken_for=None if known else found.id,
         title=found.name,
         context_window=found.context_window,
         dearer_above=min((tier.start for tier in getattr(prices.input_mtok, "tiers", ())), default=None),
@@ -309,6 +315,29 @@ def _info(provider: str, name: str, source: Any, found: Any) -> ModelInfo:
         **_rates(prices, 0),
         **limits,
     )
+
+
+def _is_guess(vendor: str, found: Any, name: str) -> bool:
+    """Whether the price data takes a name for a model only because it begins like one, and there is a better judge.
+
+    A name that goes on after an entry's beginning may be a dated issue of it, or a slip. Where the vendor's SDK lists
+    the names, and does not have this one, it is a slip.
+    """
+    if not listed_models(vendor) or name.startswith("ft:"):  # customers name what they have tuned
+        return False
+    return not _has(found.match, name.lower()) and name.lower() != found.id.lower()
+
+
+def _has(clause: Any, name: str) -> bool:
+    """Whether a clause of the price data means this very name, or says itself that anything may follow."""
+    if hasattr(clause, "or_"):
+        return any(_has(it, name) for it in clause.or_)
+    if hasattr(clause, "and_"):
+        return any(_has(it, name) for it in clause.and_ if not hasattr(it, "regex"))
+    (text,) = vars(clause).values()
+    if hasattr(clause, "regex"):
+        return bool(clause.is_match(name))
+    return name == text.lower() or (text.endswith(("-", "@")) and bool(clause.is_match(name)))
 
 
 def _vendor(provider: str, source: Any) -> str:
@@ -341,8 +370,7 @@ def known(reference: str) -> bool:
     Raises:
         ConfigurationError: the reference is not of that form.
     """
-    provider, name = _split(reference)
-    return _find(_price_source(provider, None)[0], name) is not None
+    return model_info(reference).known
 
 
 def covers(provider: str) -> bool:
@@ -365,7 +393,8 @@ def nearest(reference: str, *, limit: int = 3) -> list[str]:
     source = _price_source(provider, None)[0]
     entries = source.models if source is not None else ()
     names = [known for model in entries if not model.deprecated and (known := _name(model))]
-    staying = [known for known in names if not _info(provider, known, source, None).retired]
+    names += listed_models(_vendor(provider, source))
+    staying = [known for known in dict.fromkeys(names) if not _info(provider, known, source, None).retired]
     return [f"{provider}:{match}" for match in get_close_matches(name, staying, limit, 0.5)]
 
 

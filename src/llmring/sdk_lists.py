@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from functools import cache
 
-__all__ = ["announced_ends"]
+__all__ = ["announced_ends", "listed_models"]
 
 _MONTHS = (
     "january february march april may june july august september october november december".split()  # noqa: SIM905
@@ -29,6 +29,13 @@ def announced_ends(provider: str) -> Mapping[str, date]:
         return dict(read(_text(package, file)))
     except (SyntaxError, ValueError):
         return {}
+
+
+@cache
+def listed_models(provider: str) -> frozenset[str]:
+    """The names that a provider's installed SDK has for its models; empty where it has no list."""
+    files = _LISTS.get(provider, ())
+    return frozenset(name for file in files for name in re.findall(r'^\s+"([\w.:-]+)",', _text(*file), re.MULTILINE))
 
 
 def _text(package: str, file: str) -> str:
@@ -66,4 +73,10 @@ def _openai_ends(text: str) -> Iterable[tuple[str, date]]:
 _ENDS: Mapping[str, tuple[str, str, Callable[[str], Iterable[tuple[str, date]]]]] = {
     "anthropic": ("anthropic", "_data/deprecated_models.py", _anthropic_ends),
     "openai": ("openai", "types/shared/chat_model.py", _openai_ends),
+}
+
+_LISTS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "anthropic": (("anthropic", "types/model.py"),),
+    "openai": (("openai", "types/shared/chat_model.py"), ("openai", "types/shared/all_models.py")),
+    "google": (("google", "genai/_gaos/types/interactions/model.py"),),
 }

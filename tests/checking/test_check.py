@@ -303,6 +303,13 @@ def test_a_vendors_name_at_another_host_is_only_a_warning(project: Path, write: 
     assert found(project) == [("model-unknown", "warning", "llmring.lock", 6)]
 
 
+def test_an_invented_issue_of_a_model_is_a_warning_with_the_real_names(project: Path, write: Write) -> None:
+    write("llmring.lock", bound("anthropic:claude-haiku-4-5-20251015"))
+    finding = only(project)
+    assert (finding.code, finding.severity) == ("model-unknown", "warning")
+    assert "anthropic:claude-haiku-4-5-20251001" in finding.advice
+
+
 def test_a_host_of_ones_own_serves_what_it_likes(project: Path, write: Write) -> None:
     for model in ("openai:gpt-4", "openai:our-own", "openai:text-davinci-003"):
         text = bound(model) + '\n[providers.openai]\nbase_url = "http://localhost:8000/v1"\n'

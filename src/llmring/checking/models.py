@@ -99,7 +99,8 @@ def _model(mention: Mention, found: Endpoint, declared: str | None) -> Iterator[
         advice = f"Did you mean {near}? " if near else ""
         message = f"The catalogue knows no model {shown(info.name)} of {found.name}."
         advice += "If it is newer than the catalogue: pip install --upgrade genai-prices"
-        yield Finding("model-unknown", severity, mention.spot, message, advice)
+        certain: Severity = severity if info.taken_for is None else "warning"
+        yield Finding("model-unknown", certain, mention.spot, message, advice)
 
 
 def _has_own_names(found: Endpoint) -> bool:
