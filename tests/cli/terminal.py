@@ -200,6 +200,11 @@ class Terminal:
             self._wait_for(text)
         return self._plain[begun : self._read_to]
 
+    def settle(self) -> None:
+        """Wait until nothing has been written for half a second."""
+        while self._read(0.5):
+            pass
+
     def hang_up(self) -> int:
         """Take the terminal away from a program that does not mind the signal for it, and give its status."""
         os.close(self._ours)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,9 +118,27 @@ def test_what_was_asked_again_or_forgotten_was_paid_all_the_same() -> None:
     dialogue = Dialogue("chatbot")
     answer = LLMResponse("a:b", "text", usage={"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7})
     first = Turn(dialogue.question("hi"), "chatbot", answer)
-    dialogue.add(first)
-    dialogue.turns.clear()
-    dialogue.add(Turn(first.question, "chatbot", answer), instead_of=first)
+    for turn in (first, Turn(first.question, "chatbot", answer)):
+        dialogue.tally.add(turn)
     assert (dialogue.tally.turns, dialogue.tally.tokens, dialogue.tally.is_whole) == (2, 14, True)
-    dialogue.add(Turn(first.question, "chatbot", outcome="stopped"))
+    dialogue.tally.add(Turn(first.question, "chatbot", outcome="stopped"))
     assert not dialogue.tally.is_whole
+
+
+def test_a_turn_takes_the_place_of_the_one_that_it_repeats() -> None:
+    dialogue = Dialogue("chatbot")
+    first, second, better, failed = (
+        Turn(dialogue.question(text), "chatbot", LLMResponse("a:b", text) if text else None)
+        for text in ("one", "two", "better", "")
+    )
+    dialogue.keep(first)
+    dialogue.keep(second)
+    told = dialogue.request(second.question, instead_of=second).messages
+    assert [message.content for message in told] == ["one", "one", "two"], "what is asked again is not told too"
+    dialogue.keep(failed, instead_of=second)
+    assert dialogue.turns == [first, second], "nothing came of it"
+    dialogue.keep(better, instead_of=second)
+    assert dialogue.turns == [first, better]
+    dialogue.keep(failed)
+    dialogue.keep(replace(failed), instead_of=failed)
+    assert dialogue.turns == [first, better, failed]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -125,3 +127,24 @@ def test_what_was_said_outlives_the_terminal(
     (saved,) = (bare / "temporary").iterdir()
     assert "## You\n\nOne?\n" in saved.read_text()
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("gap", [0.005, 0.01, 0.02, 0.04])
+def test_an_interrupt_that_is_pressed_in_a_hurry_loses_no_turn(bare: Path, server: PracticeServer, gap: float) -> None:
+    with Terminal("chat") as terminal:
+        terminal.expect(READY)
+        server.reply(" ".join(f"w{number}" for number in range(400)), interval=0.02)
+        terminal.say("Count")
+        terminal.expect("w2")
+        for _ in range(6):
+            terminal.type("\x03")
+            time.sleep(gap)
+        terminal.settle()
+        terminal.type(" \x7f")  # Python may notice a press only with the next key
+        terminal.settle()
+        terminal.say("/save talk.json")
+        terminal.expect("Saved 1 turn to talk.json", READY)
+        terminal.type("\x04")
+        assert terminal.ended() == 0
+    (turn,) = json.loads((bare / "talk.json").read_text())["turns"]
+    assert (turn["outcome"], turn["answer"][:8]) == ("stopped", "w0 w1 w2")

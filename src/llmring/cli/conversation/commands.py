@@ -166,7 +166,7 @@ def _save(talk: Talk, name: str) -> None:
 def _retry(talk: Talk, _: str) -> None:
     if not talk.dialogue.turns:
         raise ConfigurationError("Nothing was asked yet, so there is nothing to ask again.")
-    last = talk.dialogue.turns.pop()
+    last = talk.dialogue.turns[-1]
     talk.ask(last.question, instead_of=last)
 
 

@@ -10,7 +10,6 @@ from ..attaching import content_of
 
 if TYPE_CHECKING:
     from ...catalog import Cost
-    from ...exceptions import LLMRingError
     from ...schemas import LLMResponse
 
 __all__ = ["Dialogue", "Tally", "Turn"]
@@ -34,7 +33,7 @@ class Turn:
     model: str
     answer: LLMResponse | None = None
     outcome: Literal["whole", "stopped", "failed"] = "whole"
-    error: LLMRingError | None = None
+    error: Exception | None = None
     seconds: float = 0.0
     cost: Cost | None = None
 
@@ -114,21 +113,25 @@ class Dialogue:
         self.attached = []
         return message
 
-    def request(self, question: Message) -> LLMRequest:
-        """The request that asks this after all that was said before."""
+    def request(self, question: Message, *, instead_of: Turn | None = None) -> LLMRequest:
+        """The request that asks this after all that was said before.
+
+        Args:
+            question: what to ask.
+            instead_of: the turn that it repeats, which is then not told.
+        """
         system = [Message(role="system", content=self.system)] if self.system else []
-        said = [message for turn in self.turns for message in turn.messages()]
+        said = [message for turn in self.turns if turn is not instead_of for message in turn.messages()]
         return LLMRequest(model=self.model, messages=[*system, *said, question])
 
-    def add(self, turn: Turn, *, instead_of: Turn | None = None) -> None:
+    def keep(self, turn: Turn, *, instead_of: Turn | None = None) -> None:
         """Keep a turn.
 
         Args:
             turn: what was asked and what came of it.
-            instead_of: the turn that it repeats. That one stays if nothing came of the new one.
+            instead_of: the last turn, if this one repeats it. That one stays if nothing came of the new one.
         """
-        self.tally.add(turn)
-        if instead_of is not None and instead_of.text and not turn.text:
-            self.turns.append(instead_of)
-        else:
+        if instead_of is None:
             self.turns.append(turn)
+        elif turn.text or not instead_of.text:
+            self.turns[-1] = turn

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any
 
-from ...exceptions import LLMRingError
 from ...parts import load
 from ...schemas import LLMRequest, Message
 from ...service import LLMRing
@@ -18,6 +15,7 @@ from ..usage import usage_line
 from . import commands
 from .dialogue import Dialogue, Tally, Turn
 from .history import History, history_path
+from .interrupts import Interrupts
 from .keyboard import Keyboard, at_rest
 from .screen import Screen
 from .transcript import save_somewhere
@@ -55,7 +53,8 @@ def converse(
             talk = Talk(runner, service, Dialogue(model, profile, system), screen or Screen(), history)
             talk.attach(attached)
             try:
-                talk.run()
+                with talk.interrupts.heard():
+                    talk.run()
             except Exception:
                 _rescue(talk.dialogue)
                 raise
@@ -70,6 +69,7 @@ class Talk:
         service: who is asked.
         dialogue: what has been said.
         screen, keyboard: the terminal.
+        interrupts: what Ctrl-C does.
         is_over: whether the person has left.
     """
 
@@ -81,6 +81,7 @@ class Talk:
         self.dialogue = dialogue
         self.screen = screen
         self.keyboard = Keyboard(history, lambda before, word: commands.complete(self, before, word))
+        self.interrupts = Interrupts()
         self.is_over = False
 
     def run(self) -> None:
@@ -94,7 +95,8 @@ class Talk:
                 self.screen.warn(self.keyboard.trouble)
                 self.keyboard.trouble = None
             try:
-                text = self.keyboard.read(f"{self.dialogue.model}> ")
+                with self.interrupts.doing(_stop):
+                    text = self.keyboard.read(f"{self.dialogue.model}> ")
             except KeyboardInterrupt:
                 self.screen.say()
             except EOFError:
@@ -129,24 +131,29 @@ class Talk:
             instead_of: the turn that it repeats.
         """
         turn = Turn(question, self.dialogue.model)
+        request = self.dialogue.request(question, instead_of=instead_of)
         begun = monotonic()
-        try:
-            with at_rest():
-                self._runner.run(self._stream(turn))
-        except LLMRingError as error:
-            turn.outcome, turn.error = "failed", error
-        turn.seconds = monotonic() - begun
-        if turn.answer is not None:
-            turn.cost = self.service.calculate_cost(turn.answer)
-        self.dialogue.add(turn, instead_of=instead_of)
-        self._sum_up(turn)
-        self.screen.say()
+        with self.interrupts.doing(None):
+            try:
+                with at_rest():
+                    self._runner.run(self._stream(turn, request))
+            except Exception as error:
+                turn.outcome, turn.error = "failed", error
+            finally:
+                turn.seconds = monotonic() - begun
+                self.dialogue.keep(turn, instead_of=instead_of)
+            if turn.answer is not None:
+                turn.cost = self.service.calculate_cost(turn.answer)
+            self.dialogue.tally.add(turn)
+            self._sum_up(turn)
+            self.screen.say()
 
     def _answer_to(self, text: str) -> None:
         """Do what a line says. Whatever goes wrong with it is shown: no line ends the conversation but /quit."""
         try:
             if commands.is_command(text):
-                commands.run(self, text)
+                with self.interrupts.doing(_stop):
+                    commands.run(self, text)
             elif text.strip():
                 self.ask(self.dialogue.question(text.strip()))
         except KeyboardInterrupt:
@@ -154,10 +161,11 @@ class Talk:
         except Exception as error:
             self.screen.fail(error)
 
-    async def _stream(self, turn: Turn) -> None:
-        dialogue = self.dialogue
-        stream = self.service.chat_stream(dialogue.request(turn.question), profile=dialogue.profile)
-        with _interrupted_by(stream.cancel), self.screen.answer(f"waiting for {dialogue.model}") as shown:
+    async def _stream(self, turn: Turn, request: LLMRequest) -> None:
+        stream = self.service.chat_stream(request, profile=self.dialogue.profile)
+        loop = asyncio.get_running_loop()
+        stop = self.interrupts.doing(lambda: loop.call_soon_threadsafe(stream.cancel))
+        with stop, self.screen.answer(f"waiting for {turn.model}") as shown:
             drawing = asyncio.create_task(shown.keep_drawing())
             try:
                 async with stream:
@@ -189,15 +197,8 @@ class Talk:
             self.screen.note(_total(self.dialogue.tally))
 
 
-@contextlib.contextmanager
-def _interrupted_by(stop: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C calls this in the loop that runs, however often it is pressed."""
-    loop = asyncio.get_running_loop()
-    before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(stop))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _stop() -> None:
+    raise KeyboardInterrupt
 
 
 def _rescue(dialogue: Dialogue) -> None:
