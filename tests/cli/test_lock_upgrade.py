@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from llmring import sdk_lists
+from llmring import catalog, sdk_lists
 from llmring.lockfile import load
 from llmring.succession import successor
 
@@ -95,6 +95,28 @@ def test_it_moves_them_in_every_profile_and_changes_nothing_else(old: Path, comm
     again = command("lock", "upgrade")
     assert (again.returncode, again.stdout) == (0, "")
     assert "Nothing to move" in again.stderr
+
+
+def test_it_says_what_becomes_of_the_window_and_the_params(old: Path, run: Run) -> None:
+    old.write_text(TEXT.replace(OLD, "openai:gpt-4.1-mini"))
+    new = follower("openai:gpt-4.1-mini")
+    before, after = (catalog.model_info(it).context_window for it in ("openai:gpt-4.1-mini", new))
+    assert before
+    assert after
+    assert before > after
+    line = next(it for it in run("lock", "upgrade", "--dry-run").stderr.splitlines() if "gpt-4.1-mini" in it)
+    assert f"its window shrinks from {before:,} to {after:,} tokens" in line
+    assert "it gets the params temperature too, which were chosen for the old one" in line
+    described = json.loads(run("lock", "upgrade", "--dry-run", "--json").stdout)["models"][0]
+    assert described["context_window"] == {"before": before, "after": after}
+
+
+def test_what_stays_as_it_was_is_not_said(old: Path, run: Run) -> None:
+    stderr = run("lock", "upgrade", "--dry-run", "--profile", "dev").stderr
+    line = next(it for it in stderr.splitlines() if ENDS_SOON in it)
+    assert "params" not in line
+    same = catalog.model_info(ENDS_SOON).context_window == catalog.model_info(follower(ENDS_SOON)).context_window
+    assert ("window" in line) is not same
 
 
 def test_without_a_terminal_it_only_shows(old: Path, command: Command) -> None:

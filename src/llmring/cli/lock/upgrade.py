@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ...catalog import ModelInfo
     from ...checking.endings import Ending
+    from ...lockfile import Lockfile
 
 __all__ = ["upgrade"]
 
@@ -32,8 +33,9 @@ def upgrade(
     """Move bindings off models that end.
 
     A model ends if its vendor has retired it, says when it will, or advises against it; the newest model of the same
-    family takes its place. The diff comes first; the file changes after a yes or with --yes. With no terminal to ask
-    on, the status is 1 and nothing changes. A model whose successor is not plain stays, and is named.
+    family takes its place. First it says what becomes of the prices and the window, and which params the new model
+    gets too, and shows the diff; the file changes after a yes or with --yes. With no terminal to ask on, the status
+    is 1 and nothing changes. A model whose successor is not plain stays, and is named.
 
     \b
     Example:
@@ -45,7 +47,8 @@ def upgrade(
     from ...lockfile import load, replace_models
 
     path = lockfile_path()
-    found = list(endings(load(path), profile))
+    lockfile = load(path)
+    found = list(endings(lockfile, profile))
     moves = {it.reference: it.successor for it in found if it.successor is not None}
     applied = bool(moves) and yes and not dry_run
     if as_json:
@@ -55,7 +58,7 @@ def upgrade(
         if moves and not applied and not dry_run:
             raise typer.Exit(1)
         return
-    _explain(found)
+    _explain(found, lockfile)
     if not moves:
         note(f"Nothing to move in {path}.")
         return
@@ -68,10 +71,10 @@ def upgrade(
     note(f"Changed {path}.")
 
 
-def _explain(found: Sequence[Ending]) -> None:
+def _explain(found: Sequence[Ending], lockfile: Lockfile) -> None:
     for it in found:
         if it.successor is not None:
-            note(f"{it.reference} {_end(it.model)}; {it.successor} follows{_prices(it)}.")
+            note(f"{it.reference} {_end(it.model)}; {it.successor} follows{_changes(it, lockfile)}.")
         else:
             where = ", ".join(f"{alias} ({profile})" for profile, alias in it.bindings)
             warn(
@@ -86,15 +89,42 @@ def _end(model: ModelInfo) -> str:
     return f"{'ended' if model.retired else 'ends'} on {model.retires}"
 
 
-def _prices(it: Ending) -> str:
+def _changes(it: Ending, lockfile: Lockfile) -> str:
+    """What is to be known of a move: its prices and its window, and the params that the new model gets too."""
     from ...catalog import model_info
 
     new = model_info(it.successor or "")
-    prices = it.model.input_price, it.model.output_price, new.input_price, new.output_price
-    if None in prices:
-        return ""
-    before_in, before_out, after_in, after_out = (dollars(price or 0) for price in prices)
-    return f" ({before_in} in and {before_out} out become {after_in} and {after_out}, for a million tokens)"
+    said = [*_prices(it.model, new), *_window(it.model, new), *_params(it, lockfile)]
+    return f" ({'; '.join(said)})" if said else ""
+
+
+def _prices(old: ModelInfo, new: ModelInfo) -> Iterator[str]:
+    prices = old.input_price, old.output_price, new.input_price, new.output_price
+    if None not in prices:
+        before_in, before_out, after_in, after_out = (dollars(price or 0) for price in prices)
+        yield f"{before_in} in and {before_out} out become {after_in} and {after_out}, for a million tokens"
+
+
+def _window(old: ModelInfo, new: ModelInfo) -> Iterator[str]:
+    before, after = old.context_window, new.context_window
+    if before and after and before != after:
+        verb = "shrinks" if after < before else "grows"
+        yield f"its window {verb} from {before:,} to {after:,} tokens"
+
+
+def _window_of(reference: str | None) -> int | None:
+    from ...catalog import model_info
+
+    return model_info(reference).context_window if reference is not None else None
+
+
+def _params(it: Ending, lockfile: Lockfile) -> Iterator[str]:
+    """The params of its bindings: they were chosen for the old model, and another generation may refuse them."""
+    carried: dict[str, None] = {}
+    for profile, alias in it.bindings:
+        carried |= dict.fromkeys(lockfile.profiles[profile].bindings[alias].params)
+    if carried:
+        yield f"it gets the params {', '.join(carried)} too, which were chosen for the old one"
 
 
 def _show_diff(path: Path, moves: Mapping[str, str], profile: str | None) -> None:
@@ -125,6 +155,7 @@ def _print_json(path: Path, found: Sequence[Ending], *, applied: bool) -> None:
                 "retires": it.model.retires.isoformat() if it.model.retires is not None else None,
                 "retired": it.model.retired,
                 "successor": it.successor,
+                "context_window": {"before": it.model.context_window, "after": _window_of(it.successor)},
                 "bindings": [{"profile": profile, "alias": alias} for profile, alias in it.bindings],
             }
             for it in found
