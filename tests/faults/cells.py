@@ -54,18 +54,19 @@ class Text:
 
 @dataclass(frozen=True)
 class Error:
-    """The answer is an error, after some text."""
+    """The answer is an error, after some text; or it holds some that was not said before it."""
 
     kind: type[ProviderError]
     status: int | None = None
     retry_after: float | None = None
     text: str = ""
+    partial: str = ""
 
     def __str__(self) -> str:
         details = [
             *([str(self.status)] if self.status else []),
             *([f"retry after {self.retry_after:g} s"] if self.retry_after is not None else []),
-            *([f"partial {self.text!r}"] if self.text else []),
+            *([f"partial {(self.text or self.partial)!r}"] if self.text or self.partial else []),
         ]
         return self.kind.__name__ + (f" ({', '.join(details)})" if details else "")
 
@@ -166,7 +167,7 @@ class Cell:
         self.check("status_code", error.status_code, self.expected.status)
         self.check_wait(getattr(error, "retry_after", None), self.expected.retry_after)
         self.check("text", said, self.expected.text)
-        self.check("partial", error.partial and error.partial.content, said or None)
+        self.check("partial", error.partial and error.partial.content, said or self.expected.partial or None)
         self.check("model", (error.provider, error.model), self.asked)
         if self.waited:
             self.check("not before its time", self.seconds >= self.timeout * 0.9, True)
@@ -260,7 +261,12 @@ def rows() -> list[Row]:
         _fault("ends first", cut, Fault.end_early(0), whole=broken),
         _fault("ends after 2", replace(cut, text=_TWO), Fault.end_early(2), whole=broken),
         _fault("ends without end", replace(cut, text=TEXT), Fault.end_early(), whole=broken),
-        _fault("no reason", {"": good, "gemini": replace(cut, text=TEXT)}, Fault.no_finish_reason(), whole=good),
+        _fault(
+            "no reason",
+            {"": good, "gemini": replace(cut, text=TEXT)},
+            Fault.no_finish_reason(),
+            whole={"": good, "gemini": replace(cut, partial=TEXT)},
+        ),
         *_in_band("overload", response, status=529, type="overloaded_error"),
         *_in_band("failure", response, status=500),
         *_in_band("rate limit", limit, status=429),

@@ -109,8 +109,11 @@ async def test_an_end_without_a_reason(way: Way, server: PracticeServer) -> None
     server.reply(TEXT, fault=Fault.no_finish_reason(), times=2)
     async with LLMRing() as service:
         if way.wire == "gemini":  # the reason is its end marker
-            with pytest.raises(ProviderConnectionError, match="finishReason"):
-                await service.chat_stream(ASKED).final_response()
+            for answer in (service.chat_stream(ASKED).final_response(), service.chat(ASKED)):
+                with pytest.raises(ProviderConnectionError, match="finishReason") as raised:
+                    await answer
+                assert raised.value.partial is not None
+                assert raised.value.partial.content == TEXT
             return
         chunks, streamed, whole = await both(service)
     contract(way, chunks)

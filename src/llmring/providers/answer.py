@@ -152,14 +152,7 @@ class Answer:
         if wire_error is not None or broken is not None:
             self.fail(self._error(wire_error or broken))  # type: ignore[arg-type]
         else:
-            self.fail(
-                ProviderConnectionError(
-                    f"The answer of {self.model} ended before its end marker ({decoder.end_marker}): the connection "
-                    "was cut on the way. Ask again; what had arrived is in `partial`.",
-                    provider=self.provider.name,
-                    model=self.call.model,
-                )
-            )
+            self.fail(self._cut())
         return chunks
 
     async def whole(self) -> LLMResponse:
@@ -185,8 +178,18 @@ class Answer:
                 metadata=self.decoder.metadata,
             )
             if not self.decoder.hop_ended:
+                if not self.decoder.complete:
+                    raise self._cut()
                 return self.received
             await self._next_hop()
+
+    def _cut(self) -> ProviderConnectionError:
+        return ProviderConnectionError(
+            f"The answer of {self.model} ended before its end marker ({self.decoder.end_marker}): the connection "
+            "was cut on the way. Ask again; what had arrived is in `partial`.",
+            provider=self.provider.name,
+            model=self.call.model,
+        )
 
     def _error(self, error: Exception) -> LLMRingError:
         return self.provider.error(error, self.call, self.response.headers)

@@ -228,6 +228,7 @@ class Decoder:
         """
         try:
             parsed = from_json(body.removeprefix(b"\xef\xbb\xbf"))
+            self.complete = True
             chunk = self.feed_answer(parsed)
         except _MISSHAPEN:
             error = read_error(self.conceal(body))

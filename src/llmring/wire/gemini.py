@@ -267,7 +267,8 @@ class GenerateDecoder(Decoder):
         self.finish_reason = None
 
     def feed_answer(self, answer: Any) -> StreamChunk | None:
-        """Take a whole `GenerateContentResponse`."""
+        """Take a whole `GenerateContentResponse`. Without a finish reason, the vendor says, it is not at its end."""
+        self.complete = False
         chunk = self.feed(answer)
         if not self.complete and "candidates" not in answer:
             raise KeyError("candidates")
