@@ -112,6 +112,16 @@ async def test_azures_own_name_for_the_limit(
     assert {name: value for name, value in body.items() if name.startswith("max")} == {key: 5}
 
 
+@pytest.mark.parametrize("variable", ["GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE"])
+async def test_google_is_geminis_api_whatever_the_environment_prefers(
+    server: PracticeServer, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "true")
+    async with LLMRing() as service:
+        await service.chat(ask("google:m"))
+    assert server.requests[0].path == "/v1beta/models/m:generateContent"
+
+
 # What the lockfile changes
 
 

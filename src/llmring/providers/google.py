@@ -50,8 +50,13 @@ class GoogleProvider(Provider):
 
     def _make(self, **options: Any) -> genai.Client:
         options |= {"base_url": self.config.base_url, "headers": dict(self.config.headers)}
-        # Without a key, the SDK would take the environment's, which is not for whatever host this is.
-        return genai.Client(api_key=self.config.key or "none", http_options=types.HttpOptions(**options))
+        return genai.Client(
+            # Without one, the SDK would take the environment's, which is not for whatever host this is.
+            api_key=self.config.key or "none",
+            # Else the environment might turn it to Google Cloud's API, which has other addresses and keys.
+            vertexai=False,
+            http_options=types.HttpOptions(**options),
+        )
 
     def _give_up_bytes(self) -> None:
         self._typed = True
