@@ -99,7 +99,11 @@ async def test_azure(server: PracticeServer, monkeypatch: pytest.MonkeyPatch, pa
 
 @pytest.mark.parametrize(
     ("address", "key"),
-    [("https://mine.openai.azure.com", "max_completion_tokens"), ("https://mine.services.ai.azure.com", "max_tokens")],
+    [
+        ("https://mine.openai.azure.com", "max_completion_tokens"),
+        ("https://mine.services.ai.azure.com", "max_completion_tokens"),
+        ("https://mine.example.net", "max_tokens"),
+    ],
 )
 async def test_azures_own_name_for_the_limit(
     bare: object, monkeypatch: pytest.MonkeyPatch, address: str, key: str

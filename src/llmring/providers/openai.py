@@ -16,8 +16,9 @@ from .network import http_options
 __all__ = ["OpenAIProvider"]
 
 _OFFICIAL_HOST = "api.openai.com"
-# Where OpenAI's own models are, which take the new name of the limit; the reasoning ones take no other.
-_OPENAI_MODELS = (_OFFICIAL_HOST, ".openai.azure.com")
+# Where OpenAI's own models are, which take the new name of the limit; the reasoning ones take no other. Azure's two
+# hosts are one API (learn.microsoft.com/azure/foundry/openai/api-version-lifecycle).
+_OPENAI_MODELS = (_OFFICIAL_HOST, ".openai.azure.com", ".services.ai.azure.com")
 # Its calls have ids of nine letters and digits, and no others are taken.
 _MISTRAL_HOST = "api.mistral.ai"
 
