@@ -120,10 +120,12 @@ async def test_azures_own_name_for_the_limit(
 async def test_google_is_geminis_api_whatever_the_environment_prefers(
     server: PracticeServer, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    monkeypatch.setenv(variable, "true")
-    async with LLMRing() as service:
-        await service.chat(ask("google:m"))
-    assert server.requests[0].path == "/v1beta/models/m:generateContent"
+    for value in ("false", "true"):
+        monkeypatch.setenv(variable, value)
+        async with LLMRing() as service:
+            await service.chat(ask("google:m"))
+    usual, turned = server.requests
+    assert turned.path == usual.path
 
 
 # What the lockfile changes
