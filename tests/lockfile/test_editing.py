@@ -649,3 +649,20 @@ def test_edits_of_eight_hundred_bindings_do_not_keep_others_waiting(write: Write
     assert time.monotonic() - begin < 5  # a tenth of it is usual; one scan per binding took twenty times as long
     assert lockfile.profiles["copy"].bindings == lockfile.profile().bindings
     assert {it.models[0] for it in load(path).profile().bindings.values()} == {"x:new"}
+
+
+def test_a_model_that_is_named_twice_is_bound_once(write: Write, plain: str) -> None:
+    path = write(plain)
+    bind(path, "chatbot", ["x:1", "x:2", "x:1", "x:2"])
+    assert load(path).profile().bindings["chatbot"].models == ("x:1", "x:2")
+
+
+@pytest.mark.parametrize("name", ["llmring.lock", "llmring.json"])
+def test_what_no_file_can_hold_is_refused(write: Write, plain: str, name: str) -> None:
+    before = plain if name.endswith("lock") else '{"version": "1.0"}'
+    path = write(before, name)
+    with pytest.raises(ConfigurationError, match="half of a surrogate pair"):
+        bind(path, "chatbot", ["x:1"], params={"stop": ["\ud800"]})
+    with pytest.raises(ConfigurationError, match="The params cannot be written"):
+        bind(path, "chatbot", ["x:1"], params={"seed": 16**9000})
+    assert path.read_text() == before

@@ -433,7 +433,7 @@ json_files = st.builds(
     st.sampled_from([None, 2, "\t"]),
 )
 edits = st.one_of(
-    st.tuples(st.just(bind), profile_names, aliases, model_lists, st.one_of(st.none(), st.just({"top_p": 1}))),
+    st.tuples(st.just(bind), profile_names, aliases, new_models, st.one_of(st.none(), st.just({"top_p": 1}))),
     st.tuples(st.just(unbind), profile_names, st.integers(0, 3)),
     st.tuples(st.just(add_profile), profile_names),
     st.tuples(st.just(copy_profile), profile_names, profile_names),

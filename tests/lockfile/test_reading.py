@@ -166,7 +166,7 @@ BOUND = BINDINGS + 'alias = "a"\nmodels = ["x:y"]\n'
 
 FIELDS = {
     *("version", "default_profile", "profiles", "bindings", "alias", "models", "provider", "params", "constraints"),
-    *("providers", "sdk", "base_url", "headers", "extends", "packages"),
+    *("providers", "sdk", "base_url", "api", "api_key_env", "headers", "extends", "packages"),
 }
 """A message begins with a capital, or with the name of the field that it is about, as the file has it."""
 
@@ -236,6 +236,17 @@ FIELDS = {
         (HEAD + "[providers.groq]\nsdk = 1", 3, 7, "sdk must be a string"),
         (HEAD + "[providers.groq]\nbase_url = 'localhost:8000'", 3, 12, "base_url must begin with http"),
         (HEAD + "[providers.groq]\nheaders = 'x'", 3, 11, "headers must be a table"),
+        (
+            HEAD + 'providers.g.base_url = "https://gw/\\u001b]0;x"',
+            2,
+            24,
+            'base_url holds a character that cannot be seen: "https://gw/\\x1b]0;x"',
+        ),
+        (HEAD + 'providers.g.sdk = "open\\nai"', 2, 19, "sdk holds a character"),
+        (HEAD + 'providers.g.api = "\\u009b"', 2, 19, "api holds a character"),
+        (HEAD + 'providers.g.api_key_env = "A\\tB"', 2, 27, "api_key_env holds a character"),
+        (HEAD + 'providers.g.headers."x\\n" = "y"', 2, 29, "name of a header holds a character"),
+        (HEAD + 'providers.g.headers.x = "a\\r\\nb: c"', 2, 25, 'header "x" holds a character'),
         (HEAD + "[providers.groq.headers]\nX-A = 1", 3, 7, 'The header "X-A" must be a string'),
         (HEAD + "extends = ['somelib']", 2, 11, "extends must be a table, not a list"),
         (HEAD + "[extends]\npackages = 'somelib'", 3, 12, "packages must be a list"),

@@ -99,10 +99,12 @@ class Lockfile:
         try:
             return self.profiles[wanted]
         except KeyError:
-            where = self.path or "the lockfile"
+            from .checks import shown
+
+            where, name = self.path or "the lockfile", wanted if is_name(wanted) else "NAME"
             raise ConfigurationError(
-                f'No profile "{wanted}" in {where}. There are: {", ".join(self.profiles)}. To make it: '
-                f"llmring bind ALIAS provider:model --profile {wanted}"
+                f"No profile {shown(wanted)} in {where}. There are: {', '.join(self.profiles)}. To make it: "
+                f"llmring bind ALIAS provider:model --profile {name}"
             ) from None
 
 

@@ -266,14 +266,23 @@ def _provider(name: str, raw: Any, place: Place) -> ProviderSettings:
     if not is_name(name) or ":" in name or "/" in name:
         raise Misfit(f"The provider's name {shown(name)} is empty or holds white space, a colon or a slash", place)
     table = _checked(raw, dict, f"providers.{name}", place)
-    sdk, base_url, api_key_env, api = (_optional(table.get(key), str, key, (*place, key)) for key in _PROVIDER_STRINGS)
+    sdk, base_url, api_key_env, api = (_line(table.get(key), key, (*place, key)) for key in _PROVIDER_STRINGS)
     if base_url is not None and not base_url.startswith(("http://", "https://")):
         raise Misfit("base_url must begin with http:// or https://", (*place, "base_url"))
     headers = _optional(table.get("headers"), dict, "headers", (*place, "headers")) or {}
     for header, value in headers.items():
-        _checked(value, str, f"The header {shown(header)}", (*place, "headers", header))
+        _line(header, "The name of a header", (at := (*place, "headers", header)))
+        _line(_checked(value, str, f"The header {shown(header)}", at), f"The header {shown(header)}", at)
     extra = {key: value for key, value in table.items() if key not in {*_PROVIDER_STRINGS, "headers"}}
     return ProviderSettings(sdk, base_url, api_key_env, api, headers, extra)
+
+
+def _line(value: Any, name: str, place: Place) -> str | None:
+    """A string that goes to a terminal and over the wire as it is, if it is given."""
+    text = _optional(value, str, name, place)
+    if text is not None and not text.isprintable():
+        raise Misfit(f"{name} holds a character that cannot be seen: {shown(text)}. Take it out", place)
+    return text
 
 
 def _extends(raw: Any) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def bind(
 
     Args:
         path: the file, which must be there.
-        models: `provider:model` references; the first serves, the rest stand by.
+        models: `provider:model` references; the first serves, the rest stand by. One that is named again counts once.
         profile: made if the file has none of that name; `None` is the file's default profile.
         params: defaults for the alias's requests; `{}` takes away those there are, `None` keeps them.
 
@@ -63,7 +63,7 @@ def bind(
         ConfigurationError: the alias, a model, the profile's name or the params cannot be written.
         LockfileError: the file is not there, not valid, or could not be written.
     """
-    models = [models] if isinstance(models, str) else list(models)
+    models = [models] if isinstance(models, str) else list(dict.fromkeys(models))
     values = None if params is None else _plain(params)
     _check_name("alias", alias)
     if not models:
@@ -240,6 +240,11 @@ def _changed(text: str, old: Lockfile, change: Callable[[str, Lockfile], editing
         after, meant = change(text, old)
         new = parse(after.encode(), old.path)
         is_right = editing.says(new.data, meant)
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"{old.path} cannot hold half of a surrogate pair, and this edit has one; the file is as it was. Take it "
+            "out of the params"
+        ) from None
     except (LockfileParseError, LookupError, RecursionError):
         is_right = False
     if not is_right:
