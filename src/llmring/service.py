@@ -244,7 +244,7 @@ class LLMRing:
 
         Args:
             alias: its name.
-            models: one `provider:model`, several separated by commas, or a sequence of them.
+            models: one `provider:model`, several separated by commas, or a sequence of them; each counts once.
             profile: instead of the service's; made if the file has none of that name.
             params: defaults for its requests; not given: what the file says stays.
         """

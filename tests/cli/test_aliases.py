@@ -211,3 +211,41 @@ def test_the_program_itself(project: Path, command: Command, monkeypatch: pytest
     broken = command("aliases")
     assert (broken.returncode, broken.stdout) == (1, "")
     assert "other.lock:2:" in broken.stderr
+
+
+def test_what_was_written_as_json(project: Path, run: Run) -> None:
+    bound = run("bind", "fast", "openai:gpt-6-luna,ollama:llama3.2,openai:gpt-6-luna", "--json")
+    assert json.loads(bound.stdout) == {
+        "file": str(project),
+        "profile": "default",
+        "alias": "fast",
+        "models": ["openai:gpt-6-luna", "ollama:llama3.2"],
+    }
+    assert bound.stderr == "A model that is named twice is bound once.\n"
+    assert lockfile.load(project).profile().bindings["fast"].models == ("openai:gpt-6-luna", "ollama:llama3.2")
+    unbound = run("unbind", "chatbot", "--profile", "dev", "--json")
+    assert json.loads(unbound.stdout) == {"file": str(project), "profile": "dev", "alias": "chatbot", "models": []}
+
+
+def test_a_profile_that_binding_makes_is_said_to_be_new(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMRING_PROFILE", "deflt")
+    assert run("bind", "fast", "ollama:llama3.2").stderr == 'The profile "deflt" is new. There were: default, dev.\n'
+    assert run("bind", "faster", "ollama:llama3.2").stderr == ""
+
+
+@pytest.mark.parametrize("args", [["aliases", "--json", "--verbose"], ["lock", "show", "--json"]])
+def test_json_is_json_whatever_the_params_hold(project: Path, run: Run, args: list[str]) -> None:
+    project.write_text(LOCKFILE.replace("temperature = 0.3", "temperature = nan, top_p = [-inf], day = 2026-01-02"))
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    said = json.loads(run(*args).stdout, parse_constant=refuse)
+    assert said["aliases"]["chatbot"]["params"] == {"temperature": None, "top_p": [None], "day": "2026-01-02"}
+    project.write_text(
+        '{"version": "1.0", "profiles": {"default": {"bindings": '
+        '[{"alias": "chatbot", "models": ["x:y"], "params": {"stop": "\\ud800é"}}]}}}'
+    )
+    assert json.loads(run(*args).stdout)["aliases"]["chatbot"]["params"] == {"stop": "\ud800é"}

@@ -141,3 +141,13 @@ def test_a_name_for_json_is_not_given_to_toml(project: Path, command: Command) -
     assert done.returncode == 2
     assert not Path("x.json").exists()
     assert command("lock", "convert", "--to", "yaml").returncode == 2
+
+
+def test_what_was_written_as_json(project: Path, run: Run, command: Command) -> None:
+    fresh = json.loads(run("lock", "convert", "-o", "new.json", "--json").stdout)
+    assert fresh == {"file": "new.json", "format": "json", "kept_as": None}
+    args = ("lock", "convert", "--to", "json", "-o", "llmring.lock", "--force", "--json")
+    assert json.loads(run(*args).stdout) == {"file": "llmring.lock", "format": "json", "kept_as": "llmring.lock.bak"}
+    refused = command("lock", "convert", "--json")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--to json" in refused.stderr

@@ -297,3 +297,13 @@ def test_a_schema_of_someone_elses_is_kept(bare: Path, run: Run, key: None) -> N
         assert result.exit_code == 0
         assert "llmring.schema.json is no schema of a lockfile" in result.stderr
         assert schema.read_text() == text
+
+
+def test_what_was_written_as_json(bare: Path, run: Run) -> None:
+    for kept in (None, "llmring.lock.bak"):
+        said = json.loads(run("lock", "init", "--force", "--json").stdout)
+        assert said["file"] == str(bare / "llmring.lock")
+        assert said["kept_as"] == (kept and str(bare / kept))
+        bound = lockfile.load(bare / "llmring.lock").profile(said["profile"]).bindings
+        assert said["aliases"] == {alias: list(it.models) for alias, it in bound.items()}
+        (bare / "llmring.lock").write_text(LOCKFILE)

@@ -94,3 +94,20 @@ def test_on_a_terminal_it_asks(project: Path, answer: str, status: int, left: li
     assert "which binds chatbot?" in done.stderr
     assert "chatbot" not in done.stdout
     assert list(load(project).profiles) == left
+
+
+def test_what_was_written_as_json(project: Path, run: Run) -> None:
+    written = [
+        (["add", "staging"], [], ["default", "dev", "staging"]),
+        (["copy", "dev", "laptop"], ["chatbot"], ["default", "dev", "staging", "laptop"]),
+        (["remove", "dev", "--yes"], None, ["default", "staging", "laptop"]),
+    ]
+    for args, aliases, profiles in written:
+        name = args[2] if args[0] == "copy" else args[1]
+        assert json.loads(run("lock", "profile", *args, "--json").stdout) == {
+            "file": str(project),
+            "profile": name,
+            "aliases": aliases,
+            "profiles": profiles,
+        }
+        assert list(load(project).profiles) == profiles

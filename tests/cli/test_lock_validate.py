@@ -47,7 +47,7 @@ def test_a_file_that_is_not(
 
 
 def test_no_file(bare: Path, run: Run) -> None:
-    for args in ([], ["--json"], ["nowhere.lock"]):
+    for args in ([], ["nowhere.lock"]):
         result = run("lock", "validate", *args)
         assert (result.exit_code, result.stdout) == (1, "")
         assert "llmring lock init" in result.stderr
@@ -57,3 +57,11 @@ def test_the_schema_is_printed_and_nothing_else(bare: Path, command: Command) ->
     done = command("lock", "schema")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == json_schema()
+
+
+def test_a_file_that_is_not_there_is_no_valid_one_as_json(bare: Path, command: Command) -> None:
+    for args, file in ((["nofile.lock"], "nofile.lock"), ([], None)):
+        done = command("lock", "validate", *args, "--json")
+        said = json.loads(done.stdout)
+        assert (done.returncode, said["valid"], said["file"]) == (1, False, file)
+        assert "llmring lock init" in said["error"]["message"]

@@ -26,6 +26,13 @@ SAYS_JSON = [words for words, command in COMMANDS.items() if any("--json" in par
 ARGUMENTS: dict[tuple[str, ...], list[str]] = {
     ("chat",): ["Hello", "--model", "chatbot"],
     ("info",): ["chatbot"],
+    ("bind",): ["fresh", "openai:gpt-6-luna"],
+    ("unbind",): ["chatbot"],
+    ("lock", "init"): ["--file", "new.lock"],
+    ("lock", "convert"): ["--output", "new.json"],
+    ("lock", "profile", "add"): ["staging"],
+    ("lock", "profile", "copy"): ["dev", "staging"],
+    ("lock", "profile", "remove"): ["dev", "--yes"],
     ("lock", "diff"): ["other.lock"],
     ("lock", "upgrade"): ["--dry-run"],
 }

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import completion
-from .project import ProfileOption, bindings_in, lockfile_path, open_lockfile
+from .printing import say_json
+from .project import ProfileOption, WrittenOption, bindings_in, lockfile_path, open_lockfile
 from .terminal import columns, note, paint, say, warn
 
 if TYPE_CHECKING:
@@ -37,11 +38,9 @@ def list_aliases(
     chosen = lockfile.profile(profile)
     bindings = bindings_in(lockfile, chosen)
     if as_json:
-        import json
-
         served = {alias: binding.models[0] for alias, binding in bindings.items()}
         full = _described(lockfile, chosen.name, bindings)
-        say(json.dumps(full if verbose else served, indent=2, ensure_ascii=False, default=str))
+        say_json(full if verbose else served)
         return
     if verbose:
         say(columns([("File", str(lockfile.path)), ("Profile", f"{chosen.name} (of {', '.join(lockfile.profiles)})")]))
@@ -97,6 +96,7 @@ def bind(
     ],
     profile: ProfileOption = None,
     force: Annotated[bool, typer.Option("--force", help="Even if no provider of that name is known.")] = False,
+    as_json: WrittenOption = False,
 ) -> None:
     """Bind an alias to a model, or to several.
 
@@ -108,19 +108,28 @@ def bind(
     Example:
       llmring bind chatbot anthropic:claude-haiku-5-5
       llmring bind chatbot anthropic:claude-haiku-5-5,openai:gpt-6-luna
-      llmring bind chatbot ollama:llama3.2 --profile dev
+      llmring bind chatbot ollama:llama3.2 --profile dev --json
     """
     from .. import lockfile as lockfiles
 
-    path, wanted = lockfile_path(), [model.strip() for model in models.split(",")]
+    path, named = lockfile_path(), [model.strip() for model in models.split(",")]
+    before, wanted = lockfiles.load(path), list(dict.fromkeys(named))
     for model in wanted:
-        _check_provider(model, lockfiles.load(path), force=force)
+        _check_provider(model, before, force=force)
     lockfile = lockfiles.bind(path, alias, wanted, profile=profile)
+    chosen = profile or lockfile.default_profile
+    if chosen not in before.profiles:
+        note(f'The profile "{chosen}" is new. There were: {", ".join(before.profiles)}.')
+    if len(wanted) < len(named):
+        note("A model that is named twice is bound once.")
     for model in wanted:
         _question(model, lockfile)
+    if as_json:
+        say_json({"file": str(lockfile.path), "profile": chosen, "alias": alias, "models": wanted})
+        return
     first, *rest = wanted
     behind = f", with {', '.join(rest)} standing by" if rest else ""
-    say(f'{alias} is served by {first}{behind} (profile "{profile or lockfile.default_profile}" of {lockfile.path})')
+    say(f'{alias} is served by {first}{behind} (profile "{chosen}" of {lockfile.path})')
 
 
 def _check_provider(reference: str, lockfile: Lockfile, *, force: bool) -> None:
@@ -169,14 +178,20 @@ def unbind(
         ),
     ],
     profile: ProfileOption = None,
+    as_json: WrittenOption = False,
 ) -> None:
     """Take an alias out of the lockfile.
 
     \b
     Example:
       llmring unbind chatbot
+      llmring unbind chatbot --profile dev --json
     """
     from .. import lockfile as lockfiles
 
     lockfile = lockfiles.unbind(lockfile_path(), alias, profile=profile)
-    say(f'{alias} is no longer bound (profile "{profile or lockfile.default_profile}" of {lockfile.path})')
+    chosen = profile or lockfile.default_profile
+    if as_json:
+        say_json({"file": str(lockfile.path), "profile": chosen, "alias": alias, "models": []})
+        return
+    say(f'{alias} is no longer bound (profile "{chosen}" of {lockfile.path})')

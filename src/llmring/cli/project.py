@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..lockfile import Binding, Lockfile, Profile
 
-__all__ = ["ProfileOption", "bindings_in", "default_model", "lockfile_path", "open_lockfile"]
+__all__ = ["ProfileOption", "WrittenOption", "bindings_in", "default_model", "lockfile_path", "open_lockfile"]
 
 _PREFERRED = ("chatbot", "balanced")
 
@@ -31,6 +31,8 @@ ProfileOption = Annotated[
         autocompletion=completion.profiles,
     ),
 ]
+
+WrittenOption = Annotated[bool, typer.Option("--json", help="Print what was written, as one JSON object.")]
 
 
 def lockfile_path() -> Path:

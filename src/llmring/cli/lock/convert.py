@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ...exceptions import ConfigurationError
+from ..printing import say_json
 from ..project import lockfile_path
 from ..terminal import note, say, stream, warn
 from .keeping import backup, keep
@@ -32,6 +33,9 @@ def convert(
     force: Annotated[
         bool, typer.Option("--force", help="Replace a file that is there; it is kept as FILE.bak.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --output: print what was written, as one JSON object.")
+    ] = False,
 ) -> None:
     """Print the lockfile in the other format, or write it.
 
@@ -42,7 +46,7 @@ def convert(
     Example:
       llmring lock convert
       llmring lock convert --output llmring.json
-      llmring lock convert --to json --output llmring.lock --force
+      llmring lock convert --to json --output llmring.lock --force --json
     """
     from ...lockfile import convert as convert_in_place
     from ...lockfile import create, parse
@@ -50,6 +54,8 @@ def convert(
     from ...lockfile.parsing import decode, holds_json
     from ...lockfile.reading import read
 
+    if as_json and output is None:
+        raise typer.BadParameter("it goes with --output; for the lockfile itself: --to json", param_hint="--json")
     path = file.expanduser() if file is not None else lockfile_path()
     content = read(path)
     lockfile, text = parse(content, path), decode(content, path)
@@ -72,6 +78,10 @@ def convert(
         convert_in_place(path, to_json=to_json)
     else:
         create(output, text, force=force)
+    if as_json:
+        kept_as = None if kept is None else str(kept)
+        say_json({"file": str(output), "format": "json" if to_json else "toml", "kept_as": kept_as})
+        return
     say(f"Wrote {output} as {'JSON' if to_json else 'TOML'}")
     if kept:
         say(f"Kept what was there as {kept}")

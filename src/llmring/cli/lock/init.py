@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...exceptions import ConfigurationError, LLMRingError
+from ..printing import say_json
+from ..project import WrittenOption
 from ..terminal import columns, dollars, paint, say, warn
 from .keeping import backup, keep
 
 if TYPE_CHECKING:
+    from ...lockfile import Lockfile
     from ..machine import Found
 
 __all__ = ["init"]
@@ -31,6 +34,7 @@ def init(
     force: Annotated[
         bool, typer.Option("--force", help="Replace a file that is there; it is kept as PATH.bak.")
     ] = False,
+    as_json: WrittenOption = False,
 ) -> None:
     """Write a lockfile for the providers that this machine can use.
 
@@ -40,7 +44,7 @@ def init(
     \b
     Example:
       llmring lock init
-      llmring lock init --file config/llmring.lock --force
+      llmring lock init --file config/llmring.lock --force --json
     """
     from ...lockfile import create, find_lockfile
     from ..machine import look
@@ -56,7 +60,11 @@ def init(
     found = look()
     text = render(found, as_json=path.suffix == ".json")
     kept = keep(path, text.encode(), render([]).encode())
-    create(path, text, force=force)
+    lockfile = create(path, text, force=force)
+    if as_json:
+        _with_schema(path)
+        _say_written(path, kept, lockfile)
+        return
     _report(found)
     say()
     say(f"{paint('Wrote', bold=True)} {path.absolute()}{_with_schema(path)}")
@@ -66,6 +74,17 @@ def init(
     if used is None or used.resolve() != path.resolve():
         say(f"It is not the lockfile of this folder. To use it: export LLMRING_LOCKFILE_PATH={path.absolute()}")
     _advise(found)
+
+
+def _say_written(path: Path, kept: Path | None, lockfile: Lockfile) -> None:
+    say_json(
+        {
+            "file": str(path.absolute()),
+            "kept_as": None if kept is None else str(kept.absolute()),
+            "profile": lockfile.default_profile,
+            "aliases": {alias: list(it.models) for alias, it in lockfile.profile().bindings.items()},
+        }
+    )
 
 
 def _with_schema(path: Path) -> str:

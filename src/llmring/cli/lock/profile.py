@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .. import completion
-from ..project import lockfile_path, open_lockfile
+from ..printing import say_json
+from ..project import WrittenOption, lockfile_path, open_lockfile
 from ..terminal import columns, confirm, paint, say
+
+if TYPE_CHECKING:
+    from ...lockfile import Lockfile
 
 __all__ = ["app"]
 
@@ -33,14 +37,12 @@ def list_profiles(
     """
     lockfile = open_lockfile()
     if as_json:
-        import json
-
         described = {
             "file": str(lockfile.path),
             "default_profile": lockfile.default_profile,
             "profiles": [{"name": name, "aliases": list(it.bindings)} for name, it in lockfile.profiles.items()],
         }
-        say(json.dumps(described, indent=2, ensure_ascii=False))
+        say_json(described)
         return
     rows = [("PROFILE", "", "ALIASES")]
     for name, profile in lockfile.profiles.items():
@@ -52,7 +54,7 @@ def list_profiles(
 
 
 @app.command()
-def add(name: Name) -> None:
+def add(name: Name, as_json: WrittenOption = False) -> None:
     """Add a profile without bindings.
 
     `llmring bind ALIAS MODEL --profile NAME` makes the profile too, if it is not there yet.
@@ -60,10 +62,14 @@ def add(name: Name) -> None:
     \b
     Example:
       llmring lock profile add staging
+      llmring lock profile add staging --json
     """
     from ... import lockfile as lockfiles
 
     lockfile = lockfiles.add_profile(lockfile_path(), name)
+    if as_json:
+        _say_written(lockfile, name)
+        return
     say(f'Added the profile "{name}" to {lockfile.path}. To bind in it: llmring bind ALIAS MODEL --profile {name}')
 
 
@@ -76,16 +82,21 @@ def copy(
         ),
     ],
     name: Annotated[str, typer.Argument(metavar="TO", help="The new profile.", show_default=False)],
+    as_json: WrittenOption = False,
 ) -> None:
     """Copy a profile with all that it binds.
 
     \b
     Example:
       llmring lock profile copy default staging
+      llmring lock profile copy default staging --json
     """
     from ... import lockfile as lockfiles
 
     lockfile = lockfiles.copy_profile(lockfile_path(), source, name)
+    if as_json:
+        _say_written(lockfile, name)
+        return
     say(f'Copied the profile "{source}" to "{name}" in {lockfile.path}')
 
 
@@ -93,6 +104,7 @@ def copy(
 def remove(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    as_json: WrittenOption = False,
 ) -> None:
     """Remove a profile with all that it binds.
 
@@ -101,7 +113,7 @@ def remove(
     \b
     Example:
       llmring lock profile remove staging
-      llmring lock profile remove staging --yes
+      llmring lock profile remove staging --yes --json
     """
     from ... import lockfile as lockfiles
 
@@ -114,4 +126,20 @@ def remove(
             f'Remove the profile "{name}", which binds {listed}?', otherwise=f"llmring lock profile remove {name} --yes"
         )
     lockfile = lockfiles.remove_profile(path, name)
+    if as_json:
+        _say_written(lockfile, name)
+        return
     say(f'Removed the profile "{name}" from {lockfile.path}')
+
+
+def _say_written(lockfile: Lockfile, name: str) -> None:
+    """What a profile is now, for a program: `null` for its aliases where it is gone."""
+    profile = lockfile.profiles.get(name)
+    say_json(
+        {
+            "file": str(lockfile.path),
+            "profile": name,
+            "aliases": None if profile is None else list(profile.bindings),
+            "profiles": list(lockfile.profiles),
+        }
+    )

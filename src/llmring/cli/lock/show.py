@@ -8,6 +8,7 @@ import typer
 
 from ..figures import aligned, price, remark, tokens
 from ..known import described, key_of, known_of
+from ..printing import say_json
 from ..project import ProfileOption, bindings_in, open_lockfile
 from ..terminal import columns, note, paint, say
 
@@ -38,9 +39,7 @@ def show(
     chosen = lockfile.profile(profile)
     bindings = bindings_in(lockfile, chosen)
     if as_json:
-        import json
-
-        say(json.dumps(_described(lockfile, chosen, bindings), indent=2, ensure_ascii=False, default=str))
+        say_json(_described(lockfile, chosen, bindings))
         return
     others = [name for name in lockfile.profiles if name != chosen.name]
     also = f" (there is also {', '.join(others)})" if others else ""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...exceptions import LockfileParseError, LockfileVersionError
+from ...exceptions import LockfileError
+from ..printing import say_json
 from ..project import lockfile_path
 from ..terminal import say
 
@@ -36,10 +37,11 @@ def validate(
     """
     from ...lockfile import load
 
-    path = file.expanduser() if file is not None else lockfile_path()
+    path = file.expanduser() if file is not None else None
     try:
+        path = path or lockfile_path()
         lockfile = load(path)
-    except (LockfileParseError, LockfileVersionError) as error:
+    except LockfileError as error:
         if not as_json:
             raise
         _print_json(path, error)
@@ -50,14 +52,12 @@ def validate(
         say(f"{path} is valid: {_counted(lockfile)}.")
 
 
-def _print_json(path: Path, error: LockfileParseError | LockfileVersionError | None) -> None:
-    import json
-
-    described: dict[str, Any] = {"file": str(path), "valid": error is None, "error": None}
+def _print_json(path: Path | None, error: LockfileError | None) -> None:
+    described: dict[str, Any] = {"file": None if path is None else str(path), "valid": error is None, "error": None}
     if error is not None:
         line, column = getattr(error, "line", None), getattr(error, "column", None)
         described["error"] = {"message": str(error), "line": line, "column": column}
-    say(json.dumps(described, indent=2, ensure_ascii=False))
+    say_json(described)
 
 
 def _counted(lockfile: Lockfile) -> str:
