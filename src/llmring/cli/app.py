@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..exceptions import LLMRingError
-from .terminal import paint, say, unforeseen
+from .terminal import complain, say, unforeseen
 
 __all__ = ["build", "run"]
 
@@ -39,7 +39,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except LLMRingError as error:
-            _complain(str(error))
+            complain(str(error))
             raise typer.Exit(1) from None
 
 
@@ -130,10 +130,13 @@ def run() -> None:
             _answer()
     except KeyboardInterrupt:
         sys.exit(130)
+    except LLMRingError as error:  # outside any command, as with --version
+        complain(str(error))
+        sys.exit(1)
     except Exception as error:
         if os.environ.get("LLMRING_DEBUG"):
             raise
-        _complain(unforeseen(error))
+        complain(unforeseen(error))
         sys.exit(1)
     finally:
         _flush()
@@ -146,13 +149,14 @@ def _answer() -> None:
     build([asked] if alone else _COMMANDS)(prog_name="llmring")
 
 
-def _complain(text: str) -> None:
-    typer.echo(f"{paint('Error:', fg='red', err=True)} {text}", err=True)
-
-
 def _flush() -> None:
-    """Let a reader that has gone, as in `llmring aliases | head -1`, be no error when Python flushes at the end."""
+    """Let a reader that has gone, as in `llmring aliases | head -1`, be no error when Python flushes at the end.
+
+    A disk that is full has been spoken of already.
+    """
+    if sys.stdout is None:
+        return
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

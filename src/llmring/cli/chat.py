@@ -10,7 +10,7 @@ import typer
 from ..exceptions import ConfigurationError, LLMRingError
 from . import completion
 from .project import ProfileOption, default_model
-from .terminal import note, say, stream
+from .terminal import note, say, stream, warn
 from .usage import usage_line
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def chat(
 
 
 def _on_a_terminal() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    return all(it is not None and it.isatty() for it in (sys.stdin, sys.stdout))
 
 
 def _asked(prompt: str | None) -> str:
@@ -164,10 +164,12 @@ def _show_warnings() -> None:
     """What the library warns of, such as moving on to a stand-by, as the other remarks are written."""
     import logging
 
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("Warning: %(message)s"))
+    class Remarks(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            warn(record.getMessage())
+
     logger = logging.getLogger("llmring")
-    logger.handlers[:] = [handler]
+    logger.handlers[:] = [Remarks(logging.WARNING)]
     logger.propagate = False
 
 

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .terminal import printable
+
 __all__ = ["working"]
 
 _PATIENCE = 1.0
@@ -21,11 +23,11 @@ def working(what: str) -> Iterator[None]:
     Args:
         what: as in `"Asking openai and ollama"`; short enough for a line.
     """
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
     done = threading.Event()
-    shown = threading.Thread(target=_show, args=(what, done), daemon=True)
+    shown = threading.Thread(target=_show, args=(printable(what), done), daemon=True)
     shown.start()
     try:
         yield

@@ -2,36 +2,65 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
 from ..exceptions import LLMRingError
 
-__all__ = ["columns", "confirm", "dollars", "note", "paint", "say", "stream", "unforeseen", "warn"]
+__all__ = [
+    "columns",
+    "complain",
+    "confirm",
+    "dollars",
+    "note",
+    "paint",
+    "printable",
+    "say",
+    "stream",
+    "unforeseen",
+    "warn",
+]
+
+
+_CONTROL = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+_COLOURS = re.compile("(\x1b\\[(?:[012]|3[0-7])m)")
+"""What `paint` puts around a text."""
 
 
 def say(text: str = "") -> None:
     """A line of standard output."""
-    typer.echo(text)
+    _write(f"{text}\n")
 
 
 def stream(text: str) -> None:
-    """A piece of a line, shown at once."""
-    typer.echo(text, nl=False)
+    """A piece of what a model says, shown at once. To what is no terminal it goes as it is."""
+    _write(printable(text) if _is_terminal(sys.stdout) else text)
 
 
 def note(text: str = "") -> None:
     """A remark for the person at the terminal, which is no part of the data."""
-    typer.echo(paint(text, dim=True, err=True), err=True)
+    _write(f"{paint(text, dim=True, err=True)}\n", err=True)
 
 
 def warn(text: str) -> None:
     """Something to look at that stops nothing."""
-    typer.echo(f"{paint('Warning:', fg='yellow', err=True)} {text}", err=True)
+    _write(f"{paint('Warning:', fg='yellow', err=True)} {text}\n", err=True)
+
+
+def complain(text: str) -> None:
+    """What went wrong, and what to do."""
+    _write(f"{paint('Error:', fg='red', err=True)} {text}\n", err=True)
+
+
+def printable(text: str) -> str:
+    """The text without what would steer the terminal: control characters, but for tabs and ends of lines."""
+    return text.translate(_CONTROL)
 
 
 def unforeseen(error: Exception) -> str:
@@ -69,10 +98,32 @@ def paint(text: str, *, err: bool = False, **style: Any) -> str:
         err: whether it goes to standard error.
         **style: as `typer.style` takes it.
     """
-    target = sys.stderr if err else sys.stdout
-    if not text or os.environ.get("NO_COLOR") or not target.isatty():
+    if not text or os.environ.get("NO_COLOR") or not _is_terminal(sys.stderr if err else sys.stdout):
         return text
     return typer.style(text, **style)
+
+
+def _is_terminal(target: TextIO | None) -> bool:
+    return target is not None and target.isatty()
+
+
+def _write(text: str, *, err: bool = False) -> None:
+    """Write to standard output or standard error. A terminal gets nothing that steers it but our own colours."""
+    target: TextIO | None = sys.stderr if err else sys.stdout
+    if target is None:
+        if err:
+            return
+        raise LLMRingError("Standard output is closed. To have nothing printed: >/dev/null")
+    if _is_terminal(target):
+        text = "".join(part if _COLOURS.fullmatch(part) else printable(part) for part in _COLOURS.split(text))
+    try:
+        typer.echo(text, nl=False, err=err, color=True)  # for it would take what looks like colours out of the data
+    except OSError as error:
+        if err:
+            return  # whoever was to hear of it has gone
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise LLMRingError(f"Standard output cannot be written: {error.strerror}.") from None
 
 
 def columns(rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
@@ -87,4 +138,7 @@ def columns(rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
 
 def dollars(amount: float) -> str:
     """An amount as a price tag: cents for what costs some, as many digits as it takes for less."""
-    return f"${amount:.2f}" if amount >= 0.1 or not amount else f"${amount:.6f}".rstrip("0")
+    if amount >= 0.1 or not amount:
+        return f"${amount:.2f}"
+    digits = max(6, 1 - math.floor(math.log10(amount)))
+    return f"${amount:.{digits}f}".rstrip("0")

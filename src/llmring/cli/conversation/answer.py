@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from ..terminal import printable
 from .markdown import Lines, blocks, cut, ending, rendered
 
 if TYPE_CHECKING:
@@ -19,18 +20,12 @@ if TYPE_CHECKING:
 
     from ...schemas import StreamChunk
 
-__all__ = ["Answer", "printable"]
+__all__ = ["Answer"]
 
 PACE = 0.08
 """Seconds between two drawings."""
 _SPARE = 3
 """Lines of the screen that the unfinished block leaves free."""
-_CONTROL = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
-
-
-def printable(text: str) -> str:
-    """The text without what would steer the terminal: control characters, but for tabs and ends of lines."""
-    return text.translate(_CONTROL)
 
 
 class Answer:
@@ -46,7 +41,7 @@ class Answer:
     def __init__(self, console: Console, waiting: str) -> None:
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._spinner: Spinner | None = Spinner("dots", Text(waiting, "dim"), style="dim")
+        self._spinner: Spinner | None = Spinner("dots", Text(printable(waiting), "dim"), style="dim")
         self._kind: Literal["text", "thinking"] = "text"
         self._open = ""
         self._changed = False

@@ -8,6 +8,7 @@ import select
 import sys
 from collections.abc import Callable, Iterator
 
+from ..terminal import printable
 from .history import History
 
 try:
@@ -61,7 +62,7 @@ class Keyboard:
     def confirm(self, question: str) -> bool:
         """Whether the person says yes."""
         try:
-            return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+            return input(f"{printable(question)} [y/N] ").strip().lower() in ("y", "yes")
         except (EOFError, KeyboardInterrupt):
             sys.stdout.write("\n")
             return False
@@ -141,6 +142,7 @@ def _recall(entry: str) -> None:
 
 def _marked(prompt: str) -> str:
     """The prompt in bold, in a way that readline still knows how wide it is."""
+    prompt = printable(prompt)
     if readline is None or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
         return prompt
     return f"\001\033[1m\002{prompt}\001\033[0m\002"

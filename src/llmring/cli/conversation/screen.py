@@ -12,8 +12,8 @@ from rich.text import Text
 from rich.theme import Theme
 
 from ...exceptions import LLMRingError
-from ..terminal import unforeseen
-from .answer import Answer, printable
+from ..terminal import printable, unforeseen
+from .answer import Answer
 
 __all__ = ["THEME", "Screen"]
 
@@ -64,7 +64,7 @@ class Screen:
         """Rows in columns; what does not fit is wrapped."""
         table = Table.grid(padding=(0, 3, 0, 0))
         for row in rows:
-            table.add_row(*map(Text, row))
+            table.add_row(*(Text(printable(cell)) for cell in row))
         self.console.print(Padding(table, (0, 0, 0, 2)))
 
     def show_warnings(self) -> None:

@@ -1,0 +1,124 @@
+"""What the commands write, wherever it goes: to a terminal, a pipe, a full disk, or nowhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llmring.cli.terminal import dollars
+from llmring.testing import PracticeServer
+
+from .conftest import PROGRAM
+
+if sys.platform == "win32":
+    pytest.skip("there is no pseudo-terminal", allow_module_level=True)
+
+from .test_command import on_a_terminal
+
+STEERING = "\x1b]0;owned\x07\x1b[2J\x9b31m\r"
+BOUND_TO_STEER = """\
+version = "1.0"
+[providers.gw]
+sdk = "openai"
+base_url = "https://gw.example/\\u001b]0;owned\\u0007\\u009bv1"
+[[profiles.default.bindings]]
+alias = "bot"
+models = ["gw:a\\u001b]0;owned\\u0007\\u009bb"]
+"""
+
+
+def steers(written: str) -> bool:
+    """Whether there is anything in it but text and our own colours."""
+    return any(it in written for it in ("\x1b]", "\x1b[2J", "\x07", "\x9b"))
+
+
+@pytest.mark.parametrize("how", [[], ["--no-stream"], ["--json"]])
+def test_what_a_model_says_does_not_steer_the_terminal(project: Path, server: PracticeServer, how: list[str]) -> None:
+    server.reply(f"safe {STEERING}sound")
+    written = on_a_terminal("chat", "hi", *how)
+    assert "safe " in written
+    assert "sound" in written
+    assert not steers(written)
+
+
+@pytest.mark.parametrize("colour", ["", "1"])
+def test_to_a_pipe_an_answer_goes_as_it_is(
+    project: Path, server: PracticeServer, colour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", colour)
+    server.reply(f"safe {STEERING}\x1b[31msound")
+    done = subprocess.run([PROGRAM, "chat", "hi"], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    assert done.stdout.decode() == f"safe {STEERING}\x1b[31msound\n"
+
+
+@pytest.mark.parametrize(
+    "args", [["providers"], ["doctor"], ["aliases"], ["lock", "show"], ["chat", "hi", "-m", "bot"]]
+)
+def test_what_a_lockfile_says_does_not_steer_the_terminal(project: Path, args: list[str]) -> None:
+    project.write_text(BOUND_TO_STEER)
+    written = on_a_terminal(*args)
+    assert written.strip()
+    assert not steers(written)
+
+
+def test_what_an_error_quotes_does_not_steer_the_terminal(project: Path) -> None:
+    written = on_a_terminal("aliases", "-p", f"nope{STEERING}")
+    assert "Error:" in written
+    assert not steers(written)
+
+
+def test_there_is_colour_on_a_terminal_all_the_same(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[31mError:\x1b[0m" in on_a_terminal("aliases", "-p", "nope")
+
+
+def in_a_shell(line: str) -> subprocess.CompletedProcess[str]:
+    """What a line of the shell does, `llmring` being the program."""
+    return subprocess.run(
+        ["sh", "-c", line.replace("llmring", f"'{PROGRAM}'", 1)],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.parametrize("args", ["aliases", "chat hi", "--version"])
+def test_nowhere_to_print_to_is_an_error(project: Path, server: PracticeServer, args: str) -> None:
+    done = in_a_shell(f"llmring {args} >&-")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "Error: Standard output is closed. To have nothing printed: >/dev/null\n",
+    )
+
+
+def test_nowhere_to_remark_to_is_none(project: Path) -> None:
+    done = in_a_shell("llmring aliases -p dev --verbose 2>&-")
+    assert done.returncode == 0
+    assert "ollama:llama3.2" in done.stdout
+    assert in_a_shell("llmring aliases -p nope 2>&-").returncode == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device here")
+def test_a_full_disk_is_an_error(project: Path) -> None:
+    done = in_a_shell("llmring aliases >/dev/full")
+    assert (done.returncode, done.stderr) == (1, "Error: Standard output cannot be written: No space left on device.\n")
+
+
+@pytest.mark.parametrize(
+    ("amount", "tag"),
+    [
+        (0, "$0.00"),
+        (2.5e-7, "$0.00000025"),
+        (1.234e-9, "$0.0000000012"),
+        (0.0000224, "$0.000022"),
+        (0.05, "$0.05"),
+        (0.1, "$0.10"),
+        (12.345, "$12.35"),
+    ],
+)
+def test_a_price_tag_says_something_of_every_price(amount: float, tag: str) -> None:
+    assert dollars(amount) == tag
