@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import time
 from pathlib import Path
 
@@ -403,6 +404,19 @@ def test_a_json_lockfile_has_places_too(project: Path, write: Write) -> None:
         '  {"alias": "chatbot", "model": "claude-haiku5-5", "provider": "anthropic"}\n]}}}\n',
     )
     assert found(path) == [("model-unknown", "error", "llmring.lock", 2)]
+
+
+def test_odd_texts_are_quick(project: Path, write: Write) -> None:
+    write("llmring.lock", ODD)
+    write("blank.txt", "\n" * 250_000)
+    write("wide.yaml", " " * 250_000)
+    write("lists.json", "[ " * 120_000)
+    cell = {"cell_type": "code", "source": ["LLMRequest" + " " * 200_000 + "x\n", " " * 200_000 + "= "]}
+    write("book.ipynb", json.dumps({"cells": [cell]}))
+    write("import.py", "from  " * 40_000 + "\nimport " + "llmring," * 30_000)
+    begun = time.monotonic()
+    check(project)
+    assert time.monotonic() - begun < 3
 
 
 def test_a_big_tree_is_quick(project: Path, write: Write) -> None:

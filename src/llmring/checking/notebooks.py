@@ -10,7 +10,7 @@ import warnings
 __all__ = ["Cells", "code_of"]
 
 # `%pip install x`, `!ls`, `?name`, `name?`, `files = !ls`, `x = %sql ...`
-_IPYTHON = re.compile(r"(\s*)(?:[%!?]|[\w.*]+\?{1,2}\s*$|[\w\s,.\[\]'\"]+=\s*[%!](?!=))")
+_IPYTHON = re.compile(r"([ \t]*)(?:[%!?]|[\w.*]+\?{1,2}\s*$|\w[\w \t,.\[\]'\"]*=[ \t]*[%!](?!=))")
 # These run the Python that follows them: `%time answer = f()`, `%%capture`
 _TIMED_LINE = re.compile(r"(\s*)%time(?:it)?\s(?!\s*-)")
 _PYTHON_CELL = re.compile(r"%%(?:time|timeit|capture|prun)\b")

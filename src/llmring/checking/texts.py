@@ -61,5 +61,5 @@ def _strings(names: frozenset[str]) -> re.Pattern[str]:
 @lru_cache(maxsize=4)
 def _values(names: frozenset[str]) -> re.Pattern[str]:
     listed = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-    before = r"(?:[\"'`=,\[({]\s*|:\s+|^\s*-\s+|(?<!\S)(?:-m|--model)\s+)"
-    return re.compile(rf"{before}({listed})(?=[\"'`,;)\]}}|&\\]|\s*$|\s+[#\-&|>)\]}}\"'])", re.MULTILINE)
+    before = r"(?:[\"'`=,\[({][ \t]*|:[ \t]+|^[ \t]*-[ \t]+|(?<!\S)(?:-m|--model)[ \t]+)"
+    return re.compile(rf"{before}({listed})(?=[\"'`,;)\]}}|&\\]|[ \t]*$|[ \t]+[#\-&|>)\]}}\"'])", re.MULTILINE)
