@@ -20,15 +20,6 @@ if sys.platform == "win32":
 from .test_command import on_a_terminal
 
 STEERING = "\x1b]0;owned\x07\x1b[2J\x9b31m\r"
-BOUND_TO_STEER = """\
-version = "1.0"
-[providers.gw]
-sdk = "openai"
-base_url = "https://gw.example/\\u001b]0;owned\\u0007\\u009bv1"
-[[profiles.default.bindings]]
-alias = "bot"
-models = ["gw:a\\u001b]0;owned\\u0007\\u009bb"]
-"""
 
 
 def steers(written: str) -> bool:
@@ -55,13 +46,10 @@ def test_to_a_pipe_an_answer_goes_as_it_is(
     assert done.stdout.decode() == f"safe {STEERING}\x1b[31msound\n"
 
 
-@pytest.mark.parametrize(
-    "args", [["providers"], ["doctor"], ["aliases"], ["lock", "show"], ["chat", "hi", "-m", "bot"]]
-)
-def test_what_a_lockfile_says_does_not_steer_the_terminal(project: Path, args: list[str]) -> None:
-    project.write_text(BOUND_TO_STEER)
-    written = on_a_terminal(*args)
-    assert written.strip()
+def test_what_the_environment_says_does_not_steer_the_terminal(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://gw.example/\x1b]0;owned\x07\x9bv1")
+    written = on_a_terminal("providers")
+    assert "https://gw.example/" in written
     assert not steers(written)
 
 
