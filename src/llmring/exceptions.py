@@ -144,7 +144,7 @@ class ProviderError(LLMRingError):
 
 
 class ProviderNotFoundError(ProviderError):
-    """No such provider, no key for it, or its SDK is not installed."""
+    """No such provider, no key for it, a setting of it that cannot be used, or its SDK is not installed."""
 
 
 class ProviderAuthenticationError(ProviderError):

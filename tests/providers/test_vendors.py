@@ -344,7 +344,7 @@ async def test_what_came_from_the_environment_is_seen_nowhere(
 async def test_a_dollar_that_says_nothing(server: PracticeServer, value: str) -> None:
     bind({}, f'[providers.groq]\nbase_url = "{server.url}/v1"\nheaders = {{ x-odd = "{value}" }}\n')
     async with LLMRing() as service:
-        with pytest.raises(ConfigurationError, match=r"\[providers.groq.headers\] x-odd has a \$ .* \$\$ for a \$"):
+        with pytest.raises(ProviderNotFoundError, match=r"\[providers.groq.headers\] x-odd has a \$ .* \$\$ for a \$"):
             await service.chat(ask("groq:m"))
 
 
@@ -352,9 +352,35 @@ async def test_a_value_that_cannot_be_sent(server: PracticeServer, monkeypatch: 
     monkeypatch.setenv("TEAM", "blue\r\nx-injected: 1")
     bind({}, f'[providers.groq]\nbase_url = "{server.url}/v1"\nheaders = {{ x-team = "$TEAM" }}\n')
     async with LLMRing() as service:
-        with pytest.raises(ConfigurationError, match=r"TEAM, for .* cannot be sent"):
+        with pytest.raises(ProviderNotFoundError, match=r"TEAM, for .* cannot be sent"):
             await service.chat(ask("groq:m"))
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable", "words"),
+    [
+        ('headers = { x-team = "bläu" }', "", r"'x-team' in \[providers.openai.headers\] cannot be sent"),
+        ('headers = { "x team" = "blue" }', "", "'x team' in .* cannot be sent"),
+        ('headers = { x-team = "$" }', "", "no name after it"),
+        ("", "x-team: bläu", "'x-team' in OPENAI_CUSTOM_HEADERS cannot be sent"),
+        ("", "x team: blue", "'x team' in OPENAI_CUSTOM_HEADERS cannot be sent"),
+        ('base_url = "http://127.0.0.1:http/v1"', "", "openai cannot be set up"),
+    ],
+)
+async def test_what_cannot_be_set_up_is_moved_on_from(
+    server: PracticeServer, monkeypatch: pytest.MonkeyPatch, settings: str, variable: str, words: str
+) -> None:
+    """It is a provider that is not configured, as one without a key is."""
+    if variable:
+        monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", variable)
+    bind({"chatbot": ["openai:m", "anthropic:m"]}, f"[providers.openai]\n{settings}\n")
+    async with LLMRing() as service:
+        with pytest.raises(ProviderNotFoundError, match=words):
+            await service.chat(ask("openai:m"))
+        response = await service.chat(ask("chatbot"))
+    assert response.model == "anthropic:m"
+    assert len(server.requests) == 1
 
 
 # Names that are none

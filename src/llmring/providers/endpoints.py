@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..credentials import find_key, first_set, key_source
-from ..exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
+from ..exceptions import LLMRingError, ProviderNotFoundError
 from .vendors import ALSO_CALLED, BUILT_IN, SDKS, BuiltIn
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Endpoint", "endpoint", "near_name", "variables_of"]
 
 _REFERENCE = re.compile(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})?", re.ASCII)
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -95,16 +96,26 @@ class Endpoint:
         """The headers to send, with `$NAME` and `${NAME}` replaced from the environment; and what is secret of them.
 
         Raises:
-            ProviderNotFoundError: a variable is not set.
-            ConfigurationError: a `$` is followed by no name, or a value cannot be sent.
+            ProviderNotFoundError: a variable is not set, a `$` is followed by no name, or a header cannot be sent.
         """
         headers, secrets = {}, []
         for header, written in self.headers.items():
             headers[header] = value = self._expand(header, written)
+            self._check(header, value, f"[providers.{self.name}.headers]")
             if "$" in written:
                 secrets += [value, *filter(None, map(os.environ.get, _names_in(written)))]
-        secrets += _headers_in(self.header_variable).values()
+        for header, value in _headers_in(self.header_variable).items():
+            self._check(header, value, self.header_variable)
+            secrets.append(value)
         return headers, tuple(secrets)
+
+    def _check(self, header: str, value: str, where: str | None) -> None:
+        if not _HEADER.fullmatch(header) or not _sendable(value):
+            raise ProviderNotFoundError(
+                f"The header {header!a} in {where} cannot be sent. Names take letters, digits and hyphens, values "
+                "printable ASCII: write it anew.",
+                provider=self.name,
+            )
 
     def _expand(self, header: str, written: str) -> str:
         where = f"[providers.{self.name}.headers] {header}"
@@ -114,14 +125,16 @@ class Endpoint:
                 return "$"
             name = match[1] or match[2]
             if name is None:
-                raise ConfigurationError(
-                    f"{where} has a $ with no name after it. Write $NAME, ${{NAME}}, or $$ for a $."
+                raise ProviderNotFoundError(
+                    f"{where} has a $ with no name after it. Write $NAME, ${{NAME}}, or $$ for a $.", provider=self.name
                 )
             value = first_set([name])
             if value is None:
                 raise ProviderNotFoundError(f"{where} needs {name}. {_set([name])}.", provider=self.name)
-            if not (value.isascii() and value.isprintable()):
-                raise ConfigurationError(f"{name}, for {where}, holds a character that cannot be sent. Copy it anew.")
+            if not _sendable(value):
+                raise ProviderNotFoundError(
+                    f"{name}, for {where}, holds a character that cannot be sent. Copy it anew.", provider=self.name
+                )
             return value
 
         return _REFERENCE.sub(replaced, written)
@@ -264,6 +277,10 @@ def _headers_in(variable: str | None) -> dict[str, str]:
     """The headers that an environment variable holds, as the SDKs read it."""
     lines = [line.partition(":") for line in os.environ.get(variable or "", "").split("\n")]
     return {name.strip(): value.strip() for name, colon, value in lines if colon}
+
+
+def _sendable(value: str) -> bool:
+    return value.isascii() and value.isprintable()
 
 
 def _names_in(value: str) -> list[str]:

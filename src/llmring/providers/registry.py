@@ -68,7 +68,8 @@ class Registry:
             others: the providers that the lockfile declares, to suggest one.
 
         Raises:
-            ProviderNotFoundError: no such provider, no key for it, or its SDK is not installed.
+            ProviderNotFoundError: no such provider, no key for it, a setting that cannot be used, or its SDK is not
+                installed.
         """
         provider = self._ready(name, settings)
         return provider if provider is not None else self._make(self._endpoint(name, settings, others), settings)
@@ -187,8 +188,8 @@ class Registry:
             provider: Provider = adapter(config)
         except Exception as error:
             reason = without([key or "", *secrets], f"{type(error).__name__}: {error}")
-            raise ConfigurationError(
-                f"{name} cannot be set up ({reason}). Check its address and its headers."
+            raise ProviderNotFoundError(
+                f"{name} cannot be set up ({reason}). Check its address and its headers.", provider=name
             ) from None
         self._leave_closed_loops()
         self._made[_running_loop(), self._identity(name, settings)] = provider
