@@ -597,3 +597,6 @@ def test_the_lockfiles_address_says_who_bills(bare: Path) -> None:
         service = LLMRing(lockfile_path=path)
         assert service.calculate_cost(answer).priced is billed
         assert (service.get_model_info("openai:gpt-4o").input_price is not None) is billed
+    path.write_text('version = "1.0"\n[providers.mine]\nsdk = "openai"\nbase_url = "https://api.groq.com/openai/v1"\n')
+    ours = LLMResponse("mine:openai/gpt-oss-20b", usage=answer.usage)
+    assert LLMRing(lockfile_path=path).calculate_cost(ours).priced
