@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tomllib
 import traceback
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -270,7 +271,7 @@ def test_whose_host_it_is(bare: object, monkeypatch: pytest.MonkeyPatch, name: s
     for variable in BUILT_IN[name].key_variables:
         monkeypatch.setenv(variable, SECRET)
     found = endpoint(name, ProviderSettings(base_url=url))
-    assert found.base_url == url
+    assert found.base_url == url.replace("api.groq.com@", "")
     assert found.find_key({}) == SECRET
     assert found.at_home == own
     assert found.needs_key == (own and BUILT_IN[name].needs_key)
@@ -283,6 +284,75 @@ def test_another_sdk_without_an_address_gets_no_key(bare: object, monkeypatch: p
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     found = endpoint("openai", ProviderSettings(sdk="anthropic"))
     assert (found.sdk, found.base_url, found.find_key({})) == (SDKS["anthropic"], None, None)
+
+
+# Addresses with a password
+
+
+PASSWORD = "practice-" + "of-the@gate"
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["the vendor's name", "another name"])
+@pytest.mark.parametrize("sdk", SDKS)
+async def test_a_password_in_an_address_is_sent_and_seen_nowhere(
+    server: PracticeServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sdk: str, named: bool
+) -> None:
+    written, token = PASSWORD.replace("@", "%40"), b64encode(f"me:{PASSWORD}".encode()).decode()
+    for variable in SDKS[sdk].address_variables:
+        address = f"{server.url}/v1" if sdk == "openai" else server.url
+        monkeypatch.setenv(variable, address.replace("//", f"//me:{written}@"))
+    caplog.set_level(logging.DEBUG)
+    bind({}, "" if named else f'[providers.gateway]\nsdk = "{sdk}"\n')
+    server.reply(Reply(status=400, error=f"what are {PASSWORD}, {written} and {token}?"))
+    name = sdk if named else "gateway"
+    async with LLMRing(max_retries=0) as service:
+        with pytest.raises(LLMRingError) as raised:
+            await service.chat(ask(f"{name}:m"))
+        await service.chat(ask(f"{name}:m"))
+        seen = repr(vars(raised.value)) + "".join(traceback.format_exception(raised.value)) + caplog.text
+        seen += repr(service.get_provider(name).config)
+    assert [request.headers["authorization"] for request in server.requests] == [f"Basic {token}"] * 2
+    assert "what are [key], [key] and [key]?" in str(raised.value)
+    assert all(secret not in seen for secret in (PASSWORD, written, token))
+
+
+async def test_another_name_follows_its_sdks_address(bare: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    bind({}, '[providers.gateway]\nsdk = "openai"\n')
+    async with LLMRing() as service:
+        for address in ("http://one.invalid/v1/", "http://two.invalid/v1/"):
+            monkeypatch.setenv("OPENAI_BASE_URL", address)
+            assert str(service.get_provider("gateway").client.base_url) == address
+
+
+async def test_a_header_of_the_lockfile_goes_before_a_password(
+    server: PracticeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", server.url.replace("//", "//me:practice@"))
+    monkeypatch.setenv("TOKEN", SECRET)
+    bind({}, '[providers.ollama.headers]\nauthorization = "Token $TOKEN"\n')
+    async with LLMRing() as service:
+        await service.chat(ask("ollama:m"))
+    assert server.requests[0].headers["authorization"] == f"Token {SECRET}"
+
+
+@pytest.mark.parametrize(
+    ("address", "base_url", "login"),
+    [
+        ("https://me:word@host.example/v1", "https://host.example/v1", "me:word"),
+        ("https://me@host.example", "https://host.example", "me"),
+        ("https://@host.example", "https://host.example", None),
+        ("me:word@host.example:11434", "host.example:11434", "me:word"),
+        ("https://a@b:c@host.example/d@e", "https://host.example/d@e", "a@b:c"),
+        ("https://host.example/v1?as=me@there", "https://host.example/v1?as=me@there", None),
+        ("host.example:11434", "host.example:11434", None),
+    ],
+)
+def test_where_a_login_ends(
+    bare: object, monkeypatch: pytest.MonkeyPatch, address: str, base_url: str, login: str | None
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", address)
+    found = endpoint("ollama")
+    assert (found.base_url, found.login) == (base_url, login)
 
 
 # Headers

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import re
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ..credentials import find_key, first_set, key_source
 from ..exceptions import LLMRingError, ProviderNotFoundError
@@ -23,6 +24,7 @@ __all__ = ["Endpoint", "endpoint", "near_name", "variables_of"]
 
 _REFERENCE = re.compile(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})?", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_LOGIN = re.compile(r"([A-Za-z][\w+.-]*://|)([^/?#\\]*)@")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -37,7 +39,8 @@ class Endpoint:
         needs_key: whether it is of any use without a key.
         at_home: whether it is where its name says, and not at a gateway.
         keyring: whether the keyring's entry of that name is its key.
-        base_url: `None` leaves the SDK its own.
+        base_url: without the name and password that it may have been given with; `None` leaves the SDK its own.
+        login: those, as they stood in the address.
         address_variables: those that say where it is, where nothing else does.
         api: for the openai wrapper, `"chat"` or `"responses"`.
         headers: as the lockfile has them, references to the environment unexpanded.
@@ -52,6 +55,7 @@ class Endpoint:
     at_home: bool = True
     keyring: bool = True
     base_url: str | None = None
+    login: str | None = field(default=None, repr=False)
     address_variables: tuple[str, ...] = ()
     api: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -107,6 +111,11 @@ class Endpoint:
         for header, value in _headers_in(self.header_variable).items():
             self._check(header, value, self.header_variable)
             secrets.append(value)
+        if self.login is not None and not any(header.lower() == "authorization" for header in headers):
+            user, _, password = self.login.partition(":")
+            token = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+            headers["Authorization"] = f"Basic {token}"
+            secrets += [self.login, token, password, unquote(password)]
         return headers, tuple(secrets)
 
     def _check(self, header: str, value: str, where: str | None) -> None:
@@ -163,7 +172,8 @@ def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Ite
     if sdk is None:
         raise _unknown(name, others)
     moved = settings.base_url if settings is not None else None
-    base_url, own, at_home = _place(row, sdk, moved)
+    address, own, at_home = _place(row, sdk, moved)
+    base_url, login = _without_login(address)
     key_variables = row.key_variables if row is not None and own else ()
     needs_key = row is not None and at_home and row.needs_key
     if settings is not None and settings.api_key_env:
@@ -176,6 +186,7 @@ def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Ite
         at_home=row is None or at_home,
         keyring=row is None or own,
         base_url=base_url,
+        login=login,
         address_variables=row.address_variables if row is not None and own else (),
         api=settings.api if settings is not None else None,
         headers=settings.headers if settings is not None else {},
@@ -190,6 +201,8 @@ def variables_of(name: str, settings: ProviderSettings | None) -> list[str]:
     variables = [*row.key_variables, *row.address_variables] if row is not None else []
     variables += [row.header_variable] if row is not None and row.header_variable else []
     if settings is not None:
+        sdk = SDKS.get(settings.sdk or "")
+        variables += sdk.address_variables if sdk is not None else ()
         variables += [settings.api_key_env] if settings.api_key_env else []
         variables += [variable for value in settings.headers.values() for variable in _names_in(value)]
     return variables
@@ -234,13 +247,21 @@ def _place(row: BuiltIn | None, sdk: BuiltIn, moved: str | None) -> tuple[str | 
         moved: where the lockfile says that it is.
     """
     if row is None:
-        return moved, False, False
+        return moved or _address_in_environment(sdk), False, False
     own = sdk.package == row.package or row.base_url is not None
     homes = [home for home in (_address_in_environment(row), row.base_url) if home]
     if moved:
         at_home = any(_same_host(moved, home) for home in homes) or _below(moved, row.hosts)
         return moved, own, own and at_home
-    return next(iter(homes), None) if own else None, own, own
+    return next(iter(homes), None) if own else _address_in_environment(sdk), own, own
+
+
+def _without_login(address: str | None) -> tuple[str | None, str | None]:
+    """An address without the name and password that stand in it, and these: the HTTP libraries log addresses."""
+    match = _LOGIN.match(address or "")
+    if address is None or match is None:
+        return address, None
+    return match[1] + address[match.end() :], match[2] or None
 
 
 def _address_in_environment(row: BuiltIn) -> str | None:
