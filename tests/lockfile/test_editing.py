@@ -665,4 +665,7 @@ def test_what_no_file_can_hold_is_refused(write: Write, plain: str, name: str) -
         bind(path, "chatbot", ["x:1"], params={"stop": ["\ud800"]})
     with pytest.raises(ConfigurationError, match="The params cannot be written"):
         bind(path, "chatbot", ["x:1"], params={"seed": 16**9000})
+    if name.endswith("json"):
+        with pytest.raises(ConfigurationError, match="The params cannot be written"):
+            bind(path, "chatbot", ["x:1"], params={"temperature": float("nan")})
     assert path.read_text() == before

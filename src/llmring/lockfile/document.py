@@ -266,7 +266,8 @@ class Document:
         """A value as it is written at an offset; JSON may spread it over lines."""
         if not self.is_json:
             return toml_value(value)
-        written = json.dumps(value, ensure_ascii=False, indent=(self._unit() or None) if spread else None)
+        indent = (self._unit() or None) if spread else None
+        written = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
         return written.replace("\n", f"{self.newline}{self.indent(at)}")
 
     def _pair(self, key: str, value: Any, at: int, *, spread: bool) -> str:
