@@ -11,10 +11,11 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from ..credentials import find_key, first_set, key_source
 from ..exceptions import LLMRingError, ProviderNotFoundError
+from .addresses import is_below, same_host, without_login
 from .vendors import ALSO_CALLED, BUILT_IN, SDKS, BuiltIn
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ __all__ = ["Endpoint", "endpoint", "near_name", "variables_of"]
 
 _REFERENCE = re.compile(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})?", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_LOGIN = re.compile(r"([A-Za-z][\w+.-]*://|)([^/?#\\]*)@")
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +172,7 @@ def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Ite
         raise _unknown(name, others)
     moved = settings.base_url if settings is not None else None
     address, own, at_home = _place(row, sdk, moved)
-    base_url, login = _without_login(address)
+    base_url, login = without_login(address)
     key_variables = row.key_variables if row is not None and own else ()
     needs_key = row is not None and at_home and row.needs_key
     if settings is not None and settings.api_key_env:
@@ -251,17 +250,9 @@ def _place(row: BuiltIn | None, sdk: BuiltIn, moved: str | None) -> tuple[str | 
     own = sdk.package == row.package or row.base_url is not None
     homes = [home for home in (_address_in_environment(row), row.base_url) if home]
     if moved:
-        at_home = any(_same_host(moved, home) for home in homes) or _below(moved, row.hosts)
+        at_home = any(same_host(moved, home) for home in homes) or is_below(moved, row.hosts)
         return moved, own, own and at_home
     return next(iter(homes), None) if own else _address_in_environment(sdk), own, own
-
-
-def _without_login(address: str | None) -> tuple[str | None, str | None]:
-    """An address without the name and password that stand in it, and these: the HTTP libraries log addresses."""
-    match = _LOGIN.match(address or "")
-    if address is None or match is None:
-        return address, None
-    return match[1] + address[match.end() :], match[2] or None
 
 
 def _address_in_environment(row: BuiltIn) -> str | None:
@@ -269,29 +260,6 @@ def _address_in_environment(row: BuiltIn) -> str | None:
     if value is None or not row.address_path:
         return value
     return value.rstrip("/").removesuffix(row.address_path.rstrip("/")) + row.address_path
-
-
-def _same_host(url: str, home: str) -> bool:
-    """Whether one address is on the host of another, and no less safe to speak to."""
-    scheme, host = _host(url)
-    home_scheme, home_host = _host(home)
-    same = host == home_host or (host in _LOOPBACK and home_host in _LOOPBACK)
-    return bool(host) and same and scheme in ("https", home_scheme)
-
-
-def _below(url: str, hosts: Iterable[str]) -> bool:
-    scheme, host = _host(url)
-    return scheme == "https" and any(host == it or host.endswith(f".{it}") for it in hosts)
-
-
-def _host(url: str) -> tuple[str, str]:
-    """Scheme and host; no host where the address could be read in two ways."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return "", ""
-    return parts.scheme, "" if "\\" in parts.netloc else host
 
 
 def _headers_in(variable: str | None) -> dict[str, str]:
