@@ -75,7 +75,8 @@ def build(names: Iterable[str] = _COMMANDS) -> typer.Typer:
         cls=_Commands,
         help="One alias, any provider: the lockfile says which model answers, and the answer streams the same way.\n\n"
         "Start with `llmring demo`, which needs no key, or with `llmring lock init`.",
-        epilog="LLMRING_LOCKFILE_PATH and LLMRING_PROFILE choose the file and the profile for every command.",
+        epilog="LLMRING_LOCKFILE_PATH chooses the file for every command, LLMRING_PROFILE the profile for each that "
+        "asks or shows one; lock check, lock diff and lock upgrade look at all profiles.",
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
