@@ -172,7 +172,14 @@ class Terminal:
     def type(self, text: str) -> float:
         """Press keys; Return is `\\r`, and `\\udcXX` a byte. Gives the time on the clock of `time.monotonic()`."""
         self._read_to = len(self._plain)
-        os.write(self._ours, text.encode(errors="surrogateescape"))
+        keys = text.encode(errors="surrogateescape")
+        while keys:
+            # A terminal holds few keys at a time, and what the program writes meanwhile must be taken.
+            readable, writable, _ = select.select([self._ours], [self._ours], [], PATIENCE)
+            if readable:
+                self._read()
+            if writable:
+                keys = keys[os.write(self._ours, keys[:512]) :]
         return time.monotonic()
 
     def say(self, text: str) -> float:
@@ -199,6 +206,11 @@ class Terminal:
         for text in texts:
             self._wait_for(text)
         return self._plain[begun : self._read_to]
+
+    def resize(self, height: int, width: int) -> None:
+        """Give the window another size, and the program a moment to notice."""
+        termios.tcsetwinsize(self._ours, (height, width))
+        time.sleep(0.1)
 
     def settle(self) -> None:
         """Wait until nothing has been written for half a second."""

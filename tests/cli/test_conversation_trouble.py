@@ -148,3 +148,30 @@ def test_an_interrupt_that_is_pressed_in_a_hurry_loses_no_turn(bare: Path, serve
         assert terminal.ended() == 0
     (turn,) = json.loads((bare / "talk.json").read_text())["turns"]
     assert (turn["outcome"], turn["answer"][:8]) == ("stopped", "w0 w1 w2")
+
+
+@pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
+def test_a_long_line_and_a_long_paste(server: PracticeServer, kind: str) -> None:
+    line = "x" * 5000
+    lines = [f"line {number}" for number in range(2000)]
+    with Terminal("chat", TERM=kind) as terminal:
+        terminal.expect(READY)
+        terminal.say(line)
+        terminal.expect("tokens: ", READY)
+        terminal.say("\r".join(lines) if kind == "dumb" else "\x1b[200~" + "\n".join(lines) + "\x1b[201~")
+        terminal.expect("tokens: ", READY)
+    assert [request.question for request in server.requests] == [line, "\n".join(lines)]
+
+
+def test_a_terminal_that_changes_its_size(server: PracticeServer) -> None:
+    server.reply("# Title\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nDone.", interval=0.05)
+    with Terminal("chat", TERM="dumb") as terminal:
+        terminal.expect(READY)
+        terminal.type("Show ")
+        for height, width in ((10, 40), (3, 5), (1, 1), (60, 200)):
+            terminal.resize(height, width)
+        terminal.say("me")
+        for height, width in ((10, 40), (3, 5), (1, 1), (60, 200)):
+            terminal.resize(height, width)
+        terminal.expect("Done.", "tokens: ", READY)
+    assert [request.question for request in server.requests] == ["Show me"]
