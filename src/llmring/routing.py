@@ -19,6 +19,7 @@ from .exceptions import (
     ProviderTimeoutError,
 )
 from .providers.answer import Answer
+from .providers.attempts import observed
 from .providers.base import Call, Provider
 from .schemas import LLMRequest, LLMResponse, Message, StreamChunk
 
@@ -188,7 +189,8 @@ class Route:
         probe = breaker.admit(alone=self._alone) if breaker is not None else False
         try:
             provider, call = await self._call(candidate, self._request)
-            served = await serve(provider, call)
+            with observed():
+                served = await serve(provider, call)
         except BaseException as error:
             if breaker is not None:
                 breaker.ended(error, probe)

@@ -11,7 +11,7 @@ from ..exceptions import InvalidRequestError, LLMRingError, ProviderConnectionEr
 from ..schemas import LLMResponse, StreamChunk
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError
-from .attempts import last_attempt
+from .attempts import observed
 from .base import Call, HTTPResponse, Provider
 
 __all__ = ["Answer"]
@@ -92,7 +92,8 @@ class Answer:
         call = replace(self.call, continuation=self.decoder.checkpoint)
         with contextlib.suppress(Exception):
             await self._leave()
-        self.response = await _send(self.provider, call)
+        with observed():
+            self.response = await _send(self.provider, call)
         self.closed = False
         self.decoder.begin_hop()
         self._bytes = _body(self.response)
@@ -244,7 +245,6 @@ async def _send(provider: Provider, call: Call) -> HTTPResponse:
             f"The request has a form that cannot be sent to {provider.name}:{call.model} ({type(error).__name__}: "
             f"{error}). Check its parts, tools and metadata."
         ) from error
-    last_attempt.set(None)
     try:
         return await provider.send(call, body)
     except Exception as error:

@@ -6,11 +6,17 @@ status that was seen is the truth even so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["Attempts", "Refused", "last_attempt"]
+__all__ = ["Attempts", "Refused", "last_attempt", "observed"]
+
+_REFUSAL = 64 * 1024
+"""Bytes of a refusal that are read: it is for people."""
+_OF_THE_BODY = {"content-encoding", "content-length", "transfer-encoding"}
+"""Headers that speak of a body as it was sent."""
 
 
 class Refused(Exception):
@@ -28,29 +34,60 @@ class Refused(Exception):
         self.body = body
 
 
-last_attempt: ContextVar[Exception | None] = ContextVar("llmring_last_attempt", default=None)
+_failures: ContextVar[list[Exception]] = ContextVar("llmring_failures")
+"""At most one. A list, as it can be emptied: connections keep the context that they are opened in."""
+
+
+@contextmanager
+def observed() -> Iterator[None]:
+    """Around a request: `last_attempt` speaks of it until it is over."""
+    failures: list[Exception] = []
+    token = _failures.set(failures)
+    try:
+        yield
+    finally:
+        failures.clear()
+        _failures.reset(token)
+
+
+def last_attempt() -> Exception | None:
+    """The failure of the last attempt of the request that is under way."""
+    failures = _failures.get(None)
+    return failures[-1] if failures else None
 
 
 class Attempts:
     """Mixed into an HTTP client, of httpx or httpx2: a request that fails leaves its failure in `last_attempt`."""
 
     async def send(self, request: Any, **options: Any) -> Any:
-        """Send, and read a refusal to its end."""
-        refused = False
+        """Send, and read a refusal to its end, unless that is far."""
+        failures = _failures.get(None)
+        if failures is None:
+            return await super().send(request, **options)  # type: ignore[misc]
+        failures.clear()
         try:
             response = await super().send(request, **options)  # type: ignore[misc]
-            if refused := not response.is_success:
-                words = f"{response.status_code} {response.reason_phrase}".strip()
-                last_attempt.set(Refused(response.status_code, response.headers, words.encode()))
-                try:
-                    body = await response.aread()
-                finally:
-                    await response.aclose()
-                last_attempt.set(Refused(response.status_code, response.headers, body))
         except Exception as error:
-            if not refused:
-                last_attempt.set(error)
+            failures.append(error)
             raise
-        if not refused:
-            last_attempt.set(None)
-        return response
+        if response.is_success:
+            return response
+        words = f"{response.status_code} {response.reason_phrase}".strip()
+        failures.append(Refused(response.status_code, response.headers, words.encode()))
+        try:
+            body = await _beginning(response)
+        finally:
+            await response.aclose()
+        failures[:] = [Refused(response.status_code, response.headers, body)]
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_BODY]
+        return type(response)(response.status_code, headers=headers, content=body, request=response.request)
+
+
+async def _beginning(response: Any) -> bytes:
+    body = bytearray()
+    async with aclosing(response.aiter_bytes()) as parts:
+        async for part in parts:
+            body += part
+            if len(body) >= _REFUSAL:
+                break
+    return bytes(body[:_REFUSAL])

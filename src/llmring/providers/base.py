@@ -141,7 +141,7 @@ class Provider(ABC):
 
     def no_answer(self, error: Exception, call: Call) -> LLMRingError:
         """The error to raise where a request got no answer: what its last attempt came to, else the exception."""
-        last = last_attempt.get()
+        last = last_attempt()
         if isinstance(last, Refused) and not isinstance(error, LLMRingError | CannotCarry):
             answer = read_error(self.conceal(last.body), last.status)
             return self.error(answer, call, last.headers, None if isinstance(error, TimeoutError) else error)

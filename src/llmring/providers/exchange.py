@@ -14,6 +14,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar, Token
 from typing import Any
+from weakref import ref
 
 import httpx2
 from pydantic_core import to_json
@@ -39,7 +40,7 @@ class Exchange:
         sent: whether the SDK has sent through our client.
     """
 
-    __slots__ = ("_keep", "_timeout", "_token", "body", "response", "sent")
+    __slots__ = ("__weakref__", "_keep", "_timeout", "_token", "body", "response", "sent")
 
     def __init__(self, body: dict[str, Any], timeout: float | None, *, keep: bool = False) -> None:
         self.body = to_json(body)
@@ -49,7 +50,7 @@ class Exchange:
         self._timeout = timeout
 
     async def __aenter__(self) -> Exchange:
-        self._token: Token[Exchange | None] = _current.set(self)
+        self._token: Token[ref[Exchange] | None] = _current.set(ref(self))
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -79,7 +80,8 @@ class Exchange:
         return type(response)(200, content=b"", request=request)
 
 
-_current: ContextVar[Exchange | None] = ContextVar("llmring_exchange", default=None)
+_current: ContextVar[ref[Exchange] | None] = ContextVar("llmring_exchange", default=None)
+"""Weakly, as a connection that is opened in an exchange keeps its context for as long as it lives."""
 
 
 class Exchanging(Attempts):
@@ -87,7 +89,8 @@ class Exchanging(Attempts):
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Send, in an exchange what is to be sent in place of this."""
-        exchange = _current.get()
+        reference = _current.get()
+        exchange = reference() if reference is not None else None
         if exchange is None:
             return await super().send(request, **options)
         if exchange._keep:
