@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from llmring.cli.terminal import dollars
-from llmring.testing import PracticeServer
+from llmring.testing import PracticeServer, RecordedRequest, Reply
 
 from .conftest import PROGRAM
 
@@ -110,3 +115,45 @@ def test_a_full_disk_is_an_error(project: Path) -> None:
 )
 def test_a_price_tag_says_something_of_every_price(amount: float, tag: str) -> None:
     assert dollars(amount) == tag
+
+
+def test_waiting_for_an_answer_is_said_on_a_terminal(project: Path, server: PracticeServer) -> None:
+
+    def late(_: RecordedRequest) -> Reply:
+        time.sleep(2.0)
+        return Reply("Late.")
+
+    server.script(late)
+    for how in ([], ["--no-stream"]):
+        written = on_a_terminal("chat", "hi", *how)
+        assert "waiting for chatbot ." in written
+        assert written.index("waiting for chatbot") < written.index("Late.")
+        assert re.search(r"\r {20,}\rLate\.", written), "it is gone when the answer comes"
+    done = subprocess.run([PROGRAM, "chat", "hi"], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    assert b"waiting" not in done.stderr
+
+
+@pytest.mark.parametrize("args", [["lock", "init", "--force"], ["doctor"]])
+def test_looking_around_is_said_on_a_terminal(project: Path, monkeypatch: pytest.MonkeyPatch, args: list[str]) -> None:
+    """A local server that answers letter by letter is waited for."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def dribble() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                for letter in b"HTTP/1.1":
+                    connection.send(bytes([letter]))
+                    time.sleep(0.3)
+
+        dribbling = threading.Thread(target=dribble, daemon=True)
+        dribbling.start()
+        project.write_text(project.read_text().replace("anthropic:claude-haiku-4-5", "ollama:llama3.2"))
+        monkeypatch.setenv("OLLAMA_HOST", f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert "Looking around ." in on_a_terminal(*args)
+        dribbling.join(10)
+
+
+def test_reading_much_code_is_said_on_a_terminal(project: Path) -> None:
+    lines = ["from llmring import LLMRequest", *['LLMRequest(model="chatbot")'] * 60_000]
+    (project.parent / "long.py").write_text("\n".join(lines))
+    assert "Reading the source code ." in on_a_terminal("lock", "check", "long.py")

@@ -14,6 +14,8 @@ from .terminal import note, say, stream, warn
 from .usage import usage_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..schemas import LLMRequest, LLMResponse
     from ..service import LLMRing
 
@@ -174,14 +176,19 @@ def _show_warnings() -> None:
 
 
 async def _ask(request: LLMRequest, profile: str | None, *, no_stream: bool, as_json: bool) -> None:
+    import contextlib
     from time import monotonic
 
     from ..service import LLMRing
+    from .progress import working
 
     begun = monotonic()
     shown = not (no_stream or as_json or request.response_format)
     async with LLMRing(profile=profile) as service:
-        response = await (service.chat(request) if no_stream else _streamed(service, request, show=shown))
+        with contextlib.ExitStack() as waiting:
+            waiting.enter_context(working(f"waiting for {request.model}"))
+            first = waiting.close if shown else None
+            response = await (service.chat(request) if no_stream else _streamed(service, request, first))
         if as_json:
             say(_as_json(service, response))
             return
@@ -193,14 +200,22 @@ async def _ask(request: LLMRequest, profile: str | None, *, no_stream: bool, as_
         note(usage_line(response, service.calculate_cost(response), monotonic() - begun))
 
 
-async def _streamed(service: LLMRing, request: LLMRequest, *, show: bool) -> LLMResponse:
+async def _streamed(service: LLMRing, request: LLMRequest, first: Callable[[], None] | None) -> LLMResponse:
+    """The whole answer.
+
+    Args:
+        service: who is asked.
+        request: what is asked.
+        first: called before the answer is shown while it arrives; `None` shows nothing of it.
+    """
     async with service.chat_stream(request) as answer:
         try:
             async for chunk in answer:
-                if show and chunk.delta:
+                if first is not None and chunk.delta:
+                    first()
                     stream(chunk.delta)
         except BaseException as error:
-            if show and answer.response.content and not isinstance(error, BrokenPipeError):
+            if first is not None and answer.response.content and not isinstance(error, BrokenPipeError):
                 say()
             raise
         return await answer.final_response()

@@ -31,8 +31,10 @@ def doctor(
       llmring doctor --json | jq -r '.troubles[] | .mend'
     """
     from .diagnosis import diagnose
+    from .progress import working
 
-    diagnosis = diagnose()
+    with working("Looking around"):
+        diagnosis = diagnose()
     if as_json:
         import json
 

@@ -37,11 +37,11 @@ def working(what: str) -> Iterator[None]:
 
 
 def _show(what: str, done: threading.Event) -> None:
-    """In a thread, so that it moves while an SDK is imported."""
+    """In a thread, so that it moves while an SDK is imported. A remark is written over it."""
     if done.wait(_PATIENCE):
         return
     for dots in itertools.cycle((".  ", ".. ", "...")):
-        print(f"\r{what} {dots}", end="", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"\r{what} {dots}\r", end="", file=sys.stderr, flush=True)  # noqa: T201
         if done.wait(0.4):
             break
     print(f"\r{' ' * (len(what) + 4)}\r", end="", file=sys.stderr, flush=True)  # noqa: T201

@@ -46,12 +46,14 @@ def check(
     """
     from ...checking import CODES, Report
     from ...checking import check as examine
+    from ..progress import working
 
     for code in ignore or ():
         if code not in CODES:
             raise typer.BadParameter(f"{code} is none of: {', '.join(CODES)}", param_hint="--ignore")
     path = lockfile_path()
-    report = examine(path, [it.expanduser() for it in paths] if paths else None)
+    with working("Reading the source code"):
+        report = examine(path, [it.expanduser() for it in paths] if paths else None)
     findings = [finding for finding in report.findings if finding.code not in (ignore or ())]
     report = Report(findings, report.files)
     failed = bool(report.count("error") or (strict and report.count("warning")))

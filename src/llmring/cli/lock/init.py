@@ -48,6 +48,7 @@ def init(
     """
     from ...lockfile import create, find_lockfile
     from ..machine import look
+    from ..progress import working
     from ..template import render
 
     path = (file or Path("llmring.lock")).expanduser()
@@ -57,7 +58,8 @@ def init(
             f"{path} is there already and stays as it is. To add an alias: llmring bind ALIAS provider:model. "
             f"To replace it, and keep it as {backup(path).name}: llmring lock init{option} --force"
         )
-    found = look()
+    with working("Looking around"):
+        found = look()
     text = render(found, as_json=path.suffix == ".json")
     kept = keep(path, text.encode(), render([]).encode())
     lockfile = create(path, text, force=force)
