@@ -6,13 +6,14 @@ import asyncio
 import gc
 import logging
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from llmring import LLMRequest, LLMRing, Message
+from llmring import LLMRequest, LLMRing, LLMRingError, Message, StreamChunk
 from llmring.testing import PracticeServer, Reply
 
 from .conftest import Way, bind
@@ -136,3 +137,64 @@ def test_two_at_once(server: PracticeServer) -> None:
         other.call_soon_threadsafe(other.stop)
         thread.join()
         other.close()
+
+
+def test_closing_ends_what_another_loop_waits_for(way: Way, server: PracticeServer) -> None:
+    """In that loop's own thread."""
+    bind({"chatbot": [way.model]}, way.settings)
+    server.default = Reply(chunks=["a", "b"], delay=0.0, interval=30.0)
+    service = LLMRing(timeout=60)
+    other = asyncio.new_event_loop()
+    other.set_debug(True)  # it refuses calls from other threads
+    thread = threading.Thread(target=other.run_forever)
+    thread.start()
+
+    async def read() -> list[str]:
+        return [chunk.delta async for chunk in service.chat_stream(ASKED)]
+
+    async def wait() -> str:
+        return (await service.chat(ASKED)).content
+
+    async def close() -> float:
+        began = time.monotonic()
+        await service.close()
+        return time.monotonic() - began
+
+    try:
+        reading = asyncio.run_coroutine_threadsafe(read(), other)
+        server.wait_request(1)
+        server.default = Reply("late", delay=30.0)
+        waiting = asyncio.run_coroutine_threadsafe(wait(), other)
+        server.wait_request(2)
+        time.sleep(0.3)
+        assert asyncio.run(close()) < 2
+        assert reading.result(2) == ["a"]
+        with pytest.raises(LLMRingError, match="closed"):
+            waiting.result(2)
+        for request in server.requests:
+            assert asyncio.run(request.closed(2))
+    finally:
+        other.call_soon_threadsafe(other.stop)
+        thread.join()
+        other.close()
+
+
+def test_closing_after_the_loop_of_a_stream_has_stopped(server: PracticeServer) -> None:
+    """Nobody runs there who could end it."""
+    bind({"chatbot": ["anthropic:m"]})
+    server.default = Reply(chunks=["a", "b"], interval=30.0)
+    service = LLMRing(timeout=60)
+    loop = asyncio.new_event_loop()
+    stream = service.chat_stream(ASKED)
+
+    async def begin() -> asyncio.Task[StreamChunk]:
+        await anext(stream)
+        task = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0.1)
+        return task
+
+    task = loop.run_until_complete(begin())
+    asyncio.run(asyncio.wait_for(service.close(), 5))
+    with pytest.raises(StopAsyncIteration):
+        loop.run_until_complete(task)
+    loop.close()

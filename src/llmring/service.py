@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,10 +21,10 @@ from .exceptions import (
 from .lockfile import LiveLockfile, Lockfile, find_lockfile, reachable, resolve, split_reference
 from .preparing import check, prepare, seconds, with_params
 from .providers.base import Call, Provider
-from .providers.registry import Registry
+from .providers.registry import Registry, run_in
 from .routing import Candidate, Route
 from .schemas import LLMRequest, LLMResponse, StreamChunk
-from .stream import ChatStream, settle
+from .stream import ChatStream, loop_of, settle
 
 if TYPE_CHECKING:
     from .catalog import Cost, ModelInfo
@@ -94,6 +95,7 @@ class LLMRing:
         # The tasks that wait in `chat`, and those whose wait `close` has ended.
         self._waiting: set[asyncio.Task[Any]] = set()
         self._ended: set[asyncio.Task[Any]] = set()
+        self._guard = threading.Lock()
         self._closed = False
 
     async def __aenter__(self) -> LLMRing:
@@ -107,14 +109,28 @@ class LLMRing:
     async def close(self) -> None:
         """End the streams that are open and the requests that wait, and close every provider's connections."""
         self._closed = True
-        loop = asyncio.get_running_loop()
-        for task in self._waiting:
-            if task.get_loop() is loop:
+        here = asyncio.get_running_loop()
+        with self._guard:
+            streams, tasks = list(self._streams), list(self._waiting)
+        loops = {here, *(task.get_loop() for task in tasks), *(loop_of(stream) or here for stream in streams)}
+        endings = [
+            self._end(
+                [stream for stream in streams if (loop_of(stream) or here) is loop],
+                [task for task in tasks if task.get_loop() is loop],
+            )
+            for loop in loops
+        ]
+        await asyncio.gather(*(run_in(loop, ending) for loop, ending in zip(loops, endings, strict=True)))
+        await self._registry.close()
+
+    async def _end(self, streams: list[ChatStream], tasks: list[asyncio.Task[Any]]) -> None:
+        """End what belongs to this loop."""
+        for task in tasks:
+            if task in self._waiting:
                 self._ended.add(task)
                 task.cancel()
-        await asyncio.gather(*(stream.aclose() for stream in list(self._streams)))
+        await asyncio.gather(*(stream.aclose() for stream in streams))
         await settle()
-        await self._registry.close()
 
     # Asking
 
@@ -132,7 +148,8 @@ class LLMRing:
             return await self._route(request, profile, stream=True)
 
         stream = ChatStream(getattr(request, "model", ""), start)
-        self._streams.add(stream)
+        with self._guard:
+            self._streams.add(stream)
         return stream
 
     async def chat(self, request: LLMRequest, *, profile: str | None = None) -> LLMResponse:

@@ -14,7 +14,7 @@ from .providers.answer import Answer
 from .routing import Route
 from .schemas import LLMResponse, StreamChunk, ToolCall, Usage, add_usage
 
-__all__ = ["ChatStream", "settle"]
+__all__ = ["ChatStream", "loop_of", "settle"]
 
 
 class ChatStream:
@@ -129,7 +129,8 @@ class ChatStream:
         """Close the connection. A loop that reads the stream in another task ends as with `cancel`."""
         if self._reader is not None and self._reader is not asyncio.current_task():
             self.cancel()
-            while self._reader is not None:  # noqa: ASYNC110 - it is on its way out: a step or two of the loop
+            running = self._loop is None or self._loop.is_running()
+            while running and self._reader is not None:  # noqa: ASYNC110 - it is on its way out: a step or two
                 await asyncio.sleep(0)
         self._over = True
         self._pending.clear()
@@ -232,6 +233,11 @@ class ChatStream:
             self._reader.cancel()
         else:
             self._timer = self._loop.call_later(timeout - waited, _watch, weakref.ref(self))
+
+
+def loop_of(stream: ChatStream) -> asyncio.AbstractEventLoop | None:
+    """The loop that a stream has begun in."""
+    return stream._loop
 
 
 def _watch(reference: weakref.ref[ChatStream]) -> None:

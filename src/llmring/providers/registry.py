@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,12 @@ from .vendors import BUILT_IN, BuiltIn
 if TYPE_CHECKING:
     from ..lockfile import ProviderSettings
 
-__all__ = ["BUILT_IN", "BuiltIn", "Registry"]
-
+__all__ = ["BUILT_IN", "BuiltIn", "Registry", "run_in"]
 
 logger = logging.getLogger("llmring")
+
+_OTHER_LOOP = 5.0
+"""Seconds to wait for another event loop."""
 
 _Identity = tuple[str, str | None, str]
 
@@ -100,7 +102,7 @@ class Registry:
         made = [*self._registered.values(), *self._made.values()]
         closing = [
             *(provider.close() for provider in self._registered.values()),
-            *(_close_in(loop, provider) for (loop, _), provider in self._made.items()),
+            *(run_in(loop, provider.close()) for (loop, _), provider in self._made.items()),
         ]
         self._made.clear()
         self._registered.clear()
@@ -207,12 +209,15 @@ def _is_over(loop: asyncio.AbstractEventLoop | None) -> bool:
     return loop is not None and loop.is_closed()
 
 
-async def _close_in(loop: asyncio.AbstractEventLoop | None, provider: Provider) -> None:
-    """Close a provider in the loop that it belongs to, if that runs: in another thread, then."""
+async def run_in(loop: asyncio.AbstractEventLoop | None, work: Coroutine[Any, Any, None]) -> None:
+    """Have something done in the loop that it belongs to, if that runs: in another thread, then; else here."""
     if loop is None or loop is asyncio.get_running_loop() or not loop.is_running():
-        await provider.close()
-    else:
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(provider.close(), loop))
+        await work
+        return
+    done = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+    # That loop may stop before it comes to it.
+    with suppress(TimeoutError):
+        await asyncio.wait_for(done, _OTHER_LOOP)
 
 
 def _import(sdk: BuiltIn, name: str) -> Any:
