@@ -54,6 +54,7 @@ class Registry:
         self._max_connections = max_connections
         self._registered: dict[str, Provider] = {}
         self._made: dict[tuple[asyncio.AbstractEventLoop | None, _Identity], Provider] = {}
+        self._making: dict[str, threading.Lock] = {}
 
     def register(self, name: str, provider: Provider) -> None:
         """Serve `name` by an adapter of the caller's own."""
@@ -73,18 +74,17 @@ class Registry:
             ProviderNotFoundError: no such provider, no key for it, a setting that cannot be used, or its SDK is not
                 installed.
         """
-        provider = self._ready(name, settings)
-        return provider if provider is not None else self._make(self._endpoint(name, settings, others), settings)
+        ready = self._ready(name, settings)
+        return ready if ready is not None else self._make(name, settings, others, _running_loop())
 
     async def get_async(
         self, name: str, settings: ProviderSettings | None = None, others: Iterable[str] = ()
     ) -> Provider:
-        """As `get`, but importing the SDK in a thread, so that streams under way are not held up."""
-        provider = self._ready(name, settings)
-        if provider is not None:
-            return provider
-        await asyncio.to_thread(_import, self._endpoint(name, settings, others).sdk, name)
-        return self.get(name, settings, others)
+        """As `get`, but made in a thread: streams under way wait for no import, keyring or trust store."""
+        ready = self._ready(name, settings)
+        if ready is not None:
+            return ready
+        return await asyncio.to_thread(self._make, name, settings, others, asyncio.get_running_loop())
 
     def warm_up(self, name: str, settings: ProviderSettings | None = None) -> None:
         """Import a provider's SDK in a thread, and return at once. What is wrong with it, its first use says."""
@@ -130,7 +130,7 @@ class Registry:
     def _leave_closed_loops(self) -> None:
         """Drop the providers of loops that are closed: nothing can be awaited for them any more."""
         for key in [key for key in [*self._made] if _is_over(key[0])]:
-            del self._made[key]
+            self._made.pop(key, None)
 
     def check_keys(self, declared: Callable[[], Iterable[str]]) -> None:
         """Refuse a key that was given for a name that is no provider.
@@ -160,7 +160,23 @@ class Registry:
     def _endpoint(self, name: str, settings: ProviderSettings | None, others: Iterable[str]) -> Endpoint:
         return endpoint(name, settings, others={*self._registered, *others})
 
-    def _make(self, target: Endpoint, settings: ProviderSettings | None) -> Provider:
+    def _make(
+        self,
+        name: str,
+        settings: ProviderSettings | None,
+        others: Iterable[str],
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> Provider:
+        """The provider, for that loop. Of many that ask at once, one makes it."""
+        with self._making.setdefault(name, threading.Lock()):
+            made = loop, self._identity(name, settings)
+            if made not in self._made:
+                provider = self._provider(self._endpoint(name, settings, others))
+                self._leave_closed_loops()
+                self._made[made] = provider
+            return self._made[made]
+
+    def _provider(self, target: Endpoint) -> Provider:
         name, key = target.name, target.find_key(self._keys)
         if key is None and target.needs_key:
             raise ProviderNotFoundError(target.lacks_key, provider=name)
@@ -188,14 +204,12 @@ class Registry:
         )
         try:
             provider: Provider = adapter(config)
+            return provider
         except Exception as error:
             reason = without([key or "", *secrets], f"{type(error).__name__}: {error}")
             raise ProviderNotFoundError(
                 f"{name} cannot be set up ({reason}). Check its address and its headers.", provider=name
             ) from None
-        self._leave_closed_loops()
-        self._made[_running_loop(), self._identity(name, settings)] = provider
-        return provider
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
