@@ -26,8 +26,8 @@ def test_nothing_found(fitting: Path, command: Command) -> None:
         done = command("lock", "check", *args)
         assert (done.returncode, done.stdout, done.stderr) == (
             0,
-            "Nothing found in llmring.lock and 1 source file.\n",
             "",
+            "Nothing found in llmring.lock and 1 source file.\n",
         )
     done = command("lock", "check", "--json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -72,7 +72,7 @@ def test_the_lockfile_elsewhere(fitting: Path, run: Run, monkeypatch: pytest.Mon
     (fitting.parent / "inner").mkdir()
     monkeypatch.chdir(fitting.parent / "inner")
     result = run("lock", "check")
-    assert (result.exit_code, result.stdout) == (0, f"Nothing found in {fitting} and 1 source file.\n")
+    assert (result.exit_code, result.stderr) == (0, f"Nothing found in {fitting} and 1 source file.\n")
 
 
 def test_a_broken_lockfile_is_a_finding(fitting: Path, command: Command) -> None:
@@ -104,4 +104,4 @@ def test_a_new_lockfile_passes(bare: Path, command: Command, monkeypatch: pytest
     assert "fast" in command("aliases").stdout
     (bare / "other.py").write_text("SPEED = 'fast'\n")
     done = command("lock", "check", "--strict")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stdout) == (0, "")

@@ -52,7 +52,7 @@ def test_to_json_and_back_says_the_same(project: Path, run: Run) -> None:
 def test_every_key_is_kept(bare: Path, run: Run) -> None:
     (bare / "rich.json").write_text(json.dumps(RICH))
     result = run("lock", "convert", "rich.json", "-o", "rich.lock")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "Wrote rich.lock as TOML\n")
     text = (bare / "rich.lock").read_text(encoding="utf-8")
     assert tomllib.loads(text) == RICH
     assert text.startswith('"$schema" = "./llmring.schema.json"\nversion = "1.0"\n')
@@ -105,10 +105,10 @@ def test_nothing_is_written_over_without_force(project: Path, run: Run) -> None:
 def test_what_is_replaced_is_kept(project: Path, run: Run) -> None:
     Path("there.json").write_text("mine")
     result = run("lock", "convert", "-o", "there.json", "--force")
-    assert result.stdout.splitlines()[-1] == "Kept what was there as there.json.bak"
+    assert result.stderr.splitlines()[-1] == "Kept what was there as there.json.bak"
     assert Path("there.json.bak").read_text() == "mine"
     again = run("lock", "convert", "-o", "there.json", "--force")
-    assert "Kept" not in again.stdout, "what is written again needs no copy"
+    assert "Kept" not in again.stderr, "what is written again needs no copy"
     for number, suffix in enumerate((".bak", ".bak1")):
         before = project.read_text()
         run("lock", "convert", "--to", "json" if number == 0 else "toml", "-o", "llmring.lock", "--force")

@@ -40,10 +40,10 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_set_up_gives_a_file_that_says_how_to_go_on(bare: Path, run: Run) -> None:
     result = run("lock", "init")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, result.stdout) == (0, "")
     for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "no server answers at http://127.0.0.1"):
-        assert variable in result.stdout
-    assert str(bare / "llmring.lock") in result.stdout
+        assert variable in result.stderr
+    assert str(bare / "llmring.lock") in result.stderr
     text = (bare / "llmring.lock").read_text()
     assert "# No key was set" in text
     assert "ANTHROPIC_API_KEY" in text
@@ -55,19 +55,19 @@ def test_nothing_set_up_gives_a_file_that_says_how_to_go_on(bare: Path, run: Run
 def test_one_key_binds_three_aliases(bare: Path, run: Run, key: None) -> None:
     result = run("lock", "init")
     assert result.exit_code == 0
-    assert "ANTHROPIC_API_KEY is set" in result.stdout
+    assert "ANTHROPIC_API_KEY is set" in result.stderr
     found = bindings(bare / "llmring.lock")
     assert list(found) == ["fast", "balanced", "deep"]
     for role in catalog.ROLES:
         assert found[role] == (f"anthropic:{catalog.suggested(role)['anthropic']}",)
-        assert found[role][0] in result.stdout
-    assert 'llmring chat "Hello"' in result.stdout
+        assert found[role][0] in result.stderr
+    assert 'llmring chat "Hello"' in result.stderr
 
 
 def test_several_providers_stand_by_for_each_other(bare: Path, run: Run, server: PracticeServer) -> None:
     server.models["ollama"] = ["llama3.2:latest", "qwen3:30b", "nomic-embed-text:latest"]
     result = run("lock", "init")
-    assert f"answers at {server.url} with 3 models" in result.stdout
+    assert f"answers at {server.url} with 3 models" in result.stderr
     found = bindings(bare / "llmring.lock")
     for role in catalog.ROLES:
         first = catalog.suggested(role)
@@ -93,8 +93,8 @@ def test_an_sdk_that_is_missing_is_bound_last_and_named(
     monkeypatch.setenv("OPENAI_API_KEY", "practice")
     monkeypatch.setattr(machine, "installed", lambda package: package == "anthropic")
     result = run("lock", "init")
-    assert "pip install 'google-genai>=" in result.stdout
-    assert "pip install 'anthropic" not in result.stdout
+    assert "pip install 'google-genai>=" in result.stderr
+    assert "pip install 'anthropic" not in result.stderr
     order = [model.partition(":")[0] for model in bindings(bare / "llmring.lock")["fast"]]
     assert order == ["anthropic", "openai", "google"]
 
@@ -102,8 +102,8 @@ def test_an_sdk_that_is_missing_is_bound_last_and_named(
 def test_a_vendor_with_a_key_is_bound(bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPSEEK_API_KEY", "practice")
     result = run("lock", "init")
-    assert "DEEPSEEK_API_KEY is set" in result.stdout
-    assert "groq" not in result.stdout, "it has no key"
+    assert "DEEPSEEK_API_KEY is set" in result.stderr
+    assert "groq" not in result.stderr, "it has no key"
     found = bindings(bare / "llmring.lock")
     for role in catalog.ROLES:
         names = catalog.suggested(role)
@@ -118,11 +118,11 @@ def test_no_model_is_made_up_for_a_vendor_without_a_line_up(
     [variable] = BUILT_IN[vendor].key_variables
     monkeypatch.setenv(variable, "practice")
     if vendor == "azure":
-        assert "no address for azure. Set AZURE_OPENAI_ENDPOINT " in run("lock", "init").stdout
+        assert "no address for azure. Set AZURE_OPENAI_ENDPOINT " in run("lock", "init").stderr
         monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://mine.openai.azure.com")
     result = run("lock", "init", "--force")
-    assert f"{variable} is set" in result.stdout
-    assert f"none of its models is suggested: llmring bind ALIAS {vendor}:MODEL" in result.stdout
+    assert f"{variable} is set" in result.stderr
+    assert f"none of its models is suggested: llmring bind ALIAS {vendor}:MODEL" in result.stderr
     assert bindings(bare / "llmring.lock") == {}
 
 
@@ -139,10 +139,10 @@ def test_a_file_that_is_there_is_kept(project: Path, run: Run, key: None) -> Non
 def test_a_file_that_is_replaced_is_kept_beside(project: Path, run: Run, key: None) -> None:
     project.chmod(0o600)
     replaced = run("lock", "init", "--force")
-    assert (replaced.exit_code, replaced.stderr) == (0, "")
+    assert (replaced.exit_code, replaced.stdout) == (0, "")
     assert "fast" in bindings(project)
     backup = project.with_name("llmring.lock.bak")
-    assert f"Kept what was there as {backup}" in replaced.stdout
+    assert f"Kept what was there as {backup}" in replaced.stderr
     assert backup.read_text() == LOCKFILE
     assert backup.stat().st_mode == project.stat().st_mode
     run("bind", "chatbot", "ollama:llama3.2")
@@ -150,7 +150,7 @@ def test_a_file_that_is_replaced_is_kept_beside(project: Path, run: Run, key: No
     run("lock", "init", "--force")
     assert backup.read_text() == LOCKFILE
     assert project.with_name("llmring.lock.bak1").read_bytes() == changed
-    assert "Kept" not in run("lock", "init", "--force").stdout, "nothing was lost"
+    assert "Kept" not in run("lock", "init", "--force").stderr, "nothing was lost"
 
 
 def test_a_file_that_says_nothing_yet_is_not_kept(bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,13 +168,13 @@ def test_another_place(bare: Path, run: Run, key: None, monkeypatch: pytest.Monk
     assert "mkdir -p" in refused.stderr
     elsewhere.parent.mkdir()
     result = run("lock", "init", "--file", "config/models.lock")
-    assert f"export LLMRING_LOCKFILE_PATH={elsewhere}" in result.stdout
+    assert f"export LLMRING_LOCKFILE_PATH={elsewhere}" in result.stderr
     assert "fast" in bindings(elsewhere)
     assert not (bare / "llmring.lock").exists()
     elsewhere.unlink()
     monkeypatch.setenv("LLMRING_LOCKFILE_PATH", str(elsewhere))
-    assert "export LLMRING_LOCKFILE_PATH" in run("lock", "init", "--file", "third.lock").stdout
-    assert "export LLMRING_LOCKFILE_PATH" not in run("lock", "init").stdout
+    assert "export LLMRING_LOCKFILE_PATH" in run("lock", "init", "--file", "third.lock").stderr
+    assert "export LLMRING_LOCKFILE_PATH" not in run("lock", "init").stderr
     assert "fast" in bindings(elsewhere)
 
 
@@ -188,7 +188,7 @@ def test_an_address_of_ones_own_is_pointed_out(
     bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://gateway.internal")
-    assert "asked at http://gateway.internal" in run("lock", "init").stdout
+    assert "asked at http://gateway.internal" in run("lock", "init").stderr
 
 
 @pytest.fixture(params=["mute", "slow", "gibberish", "not JSON", "no models", "other JSON"])
@@ -267,7 +267,7 @@ def test_local_models_are_ordered_by_size() -> None:
 
 def test_the_program_itself(bare: Path, command: Command, server: PracticeServer) -> None:
     made = command("lock", "init")
-    assert (made.returncode, made.stderr) == (0, "")
+    assert (made.returncode, made.stdout) == (0, "")
     again = command("lock", "init")
     assert (again.returncode, again.stdout) == (1, "")
     answer = command("chat", "hello", "--model", "fast")
@@ -276,7 +276,7 @@ def test_the_program_itself(bare: Path, command: Command, server: PracticeServer
 
 def test_editors_find_the_schema(bare: Path, run: Run, key: None) -> None:
     schema = bare / "llmring.schema.json"
-    assert "llmring.schema.json" in run("lock", "init").stdout
+    assert "llmring.schema.json" in run("lock", "init").stderr
     assert (bare / "llmring.lock").read_text().startswith("#:schema ./llmring.schema.json\n")
     assert json.loads(schema.read_text()) == json_schema()
     run("lock", "init", "--file", "llmring.json")

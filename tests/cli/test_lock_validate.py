@@ -14,9 +14,9 @@ from .conftest import Command, Run
 
 def test_a_valid_file(project: Path, run: Run) -> None:
     result = run("lock", "validate")
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert str(project) in result.stdout
-    assert "1 alias in the profile default" in result.stdout
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert str(project) in result.stderr
+    assert "1 alias in the profile default" in result.stderr
     assert json.loads(run("lock", "validate", "--json").stdout) == {"file": str(project), "valid": True, "error": None}
 
 

@@ -79,6 +79,29 @@ def in_a_shell(line: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ("bind fast ollama:llama3.2", "fast is served by ollama:llama3.2"),
+        ("unbind chatbot -p dev", "chatbot is no longer bound"),
+        ("lock init --force", "Wrote "),
+        ("lock validate", " is valid: "),
+        ("lock check nothing", "Nothing found in "),
+        ("lock convert -o other.json", "Wrote other.json as JSON"),
+        ("lock profile add staging", 'Added the profile "staging"'),
+        ("lock profile copy dev staging", 'Copied the profile "dev"'),
+        ("lock profile remove dev --yes", 'Removed the profile "dev"'),
+    ],
+)
+def test_what_was_done_is_said_beside_the_data(project: Path, args: str, told: str) -> None:
+    project.write_text(re.sub(r"models = \[.*\]", 'models = ["ollama:llama3.2"]', project.read_text()))
+    (project.parent / "nothing").mkdir()
+    done = in_a_shell(f"llmring {args}")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert told in done.stderr
+    assert "\x1b" not in done.stderr
+
+
 @pytest.mark.parametrize("args", ["aliases", "chat hi", "--version"])
 def test_nowhere_to_print_to_is_an_error(project: Path, server: PracticeServer, args: str) -> None:
     done = in_a_shell(f"llmring {args} >&-")

@@ -9,7 +9,7 @@ import typer
 from . import completion
 from .printing import say_json
 from .project import ProfileOption, WrittenOption, bindings_in, lockfile_path, open_lockfile
-from .terminal import columns, note, paint, say, warn
+from .terminal import columns, note, paint, say, tell, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,7 +129,7 @@ def bind(
         return
     first, *rest = wanted
     behind = f", with {', '.join(rest)} standing by" if rest else ""
-    say(f'{alias} is served by {first}{behind} (profile "{chosen}" of {lockfile.path})')
+    tell(f'{alias} is served by {first}{behind} (profile "{chosen}" of {lockfile.path})')
 
 
 def _check_provider(reference: str, lockfile: Lockfile, *, force: bool) -> None:
@@ -194,4 +194,4 @@ def unbind(
     if as_json:
         say_json({"file": str(lockfile.path), "profile": chosen, "alias": alias, "models": []})
         return
-    say(f'{alias} is no longer bound (profile "{chosen}" of {lockfile.path})')
+    tell(f'{alias} is no longer bound (profile "{chosen}" of {lockfile.path})')

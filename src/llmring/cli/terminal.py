@@ -23,6 +23,7 @@ __all__ = [
     "printable",
     "say",
     "stream",
+    "tell",
     "unforeseen",
     "warn",
 ]
@@ -41,6 +42,11 @@ def say(text: str = "") -> None:
 def stream(text: str) -> None:
     """A piece of what a model says, shown at once. To what is no terminal it goes as it is."""
     _write(printable(text) if _is_terminal(sys.stdout) else text)
+
+
+def tell(text: str = "") -> None:
+    """What was done, for the person at the terminal; programs ask for `--json`."""
+    _write(f"{text}\n", err=True)
 
 
 def note(text: str = "") -> None:

@@ -72,7 +72,7 @@ def _print(path: Path, report: Report) -> None:
         say(f"    {finding.advice}")
     looked_at = f"{_relative(path)} and {_counted(report.files, 'source file')}"
     if not report.findings:
-        say(f"Nothing found in {looked_at}.")
+        note(f"Nothing found in {looked_at}.")
     else:
         errors, warnings = report.count("error"), report.count("warning")
         note(f"{_counted(errors, 'error')} and {_counted(warnings, 'warning')} in {looked_at}.")

@@ -10,7 +10,7 @@ import typer
 from ...exceptions import ConfigurationError
 from ..printing import say_json
 from ..project import lockfile_path
-from ..terminal import note, say, stream, warn
+from ..terminal import note, stream, tell, warn
 from .keeping import backup, keep
 
 __all__ = ["convert"]
@@ -82,9 +82,9 @@ def convert(
         kept_as = None if kept is None else str(kept)
         say_json({"file": str(output), "format": "json" if to_json else "toml", "kept_as": kept_as})
         return
-    say(f"Wrote {output} as {'JSON' if to_json else 'TOML'}")
+    tell(f"Wrote {output} as {'JSON' if to_json else 'TOML'}")
     if kept:
-        say(f"Kept what was there as {kept}")
+        tell(f"Kept what was there as {kept}")
 
 
 def _wants_json(to: Format | None, output: Path | None, *, otherwise: bool) -> bool:

@@ -10,7 +10,7 @@ import typer
 from ...exceptions import ConfigurationError, LLMRingError
 from ..printing import say_json
 from ..project import WrittenOption
-from ..terminal import columns, dollars, paint, say, warn
+from ..terminal import columns, dollars, paint, tell, warn
 from .keeping import backup, keep
 
 if TYPE_CHECKING:
@@ -68,13 +68,13 @@ def init(
         _say_written(path, kept, lockfile)
         return
     _report(found)
-    say()
-    say(f"{paint('Wrote', bold=True)} {path.absolute()}{_with_schema(path)}")
+    tell()
+    tell(f"{paint('Wrote', bold=True, err=True)} {path.absolute()}{_with_schema(path)}")
     if kept:
-        say(f"{paint('Kept', bold=True)} what was there as {kept.absolute()}")
+        tell(f"{paint('Kept', bold=True, err=True)} what was there as {kept.absolute()}")
     used = find_lockfile()
     if used is None or used.resolve() != path.resolve():
-        say(f"It is not the lockfile of this folder. To use it: export LLMRING_LOCKFILE_PATH={path.absolute()}")
+        tell(f"It is not the lockfile of this folder. To use it: export LLMRING_LOCKFILE_PATH={path.absolute()}")
     _advise(found)
 
 
@@ -103,23 +103,23 @@ def _with_schema(path: Path) -> str:
 def _report(found: list[Found]) -> None:
     from ..template import PURPOSE, bound
 
-    say(paint("Found", bold=True))
-    say(columns([(one.provider, one.state) for one in found], indent="  "))
+    tell(paint("Found", bold=True, err=True))
+    tell(columns([(one.provider, one.state) for one in found], indent="  "))
     bindings = bound(found)
-    say()
+    tell()
     if not bindings:
-        say("Nothing to bind yet; the file says how to go on.")
+        tell("Nothing to bind yet; the file says how to go on.")
         return
-    say(paint("Bound", bold=True))
+    tell(paint("Bound", bold=True, err=True))
     rows = []
     for role, (first, *rest) in bindings.items():
         rows += [(role, PURPOSE[role]), ("", f"{first}{_price(first)}")]
         rows += [("", f"stand-by: {', '.join(rest)}")] if rest else []
-    say(columns(rows, indent="  "))
-    say(
+    tell(columns(rows, indent="  "))
+    tell(
         "These are the vendors' current models for the purpose. SDKs that are installed come first, local servers last;"
     )
-    say("to change that, edit the file or use llmring bind.")
+    tell("to change that, edit the file or use llmring bind.")
 
 
 def _price(reference: str) -> str:
@@ -141,6 +141,6 @@ def _advise(found: list[Found]) -> None:
     else:
         steps.append("export ANTHROPIC_API_KEY=...   (or another of the variables above), or start Ollama")
         steps.append("llmring lock init --force")
-    say()
-    say(paint("Next", bold=True))
-    say("\n".join(f"  {step}" for step in steps))
+    tell()
+    tell(paint("Next", bold=True, err=True))
+    tell("\n".join(f"  {step}" for step in steps))

@@ -9,7 +9,7 @@ import typer
 from .. import completion
 from ..printing import say_json
 from ..project import WrittenOption, lockfile_path, open_lockfile
-from ..terminal import columns, confirm, paint, say
+from ..terminal import columns, confirm, paint, say, tell
 
 if TYPE_CHECKING:
     from ...lockfile import Lockfile
@@ -70,7 +70,7 @@ def add(name: Name, as_json: WrittenOption = False) -> None:
     if as_json:
         _say_written(lockfile, name)
         return
-    say(f'Added the profile "{name}" to {lockfile.path}. To bind in it: llmring bind ALIAS MODEL --profile {name}')
+    tell(f'Added the profile "{name}" to {lockfile.path}. To bind in it: llmring bind ALIAS MODEL --profile {name}')
 
 
 @app.command()
@@ -97,7 +97,7 @@ def copy(
     if as_json:
         _say_written(lockfile, name)
         return
-    say(f'Copied the profile "{source}" to "{name}" in {lockfile.path}')
+    tell(f'Copied the profile "{source}" to "{name}" in {lockfile.path}')
 
 
 @app.command()
@@ -129,7 +129,7 @@ def remove(
     if as_json:
         _say_written(lockfile, name)
         return
-    say(f'Removed the profile "{name}" from {lockfile.path}')
+    tell(f'Removed the profile "{name}" from {lockfile.path}')
 
 
 def _say_written(lockfile: Lockfile, name: str) -> None:

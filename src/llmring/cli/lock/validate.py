@@ -10,7 +10,7 @@ import typer
 from ...exceptions import LockfileError
 from ..printing import say_json
 from ..project import lockfile_path
-from ..terminal import say
+from ..terminal import tell
 
 if TYPE_CHECKING:
     from ...lockfile import Lockfile
@@ -49,7 +49,7 @@ def validate(
     if as_json:
         _print_json(path, None)
     else:
-        say(f"{path} is valid: {_counted(lockfile)}.")
+        tell(f"{path} is valid: {_counted(lockfile)}.")
 
 
 def _print_json(path: Path | None, error: LockfileError | None) -> None:
