@@ -34,6 +34,11 @@ def test_following_loads_nothing_of_what_edits() -> None:
     assert modules.isdisjoint({f"llmring.lockfile.{name}" for name in ("storage", "editing", "document", "writing")})
 
 
+def test_a_good_file_is_not_scanned_for_the_places_of_errors() -> None:
+    modules = loaded("""from llmring.lockfile import parse; parse(b'version = "1.0"')""")
+    assert modules.isdisjoint({"json", "llmring.lockfile.places", "llmring.lockfile.provider_settings"})
+
+
 def test_every_name_is_there() -> None:
     assert set(lockfile.__all__) <= set(dir(lockfile))
     for name in lockfile.__all__:

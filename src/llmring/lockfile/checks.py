@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .places import Misfit, Place
+from .misfit import Misfit
+
+if TYPE_CHECKING:
+    from .places import Place
 
 __all__ = ["printable", "refuse_secrets", "secrets_in", "shown"]
 

@@ -1,25 +1,29 @@
-"""From the bytes of a file to a `Lockfile`, or to an error that says where and what to do."""
+"""From the bytes of a file to a `Lockfile`, or to an error that says where and what to do.
+
+A good file needs no `places`, and most need no `provider_settings`: they are imported where they are needed.
+"""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from llmring.exceptions import ConfigurationError, LockfileParseError, LockfileVersionError
 
 from .checks import refuse_secrets, shown
-from .model import DEFAULT_PROFILE, VERSION, Binding, Lockfile, Profile, ProviderSettings, is_name, split_reference
-from .places import Misfit, Place, line_and_column, locate, scan
+from .misfit import Misfit, checked, kind, optional
+from .model import DEFAULT_PROFILE, VERSION, Binding, Lockfile, Profile, is_name, split_reference
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .model import ProviderSettings
+    from .places import Place
+
 __all__ = ["decode", "holds_json", "parse", "parse_data"]
 
-_T = TypeVar("_T")
 _BINDING_KEYS = {"alias", "models", "params", "constraints"}
-_PROVIDER_STRINGS = ("sdk", "base_url", "api_key_env", "api")
 
 
 def parse(content: bytes, path: Path | None = None) -> Lockfile:
@@ -90,13 +94,15 @@ def _json_data(text: str, path: Path | None) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise _error(f"This is not valid JSON: {error.msg}", path, error.lineno, error.colno) from None
     if not isinstance(data, dict):
-        raise _error(f"A lockfile is an object, not {_kind(data)}", path, 1, 1)
+        raise _error(f"A lockfile is an object, not {kind(data)}", path, 1, 1)
     if repeated:
         raise _misplaced(_repetition(text, repeated[0]), text, path)
     return data
 
 
 def _repetition(text: str, name: str) -> Misfit:
+    from .places import scan
+
     seen: set[Place] = set()
     for entry in scan(text, is_json=True):
         if entry.place in seen:
@@ -106,6 +112,8 @@ def _repetition(text: str, name: str) -> Misfit:
 
 
 def _toml_error(error: tomllib.TOMLDecodeError, source: str, path: Path | None) -> LockfileParseError:
+    from .places import line_and_column
+
     # Python 3.14 gives the place as attributes, those before it only in the message.
     message = str(error)
     found = re.search(r" \((?:at line (\d+), column (\d+)|at end of document)\)$", message)
@@ -117,6 +125,8 @@ def _toml_error(error: tomllib.TOMLDecodeError, source: str, path: Path | None) 
 
 def _unreadable_value(error: ValueError, source: str, path: Path | None) -> LockfileParseError:
     """Python itself refuses an integer of thousands of digits, and says neither where it stands nor what to do."""
+    from .places import line_and_column
+
     number = re.search(r"\d[\d_]{4000,}", source)
     if number is None:
         return _error(f"A value cannot be read: {error}", path, None, None)
@@ -125,6 +135,8 @@ def _unreadable_value(error: ValueError, source: str, path: Path | None) -> Lock
 
 
 def _misplaced(misfit: Misfit, text: str, path: Path | None) -> LockfileParseError:
+    from .places import line_and_column, locate, scan
+
     offset = misfit.offset
     if offset is None:
         offset = locate(scan(text, is_json=holds_json(text, path)), misfit.place)
@@ -141,7 +153,7 @@ def _check_version(data: dict[str, Any], path: Path | None) -> None:
         raise Misfit(f'The file names no version. Its first line should be: version = "{VERSION}"', offset=0)
     version = data["version"]
     if not isinstance(version, str):
-        raise Misfit(f'version must be a string, not {_kind(version)}. Write: version = "{VERSION}"', ("version",))
+        raise Misfit(f'version must be a string, not {kind(version)}. Write: version = "{VERSION}"', ("version",))
     if not re.fullmatch(r"\d+(\.\d+){0,3}", version, re.ASCII):
         raise Misfit(f'{shown(version)} is no version. Write: version = "{VERSION}"', ("version",))
     if re.sub(r"(\.0+)*$", "", version) != VERSION.removesuffix(".0"):
@@ -158,7 +170,7 @@ def _lockfile(data: dict[str, Any], path: Path | None) -> Lockfile:
         raise Misfit('default_profile must be the name of a profile, as in "default"', ("default_profile",))
     profiles = {
         name: _profile(name, raw, ("profiles", name))
-        for name, raw in _checked(data.get("profiles", {}), dict, "profiles", ("profiles",)).items()
+        for name, raw in checked(data.get("profiles", {}), dict, "profiles", ("profiles",)).items()
     }
     if default not in profiles:
         if profiles and "default_profile" in data:
@@ -167,13 +179,12 @@ def _lockfile(data: dict[str, Any], path: Path | None) -> Lockfile:
                 ("default_profile",),
             )
         profiles[default] = Profile(default)
-    providers = _checked(data.get("providers", {}), dict, "providers", ("providers",))
     return Lockfile(
         version=VERSION,
         default_profile=default,
         profiles=profiles,
         extends=_extends(data.get("extends")),
-        providers={name: _provider(name, raw, ("providers", name)) for name, raw in providers.items()},
+        providers=_providers(data.get("providers", {})),
         path=path,
         data=data,
     )
@@ -182,7 +193,7 @@ def _lockfile(data: dict[str, Any], path: Path | None) -> Lockfile:
 def _profile(name: str, raw: Any, place: Place) -> Profile:
     if not is_name(name):
         raise Misfit(f"The profile's name {shown(name)} is empty or holds white space", place)
-    table = _checked(raw, dict, f"profiles.{name}", place)
+    table = checked(raw, dict, f"profiles.{name}", place)
     place = (*place, "bindings")
     bindings: dict[str, Binding] = {}
     listed = table.get("bindings", [])
@@ -194,7 +205,7 @@ def _profile(name: str, raw: Any, place: Place) -> Profile:
             f"[[profiles.{toml_key(name)}.bindings]]",
             place,
         )
-    for index, item in enumerate(_checked(listed, list, "bindings", place)):
+    for index, item in enumerate(checked(listed, list, "bindings", place)):
         binding = _binding(item, (*place, index))
         if binding.alias in bindings:
             raise Misfit(
@@ -206,10 +217,10 @@ def _profile(name: str, raw: Any, place: Place) -> Profile:
 
 
 def _binding(raw: Any, place: Place) -> Binding:
-    table = _checked(raw, dict, "A binding", place)
+    table = checked(raw, dict, "A binding", place)
     if "alias" not in table:
         raise Misfit('This binding has no alias. Add: alias = "NAME"', place)
-    alias = _checked(table["alias"], str, "alias", (*place, "alias"))
+    alias = checked(table["alias"], str, "alias", (*place, "alias"))
     if not is_name(alias):
         raise Misfit(f"The alias {shown(alias)} is empty or holds white space", (*place, "alias"))
     constraints = table.get("constraints")
@@ -217,8 +228,8 @@ def _binding(raw: Any, place: Place) -> Binding:
     return Binding(
         alias=alias,
         models=_models(table, alias, place),
-        params=_optional(table.get("params"), dict, "params", (*place, "params")) or {},
-        constraints=_optional(constraints, dict, "constraints", (*place, "constraints")),
+        params=optional(table.get("params"), dict, "params", (*place, "params")) or {},
+        constraints=optional(constraints, dict, "constraints", (*place, "constraints")),
         extra={key: value for key, value in table.items() if key not in known},
     )
 
@@ -230,7 +241,7 @@ def _models(table: dict[str, Any], alias: str, place: Place) -> tuple[str, ...]:
     models = table["models"]
     if isinstance(models, str):
         raise Misfit(f"models must be a list. Write: models = [{shown(models)}]", place)
-    if not _checked(models, list, "models", place):
+    if not checked(models, list, "models", place):
         raise Misfit(f"models is empty. Write at least one, as in: llmring bind {alias} provider:model", place)
     return tuple(_reference(model, (*place, index)) for index, model in enumerate(models))
 
@@ -246,15 +257,15 @@ def _single_model(table: dict[str, Any], alias: str, place: Place) -> str:
         )
     if isinstance(model, list):
         raise Misfit('A list of models is called models. Write: models = ["provider:model"]', (*place, "model"))
-    model = _checked(model, str, "model", (*place, "model"))
+    model = checked(model, str, "model", (*place, "model"))
     if provider is not None:
-        provider = _checked(provider, str, "provider", (*place, "provider"))
+        provider = checked(provider, str, "provider", (*place, "provider"))
         model = model if model.startswith(f"{provider}:") else f"{provider}:{model}"
     return _reference(model, (*place, "model"))
 
 
 def _reference(value: Any, place: Place) -> str:
-    reference = _checked(value, str, "A model", place)
+    reference = checked(value, str, "A model", place)
     try:
         split_reference(reference)
     except ConfigurationError as error:
@@ -262,60 +273,21 @@ def _reference(value: Any, place: Place) -> str:
     return reference
 
 
-def _provider(name: str, raw: Any, place: Place) -> ProviderSettings:
-    if not is_name(name) or ":" in name or "/" in name:
-        raise Misfit(f"The provider's name {shown(name)} is empty or holds white space, a colon or a slash", place)
-    table = _checked(raw, dict, f"providers.{name}", place)
-    sdk, base_url, api_key_env, api = (_line(table.get(key), key, (*place, key)) for key in _PROVIDER_STRINGS)
-    if base_url is not None and not base_url.startswith(("http://", "https://")):
-        raise Misfit("base_url must begin with http:// or https://", (*place, "base_url"))
-    headers = _optional(table.get("headers"), dict, "headers", (*place, "headers")) or {}
-    for header, value in headers.items():
-        _line(header, "The name of a header", (at := (*place, "headers", header)))
-        _line(_checked(value, str, f"The header {shown(header)}", at), f"The header {shown(header)}", at)
-    extra = {key: value for key, value in table.items() if key not in {*_PROVIDER_STRINGS, "headers"}}
-    return ProviderSettings(sdk, base_url, api_key_env, api, headers, extra)
+def _providers(raw: Any) -> dict[str, ProviderSettings]:
+    tables = checked(raw, dict, "providers", ("providers",))
+    if not tables:
+        return {}
+    from .provider_settings import provider_settings
 
-
-def _line(value: Any, name: str, place: Place) -> str | None:
-    """A string that goes to a terminal and over the wire as it is, if it is given."""
-    text = _optional(value, str, name, place)
-    if text is not None and not text.isprintable():
-        raise Misfit(f"{name} holds a character that cannot be seen: {shown(text)}. Take it out", place)
-    return text
+    return {name: provider_settings(name, table, ("providers", name)) for name, table in tables.items()}
 
 
 def _extends(raw: Any) -> tuple[str, ...]:
     place: Place = ("extends", "packages")
-    table = _optional(raw, dict, "extends", ("extends",)) or {}
-    packages = _checked(table.get("packages", []), list, "packages", place)
+    table = optional(raw, dict, "extends", ("extends",)) or {}
+    packages = checked(table.get("packages", []), list, "packages", place)
     for index, package in enumerate(packages):
-        name = _checked(package, str, "A package", (*place, index))
+        name = checked(package, str, "A package", (*place, index))
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise Misfit(f"{shown(name)} cannot name a package", (*place, index))
     return tuple(packages)
-
-
-def _checked(value: Any, wanted: type[_T], name: str, place: Place) -> _T:
-    if not isinstance(value, wanted):
-        raise Misfit(f"{name} must be {_KINDS[wanted]}, not {_kind(value)}", place)
-    return value
-
-
-def _optional(value: Any, wanted: type[_T], name: str, place: Place) -> _T | None:
-    return None if value is None else _checked(value, wanted, name, place)
-
-
-_KINDS: dict[type, str] = {
-    dict: "a table",
-    list: "a list",
-    str: "a string",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    type(None): "null",
-}
-
-
-def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), "a date or a time")

@@ -11,24 +11,10 @@ import re
 import tomllib
 from typing import Literal, NamedTuple
 
-__all__ = ["BLANK", "Entry", "Misfit", "Place", "holds_comments", "line_and_column", "locate", "scan"]
+__all__ = ["BLANK", "Entry", "Place", "holds_comments", "line_and_column", "locate", "scan"]
 
 Place = tuple[str | int, ...]
 """The keys and indices that lead to a value, as in `("profiles", "default", "bindings", 0, "models")`."""
-
-
-class Misfit(Exception):
-    """Something in the data that does not fit; whoever holds the text says on which line.
-
-    Attributes:
-        place: where in the data.
-        offset: where in the text, if that is already known.
-    """
-
-    def __init__(self, message: str, place: Place = (), *, offset: int | None = None) -> None:
-        super().__init__(message)
-        self.place = place
-        self.offset = offset
 
 
 class Entry(NamedTuple):

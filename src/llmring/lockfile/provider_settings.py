@@ -1,0 +1,53 @@
+"""What a lockfile's `[providers.NAME]` table says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .checks import shown
+from .misfit import Misfit, checked, optional
+from .model import ProviderSettings, is_name
+
+if TYPE_CHECKING:
+    from .places import Place
+
+__all__ = ["provider_settings"]
+
+_STRINGS = ("sdk", "base_url", "api_key_env", "api")
+
+
+def provider_settings(name: str, raw: Any, place: Place) -> ProviderSettings:
+    """The settings of one provider.
+
+    Args:
+        name: the provider's.
+        raw: what its table holds.
+        place: where that stands, for the error.
+
+    Raises:
+        Misfit: the name cannot be one, or a field has the wrong form.
+    """
+    if not is_name(name) or ":" in name or "/" in name:
+        raise Misfit(f"The provider's name {shown(name)} is empty or holds white space, a colon or a slash", place)
+    table = checked(raw, dict, f"providers.{name}", place)
+    sdk, base_url, api_key_env, api = (_line(table.get(key), key, (*place, key)) for key in _STRINGS)
+    if base_url is not None and not base_url.startswith(("http://", "https://")):
+        raise Misfit("base_url must begin with http:// or https://", (*place, "base_url"))
+    extra = {key: value for key, value in table.items() if key not in {*_STRINGS, "headers"}}
+    return ProviderSettings(sdk, base_url, api_key_env, api, _headers(table, (*place, "headers")), extra)
+
+
+def _headers(table: dict[str, Any], place: Place) -> dict[str, str]:
+    headers = optional(table.get("headers"), dict, "headers", place) or {}
+    for header, value in headers.items():
+        _line(header, "The name of a header", (at := (*place, header)))
+        _line(checked(value, str, f"The header {shown(header)}", at), f"The header {shown(header)}", at)
+    return headers
+
+
+def _line(value: Any, name: str, place: Place) -> str | None:
+    """A string that goes to a terminal and over the wire as it is, if it is given."""
+    text = optional(value, str, name, place)
+    if text is not None and not text.isprintable():
+        raise Misfit(f"{name} holds a character that cannot be seen: {shown(text)}. Take it out", place)
+    return text
