@@ -103,9 +103,10 @@ class Editor:
     def bind(self, model: str) -> None:
         assert self.commands.stdin is not None
         assert self.commands.stdout is not None
-        self.commands.stdin.write(f"bind chatbot {model}\n")
+        self.commands.stdin.write(f"bind chatbot {model} --json\n")
         self.commands.stdin.flush()
-        assert model in self.commands.stdout.readline()
+        answer = itertools.takewhile(lambda line: line != "}\n", self.commands.stdout)
+        assert model in "".join(answer)
 
     def bind_by_a_process_of_its_own(self, model: str) -> None:
         subprocess.run([PROGRAM, "bind", "chatbot", model], check=True, capture_output=True)
