@@ -168,9 +168,11 @@ def _is_remote(address: str) -> bool:
 def _local(address: str) -> Path:
     if not isinstance(address, str) or not address:
         raise InvalidRequestError(f"A part names the file {address!r}; it takes a path.")
-    if address.startswith("file:"):
-        address = unquote(urlsplit(address).path)
-    return Path(address).expanduser()
+    try:
+        path = unquote(urlsplit(address).path) if address.startswith("file:") else address
+        return Path(os.path.expanduser(path))  # Path.expanduser() would raise where there is no such user
+    except ValueError as error:
+        raise InvalidRequestError(f"The file {address!r} cannot be read: {error}.") from None
 
 
 def _data_url(data: bytes, what: str, name: str | None = None) -> str:

@@ -80,6 +80,24 @@ def in_a_shell(line: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
+    "args",
+    [
+        "lock validate ~nosuchuser/x",
+        "lock check ~nosuchuser/x",
+        "lock convert ~nosuchuser/x",
+        "lock convert -o ~nosuchuser/x",
+        "lock init -f ~nosuchuser/x",
+        "chat hi -f ~nosuchuser/x",
+    ],
+)
+def test_the_home_of_nobody_is_a_folder_that_is_not_there(project: Path, args: str) -> None:
+    done = in_a_shell(f"llmring {args}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.search(r"^Error: .*~nosuchuser", done.stderr, re.MULTILINE)
+    assert "not foreseen" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("args", "told"),
     [
         ("bind fast ollama:llama3.2", "fast is served by ollama:llama3.2"),

@@ -53,7 +53,7 @@ def check(
             raise typer.BadParameter(f"{code} is none of: {', '.join(CODES)}", param_hint="--ignore")
     path = lockfile_path()
     with working("Reading the source code"):
-        report = examine(path, [it.expanduser() for it in paths] if paths else None)
+        report = examine(path, [Path(os.path.expanduser(it)) for it in paths] if paths else None)
     findings = [finding for finding in report.findings if finding.code not in (ignore or ())]
     report = Report(findings, report.files)
     failed = bool(report.count("error") or (strict and report.count("warning")))

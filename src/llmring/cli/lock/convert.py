@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -56,7 +57,7 @@ def convert(
 
     if as_json and output is None:
         raise typer.BadParameter("it goes with --output; for the lockfile itself: --to json", param_hint="--json")
-    path = file.expanduser() if file is not None else lockfile_path()
+    path = Path(os.path.expanduser(file)) if file is not None else lockfile_path()
     content = read(path)
     lockfile, text = parse(content, path), decode(content, path)
     is_json = holds_json(text, path)
@@ -67,7 +68,7 @@ def convert(
     if output is None:
         stream(text)
         return
-    output = output.expanduser()
+    output = Path(os.path.expanduser(output))
     if output.exists() and not force:
         raise ConfigurationError(
             f"{output} is there already and stays as it is. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,7 +52,7 @@ def init(
     from ..progress import working
     from ..template import render
 
-    path = (file or Path("llmring.lock")).expanduser()
+    path = Path(os.path.expanduser(file or "llmring.lock"))
     if path.is_file() and not force:
         option = f" --file {path}" if file else ""
         raise ConfigurationError(

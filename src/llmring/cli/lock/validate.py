@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,7 +38,7 @@ def validate(
     """
     from ...lockfile import load
 
-    path = file.expanduser() if file is not None else None
+    path = Path(os.path.expanduser(file)) if file is not None else None
     try:
         path = path or lockfile_path()
         lockfile = load(path)
