@@ -187,8 +187,10 @@ def test_as_json(bare: Path, run: Run, key: None) -> None:
 def test_an_address_of_ones_own_is_pointed_out(
     bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://gateway.internal")
-    assert "asked at http://gateway.internal" in run("lock", "init").stderr
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://somebody:hunter2@gateway.internal")
+    said = run("lock", "init").stderr
+    assert "asked at http://gateway.internal, which" in said
+    assert "hunter2" not in said
 
 
 @pytest.fixture(params=["mute", "slow", "gibberish", "not JSON", "no models", "other JSON"])

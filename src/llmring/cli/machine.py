@@ -71,8 +71,8 @@ def _served(target: Endpoint) -> Found:
     state = "a key in the keyring" if target.key_source == KEYRING else f"{target.key_source} is set"
     if target.lacks:
         return Found(name, f"{state}; {target.lacks}", package, there)
-    if address := first_set(target.address_variables):
-        state += f"; asked at {address}, which may not have these models"
+    if first_set(target.address_variables):
+        state += f"; asked at {target.base_url}, which may not have these models"
     models = {role: suggested(role)[name] for role in ROLES if name in suggested(role)}
     if not models:
         state += f"; none of its models is suggested: llmring bind ALIAS {name}:MODEL"
