@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from asyncio.subprocess import PIPE
 from importlib import import_module
 from pathlib import Path
 
@@ -21,6 +22,32 @@ import time
 def get_password(service, name):
     time.sleep(0.5)
     return "practice-of-the-keyring"
+"""
+
+WHILE_HTTPX_IS_LOADED = """
+import asyncio, sys, threading, time
+from importlib.abc import MetaPathFinder
+from llmring import LLMRequest, LLMRing, Message
+
+class Slow(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "httpx._config":
+            time.sleep(0.5)
+
+def ask(model):
+    return LLMRequest(model=model, messages=[Message(role="user", content="Hi")])
+
+async def main():
+    async with LLMRing() as service:
+        await service.chat(ask("openai:m"))
+        sys.meta_path.insert(0, Slow())
+        other = asyncio.create_task(service.chat(ask("ollama:m")))
+        answers = 0
+        while not other.done():
+            answers += (await service.chat(ask("openai:m"))).content == "You said: Hi"
+        print((await other).content, answers > 0)
+
+asyncio.run(main())
 """
 
 
@@ -63,3 +90,11 @@ async def test_many_first_requests_make_one_client(way: Way, server: PracticeSer
         assert len(service._registry._made) == 1
         made = service.get_provider(way.provider)
         assert all(provider is made for provider in service._registry._made.values())
+
+
+async def test_a_provider_that_is_loaded_disturbs_no_request_of_another(server: PracticeServer, bare: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WHILE_HTTPX_IS_LOADED, stdout=PIPE, stderr=PIPE
+    )
+    said, complaint = await process.communicate()
+    assert (said.decode().strip(), complaint.decode()) == ("You said: Hi True", "")

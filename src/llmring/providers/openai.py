@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import openai
@@ -12,6 +13,11 @@ from ..wire.base import Decoder
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .exchange import Exchange, Exchanging
 from .network import http_options
+
+# With each request the SDK looks whether httpx is loaded, and trips over one that another thread is just loading, as
+# ollama's first use does.
+with suppress(ImportError):
+    import httpx  # noqa: F401
 
 __all__ = ["OpenAIProvider"]
 
