@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llmring import sdk_lists
+from llmring.catalog import sdk_lists
 
 Write = Callable[[str, str], Path]
 

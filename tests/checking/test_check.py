@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from llmring.catalog.succession import successor
 from llmring.checking import CODES, Finding, check, check_lockfile
 from llmring.exceptions import LockfileNotFoundError
-from llmring.succession import successor
 
 from .conftest import LOCKFILE, PAST, SOON, Write
 

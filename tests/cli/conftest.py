@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from llmring import sdk_lists
+from llmring.catalog import sdk_lists
 from llmring.cli.app import app
 
 Run = Callable[..., Result]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from llmring import catalog
+from llmring.catalog.succession import successor
 from llmring.cli.figures import price, tokens
-from llmring.succession import successor
 
 from .conftest import LOCKFILE, RETIRED, RETIRING, Run
 

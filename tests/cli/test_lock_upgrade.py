@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from llmring import catalog, sdk_lists
+from llmring import catalog
+from llmring.catalog import sdk_lists
+from llmring.catalog.succession import successor
 from llmring.lockfile import load
-from llmring.succession import successor
 
 from .conftest import PROGRAM, Command, Run
 

@@ -9,7 +9,6 @@ from .. import catalog
 from ..exceptions import ProviderNotFoundError
 from ..lockfile import Lockfile, split_reference
 from ..providers.endpoints import endpoint
-from ..succession import successor
 
 __all__ = ["Ending", "endings"]
 
@@ -51,7 +50,7 @@ def endings(lockfile: Lockfile, profile: str | None = None) -> Iterator[Ending]:
         settings = lockfile.providers.get(provider)
         info = catalog.model_info(reference, base_url=settings.base_url if settings is not None else None)
         if info.deprecated and _is_at_home(lockfile, provider):
-            yield Ending(info, reference, successor(reference), tuple(bindings))
+            yield Ending(info, reference, catalog.successor(reference), tuple(bindings))
 
 
 def _is_at_home(lockfile: Lockfile, provider: str) -> bool:

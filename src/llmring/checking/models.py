@@ -12,7 +12,6 @@ from ..lockfile.checks import shown
 from ..providers.endpoints import Endpoint, endpoint, near_name
 from ..providers.packages import how_to_install, installed_version
 from ..providers.vendors import BUILT_IN, SDKS
-from ..succession import successor
 from .findings import Finding, Severity, Spot
 
 __all__ = ["Mention", "check_models"]
@@ -109,7 +108,7 @@ def _has_own_names(found: Endpoint) -> bool:
 
 
 def _replacement(mention: Mention) -> str:
-    new = successor(mention.reference)
+    new = catalog.successor(mention.reference)
     if new is None:
         return mention.mend
     return f"To move to {new}: llmring lock upgrade" if mention.bound else f"{new} follows. {mention.mend}"

@@ -112,7 +112,7 @@ def _prices(rates: ModelInfo | PriceTier) -> str:
 
 
 def _status(model: ModelInfo) -> str:
-    from ..succession import successor
+    from ..catalog import successor
 
     if not (said := remark(model)):
         return ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import anthropic
 
-from ..catalog import max_output_tokens
+from ..catalog.limits import max_output_tokens
 from ..wire.anthropic import MessagesDecoder, render_request
 from ..wire.base import Decoder
 from .base import Call, HTTPResponse, Provider, ProviderConfig
@@ -56,7 +56,7 @@ class AnthropicProvider(Provider):
             call.request,
             call.model,
             stream=call.stream,
-            max_tokens=max_output_tokens(call.model) or _MAX_TOKENS_UNKNOWN,
+            max_tokens=max_output_tokens("anthropic", call.model) or _MAX_TOKENS_UNKNOWN,
         )
 
     def decoder(self, call: Call) -> Decoder:

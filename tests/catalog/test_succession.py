@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from llmring import catalog, sdk_lists
+from llmring import catalog
+from llmring.catalog import sdk_lists
+from llmring.catalog.succession import _follower, _read, successor
 from llmring.exceptions import ConfigurationError
-from llmring.succession import _follower, _read, successor
 
 PROVIDERS = ("anthropic", "openai", "google", "mistral", "xai", "moonshot", "cohere")
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from llmring import catalog, retirements, sdk_lists
-from llmring.retirements import last_day, without_issue
+from llmring import catalog
+from llmring.catalog import retirements, sdk_lists
+from llmring.catalog.retirements import last_day, without_issue
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .catalog import ModelInfo, model_info, models
-from .lockfile import split_reference
+from ..lockfile import split_reference
+from .entries import ModelInfo, model_info, models
 from .retirements import without_issue
 
 __all__ = ["successor"]

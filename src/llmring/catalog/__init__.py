@@ -1,0 +1,59 @@
+"""What is known of models: names, prices, limits and ends, each with its source. Nothing here asks the network.
+
+    from llmring import catalog
+
+    catalog.model_info("anthropic:claude-haiku-5-5").context_window
+
+Prices and context windows come from the `genai-prices` data, names and announced ends from the files of the installed
+SDKs. Each name is imported when it is first asked for, and the price data when something is looked up in it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .costs import Cost, cost_of
+    from .entries import ModelInfo, PriceTier, covers, known, model_info, models, nearest
+    from .limits import max_output_tokens
+    from .roles import ROLES, Role, suggested
+    from .succession import successor
+
+__all__ = [
+    "ROLES",
+    "Cost",
+    "ModelInfo",
+    "PriceTier",
+    "Role",
+    "cost_of",
+    "covers",
+    "known",
+    "max_output_tokens",
+    "model_info",
+    "models",
+    "nearest",
+    "successor",
+    "suggested",
+]
+
+_MODULES = {
+    "costs": ("Cost", "cost_of"),
+    "entries": ("ModelInfo", "PriceTier", "covers", "known", "model_info", "models", "nearest"),
+    "limits": ("max_output_tokens",),
+    "roles": ("ROLES", "Role", "suggested"),
+    "succession": ("successor",),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

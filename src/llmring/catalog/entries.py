@@ -1,0 +1,204 @@
+"""What is known about a model, and which models there are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from ..lockfile import split_reference
+from .limits import max_output_tokens
+from .price_data import answers_in_tokens, find, is_own_host, means, name_of, price_source, vendor
+from .retirements import last_day
+from .roles import suggested
+from .sdk_lists import listed_models
+
+__all__ = ["ModelInfo", "PriceTier", "covers", "known", "model_info", "models", "nearest"]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTier:
+    """What the whole of a request costs whose prompt is a long one.
+
+    Attributes:
+        above: tokens of prompt from which it holds.
+        input_price, output_price, cache_read_price, cache_write_price: as in `ModelInfo`.
+    """
+
+    above: int
+    input_price: float | None = None
+    output_price: float | None = None
+    cache_read_price: float | None = None
+    cache_write_price: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What is known about a model. What no source says is `None`.
+
+    Attributes:
+        provider, name: the two halves of `provider:model`.
+        known: whether the catalogue has it.
+        taken_for: the catalogue's model whose figures these are, where it has none of that very name.
+        own_host: whether it is served on one's own machine or network, where nobody bills and nothing is retired.
+        title: the name that the vendor gives it (`"Claude Haiku 5.5"`).
+        context_window: tokens.
+        max_output_tokens: the most tokens that it generates.
+        input_price, output_price, cache_read_price, cache_write_price: US dollars for a million tokens, as they
+            are today and for a short prompt.
+        dearer_above: tokens of prompt above which the whole request is priced higher.
+        deprecated: whether its vendor advises against it.
+        retires: the last announced day of service.
+        tiers: the prices for longer prompts, shortest first.
+    """
+
+    provider: str
+    name: str
+    known: bool = False
+    taken_for: str | None = None
+    own_host: bool = False
+    title: str | None = None
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    input_price: float | None = None
+    output_price: float | None = None
+    cache_read_price: float | None = None
+    cache_write_price: float | None = None
+    dearer_above: int | None = None
+    deprecated: bool = False
+    retires: date | None = None
+    tiers: tuple[PriceTier, ...] = ()
+
+    @property
+    def retired(self) -> bool:
+        """Whether the last announced day of service has passed."""
+        return self.retires is not None and self.retires < datetime.now(UTC).date()
+
+
+def model_info(reference: str, *, base_url: str | None = None) -> ModelInfo:
+    """What the catalogue knows about a `provider:model`.
+
+    Args:
+        reference: the model; one that is not known is no error.
+        base_url: where the lockfile has the provider. It says which vendor it is where the name does not; and at a
+            host of one's own, whatever the name, nothing is known.
+
+    Raises:
+        ConfigurationError: the reference is not of that form.
+    """
+    provider, name = split_reference(reference)
+    if is_own_host(provider, base_url):
+        return ModelInfo(provider, name, own_host=True)
+    source, _ = price_source(provider, base_url)
+    return _info(provider, name, source, find(source, name))
+
+
+def models(provider: str, *, base_url: str | None = None) -> list[ModelInfo]:
+    """The models of a provider that answer in tokens, families together and versions in order, retired ones too.
+
+    Args:
+        provider: its name, as in `provider:model`.
+        base_url: where it is, for one whose name the price data does not know.
+
+    Returns:
+        An empty list for a provider that the catalogue does not cover.
+    """
+    source, _ = price_source(provider, base_url)
+    entries = source.models if source is not None else ()
+    named = {name: model for model in entries if answers_in_tokens(provider, model) and (name := name_of(model))}
+    return [_info(provider, name, source, named[name]) for name in sorted(named, key=_in_order)]
+
+
+def known(reference: str) -> bool:
+    """Whether the catalogue has a `provider:model`. It has none of a local server; see `covers`.
+
+    Raises:
+        ConfigurationError: the reference is not of that form.
+    """
+    return model_info(reference).known
+
+
+def covers(provider: str) -> bool:
+    """Whether the catalogue lists this provider's models, so that a name it lacks may be a slip."""
+    return price_source(provider, None)[0] is not None
+
+
+def nearest(reference: str, *, limit: int = 3) -> list[str]:
+    """The `provider:model` references that the catalogue has and that look most like this one, best first.
+
+    Args:
+        reference: as it was written; the provider may be misspelt too.
+        limit: the most to return.
+    """
+    from difflib import get_close_matches
+
+    provider, _, name = reference.partition(":")
+    if not covers(provider):
+        provider = next(iter(get_close_matches(provider, suggested("fast"), 1)), "")
+    source = price_source(provider, None)[0]
+    entries = source.models if source is not None else ()
+    names = [known for model in entries if not model.deprecated and (known := name_of(model))]
+    names += listed_models(vendor(provider, source))
+    staying = [known for known in dict.fromkeys(names) if not _info(provider, known, source, None).retired]
+    return [f"{provider}:{match}" for match in get_close_matches(name, staying, limit, 0.5)]
+
+
+def _in_order(name: str) -> list[tuple[int, str]]:
+    """A key that sorts `x-9` before `x-10`."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.findall(r"\d+|\D+", name)]
+
+
+def _info(provider: str, name: str, source: Any, found: Any) -> ModelInfo:
+    """What is known of a model, from its entry in the price data (`None` if it has none) and from its vendor."""
+    retires = last_day(vendor(provider, source), name)
+    limits: dict[str, Any] = {"max_output_tokens": max_output_tokens(provider, name), "retires": retires}
+    listed = name in listed_models(vendor(provider, source)) or retires is not None
+    if found is None:
+        return ModelInfo(provider, name, known=listed, deprecated=retires is not None, **limits)
+    known = listed or not _is_guess(vendor(provider, source), found, name)
+    prices = found.get_prices(datetime.now(UTC))
+    return ModelInfo(
+        provider,
+        name,
+        known=known,
+        taken_for=None if known else found.id,
+        title=found.name,
+        context_window=found.context_window,
+        dearer_above=min((tier.start for tier in getattr(prices.input_mtok, "tiers", ())), default=None),
+        deprecated=bool(found.deprecated) or retires is not None,
+        tiers=_tiers(prices),
+        **_rates(prices, 0),
+        **limits,
+    )
+
+
+def _is_guess(vendor: str, found: Any, name: str) -> bool:
+    """Whether the price data takes a name for a model only because it begins like one, and there is a better judge.
+
+    A name that goes on after an entry's beginning may be a dated issue of it, or a slip. Where the vendor's SDK lists
+    the names, and does not have this one, it is a slip.
+    """
+    if not listed_models(vendor) or name.startswith("ft:"):  # customers name what they have tuned
+        return False
+    return not means(found.match, name.lower()) and name.lower() != found.id.lower()
+
+
+def _rates(prices: Any, tokens: int) -> dict[str, Any]:
+    """The prices for a million tokens, by kind, of a request whose prompt has more than so many tokens."""
+    return {
+        "input_price": _rate(prices.input_mtok, tokens),
+        "output_price": _rate(prices.output_mtok, tokens),
+        "cache_read_price": _rate(prices.cache_read_mtok, tokens),
+        "cache_write_price": _rate(prices.cache_write_mtok, tokens),
+    }
+
+
+def _rate(price: Any, tokens: int) -> float | None:
+    reached = [tier.price for tier in getattr(price, "tiers", ()) if tier.start <= tokens]
+    return None if price is None else float(reached[-1] if reached else getattr(price, "base", price))
+
+
+def _tiers(prices: Any) -> tuple[PriceTier, ...]:
+    starts = {tier.start for price in (prices.input_mtok, prices.output_mtok) for tier in getattr(price, "tiers", ())}
+    return tuple(PriceTier(start, **_rates(prices, start)) for start in sorted(starts))

@@ -1,0 +1,38 @@
+"""The most that a model generates, which costs no price data to know."""
+
+import subprocess
+import sys
+
+import pytest
+
+from llmring import catalog
+
+
+def rates(model: str) -> tuple[float, float, float, float]:
+    info = catalog.model_info(model)
+    assert info.input_price
+    assert info.output_price
+    return (
+        info.input_price,
+        info.output_price,
+        info.cache_read_price if info.cache_read_price is not None else info.input_price,
+        info.cache_write_price if info.cache_write_price is not None else info.input_price,
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "limit"),
+    [("claude-opus-4-20250514", 32_000), ("claude-sonnet-5-5", 128_000), ("claude-haiku-4-5", 64_000), ("x", None)],
+)
+def test_the_most_that_a_model_generates(model: str, limit: int | None) -> None:
+    assert catalog.max_output_tokens("anthropic", model) == limit
+
+
+def test_limits_cost_no_price_data() -> None:
+    code = (
+        "import sys; from llmring.catalog import max_output_tokens, suggested; "
+        "max_output_tokens('anthropic', 'claude-haiku-4-5'); suggested('fast'); "
+        "print([m for m in ('genai_prices', 'pydantic', 'anthropic', 'openai') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
