@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,18 @@ def test_what_cannot_be_read_is_refused(
     (tmp_path / "binary").write_bytes(b"\xfe\0\1")
     with pytest.raises(InvalidRequestError, match=words):
         loaded(part)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there, names are text")
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xff.txt")
+    path.write_text("a note")
+    assert document(path)["file"]["filename"] == "caf?.txt"
+    (part,) = loaded({"type": "file", "file": {"path": str(path)}})
+    assert part["file"] == {
+        "file_data": "data:text/plain;base64,YSBub3Rl",
+        "filename": "caf?.txt",
+    }
 
 
 def test_bytes_of_no_known_kind_are_refused_at_once() -> None:

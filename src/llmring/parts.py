@@ -73,7 +73,7 @@ def document(source: str | os.PathLike[str] | bytes, *, filename: str | None = N
     elif _is_remote(address):
         file = {"file_url": address}
     else:
-        file = {"path": address, "filename": _local(address).name}
+        file = {"path": address, "filename": _title(_local(address))}
     return {"type": "file", "file": {**file, **({"filename": filename} if filename else {})}}
 
 
@@ -149,7 +149,7 @@ def _load_part(part: dict[str, Any]) -> dict[str, Any]:
         inner.setdefault("format", _audio_format(_mime(data, path.name)))
     else:
         inner["file_data"] = _data_url(data, "document", path.name)
-        inner.setdefault("filename", path.name)
+        inner.setdefault("filename", _title(path))
     return {**part, kind: inner}
 
 
@@ -173,6 +173,11 @@ def _local(address: str) -> Path:
         return Path(os.path.expanduser(path))  # Path.expanduser() would raise where there is no such user
     except ValueError as error:
         raise InvalidRequestError(f"The file {address!r} cannot be read: {error}.") from None
+
+
+def _title(path: Path) -> str:
+    """A file's name, fit to be sent: on most systems it may hold bytes that are no text."""
+    return path.name.encode(errors="replace").decode()
 
 
 def _data_url(data: bytes, what: str, name: str | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -21,6 +22,9 @@ MODELS = [
     "google:gemini-2.5-flash",
     "ollama:llama3.2",
 ]
+
+
+in_bytes = pytest.mark.skipif(sys.platform == "win32", reason="arguments are text there")
 
 
 @pytest.fixture(autouse=True)
@@ -314,3 +318,31 @@ def test_one_question_imports_no_drawing(project: Path, server: PracticeServer) 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.stdout == "You said: hi\n[]\n"
+
+
+@in_bytes
+def test_arguments_that_are_no_text(project: Path, server: PracticeServer) -> None:
+    done = subprocess.run(
+        [PROGRAM, "chat", b"caf\xff?", "-s", b"Na\xefve"], stdin=subprocess.DEVNULL, capture_output=True
+    )
+    assert (done.returncode, done.stdout.decode()) == (0, "You said: caf\ufffd?\n")
+    assert "Na\ufffdve" in json.dumps(server.requests[0].body, ensure_ascii=False)
+
+
+@in_bytes
+@pytest.mark.parametrize(
+    "args", [["-p", b"caf\xff"], ["-m", b"caf\xff"], ["-m", b"ollama:caf\xff"], ["-f", b"caf\xff"]]
+)
+def test_names_that_are_no_text(project: Path, args: list[str | bytes]) -> None:
+    done = subprocess.run([PROGRAM, "chat", "hi", *args], stdin=subprocess.DEVNULL, capture_output=True)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"Error: ")
+    assert b"not foreseen" not in done.stderr
+
+
+@in_bytes
+def test_a_profile_in_the_environment_that_is_no_text(project: Path) -> None:
+    environ = {**{key.encode(): value.encode() for key, value in os.environ.items()}, b"LLMRING_PROFILE": b"caf\xff"}
+    done = subprocess.run([PROGRAM, "chat", "hi"], env=environ, stdin=subprocess.DEVNULL, capture_output=True)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b'Error: No profile "caf')

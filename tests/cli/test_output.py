@@ -137,8 +137,9 @@ def test_nowhere_to_remark_to_is_none(project: Path) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device here")
-def test_a_full_disk_is_an_error(project: Path) -> None:
-    done = in_a_shell("llmring aliases >/dev/full")
+@pytest.mark.parametrize("args", ["aliases", "--help", "lock --help", "--version"])
+def test_a_full_disk_is_an_error(project: Path, args: str) -> None:
+    done = in_a_shell(f"llmring {args} >/dev/full")
     assert (done.returncode, done.stderr) == (1, "Error: Standard output cannot be written: No space left on device.\n")
 
 

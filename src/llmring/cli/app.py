@@ -7,13 +7,13 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 import typer
 from typer.core import TyperGroup
 
 from ..exceptions import LLMRingError
-from .terminal import complain, say, unforeseen
+from .terminal import complain, say, unforeseen, unwritable
 
 __all__ = ["build", "run"]
 
@@ -137,10 +137,19 @@ def run() -> None:
     except Exception as error:
         if os.environ.get("LLMRING_DEBUG"):
             raise
-        complain(unforeseen(error))
+        complain(unwritable(error) if _is_of_typers_own_words(error) else unforeseen(error))
         sys.exit(1)
     finally:
         _flush()
+
+
+def _is_of_typers_own_words(error: Exception) -> TypeGuard[OSError]:
+    """Whether it is Typer that could not write: it prints the help and the completion scripts itself."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return isinstance(error, OSError) and where.partition(".")[0] in ("typer", "click")
 
 
 def _answer() -> None:

@@ -76,6 +76,7 @@ def chat(
       git diff | llmring chat "Review this change"
       llmring chat "What does it say?" --image receipt.png --schema receipt.schema.json
     """
+    prompt, system = _readable(prompt), _readable(system)
     if prompt is None and _on_a_terminal():
         for given, name in ((as_json, "--json"), (schema, "--schema"), (no_stream, "--no-stream")):
             if given:
@@ -102,6 +103,13 @@ def chat(
 
 def _on_a_terminal() -> bool:
     return all(it is not None and it.isatty() for it in (sys.stdin, sys.stdout))
+
+
+def _readable(argument: str | None) -> str | None:
+    """An argument with a replacement character for each byte of it that was no text, as a pipe's are read too."""
+    import re
+
+    return re.sub("[\ud800-\udfff]", "\ufffd", argument) if argument is not None else None
 
 
 def _asked(prompt: str | None) -> str:

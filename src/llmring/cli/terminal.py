@@ -25,6 +25,7 @@ __all__ = [
     "stream",
     "tell",
     "unforeseen",
+    "unwritable",
     "warn",
 ]
 
@@ -78,6 +79,11 @@ def unforeseen(error: Exception) -> str:
     return f"{type(error).__name__}: {error}\nThis was not foreseen. LLMRING_DEBUG=1 shows where it happened."
 
 
+def unwritable(error: OSError) -> str:
+    """What to say where nothing more goes to standard output."""
+    return f"Standard output cannot be written: {error.strerror}."
+
+
 def confirm(question: str, *, otherwise: str) -> None:
     """Ask on the terminal, and go on only after a yes.
 
@@ -129,7 +135,7 @@ def _write(text: str, *, err: bool = False) -> None:
             return  # whoever was to hear of it has gone
         if isinstance(error, BrokenPipeError):
             raise
-        raise LLMRingError(f"Standard output cannot be written: {error.strerror}.") from None
+        raise LLMRingError(unwritable(error)) from None
 
 
 def columns(rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
