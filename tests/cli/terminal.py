@@ -218,7 +218,7 @@ class Terminal:
             pass
 
     def hang_up(self) -> int:
-        """Take the terminal away from a program that does not mind the signal for it, and give its status."""
+        """Take the terminal away, as closing its window does, and give the program's status."""
         os.close(self._ours)
         self._ours = os.open(os.devnull, os.O_RDONLY)
         return self._process.wait(PATIENCE)

@@ -129,6 +129,57 @@ def test_what_was_said_outlives_the_terminal(
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
 
 
+@pytest.fixture
+def rescued(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files, in which nothing is yet."""
+    (bare / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(bare / "temporary"))
+    return bare / "temporary"
+
+
+def test_closing_the_window_keeps_what_was_said(rescued: Path, server: PracticeServer) -> None:
+    with Terminal("chat") as terminal:
+        terminal.expect(READY)
+        terminal.say("One?")
+        terminal.expect("You said: One?", READY)
+        terminal.type("half a line")
+        assert terminal.hang_up() == -signal.SIGHUP
+    (saved,) = rescued.iterdir()
+    assert "## You\n\nOne?\n" in saved.read_text()
+    assert "You said: One?" in saved.read_text()
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+
+
+def test_closing_the_window_keeps_what_has_arrived(rescued: Path, server: PracticeServer) -> None:
+    with Terminal("chat") as terminal:
+        terminal.expect(READY)
+        server.reply(" ".join(f"w{number}" for number in range(400)), interval=0.02)
+        terminal.say("Count")
+        terminal.expect("w2")
+        assert terminal.hang_up() == -signal.SIGHUP
+    (saved,) = rescued.iterdir()
+    assert "w0 w1 w2" in saved.read_text()
+    assert saved.read_text().endswith("*(stopped here)*\n")
+
+
+def test_closing_the_window_before_anything_arrived(rescued: Path, server: PracticeServer) -> None:
+    with Terminal("chat") as terminal:
+        terminal.expect(READY)
+        server.reply("Late.", delay=30.0)
+        terminal.say("Anybody?")
+        terminal.expect("waiting for chatbot")
+        assert terminal.hang_up() == -signal.SIGHUP
+    (saved,) = rescued.iterdir()
+    assert "## You\n\nAnybody?\n" in saved.read_text()
+
+
+def test_closing_the_window_on_silence_leaves_nothing(rescued: Path, server: PracticeServer) -> None:
+    with Terminal("chat") as terminal:
+        terminal.expect(READY)
+        assert terminal.hang_up() == -signal.SIGHUP
+    assert list(rescued.iterdir()) == []
+
+
 @pytest.mark.parametrize("gap", [0.005, 0.01, 0.02, 0.04])
 def test_an_interrupt_that_is_pressed_in_a_hurry_loses_no_turn(bare: Path, server: PracticeServer, gap: float) -> None:
     with Terminal("chat") as terminal:

@@ -1,4 +1,4 @@
-"""What Ctrl-C does in a conversation."""
+"""What Ctrl-C does in a conversation, and what closing the window does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator
 
-__all__ = ["Interrupts"]
+__all__ = ["Interrupts", "hung_up"]
 
 
 class Interrupts:
@@ -40,3 +40,32 @@ class Interrupts:
         action, self._action = self._action, None
         if action is not None:
             action()
+
+
+@contextlib.contextmanager
+def hung_up(action: Callable[[], object]) -> Iterator[None]:
+    """When the terminal's window is closed meanwhile, do this, and then end as if nothing had been done.
+
+    Where the signal for it is ignored, as under nohup, it stays so.
+
+    Args:
+        action: what is done. It has no terminal any more.
+    """
+    closed = getattr(signal, "SIGHUP", None)  # Windows has none
+    if closed is None or signal.getsignal(closed) is not signal.SIG_DFL:
+        yield
+        return
+
+    def end(*_: object) -> None:
+        signal.signal(closed, signal.SIG_IGN)  # the shell and the system may both send it
+        try:
+            action()
+        finally:
+            signal.signal(closed, signal.SIG_DFL)
+            signal.raise_signal(closed)
+
+    signal.signal(closed, end)
+    try:
+        yield
+    finally:
+        signal.signal(closed, signal.SIG_DFL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...parts import load
 from ...schemas import LLMRequest, Message
@@ -15,10 +15,13 @@ from ..usage import usage_line
 from . import commands
 from .dialogue import Dialogue, Tally, Turn
 from .history import History, history_path
-from .interrupts import Interrupts
+from .interrupts import Interrupts, hung_up
 from .keyboard import Keyboard, at_rest
 from .screen import Screen
 from .transcript import save_somewhere
+
+if TYPE_CHECKING:
+    from ...stream import ChatStream
 
 __all__ = ["Talk", "converse"]
 
@@ -53,7 +56,7 @@ def converse(
             talk = Talk(runner, service, Dialogue(model, profile, system), screen or Screen(), history)
             talk.attach(attached)
             try:
-                with talk.interrupts.heard():
+                with talk.interrupts.heard(), hung_up(talk.save_all):
                     talk.run()
             except Exception:
                 _rescue(talk.dialogue)
@@ -83,6 +86,8 @@ class Talk:
         self.keyboard = Keyboard(history, lambda before, word: commands.complete(self, before, word))
         self.interrupts = Interrupts()
         self.is_over = False
+        self._asking: tuple[Turn, Turn | None] | None = None
+        self._arriving: ChatStream | None = None
 
     def run(self) -> None:
         """Talk until the person leaves."""
@@ -133,6 +138,7 @@ class Talk:
         turn = Turn(question, self.dialogue.model)
         request = self.dialogue.request(question, instead_of=instead_of)
         begun = monotonic()
+        self._asking = turn, instead_of
         with self.interrupts.doing(None):
             try:
                 with at_rest():
@@ -142,11 +148,22 @@ class Talk:
             finally:
                 turn.seconds = monotonic() - begun
                 self.dialogue.keep(turn, instead_of=instead_of)
+                self._asking = None
             if turn.answer is not None:
                 turn.cost = self.service.calculate_cost(turn.answer)
             self.dialogue.tally.add(turn)
             self._sum_up(turn)
             self.screen.say()
+
+    def save_all(self) -> None:
+        """Save what was said, with what has arrived of an answer, where the person finds it later. Shows nothing."""
+        if self._asking is not None:
+            turn, instead_of = self._asking
+            if self._arriving is not None:
+                _take(turn, self._arriving)
+            self.dialogue.keep(turn, instead_of=instead_of)
+        if self.dialogue.turns:
+            save_somewhere(self.dialogue)
 
     def _answer_to(self, text: str) -> None:
         """Do what a line says. Whatever goes wrong with it is shown: no line ends the conversation but /quit."""
@@ -162,7 +179,7 @@ class Talk:
             self.screen.fail(error)
 
     async def _stream(self, turn: Turn, request: LLMRequest) -> None:
-        stream = self.service.chat_stream(request, profile=self.dialogue.profile)
+        stream = self._arriving = self.service.chat_stream(request, profile=self.dialogue.profile)
         loop = asyncio.get_running_loop()
         stop = self.interrupts.doing(lambda: loop.call_soon_threadsafe(stream.cancel))
         with stop, self.screen.answer(f"waiting for {turn.model}") as shown:
@@ -173,10 +190,8 @@ class Talk:
                         shown.add(chunk)
             finally:
                 drawing.cancel()
-                so_far = stream.response
-                turn.answer = so_far if so_far.content or so_far.reasoning or so_far.finish_reason else None
-        if so_far.finish_reason is None:
-            turn.outcome = "stopped"
+                _take(turn, stream)
+                self._arriving = None
 
     def _sum_up(self, turn: Turn) -> None:
         if turn.error is not None:
@@ -195,6 +210,14 @@ class Talk:
         self.screen.note(line)
         if self.dialogue.tally.turns > 1:
             self.screen.note(_total(self.dialogue.tally))
+
+
+def _take(turn: Turn, stream: ChatStream) -> None:
+    """Have the turn hold what has arrived."""
+    so_far = stream.response
+    turn.answer = so_far if so_far.content or so_far.reasoning or so_far.finish_reason else None
+    if so_far.finish_reason is None:
+        turn.outcome = "stopped"
 
 
 def _stop() -> None:
