@@ -167,8 +167,8 @@ def test_json_is_followed_as_well(write: Write, caplog: pytest.LogCaptureFixture
     write(written("x:2"))
     assert model(live) == "x:2"
     write(written("x:3").replace('"alias"', "alias"))
-    for _ in range(3):
-        assert model(live) == "x:2"
+    settle(live)
+    assert model(live) == "x:2"
     assert [record.getMessage().partition(" is not")[0] for record in caplog.records] == [f"{path}:7:11: This"]
     bind_to = write(written("x:3"))
     bind(bind_to, "a", ["x:4"])
@@ -225,8 +225,10 @@ def test_a_broken_save_is_reported_once_and_the_last_good_one_serves(
     write("version = '1.0'\n[profiles")
     for _ in range(3):
         assert model(live) == "x:1"
+    assert caplog.records == [], "it may be a save that is not done yet"
     settle(live)
     os.utime(path)
+    settle(live)
     assert model(live) == "x:1"
     assert [record.getMessage() for record in caplog.records] == [
         f"{path}:2:10: This is not valid TOML: Expected ']' at the end of a table declaration. "
@@ -235,21 +237,41 @@ def test_a_broken_save_is_reported_once_and_the_last_good_one_serves(
     assert caplog.records[0].levelno == logging.WARNING
     assert caplog.records[0].name == "llmring.lockfile"
     write("version = '1.0'\n\n[profiles")
+    settle(live)
     assert model(live) == "x:1"
     assert len(caplog.records) == 2
     write(text("x:2"))
     assert model(live) == "x:2"
     write("version = '1.0'\n\n[profiles")
+    settle(live)
     assert model(live) == "x:2"
     assert len(caplog.records) == 3
+
+
+def test_a_good_save_that_is_slow_is_not_reported(write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(text("x:1"))
+    live = LiveLockfile(path)
+    settle(live)
+    content = text("x:2")
+    with path.open("w") as file:
+        for start in range(0, len(content), 20):
+            file.write(content[start : start + 20])
+            file.flush()
+            live.current()
+            time.sleep(live_module._FINE / 10)
+    settle(live)
+    assert model(live) == "x:2"
+    assert caplog.records == []
 
 
 def test_a_secret_or_another_version_does_not_come_into_force(write: Write, caplog: pytest.LogCaptureFixture) -> None:
     live = LiveLockfile(write(text("x:1")))
     model(live)
     write(text("x:2") + '[providers.x]\napi_key = "anything"\n')
+    settle(live)
     assert model(live) == "x:1"
     write(text("x:3").replace("1.0", "2.0"))
+    settle(live)
     assert model(live) == "x:1"
     assert [word in record.getMessage() for record, word in zip(caplog.records, ("secret", "2.0"), strict=True)]
     assert "anything" not in caplog.text
@@ -294,36 +316,118 @@ def many(model: str, count: int = 30) -> list[str]:
     return [head, *bindings, *end, '\n[extends]\npackages = ["somelib"]\n']
 
 
+def names(live: LiveLockfile) -> tuple[list[str], list[str], list[str], list[str]]:
+    """Aliases, profiles, providers and packages."""
+    now = live.current()
+    return sorted(now.profile().bindings), sorted(now.profiles), sorted(now.providers), sorted(now.extends)
+
+
 @pytest.mark.parametrize("new", ["x:1", "x:2"])
-def test_a_slow_save_is_followed_once_it_is_whole(write: Write, new: str) -> None:
+def test_a_slow_save_loses_no_name_and_is_followed_as_far_as_it_goes(write: Write, new: str) -> None:
     path = write("".join(many("x:1")))
     live = LiveLockfile(path)
-    before = live.current()
+    before, all_names = live.current(), names(live)
     settle(live)
     with path.open("w") as file:
-        for part in many(new):
-            assert live.current() is before
+        for number, part in enumerate(many(new)):
+            assert names(live) == all_names
+            if new == "x:1":
+                assert live.current() is before, "what has been written so far says nothing new"
+            elif number > 1:
+                assert live.current().profile().bindings[f"a{min(number - 2, 29)}"].models == (new,)
             time.sleep(live_module._FINE / 10)
             file.write(part)
             file.flush()
     after = live.current()
     assert {binding.models for binding in after.profile().bindings.values()} == {(new,)}
-    assert after.data == before.data or new == "x:2"
-    assert (list(after.profiles), list(after.providers), after.extends) == (["default", "dev"], ["x"], ("somelib",))
+    assert after.data == tomllib.loads("".join(many(new)))
+    assert names(live) == all_names
+
+
+@pytest.mark.parametrize("coarse", [False, True])
+def test_a_save_in_place_that_also_takes_a_name_out(
+    write: Write, monkeypatch: pytest.MonkeyPatch, coarse: bool
+) -> None:
+    monkeypatch.setattr(live_module, "_COARSE", 2.0 if coarse else 0.0)
+    path = write("".join(many("x:1", 2)))
+    live = LiveLockfile(path)
+    settle(live)
+    if coarse:
+        count_in_seconds(monkeypatch, path)
+    write("".join(many("x:2", 1)))
+    bindings = live.current().profile().bindings
+    assert {alias: it.models for alias, it in bindings.items()} == {"a0": ("x:2",), "a1": ("x:1",)}
+    assert live.current() is live.current()
+    time.sleep(live_module._FINE * 1.2)
+    assert list(live.current().profile().bindings) == (["a0", "a1"] if coarse else ["a0"])
+    if coarse:
+        time.sleep(live_module._COARSE)
+        assert list(live.current().profile().bindings) == ["a0"]
+
+
+def count_in_seconds(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Gives a file marks as a network drive has them: whole seconds, rounded down."""
+    seen = os.stat
+
+    def coarse(name: Any, *arguments: Any, **options: Any) -> Any:
+        status = seen(name, *arguments, **options)
+        if name != str(path):
+            return status
+        written, changed = (stamp // 10**9 * 10**9 for stamp in (status.st_mtime_ns, status.st_ctime_ns))
+        return SimpleNamespace(st_mtime_ns=written, st_ctime_ns=changed, st_size=status.st_size, st_ino=status.st_ino)
+
+    monkeypatch.setattr(os, "stat", coarse)
+
+
+@pytest.mark.parametrize(
+    "rest", ["params = { seed = 12 }\n", "params.seed = 1\nparams.top_p = 0.5\n", "[providers.x]\n", "2"]
+)
+def test_a_save_cut_short_says_nothing_new(write: Write, rest: str) -> None:
+    """What it lacks here is no name: the end of a number, params, a provider's address."""
+    begin = text("x:1") + {"2": "params.seed = 1", "[providers.x]\n": ""}.get(rest, "")
+    whole = begin + rest + ('base_url = "https://localhost/v1"\n' if rest.startswith("[") else "")
+    path = write(whole)
+    live = LiveLockfile(path)
+    before = live.current()
+    settle(live)
+    write(begin)
+    assert live.current() is before
+    time.sleep(live_module._FINE * 1.2)
+    assert live.current().data == tomllib.loads(begin)
+
+
+def test_a_provider_whose_table_is_cut_stays_where_it_was(write: Write) -> None:
+    table = '[providers.openai]\nbase_url = "https://localhost/v1"\n'
+    path = write(text("x:1") + table)
+    live = LiveLockfile(path)
+    settle(live)
+    write(text("x:2") + "[providers.openai]\n")
+    assert model(live) == "x:2"
+    assert live.current().providers["openai"].base_url == "https://localhost/v1"
+    time.sleep(live_module._FINE * 1.2)
+    assert live.current().providers["openai"].base_url is None
+
+
+def test_a_save_cut_above_its_default_profile_serves_the_one_that_was(write: Write) -> None:
+    rest = 'default_profile = "b"\n[[profiles.b.bindings]]\nalias = "a"\nmodels = ["x:1"]\n'
+    live = LiveLockfile(write(f'version = "1.0"\n{rest}'))
+    settle(live)
+    write('version = "1.0"\n# a comment of this edit\n')
+    assert model(live) == "x:1"
 
 
 @pytest.mark.parametrize("taken", [1, 5, 33, 34])
 def test_what_a_save_in_place_takes_out_stays_for_a_moment_at_most(write: Write, taken: int) -> None:
-    path = write("".join(many("x:1")))
-    live = LiveLockfile(path)
-    before = live.current()
+    live = LiveLockfile(write("".join(many("x:1"))))
+    all_names = names(live)
     settle(live)
     parts = many("x:2")
     del parts[taken]
     write("".join(parts))
-    assert live.current() is before
+    assert names(live) == all_names
     time.sleep(live_module._FINE * 1.2)
     assert live.current().data == tomllib.loads("".join(parts))
+    assert names(live) != all_names
 
 
 def test_what_a_save_in_place_took_out_before_it_was_noticed_is_gone_at_once(write: Write) -> None:
@@ -400,6 +504,7 @@ def test_a_number_that_nobody_reads_is_a_broken_save(
     live = LiveLockfile(path)
     assert model(live) == "x:1"
     write(broken.format("9" * 5000))
+    settle(live)
     assert model(live) == "x:1"
     assert f"{path}:2:9: This number has more digits than can be read" in caplog.text
 

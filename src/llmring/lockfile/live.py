@@ -7,11 +7,13 @@ import os
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmring.exceptions import LockfileError
 
+from .overlay import overlaid
 from .parsing import parse
 from .reading import read
 
@@ -30,19 +32,29 @@ _INODE = 3
 """Where the file's number stands among its marks."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A good file that nobody was writing any more: its bytes, what they say, and the file's number."""
+
+    content: bytes
+    lockfile: Lockfile
+    inode: int | None
+
+
 class LiveLockfile:
     """A lockfile, read again when its file changes. May be used from several threads.
 
-    A broken edit is logged once, as a warning of the logger `llmring.lockfile` with its line and column, and the
-    last good file stays in force; so it does while the file is gone. Whether the file is rewritten, replaced by
+    While an edit is broken, or the file is gone, the last good one stays in force. What stays so is logged once, as a
+    warning of the logger `llmring.lockfile` with its line and column. Whether the file is rewritten, replaced by
     another one, or deleted and restored makes no difference.
 
     Two edits can leave the same timestamp and size. So the content is compared, too, until so much time has passed
     since a change was seen that the next one must bear another timestamp. No clock is relied on to agree with that of
     the file system, which on a network drive is another computer's.
 
-    A file that somebody is still writing can end between two bindings and look whole. So a file that was written into
-    a moment ago, and lacks names that it had, waits as long. One that was moved to its place is whole at once.
+    A file that somebody is still writing can end between two bindings and look whole. So what a file says that was
+    written into a moment ago is in force at once, but what it lacks stays as long. A file that was moved to its place
+    is whole at once.
 
     Attributes:
         path: the file that is followed.
@@ -52,10 +64,11 @@ class LiveLockfile:
         self.path = Path(os.path.abspath(path))
         self._name = str(self.path)
         self._lock = threading.Lock()
-        self._lockfile: Lockfile | None = None
-        self._content: bytes | None = None  # what `_lockfile` was read from,
-        self._inode: int | None = None  # and the file that held it
-        self._problem: bytes | str | None = None  # the content or the error that was reported last
+        self._lockfile: Lockfile | None = None  # what is in force,
+        self._whole: _Whole | None = None  # and the last one that was whole
+        self._latest: tuple[bytes, Lockfile | LockfileError] | None = None  # a content, and what came of it
+        self._underway: bytes | None = None  # the content that was laid over the whole one
+        self._reported: bytes | str | None = None  # the content or the error that was reported last
         self._seen: tuple[int, ...] | None = None  # the file's marks when a change was last seen,
         self._settles = 0.0  # from when on they can be relied on,
         self._settled: tuple[int, ...] | None = None  # and the marks once they are
@@ -81,38 +94,46 @@ class LiveLockfile:
             if mark != self._seen or not self._settles:
                 self._seen, self._settles = mark, now + (_COARSE if _is_coarse(mark) else _FINE)
             is_settled = now > self._settles
+            is_underway = not is_settled and mark is not None and self._was_written_into(mark)
             try:
-                is_underway = not is_settled and mark is not None and self._was_written_into(mark)
-                self._take(read(self.path), mark, is_settled=is_settled, is_underway=is_underway)
+                content = read(self.path)
             except LockfileError as error:
-                if self._lockfile is None:
-                    raise
-                self._report(error, is_settled=is_settled)
+                self._stay(error, str(error), is_settled=is_settled)
+            else:
+                self._take(content, mark, is_settled=is_settled, is_underway=is_underway)
             self._settled = mark if is_settled else None
             assert self._lockfile is not None
             return self._lockfile
 
     def _take(self, content: bytes, mark: tuple[int, ...] | None, *, is_settled: bool, is_underway: bool) -> None:
-        if content == self._content:
-            self._problem = None
-        elif self._lockfile is None or (content != self._problem and (content or is_settled)):
-            try:
-                lockfile = parse(content, self.path)
-            except LockfileError as error:
-                if self._lockfile is None:
-                    raise
-                self._problem = content
-                _log.warning("%s. The last good one stays in force", error)
-                return
-            if is_underway and self._looks_cut(content, lockfile):
-                return
-            self._lockfile, self._content, self._problem = lockfile, content, None
-        else:
+        """Puts in force what the content says: all that it says, and once it is whole nothing else."""
+        found = self._parsed(content)
+        if isinstance(found, LockfileError):
+            self._stay(found, content, is_settled=is_settled)
             return
-        self._inode = mark[_INODE] if mark is not None else None
+        whole, self._reported = self._whole, None
+        if whole is None or not is_underway:
+            self._whole = _Whole(content, found, mark[_INODE] if mark is not None else None)
+            self._lockfile, self._underway = found, None
+        elif content != self._underway:
+            # What the whole file begins with says nothing new, and may end in the middle of a number.
+            is_beginning = whole.content.startswith(content)
+            self._lockfile = whole.lockfile if is_beginning else overlaid(found, whole.lockfile)
+            self._underway = content
+
+    def _parsed(self, content: bytes) -> Lockfile | LockfileError:
+        """What the content says or what is wrong with it, found out once."""
+        if self._whole is not None and content == self._whole.content:
+            return self._whole.lockfile
+        if self._latest is None or self._latest[0] != content:
+            try:
+                self._latest = content, parse(content, self.path)
+            except LockfileError as error:
+                self._latest = content, error
+        return self._latest[1]
 
     def _was_written_into(self, mark: tuple[int, ...]) -> bool:
-        """Whether the last that happened to the file in force is that somebody wrote into it, a moment ago.
+        """Whether the last that happened to the whole file is that somebody wrote into it, a moment ago.
 
         To move or link a file changes its ctime alone (which on Windows is when it was made). A clock that is ahead of
         the file system's, or behind it, only makes the moment longer or shorter, never longer than a change takes to
@@ -120,26 +141,21 @@ class LiveLockfile:
         """
         written, changed, _, inode = mark
         is_recent = time.time() - written / 1e9 < (_COARSE if _is_coarse(mark) else _FINE)
-        return inode == self._inode and (changed == written or sys.platform == "win32") and is_recent
+        is_same = self._whole is not None and inode == self._whole.inode
+        return is_same and (changed == written or sys.platform == "win32") and is_recent
 
-    def _looks_cut(self, content: bytes, lockfile: Lockfile) -> bool:
-        """Whether it may be the first part of a file: of the one in force, or of one with all of its names."""
-        assert self._lockfile is not None
-        assert self._content is not None
-        return self._content.startswith(content) or not _names(self._lockfile) <= _names(lockfile)
+    def _stay(self, error: LockfileError, problem: bytes | str, *, is_settled: bool) -> None:
+        """Leaves in force what is; a problem that stays is reported, once.
 
-    def _report(self, error: LockfileError, *, is_settled: bool) -> None:
-        if is_settled and self._problem != str(error):
-            self._problem = str(error)
+        Raises:
+            LockfileError: nothing is in force yet.
+        """
+        if self._lockfile is None:
+            raise error.with_traceback(None)
+        if is_settled and self._reported != problem:
+            self._reported = problem
             _log.warning("%s. The last good one stays in force", error)
 
 
 def _is_coarse(mark: tuple[int, ...] | None) -> bool:
     return mark is not None and mark[0] % 1_000_000_000 == 0
-
-
-def _names(lockfile: Lockfile) -> set[tuple[str, ...]]:
-    """All that a request can ask for by name: aliases in their profiles, providers and packages."""
-    bound = {(name, alias) for name, profile in lockfile.profiles.items() for alias in profile.bindings}
-    others = {("provider", name) for name in lockfile.providers} | {("package", name) for name in lockfile.extends}
-    return bound | others | {(name,) for name in lockfile.profiles}
