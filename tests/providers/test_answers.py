@@ -121,6 +121,46 @@ async def test_an_end_without_a_reason(way: Way, server: PracticeServer) -> None
     same(streamed, whole)
 
 
+UNFINISHED: dict[str, tuple[list[Any], Any]] = {
+    "openai-responses": (
+        [
+            {"type": "response.created", "response": {"status": "in_progress"}},
+            {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "Half"},
+        ],
+        {
+            "status": "in_progress",
+            "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Half"}]}],
+        },
+    ),
+    "ollama": ([{"model": "m", "message": {"content": "Half"}, "done": False}],) * 2,
+    "gemini": ([{"candidates": [{"content": {"parts": [{"text": "Half"}]}}]}],) * 2,
+}
+"""Events without an end, and the same as a whole answer. The others have no such answer: their bytes are its end."""
+
+
+@pytest.mark.parametrize("text", ["Half", ""])
+async def test_an_answer_that_is_not_at_its_end(way: Way, server: PracticeServer, text: str) -> None:
+    """It is an error, streamed or whole, and what there is of it is kept."""
+    if way.wire not in UNFINISHED:
+        pytest.skip("its whole answers have no sign of their end")
+    events, whole = UNFINISHED[way.wire]
+    framed = "{}\n" if way.wire == "ollama" else "data: {}\n\n"
+    kind = "application/x-ndjson" if way.wire == "ollama" else "text/event-stream"
+    pieces = [framed.format(json.dumps(event)).replace("Half", text).encode() for event in events]
+    server.reply(body=pieces, content_type=kind)
+    body = whole[0] if isinstance(whole, list) else whole
+    server.reply(body=json.dumps(body).replace("Half", text).encode(), content_type="application/json")
+    said = []
+    async with LLMRing(max_retries=0) as service:
+        for answer in (service.chat_stream(ASKED).final_response(), service.chat(ASKED)):
+            with pytest.raises(ProviderConnectionError, match="before its end marker") as raised:
+                await answer
+            said.append((str(raised.value), raised.value.partial))
+    assert said[0] == said[1]
+    assert (said[0][1].content if said[0][1] else "") == text
+    assert (said[0][1] is None) == (text == "")
+
+
 async def test_tool_calls(way: Way, server: PracticeServer) -> None:
     calls = [ToolCallScript("weather", {"city": "Köln", "days": 2}), ToolCallScript("time")]
     server.reply(chunks=["I ", "ask."], tool_calls=calls, times=2)

@@ -373,9 +373,13 @@ def test_an_odd_value_anywhere_in_a_whole_answer(wire: str) -> None:
         if example.wire != wire or example.answer is None:
             continue
         for odd in every_odd_value(example.answer):
+            decoder = DECODERS[wire](MODEL)
             try:
-                final = DECODERS[wire](MODEL).answer(json.dumps(odd).encode())
+                final = decoder.answer(json.dumps(odd).encode())
             except WireError:
+                continue
+            assert (final.finish_reason is not None) == decoder.complete
+            if not decoder.complete:
                 continue
             assert type(final.delta) is str
             assert final.reasoning is None or type(final.reasoning) is str
@@ -391,6 +395,37 @@ def test_a_whole_answer_that_is_none(wire: str, body: bytes) -> None:
     with pytest.raises(WireError) as raised:
         DECODERS[wire](MODEL).answer(body)
     assert "no answer of this API" in raised.value.message
+
+
+CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"x": '}
+
+
+@pytest.mark.parametrize(
+    ("wire", "body"),
+    [
+        ("ollama", {"message": {"content": "half"}, "done": False}),
+        ("ollama", {"message": {"content": "half"}}),
+        ("openai-responses", {"status": "queued", "output": []}),
+        ("openai-responses", {"status": "in_progress", "output": [CALL]}),
+        ("gemini", {"candidates": [{"content": {"parts": [{"text": "half"}]}}]}),
+    ],
+    ids=str,
+)
+def test_a_whole_answer_that_is_not_at_its_end(wire: str, body: dict[str, Any]) -> None:
+    """It has no finish reason; and a call that is cut off in it is no fault of the model."""
+    decoder = DECODERS[wire](MODEL)
+    last = decoder.answer(json.dumps(body).encode())
+    assert (decoder.complete, last.finish_reason) == (False, None)
+    assert last.delta == ("" if wire == "openai-responses" else "half")
+    assert bool(last.tool_calls) == bool(body.get("output"))
+
+
+@pytest.mark.parametrize("status", ["completed", "incomplete", None])
+def test_a_response_that_is_at_its_end(status: str | None) -> None:
+    """Not every server names a status."""
+    decoder = DECODERS["openai-responses"](MODEL)
+    decoder.answer(json.dumps({"output": []} | ({"status": status} if status else {})).encode())
+    assert decoder.complete
 
 
 @wires

@@ -29,7 +29,7 @@ class Answer:
     Attributes:
         failure: what ended the answer early, to be raised after the chunks that came before it.
         finished: the final chunk has been read.
-        received: of an answer that is not streamed, what has been read of it.
+        received: of an answer that is not streamed and not at its end, what has been read of it, if anything was.
     """
 
     __slots__ = (
@@ -167,7 +167,7 @@ class Answer:
                 raise self._error(error) from None
             said += final.delta
             reasoning += final.reasoning or ""
-            self.received = LLMResponse(
+            response = LLMResponse(
                 model=final.model,
                 content=said,
                 reasoning=reasoning or None,
@@ -178,10 +178,12 @@ class Answer:
                 skipped_events=final.skipped_events,
                 metadata=self.decoder.metadata,
             )
+            if self.decoder.complete:
+                return response
+            if said or reasoning or response.tool_calls:
+                self.received = response
             if not self.decoder.hop_ended:
-                if not self.decoder.complete:
-                    raise self._cut()
-                return self.received
+                raise self._cut()
             await self._next_hop()
 
     def _cut(self) -> ProviderConnectionError:

@@ -224,6 +224,8 @@ class Decoder:
     def answer(self, body: bytes) -> StreamChunk:
         """Take a whole answer that was not streamed, and give its final chunk with all of its text.
 
+        One that is not at its end leaves `complete` unset, and its chunk names no finish reason.
+
         Raises `WireError`, with what the answer holds in `partial` where that can be read.
         """
         try:
@@ -236,7 +238,7 @@ class Decoder:
                 error.message = f"a body that is no answer of this API: {error.message}"
             raise error from None
         try:
-            final = self.close()
+            final = self.close() if self.complete else self._so_far()
         except WireError as error:
             error.partial = LLMResponse(
                 model=self.model,
@@ -250,6 +252,15 @@ class Decoder:
         if chunk is not None:
             final.delta, final.reasoning = chunk.delta, chunk.reasoning
         return final
+
+    def _so_far(self) -> StreamChunk:
+        """In place of the final chunk, where there is none: calls may be cut off."""
+        return StreamChunk(
+            model=self.model,
+            tool_calls=self.calls.snapshot() or None,
+            usage=self.usage,
+            response_model=self.response_model,
+        )
 
     def begin_hop(self) -> None:
         """Make ready for the rest of the answer, which comes as bytes of its own."""

@@ -255,10 +255,11 @@ class OllamaDecoder(Decoder):
         return chunk
 
     def feed_answer(self, answer: Any) -> StreamChunk | None:
-        """Take a whole answer."""
+        """Take a whole answer, which is at its end only if it says so."""
         if "message" not in answer and not answer.get("error"):
             raise KeyError("message")
-        return self.feed({**answer, "done": True})
+        self.complete = False
+        return self.feed(answer)
 
     def close(self) -> StreamChunk:
         """The final chunk."""

@@ -29,6 +29,8 @@ _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 # Models that think, and so give encrypted reasoning to carry along; the others refuse to be asked for it.
 _REASONING = re.compile(r"(.*[/:])?(o\d|gpt-([5-9]|\d\d)|codex)(?!.*chat)")
 
+# Some servers name no status at all.
+_ENDED = ("completed", "incomplete", None)
 _INCOMPLETE: dict[str, FinishReason] = {
     "max_output_tokens": "length",
     "max_tokens": "length",
@@ -229,8 +231,9 @@ class ResponsesDecoder(Decoder):
         return None
 
     def feed_answer(self, answer: Any) -> StreamChunk | None:
-        """Take a whole response."""
+        """Take a whole response. One that the vendor runs in the background is not at its end at first."""
         output = answer["output"]
+        self.complete = answer.get("status") in _ENDED
         self._finish(answer)
         return self._unsaid(output)
 
