@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import mimetypes
 import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from .exceptions import InvalidRequestError
+from .media_types import type_of
 from .schemas import LLMRequest, Message
 
 __all__ = ["audio", "document", "image", "load", "text"]
@@ -200,9 +200,7 @@ def _mime(data: bytes, name: str | None) -> str | None:
             return mime
     if data[:4] == b"RIFF":
         return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(data[8:12])
-    if name and name.lower().endswith((".md", ".markdown")):
-        return "text/markdown"
-    return mimetypes.guess_type(name)[0] if name else None
+    return type_of(name) if name else None
 
 
 def _is_text(data: bytes) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import mimetypes
 import os
 from typing import TYPE_CHECKING, Any
+
+from ..media_types import type_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ def file_part(source: str) -> dict[str, Any]:
     from ..parts import audio, document, image
 
     source = _expanded(source)
-    kind, _ = mimetypes.guess_type(source)
+    kind = type_of(source)
     if kind is not None and kind.startswith("image/") and kind != "image/svg+xml":  # which no vendor looks at
         return image(source)
     if kind is not None and kind.startswith("audio/"):

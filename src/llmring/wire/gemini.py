@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import mimetypes
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from pydantic_core import from_json
 
+from ..media_types import type_of
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall, Usage, add_usage
 from .base import Decoder, as_list, count, given, merge_params, name_of, text, usage_of
 from .errors import CannotCarry, read_error
@@ -114,7 +114,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
             raise CannotCarry(f"Gemini's API takes no documents of type {found.mime}; convert it to PDF or text")
         return {"inlineData": {"mimeType": found.mime, "data": found.data}}
     address = found.url or found.file_id or ""
-    mime = found.mime or mimetypes.guess_type(address.split("?")[0])[0]
+    mime = found.mime or type_of(address.split("?")[0])
     return {"fileData": {"fileUri": address, **given(mimeType=mime)}}
 
 

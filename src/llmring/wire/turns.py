@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import mimetypes
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from pydantic_core import from_json, to_json
 
+from ..media_types import extension_of
 from ..schemas import LLMRequest, Message
 from .errors import CannotCarry
 from .schema import OPENAI_STRICT, UnsupportedKeyword, translate
@@ -71,7 +71,7 @@ class Media:
     @property
     def filename(self) -> str:
         """Its name, or one that tells its type."""
-        return self.name or f"document{mimetypes.guess_extension(self.mime or '') or ''}"
+        return self.name or f"document{extension_of(self.mime or '')}"
 
     @property
     def is_text(self) -> bool:
