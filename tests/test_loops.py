@@ -198,3 +198,25 @@ def test_closing_after_the_loop_of_a_stream_has_stopped(server: PracticeServer) 
     with pytest.raises(StopAsyncIteration):
         loop.run_until_complete(task)
     loop.close()
+
+
+def test_closing_after_the_loop_of_a_request_was_closed(server: PracticeServer) -> None:
+    """Nothing of it can be ended any more, and what is not its own is closed."""
+    bind({"chatbot": ["anthropic:m"]})
+    server.default = Reply("late", delay=30.0)
+    service = LLMRing(timeout=60)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(service.chat(ASKED))
+
+    loop.run_until_complete(server.received())
+    loop.close()
+
+    async def here() -> Any:
+        server.default = Reply("now")
+        assert await ask(service, False) == "now"
+        client = service.get_provider("anthropic").client
+        await service.close()
+        return client
+
+    assert asyncio.run(here()).is_closed()
+    assert not task.done()

@@ -24,9 +24,9 @@ _PROBE_SECONDS = 1.0
 def _counts(error: BaseException) -> bool:
     """Whether a failure speaks against the model; a request that is itself at fault, or cancelled, does not."""
     if isinstance(error, ProviderConnectionError | ProviderTimeoutError):
-        # A model that was not asked, for want of a free connection, has not failed.
+        # A model that was not asked, for want of a free connection or of a key, has not failed.
         under = error.original, error.original and error.original.__cause__
-        return "PoolTimeout" not in {type(each).__name__ for each in under}
+        return not {"PoolTimeout", "NotReady"} & {type(each).__name__ for each in under}
     status = error.status_code if isinstance(error, ProviderError) else None
     return status is not None and (status in (408, 429) or status >= 500)
 

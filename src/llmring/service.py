@@ -95,6 +95,7 @@ class LLMRing:
         # The tasks that wait in `chat`, and those whose wait `close` has ended.
         self._waiting: set[asyncio.Task[Any]] = set()
         self._ended: set[asyncio.Task[Any]] = set()
+        # A set of weak references cannot be looked through while another loop's thread adds to it.
         self._guard = threading.Lock()
         self._closed = False
 
@@ -111,7 +112,8 @@ class LLMRing:
         self._closed = True
         here = asyncio.get_running_loop()
         with self._guard:
-            streams, tasks = list(self._streams), list(self._waiting)
+            streams = list(self._streams)
+        tasks = [task for task in list(self._waiting) if not task.get_loop().is_closed()]
         loops = {here, *(task.get_loop() for task in tasks), *(loop_of(stream) or here for stream in streams)}
         endings = [
             self._end(
@@ -120,8 +122,10 @@ class LLMRing:
             )
             for loop in loops
         ]
-        await asyncio.gather(*(run_in(loop, ending) for loop, ending in zip(loops, endings, strict=True)))
-        await self._registry.close()
+        try:
+            await asyncio.gather(*(run_in(loop, ending) for loop, ending in zip(loops, endings, strict=True)))
+        finally:
+            await self._registry.close()
 
     async def _end(self, streams: list[ChatStream], tasks: list[asyncio.Task[Any]]) -> None:
         """End what belongs to this loop."""
@@ -194,7 +198,8 @@ class LLMRing:
 
         async def call(candidate: Candidate, request: LLMRequest) -> tuple[Provider, Call]:
             declared = self._declared()
-            provider = await self._registry.get_async(candidate.provider, declared.get(candidate.provider), declared)
+            settings = declared.get(candidate.provider)
+            provider = await self._registry.get_async(candidate.provider, settings, declared, timeout)
             retries = self.max_retries if candidate.last else 0
             return provider, Call(request, candidate.model, stream, timeout, retries, form, alone=last == 0)
 

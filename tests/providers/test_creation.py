@@ -6,12 +6,15 @@ import asyncio
 import sys
 import time
 from asyncio.subprocess import PIPE
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from llmring import LLMRequest, LLMRing, Message
+from llmring import LLMRequest, LLMRing, LLMRingError, Message
+from llmring.exceptions import ProviderNotFoundError, ProviderTimeoutError
 from llmring.testing import PracticeServer
 
 from ..conftest import Way
@@ -51,8 +54,8 @@ asyncio.run(main())
 """
 
 
-def ask(model: str) -> LLMRequest:
-    return LLMRequest(model=model, messages=[Message(role="user", content="Hi")])
+def ask(model: str, **options: Any) -> LLMRequest:
+    return LLMRequest(model=model, messages=[Message(role="user", content="Hi")], **options)
 
 
 async def test_a_slow_keyring_holds_nobody_up(
@@ -81,6 +84,74 @@ async def test_a_slow_keyring_holds_nobody_up(
     del sys.modules["keyring"]  # not with monkeypatch, which would bring it back
     assert server.requests[-1].headers["authorization"] == "Bearer practice-of-the-keyring"
     assert late < 0.4
+
+
+@pytest.fixture
+def slow_keyring(server: PracticeServer, bare: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Anthropic's key is in a keyring that takes a while; the SDK is loaded already."""
+    (bare / "modules").mkdir()
+    (bare / "modules" / "keyring.py").write_text(KEYRING.replace("0.5", "2"))
+    monkeypatch.syspath_prepend(bare / "modules")
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    import_module("llmring.providers.anthropic")
+    sys.modules.pop("keyring", None)
+    yield
+    sys.modules.pop("keyring", None)
+
+
+async def test_the_wait_for_a_key_has_an_end(slow_keyring: None) -> None:
+    """Each of many is told so in time, with an error of its own, and the key serves once it is there."""
+    async with LLMRing(timeout=0.3) as service:
+        began = time.monotonic()
+        failures = await asyncio.gather(
+            *(service.chat(ask("anthropic:m")) for _ in range(20)),
+            service.chat_stream(ask("anthropic:m")).final_response(),
+            return_exceptions=True,
+        )
+        assert time.monotonic() - began < 1.3
+        assert {type(failure) for failure in failures} == {ProviderTimeoutError}
+        assert len({id(failure) for failure in failures}) == 21
+        await asyncio.sleep(2.5)
+        assert (await service.chat(ask("anthropic:m", timeout=10))).content == "You said: Hi"
+
+
+async def test_who_waits_for_a_key_holds_no_other_provider_up(
+    slow_keyring: None, server: PracticeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The threads that look up names and read files are left alone."""
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url.replace("127.0.0.1", "localhost") + "/v1")
+    async with LLMRing(timeout=10) as service:
+        await service.chat(ask("openai:m"))
+        waiting = [asyncio.create_task(service.chat(ask("anthropic:m"))) for _ in range(100)]
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        await asyncio.gather(*(service.chat(ask("openai:m")) for _ in range(20)))
+        assert time.monotonic() - began < 1
+        await asyncio.gather(*waiting)
+
+
+async def test_a_key_that_is_not_found_is_each_ones_own_error(server: PracticeServer, bare: Path) -> None:
+    async with LLMRing() as service:
+        failures = await asyncio.gather(*(service.chat(ask("groq:m")) for _ in range(3)), return_exceptions=True)
+    assert {type(failure) for failure in failures} == {ProviderNotFoundError}
+    assert len({id(failure) for failure in failures}) == 3
+    assert all("GROQ_API_KEY" in str(failure) for failure in failures)
+
+
+async def test_a_provider_that_comes_after_the_service_was_closed(slow_keyring: None) -> None:
+    """It is closed, too, and there are no more."""
+    service = LLMRing(timeout=10)
+    asked = asyncio.create_task(service.chat(ask("anthropic:m")))
+    await asyncio.sleep(0.3)
+    (made,) = [made for _, made in service._registry._making.values()]
+    await service.close()
+    with pytest.raises(LLMRingError, match="closed"):
+        await asked
+    client = (await made).client
+    await asyncio.sleep(0.1)
+    assert client.is_closed()
+    with pytest.raises(LLMRingError, match="closed"):
+        service.get_provider("anthropic")
 
 
 async def test_many_first_requests_make_one_client(way: Way, server: PracticeServer) -> None:

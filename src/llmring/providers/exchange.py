@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import Any
 from weakref import ref
@@ -54,7 +55,9 @@ class Exchange:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        _current.reset(self._token)
+        # A coroutine that is garbage ends in another context.
+        with suppress(ValueError):
+            _current.reset(self._token)
         if kind is not None and self.response is not None:
             await self.response.aclose()
         if kind is None and not self.sent and not self._keep:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
+from copy import copy
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ..exceptions import ConfigurationError, ProviderNotFoundError
+from ..exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError, ProviderTimeoutError
 from .base import Provider, ProviderConfig, without
 from .endpoints import Endpoint, endpoint, near_name, variables_of
 from .packages import how_to_install
@@ -20,14 +22,20 @@ from .vendors import BUILT_IN, BuiltIn
 if TYPE_CHECKING:
     from ..lockfile import ProviderSettings
 
-__all__ = ["BUILT_IN", "BuiltIn", "Registry", "run_in"]
+__all__ = ["BUILT_IN", "BuiltIn", "NotReady", "Registry", "run_in"]
 
 logger = logging.getLogger("llmring")
 
+_CLOSED = "This service is closed; make a new LLMRing."
 _OTHER_LOOP = 5.0
 """Seconds to wait for another event loop."""
 
 _Identity = tuple[str, str | None, str]
+_Key = tuple[asyncio.AbstractEventLoop | None, _Identity]
+
+
+class NotReady(TimeoutError):
+    """A provider was still being made: what then fails says nothing of its models."""
 
 
 class Registry:
@@ -53,8 +61,11 @@ class Registry:
         self._max_retries = max_retries
         self._max_connections = max_connections
         self._registered: dict[str, Provider] = {}
-        self._made: dict[tuple[asyncio.AbstractEventLoop | None, _Identity], Provider] = {}
-        self._making: dict[str, threading.Lock] = {}
+        self._made: dict[_Key, Provider] = {}
+        # Providers on their way: when their SDK is there, and when they are.
+        self._making: dict[_Key, tuple[asyncio.Future[None], asyncio.Future[Provider]]] = {}
+        self._late: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def register(self, name: str, provider: Provider) -> None:
         """Serve `name` by an adapter of the caller's own."""
@@ -74,17 +85,82 @@ class Registry:
             ProviderNotFoundError: no such provider, no key for it, a setting that cannot be used, or its SDK is not
                 installed.
         """
-        ready = self._ready(name, settings)
-        return ready if ready is not None else self._make(name, settings, others, _running_loop())
-
-    async def get_async(
-        self, name: str, settings: ProviderSettings | None = None, others: Iterable[str] = ()
-    ) -> Provider:
-        """As `get`, but made in a thread: streams under way wait for no import, keyring or trust store."""
+        if self._closed:
+            raise LLMRingError(_CLOSED)
         ready = self._ready(name, settings)
         if ready is not None:
             return ready
-        return await asyncio.to_thread(self._make, name, settings, others, asyncio.get_running_loop())
+        self._leave_closed_loops()
+        made = self._made[_running_loop(), self._identity(name, settings)] = self._make(name, settings, others)
+        return made
+
+    async def get_async(
+        self, name: str, settings: ProviderSettings | None, others: Iterable[str], timeout: float | None
+    ) -> Provider:
+        """As `get`, but made in a thread: streams under way wait for no import, keyring or trust store.
+
+        Args:
+            name, settings, others: as for `get`.
+            timeout: seconds, from when the SDK is imported; `None` waits forever.
+
+        Raises:
+            ProviderNotFoundError: as for `get`.
+            ProviderTimeoutError: its key was still being looked for.
+        """
+        if self._closed or self._ready(name, settings) is not None:
+            return self.get(name, settings, others)
+        loop = asyncio.get_running_loop()
+        key = loop, self._identity(name, settings)
+        imported, made = self._making.get(key) or self._begin(key, name, settings, others)
+        await asyncio.wait([imported])
+        done, _ = await asyncio.wait([made], timeout=timeout)
+        if not done:
+            raise ProviderTimeoutError(
+                f"{name} was not ready within {timeout:g} s. If the system's keyring waits for its password, unlock "
+                "it, or put the key into the environment.",
+                provider=name,
+                original=NotReady(),
+            )
+        if (error := made.exception()) is not None:
+            # Each of those who waited has its own, to write on.
+            raise copy(error)
+        if self._closed:
+            raise LLMRingError(_CLOSED)
+        return self._made.setdefault(key, made.result())
+
+    def _begin(
+        self, key: _Key, name: str, settings: ProviderSettings | None, others: Iterable[str]
+    ) -> tuple[asyncio.Future[None], asyncio.Future[Provider]]:
+        """Make a provider in a thread of its own: a keyring may keep it for long, and others need the loop's."""
+        self._leave_closed_loops()
+        imported: concurrent.futures.Future[None] = concurrent.futures.Future()
+        made: concurrent.futures.Future[Provider] = concurrent.futures.Future()
+
+        def work() -> None:
+            try:
+                _import(self._endpoint(name, settings, others).sdk, name)
+                imported.set_result(None)
+                made.set_result(self._make(name, settings, others))
+            except BaseException as error:  # whoever waits is told
+                made.set_exception(error)
+                if not imported.done():
+                    imported.set_result(None)
+
+        def keep(done: asyncio.Future[Provider]) -> None:
+            self._making.pop(key, None)
+            if done.exception() is not None:
+                return
+            if self._closed:
+                closing = asyncio.ensure_future(done.result().close())
+                self._late.add(closing)
+                closing.add_done_callback(self._late.discard)
+            else:
+                self._made.setdefault(key, done.result())
+
+        making = self._making[key] = asyncio.wrap_future(imported), asyncio.wrap_future(made)
+        making[1].add_done_callback(keep)
+        threading.Thread(target=work, name=f"llmring-{name}", daemon=True).start()
+        return making
 
     def warm_up(self, name: str, settings: ProviderSettings | None = None) -> None:
         """Import a provider's SDK in a thread, and return at once. What is wrong with it, its first use says."""
@@ -98,6 +174,7 @@ class Registry:
 
     async def close(self) -> None:
         """Close every provider made here, and those registered by the caller. One that fails stops no other."""
+        self._closed = True
         self._leave_closed_loops()
         made = [*self._registered.values(), *self._made.values()]
         closing = [
@@ -129,8 +206,9 @@ class Registry:
 
     def _leave_closed_loops(self) -> None:
         """Drop the providers of loops that are closed: nothing can be awaited for them any more."""
-        for key in [key for key in [*self._made] if _is_over(key[0])]:
+        for key in [key for key in (*self._made, *self._making) if _is_over(key[0])]:
             self._made.pop(key, None)
+            self._making.pop(key, None)
 
     def check_keys(self, declared: Callable[[], Iterable[str]]) -> None:
         """Refuse a key that was given for a name that is no provider.
@@ -160,24 +238,9 @@ class Registry:
     def _endpoint(self, name: str, settings: ProviderSettings | None, others: Iterable[str]) -> Endpoint:
         return endpoint(name, settings, others={*self._registered, *others})
 
-    def _make(
-        self,
-        name: str,
-        settings: ProviderSettings | None,
-        others: Iterable[str],
-        loop: asyncio.AbstractEventLoop | None,
-    ) -> Provider:
-        """The provider, for that loop. Of many that ask at once, one makes it."""
-        with self._making.setdefault(name, threading.Lock()):
-            made = loop, self._identity(name, settings)
-            if made not in self._made:
-                provider = self._provider(self._endpoint(name, settings, others))
-                self._leave_closed_loops()
-                self._made[made] = provider
-            return self._made[made]
-
-    def _provider(self, target: Endpoint) -> Provider:
-        name, key = target.name, target.find_key(self._keys)
+    def _make(self, name: str, settings: ProviderSettings | None, others: Iterable[str]) -> Provider:
+        target = self._endpoint(name, settings, others)
+        key = target.find_key(self._keys)
         if key is None and target.needs_key:
             raise ProviderNotFoundError(target.lacks_key, provider=name)
         if target.lacks_address:
