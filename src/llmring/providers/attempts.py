@@ -7,7 +7,7 @@ status that was seen is the truth even so.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -47,7 +47,9 @@ def observed() -> Iterator[None]:
         yield
     finally:
         failures.clear()
-        _failures.reset(token)
+        # A coroutine that is garbage ends in another context.
+        with suppress(ValueError):
+            _failures.reset(token)
 
 
 def last_attempt() -> Exception | None:
