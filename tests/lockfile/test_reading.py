@@ -244,6 +244,8 @@ FIELDS = {
         ),
         (HEAD + 'providers.g.sdk = "open\\nai"', 2, 19, "sdk holds a character"),
         (HEAD + 'providers.g.api = "\\u009b"', 2, 19, "api holds a character"),
+        (HEAD + 'providers.g.api = "response"', 2, 19, 'api is "response". Write: api = "chat" or api = "responses"'),
+        (HEAD + 'providers.g.api = ""', 2, 19, 'api is "". Write'),
         (HEAD + 'providers.g.api_key_env = "A\\tB"', 2, 27, "api_key_env holds a character"),
         (HEAD + 'providers.g.headers."x\\n" = "y"', 2, 29, "name of a header holds a character"),
         (HEAD + 'providers.g.headers.x = "a\\r\\nb: c"', 2, 25, 'header "x" holds a character'),

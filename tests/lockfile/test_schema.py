@@ -180,6 +180,8 @@ def test_both_accept(data: Any) -> None:
         good(providers={"a": 1}),
         good(providers={"a": {"sdk": 1}}),
         good(providers={"a": {"api": []}}),
+        good(providers={"a": {"api": "response"}}),
+        good(providers={"a": {"api": "Chat"}}),
         good(providers={"a": {"base_url": "api.groq.com"}}),
         good(providers={"a": {"headers": []}}),
         good(providers={"a": {"headers": {"x": 1}}}),

@@ -11,8 +11,10 @@ from .model import ProviderSettings, is_name
 if TYPE_CHECKING:
     from .places import Place
 
-__all__ = ["provider_settings"]
+__all__ = ["APIS", "provider_settings"]
 
+APIS = ("chat", "responses")
+"""What `api` can say: which of OpenAI's APIs an endpoint speaks."""
 _STRINGS = ("sdk", "base_url", "api_key_env", "api")
 
 
@@ -33,6 +35,8 @@ def provider_settings(name: str, raw: Any, place: Place) -> ProviderSettings:
     sdk, base_url, api_key_env, api = (_line(table.get(key), key, (*place, key)) for key in _STRINGS)
     if base_url is not None and not base_url.startswith(("http://", "https://")):
         raise Misfit("base_url must begin with http:// or https://", (*place, "base_url"))
+    if api not in (None, *APIS):
+        raise Misfit(f"api is {shown(api)}. Write: {' or '.join(f'api = {shown(it)}' for it in APIS)}", (*place, "api"))
     extra = {key: value for key, value in table.items() if key not in {*_STRINGS, "headers"}}
     return ProviderSettings(sdk, base_url, api_key_env, api, _headers(table, (*place, "headers")), extra)
 

@@ -14,6 +14,7 @@ from typing import Any
 from llmring.exceptions import ConfigurationError
 
 from .model import DEFAULT_PROFILE
+from .provider_settings import APIS
 from .writing import exclusive, replace
 
 __all__ = ["SCHEMA_FILE", "json_schema", "rendered", "write_beside"]
@@ -157,7 +158,7 @@ def _provider() -> dict[str, Any]:
             "sdk": {**text, "description": "Whose API it speaks: openai for every OpenAI-compatible server."},
             "base_url": {**text, "pattern": "^https?://", "description": "Where it is."},
             "api_key_env": {**text, "description": "The environment variable that holds its key, never the key."},
-            "api": {**text, "examples": ["chat", "responses"], "description": "Which of OpenAI's APIs it speaks."},
+            "api": {**text, "enum": [*APIS, None], "description": "Which of OpenAI's APIs it speaks."},
             "headers": {
                 "type": ["object", "null"],
                 "additionalProperties": {"type": "string"},
