@@ -126,6 +126,8 @@ def test_a_name_that_only_begins_like_a_models_is_not_known(model: str) -> None:
         "openai:gpt-6-luna-2026-10-01",
         "openai:gpt-4o-audio-preview-2025-06-03",
         "openai:ft:gpt-4o-mini-2024-07-18:acme::abc",
+        "openai:ft:gpt-4.1-mini-2025-04-14:acme:x:abc",
+        "openai:ft:gpt-3.5-turbo-0125:acme",
         "openai:GPT-4o",
         "mistral:magistral-medium-latest",
         "xai:grok-4.7",
@@ -134,6 +136,15 @@ def test_a_name_that_only_begins_like_a_models_is_not_known(model: str) -> None:
 def test_a_name_that_the_catalogue_or_the_sdk_lists_is_known(model: str) -> None:
     info = catalog.model_info(model)
     assert (info.known, info.taken_for) == (True, None)
+
+
+@pytest.mark.parametrize(
+    "name", ["gpt-4.9-mini:acme::abc", "gpt-3.5-turbo-77:acme", "gpt-4.1-mini-2025-04-14", ":acme"]
+)
+def test_a_tuned_model_is_known_as_far_as_the_one_that_it_was_tuned_from(name: str) -> None:
+    info = catalog.model_info(f"openai:ft:{name}")
+    assert not info.known
+    assert not catalog.model_info(f"anthropic:ft:{name}").known
 
 
 def test_every_model_of_a_provider_is_known() -> None:

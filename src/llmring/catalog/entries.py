@@ -154,6 +154,8 @@ def _info(provider: str, name: str, source: Any, found: Any) -> ModelInfo:
     retires = last_day(vendor(provider, source), name)
     limits: dict[str, Any] = {"max_output_tokens": max_output_tokens(provider, name), "retires": retires}
     listed = name in listed_models(vendor(provider, source)) or retires is not None
+    if base := _tuned_from(name):
+        listed = _info(provider, base, source, find(source, base)).known
     if found is None:
         return ModelInfo(provider, name, known=listed, deprecated=retires is not None, **limits)
     known = listed or not _is_guess(vendor(provider, source), found, name)
@@ -173,13 +175,20 @@ def _info(provider: str, name: str, source: Any, found: Any) -> ModelInfo:
     )
 
 
+def _tuned_from(name: str) -> str | None:
+    """The model that a customer's own one was tuned from, by its name (`ft:MODEL:ORGANISATION:...`)."""
+    prefix, _, rest = name.partition(":")
+    base, colon, _ = rest.partition(":")
+    return base if prefix == "ft" and base and colon else None
+
+
 def _is_guess(vendor: str, found: Any, name: str) -> bool:
     """Whether the price data takes a name for a model only because it begins like one, and there is a better judge.
 
     A name that goes on after an entry's beginning may be a dated issue of it, or a slip. Where the vendor's SDK lists
     the names, and does not have this one, it is a slip.
     """
-    if not listed_models(vendor) or name.startswith("ft:"):  # customers name what they have tuned
+    if not listed_models(vendor):
         return False
     return not means(found.match, name.lower()) and name.lower() != found.id.lower()
 
