@@ -1,0 +1,177 @@
+"""The aliases of a service: looked up in its lockfile, which is followed, and edited there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .exceptions import AliasNotFoundError, ConfigurationError, LockfileNotFoundError
+from .lockfile import LiveLockfile, Lockfile, find_lockfile, reachable, resolve
+
+if TYPE_CHECKING:
+    from .lockfile import Binding
+
+__all__ = ["Aliases"]
+
+_NEW_LOCKFILE = """\
+# Which model serves which alias. To bind one: llmring bind ALIAS provider:model
+version = "1.0"
+default_profile = "default"
+
+[profiles.default]
+name = "default"
+"""
+
+
+class Aliases:
+    """What `LLMRing` knows of aliases.
+
+    Args:
+        lockfile_path, profile: see `LLMRing`.
+    """
+
+    def __init__(self, lockfile_path: str | os.PathLike[str] | None, profile: str | None) -> None:
+        self._given_path = lockfile_path
+        self._given_profile = profile
+        self._live: LiveLockfile | None = None
+
+    def resolve_alias(self, alias: str, profile: str | None = None) -> str:
+        """The `provider:model` that serves an alias now (the first of its models).
+
+        Raises:
+            AliasNotFoundError: no such alias; the message names the nearest ones.
+        """
+        return self._resolve(alias, profile).models[0]
+
+    def has_alias(self, alias: str, profile: str | None = None) -> bool:
+        """Whether the lockfile binds the alias."""
+        lockfile = self._lockfile()
+        if lockfile is None:
+            return False
+        try:
+            binding = resolve(lockfile, alias, self._profile(profile))
+        except AliasNotFoundError:
+            return False
+        return binding.models != (alias,)
+
+    def require_aliases(
+        self, aliases: Sequence[str], *, profile: str | None = None, context: str | None = None
+    ) -> None:
+        """Check that these aliases are bound, for a library to call at its start.
+
+        Args:
+            aliases: their names.
+            profile: instead of the service's.
+            context: who needs them, for the message.
+
+        Raises:
+            AliasNotFoundError: naming every one that is missing, the profile, the file, and the commands to run.
+            LockfileError: the lockfile, or a package that it extends, cannot be read.
+        """
+        if isinstance(aliases, str):
+            raise ConfigurationError(f"require_aliases takes a list of names. Write: require_aliases([{aliases!r}])")
+        missing = [alias for alias in aliases if not self.has_alias(alias, profile)]
+        if missing:
+            raise self._lacking(missing, self._profile(profile), context or "This program")
+
+    def list_aliases(self, profile: str | None = None) -> dict[str, str]:
+        """The aliases of a profile and of extended packages, and the `provider:model` that serves each."""
+        lockfile = self._lockfile(needed=True)
+        if lockfile is None:
+            return {}
+        bindings = reachable(lockfile, self._profile(profile))
+        return {alias: binding.models[0] for alias, binding in bindings.items()}
+
+    def bind_alias(
+        self,
+        alias: str,
+        models: str | Sequence[str],
+        *,
+        profile: str | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Bind an alias in the lockfile: the first model serves, the rest stand by.
+
+        Args:
+            alias: its name.
+            models: one `provider:model`, several separated by commas, or a sequence of them; each counts once.
+            profile: instead of the service's; made if the file has none of that name.
+            params: defaults for its requests; not given: what the file says stays.
+        """
+        from .lockfile import bind
+
+        listed = [m.strip() for m in models.split(",")] if isinstance(models, str) else list(models)
+        bind(self._path(), alias, listed, profile=self._profile(profile), params=params)
+
+    def unbind_alias(self, alias: str, *, profile: str | None = None) -> None:
+        """Take an alias out of the lockfile."""
+        from .lockfile import unbind
+
+        unbind(self._path(), alias, profile=self._profile(profile))
+
+    def init_lockfile(self, path: str | os.PathLike[str] | None = None, *, force: bool = False) -> Path:
+        """Write a new lockfile with no aliases yet, and use it.
+
+        Args:
+            path: where; not given: the service's `lockfile_path`, else `llmring.lock` in the working directory.
+            force: replace a file that is there.
+        """
+        from .lockfile import create
+
+        # Path.expanduser() would raise where there is no such user.
+        target = Path(os.path.expanduser(path or self._given_path or "llmring.lock"))
+        create(target, _NEW_LOCKFILE, force=force)
+        self._given_path, self._live = target, None
+        return target
+
+    def clear_alias_cache(self) -> None:
+        """Read the lockfile anew at the next request. Edits are followed without it."""
+        self._live = None
+
+    def _lacking(self, aliases: Sequence[str], profile: str | None, who: str) -> AliasNotFoundError:
+        """The error that names aliases that are not bound, and how to bind each."""
+        lockfile = self._lockfile()
+        names = ", ".join(f'"{alias}"' for alias in aliases)
+        option = f" --profile {profile}" if profile else ""
+        binds = "; ".join(f"llmring bind {alias} provider:model{option}" for alias in aliases)
+        if lockfile is None:
+            return AliasNotFoundError(
+                f"{who} needs the aliases {names}, and there is no lockfile. Make one: llmring lock init. "
+                f"Then bind each: {binds}"
+            )
+        return AliasNotFoundError(
+            f'{who} needs aliases that the profile "{lockfile.profile(profile).name}" of {lockfile.path} does not '
+            f"bind: {names}. Bind each: {binds}",
+            path=lockfile.path,
+        )
+
+    def _resolve(self, name: str, profile: str | None) -> Binding:
+        lockfile = self._lockfile(needed=":" not in name)
+        return resolve(lockfile, name, self._profile(profile))
+
+    def _profile(self, profile: str | None) -> str | None:
+        return profile or self._given_profile or os.environ.get("LLMRING_PROFILE") or None
+
+    def _lockfile(self, *, needed: bool = False) -> Lockfile | None:
+        """The lockfile as it is now, `None` if there is none. One that was named must be there if it is needed."""
+        if self._live is None:
+            path = find_lockfile(self._given_path)
+            if path is None:
+                return None
+            self._live = LiveLockfile(path)
+        try:
+            return self._live.current()
+        except LockfileNotFoundError:
+            if needed:
+                raise
+            return None
+
+    def _path(self) -> Path:
+        path = find_lockfile(self._given_path)
+        if path is None:
+            raise LockfileNotFoundError(
+                f"There is no llmring.lock in {Path.cwd()} or above it. Make one: llmring lock init"
+            )
+        return path
