@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Literal
 
 from .findings import Spot
+from .names import Names
 from .notebooks import code_of
 from .surroundings import Surroundings
-from .syntax import CLASSES, argument, constants, foreign, given, imported, root
+from .syntax import CLASSES, argument, entry, foreign, given, imported, root
 from .texts import strings_in
 
 __all__ = ["Unreadable", "Use", "uses_in"]
@@ -43,6 +44,8 @@ _PROFILES: dict[str, int | None] = {
 }
 _OURS = re.compile("|".join(CLASSES).encode())
 _CALLS = re.compile(rf"\.(?:{'|'.join(_PROFILES)})\b".encode())
+_LONGEST = 8
+"""How many names may stand for one another."""
 _IGNORED = re.compile(rb"#\s*llmring:\s*ignore\b")
 
 
@@ -148,7 +151,7 @@ class _Scan:
         self._classes = imported(tree, {"llmring", *around.packages})
         self._is_user = path in around.users or bool(self._classes)
         self._foreign = foreign(tree, {"llmring", *around.packages})
-        self._constants = constants(tree)
+        self._names = Names(tree)
         self._requests = {name for name, value in given(tree) if self._called(value) == "LLMRequest"}
         self._profile_of: dict[ast.expr, str] = {}
 
@@ -162,9 +165,11 @@ class _Scan:
     def _call(self, call: ast.Call) -> Iterator[Use]:
         called = self._called(call)
         if called == "LLMRequest":
-            yield from self._named(argument(call, "model"), "needs", self._profile_of.get(call))
+            yield from self._named(self._model(call), "needs", self._profile_of.get(call))
         elif called == "LLMRing":
             yield from self._named(argument(call, "profile", 1), "profile")
+        elif called == "model_copy" and self._is_request(call.func):
+            yield from self._named(entry(self._known(argument(call, "update")), "model"), "needs")
         elif called in _PROFILES and isinstance(call.func, ast.Attribute) and self._is_user:
             yield from self._method(call, called)
 
@@ -174,6 +179,18 @@ class _Scan:
         if isinstance(named, ast.Name):
             return self._classes.get(named.id)
         return named.attr if isinstance(named, ast.Attribute) and root(named) not in self._foreign else None
+
+    def _model(self, call: ast.Call) -> ast.expr | None:
+        """The model of a request, named by itself or in a dictionary of arguments."""
+        tables = (entry(self._known(it.value), "model") for it in call.keywords if it.arg is None)
+        return argument(call, "model") or next((model for model in tables if model is not None), None)
+
+    def _known(self, node: ast.expr | None) -> ast.expr | None:
+        """An expression, or what it stands for if it is a name."""
+        return (self._names.value(node) or node) if node is not None else None
+
+    def _is_request(self, node: ast.expr) -> bool:
+        return (name := root(node)) in self._requests or self._classes.get(name or "") == "LLMRequest"
 
     def _method(self, call: ast.Call, called: str) -> Iterator[Use]:
         profiles = list(self._named(argument(call, "profile", _PROFILES[called]), "profile"))
@@ -194,7 +211,7 @@ class _Scan:
 
     def _assignment(self, statement: ast.Assign) -> Iterator[Use]:
         for target in statement.targets:
-            if isinstance(target, ast.Attribute) and target.attr == "model" and root(target) in self._requests:
+            if isinstance(target, ast.Attribute) and target.attr == "model" and self._is_request(target):
                 yield from self._named(statement.value, "needs")
 
     def _named(
@@ -205,23 +222,23 @@ class _Scan:
             if not _IGNORED.search(self._lines[text.lineno - 1]):
                 yield Use(str(text.value), kind, spot, profile)
 
-    def _strings(self, node: ast.expr, *, several: bool) -> Iterator[ast.Constant]:
+    def _strings(self, node: ast.expr, *, several: bool, depth: int = 0) -> Iterator[ast.Constant]:
         """The strings that an expression may be; each at the place where it is written."""
         match node:
             case ast.Constant(value=str()):
                 yield node
-            case ast.Name(id=name) if name in self._constants:
-                for text in self._strings(self._constants[name], several=several):
+            case ast.Name() | ast.Attribute() if depth < _LONGEST and (value := self._names.value(node)):
+                for text in self._strings(value, several=several, depth=depth + 1):
                     yield ast.copy_location(ast.Constant(text.value), node)
             case ast.IfExp(body=body, orelse=orelse):
-                yield from self._strings(body, several=several)
-                yield from self._strings(orelse, several=several)
+                yield from self._strings(body, several=several, depth=depth)
+                yield from self._strings(orelse, several=several, depth=depth)
             case ast.BoolOp(values=values):
                 for value in values:
-                    yield from self._strings(value, several=several)
+                    yield from self._strings(value, several=several, depth=depth)
             case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items) if several:
                 for item in items:
-                    yield from self._strings(item, several=False)
+                    yield from self._strings(item, several=False, depth=depth)
 
     def _spot(self, node: ast.expr) -> Spot:
         before = self._lines[node.lineno - 1][: node.col_offset]

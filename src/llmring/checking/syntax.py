@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections import Counter
 from collections.abc import Collection, Iterator
 
-__all__ = ["CLASSES", "argument", "constants", "foreign", "given", "imported", "root"]
+__all__ = ["CLASSES", "argument", "entry", "foreign", "given", "imported", "root"]
 
 CLASSES = frozenset({"LLMRequest", "LLMRing"})
 """Those of llmring that are told an alias or a profile."""
@@ -21,6 +20,13 @@ def argument(call: ast.Call, name: str, position: int | None = None) -> ast.expr
         return None
     starred = any(isinstance(it, ast.Starred) for it in call.args[: position + 1])
     return None if starred else call.args[position]
+
+
+def entry(table: ast.expr | None, key: str) -> ast.expr | None:
+    """What a dictionary that is written out has under a key."""
+    pairs = zip(table.keys, table.values, strict=True) if isinstance(table, ast.Dict) else ()
+    found = [value for it, value in pairs if isinstance(it, ast.Constant) and it.value == key]
+    return found[-1] if found else None
 
 
 def root(node: ast.expr) -> str | None:
@@ -70,21 +76,3 @@ def given(tree: ast.Module) -> Iterator[tuple[str, ast.expr | None]]:
                 yield name, value
             case ast.arg(arg=name, annotation=annotation):
                 yield name, annotation
-
-
-def constants(tree: ast.Module) -> dict[str, ast.expr]:
-    """The values of a module's names that are given one once, and never another one."""
-    stored = Counter(
-        node.id if isinstance(node, ast.Name) else node.arg
-        for node in ast.walk(tree)
-        if isinstance(node, ast.arg) or (isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load))
-    )
-    found: dict[str, ast.expr] = {}
-    for statement in tree.body:
-        match statement:
-            case (
-                ast.Assign(targets=[ast.Name(id=name)], value=value)
-                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
-            ) if stored[name] == 1 and isinstance(value, ast.Constant | ast.List | ast.Tuple | ast.Set):
-                found[name] = value
-    return found
