@@ -186,3 +186,13 @@ def test_skills_have_front_matter() -> None:
         assert fields["name"] == f"llmring-{skill.parent.name}"
         assert len(fields["description"]) > 60
         assert BLOCK.search(body)
+
+
+def test_no_advice_installs_another_package() -> None:
+    """The one of this name on the package index is not this one."""
+    advice = re.compile(r"(pip install|uv add|pipx install).*llmring")
+    files = [ROOT / "README.md", *(it for folder in ("src", "docs", "skills") for it in (ROOT / folder).rglob("*.*"))]
+    texts = [it for it in files if it.suffix in (".py", ".md", ".toml")]
+    assert len(texts) > 100
+    found = [(path.name, line) for path in texts for line in path.read_text().splitlines() if advice.search(line)]
+    assert found == []

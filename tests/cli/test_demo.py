@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -70,4 +71,4 @@ def test_what_is_missing_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, mis
     monkeypatch.setattr(machine, "installed", lambda package: package != missing)
     result = run("demo")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert f"the demo needs {missing}: pip install" in result.stderr
+    assert re.search(rf"the demo needs {missing}: pip install '?{missing}\b", result.stderr)

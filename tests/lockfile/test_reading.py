@@ -277,7 +277,7 @@ def test_a_suffix_says_json_where_the_content_does_not(write: Write) -> None:
 @pytest.mark.parametrize("version", ["2.0", "1.1", "0.9", "10"])
 def test_another_version_is_not_read(write: Write, version: str) -> None:
     path = write(f'version = "{version}"\n[profiles]\nanything = 1\n')
-    with pytest.raises(LockfileVersionError, match="pip install --upgrade llmring") as caught:
+    with pytest.raises(LockfileVersionError, match="take the newest llmring") as caught:
         load(path)
     assert caught.value.path == path
 

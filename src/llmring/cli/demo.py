@@ -66,13 +66,15 @@ def demo() -> None:
 
 
 def _check_installed() -> None:
+    from ..providers.packages import requirement
     from ..providers.vendors import SDKS
     from .machine import installed
 
     missing = [it.package for it in SDKS.values() if not installed(it.package)]
     missing += ["h11"] if not installed("h11") else []
     if missing:
-        raise ConfigurationError(f"the demo needs {', '.join(missing)}: pip install 'llmring[all,testing]'")
+        wanted = " ".join(f"'{it}'" if (it := requirement(package)) != package else package for package in missing)
+        raise ConfigurationError(f"the demo needs {', '.join(missing)}: pip install {wanted}")
 
 
 def _models() -> list[str]:

@@ -159,7 +159,7 @@ def _check_version(data: dict[str, Any], path: Path | None) -> None:
     if re.sub(r"(\.0+)*$", "", version) != VERSION.removesuffix(".0"):
         raise LockfileVersionError(
             f"{path or 'the lockfile'} has version {shown(version)}; this release of llmring reads "
-            f'"{VERSION}". If the file was written by a newer one: pip install --upgrade llmring',
+            f'"{VERSION}". If the file was written by a newer one, take the newest llmring.',
             path=path,
         )
 

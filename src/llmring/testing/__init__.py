@@ -1,6 +1,7 @@
 """A provider to practise on: a real HTTP server that speaks the wires of all four SDKs.
 
-For this library's own tests and demo, and for the tests of whoever builds on it. Needs `llmring[testing]`.
+For this library's own tests and demo, and for the tests of whoever builds on it. Needs h11, which
+the extra `testing` brings.
 
     from llmring.testing import PracticeServer
 

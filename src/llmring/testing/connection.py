@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 try:
     import h11
 except ImportError as exc:
-    raise ImportError("llmring.testing needs h11: pip install h11, or llmring[testing]") from exc
+    raise ImportError("llmring.testing needs h11: pip install h11") from exc
 
 from .requests import RecordedRequest
 from .script import Script
