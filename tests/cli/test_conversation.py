@@ -128,6 +128,35 @@ def test_a_retry_that_fails_leaves_the_answer_there_was(server: PracticeServer) 
     assert said(server, 3) == [("user", "First?"), ("assistant", "Good."), ("user", "Second?")]
 
 
+def test_a_retry_that_breaks_off_leaves_the_whole_answer_there_was(bare: Path, server: PracticeServer) -> None:
+    server.reply("one two three four", fault=Fault.cut_after(3))
+    server.reply("Good.")
+    server.reply("one two three four", fault=Fault.cut_after(1))
+    server.reply("one two three four", fault=Fault.stall_after(2))
+    with Terminal("chat") as terminal:
+        terminal.expect(READY)
+        terminal.say("First?")
+        terminal.expect("Error: ", "/retry asks again; what had arrived stays", READY)
+        terminal.say("/retry")
+        terminal.expect("Good.", READY)
+        terminal.say("/retry")
+        terminal.expect("Error: ", "/retry asks again; the answer before it stays.", READY)
+        terminal.say("/retry")
+        terminal.expect("one two")
+        terminal.type("\x03")
+        terminal.expect("Stopped; the answer before it stays. /retry asks again.", READY)
+        terminal.say("/save talk.json")
+        terminal.expect("Saved 1 turn to talk.json", READY)
+        terminal.say("/retry")
+        terminal.expect("You said: First?", READY)
+        terminal.say("/save talk2.json")
+        terminal.expect("Saved 1 turn to talk2.json", READY)
+    (turn,) = json.loads((bare / "talk.json").read_text())["turns"]
+    assert (turn["outcome"], turn["answer"]) == ("whole", "Good.")
+    (turn,) = json.loads((bare / "talk2.json").read_text())["turns"]
+    assert turn["answer"] == "You said: First?", "a whole one takes its place"
+
+
 def test_a_stand_by_is_named(server: PracticeServer) -> None:
     server.reply(status=503)
     with Terminal("chat") as terminal:

@@ -124,14 +124,22 @@ class Dialogue:
         said = [message for turn in self.turns if turn is not instead_of for message in turn.messages()]
         return LLMRequest(model=self.model, messages=[*system, *said, question])
 
-    def keep(self, turn: Turn, *, instead_of: Turn | None = None) -> None:
+    def keep(self, turn: Turn, *, instead_of: Turn | None = None) -> bool:
         """Keep a turn.
 
         Args:
             turn: what was asked and what came of it.
-            instead_of: the last turn, if this one repeats it. That one stays if nothing came of the new one.
+            instead_of: the last turn, if this one repeats it. That one stays if nothing came of the new one, or less
+                than the whole where it has a whole answer.
+
+        Returns:
+            Whether it was kept.
         """
         if instead_of is None:
             self.turns.append(turn)
-        elif turn.text or not instead_of.text:
+            return True
+        better = turn.text and (turn.outcome == "whole" or instead_of.outcome != "whole")
+        if better or not instead_of.text:
             self.turns[-1] = turn
+            return True
+        return False

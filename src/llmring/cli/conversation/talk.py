@@ -147,12 +147,12 @@ class Talk:
                 turn.outcome, turn.error = "failed", error
             finally:
                 turn.seconds = monotonic() - begun
-                self.dialogue.keep(turn, instead_of=instead_of)
+                kept = self.dialogue.keep(turn, instead_of=instead_of)
                 self._asking = None
             if turn.answer is not None:
                 turn.cost = self.service.calculate_cost(turn.answer)
             self.dialogue.tally.add(turn)
-            self._sum_up(turn)
+            self._sum_up(turn, is_kept=kept)
             self.screen.say()
 
     def save_all(self) -> None:
@@ -193,10 +193,10 @@ class Talk:
                 _take(turn, stream)
                 self._arriving = None
 
-    def _sum_up(self, turn: Turn) -> None:
+    def _sum_up(self, turn: Turn, *, is_kept: bool) -> None:
         if turn.error is not None:
             self.screen.fail(turn.error)
-        kept = "; what had arrived stays" if turn.text and turn.outcome != "whole" else ""
+        kept = ("; what had arrived stays" if turn.text else "") if is_kept else "; the answer before it stays"
         if turn.outcome == "stopped":
             self.screen.note(f"Stopped{kept}. /retry asks again.")
         elif turn.outcome == "failed":
