@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
+import time
+from typing import Any
 
+import httpx
+import httpx2
 import pytest
 
 from llmring import LLMRequest, LLMRing, Message
 from llmring.exceptions import ProviderError, ProviderResponseError
+from llmring.providers.attempts import Attempts, observed
 from llmring.providers.exchange import Exchange
-from llmring.testing import PracticeServer
+from llmring.testing import PracticeServer, Reply
 
 from ..conftest import Way
 
@@ -71,3 +77,63 @@ async def test_a_refusal_without_an_end(bare: object, monkeypatch: pytest.Monkey
     assert caught.value.status_code == 500
     assert sent < 20_000_000
     listener.close()
+
+
+def stays_open(server: PracticeServer) -> bool:
+    """Whether a connection is open for long; nothing else runs in this thread while it looks, no task and no callback.
+
+    What was closed before is told from what a collected generator, or the pool's next request, would close.
+    """
+    until = time.monotonic() + 2
+    while server.open_connections and time.monotonic() < until:
+        time.sleep(0.01)
+    return server.open_connections > 0
+
+
+class OldClient(Attempts, httpx.AsyncClient):
+    """On httpx, whose responses leave their connections to whoever asked."""
+
+
+class NewClient(Attempts, httpx2.AsyncClient):
+    """On httpx2."""
+
+
+@pytest.mark.parametrize("kind", [OldClient, NewClient])
+async def test_a_refusal_that_is_left_unread_is_closed_at_once(server: PracticeServer, kind: type[Any]) -> None:
+    server.reply(status=400, body=b"no way  " * 100_000, content_type="text/plain")
+    async with kind(base_url=server.url, timeout=10) as client:
+        with observed():
+            request = client.build_request("POST", "/v1/chat/completions", json={"model": "m"})
+            response = await client.send(request, stream=True)
+            assert not stays_open(server)
+        assert response.content.startswith(b"no way")
+        assert len(response.content) < 800_000
+
+
+async def test_refusals_leave_nothing_open_but_what_is_kept(way: Way, server: PracticeServer) -> None:
+    """The long ones close their connections, the short ones share one."""
+    server.reply(status=400, body=b"no way  " * 100_000, content_type="text/plain", times=2)
+    server.reply(status=400, error="no way", times=3)
+    async with LLMRing(max_retries=0, timeout=10) as service:
+        for _ in range(2):
+            with pytest.raises(ProviderResponseError, match="no way"):
+                await service.chat(ask("chatbot"))
+            assert not stays_open(server)
+        for _ in range(3):
+            with pytest.raises(ProviderResponseError, match="no way"):
+                await service.chat(ask("chatbot"))
+            assert server.open_connections == 1
+
+
+async def test_a_compressed_refusal(way: Way, server: PracticeServer) -> None:
+    """Its body is unpacked once: were the SDK told to do it again, it would take the answer for none, and ask again."""
+    body = gzip.compress(b'{"error": {"message": "no way, said in few bytes", "code": 400}}')
+    server.default = Reply(status=400, body=body, content_type="application/json", headers={"content-encoding": "gzip"})
+    async with LLMRing(max_retries=2, timeout=10) as service:
+        for answer in (service.chat(ask("chatbot")), service.chat_stream(ask("chatbot")).final_response()):
+            with pytest.raises(ProviderResponseError, match="no way, said in few bytes") as caught:
+                await answer
+            assert caught.value.status_code == 400
+            original = caught.value.original
+            assert getattr(original, "status_code", getattr(original, "code", None)) == 400
+    assert len(server.requests) == 2
