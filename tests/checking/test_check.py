@@ -228,11 +228,18 @@ def test_a_word_in_passing_is_no_use_of_an_alias(project: Path, write: Write, na
     assert ("alias-unused", "warning", "llmring.lock", 14) in found(project)
 
 
-def test_a_project_that_names_none_of_its_aliases_hears_nothing_of_it(project: Path, write: Write) -> None:
+def test_a_project_without_code_for_llmring_hears_nothing_of_its_aliases(project: Path, write: Write) -> None:
     write("llmring.lock", ODD)
-    for code in ("", "import llmring\n", "MODE = 'odd'\n"):
+    for code in ("", "import litellm\n", "MODE = 'odd'\n"):
         write("app.py", code)
         assert found(project) == []
+
+
+def test_aliases_beside_code_that_names_models_alone_are_unused(project: Path, write: Write) -> None:
+    write("llmring.lock", ODD)
+    for code in ("import llmring\n", APP.replace("chatbot", "openai:gpt-6-luna")):
+        write("app.py", code)
+        assert [(code, line) for code, _, _, line in found(project)] == [("alias-unused", 5), ("alias-unused", 14)]
 
 
 def test_a_profile_is_no_use_of_an_alias(project: Path, write: Write) -> None:

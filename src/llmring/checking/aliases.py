@@ -91,15 +91,14 @@ def unbound(aliases: Aliases, uses: Sequence[Use]) -> Iterator[Finding]:
 def unused(source: Source, uses: Iterable[Use], texts: Iterable[Path] = ()) -> Iterator[Finding]:
     """Aliases that nothing names, neither the code nor a text beside it.
 
-    Those that override a package's are the package's to use. A project that names none of its aliases has not begun
-    to use them, and hears nothing.
+    Those that override a package's are the package's to use.
     """
     bound = bound_in(source.lockfile)
     used = {use.name for use in uses if use.kind != "profile"}.intersection(bound)
     for text in texts:
         if text != source.path and len(used) < len(bound):
             used |= names_in_file(text, bound.keys() - used)
-    for alias, profiles in bound.items() if used else ():
+    for alias, profiles in bound.items():
         if alias not in used and alias.partition(":")[0] not in source.lockfile.extends:
             steps = "; ".join(advice.unbind(source.lockfile, alias, it) for it in profiles)
             message = f"No file of the project names the alias {shown(alias)}."

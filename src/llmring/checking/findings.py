@@ -23,7 +23,7 @@ CODES: Mapping[str, str] = {
     "model-retiring": "the last day of a model's service is announced",
     "model-deprecated": "its vendor advises against a model",
     "alias-unbound": "the source code names an alias that a profile does not bind",
-    "alias-unused": "no file of the project names an alias that is bound, though others are named",
+    "alias-unused": "the project has code for llmring, and no file of it names an alias that is bound",
     "profile-unknown": "the source code names a profile that the lockfile does not have",
     "source-unreadable": "a source file cannot be parsed",
 }

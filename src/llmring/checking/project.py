@@ -71,7 +71,7 @@ def _check(path: Path, files: Files | None) -> Report:
         around = Surroundings.of(files.source, bound_in(source.lockfile))
         uses, unreadable = _uses(files.source, around)
         findings += [*unreadable, *unbound(aliases, uses)]
-        if around.users:
+        if around.users:  # a project without any code for llmring has not begun to use its aliases
             findings += unused(source, uses, files.texts)
         mentioned += aliases.models(uses)
     findings += check_models(source.lockfile, mentioned)

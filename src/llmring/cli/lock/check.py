@@ -34,8 +34,8 @@ def check(
 
     The file is valid; its models are known to the catalogue and stay in service; their providers are there with
     their SDKs; the packages that it extends are installed; every alias that the Python code asks llmring for is bound
-    in every profile; and, once the project uses one, every bound alias is named in a string of the code or in a file
-    beside it. The status is 1 on an error, with --strict on a warning too. A line of code with the comment
+    in every profile; and, once a file of the project imports llmring, every bound alias is named in a string of the
+    code or in a file beside it. The status is 1 on an error, with --strict on a warning too. A line of code with the comment
     "# llmring: ignore" is passed over.
 
     \b
