@@ -52,7 +52,9 @@ async def nothing_left_open() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def listening(serve: Serve, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def listening(
+    serve: Serve, context: ssl.SSLContext | None = None, *, at: tuple[str, int] = ("127.0.0.1", 0)
+) -> AsyncIterator[int]:
     """A server; gives its port."""
 
     tasks: set[asyncio.Task[Any]] = set()
@@ -66,7 +68,7 @@ async def listening(serve: Serve, context: ssl.SSLContext | None = None) -> Asyn
         finally:
             writer.transport.abort()
 
-    server = await asyncio.start_server(served, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(served, *at, ssl=context)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -342,6 +344,84 @@ async def test_an_address_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> Non
                 began = time.monotonic()
                 assert (await client.get(f"http://two.invalid:{port}/")).text == "ok"
                 assert 0.2 < time.monotonic() - began < 2
+
+
+@asynccontextmanager
+async def on_two_addresses() -> AsyncIterator[tuple[int, set[str]]]:
+    """A server on both; gives its port, and the addresses at which a connection is open."""
+    open_at: set[str] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        here = writer.get_extra_info("sockname")[0]
+        open_at.add(here)
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(BEGINNING + b"content-length: 2\r\n\r\nok")
+        finally:
+            open_at.discard(here)
+
+    async with listening(serve) as port, listening(serve, at=("127.0.0.2", port)):
+        yield port, open_at
+
+
+async def settled(open_at: set[str], number: int) -> bool:
+    """Whether so many connections are open, soon."""
+    for _ in range(200):
+        if len(open_at) == number:
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+def hold(monkeypatch: pytest.MonkeyPatch, until: Callable[[str], Awaitable[None]]) -> None:
+    """Have every connection be open for a while before it is given to whoever asked for it."""
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+
+    async def create_connection(factory: Any, host: str, port: int) -> Any:
+        made = await connect(factory, host, port)
+        await until(host)
+        return made
+
+    monkeypatch.setattr(loop, "create_connection", create_connection)
+
+
+async def test_two_addresses_that_answer_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is used; the other, open too late to be cancelled, is closed."""
+    both = asyncio.Event()
+    seen: set[str] = set()
+
+    async def until_both(host: str) -> None:
+        seen.add(host)
+        if len(seen) == 2:
+            both.set()
+        await both.wait()
+
+    async with on_two_addresses() as (port, open_at):
+        name_both(monkeypatch, "127.0.0.1", "127.0.0.2")
+        hold(monkeypatch, until_both)
+        async with httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
+            assert (await client.get(f"http://two.invalid:{port}/")).text == "ok"
+            assert seen == {"127.0.0.1", "127.0.0.2"}
+            assert await settled(open_at, 1)
+        assert await settled(open_at, 0)
+
+
+async def test_a_race_that_is_called_off_as_it_is_won(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes the connection: it is closed."""
+
+    async def call_off(host: str) -> None:
+        assert await settled(open_at, 1)
+        asking.cancel()
+
+    async with on_two_addresses() as (port, open_at):
+        name_both(monkeypatch, "127.0.0.1", "127.0.0.2")
+        hold(monkeypatch, call_off)
+        async with httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
+            asking = asyncio.create_task(client.get(f"http://two.invalid:{port}/"))
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            assert await settled(open_at, 0)
 
 
 async def test_no_address_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
