@@ -16,7 +16,7 @@ from .misfit import Misfit
 if TYPE_CHECKING:
     from .places import Place
 
-__all__ = ["printable", "refuse_secrets", "secrets_in", "shown"]
+__all__ = ["escaped", "refuse_secrets", "secrets_in", "shown"]
 
 _SHAPE = re.compile(
     r"(?<![\w-])(?:"
@@ -74,11 +74,11 @@ def shown(value: object) -> str:
     text = str(value)
     if _SHAPE.search(text) or _ANYWHERE.fullmatch(text):
         return "(a secret, not shown)"
-    text = printable(text)
+    text = escaped(text)
     return f'"{text}"' if len(text) <= 80 else f'"{text[:77]}..."'
 
 
-def printable(text: str) -> str:
+def escaped(text: str) -> str:
     """The text with what steers a terminal, or cannot be sent to one, as escapes: ESC becomes `\\x1b`."""
     return "".join(it if it.isprintable() else it.encode("unicode_escape").decode() for it in text)
 
@@ -103,4 +103,4 @@ def _is_secret(value: str, place: Place) -> bool:
 
 
 def _written(place: Place) -> str:
-    return ".".join(printable(key) for key in place if isinstance(key, str)) or "This"
+    return ".".join(escaped(key) for key in place if isinstance(key, str)) or "This"
