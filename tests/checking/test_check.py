@@ -352,6 +352,34 @@ def test_a_malformed_model_of_the_code(project: Path, write: Write) -> None:
     assert found(project) == [("model-malformed", "error", "b.py", 2)]
 
 
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ('temperature = "hot"', "temperature: Input should be a valid number"),
+        ("timeout = -1", "seconds above 0"),
+        ("timeout = nan", "seconds above 0"),
+        ('tools = "x"', "tools: Input should be a valid list"),
+        ('tools = ["x"]', "tools[0]"),
+        ('response_format = { type = "yaml" }', "response_format"),
+        ("extra_params = 3", "extra_params"),
+        ("stop = 3", "stop"),
+    ],
+)
+def test_params_with_which_no_request_can_be_made(project: Path, write: Write, params: str, told: str) -> None:
+    write("llmring.lock", LOCKFILE.replace('"openai:gpt-6-luna"]', f'"openai:gpt-6-luna"]\nparams = {{ {params} }}'))
+    finding = only(project)
+    assert (finding.code, finding.severity, finding.spot.line) == ("params-invalid", "error", 7)
+    assert 'under the alias "chatbot"' in finding.message
+    assert told in finding.message
+    assert [it.code for it in check_lockfile(project).findings] == ["params-invalid"]
+
+
+def test_params_that_a_request_can_have(project: Path, write: Write) -> None:
+    params = 'temperature = 1, timeout = 2.5, tool_choice = "search", top_k = 40, response_format = { type = "text" }'
+    write("llmring.lock", LOCKFILE.replace('"openai:gpt-6-luna"]', f'"openai:gpt-6-luna"]\nparams = {{ {params} }}'))
+    assert found(project) == []
+
+
 @pytest.fixture
 def library(write: Write, monkeypatch: pytest.MonkeyPatch) -> str:
     """An installed package that ships two aliases, one of them on a model that is retired."""

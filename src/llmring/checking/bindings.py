@@ -53,6 +53,10 @@ class Source:
         """Where a model of a binding is written."""
         return self.spot(*self._binding(profile, alias), "models", index)
 
+    def params_spot(self, profile: str, alias: str) -> Spot:
+        """Where the params of a binding are written."""
+        return self.spot(*self._binding(profile, alias), "params")
+
     def _binding(self, profile: str, alias: str) -> Place:
         return ("profiles", profile, "bindings", list(self.lockfile.profiles[profile].bindings).index(alias))
 

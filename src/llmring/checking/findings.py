@@ -15,6 +15,7 @@ Severity = Literal["error", "warning"]
 CODES: Mapping[str, str] = {
     "lockfile-invalid": "the lockfile cannot be read",
     "extends-unresolved": "a package of [extends] is not installed, or ships no valid lockfile",
+    "params-invalid": "no request can be made with the params of an alias",
     "provider-unknown": "a model's provider is neither built in nor declared",
     "sdk-missing": "a provider's SDK is not installed",
     "model-malformed": "a model is not written as provider:model",

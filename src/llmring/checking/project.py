@@ -12,6 +12,7 @@ from .bindings import Source, mentions, unresolved_packages
 from .files import Files, project_files
 from .findings import Finding, Severity, Spot
 from .models import check_models
+from .params import unusable_params
 from .source import Unreadable, Use, uses_in
 from .surroundings import Surroundings
 
@@ -64,7 +65,7 @@ def _check(path: Path, files: Files | None) -> Report:
     except (LockfileParseError, LockfileVersionError) as error:
         return Report([_invalid(path, error)])
     broken = dict(unresolved_packages(source))
-    findings = list(broken.values())
+    findings = [*broken.values(), *unusable_params(source)]
     mentioned = list(mentions(source))
     if files is not None:
         aliases = Aliases.of(source.lockfile, broken)
