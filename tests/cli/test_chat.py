@@ -138,6 +138,30 @@ def test_a_cut_answer_is_shown_as_far_as_it_came(run: Run, server: PracticeServe
     assert result.stderr.startswith("Error: ")
 
 
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("form", [[], ["--schema", "rivers.json"]])
+def test_json_of_a_cut_answer_has_what_had_arrived(
+    project: Path, run: Run, server: PracticeServer, model: str, form: list[str]
+) -> None:
+    (project.parent / "rivers.json").write_text(json.dumps(SCHEMA))
+    server.reply("one two three four", fault=Fault.cut_after(2))
+    result = run("chat", "hi", "--model", model, "--json", *form)
+    assert result.exit_code == 1
+    answer = json.loads(result.stdout)
+    assert (answer["content"], answer["model"], answer["finish_reason"]) == ("one two", model, None)
+    assert answer["error"]["class"] == "ProviderConnectionError"
+    assert result.stderr == f"Error: {answer['error']['message']}\n"
+    assert set(json.loads(run("chat", "hi", "--json").stdout)) == answer.keys() - {"error"}
+
+
+def test_a_cut_answer_of_a_given_form_is_shown_beside_the_data(project: Path, run: Run, server: PracticeServer) -> None:
+    (project.parent / "rivers.json").write_text(json.dumps(SCHEMA))
+    server.reply("one two three four", fault=Fault.cut_after(2))
+    result = run("chat", "hi", "--schema", "rivers.json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("What had arrived: one two\nError: ")
+
+
 def test_moving_on_to_a_stand_by_is_said(run: Run, server: PracticeServer) -> None:
     server.reply(status=503)
     result = run("chat", "hi")
@@ -286,6 +310,11 @@ def test_an_answer_that_does_not_keep_to_it(project: Path, run: Run, server: Pra
     result = run("chat", "Rivers?", "--schema", "rivers.json")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "rivers: 3 is not of type 'array'" in result.stderr
+    assert result.stderr.count('{"rivers": 3}') == 1, "what arrived is in the error"
+    for how in ([], ["--no-stream"]):
+        whole = json.loads(run("chat", "Rivers?", "--schema", "rivers.json", "--json", *how).stdout)
+        assert (whole["content"], whole["parsed"], whole["finish_reason"]) == ('{"rivers": 3}', None, None)
+        assert whole["error"]["class"] == "ProviderResponseError"
     server.default = Reply("", finish_reason="content_filter")
     withheld = run("chat", "Rivers?", "--schema", "rivers.json")
     assert (withheld.exit_code, withheld.stdout) == (1, "")

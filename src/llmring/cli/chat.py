@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..exceptions import ConfigurationError, LLMRingError
+from ..exceptions import ConfigurationError, LLMRingError, ProviderError
 from . import completion
 from .project import ProfileOption, default_model
 from .terminal import note, say, stream, warn
@@ -58,7 +58,7 @@ def chat(
         typer.Option("--schema", metavar="FILE", help="A JSON Schema; the answer is JSON that keeps to it."),
     ] = None,
     no_stream: Annotated[bool, typer.Option("--no-stream", help="Wait for the whole answer.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, when the answer is whole.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, when the answer is over.")] = False,
     no_history: Annotated[
         bool, typer.Option("--no-history", help="Keep no history of what is typed in the conversation.")
     ] = False,
@@ -196,7 +196,13 @@ async def _ask(request: LLMRequest, profile: str | None, *, no_stream: bool, as_
         with contextlib.ExitStack() as waiting:
             waiting.enter_context(working(f"waiting for {request.model}"))
             first = waiting.close if shown else None
-            response = await (service.chat(request) if no_stream else _streamed(service, request, first))
+            try:
+                response = await (service.chat(request) if no_stream else _streamed(service, request, first))
+            except ProviderError as error:
+                waiting.close()
+                if error.partial is not None and not shown:
+                    _show_partial(service, error, error.partial, as_json=as_json)
+                raise
         if as_json:
             say(_as_json(service, response))
             return
@@ -229,6 +235,15 @@ async def _streamed(service: LLMRing, request: LLMRequest, first: Callable[[], N
         return await answer.final_response()
 
 
+def _show_partial(service: LLMRing, error: ProviderError, partial: LLMResponse, *, as_json: bool) -> None:
+    """What had arrived of an answer that is not shown while it arrives."""
+    if as_json:
+        partial.finish_reason = None
+        say(_as_json(service, partial, error))
+    elif partial.content and partial.content not in str(error):
+        note(f"What had arrived: {partial.content}")
+
+
 def _formed(response: LLMResponse) -> str:
     """The answer in the form that was asked for, as JSON."""
     import json
@@ -238,7 +253,8 @@ def _formed(response: LLMResponse) -> str:
     return json.dumps(response.parsed, indent=2, ensure_ascii=False)
 
 
-def _as_json(service: LLMRing, response: LLMResponse) -> str:
+def _as_json(service: LLMRing, response: LLMResponse, error: LLMRingError | None = None) -> str:
+    """All of an answer, or what had arrived of it before the error."""
     import json
     from dataclasses import asdict
 
@@ -254,4 +270,6 @@ def _as_json(service: LLMRing, response: LLMResponse) -> str:
         "usage": response.usage,
         "cost": {key: cost[key] for key in ("input", "output", "total", "reason")},
     }
+    if error is not None:
+        described["error"] = {"class": type(error).__name__, "message": str(error)}
     return json.dumps(described, indent=2, ensure_ascii=False)
