@@ -1,29 +1,21 @@
-"""The commands that a finding's advice is made of, fit to be copied into a shell."""
+"""The commands that a finding's advice is made of: they name a profile only where it is not the default one."""
 
 from __future__ import annotations
 
-import shlex
-
-from ..lockfile import Lockfile
-from ..lockfile.checks import shown
+from ..lockfile import Lockfile, commands
 
 __all__ = ["bind", "unbind"]
 
 
 def bind(lockfile: Lockfile, alias: str, profile: str | None = None) -> str:
     """The command that binds an alias, in a profile or in the default one."""
-    return f"llmring bind {_word(alias, 'ALIAS')} provider:model{_option(lockfile, profile)}"
+    return commands.bind(alias, _named(lockfile, profile))
 
 
 def unbind(lockfile: Lockfile, alias: str, profile: str) -> str:
     """The command that takes an alias out of a profile."""
-    return f"llmring unbind {_word(alias, 'ALIAS')}{_option(lockfile, profile)}"
+    return commands.unbind(alias, _named(lockfile, profile))
 
 
-def _option(lockfile: Lockfile, profile: str | None) -> str:
-    return "" if profile in (None, lockfile.default_profile) else f" --profile {_word(str(profile), 'NAME')}"
-
-
-def _word(name: str, otherwise: str) -> str:
-    """A name as a shell takes it, unless it is better not repeated."""
-    return shlex.quote(name) if shown(name) == f'"{name}"' else otherwise
+def _named(lockfile: Lockfile, profile: str | None) -> str | None:
+    return None if profile == lockfile.default_profile else profile

@@ -100,8 +100,9 @@ class Lockfile:
             return self.profiles[wanted]
         except KeyError:
             from .checks import shown
+            from .commands import word
 
-            where, name = self.path or "the lockfile", wanted if is_name(wanted) else "NAME"
+            where, name = self.path or "the lockfile", word(wanted, "NAME") if is_name(wanted) else "NAME"
             raise ConfigurationError(
                 f"No profile {shown(wanted)} in {where}. There are: {', '.join(self.profiles)}. To make it: "
                 f"llmring bind ALIAS provider:model --profile {name}"

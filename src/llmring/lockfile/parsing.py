@@ -242,7 +242,7 @@ def _models(table: dict[str, Any], alias: str, place: Place) -> tuple[str, ...]:
     if isinstance(models, str):
         raise Misfit(f"models must be a list. Write: models = [{shown(models)}]", place)
     if not checked(models, list, "models", place):
-        raise Misfit(f"models is empty. Write at least one, as in: llmring bind {alias} provider:model", place)
+        raise Misfit(f"models is empty. Write at least one, as in: {_bind(alias)}", place)
     return tuple(_reference(model, (*place, index)) for index, model in enumerate(models))
 
 
@@ -251,8 +251,7 @@ def _single_model(table: dict[str, Any], alias: str, place: Place) -> str:
     model, provider = table.get("model"), table.get("provider")
     if model is None:
         raise Misfit(
-            f'The alias {shown(alias)} has no models. Write: models = ["provider:model"], '
-            f"or run: llmring bind {alias} provider:model",
+            f'The alias {shown(alias)} has no models. Write: models = ["provider:model"], or run: {_bind(alias)}',
             place,
         )
     if isinstance(model, list):
@@ -262,6 +261,12 @@ def _single_model(table: dict[str, Any], alias: str, place: Place) -> str:
         provider = checked(provider, str, "provider", (*place, "provider"))
         model = model if model.startswith(f"{provider}:") else f"{provider}:{model}"
     return _reference(model, (*place, "model"))
+
+
+def _bind(alias: str) -> str:
+    from .commands import bind
+
+    return bind(alias)
 
 
 def _reference(value: Any, place: Place) -> str:
