@@ -64,6 +64,19 @@ def test_what_an_error_quotes_does_not_steer_the_terminal(project: Path) -> None
     assert not steers(written)
 
 
+@pytest.mark.parametrize("colour", ["", "1"])
+def test_what_a_provider_says_has_no_colours_of_its_own(
+    project: Path, server: PracticeServer, colour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", colour)
+    server.default = Reply(status=400, error="begin \x1b[30mhidden\x1b[0m end")
+    written = on_a_terminal("chat", "hi")
+    assert "begin [30mhidden[0m end" in written
+    assert re.findall(r"\x1b", written) == ([] if colour else ["\x1b"] * 2), "ours alone, around the first word"
+    server.default = Reply("begin \x1b[30mhidden\x1b[0m end")
+    assert "begin [30mhidden[0m end" in on_a_terminal("chat", "hi")
+
+
 def test_there_is_colour_on_a_terminal_all_the_same(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert "\x1b[31mError:\x1b[0m" in on_a_terminal("aliases", "-p", "nope")

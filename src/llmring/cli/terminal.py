@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
@@ -31,8 +30,8 @@ __all__ = [
 
 
 _CONTROL = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
-_COLOURS = re.compile("(\x1b\\[(?:[012]|3[0-7])m)")
-"""What `paint` puts around a text."""
+_OURS = f"\x1b{os.urandom(8).hex()}["
+"""What `paint` begins a colour with until it is written, so that nothing from outside passes for one of ours."""
 
 
 def say(text: str = "") -> None:
@@ -97,13 +96,13 @@ def confirm(question: str, *, otherwise: str) -> None:
     """
     if not sys.stdin or not sys.stdin.isatty():
         raise LLMRingError(f"Nothing was changed: there is no terminal to ask on. To go on without: {otherwise}")
-    if not typer.confirm(question, err=True):
+    if not typer.confirm(printable(question), err=True):
         note("Nothing was changed.")
         raise typer.Exit(1)
 
 
 def paint(text: str, *, err: bool = False, **style: Any) -> str:
-    """The text in colour where that is wanted: on a terminal, unless `NO_COLOR` is set.
+    """The text in colour where that is wanted: on a terminal, unless `NO_COLOR` is set. It is for `say` and `tell`.
 
     Args:
         text: what to colour.
@@ -112,7 +111,7 @@ def paint(text: str, *, err: bool = False, **style: Any) -> str:
     """
     if not text or os.environ.get("NO_COLOR") or not _is_terminal(sys.stderr if err else sys.stdout):
         return text
-    return typer.style(text, **style)
+    return typer.style(printable(text), **style).replace("\x1b[", _OURS)
 
 
 def _is_terminal(target: TextIO | None) -> bool:
@@ -127,7 +126,7 @@ def _write(text: str, *, err: bool = False) -> None:
             return
         raise LLMRingError("Standard output is closed. To have nothing printed: >/dev/null")
     if _is_terminal(target):
-        text = "".join(part if _COLOURS.fullmatch(part) else printable(part) for part in _COLOURS.split(text))
+        text = "\x1b[".join(printable(part) for part in text.split(_OURS))
     try:
         typer.echo(text, nl=False, err=err, color=True)  # for it would take what looks like colours out of the data
     except OSError as error:
