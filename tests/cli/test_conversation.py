@@ -206,7 +206,7 @@ def test_an_edit_of_the_lockfile_is_in_force_for_the_next_turn(project: Path, se
             terminal.say(turn)
             terminal.expect(f"You said: {turn}", "ollama:llama3.2 · ", READY)
             time.sleep(0.2)
-    assert "llmring.lock:1:10" in terminal.raw.partition("Warning: ")[2]
+    assert "llmring.lock:1:10" in terminal.raw.partition("Warning:")[2]
 
 
 def test_the_system_prompt(server: PracticeServer) -> None:
