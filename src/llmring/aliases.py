@@ -132,18 +132,23 @@ class Aliases:
 
     def _lacking(self, aliases: Sequence[str], profile: str | None, who: str) -> AliasNotFoundError:
         """The error that names aliases that are not bound, and how to bind each."""
+        from .lockfile import commands
+        from .lockfile.checks import shown
+        from .lockfile.extends import extends_advice
+
         lockfile = self._lockfile()
-        names = ", ".join(f'"{alias}"' for alias in aliases)
-        option = f" --profile {profile}" if profile else ""
-        binds = "; ".join(f"llmring bind {alias} provider:model{option}" for alias in aliases)
+        names = ", ".join(map(shown, aliases))
+        binds = "; ".join(commands.bind(alias, profile) for alias in aliases)
+        packages = dict.fromkeys(alias.partition(":")[::2] for alias in aliases if ":" in alias)
+        advice = " ".join(dict.fromkeys(filter(None, (extends_advice(lockfile, *it) for it in packages))))
         if lockfile is None:
             return AliasNotFoundError(
                 f"{who} needs the aliases {names}, and there is no lockfile. Make one: llmring lock init. "
-                f"Then bind each: {binds}"
+                f"Then bind each: {binds}{f'. {advice}' if advice else ''}"
             )
         return AliasNotFoundError(
             f'{who} needs aliases that the profile "{lockfile.profile(profile).name}" of {lockfile.path} does not '
-            f"bind: {names}. Bind each: {binds}",
+            f"bind: {names}. Bind each: {binds}{f'. {advice}' if advice else ''}",
             path=lockfile.path,
         )
 

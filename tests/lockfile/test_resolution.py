@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from llmring import LLMRing
 from llmring.exceptions import (
     AliasNotFoundError,
     ConfigurationError,
     LockfileError,
     LockfileNotFoundError,
     LockfileParseError,
+    ProviderNotFoundError,
 )
-from llmring.lockfile import Binding, Lockfile, load, package_lockfile, reachable, resolve
+from llmring.lockfile import Binding, Lockfile, extends, load, package_lockfile, reachable, resolve
+from llmring.providers.endpoints import endpoint
 
 Write = Callable[..., Path]
 
@@ -56,10 +59,16 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     site.mkdir()
     monkeypatch.syspath_prepend(str(site))
     before = set(sys.modules)
-    package_lockfile.cache_clear()
+    forget()
     yield site
-    package_lockfile.cache_clear()
+    forget()
     assert not {name for name in set(sys.modules) - before if name.split(".")[0] in {"somelib", "acme", "some_lib"}}
+
+
+def forget() -> None:
+    """Nothing is known of packages any more."""
+    package_lockfile.cache_clear()
+    extends._known_file.cache_clear()
 
 
 def package(site: Path, name: str, shipped: str | None = SHIPPED) -> Path:
@@ -70,6 +79,15 @@ def package(site: Path, name: str, shipped: str | None = SHIPPED) -> Path:
         (folder / "llmring.lock").write_text(shipped)
     importlib.invalidate_caches()
     return folder
+
+
+def distribution(site: Path, name: str, package: str) -> Path:
+    """What an installer leaves of a distribution with that package."""
+    info = site / f"{name.replace('-', '_')}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "RECORD").write_text(f"{package}/__init__.py,,\n{package}/llmring.lock,,\n")
+    return info
 
 
 def test_an_alias_comes_first(write: Write) -> None:
@@ -197,10 +215,7 @@ def test_packages_are_found_by_their_other_names(site: Path) -> None:
     folder = package(site, "some_lib")
     assert package_lockfile("some-lib").path == folder / "llmring.lock"
     package(site, "inner")
-    info = site / "outer_name-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outer-name\nVersion: 1.0\n")
-    (info / "RECORD").write_text("inner/__init__.py,,\ninner/llmring.lock,,\n")
+    info = distribution(site, "outer-name", "inner")
     assert package_lockfile("outer-name").path == site / "inner" / "llmring.lock"
     package_lockfile.cache_clear()
     (info / "RECORD").unlink()
@@ -212,3 +227,70 @@ def test_names_that_are_no_package() -> None:
     for name in ("no.such.package", "no-such-package", "__main__"):
         with pytest.raises(LockfileError, match="is not installed here"):
             package_lockfile(name)
+
+
+@pytest.mark.parametrize(("listed", "asked"), [("some-lib", "somelib"), ("somelib", "some-lib")])
+def test_both_names_of_a_package_are_good(site: Path, write: Write, listed: str, asked: str) -> None:
+    package(site, "somelib")
+    distribution(site, "some-lib", "somelib")
+    path = write(OWN.format(listed))
+    lockfile = load(path)
+    assert resolve(lockfile, f"{asked}:summarizer") == Binding(
+        f"{asked}:summarizer", ("openai:gpt-5",), {"temperature": 0}
+    )
+    LLMRing(lockfile_path=path).require_aliases(["somelib:summarizer", "some-lib:translator"], context="somelib")
+    with pytest.raises(AliasNotFoundError, match=f"llmring bind {asked}:nothing provider:model"):
+        resolve(lockfile, f"{asked}:nothing")
+    assert resolve(lockfile, "ollama:llama3.2", "dev").models == ("ollama:llama3.2",)
+
+
+@pytest.mark.parametrize(("listed", "own"), [("some-lib", "somelib"), ("somelib", "some-lib"), ("somelib", "somelib")])
+def test_what_overrides_a_package_does_so_under_both_names(site: Path, write: Write, listed: str, own: str) -> None:
+    package(site, "somelib")
+    distribution(site, "some-lib", "somelib")
+    lockfile = load(write(OWN.format(listed).replace('"openai:gpt-5"\n', f'"{own}:summarizer"\n')))
+    for asked in ("somelib", "some-lib"):
+        assert resolve(lockfile, f"{asked}:summarizer") == Binding(f"{asked}:summarizer", ("ollama:llama3.2",))
+    named = {name: binding.models for name, binding in reachable(lockfile).items() if name.endswith("summarizer")}
+    assert named == dict.fromkeys({f"{own}:summarizer", f"{listed}:summarizer"}, ("ollama:llama3.2",))
+    assert resolve(lockfile, "somelib:summarizer", "prod").models == ("openai:gpt-5",)
+
+
+def test_a_package_that_is_not_listed_is_told_of(site: Path, write: Write) -> None:
+    package(site, "somelib")
+    package(site, "other")
+    path = write(OWN.format("other"))
+    service = LLMRing(lockfile_path=path)
+    with pytest.raises(AliasNotFoundError) as caught:
+        service.require_aliases(["somelib:summarizer", "somelib:nothing", "openai:gpt-5-mini"], context="somelib")
+    assert str(caught.value).endswith(
+        '. The installed package "somelib" ships the alias "summarizer". To have its aliases, write under [extends] in '
+        f'{path}: packages = ["other", "somelib"]'
+    )
+    with pytest.raises(ProviderNotFoundError) as unknown:
+        endpoint("somelib")
+    assert 'under [extends] in llmring.lock: packages = ["somelib"]' in str(unknown.value)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_slip_in_extends_is_told_of(site: Path, write: Write, installed: bool) -> None:
+    if installed:
+        package(site, "somelib")
+    path = write(OWN.format("somelibb"))
+    with pytest.raises(AliasNotFoundError) as caught:
+        LLMRing(lockfile_path=path).require_aliases(["somelib:summarizer"])
+    assert '. [extends] names the package "somelibb", which is not installed here. ' in str(caught.value)
+    assert str(caught.value).endswith('packages = ["somelib"]') is installed
+
+
+def test_without_a_lockfile_an_installed_package_is_told_of(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package(site, "somelib")
+    monkeypatch.chdir(site)
+    with pytest.raises(AliasNotFoundError, match=r'lock init.* in llmring\.lock: packages = \["somelib"\]'):
+        LLMRing().require_aliases(["somelib:summarizer"])
+
+
+def test_an_installed_distribution_without_a_lockfile_is_installed(site: Path) -> None:
+    (distribution(site, "outer-name", "inner") / "RECORD").unlink()
+    with pytest.raises(LockfileError, match='"outer-name", which is installed but ships no'):
+        package_lockfile("outer-name")

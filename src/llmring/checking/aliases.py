@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..lockfile import Binding, Lockfile, reachable
 from ..lockfile.checks import shown
+from ..lockfile.extends import as_listed
 from ..lockfile.resolution import nearest
 from . import advice
 from .bindings import Source
@@ -44,7 +45,7 @@ class Aliases:
         if self._is_direct(use) or use.name.partition(":")[0] in self.broken:
             return []
         meant = [it for it in self.by_profile if use.profile in (None, it)]
-        return [it for it in meant if use.name not in self.by_profile[it]]
+        return [it for it in meant if not self._has(it, use.name)]
 
     def models(self, uses: Iterable[Use]) -> Iterator[Mention]:
         """The models that the code names without an alias, and those that it gets from packages."""
@@ -58,15 +59,21 @@ class Aliases:
                 models = [model for binding in self._shipped(use.name) for model in binding.models]
                 yield from (Mention(model, use.spot, mend) for model in dict.fromkeys(models))
 
+    def _has(self, profile: str, name: str) -> bool:
+        aliases, listed = self.by_profile[profile], as_listed(self.lockfile, name)
+        return name in aliases or any(as_listed(self.lockfile, it) == listed for it in aliases)
+
     def _shipped(self, name: str) -> Iterator[Binding]:
+        name = as_listed(self.lockfile, name)
         for profile, aliases in self.by_profile.items():
             if name in aliases and name not in self.lockfile.profiles[profile].bindings:
                 yield aliases[name]
 
     def _is_direct(self, use: Use) -> bool:
         """Whether a name is a `provider:model` and no alias."""
-        is_alias = any(use.name in aliases for aliases in self.by_profile.values())
-        return ":" in use.name and not is_alias and use.name.partition(":")[0] not in self.lockfile.extends
+        package = as_listed(self.lockfile, use.name).partition(":")[0]
+        is_alias = any(self._has(profile, use.name) for profile in self.by_profile)
+        return ":" in use.name and not is_alias and package not in self.lockfile.extends
 
 
 def unbound(aliases: Aliases, uses: Sequence[Use]) -> Iterator[Finding]:
@@ -99,7 +106,7 @@ def unused(source: Source, uses: Iterable[Use], texts: Iterable[Path] = ()) -> I
         if text != source.path and len(used) < len(bound):
             used |= names_in_file(text, bound.keys() - used)
     for alias, profiles in bound.items():
-        if alias not in used and alias.partition(":")[0] not in source.lockfile.extends:
+        if alias not in used and as_listed(source.lockfile, alias).partition(":")[0] not in source.lockfile.extends:
             steps = "; ".join(advice.unbind(source.lockfile, alias, it) for it in profiles)
             message = f"No file of the project names the alias {shown(alias)}."
             spot = source.alias_spot(profiles[0], alias)

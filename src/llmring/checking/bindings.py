@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ..exceptions import LockfileError
+from ..exceptions import LockfileError, LockfileParseError, LockfileVersionError
 from ..lockfile import Lockfile, package_lockfile, parse
+from ..lockfile.extends import missing
 from ..lockfile.parsing import decode, holds_json
 from ..lockfile.places import Entry, Place, line_and_column, locate, scan
 from ..lockfile.reading import read
@@ -76,7 +77,11 @@ def unresolved_packages(source: Source) -> Iterator[tuple[str, Finding]]:
     for index, package in enumerate(source.lockfile.extends):
         try:
             package_lockfile(package)
-        except LockfileError as error:
-            spot = source.spot("extends", "packages", index)
-            step = "Install the package, or take it out of [extends]."
-            yield package, Finding("extends-unresolved", "error", spot, str(error), step)
+        except (LockfileParseError, LockfileVersionError) as error:
+            message, step = str(error), "Install another version of the package, or take it out of [extends]."
+        except LockfileError:
+            message, step = missing(package)
+        else:
+            continue
+        spot = source.spot("extends", "packages", index)
+        yield package, Finding("extends-unresolved", "error", spot, message, step)

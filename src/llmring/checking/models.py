@@ -9,6 +9,7 @@ from .. import catalog
 from ..exceptions import ConfigurationError, ProviderNotFoundError
 from ..lockfile import Lockfile, split_reference
 from ..lockfile.checks import shown
+from ..lockfile.extends import to_extend
 from ..providers.endpoints import Endpoint, endpoint, near_name
 from ..providers.packages import how_to_install, installed_version
 from ..providers.vendors import BUILT_IN, SDKS
@@ -69,7 +70,9 @@ def _unknown(lockfile: Lockfile, name: str, mention: Mention, error: ProviderNot
     else:
         near = near_name(name, lockfile.providers)
         message = f"There is no provider {shown(name)}.{f' Did you mean {shown(near)}?' if near else ''}"
-        advice = f'To declare it in {lockfile.path}: [providers.{name}] with sdk = "openai" and its base_url.'
+        alias = mention.reference.partition(":")[2]
+        advice = "" if mention.bound else to_extend(lockfile, name, alias)
+        advice = advice or f'To declare it in {lockfile.path}: [providers.{name}] with sdk = "openai" and its base_url.'
     return Finding("provider-unknown", "error", mention.spot, message, advice)
 
 

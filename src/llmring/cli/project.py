@@ -81,7 +81,7 @@ def default_model(profile: str | None) -> str:
         LockfileError: there is no lockfile, or the profile binds nothing.
     """
     lockfile = open_lockfile()
-    bindings = lockfile.profile(profile).bindings
+    bindings = bindings_in(lockfile, lockfile.profile(profile))
     for alias in (*_PREFERRED, *bindings):
         if alias in bindings:
             return alias

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .checks import secrets_in
     from .discovery import find_lockfile
+    from .extends import package_lockfile
     from .live import LiveLockfile
     from .model import Binding, Lockfile, Profile, ProviderSettings, split_reference
     from .parsing import parse
     from .reading import load
-    from .resolution import package_lockfile, reachable, resolve
+    from .resolution import reachable, resolve
     from .storage import add_profile, bind, convert, copy_profile, create, remove_profile, replace_models, unbind
 
 __all__ = [
@@ -50,11 +51,12 @@ __all__ = [
 _MODULES = {
     "checks": ("secrets_in",),
     "discovery": ("find_lockfile",),
+    "extends": ("package_lockfile",),
     "live": ("LiveLockfile",),
     "model": ("Binding", "Lockfile", "Profile", "ProviderSettings", "split_reference"),
     "parsing": ("parse",),
     "reading": ("load",),
-    "resolution": ("package_lockfile", "reachable", "resolve"),
+    "resolution": ("reachable", "resolve"),
     "storage": (
         "add_profile",
         "bind",

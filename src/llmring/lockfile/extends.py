@@ -1,0 +1,182 @@
+"""The packages of `[extends]`: where one lies, by either of its names, and what to say of one that is missing."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmring.exceptions import LockfileError
+
+from .checks import shown
+from .discovery import FILE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .model import Binding, Lockfile
+
+__all__ = ["as_listed", "extends_advice", "missing", "package_lockfile", "shipped", "to_extend"]
+
+
+@cache
+def package_lockfile(package: str) -> Lockfile:
+    """The lockfile that an installed package ships, read once. The package is not imported.
+
+    Args:
+        package: the name that is imported (dotted, if the file lies further in), or that of the distribution.
+
+    Raises:
+        LockfileError: the package is not installed, or has no `llmring.lock` in its folder.
+        LockfileParseError, LockfileVersionError: it is not valid.
+    """
+    from .reading import load
+
+    file = _find(package)
+    if file is None:
+        raise LockfileError(" ".join(missing(package)))
+    return load(file)
+
+
+def missing(package: str) -> tuple[str, str]:
+    """What is wrong with a package of `[extends]` that has no lockfile, and what to do about it: two sentences."""
+    named = f'[extends] names the package "{package}", which is'
+    if _is_distribution(package) or any(_folders(package)):
+        what = f"{named} installed but ships no {FILE_NAME}."
+        return what, "Take it out of [extends], or install a version that has one."
+    step = f"Install it (pip install {package}), correct its name, or take it out of [extends]."
+    return f"{named} not installed here.", step
+
+
+def shipped(package: str, profile: str) -> dict[str, Binding]:
+    """A package's aliases: those of its profile of that name, and of its default profile what that one leaves out.
+
+    Raises:
+        LockfileError: see `package_lockfile`.
+    """
+    lockfile = package_lockfile(package)
+    default = lockfile.profile()
+    return {**default.bindings, **lockfile.profiles.get(profile, default).bindings}
+
+
+def as_listed(lockfile: Lockfile, name: str) -> str:
+    """The name of a package's alias with the package's name as `[extends]` has it.
+
+    A package has two names, that of its distribution and the one it is imported by; `[extends]` has either, and an
+    alias may be named with the other. Any other name stays as it is.
+    """
+    package, colon, alias = name.partition(":")
+    if not colon or package in lockfile.extends:
+        return name
+    return next((f"{it}:{alias}" for it in lockfile.extends if _is_same(it, package)), name)
+
+
+def extends_advice(lockfile: Lockfile | None, package: str, alias: str | None = None) -> str:
+    """What to say where a name such as `somelib:summarizer` means nothing: `[extends]` may be at fault.
+
+    It looks for installed packages, so it is for an error that is being made. The arguments are those of `to_extend`.
+
+    Returns:
+        Sentences, or nothing.
+    """
+    listed = lockfile.extends if lockfile is not None else ()
+    faults = [" ".join(missing(it)) for it in listed if _find(it) is None]
+    return " ".join([*faults, *filter(None, [to_extend(lockfile, package, alias)])])
+
+
+def to_extend(lockfile: Lockfile | None, package: str, alias: str | None = None) -> str:
+    """The line that makes an alias known which an installed package ships, and `[extends]` does not list.
+
+    Args:
+        lockfile: `None` where there is none.
+        package: what stands before the colon of the alias's name.
+        alias: what stands behind it; `None` is any.
+
+    Returns:
+        A sentence; nothing where no package of that name ships the alias.
+    """
+    listed = lockfile.extends if lockfile is not None else ()
+    if package in listed or not _ships(package, alias):
+        return ""
+    slip = get_close_matches(package, [it for it in listed if _find(it) is None], n=1)
+    entries = ", ".join(f'"{it}"' for it in (*(it for it in listed if it not in slip), package))
+    what = f"the alias {shown(alias)}" if alias is not None else "aliases"
+    where = lockfile.path if lockfile is not None and lockfile.path is not None else FILE_NAME
+    return (
+        f'The installed package "{package}" ships {what}. To have its aliases, write under [extends] in {where}: '
+        f"packages = [{entries}]"
+    )
+
+
+def _ships(package: str, alias: str | None) -> bool:
+    try:
+        profiles = package_lockfile(package).profiles.values()
+    except LockfileError:
+        return False
+    return any(alias in it.bindings if alias is not None else it.bindings for it in profiles)
+
+
+def _is_same(package: str, other: str) -> bool:
+    """Whether two names are those of one package: its file is one and the same."""
+    file = _known_file(package)
+    return file is not None and file == _known_file(other)
+
+
+@cache
+def _known_file(name: str) -> Path | None:
+    """`_find`, once: every `provider:model` of a program that extends a package is asked about."""
+    return _find(name)
+
+
+def _find(package: str) -> Path | None:
+    """The lockfile of an installed package."""
+    files = (folder / FILE_NAME for folder in _folders(package))
+    return next((file for file in files if file.is_file()), None)
+
+
+def _folders(package: str) -> Iterator[Path]:
+    """Where a package lies: by the name it is imported by, else by the name of its distribution."""
+    top, _, rest = package.partition(".")
+    found = False
+    for name in dict.fromkeys((top, top.replace("-", "_"))):
+        for folder in _import_folders(name):
+            found = True
+            yield folder.joinpath(*rest.split(".")) if rest else folder
+    if not found:
+        yield from _distribution_folders(package)
+
+
+def _import_folders(name: str) -> list[Path]:
+    """The folders of a top-level package. Finding its spec does not import it."""
+    from importlib.util import find_spec
+
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        return []
+    return [Path(folder) for folder in (spec and spec.submodule_search_locations) or []]
+
+
+def _is_distribution(name: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        distribution(name)
+    except (PackageNotFoundError, ValueError):
+        return False
+    return True
+
+
+def _distribution_folders(name: str) -> Iterator[Path]:
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        found = distribution(name)
+    except (PackageNotFoundError, ValueError):
+        return
+    for file in found.files or []:
+        if file.name == FILE_NAME:
+            yield Path(str(found.locate_file(file))).parent
+    for top in (found.read_text("top_level.txt") or "").split():
+        yield from _import_folders(top)
