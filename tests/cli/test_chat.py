@@ -304,6 +304,15 @@ def test_an_answer_that_keeps_to_a_schema(
     assert whole["parsed"] == {"rivers": ["Rhône"]}
 
 
+def test_a_number_that_is_too_large_is_null(project: Path, run: Run, server: PracticeServer) -> None:
+    (project.parent / "any.json").write_text('{"type": "object"}')
+    server.default = Reply('{"share": 1e999}')
+    said = json.loads(run("chat", "Share?", "--schema", "any.json").stdout, parse_constant=pytest.fail)
+    assert said == {"share": None}
+    whole = json.loads(run("chat", "Share?", "--schema", "any.json", "--json").stdout, parse_constant=pytest.fail)
+    assert (whole["content"], whole["parsed"]) == ('{"share": 1e999}', {"share": None})
+
+
 def test_an_answer_that_does_not_keep_to_it(project: Path, run: Run, server: PracticeServer) -> None:
     (project.parent / "rivers.json").write_text(json.dumps(SCHEMA))
     server.default = Reply('{"rivers": 3}')

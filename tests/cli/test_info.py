@@ -198,3 +198,9 @@ def test_a_vendors_name_at_a_host_of_ones_own(bare: Path, run: Run) -> None:
     assert "Warning" not in run("bind", "mine", "openai:our-own").stderr
     rows = [line for line in run("lock", "show").stdout.splitlines() if "openai:our-own" in line]
     assert "$" not in rows[0]
+
+
+def test_params_that_json_cannot_say_are_null(project: Path, run: Run) -> None:
+    project.write_text(LOCKFILE.replace("temperature = 0.3", "temperature = nan, top_p = inf"))
+    said = json.loads(run("info", "chatbot", "--json").stdout, parse_constant=pytest.fail)
+    assert said["params"] == {"temperature": None, "top_p": None}

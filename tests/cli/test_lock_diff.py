@@ -289,3 +289,9 @@ def test_a_header_with_a_secret_is_not_printed(committed: Path, git: Git, comman
         done = command("lock", "diff", *args)
         assert "hunter2" not in done.stdout + done.stderr
         assert (done.returncode, "X-Token looks like a secret" in done.stderr) == (1, True)
+
+
+def test_params_that_json_cannot_say_are_null(committed: Path, run: Run) -> None:
+    committed.write_text(LOCKFILE.replace("temperature = 0.3", "temperature = nan"))
+    said = json.loads(run("lock", "diff", "--json").stdout, parse_constant=pytest.fail)
+    assert "0.3" in json.dumps(said)

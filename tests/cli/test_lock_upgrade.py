@@ -112,6 +112,24 @@ def test_it_says_what_becomes_of_the_window_and_the_params(old: Path, run: Run) 
     assert described["context_window"] == {"before": before, "after": after}
 
 
+def test_a_program_is_told_of_prices_and_params_too(old: Path, run: Run) -> None:
+    before, after = catalog.model_info(OLD), catalog.model_info(follower(OLD))
+    models = {it["model"]: it for it in json.loads(run("lock", "upgrade", "--dry-run", "--json").stdout)["models"]}
+    assert before.input_price is not None
+    assert models[OLD]["input_price"] == {"before": before.input_price, "after": after.input_price}
+    assert models[OLD]["output_price"] == {"before": before.output_price, "after": after.output_price}
+    assert models[OLD]["bindings"] == [
+        {"profile": "default", "alias": "chatbot", "params": {"temperature": 0.3}},
+        {"profile": "dev", "alias": "deep", "params": {}},
+    ]
+    assert models[STUCK]["successor"] is None
+    assert models[STUCK]["input_price"]["after"] is None
+    old.write_text(TEXT.replace("0.3", "nan"))
+    for args in (["--dry-run"], ["--yes"]):
+        described = json.loads(run("lock", "upgrade", "--json", *args).stdout, parse_constant=pytest.fail)
+        assert described["models"][0]["bindings"][0]["params"] == {"temperature": None}
+
+
 def test_what_stays_as_it_was_is_not_said(old: Path, run: Run) -> None:
     stderr = run("lock", "upgrade", "--dry-run", "--profile", "dev").stderr
     line = next(it for it in stderr.splitlines() if ENDS_SOON in it)
@@ -170,9 +188,9 @@ def test_for_programs(old: Path, command: Command) -> None:
         (ENDS_SOON, follower(ENDS_SOON), "2086-05-01", False),
         (STUCK, None, "2026-05-01", True),
     ]
-    assert described["models"][0]["bindings"] == [
-        {"profile": "default", "alias": "chatbot"},
-        {"profile": "dev", "alias": "deep"},
+    assert [(it["profile"], it["alias"]) for it in described["models"][0]["bindings"]] == [
+        ("default", "chatbot"),
+        ("dev", "deep"),
     ]
     done = command("lock", "upgrade", "--json", "--yes")
     assert (done.returncode, json.loads(done.stdout)["changed"]) == (0, True)

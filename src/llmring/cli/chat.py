@@ -9,6 +9,7 @@ import typer
 
 from ..exceptions import ConfigurationError, LLMRingError, ProviderError
 from . import completion
+from .printing import json_text
 from .project import ProfileOption, default_model
 from .terminal import note, say, stream, warn
 from .usage import usage_line
@@ -246,16 +247,13 @@ def _show_partial(service: LLMRing, error: ProviderError, partial: LLMResponse, 
 
 def _formed(response: LLMResponse) -> str:
     """The answer in the form that was asked for, as JSON."""
-    import json
-
     if response.parsed is None and response.finish_reason == "content_filter":
         raise LLMRingError(f"{response.model} withheld its answer (content_filter), so there is no JSON to print.")
-    return json.dumps(response.parsed, indent=2, ensure_ascii=False)
+    return json_text(response.parsed)
 
 
 def _as_json(service: LLMRing, response: LLMResponse, error: LLMRingError | None = None) -> str:
     """All of an answer, or what had arrived of it before the error."""
-    import json
     from dataclasses import asdict
 
     cost = asdict(service.calculate_cost(response))
@@ -272,4 +270,4 @@ def _as_json(service: LLMRing, response: LLMResponse, error: LLMRingError | None
     }
     if error is not None:
         described["error"] = {"class": type(error).__name__, "message": str(error)}
-    return json.dumps(described, indent=2, ensure_ascii=False)
+    return json_text(described)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .printing import say_json
 from .terminal import columns, note, paint, say
 
 if TYPE_CHECKING:
@@ -36,9 +37,7 @@ def doctor(
     with working("Looking around"):
         diagnosis = diagnose()
     if as_json:
-        import json
-
-        say(json.dumps(_described(diagnosis), indent=2, ensure_ascii=False))
+        say_json(_described(diagnosis))
     else:
         _print(diagnosis)
     if diagnosis.of("problem"):

@@ -10,6 +10,7 @@ from ..exceptions import LLMRingError
 from . import completion
 from .figures import price, remark, tokens
 from .known import described, key_of, known_of, lockfile_if_any
+from .printing import say_json
 from .project import ProfileOption
 from .terminal import columns, paint, say, warn
 
@@ -52,11 +53,8 @@ def info(
     _refuse_nonsense(name, binding, models, lockfile)
     keys = {model.provider: key_of(model.provider, lockfile) for model in models}
     if as_json:
-        import json
-
         listed = [described(model) | {"key": keys[model.provider]} for model in models]
-        served = {"name": name, "params": dict(binding.params), "models": listed}
-        say(json.dumps(served, indent=2, ensure_ascii=False, default=str))
+        say_json({"name": name, "params": dict(binding.params), "models": listed})
         return
     if binding.models != (name,):
         _print_alias(binding)

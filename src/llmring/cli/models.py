@@ -10,6 +10,7 @@ from ..exceptions import LLMRingError
 from . import completion
 from .figures import aligned, price, remark, tokens
 from .known import described, known_of, lockfile_if_any
+from .printing import say_json
 from .terminal import note, paint, say, warn
 
 if TYPE_CHECKING:
@@ -58,9 +59,7 @@ def models(
     found = _served(provider, lockfile) if live else _in_catalogue(provider, lockfile)
     chosen = [info for info in found if _has(info, search) and (every or live or not info.retired)]
     if as_json:
-        import json
-
-        say(json.dumps([described(info) for info in chosen], indent=2, ensure_ascii=False))
+        say_json([described(info) for info in chosen])
     elif chosen:
         _print(chosen)
     if not chosen:
@@ -143,13 +142,14 @@ def _served(provider: str | None, lockfile: Lockfile | None) -> list[ModelInfo]:
 def _usable(lockfile: Lockfile | None) -> list[str]:
     """The providers that can be asked here: those with a key, those that the lockfile declares, and Ollama."""
     from ..providers.endpoints import endpoint
-    from ..providers.vendors import BUILT_IN
+    from ..providers.vendors import BUILT_IN, SDKS
 
     declared = lockfile.providers if lockfile is not None else {}
+    local = [name for name, sdk in SDKS.items() if sdk.local]
     usable = []
     for name in dict.fromkeys((*BUILT_IN, *declared)):
         place = endpoint(name, declared.get(name))
-        wanted = name in declared or name == "ollama" or place.key_source is not None
+        wanted = name in declared or name in local or place.key_source is not None
         if wanted and place.lacks is None:
             usable.append(name)
         elif wanted:

@@ -7,11 +7,16 @@ from typing import Any
 
 from .terminal import say
 
-__all__ = ["say_json"]
+__all__ = ["json_text", "say_json"]
 
 
-def say_json(data: dict[str, Any]) -> None:
-    """An object as JSON that every parser reads.
+def say_json(data: dict[str, Any] | list[Any]) -> None:
+    """An object or a list as JSON that every parser reads."""
+    say(json_text(data))
+
+
+def json_text(data: Any) -> str:
+    """Data as the text of JSON that every parser reads.
 
     What JSON cannot say becomes what comes nearest: numbers that are none, or infinite, are null, dates are strings.
     """
@@ -20,7 +25,7 @@ def say_json(data: dict[str, Any]) -> None:
     text = json.dumps(_sayable(data), indent=2, ensure_ascii=False, default=str, allow_nan=False)
     if not text.isascii() and any("\ud800" <= it <= "\udfff" for it in text):
         text = json.dumps(_sayable(data), indent=2, default=str, allow_nan=False)
-    say(text)
+    return text
 
 
 def _sayable(value: Any) -> Any:

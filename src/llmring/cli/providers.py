@@ -9,6 +9,7 @@ import typer
 
 from ..exceptions import LLMRingError
 from .known import lockfile_if_any
+from .printing import say_json
 from .terminal import columns, note, paint, say, warn
 
 if TYPE_CHECKING:
@@ -47,10 +48,8 @@ def providers(
     found = standings(lockfile, every=every)
     answers = ask([one for one in found if one.problem is None]) if check else {}
     if as_json:
-        import json
-
         checked = [described(one) | ({"check": _checked(one, answers)} if check else {}) for one in found]
-        say(json.dumps(checked, indent=2, ensure_ascii=False))
+        say_json(checked)
     else:
         _print(found, lockfile.default_profile if lockfile is not None else "", answers if check else None)
     if check and any(_failed(one, answers) for one in found):

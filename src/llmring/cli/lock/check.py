@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..printing import say_json
 from ..project import lockfile_path
 from ..terminal import note, paint, say
 
@@ -79,8 +80,6 @@ def _print(path: Path, report: Report) -> None:
 
 
 def _print_json(path: Path, report: Report, *, failed: bool) -> None:
-    import json
-
     described = {
         "file": str(path),
         "passed": not failed,
@@ -101,7 +100,7 @@ def _print_json(path: Path, report: Report, *, failed: bool) -> None:
             for it in report.findings
         ],
     }
-    say(json.dumps(described, indent=2, ensure_ascii=False))
+    say_json(described)
 
 
 def _where(finding: Finding) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from ...exceptions import LockfileError
 from ..figures import remark
+from ..printing import say_json
 from ..project import lockfile_path
 from ..terminal import columns, note, paint, say
 from .changes import FIGURES, Priced, as_data, details, key_of_place, price_changes, setting_values
@@ -53,10 +54,7 @@ def diff(
     before, origin = _older(path, since)
     comparison = compare(before, after)
     if as_json:
-        import json
-
-        said = {"file": str(path), "since": origin, **as_data(comparison, before, after)}
-        say(json.dumps(said, indent=2, ensure_ascii=False, default=str))
+        say_json({"file": str(path), "since": origin, **as_data(comparison, before, after)})
     elif markdown:
         from .markdown import render
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..printing import say_json
 from ..project import lockfile_path
 from ..terminal import confirm, dollars, note, paint, say, warn
 
@@ -54,7 +55,8 @@ def upgrade(
     if as_json:
         if applied:
             replace_models(path, moves, profile=profile)
-        _print_json(path, found, applied=applied)
+        said = {"file": str(path), "changed": applied, "models": [_described(it, lockfile) for it in found]}
+        say_json(said)
         if moves and not applied and not dry_run:
             raise typer.Exit(1)
         return
@@ -112,19 +114,15 @@ def _window(old: ModelInfo, new: ModelInfo) -> Iterator[str]:
         yield f"its window {verb} from {before:,} to {after:,} tokens"
 
 
-def _window_of(reference: str | None) -> int | None:
-    from ...catalog import model_info
-
-    return model_info(reference).context_window if reference is not None else None
-
-
 def _params(it: Ending, lockfile: Lockfile) -> Iterator[str]:
-    """The params of its bindings: they were chosen for the old model, and another generation may refuse them."""
-    carried: dict[str, None] = {}
-    for profile, alias in it.bindings:
-        carried |= dict.fromkeys(lockfile.profiles[profile].bindings[alias].params)
+    carried = dict.fromkeys(name for profile, alias in it.bindings for name in _carried(lockfile, profile, alias))
     if carried:
         yield f"it gets the params {', '.join(carried)} too, which were chosen for the old one"
+
+
+def _carried(lockfile: Lockfile, profile: str, alias: str) -> Mapping[str, Any]:
+    """The params of a binding: they were chosen for the old model, and another generation may refuse them."""
+    return lockfile.profiles[profile].bindings[alias].params
 
 
 def _show_diff(path: Path, moves: Mapping[str, str], profile: str | None) -> None:
@@ -143,22 +141,20 @@ def _show_diff(path: Path, moves: Mapping[str, str], profile: str | None) -> Non
         say(paint(line, fg=colours.get(line[0])))
 
 
-def _print_json(path: Path, found: Sequence[Ending], *, applied: bool) -> None:
-    import json
+def _described(it: Ending, lockfile: Lockfile) -> dict[str, Any]:
+    """What is to be known of a move, for a program: prices in dollars for a million tokens."""
+    from ...catalog import model_info
 
-    described = {
-        "file": str(path),
-        "changed": applied,
-        "models": [
-            {
-                "model": it.reference,
-                "retires": it.model.retires.isoformat() if it.model.retires is not None else None,
-                "retired": it.model.retired,
-                "successor": it.successor,
-                "context_window": {"before": it.model.context_window, "after": _window_of(it.successor)},
-                "bindings": [{"profile": profile, "alias": alias} for profile, alias in it.bindings],
-            }
-            for it in found
+    new = model_info(it.successor) if it.successor is not None else None
+    figures = ("input_price", "output_price", "context_window")
+    return {
+        "model": it.reference,
+        "retires": it.model.retires.isoformat() if it.model.retires is not None else None,
+        "retired": it.model.retired,
+        "successor": it.successor,
+        **{name: {"before": getattr(it.model, name), "after": getattr(new, name, None)} for name in figures},
+        "bindings": [
+            {"profile": profile, "alias": alias, "params": dict(_carried(lockfile, profile, alias))}
+            for profile, alias in it.bindings
         ],
     }
-    say(json.dumps(described, indent=2, ensure_ascii=False))
