@@ -55,3 +55,35 @@ def test_what_cannot_be_read_is_said_as_it_is(write: Write, plain: str) -> None:
         LLMRing(lockfile_path=path).require_aliases(["no_such_package:a"])
     with pytest.raises(ConfigurationError, match="a list of names"):
         LLMRing(lockfile_path=path).require_aliases("chatbot")
+
+
+ODD = "a$(id)"
+
+
+def test_a_command_to_copy_runs_nothing_else_and_repeats_no_key(write: Write, plain: str) -> None:
+    service = LLMRing(lockfile_path=write(plain))
+    key = "sk-" + "practice" * 4
+    with pytest.raises(AliasNotFoundError, match=r"llmring bind 'a\$\(id\)' provider:model") as caught:
+        service.resolve_alias(ODD)
+    with pytest.raises(AliasNotFoundError, match=r"bind 'a\$\(id\)' provider:model; llmring bind ALIAS prov") as caught:
+        service.require_aliases([ODD, key])
+    assert key not in str(caught.value)
+    with pytest.raises(AliasNotFoundError, match="llmring bind ALIAS provider:model") as caught:
+        service.resolve_alias(key)
+    assert key not in str(caught.value)
+
+
+def test_a_profile_in_a_command_to_copy_is_quoted(write: Write, plain: str) -> None:
+    service = LLMRing(lockfile_path=write(plain + "\n[profiles.'a;b']\n"))
+    for ask in (service.require_aliases, lambda names, profile: service.resolve_alias(names[0], profile)):
+        with pytest.raises(AliasNotFoundError, match="--profile 'a;b'"):
+            ask(["odd"], profile="a;b")
+    with pytest.raises(ConfigurationError, match=r"--profile 'a\$\(id\)'$"):
+        service.require_aliases(["odd"], profile=ODD)
+
+
+def test_the_command_in_the_message_of_a_broken_file_is_quoted(write: Write) -> None:
+    for models in ("", "models = []"):
+        path = write(f"version = '1.0'\n[[profiles.default.bindings]]\nalias = '{ODD}'\n{models}\n")
+        with pytest.raises(LockfileError, match=r"llmring bind 'a\$\(id\)' provider:model"):
+            LLMRing(lockfile_path=path).list_aliases()
