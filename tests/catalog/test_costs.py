@@ -136,6 +136,39 @@ def test_a_host_of_ones_own_bills_nothing_and_retires_nothing(base_url: str) -> 
     )
 
 
+@pytest.mark.parametrize("login", ["word", "me:word", "a@b:c"])
+def test_the_reason_shows_no_login(login: str) -> None:
+    for base_url in (f"http://{login}@127.0.0.1:9/v1", f"https://{login}@models.example.com/v1"):
+        for provider in ("openai", "mine", "ollama"):
+            reason = str(catalog.cost_of(PLAIN, f"{provider}:m", base_url=base_url).reason)
+            assert login not in reason
+            assert "@" not in reason
+
+
+def test_an_address_with_a_login_is_its_vendors_too() -> None:
+    assert catalog.cost_of(PLAIN, "mine:gpt-4o", base_url="https://me:word@api.openai.com/v1").priced
+
+
+@pytest.mark.parametrize("base_url", ["https://ollama.com", "https://word@ollama.com", "ollama.com", "http://8.8.8.8"])
+def test_a_server_that_is_not_ones_own_may_bill(base_url: str) -> None:
+    """The address says so, whatever the name."""
+    cost = catalog.cost_of(PLAIN, "ollama:llama3.2", base_url=base_url)
+    assert not cost.priced
+    assert f"does not know the provider 'ollama' at {base_url.replace('word@', '')}" in str(cost.reason)
+    assert not catalog.model_info("ollama:llama3.2", base_url=base_url).own_host
+    assert catalog.cost_of(PLAIN, "vllm:gpt-4o", base_url="https://api.openai.com/v1").priced
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [None, "", "http://ollama:11434", "gpu-box:11434", "http://box.local:1", "http://box.lan", "http://x.internal"],
+)
+def test_a_server_of_ones_own_that_is_near(base_url: str | None) -> None:
+    """A name that nothing on the internet has is of a container or of a machine in the room."""
+    assert catalog.model_info("ollama:llama3.2", base_url=base_url).own_host
+    assert "nobody bills" in str(catalog.cost_of(PLAIN, "ollama:llama3.2", base_url=base_url).reason)
+
+
 @pytest.mark.parametrize(
     "base_url",
     [None, "https://models.example.com/v1", "https://8.8.8.8/v1", "https://localhost.example.com", "http://[bad", ""],

@@ -85,6 +85,11 @@ def test_what_looks_like_a_key_is_refused_wherever_it_stands(write: Write, key: 
             (f"[providers.groq.headers]\nX-Team = '{value}'", 3, "providers.groq.headers.X-Team")
             for value in ("Bearer anything", "basic anything", "Token anything")
         ),
+        *(
+            (f"[providers.groq]\nsdk = 'openai'\nbase_url = 'http{s}://{login}@host/v1'", 4, "providers.groq.base_url")
+            for s in ("", "s")
+            for login in ("anything", "anything:", "any@thing:anything")
+        ),
         ("[providers.groq.headers]\nX-Token = '$$anything'", 3, "providers.groq.headers.X-Token"),
         ("[providers.groq.headers]\nX-Token = 'any$THING'", 3, "providers.groq.headers.X-Token"),
         ("[providers.groq.headers]\nX-Token = 'Bearer $1anything'", 3, "providers.groq.headers.X-Token"),
@@ -119,6 +124,8 @@ def test_what_is_named_as_a_secret_is_refused(write: Write, written: str, line: 
         "[metadata]\npassword = ''\ntoken = 3",
         "# the task-" + BODY + " was risk-free, see https://host:8000/v1/key=value and sk-...",
         '[providers.local]\nbase_url = "http://localhost:8000/v1"',
+        '[providers.local]\nbase_url = "http://localhost:8000/v1/@cf/models"\n# see ssh://git@host/x',
+        '[providers.local]\nbase_url = "http://$TOKEN@localhost:8000/v1"',
     ],
 )
 def test_what_is_no_secret_passes(write: Write, written: str) -> None:

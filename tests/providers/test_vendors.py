@@ -355,6 +355,18 @@ def test_where_a_login_ends(
     assert (found.base_url, found.login) == (base_url, login)
 
 
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [("", True), ("ollama:11434", True), ("192.168.1.7", True), ("https://ollama.com", False), ("8.8.8.8:80", False)],
+)
+def test_a_server_of_ones_own_is_where_its_address_says(
+    bare: object, monkeypatch: pytest.MonkeyPatch, address: str, local: bool
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", address)
+    assert endpoint("ollama").local is local
+    assert not endpoint("openai").local
+
+
 # Headers
 
 

@@ -9,20 +9,26 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from ..addresses import network_of, without_login
+
 __all__ = ["answers_in_tokens", "find", "is_own_host", "means", "name_of", "price_source", "vendor"]
 
 # Where a provider's name in a lockfile is not its name in the price data.
 _PRICED_AS = {"xai": "x-ai", "moonshot": "moonshotai", "bedrock": "aws", "azure-openai": "azure"}
 
-# Providers whose models run on the caller's own machine.
+# Providers whose models run on the caller's own machine, or near it, unless their address says otherwise.
 _LOCAL = frozenset({"ollama", "vllm", "llamacpp", "lmstudio"})
+
+# How the names begin of entries that the provider's API does not serve: Google's cloud has them beside Gemini.
+_NOT_SERVED = {"google": "claude-"}
 
 
 def price_source(provider: str, base_url: str | None) -> tuple[Any, str | None]:
     """The provider in the price data, or why it is not there."""
-    if provider in _LOCAL:
-        return None, f"{provider} runs models on your own machine; nobody bills for them"
-    if _is_private(base_url):
+    base_url, _ = without_login(base_url)
+    if is_own_host(provider, base_url):
+        if provider in _LOCAL:
+            return None, f"{provider} runs models on your own machine; nobody bills for them"
         return None, f"{provider} is served at a host of your own ({base_url}); nobody bills for it"
     from genai_prices.data_snapshot import get_snapshot
 
@@ -34,7 +40,8 @@ def price_source(provider: str, base_url: str | None) -> tuple[Any, str | None]:
         for source in get_snapshot().providers:
             if re.match(source.api_pattern, base_url):
                 return source, None
-    return None, f"the price data does not know the provider {provider!r}"
+    at = f" at {base_url}" if base_url else ""
+    return None, f"the price data does not know the provider {provider!r}{at}"
 
 
 def find(source: Any, name: str) -> Any:
@@ -55,14 +62,16 @@ def vendor(provider: str, source: Any) -> str:
 
 def is_own_host(provider: str, base_url: str | None) -> bool:
     """Whether a provider is on this machine or in a private network, where nobody bills and nothing is retired."""
-    return provider in _LOCAL or _is_private(base_url)
+    network = network_of(base_url)
+    return network == "own" or (provider in _LOCAL and network is None)
 
 
 def answers_in_tokens(provider: str, model: Any) -> bool:
-    """Whether an entry is not priced otherwise (embeddings, speech), nor served by Google's cloud beside Gemini."""
+    """Whether an entry is not priced otherwise (embeddings, speech), and is of the provider's own API."""
     prices = model.get_prices(datetime.now(UTC))
     by_token = prices.output_mtok is not None or not any(vars(prices).values())
-    return by_token and not (provider == "google" and model.id.startswith("claude-"))
+    aside = _NOT_SERVED.get(provider)
+    return by_token and not (aside and model.id.startswith(aside))
 
 
 def name_of(model: Any) -> str | None:
@@ -83,20 +92,3 @@ def means(clause: Any, name: str) -> bool:
     if hasattr(clause, "regex"):
         return bool(clause.is_match(name))
     return name == text.lower() or (text.endswith(("-", "@")) and bool(clause.is_match(name)))
-
-
-def _is_private(base_url: str | None) -> bool:
-    """Whether an address is of this machine or a private network.
-
-    A name is taken for a vendor's or a gateway's, unless it is `localhost`.
-    """
-    if not base_url:
-        return False
-    from ipaddress import ip_address
-    from urllib.parse import urlsplit
-
-    try:
-        host = urlsplit(base_url).hostname or ""
-        return host == "localhost" or host.endswith(".localhost") or ip_address(host).is_private
-    except ValueError:
-        return False

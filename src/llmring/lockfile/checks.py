@@ -1,7 +1,8 @@
 """A lockfile holds no secret: what looks like one, and the refusal of a file that holds it.
 
 Keys are known by their shape (`sk-...`, `AIza...`) anywhere in the text, comments included, and by the name under
-which they stand (`api_key = "..."`). In headers more names tell of one (`X-Token`), and so does a scheme (`Bearer`).
+which they stand (`api_key = "..."`). In headers more names tell of one (`X-Token`), and so does a scheme (`Bearer`). In
+a `base_url`, whatever stands before the host is one.
 The error names the place, never the key.
 """
 
@@ -11,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..addresses import without_login
 from .misfit import Misfit
 
 if TYPE_CHECKING:
@@ -98,6 +100,8 @@ def _secrets(value: Any, place: Place) -> Iterator[Place]:
 def _is_secret(value: str, place: Place) -> bool:
     name, *above = [key for key in reversed(place) if isinstance(key, str)] or [""]
     if above and _HEADERS.fullmatch(above[0]) and (_HEADER_NAME.fullmatch(name) or _IN_HEADER.fullmatch(value)):
+        return True
+    if name == "base_url" and (login := without_login(value)[1]) is not None and "$" not in login:
         return True
     return bool(_NAME.fullmatch(name) or _ANYWHERE.fullmatch(value) or _SHAPE.search(value))
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from ..addresses import is_below, network_of, same_host, without_login
 from ..credentials import find_key, first_set, key_source
 from ..exceptions import LLMRingError, ProviderNotFoundError
-from .addresses import is_below, same_host, without_login
 from .vendors import ALSO_CALLED, BUILT_IN, SDKS, BuiltIn
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Ite
         api=settings.api if settings is not None else None,
         headers=settings.headers if settings is not None else {},
         header_variable=sdk.header_variable if sdk is row else None,
-        local=row is not None and row.local,
+        local=row is not None and row.local and network_of(base_url) != "internet",
     )
 
 

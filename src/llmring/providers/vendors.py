@@ -26,6 +26,7 @@ class BuiltIn:
         address_path: what follows the value of an address variable.
         hosts: further hosts that are the vendor's own, with all that is below them.
         local: whether it is a server of one's own, with models that nobody bills for.
+        start, fetch: the command that starts such a server, and the one that gets it a model, whose name follows.
         lists_to_all: whether it lists its models to anybody, so that the listing proves no key.
     """
 
@@ -40,6 +41,8 @@ class BuiltIn:
     address_path: str = ""
     hosts: tuple[str, ...] = ()
     local: bool = False
+    start: str = ""
+    fetch: str = ""
     lists_to_all: bool = False
 
 
@@ -78,6 +81,8 @@ SDKS: Mapping[str, BuiltIn] = {
         ("OLLAMA_HOST", "OLLAMA_BASE_URL"),
         needs_key=False,
         local=True,
+        start="ollama serve",
+        fetch="ollama pull",
     ),
 }
 """Those that have an SDK of their own; what `sdk` in a lockfile may name."""

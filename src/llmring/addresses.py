@@ -1,15 +1,18 @@
-"""Base URLs as text: whose host one is on, and the name and password that it may hold."""
+"""Base URLs as text: whose host one is on, in which network, and the name and password that it may hold."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Literal
 from urllib.parse import urlsplit
 
-__all__ = ["is_below", "same_host", "without_login"]
+__all__ = ["is_below", "network_of", "same_host", "without_login"]
 
 _LOGIN = re.compile(r"([A-Za-z][\w+.-]*://|)([^/?#\\]*)@")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+# Endings that no host of the internet has (RFC 6762, RFC 8375, and ICANN's reservation of .internal).
+_NEAR = (".local", ".lan", ".internal", ".home.arpa")
 
 
 def without_login(address: str | None) -> tuple[str | None, str | None]:
@@ -32,6 +35,26 @@ def is_below(url: str, hosts: Iterable[str]) -> bool:
     """Whether an address is on one of these hosts or below it, over TLS."""
     scheme, host = _host(url)
     return scheme == "https" and any(host == it or host.endswith(f".{it}") for it in hosts)
+
+
+def network_of(url: str | None) -> Literal["own", "internet"] | None:
+    """The network that an address is in: of this machine or a private one, or everybody's; `None` if it does not say.
+
+    A name without a dot, as of a container, does not say: it may be a gateway to a vendor.
+    """
+    from ipaddress import ip_address
+
+    address = url or ""
+    try:
+        host = urlsplit(address if "://" in address else f"//{address}").hostname or ""
+    except ValueError:
+        return None
+    if host == "localhost" or host.endswith(".localhost"):
+        return "own"
+    try:
+        return "own" if ip_address(host).is_private else "internet"
+    except ValueError:
+        return "internet" if "." in host.strip(".") and not host.endswith(_NEAR) else None
 
 
 def _host(url: str) -> tuple[str, str]:
