@@ -305,9 +305,11 @@ def test_an_answer_that_keeps_to_a_schema(
 
 
 def test_a_number_that_is_too_large_is_null(project: Path, run: Run, server: PracticeServer) -> None:
-    (project.parent / "any.json").write_text('{"type": "object"}')
+    (project.parent / "any.json").write_text('{"type": "object", "properties": {"share": {"type": "number"}}}')
     server.default = Reply('{"share": 1e999}')
-    said = json.loads(run("chat", "Share?", "--schema", "any.json").stdout, parse_constant=pytest.fail)
+    result = run("chat", "Share?", "--schema", "any.json")
+    assert result.exit_code == 0, result.stderr
+    said = json.loads(result.stdout, parse_constant=pytest.fail)
     assert said == {"share": None}
     whole = json.loads(run("chat", "Share?", "--schema", "any.json", "--json").stdout, parse_constant=pytest.fail)
     assert (whole["content"], whole["parsed"]) == ('{"share": 1e999}', {"share": None})
