@@ -18,6 +18,7 @@ from openai.types.responses import response_create_params
 from pydantic import TypeAdapter
 
 from llmring import LLMRequest, LLMRing, Message
+from llmring.exceptions import ProviderResponseError
 from llmring.testing import PracticeServer
 
 from ..conftest import WAYS, Way, bind
@@ -59,6 +60,7 @@ async def sent(service: LLMRing, server: PracticeServer, request: LLMRequest, *,
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 async def test_a_request(way: Way, server: PracticeServer, stream: bool) -> None:
+    server.lenient = True
     async with LLMRing() as service:
         body = await sent(service, server, ask(**SETTINGS, extra_params={"x_mine": {"a": 1}}), stream=stream)
     [request] = server.requests
@@ -120,6 +122,7 @@ BEYOND: dict[str, set[str]] = {
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 async def test_the_sdks_own_types_know_the_request(way: Way, server: PracticeServer, stream: bool) -> None:
     """What is sent past the SDK's typed surface is what that surface would have taken."""
+    server.lenient = True
     async with LLMRing() as service:
         body = await sent(service, server, ask(**SETTINGS), stream=stream)
     if way.wire == "gemini":
@@ -145,6 +148,26 @@ def _keys(wire: str) -> set[str]:
         "anthropic": message_create_params.MessageCreateParamsStreaming,
     }[wire]
     return set(params.__required_keys__ | params.__optional_keys__)
+
+
+REFUSED = {
+    "openai-responses": {"stop", "seed"},
+    "anthropic": {"seed"},
+}
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+async def test_the_practice_server_refuses_what_the_vendor_does(way: Way, server: PracticeServer, stream: bool) -> None:
+    settings: dict[str, Any] = {"temperature": 0.5, "stop": ["END"], "seed": 7}
+    async with LLMRing() as service:
+        for name, value in settings.items():
+            server.reply(text="taken", model="model-1")
+            if name in REFUSED.get(way.wire, set()):
+                with pytest.raises(ProviderResponseError) as caught:
+                    await sent(service, server, ask(**{name: value}), stream=stream)
+                assert (caught.value.status_code, caught.value.parameter) == (400, name)
+            else:
+                await sent(service, server, ask(**{name: value}), stream=stream)
 
 
 async def test_anthropic_demands_max_tokens(server: PracticeServer) -> None:

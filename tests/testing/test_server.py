@@ -55,6 +55,15 @@ def test_a_request_is_recorded(wire: str, server: PracticeServer, ask: Ask) -> N
     assert not asked.closed_by_client.is_set()
 
 
+def test_every_field_of_a_reply_may_be_named(server: PracticeServer, said: Callable[..., str]) -> None:
+    assert server.reply(text="Four.", usage=None) == Reply("Four.", usage=None)
+    server.reply(Reply("five"), text="Five.")
+    server.reply(chunks=["S", "ix."], wire="anthropic")
+    assert [said(), said(), said()] == ["Four.", "Five.", "Six."]
+    with pytest.raises(TypeError, match="text"):
+        server.reply("one", text="two")
+
+
 def test_replies_are_given_in_order(server: PracticeServer, said: Callable[..., str]) -> None:
     server.reply("one", times=2)
     server.reply(Reply("two"))

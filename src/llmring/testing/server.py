@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from .connection import Connection
 from .formats import Format, route
+from .formats.answer import dumps
 from .listings import listing
 from .replies import Reply
 from .requests import RecordedRequest
@@ -62,6 +63,8 @@ class PracticeServer:
     Attributes:
         default: a `Reply`, or a function of the `RecordedRequest` that returns one.
         models: what the listings name, by `openai`, `anthropic`, `gemini` and `ollama`.
+        lenient: take parameters that the vendor's own API refuses (`seed` on Anthropic; `stop` and `seed` on the
+            Responses API), as a compatible server may. Otherwise they are answered as the vendor does, with status 400.
         capabilities: what Ollama's `/api/show` says that a model can do, if not `completion` and `tools`.
         requests: what has been asked, oldest first.
     """
@@ -89,6 +92,7 @@ class PracticeServer:
             "ollama": ["llama3.2:latest"],
         }
         self.capabilities: dict[str, list[str]] = {}
+        self.lenient = False
 
     def __enter__(self) -> Self:
         return self.start()
@@ -171,7 +175,7 @@ class PracticeServer:
 
     def reply(
         self,
-        reply: Reply | str = "",
+        reply: Reply | str | None = None,
         *,
         wire: str | None = None,
         model: str | None = None,
@@ -181,12 +185,12 @@ class PracticeServer:
         """Queue an answer.
 
         Args:
-            reply: the answer, or its text.
+            reply: the answer, or its text; not given: the fields say it all.
             wire, model: answer only requests on that wire, for that model. The wire `models` is a listing.
             times: how many requests to answer with it.
             **fields: of `Reply`.
         """
-        reply = replace(reply, **fields) if isinstance(reply, Reply) else Reply(reply, **fields)
+        reply = Reply(reply, **fields) if isinstance(reply, str) else replace(reply or Reply(), **fields)
         with self._lock:
             self._queue.append(_Queued(reply, wire, model, times))
         return reply
@@ -232,7 +236,7 @@ class PracticeServer:
                 self._arrived.notify_all()
         if to.chat and not isinstance(request.body, dict):
             return script(Reply(status=400, error="The body is not a JSON object."), request, to.format)
-        reply = self._queued(request)
+        reply = self._refused(request, to.format) or self._queued(request)
         if reply is None:
             reply = self._decided(request) if to.chat else self._listed(request, to.format)
         try:
@@ -247,6 +251,15 @@ class PracticeServer:
             request.wire = None
             return Reply(status=404, error=f"Nothing here: {request.method} {request.path}")
         return Reply(body=json.dumps(known).encode(), content_type="application/json")
+
+    def _refused(self, request: RecordedRequest, format: Format) -> Reply | None:
+        """What the vendor says to a parameter that its API does not have."""
+        asked = request.body if isinstance(request.body, dict) and not self.lenient else {}
+        problem = next((problem for name, problem in format.REFUSED.items() if name in asked), None)
+        if problem is None:
+            return None
+        said = dumps(format.error(replace(problem, request_id=request.id)))
+        return Reply(status=problem.status, body=said, content_type="application/json")
 
     def _queued(self, request: RecordedRequest) -> Reply | None:
         with self._lock:

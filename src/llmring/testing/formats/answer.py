@@ -108,6 +108,8 @@ class Format(Protocol):
     RETRY_IN_BODY: bool
     """Whether the seconds to wait are in the error's body and not in a header."""
     TROUBLES: Mapping[Trouble, Problem]
+    REFUSED: Mapping[str, Problem]
+    """Parameters of a request that other wires have and the vendor's API refuses, and how."""
 
     def events(self, answer: Answer) -> list[Event]:
         """The answer as a stream."""

@@ -45,6 +45,7 @@ TROUBLES: Mapping[Trouble, Problem] = {
     "rate_limit": Problem(429, "This request would exceed your organization's rate limit.", retry_after=1),
     "overloaded": Problem(529, "Overloaded"),
 }
+REFUSED: Mapping[str, Problem] = {"seed": Problem(400, "seed: Extra inputs are not permitted")}
 
 
 def events(answer: Answer) -> list[Event]:

@@ -32,6 +32,7 @@ TROUBLES: Mapping[Trouble, Problem] = {
     "rate_limit": Problem(429, "Rate limit reached. Please try again in 1s.", retry_after=1),
     "overloaded": Problem(503, "The engine is currently overloaded, please try again later", "server_error"),
 }
+REFUSED: Mapping[str, Problem] = {}
 
 
 def events(answer: Answer) -> list[Event]:
