@@ -151,3 +151,12 @@ def test_what_was_written_as_json(project: Path, run: Run, command: Command) -> 
     refused = command("lock", "convert", "--json")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "--to json" in refused.stderr
+
+
+@pytest.mark.parametrize("more", [[], ["--force"]])
+def test_a_name_that_no_file_can_have(project: Path, command: Command, more: list[str]) -> None:
+    for name in ("n" * 300, f"{'n' * 300}/llmring.lock"):
+        done = command("lock", "convert", "--output", name, *more)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "\nError: " in done.stderr, "after the warning of the comments"
+        assert "not foreseen" not in done.stderr

@@ -309,3 +309,12 @@ def test_what_was_written_as_json(bare: Path, run: Run) -> None:
         bound = lockfile.load(bare / "llmring.lock").profile(said["profile"]).bindings
         assert said["aliases"] == {alias: list(it.models) for alias, it in bound.items()}
         (bare / "llmring.lock").write_text(LOCKFILE)
+
+
+@pytest.mark.parametrize("more", [[], ["--force"]])
+def test_a_name_that_no_file_can_have(bare: Path, command: Command, more: list[str]) -> None:
+    for name in ("n" * 300, f"{'n' * 300}/llmring.lock"):
+        done = command("lock", "init", "--file", name, *more)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("Error: ")
+        assert "not foreseen" not in done.stderr

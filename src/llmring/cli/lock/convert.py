@@ -69,13 +69,14 @@ def convert(
         stream(text)
         return
     output = Path(os.path.expanduser(output))
-    if output.exists() and not force:
+    is_there = os.path.exists(output)  # which, unlike Path.exists, never raises
+    if is_there and not force:
         raise ConfigurationError(
             f"{output} is there already and stays as it is. "
             f"To replace it, and keep it as {backup(output).name}: --force"
         )
     kept = keep(output, text.encode())
-    if output.exists() and output.samefile(path):
+    if is_there and output.samefile(path):
         convert_in_place(path, to_json=to_json)
     else:
         create(output, text, force=force)

@@ -53,7 +53,7 @@ def init(
     from ..template import render
 
     path = Path(os.path.expanduser(file or "llmring.lock"))
-    if path.is_file() and not force:
+    if os.path.isfile(path) and not force:  # which, unlike Path.is_file, never raises
         option = f" --file {path}" if file else ""
         raise ConfigurationError(
             f"{path} is there already and stays as it is. To add an alias: llmring bind ALIAS provider:model. "
@@ -64,13 +64,13 @@ def init(
     text = render(found, as_json=path.suffix == ".json")
     kept = keep(path, text.encode(), render([]).encode())
     lockfile = create(path, text, force=force)
+    schema = _write_schema(path)
     if as_json:
-        _with_schema(path)
         _say_written(path, kept, lockfile)
         return
     _report(found)
     tell()
-    tell(f"{paint('Wrote', bold=True, err=True)} {path.absolute()}{_with_schema(path)}")
+    tell(f"{paint('Wrote', bold=True, err=True)} {path.absolute()}{_with(schema)}")
     if kept:
         tell(f"{paint('Kept', bold=True, err=True)} what was there as {kept.absolute()}")
     used = find_lockfile()
@@ -90,15 +90,23 @@ def _say_written(path: Path, kept: Path | None, lockfile: Lockfile) -> None:
     )
 
 
-def _with_schema(path: Path) -> str:
-    """The schema that the new file names, written beside it; in words. A file of that name that is no such is kept."""
+def _write_schema(path: Path) -> Path | None:
+    """Writes the schema that the new file names beside it. A file of that name that is no such is kept, with a warning.
+
+    Returns:
+        Where it is; `None` where it could not be written.
+    """
     from ...lockfile.schema import write_beside
 
     try:
-        return f", and {write_beside(path).name}, with which editors check it"
+        return write_beside(path)
     except LLMRingError as error:
         warn(str(error))
-        return ""
+        return None
+
+
+def _with(schema: Path | None) -> str:
+    return "" if schema is None else f", and {schema.name}, with which editors check it"
 
 
 def _report(found: list[Found]) -> None:
