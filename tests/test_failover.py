@@ -96,6 +96,14 @@ async def test_the_last_error_lists_the_others(practice: Ground, server: Practic
     assert "d" not in {request.model for request in server.requests}
 
 
+async def test_a_provider_without_a_key_is_listed_by_its_name(practice: Ground, server: PracticeServer) -> None:
+    server.reply(status=400)
+    async with bound(practice, "groq:a", "google:b") as service:
+        with pytest.raises(ProviderError) as raised:
+            await service.chat(ask("chatbot"))
+    assert raised.value.__notes__[0].startswith("Before it, groq failed: There is no key for groq.")
+
+
 async def test_attempts_can_be_seen_at_once(practice: Ground, server: PracticeServer) -> None:
     """While the answer is still on its way, and on the error if it breaks off after all."""
     server.reply(status=500, model="first")

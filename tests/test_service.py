@@ -514,6 +514,17 @@ async def test_a_timeout_among_the_params(server: PracticeServer) -> None:
             await service.chat(ASKED)
 
 
+@pytest.mark.parametrize("param", ["messages = []", 'model = "openai:m"', "stream = false"])
+async def test_params_that_are_no_defaults(server: PracticeServer, param: str) -> None:
+    """Every request says these itself."""
+    path = bind({"chatbot": ["anthropic:m"]})
+    path.write_text(path.read_text().replace('["anthropic:m"]', f'["anthropic:m"]\nparams = {{ {param} }}'))
+    async with LLMRing() as service:
+        with pytest.raises(ConfigurationError, match=f"cannot hold {param.split()[0]}"):
+            await service.chat(ASKED)
+    assert server.requests == []
+
+
 # Many at once
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "prepare", "seconds", "with_params"]
 
-_FIELDS = frozenset(LLMRequest.model_fields) - {"model", "messages"}
+_NO_PARAMS = frozenset({"model", "messages", "stream"})
+_FIELDS = frozenset(LLMRequest.model_fields) - _NO_PARAMS
 
 
 def check(request: LLMRequest) -> None:
@@ -50,9 +51,18 @@ def check(request: LLMRequest) -> None:
 
 
 def with_params(request: LLMRequest, binding: Binding) -> LLMRequest:
-    """The request with the binding's params where it says nothing itself. Those of no field go into `extra_params`."""
+    """The request with the binding's params where it says nothing itself. Those of no field go into `extra_params`.
+
+    Raises:
+        ConfigurationError: one is no default of a request, or has a value that its field does not take.
+    """
     if not binding.params:
         return request
+    if own := _NO_PARAMS & binding.params.keys():
+        raise ConfigurationError(
+            f"The params of the alias {binding.alias!r} cannot hold {', '.join(sorted(own))}: every request says that "
+            "itself. Take it out."
+        )
     update: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for name, value in binding.params.items():

@@ -178,10 +178,9 @@ class Route:
         """The error, with the attempts before it listed on it."""
         if isinstance(error, ProviderError) and self.attempts:
             error.attempts = list(self.attempts)
-            tried = [f"{e.provider}:{e.model}" if e.model else str(e.provider) for e in self.attempts]
-            error.args = (f"{error} Tried before it, in vain: {', '.join(tried)}.",)
+            error.args = (f"{error} Tried before it, in vain: {', '.join(map(_tried, self.attempts))}.",)
         for earlier in self.attempts:
-            error.add_note(f"Before it, {earlier.provider}:{earlier.model} failed: {earlier}")
+            error.add_note(f"Before it, {_tried(earlier)} failed: {earlier}")
         return error
 
     async def _try(self, candidate: Candidate, serve: Callable[[Provider, Call], Awaitable[T]]) -> T:
@@ -201,6 +200,10 @@ class Route:
         elif breaker is not None:
             breaker.ended(None, probe)
         return served
+
+
+def _tried(error: ProviderError) -> str:
+    return f"{error.provider}:{error.model}" if error.model else str(error.provider)
 
 
 async def _open(provider: Provider, call: Call) -> tuple[Answer, list[StreamChunk]]:

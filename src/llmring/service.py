@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -99,22 +99,22 @@ class LLMRing(Aliases):
             streams = list(self._streams)
         tasks = [task for task in list(self._waiting) if not task.get_loop().is_closed()]
         loops = {here, *(task.get_loop() for task in tasks), *(loop_of(stream) or here for stream in streams)}
-        endings = [
-            self._end(
-                [stream for stream in streams if (loop_of(stream) or here) is loop],
-                [task for task in tasks if task.get_loop() is loop],
-            )
-            for loop in loops
-        ]
+
+        def ending(loop: asyncio.AbstractEventLoop) -> Callable[[], Coroutine[Any, Any, None]]:
+            own_streams = [stream for stream in streams if (loop_of(stream) or here) is loop]
+            own_tasks = [task for task in tasks if task.get_loop() is loop]
+            return lambda: self._end(own_streams, own_tasks)
+
         try:
-            await asyncio.gather(*(run_in(loop, ending) for loop, ending in zip(loops, endings, strict=True)))
+            # Another loop that ends meanwhile has ended what it had, too.
+            await asyncio.gather(*(run_in(loop, ending(loop)) for loop in loops), return_exceptions=True)
         finally:
             await self._registry.close()
 
     async def _end(self, streams: list[ChatStream], tasks: list[asyncio.Task[Any]]) -> None:
         """End what belongs to this loop."""
         for task in tasks:
-            if task in self._waiting:
+            if task in self._waiting and task not in self._ended:
                 self._ended.add(task)
                 task.cancel()
         await asyncio.gather(*(stream.aclose() for stream in streams))
@@ -154,17 +154,19 @@ class LLMRing(Aliases):
         """
         task = asyncio.current_task()
         assert task is not None
+        cancels, nested = task.cancelling(), task in self._waiting
         self._waiting.add(task)
         try:
             route = await self._route(request, profile, stream=False)
             return await route.whole()
         except asyncio.CancelledError:
-            if task not in self._ended or task.uncancel():
+            if task not in self._ended or task.uncancel() > cancels:
                 raise
             raise LLMRingError("This service was closed while it waited for the answer.") from None
         finally:
-            self._waiting.discard(task)
-            self._ended.discard(task)
+            if not nested:
+                self._waiting.discard(task)
+                self._ended.discard(task)
 
     async def _route(self, request: LLMRequest, profile: str | None, *, stream: bool) -> Route:
         """The way of a request: who may serve it, and how each is called."""

@@ -161,7 +161,8 @@ class ChatStream:
     async def _read(self) -> None:
         """Wait for the next chunks, to be woken by them, by `cancel`, or by the timer."""
         loop = self._loop = self._loop or asyncio.get_running_loop()
-        self._reader = asyncio.current_task(loop)
+        reader = self._reader = asyncio.current_task(loop)
+        cancels = reader.cancelling() if reader is not None else 0
         answer = self._answer
         try:
             if answer is not None and answer.failure is None:
@@ -170,7 +171,7 @@ class ChatStream:
             else:
                 await self._connect()
         except asyncio.CancelledError:
-            if self._woken_by is None or self._reader is None or self._reader.uncancel():
+            if self._woken_by is None or reader is None or reader.uncancel() > cancels:
                 await self.aclose()
                 raise
             if self._woken_by == "timeout" and self._answer is not None:

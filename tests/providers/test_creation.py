@@ -17,7 +17,7 @@ from llmring import LLMRequest, LLMRing, LLMRingError, Message
 from llmring.exceptions import ProviderNotFoundError, ProviderTimeoutError
 from llmring.testing import PracticeServer
 
-from ..conftest import Way
+from ..conftest import Way, bind
 
 KEYRING = """
 import time
@@ -128,6 +128,25 @@ async def test_who_waits_for_a_key_holds_no_other_provider_up(
         await asyncio.gather(*(service.chat(ask("openai:m")) for _ in range(20)))
         assert time.monotonic() - began < 1
         await asyncio.gather(*waiting)
+
+
+async def test_what_the_environment_said_when_it_was_asked(
+    slow_keyring: None, server: PracticeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changed while a keyring is asked, it is for the requests that come then."""
+    settings = '[providers.anthropic]\nheaders = { X-Tenant = "$PRACTICE_TENANT" }\n'
+    bind({"chatbot": ["anthropic:m"]}, settings)
+    monkeypatch.setenv("PRACTICE_TENANT", "first-tenant")
+    async with LLMRing(timeout=10) as service:
+        first = asyncio.create_task(service.chat(ask("chatbot")))
+        await asyncio.sleep(0.3)
+        monkeypatch.setenv("PRACTICE_TENANT", "second-tenant")
+        await first
+        await service.chat(ask("chatbot"))
+        monkeypatch.setenv("PRACTICE_TENANT", "first-tenant")
+        await service.chat(ask("chatbot"))
+    seen = [request.headers["x-tenant"] for request in server.requests]
+    assert seen == ["first-tenant", "second-tenant", "first-tenant"]
 
 
 async def test_a_key_that_is_not_found_is_each_ones_own_error(server: PracticeServer, bare: Path) -> None:

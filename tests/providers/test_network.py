@@ -313,6 +313,28 @@ async def test_a_connection_that_ends_between_two_requests(farewell: str) -> Non
     assert served == 10
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["read to its end", "left"])
+async def test_more_than_an_answer(whole: bool) -> None:
+    """What comes over a connection after an answer is no answer to the next request."""
+    served = 0
+    answer = BEGINNING + b"content-length: 2\r\n\r\n"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal served
+        while True:
+            await request_of(reader)
+            served += 1
+            writer.write(answer + b"%02d" % served + answer + b"no")
+            await writer.drain()
+
+    async with listening(serve) as port, httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
+        for expected in ("01", "02", "03"):
+            async with client.stream("GET", f"http://127.0.0.1:{port}/") as response:
+                if whole:
+                    assert (await response.aread()).decode() == expected
+    assert served == 3
+
+
 async def test_a_name_with_two_addresses() -> None:
     """`localhost` is ::1 too on many machines, where nobody listens here."""
 

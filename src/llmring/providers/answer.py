@@ -206,6 +206,9 @@ class Answer:
         if self.closed:
             return
         self.closed = True
+        if not self.finished and self.failure is None:
+            # Its reader has had enough: until then it was a good one.
+            self._report(None)
         # How the connection of an answer ends is of no interest any more: the answer itself is whole, or given up.
         with contextlib.suppress(Exception):
             try:

@@ -65,6 +65,14 @@ class Endpoint:
         """Its key, from those given by provider, else the environment, else the keyring; `None` if there is none."""
         return find_key(self.name, self.key_variables, given, keyring=self.keyring)
 
+    def given_key(self, given: Mapping[str, str]) -> str | None:
+        """As `find_key`, without the keyring, which may take its time."""
+        return find_key(self.name, self.key_variables, given, keyring=False)
+
+    def key_of_keyring(self) -> str | None:
+        """Its key in the keyring, `None` if there is none."""
+        return find_key(self.name, (), {}, keyring=self.keyring)
+
     @property
     def key_source(self) -> str | None:
         """Where its key is: an environment variable, or the keyring. `None` if there is none."""

@@ -113,7 +113,17 @@ class _Body(httpx2.AsyncByteStream):
             await parts.aclose()
 
     async def aclose(self) -> None:
+        if (connection := _with_more(self._stream)) is not None:
+            connection.abort()
         await self._stream.aclose()
+
+
+def _with_more(stream: Any) -> Connection | None:
+    """The connection of an answer, if more came over it than the answer: the pool would begin the next one with it."""
+    owner = getattr(getattr(stream, "_stream", None), "_connection", None)
+    state, connection = getattr(owner, "_h11_state", None), getattr(owner, "_network_stream", None)
+    more = state is not None and bool(state.trailing_data[0])
+    return connection if more and isinstance(connection, Connection) else None
 
 
 def _raise_as_httpx(error: Exception) -> NoReturn:
@@ -181,8 +191,11 @@ async def _addresses(host: str, port: int) -> list[str]:
     """The addresses of a host, in the system's order, its two families by turns."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     by_family: dict[int, list[str]] = {}
-    for family, _, _, _, address in found:
-        by_family.setdefault(family, []).append(str(address[0]))
+    for family, _, _, _, place in found:
+        address, scope = str(place[0]), str(place[-1])
+        if family == socket.AF_INET6 and scope != "0" and "%" not in address:
+            address = f"{address}%{scope}"
+        by_family.setdefault(family, []).append(address)
     turns = zip_longest(*by_family.values())
     return list(dict.fromkeys(address for turn in turns for address in turn if address is not None))
 
@@ -325,7 +338,8 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> Any:
         """What httpcore2 asks of a connection."""
         if info == "is_readable":
-            return self._ended or bool(self._arrived) or _is_readable(self._transport.get_extra_info("socket"))
+            over = self._ended or self._transport.is_closing()
+            return over or bool(self._arrived) or _is_readable(self._transport.get_extra_info("socket"))
         return self._transport.get_extra_info({"client_addr": "sockname", "server_addr": "peername"}.get(info, info))
 
 

@@ -31,6 +31,7 @@ _OTHER_LOOP = 5.0
 """Seconds to wait for another event loop."""
 
 _Identity = tuple[str, str | None, str]
+_Given = tuple[str | None, dict[str, str], tuple[str, ...]]
 _Key = tuple[asyncio.AbstractEventLoop | None, _Identity]
 
 
@@ -91,7 +92,8 @@ class Registry:
         if ready is not None:
             return ready
         self._leave_closed_loops()
-        made = self._made[_running_loop(), self._identity(name, settings)] = self._make(name, settings, others)
+        identity, target = self._identity(name, settings), self._endpoint(name, settings, others)
+        made = self._made[_running_loop(), identity] = self._make(target, self._given(target))
         return made
 
     async def get_async(
@@ -111,7 +113,7 @@ class Registry:
             return self.get(name, settings, others)
         loop = asyncio.get_running_loop()
         key = loop, self._identity(name, settings)
-        imported, made = self._making.get(key) or self._begin(key, name, settings, others)
+        imported, made = self._making.get(key) or self._begin(key, self._endpoint(name, settings, others))
         await asyncio.wait([imported])
         done, _ = await asyncio.wait([made], timeout=timeout)
         if not done:
@@ -128,19 +130,18 @@ class Registry:
             raise LLMRingError(_CLOSED)
         return self._made.setdefault(key, made.result())
 
-    def _begin(
-        self, key: _Key, name: str, settings: ProviderSettings | None, others: Iterable[str]
-    ) -> tuple[asyncio.Future[None], asyncio.Future[Provider]]:
+    def _begin(self, key: _Key, target: Endpoint) -> tuple[asyncio.Future[None], asyncio.Future[Provider]]:
         """Make a provider in a thread of its own: a keyring may keep it for long, and others need the loop's."""
         self._leave_closed_loops()
+        given = self._given(target)
         imported: concurrent.futures.Future[None] = concurrent.futures.Future()
         made: concurrent.futures.Future[Provider] = concurrent.futures.Future()
 
         def work() -> None:
             try:
-                _import(self._endpoint(name, settings, others).sdk, name)
+                _import(target.sdk, target.name)
                 imported.set_result(None)
-                made.set_result(self._make(name, settings, others))
+                made.set_result(self._make(target, given))
             except BaseException as error:  # whoever waits is told
                 made.set_exception(error)
                 if not imported.done():
@@ -159,7 +160,7 @@ class Registry:
 
         making = self._making[key] = asyncio.wrap_future(imported), asyncio.wrap_future(made)
         making[1].add_done_callback(keep)
-        threading.Thread(target=work, name=f"llmring-{name}", daemon=True).start()
+        threading.Thread(target=work, name=f"llmring-{target.name}", daemon=True).start()
         return making
 
     def warm_up(self, name: str, settings: ProviderSettings | None = None) -> None:
@@ -179,11 +180,12 @@ class Registry:
         made = [*self._registered.values(), *self._made.values()]
         closing = [
             *(provider.close() for provider in self._registered.values()),
-            *(run_in(loop, provider.close()) for (loop, _), provider in self._made.items()),
+            *(run_in(loop, provider.close) for (loop, _), provider in self._made.items()),
         ]
         self._made.clear()
         self._registered.clear()
-        results = await asyncio.gather(*closing, return_exceptions=True)
+        # Shielded: what is half closed when its caller is cancelled would stay open.
+        results = await asyncio.shield(asyncio.gather(*closing, return_exceptions=True))
         for provider, result in zip(made, results, strict=True):
             if isinstance(result, Exception):
                 shown = provider.conceal(f"{type(result).__name__}: {result}".encode(errors="replace")).decode()
@@ -238,9 +240,14 @@ class Registry:
     def _endpoint(self, name: str, settings: ProviderSettings | None, others: Iterable[str]) -> Endpoint:
         return endpoint(name, settings, others={*self._registered, *others})
 
-    def _make(self, name: str, settings: ProviderSettings | None, others: Iterable[str]) -> Provider:
-        target = self._endpoint(name, settings, others)
-        key = target.find_key(self._keys)
+    def _given(self, target: Endpoint) -> _Given:
+        """What the caller and the environment say at this moment, which may not be what they say after a wait."""
+        return target.given_key(self._keys), *target.expand_headers()
+
+    def _make(self, target: Endpoint, given: _Given) -> Provider:
+        name = target.name
+        key, headers, secrets = given
+        key = key or target.key_of_keyring()
         if key is None and target.needs_key:
             raise ProviderNotFoundError(target.lacks_key, provider=name)
         if target.lacks_address:
@@ -251,7 +258,6 @@ class Registry:
             raise ProviderNotFoundError(
                 f"The key for {name} holds a character that cannot be sent. Copy it anew{where}.", provider=name
             )
-        headers, secrets = target.expand_headers()
         adapter = getattr(_import(target.sdk, name), target.sdk.adapter)
         config = ProviderConfig(
             name=name,
@@ -286,15 +292,33 @@ def _is_over(loop: asyncio.AbstractEventLoop | None) -> bool:
     return loop is not None and loop.is_closed()
 
 
-async def run_in(loop: asyncio.AbstractEventLoop | None, work: Coroutine[Any, Any, None]) -> None:
+_at_work: set[asyncio.Task[None]] = set()
+
+
+async def run_in(loop: asyncio.AbstractEventLoop | None, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Have something done in the loop that it belongs to, if that runs: in another thread, then; else here."""
     if loop is None or loop is asyncio.get_running_loop() or not loop.is_running():
-        await work
+        await work()
         return
-    done = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
-    # That loop may stop before it comes to it.
-    with suppress(TimeoutError):
-        await asyncio.wait_for(done, _OTHER_LOOP)
+    done: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    def begin() -> None:
+        task = loop.create_task(work())
+        _at_work.add(task)
+        task.add_done_callback(end)
+
+    def end(task: asyncio.Task[None]) -> None:
+        _at_work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    # That loop may end before it comes to it.
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(begin)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.wrap_future(done), _OTHER_LOOP)
 
 
 def _import(sdk: BuiltIn, name: str) -> Any:
