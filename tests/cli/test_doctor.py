@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from llmring.catalog.price_data import is_own_host
+from llmring.providers.vendors import BUILT_IN
 from llmring.testing import PracticeServer
 
 from ..conftest import bind
 from .conftest import Command, Run
+from .test_providers import refusing
 
 KEY = "practice-" + "of-the-environment"
 HAIKU = "anthropic:claude-haiku-5-5"
@@ -138,6 +141,48 @@ def test_a_server_that_is_off(bare: Path, run: Run) -> None:
     assert mend == "Start it, or correct base_url in [providers.vllm]"
 
 
+def nowhere() -> str:
+    """An address at which nobody is."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
+
+
+def test_a_declared_server_that_is_off(bare: Path, run: Run) -> None:
+    url = nowhere()
+    bind({"chatbot": ["mine:m"]}, f'[providers.mine]\nsdk = "openai"\nbase_url = "{url}"\n')
+    status, whole = examine(run)
+    assert status == 1
+    assert troubles(whole) == [
+        (
+            "problem",
+            f"mine does not answer at {url}: nothing serves chatbot.",
+            "Start it, or correct base_url in [providers.mine]",
+        )
+    ]
+
+
+def test_a_declared_server_that_answers(server: PracticeServer, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = f'[providers.mine]\nsdk = "openai"\nbase_url = "{server.url}/v1"\n'
+    bind({"chatbot": ["mine:m"]}, declared)
+    assert examine(run)[0] == 0
+    bind({"chatbot": ["mine:m"]}, declared.replace("/v1", "/nothing/here"))
+    assert examine(run)[0] == 0, "one that lists no models may serve all the same"
+    monkeypatch.setenv("MINE_KEY", KEY)
+    with refusing() as url:
+        bind(
+            {"chatbot": ["mine:m"]}, f'[providers.mine]\nsdk = "openai"\nbase_url = "{url}"\napi_key_env = "MINE_KEY"\n'
+        )
+        status, whole = examine(run)
+    assert status == 1
+    assert troubles(whole)[-1][1:] == (f"mine at {url} refuses the key: nothing serves chatbot.", "Check MINE_KEY.")
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_catalogue_has_the_same_notion_of_a_server_of_ones_own(name: str) -> None:
+    assert is_own_host(name, None) == BUILT_IN[name].local
+
+
 def test_the_vendors_are_not_asked(server: PracticeServer, run: Run) -> None:
     bind({"chatbot": [HAIKU, "openai:gpt-6-luna", "google:gemini-3.8-flash"]})
     assert examine(run)[0] == 0
@@ -177,6 +222,29 @@ def test_no_lockfile_where_one_was_named(bare: Path, run: Run, key: None, monkey
 
 def test_no_key_at_all(bare: Path, run: Run) -> None:
     assert "No key is set" in run("doctor").stdout
+
+
+def test_a_lockfile_that_binds_nothing(bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("llmring.lock").write_text('version = "1.0"\n')
+    nothing = (
+        "warning",
+        'The profile "default" binds no alias, so there is nothing to ask for.',
+        "To bind one: llmring bind chatbot provider:model",
+    )
+    status, whole = examine(run)
+    assert status == 0
+    assert troubles(whole)[0] == nothing
+    assert [what for _, what, _ in troubles(whole)[1:]] == ["No key is set, so only models of this machine can serve."]
+    assert "No problems, but see what to look at." in run("doctor").stderr
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    assert troubles(examine(run)[1]) == [nothing]
+
+
+def test_a_path_that_is_too_long(bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMRING_LOCKFILE_PATH", "x" * 300)
+    status, whole = examine(run)
+    assert status == 1
+    assert "cannot be read: File name too long" in troubles(whole)[0][1]
 
 
 def test_a_lockfile_that_is_broken(bare: Path, run: Run) -> None:

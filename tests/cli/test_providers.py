@@ -221,3 +221,28 @@ def test_what_takes_long_is_said_on_a_terminal(
         monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{silent.getsockname()[1]}")
         assert "Asking ollama" in on_a_terminal("providers", "--check")
         assert "Asking" not in command("providers", "--check").stderr
+
+
+SLOW = """
+import time
+from pathlib import Path
+
+begun = time.monotonic()
+time.sleep(1.5)
+Path(__file__).with_name("when").write_text(f"{begun} {time.monotonic()}")
+raise ImportError("it is none")
+"""
+
+
+@pytest.mark.parametrize("args", [["providers", "--check"], ["models", "--live"]])
+def test_one_sdk_is_imported_while_another_is(
+    nobody: str, bare: Path, command: Command, monkeypatch: pytest.MonkeyPatch, args: list[str]
+) -> None:
+    for name in ("anthropic", "ollama"):
+        (bare / "slow" / name).mkdir(parents=True)
+        (bare / "slow" / name / "__init__.py").write_text(SLOW)
+    monkeypatch.setenv("PYTHONPATH", f"{bare / 'slow'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    assert "The SDK for anthropic is not installed" in command(*args).stderr
+    times = [(bare / "slow" / name / "when").read_text().split() for name in ("anthropic", "ollama")]
+    assert max(float(begun) for begun, _ in times) < min(float(ended) for _, ended in times)

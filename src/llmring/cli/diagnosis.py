@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..exceptions import LLMRingError
+from ..exceptions import LLMRingError, LockfileNotFoundError, ProviderAuthenticationError, ProviderResponseError
+from ..providers.vendors import BUILT_IN
 from .standing import bindings_of, standings
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def diagnose() -> Diagnosis:
     profile, of_profile = _profile(lockfile)
     served = _served(lockfile, profile, found) if lockfile is not None and profile is not None else []
     troubles = [*_settings(), *of_lockfile, *of_profile, *_of_aliases(served, {one.unknown for one in found})]
-    troubles += [*_of_sdks(found), *_of_nothing(lockfile, found)]
+    troubles += [*_of_sdks(found), *_of_nothing(lockfile, profile, served, found)]
     return Diagnosis(lockfile, profile, served, found, troubles)
 
 
@@ -114,14 +115,14 @@ def _lockfile() -> tuple[Lockfile | None, list[Trouble]]:
     if path is None:
         what = "There is no llmring.lock in this folder or above it, so aliases mean nothing here."
         return None, [Trouble("warning", what, "To make one: llmring lock init")]
-    if not path.exists():
-        mend = f"To make it: llmring lock init --file {path}"
-        return None, [Trouble("problem", f"There is no lockfile at {path}, where LLMRING_LOCKFILE_PATH says.", mend)]
     from ..checking import check_lockfile
     from ..lockfile import load
 
     try:
         lockfile = load(path)
+    except LockfileNotFoundError:
+        mend = f"To make it: llmring lock init --file {path}"
+        return None, [Trouble("problem", f"There is no lockfile at {path}, where LLMRING_LOCKFILE_PATH says.", mend)]
     except LLMRingError as error:
         return None, [Trouble("problem", str(error), "Once it is mended: llmring lock validate")]
     troubles = []
@@ -148,10 +149,18 @@ def _served(lockfile: Lockfile, profile: str, found: Sequence[Standing]) -> list
     """How each alias of the profile stands."""
     obstacles = {one.name: one.problem for one in found if one.problem is not None}
     needed = [one for one in found if one.problem is None and profile in one.aliases]
-    local = [one for one in needed if one.endpoint is not None and one.endpoint.local]
+    local = [one for one in needed if _is_own_host(one, lockfile)]
     bindings = bindings_of(lockfile, profile)
     obstacles |= _absent(local, [model for binding in bindings.values() for model in binding.models])
     return [_stands(binding, obstacles) for binding in bindings.values()]
+
+
+def _is_own_host(one: Standing, lockfile: Lockfile) -> bool:
+    """Whether it is a server of one's own, to the catalogue too."""
+    from ..catalog.price_data import is_own_host
+
+    settings = lockfile.providers.get(one.name)
+    return is_own_host(one.name, settings.base_url if settings is not None else None)
 
 
 def _stands(binding: Binding, obstacles: Mapping[str, str]) -> Served:
@@ -161,23 +170,35 @@ def _stands(binding: Binding, obstacles: Mapping[str, str]) -> Served:
 
 
 def _absent(local: Sequence[Standing], models: Sequence[str]) -> dict[str, str]:
-    """The servers of one's own that do not answer, and the models that Ollama does not have; each with what to do."""
-    from .providers import ask
+    """The servers of one's own that do not answer, and the models that those lack which fetch them on command."""
+    from .asking import ask
 
-    answers = ask(local)
+    answers = ask([one.name for one in local])
     obstacles = {}
     for one in local:
-        if isinstance(answers[one.name], LLMRingError):
-            where = f" at {one.address}" if one.address else ""
-            start = ": ollama serve" if one.name == "ollama" else f", or correct base_url in [providers.{one.name}]"
-            obstacles[one.name] = f"{one.name} does not answer{where}. Start it{start}"
-    if "ollama" in answers and "ollama" not in obstacles:
-        there = {listed.name for listed in answers["ollama"]}
-        for model in models:
-            provider, _, name = model.partition(":")
-            if provider == "ollama" and name.removesuffix(":latest") not in there:
-                obstacles[model] = f"Ollama does not have {name}. To get it: ollama pull {name}"
+        answer, row = answers[one.name], BUILT_IN.get(one.name)
+        if isinstance(answer, LLMRingError):
+            if reason := _obstacle(one, answer):
+                obstacles[one.name] = reason
+        elif row is not None and (fetch := row.fetch):
+            there = {listed.name for listed in answer}
+            for model in models:
+                provider, _, name = model.partition(":")
+                if provider == one.name and name.removesuffix(":latest") not in there:
+                    obstacles[model] = f"{provider.title()} does not have {name}. To get it: {fetch} {name}"
     return obstacles
+
+
+def _obstacle(one: Standing, error: LLMRingError) -> str | None:
+    """What keeps a server of one's own from serving, by the error that it came to when it was asked for its models."""
+    row = BUILT_IN.get(one.name)
+    where = f" at {one.address}" if one.address else ""
+    if isinstance(error, ProviderAuthenticationError):
+        return f"{one.name}{where} refuses the key. Check {one.key_source or 'api_key_env, which names none'}."
+    if isinstance(error, ProviderResponseError) and error.status_code in (404, 405, 501) and row is None:
+        return None  # it is there, and lists nothing
+    start = f": {row.start}" if row is not None and row.start else f", or correct base_url in [providers.{one.name}]"
+    return f"{one.name} does not answer{where}. Start it{start}"
 
 
 # What is wrong
@@ -211,7 +232,15 @@ def _of_sdks(found: Sequence[Standing]) -> Iterator[Trouble]:
             yield Trouble("warning", what, how_to_install(package))
 
 
-def _of_nothing(lockfile: Lockfile | None, found: Sequence[Standing]) -> Iterator[Trouble]:
-    if lockfile is None and not any(one.key_source for one in found):
+def _of_nothing(
+    lockfile: Lockfile | None, profile: str | None, served: Sequence[Served], found: Sequence[Standing]
+) -> Iterator[Trouble]:
+    """What is missing where nothing can be asked for yet."""
+    if served:
+        return
+    if lockfile is not None and profile is not None:
+        what = f'The profile "{profile}" binds no alias, so there is nothing to ask for.'
+        yield Trouble("warning", what, "To bind one: llmring bind chatbot provider:model")
+    if not any(one.key_source for one in found):
         what = "No key is set, so only models of this machine can serve."
         yield Trouble("warning", what, "Set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY in the environment.")

@@ -91,7 +91,7 @@ def _print(diagnosis: Diagnosis) -> None:
             say(f"\n{paint(heading, bold=True, fg=colour)}")
             say("\n".join(f"  {it.what}\n    {it.mend}" for it in chosen))
     if not diagnosis.of("problem"):
-        note("\nNo problems.")
+        note("\nNo problems, but see what to look at." if diagnosis.troubles else "\nNo problems.")
 
 
 def _section(heading: str, rows: Sequence[Sequence[str]]) -> None:

@@ -16,12 +16,8 @@ from .terminal import note, paint, say, warn
 if TYPE_CHECKING:
     from ..catalog import ModelInfo
     from ..lockfile import Lockfile
-    from ..service import LLMRing
 
 __all__ = ["models"]
-
-_PATIENCE = 10.0
-"""Seconds that a provider has at most to list its models."""
 
 
 def models(
@@ -118,23 +114,20 @@ def _no_models(provider: str, lockfile: Lockfile | None) -> LLMRingError:
 
 def _served(provider: str | None, lockfile: Lockfile | None) -> list[ModelInfo]:
     """What the providers list; where several are asked, those that answer."""
-    import asyncio
-
     from ..providers.vendors import BUILT_IN
-    from .progress import working
+    from .asking import ask
 
     names = [provider] if provider is not None else _usable(lockfile)
-    with working(f"Asking {', '.join(names)}"):
-        answers = asyncio.run(_ask(names))
+    answers = ask(names)
     found: list[ModelInfo] = []
-    for name, answer in zip(names, answers, strict=True):
+    for name, answer in answers.items():
         if not isinstance(answer, LLMRingError):
             found += [_merged(known_of(f"{name}:{listed.name}", lockfile), listed) for listed in answer]
         elif provider is not None:
             raise answer
         else:
             (note if name in BUILT_IN and BUILT_IN[name].local else warn)(f"{answer}")
-    if all(isinstance(answer, LLMRingError) for answer in answers):
+    if all(isinstance(answer, LLMRingError) for answer in answers.values()):
         raise LLMRingError("No provider listed its models. To see which keys are set here: llmring providers")
     return found
 
@@ -155,26 +148,6 @@ def _usable(lockfile: Lockfile | None) -> list[str]:
         elif wanted:
             note(f"Not asked: {place.lacks}")
     return usable
-
-
-async def _ask(names: list[str]) -> list[Any]:
-    """What each of them lists, or the error that it came to."""
-    import asyncio
-
-    from ..service import LLMRing
-
-    async with LLMRing(max_retries=0) as service:
-        return await asyncio.gather(*(_listed(service, name) for name in names))
-
-
-async def _listed(service: LLMRing, name: str) -> Any:
-    from ..providers.listing import list_models
-
-    timeout = min(service.timeout or _PATIENCE, _PATIENCE)
-    try:
-        return await list_models(service.get_provider(name), timeout=timeout)
-    except LLMRingError as error:
-        return error
 
 
 def _merged(info: ModelInfo, listed: Any) -> ModelInfo:

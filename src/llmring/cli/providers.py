@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,10 +15,8 @@ from .terminal import columns, note, paint, say, warn
 if TYPE_CHECKING:
     from .standing import Standing
 
-__all__ = ["ask", "providers"]
+__all__ = ["providers"]
 
-PATIENCE = 10.0
-"""Seconds that a provider has at most to answer."""
 _SHOWN = 3
 """Aliases of a profile that the table names."""
 
@@ -42,11 +40,12 @@ def providers(
       llmring providers --check
       llmring providers --all --json | jq '.[] | select(.key.set) | .provider'
     """
+    from .asking import ask
     from .standing import described, standings
 
     lockfile = lockfile_if_any()
     found = standings(lockfile, every=every)
-    answers = ask([one for one in found if one.problem is None]) if check else {}
+    answers = ask([one.name for one in found if one.problem is None]) if check else {}
     if as_json:
         checked = [described(one) | ({"check": _checked(one, answers)} if check else {}) for one in found]
         say_json(checked)
@@ -56,7 +55,7 @@ def providers(
         raise typer.Exit(1)
 
 
-def _print(found: list[Standing], profile: str, answers: dict[str, Any] | None) -> None:
+def _print(found: list[Standing], profile: str, answers: Mapping[str, Any] | None) -> None:
     rows = [["PROVIDER", "SDK", "KEY", "ADDRESS", "ALIASES"]]
     rows += [[one.name, _sdk(one), _key(one), _address(one), _aliases(one, profile)] for one in found]
     if answers is not None:
@@ -97,7 +96,7 @@ def _aliases(one: Standing, profile: str) -> str:
     return "; ".join(said)
 
 
-def _answer(one: Standing, answers: dict[str, Any]) -> str:
+def _answer(one: Standing, answers: Mapping[str, Any]) -> str:
     from ..exceptions import ProviderAuthenticationError, ProviderConnectionError, ProviderTimeoutError
 
     if one.name not in answers:
@@ -110,7 +109,7 @@ def _answer(one: Standing, answers: dict[str, Any]) -> str:
     return "no answer" if isinstance(answer, ProviderConnectionError | ProviderTimeoutError) else "no listing"
 
 
-def _checked(one: Standing, answers: dict[str, Any]) -> dict[str, Any] | None:
+def _checked(one: Standing, answers: Mapping[str, Any]) -> dict[str, Any] | None:
     """For `--json`; `None` for one that was not asked, since something is missing."""
     from ..exceptions import ProviderAuthenticationError, ProviderConnectionError, ProviderTimeoutError
 
@@ -135,40 +134,9 @@ def _proven(one: Standing) -> bool:
     return one.endpoint is not None and one.key_source is not None and one.endpoint.needs_key and not lists_to_all
 
 
-def _failed(one: Standing, answers: dict[str, Any]) -> bool:
+def _failed(one: Standing, answers: Mapping[str, Any]) -> bool:
     """Whether one that is needed here cannot serve. A server of one's own that no alias needs may well be off."""
     if one.problem is not None:
         return bool(one.aliases)
     unneeded = not one.aliases and one.endpoint is not None and not one.endpoint.needs_key
     return isinstance(answers.get(one.name), LLMRingError) and not unneeded
-
-
-def ask(found: Sequence[Standing]) -> dict[str, Any]:
-    """The models that each one lists, or the error that it came to, by provider."""
-    import asyncio
-
-    from .progress import working
-
-    if not found:
-        return {}
-    with working(f"Asking {', '.join(one.name for one in found)}"):
-        return asyncio.run(_asked([one.name for one in found]))
-
-
-async def _asked(names: list[str]) -> dict[str, Any]:
-    import asyncio
-
-    from ..service import LLMRing
-
-    async with LLMRing(max_retries=0) as service:
-        answers = await asyncio.gather(*(_listed(service, name) for name in names))
-    return dict(zip(names, answers, strict=True))
-
-
-async def _listed(service: Any, name: str) -> Any:
-    from ..providers.listing import list_models
-
-    try:
-        return await list_models(service.get_provider(name), timeout=min(service.timeout or PATIENCE, PATIENCE))
-    except LLMRingError as error:
-        return error
