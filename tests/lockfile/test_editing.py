@@ -174,8 +174,8 @@ def test_models_that_change_places_take_their_comments_along(write: Write) -> No
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ('["x:1",  # one\n          "x:2"]  # all', '[\n          "x:2",\n    "x:1"  # one\n]  # all'),
-        ('[\n  "x:1", "x:2", # two\n]', '[\n    "x:2", # two\n  "x:1",\n]'),
+        ('["x:1",  # one\n          "x:2"]  # all', '[\n          "x:2",\n          "x:1"  # one\n]  # all'),
+        ('[\n  "x:1", "x:2", # two\n]', '[\n  "x:2", # two\n  "x:1",\n]'),
         ('[ # all\n    "x:1" # one\n  , "x:2" # two\n]', '[ # all\n  "x:2", # two\n    "x:1" # one\n]'),
         ('[\n  # one\n  "x:1",\n\n  # two\n  "x:2",\n]', '[\n  # two\n  "x:2",\n\n  # one\n  "x:1",\n]'),
         ('[\n  # all\n  "x:1",\n  "x:2",\n]', '[\n  # all\n  "x:2",\n  "x:1",\n]'),
@@ -669,3 +669,30 @@ def test_what_no_file_can_hold_is_refused(write: Write, plain: str, name: str) -
         with pytest.raises(ConfigurationError, match="The params cannot be written"):
             bind(path, "chatbot", ["x:1"], params={"temperature": float("nan")})
     assert path.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("before", "new", "after"),
+    [
+        (  # an item that stood beside the bracket gets the indent of the others
+            '["a:1", # one\n  "b:2",\n  # three\n  "c:3"]',
+            ["b:2", "a:1"],
+            '[\n  "b:2",\n  "a:1" # one\n]',
+        ),
+        ('[\n "a:1", "b:2",\n]', ["b:2"], '[\n "b:2",\n]'),
+        # every line keeps its ending, and a new one gets that of the list
+        (
+            '[\r\n  "a:1", # one\n  # two\r\n  "b:2",\n  "c:3",\r\n]',
+            ["b:2", "c:3", "n:4", "a:1"],
+            '[\r\n  # two\r\n  "b:2",\n  "c:3",\r\n  "n:4",\r\n  "a:1", # one\n]',
+        ),
+    ],
+)
+@pytest.mark.parametrize("head", ["\n", "\r\n"])
+def test_a_list_keeps_its_own_indent_and_line_endings(
+    write: Write, before: str, new: list[str], after: str, head: str
+) -> None:
+    begin = f'version = "1.0"{head}[[profiles.default.bindings]]\nalias = "c"\nmodels = '
+    path = write(begin + before + "\n")
+    bind(path, "c", new)
+    assert path.read_bytes().decode() == begin + after + "\n"

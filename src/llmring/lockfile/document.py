@@ -73,7 +73,6 @@ class Document:
             new,
             render=lambda value: self._rendered(value, box.value, spread=False),
             renamed=renamed,
-            newline=self.newline,
             indent=self.indent(box.value),
             step=self._unit(),
         )

@@ -14,6 +14,7 @@ __all__ = ["relisted"]
 
 _TAIL = re.compile(r"(?P<comma>[ \t]*,)?(?P<comment>[ \t]*#[^\r\n]*)?[ \t]*")
 _LEADING_COMMA = re.compile(r"((?:\s|#[^\n]*\n)*),[ \t]*")
+_NEWLINE = re.compile(r"\r?\n")
 _COMMENT_LINES = re.compile(r"(?:[ \t]*#[^\n]*\n)+\Z")
 
 
@@ -27,6 +28,7 @@ class _Item:
     written: str
     comma: str
     comment: str
+    newline: str
 
 
 def relisted(
@@ -37,7 +39,6 @@ def relisted(
     *,
     render: Callable[[str], str],
     renamed: Mapping[str, str],
-    newline: str,
     indent: str,
     step: str,
 ) -> str:
@@ -47,16 +48,17 @@ def relisted(
     go. Comment lines above the first item alone are about the list, and stay at its head.
 
     Args:
-        text: the list as it is written, TOML or JSON.
+        text: the list as it is written, TOML or JSON. Lines that are new get the ending of its first one.
         spans: where each item begins and ends in it.
         old: what the items say.
         new: what they shall say.
         render: a string as the format writes it.
         renamed: what takes the place of an item and inherits what is said about it.
-        newline: the line ending.
         indent: what the line of the list begins with,
         step: and what an item's line begins with in addition, where the list does not show it.
     """
+    found = _NEWLINE.search(text)
+    newline = found[0] if found else "\n"
     head, items, foot = _parts(text, spans, newline, indent, step)
     has_last_comma = bool(items[-1].comma)
     frees = [item.free for item in items]
@@ -66,11 +68,11 @@ def relisted(
             item.written = render(renamed[value])
         known.setdefault(renamed.get(value, value), []).append(item)
     like = items[-1].indent
-    chosen = [known[it].pop(0) if known.get(it) else _Item("", "", like, render(it), ",", "") for it in new]
+    chosen = [known[it].pop(0) if known.get(it) else _Item("", "", like, render(it), ",", "", newline) for it in new]
     for item in chosen[:-1]:
         item.comma = item.comma or ","
     chosen[-1].comma = (chosen[-1].comma or ",") if has_last_comma else ""
-    lines = [f"{it.about}{it.indent}{it.written}{it.comma}{it.comment}{newline}" for it in chosen]
+    lines = [f"{it.about}{it.indent}{it.written}{it.comma}{it.comment}{it.newline}" for it in chosen]
     body = "".join(free + line for free, line in zip_longest(frees, lines, fillvalue=""))
     return f"[{head}{body}{foot}]"
 
@@ -80,6 +82,8 @@ def _parts(
 ) -> tuple[str, list[_Item], str]:
     """What stands on the line of the opening bracket, the items, and what stands below the last one's line."""
     items: list[_Item] = []
+    lines = (text[text.rfind("\n", 0, start) + 1 : start] for start, _ in spans)
+    usual = next((line for line in lines if not line.strip()), indent + step)
     head, at = newline, 1
     for start, end in spans:
         lead = text[at:start]
@@ -93,9 +97,10 @@ def _parts(
         free, about, own = _divided(above)
         tail = _TAIL.match(text, end)
         assert tail is not None
-        found = (own if has_own_line else indent + step, text[start:end], tail["comma"] or "", tail["comment"] or "")
-        items.append(_Item(free, about, *found))
         at = tail.end()
+        ending = _NEWLINE.match(text, at)
+        found = (own if has_own_line else usual, text[start:end], tail["comma"] or "", tail["comment"] or "")
+        items.append(_Item(free, about, *found, ending[0] if ending else newline))
     if not any(item.about for item in items[1:]):
         items[0].free, items[0].about = items[0].free + items[0].about, ""
     _, has_own_line, foot = text[at:-1].partition("\n")
