@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import gc
 import ipaddress
+import re
 import socket
 import ssl
 import time
@@ -24,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from llmring import LLMRequest, LLMRing, Message
-from llmring.exceptions import ProviderConnectionError
+from llmring.exceptions import ProviderConnectionError, ProviderResponseError
 from llmring.providers.network import Transport
 from llmring.testing import PracticeServer, Reply
 
@@ -552,6 +553,56 @@ def test_eager_tasks(server: PracticeServer, bare: Path) -> None:
         pytest.skip("Python 3.12 brought them")
     at_localhost(server, bare)
     assert asyncio.run(say_all(factory)) == ["You said: Hi"] * 8
+
+
+@pytest.mark.parametrize("status", [302, 307, 308])
+@pytest.mark.parametrize("provider", PATHS)
+async def test_a_redirect_to_another_server(server: PracticeServer, provider: str, status: int, bare: Path) -> None:
+    """Key and question are not for it, and the error says so."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await request_of(reader)
+        path = head.split()[1].decode()
+        place = f"{server.url}{path}".replace("127.0.0.1", "localhost")
+        writer.write(f"HTTP/1.1 {status} Elsewhere\r\nlocation: {place}\r\ncontent-length: 0\r\n\r\n".encode())
+        await writer.drain()
+
+    async with listening(serve) as port:
+        declare(bare, provider, f"http://127.0.0.1:{port}{PATHS[provider]}")
+        async with LLMRing(max_retries=0) as service:
+            for stream in (False, True):
+                with pytest.raises(ProviderResponseError, match="redirects to localhost") as caught:
+                    request = ask(f"{provider}:m")
+                    await (service.chat_stream(request).final_response() if stream else service.chat(request))
+                assert caught.value.status_code == status
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("provider", PATHS)
+async def test_a_redirect_within_the_server(server: PracticeServer, provider: str, bare: Path) -> None:
+    """It is followed."""
+    target = int(server.url.rpartition(":")[2])
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b" /old" not in head.partition(b"\r\n")[0]:
+            await carried(target, reader, writer, head)
+            return
+        await reader.readexactly(int(re.search(rb"content-length: (\d+)", head.lower())[1]))  # type: ignore[index]
+        path = head.split()[1].removeprefix(b"/old")
+        writer.write(b"HTTP/1.1 307 Moved\r\nlocation: " + path + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with listening(serve) as port:
+        declare(bare, provider, f"http://127.0.0.1:{port}/old{PATHS[provider]}")
+        async with LLMRing(max_retries=0) as service:
+            assert (await service.chat(ask(f"{provider}:m"))).content == "You said: Hi"
+
+
+def declare(bare: Path, provider: str, url: str) -> None:
+    (bare / "llmring.lock").write_text(
+        f'version = "1.0"\n[profiles.default]\nname = "default"\n[providers.{provider}]\nbase_url = "{url}"\n'
+    )
 
 
 @pytest.mark.parametrize("provider", PATHS)

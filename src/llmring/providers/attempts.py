@@ -13,8 +13,10 @@ from typing import Any
 
 __all__ = ["Attempts", "Refused", "last_attempt", "observed"]
 
-_REFUSAL = 64 * 1024
-"""Bytes of a refusal that are read: it is for people."""
+_REFUSAL = 1024 * 1024
+"""Bytes of a refusal that are read. Some repeat the question."""
+_HOPS = 5
+"""Redirects that are followed."""
 _OF_THE_BODY = {"content-encoding", "content-length", "transfer-encoding"}
 """Headers that speak of a body as it was sent."""
 
@@ -65,31 +67,53 @@ class Attempts:
         """Send, and read a refusal to its end, unless that is far."""
         failures = _failures.get(None)
         if failures is None:
-            return await super().send(request, **options)  # type: ignore[misc]
+            return await self._send(request, **options)
         failures.clear()
         try:
-            response = await super().send(request, **options)  # type: ignore[misc]
+            response = await self._send(request, **options)
         except Exception as error:
             failures.append(error)
             raise
         if response.is_success:
             return response
         words = f"{response.status_code} {response.reason_phrase}".strip()
+        if response.next_request is not None:
+            words += f": it redirects to {response.next_request.url.host}, which is not asked: the key is not for it"
         failures.append(Refused(response.status_code, response.headers, words.encode()))
+        body = bytearray()
         try:
-            body = await _beginning(response)
+            await _read(response, body)
         finally:
             await response.aclose()
-        failures[:] = [Refused(response.status_code, response.headers, body)]
+            if body and response.next_request is None:
+                failures[:] = [Refused(response.status_code, response.headers, bytes(body))]
         headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_BODY]
-        return type(response)(response.status_code, headers=headers, content=body, request=response.request)
+        return type(response)(response.status_code, headers=headers, content=bytes(body), request=response.request)
+
+    async def _send(self, request: Any, **options: Any) -> Any:
+        """Send, and follow redirects within the same server: keys and questions are for no other."""
+        options["follow_redirects"] = False
+        for _ in range(_HOPS):
+            response = await super().send(request, **options)  # type: ignore[misc]
+            following = response.next_request
+            if following is None or not _same_server(request.url, following.url):
+                break
+            await response.aclose()
+            request = following
+        return response
 
 
-async def _beginning(response: Any) -> bytes:
-    body = bytearray()
+def _same_server(here: Any, there: Any) -> bool:
+    """Whether both are one server, or the second is the first over TLS. A port of `None` is the scheme's own."""
+    upgraded = (here.scheme, here.port, there.scheme, there.port) == ("http", None, "https", None)
+    return here.host == there.host and (upgraded or (here.scheme, here.port) == (there.scheme, there.port))
+
+
+async def _read(response: Any, body: bytearray) -> None:
+    """Read the beginning of an answer, as far as it comes."""
     async with aclosing(response.aiter_bytes()) as parts:
         async for part in parts:
             body += part
             if len(body) >= _REFUSAL:
-                break
-    return bytes(body[:_REFUSAL])
+                del body[_REFUSAL:]
+                return
