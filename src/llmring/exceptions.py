@@ -85,13 +85,8 @@ class LockfileNotFoundError(LockfileError, FileNotFoundError):
     """No lockfile at the path given, or none in the working directory and its parents."""
 
 
-class LockfileParseError(LockfileError):
-    """The file is no lockfile: broken TOML or JSON, or a field of the wrong form.
-
-    Attributes:
-        path: the file.
-        line, column: where, counted from 1; `None` where the place is not known.
-    """
+class _PlacedError(LockfileError):
+    """Something about a place in a lockfile."""
 
     def __init__(
         self, message: str, *, path: Path | None = None, line: int | None = None, column: int | None = None
@@ -101,8 +96,22 @@ class LockfileParseError(LockfileError):
         self.column = column
 
 
-class LockfileVersionError(LockfileError):
-    """The file's `version` is one that this release does not read."""
+class LockfileParseError(_PlacedError):
+    """The file is no lockfile: broken TOML or JSON, or a field of the wrong form.
+
+    Attributes:
+        path: the file.
+        line, column: where, counted from 1; `None` where the place is not known.
+    """
+
+
+class LockfileVersionError(_PlacedError):
+    """The file's `version` is one that this release does not read.
+
+    Attributes:
+        path: the file.
+        line, column: where it says so, counted from 1.
+    """
 
 
 class AliasNotFoundError(LockfileError):

@@ -81,6 +81,10 @@ def test_a_broken_lockfile_is_a_finding(fitting: Path, command: Command) -> None
     assert done.returncode == 1
     assert done.stdout.startswith("llmring.lock:1:11: error: This is not valid TOML")
     assert json.loads(command("lock", "check", "--json").stdout)["findings"][0]["code"] == "lockfile-invalid"
+    fitting.write_text('version = "2.0"')
+    said = " ".join(command("lock", "check").stdout.split())
+    assert said.startswith('llmring.lock:1:11: error: The file has version "2.0"; ')
+    assert said.count("llmring.lock") == 1
 
 
 def test_wrong_usage(fitting: Path, command: Command) -> None:

@@ -153,6 +153,14 @@ def test_a_file_that_is_replaced_is_kept_beside(project: Path, run: Run, key: No
     assert "Kept" not in run("lock", "init", "--force").stderr, "nothing was lost"
 
 
+def test_a_file_that_says_nothing_yet_advises_nothing_that_would_replace_it_later(bare: Path, run: Run) -> None:
+    run("lock", "init")
+    run("bind", "chatbot", "ollama:llama3.2")
+    written = (bare / "llmring.lock").read_text()
+    assert "ANTHROPIC_API_KEY" in written
+    assert "--force" not in written
+
+
 def test_a_file_that_says_nothing_yet_is_not_kept(bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("lock", "init")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "practice")

@@ -25,7 +25,7 @@ def test_a_valid_file(project: Path, run: Run) -> None:
     [
         ('version = "1.0"\n[profiles', 2, 10, "not valid TOML"),
         ('version = "1.0"\n[[profiles.default.bindings]]\nalias = "a"\nmodels = ["gpt"]\n', 4, 11, "provider:model"),
-        ('version = "9.0"\n', None, None, "pip install --upgrade"),
+        ('version = "9.0"\n', 1, 11, "take the newest llmring"),
         ("", 1, 1, "llmring lock init"),
     ],
 )

@@ -276,10 +276,11 @@ def test_a_suffix_says_json_where_the_content_does_not(write: Write) -> None:
 
 @pytest.mark.parametrize("version", ["2.0", "1.1", "0.9", "10"])
 def test_another_version_is_not_read(write: Write, version: str) -> None:
-    path = write(f'version = "{version}"\n[profiles]\nanything = 1\n')
+    path = write(f'# old\nversion = "{version}"\n[profiles]\nanything = 1\n')
     with pytest.raises(LockfileVersionError, match="take the newest llmring") as caught:
         load(path)
-    assert caught.value.path == path
+    assert (caught.value.path, caught.value.line, caught.value.column) == (path, 2, 11)
+    assert str(caught.value).startswith(f'{path}:2:11: The file has version "{version}"; ')
 
 
 def test_nesting_without_end_is_an_error_and_no_crash(write: Write) -> None:

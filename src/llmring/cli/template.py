@@ -38,12 +38,12 @@ PURPOSE: Mapping[Role, str] = {
 """What each alias is for."""
 
 _UNBOUND = """
-# No key was set and no Ollama server answered when this file was written. To go on, one of:
+# No key was set and no Ollama server answered when this file was written, so no alias was bound. To have one served:
 #
 #   export ANTHROPIC_API_KEY=...         or OPENAI_API_KEY, or GEMINI_API_KEY
 #   ollama serve && ollama pull MODEL    models of your own machine, no key
 #
-# and then `llmring lock init --force`, or bind an alias by hand:
+# and bind it with `llmring bind`, as above, or by hand:
 #
 # [[profiles.default.bindings]]
 # alias = "chatbot"

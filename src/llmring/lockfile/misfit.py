@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from .places import Place
 
-__all__ = ["Misfit", "checked", "kind", "optional"]
+__all__ = ["Misfit", "OtherVersion", "checked", "kind", "optional"]
 
 _T = TypeVar("_T")
 _KINDS: dict[type, str] = {
@@ -33,6 +33,10 @@ class Misfit(Exception):
         super().__init__(message)
         self.place = place
         self.offset = offset
+
+
+class OtherVersion(Misfit):
+    """The version of a format that this release does not read."""
 
 
 def checked(value: Any, wanted: type[_T], name: str, place: Place) -> _T:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from llmring.exceptions import ConfigurationError, LockfileParseError, LockfileVersionError
 
 from .checks import refuse_secrets, shown
-from .misfit import Misfit, checked, kind, optional
+from .misfit import Misfit, OtherVersion, checked, kind, optional
 from .model import DEFAULT_PROFILE, VERSION, Binding, Lockfile, Profile, is_name, split_reference
 
 if TYPE_CHECKING:
@@ -134,13 +134,16 @@ def _unreadable_value(error: ValueError, source: str, path: Path | None) -> Lock
     return _error("This number has more digits than can be read. Write a shorter one", path, *place)
 
 
-def _misplaced(misfit: Misfit, text: str, path: Path | None) -> LockfileParseError:
+def _misplaced(misfit: Misfit, text: str, path: Path | None) -> LockfileParseError | LockfileVersionError:
     from .places import line_and_column, locate, scan
 
     offset = misfit.offset
     if offset is None:
         offset = locate(scan(text, is_json=holds_json(text, path)), misfit.place)
-    return _error(str(misfit), path, *line_and_column(text, offset))
+    error = _error(str(misfit), path, *line_and_column(text, offset))
+    if isinstance(misfit, OtherVersion):
+        return LockfileVersionError(str(error), path=path, line=error.line, column=error.column)
+    return error
 
 
 def _error(message: str, path: Path | None, line: int | None, column: int | None) -> LockfileParseError:
@@ -157,10 +160,10 @@ def _check_version(data: dict[str, Any], path: Path | None) -> None:
     if not re.fullmatch(r"\d+(\.\d+){0,3}", version, re.ASCII):
         raise Misfit(f'{shown(version)} is no version. Write: version = "{VERSION}"', ("version",))
     if re.sub(r"(\.0+)*$", "", version) != VERSION.removesuffix(".0"):
-        raise LockfileVersionError(
-            f"{path or 'the lockfile'} has version {shown(version)}; this release of llmring reads "
-            f'"{VERSION}". If the file was written by a newer one, take the newest llmring.',
-            path=path,
+        raise OtherVersion(
+            f'The file has version {shown(version)}; this release of llmring reads "{VERSION}". '
+            "If it was written by a newer one, take the newest llmring.",
+            ("version",),
         )
 
 
