@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Literal
 from urllib.parse import urlsplit
 
-__all__ = ["is_below", "network_of", "same_host", "without_login"]
+__all__ = ["is_below", "network_of", "same_host", "shown", "without_login"]
 
 _LOGIN = re.compile(r"([A-Za-z][\w+.-]*://|)([^/?#\\]*)@")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -21,6 +21,11 @@ def without_login(address: str | None) -> tuple[str | None, str | None]:
     if address is None or match is None:
         return address, None
     return match[1] + address[match.end() :], match[2] or None
+
+
+def shown(address: str | None) -> str:
+    """An address for people to see: without the name, the password and the query, any of which may be secret."""
+    return re.split("[?#]", without_login(address)[0] or "")[0]
 
 
 def same_host(url: str, home: str) -> bool:

@@ -138,11 +138,13 @@ def test_a_host_of_ones_own_bills_nothing_and_retires_nothing(base_url: str) -> 
 
 @pytest.mark.parametrize("login", ["word", "me:word", "a@b:c"])
 def test_the_reason_shows_no_login(login: str) -> None:
-    for base_url in (f"http://{login}@127.0.0.1:9/v1", f"https://{login}@models.example.com/v1"):
-        for provider in ("openai", "mine", "ollama"):
-            reason = str(catalog.cost_of(PLAIN, f"{provider}:m", base_url=base_url).reason)
-            assert login not in reason
-            assert "@" not in reason
+    """Nor a query, which may hold a key as well."""
+    for host in ("http://{}127.0.0.1:9/v1", "https://{}models.example.com/v1"):
+        for base_url in (host.format(f"{login}@"), host.format("") + f"?as={login}"):
+            for provider in ("openai", "mine", "ollama"):
+                reason = str(catalog.cost_of(PLAIN, f"{provider}:m", base_url=base_url).reason)
+                assert login not in reason
+                assert "@" not in reason
 
 
 def test_an_address_with_a_login_is_its_vendors_too() -> None:

@@ -6,21 +6,28 @@ import asyncio
 import json
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from base64 import b64encode
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 
 import pytest
 
 from llmring import LLMRing
 from llmring.exceptions import LLMRingError, ProviderError, ProviderNotFoundError
-from llmring.testing import Fault, Reply
+from llmring.providers.vendors import SDKS
+from llmring.testing import Fault, PracticeServer, Reply
 from llmring.testing.requests import RecordedRequest
 
 from .cells import cells, run
 from .ground import KEY_VARIABLE, PROVIDERS, Ground, ask, ground
 
 CANARY = "".join(["canary", "-", *("0f1e2d3c4b5a" for _ in range(3)), "-", "tail"])
-HALF = CANARY[: len(CANARY) // 2]
-"""Half a key is too much already."""
+HEADER = CANARY.replace("canary", "header")
+PASSWORD = CANARY.replace("canary", "password")
+LOGIN = b64encode(f"me:{PASSWORD}".encode()).decode()
+"""The password as it is sent."""
+ALL = (CANARY, HEADER, PASSWORD, LOGIN)
+"""Half of one is too much already."""
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +86,10 @@ def everything(error: BaseException, seen: set[int] | None = None) -> Iterator[s
                 yield from everything(other, seen)
 
 
-def clean(said: Iterator[str]) -> None:
+def clean(said: Iterator[str], secrets: Collection[str] = (CANARY,)) -> None:
     for words in said:
-        assert HALF not in words
+        for secret in secrets:
+            assert secret[: len(secret) // 2] not in words
 
 
 def test_every_cell_of_the_matrix(practice: Ground, records: Records) -> None:
@@ -214,3 +222,100 @@ async def test_failover_repeats_no_key(practice: Ground, records: Records) -> No
     assert len(error.attempts) == 4
     clean(everything(error))
     clean(said for name, said in records.said if name == "llmring")
+
+
+STATUSES = (400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504, 529)
+FAULTS = {
+    "hangs up": Fault.hang_up(),
+    "cut": Fault.cut_after(1),
+    "reset": Fault.reset_after(1),
+    "event": Fault.error_event(1, 500, "no"),
+    "malformed": Fault.malformed_event(),
+    "page": Fault.not_a_stream(),
+    "silence": Fault.never_answer(),
+}
+TROUBLES: dict[str, Reply | None] = {
+    **{str(status): Reply(status=status) for status in STATUSES},
+    **{name: Reply(chunks=["One", " two"], fault=fault) for name, fault in FAULTS.items()},
+    "refused": None,
+}
+"""What the server does; `None` where nobody listens."""
+
+
+wires = pytest.mark.parametrize("wire", PROVIDERS)
+
+
+def surround(wire: str, url: str, patch: pytest.MonkeyPatch, *, login: str = "", query: str = "") -> None:
+    """Have the environment hold the key, a header's secret, and an address with a password or a query."""
+    patch.setenv(KEY_VARIABLE, CANARY)
+    patch.setenv("TEAM", HEADER)
+    sdk = "openai" if wire.startswith("openai") else PROVIDERS[wire]
+    for variable in SDKS[sdk].address_variables:
+        place = f"{url}/v1" if sdk == "openai" else url
+        patch.setenv(variable, place.replace("//", f"//{login}") + query)
+    api = f'api = "{wire.removeprefix("openai-")}"\n' if sdk == "openai" else ""
+    Path("llmring.lock").write_text(
+        f'version = "1.0"\n[profiles.default]\nname = "default"\n[providers.{PROVIDERS[wire]}]\nsdk = "{sdk}"\n{api}'
+        f'api_key_env = "{KEY_VARIABLE}"\nheaders = {{ x-team = "$TEAM" }}\n'
+    )
+
+
+async def errors_of(wire: str) -> list[LLMRingError]:
+    """What a streamed and a whole request come to."""
+    errors = []
+    async with LLMRing(max_retries=0, timeout=0.5, breaker_threshold=0) as service:
+        for stream in (True, False):
+            try:
+                asked = ask(f"{PROVIDERS[wire]}:m")
+                await (service.chat_stream(asked).final_response() if stream else service.chat(asked))
+            except LLMRingError as error:
+                errors.append(error)
+        provider = service.get_provider(PROVIDERS[wire])
+        clean(iter([repr(provider), repr(provider.config)]), ALL)
+    return errors
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+@wires
+async def test_secrets_of_headers_and_addresses(
+    server: PracticeServer, records: Records, monkeypatch: pytest.MonkeyPatch, wire: str, trouble: str
+) -> None:
+    """They are sent, and in no error and no record of any logger."""
+    reply = TROUBLES[trouble]
+    surround(wire, server.url if reply else server.refused_url(), monkeypatch, login=f"me:{PASSWORD}@")
+    server.default = reply or Reply()
+    errors = await errors_of(wire)
+    assert len(errors) > (trouble not in ("cut", "reset", "event", "malformed", "page"))
+    for request in server.requests:
+        assert (request.headers["x-team"], request.headers["authorization"]) == (HEADER, f"Basic {LOGIN}")
+    assert bool(server.requests) == (reply is not None)
+    for error in errors:
+        clean(everything(error), ALL)
+    assert records.said
+    clean((said for _, said in records.said), ALL)
+
+
+@wires
+async def test_a_server_that_repeats_headers_and_password(
+    server: PracticeServer, records: Records, monkeypatch: pytest.MonkeyPatch, wire: str
+) -> None:
+    surround(wire, server.url, monkeypatch, login=f"me:{PASSWORD}@")
+    for status in STATUSES:
+        server.script(lambda request, status=status: Reply(status=status, error=f"{request.headers} {PASSWORD}"))  # type: ignore[misc]
+        errors = await errors_of(wire)
+        assert len(errors) == 2
+        for error in errors:
+            assert "[key]" in str(error)
+            clean(everything(error), ALL)
+    clean((said for name, said in records.said if name == "llmring"), ALL)
+
+
+@wires
+async def test_the_query_of_an_address(server: PracticeServer, monkeypatch: pytest.MonkeyPatch, wire: str) -> None:
+    """Where nobody listens, the error names the address, but not what may be a key in it."""
+    surround(wire, server.refused_url(), monkeypatch, query="?practice")
+    errors = await errors_of(wire)
+    assert len(errors) == 2
+    for error in errors:
+        assert "cannot be reached at http://127.0.0.1:" in str(error)
+        assert "practice" not in str(error)

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from ..addresses import network_of, without_login
+from ..addresses import network_of, shown, without_login
 
 __all__ = ["answers_in_tokens", "find", "is_own_host", "means", "name_of", "price_source", "vendor"]
 
@@ -29,7 +29,7 @@ def price_source(provider: str, base_url: str | None) -> tuple[Any, str | None]:
     if is_own_host(provider, base_url):
         if provider in _LOCAL:
             return None, f"{provider} runs models on your own machine; nobody bills for them"
-        return None, f"{provider} is served at a host of your own ({base_url}); nobody bills for it"
+        return None, f"{provider} is served at a host of your own ({shown(base_url)}); nobody bills for it"
     from genai_prices.data_snapshot import get_snapshot
 
     wanted = _PRICED_AS.get(provider, provider)
@@ -40,7 +40,7 @@ def price_source(provider: str, base_url: str | None) -> tuple[Any, str | None]:
         for source in get_snapshot().providers:
             if re.match(source.api_pattern, base_url):
                 return source, None
-    at = f" at {base_url}" if base_url else ""
+    at = f" at {shown(base_url)}" if base_url else ""
     return None, f"the price data does not know the provider {provider!r}{at}"
 
 

@@ -3,12 +3,12 @@ serving. Nobody is asked."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..addresses import shown
 from ..exceptions import LockfileError, ProviderNotFoundError
 from ..providers.endpoints import Endpoint, endpoint
 from ..providers.packages import fits, how_to_install, installed_version, requirement
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ..lockfile import Binding, Lockfile
 
 __all__ = ["Standing", "bindings_of", "described", "needed_by", "standings"]
-
-_CREDENTIALS = re.compile(r"//[^/@]*@|[?#].*")
 
 
 @dataclass(frozen=True)
@@ -55,9 +53,9 @@ class Standing:
 
     @property
     def address(self) -> str | None:
-        """Where it is, without a password. `None` leaves it to the SDK."""
+        """Where it is, without what may be secret in it. `None` leaves it to the SDK."""
         url = self.endpoint.base_url if self.endpoint is not None else None
-        return url and _CREDENTIALS.sub(lambda match: "//" if match[0].startswith("//") else "", url)
+        return url and shown(url)
 
     @cached_property
     def problem(self) -> str | None:

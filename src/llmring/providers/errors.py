@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
 
+from ..addresses import shown
 from ..exceptions import (
     ContextLengthError,
     ModelNotFoundError,
@@ -41,7 +42,6 @@ _BAD_KEY = re.compile(r"api[ _-]?key (is )?(not valid|invalid|expired|not found)
 _UNIT = r"(?:ms|s|m|h|milliseconds?|sec(?:ond)?s?|min(?:ute)?s?|hours?)"
 _WAIT = re.compile(rf"(?:try again|retry)\D{{0,20}}?((?:\d+(?:\.\d+)?\s*{_UNIT}\s*)+)(?!\w)", re.IGNORECASE)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milli|s|m|h)", re.IGNORECASE)
-_PASSWORD = re.compile(r"//[^/@]*@")
 _SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 _THINKING = (
@@ -188,7 +188,7 @@ def error_of_network(
             original=error,
         )
     reason = _sentence(str(error.__cause__ or error).strip() or type(error.__cause__ or error).__name__)
-    at = f" at {_PASSWORD.sub('//', address)}" if address else ""
+    at = f" at {shown(address)}" if address else ""
     if names & {"ConnectError", "ConnectionRefusedError"}:
         message = f"{provider} cannot be reached{at}: {reason} Check that it runs and that its address is right."
     elif names & {
