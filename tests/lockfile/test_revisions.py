@@ -90,6 +90,30 @@ def test_no_such_revision(repository: Path, revision: str) -> None:
     assert not (repository / "x").exists()
 
 
+@pytest.mark.parametrize(
+    ("revision", "command"),
+    [
+        ("origin/main", "git fetch origin main:refs/remotes/origin/main"),
+        ("origin/main:config/llmring.lock", "git fetch origin main:refs/remotes/origin/main"),
+        ("HEAD~1", "git fetch --unshallow"),
+    ],
+)
+def test_what_a_shallow_clone_lacks_can_be_fetched(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, revision: str, command: str
+) -> None:
+    (repository / "config" / "llmring.lock").write_bytes(b"two\n")
+    git(repository, "commit", "-q", "-a", "-m", "second")
+    git(repository, "switch", "-q", "-c", "feature")
+    clone = tmp_path_factory.mktemp("clone")
+    git(clone, "clone", "-q", "--depth", "1", "--branch", "feature", repository.as_uri(), ".")
+    path = clone / "config" / "llmring.lock"
+    with pytest.raises(LockfileError, match="git knows no revision") as caught:
+        at_revision(path, revision)
+    assert str(caught.value).endswith(f": {command}")
+    git(clone, *command.split()[1:])
+    assert at_revision(path, revision).content == (b"two\n" if "main" in revision else b"one\r\n" * 30)
+
+
 def test_what_is_a_revision(repository: Path) -> None:
     assert is_revision(repository / "config" / "llmring.lock", "main")
     assert not is_revision(repository / "config" / "llmring.lock", "./main")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Revision", "at_revision", "git_environment", "is_revision"]
 
 _KEPT = ("GIT_CONFIG", "GIT_CEILING", "GIT_DISCOVERY", "GIT_SSH")
+_REMOTE_BRANCH = re.compile(r"(?P<remote>[\w.-]+)/(?P<branch>[\w./-]+)")
 _PATIENCE = 60
 """Seconds. A partial clone may have to fetch what it is asked for."""
 
@@ -54,7 +56,7 @@ def at_revision(path: Path, revision: str) -> Revision:
     if not kind:
         raise LockfileError(
             f"git knows no revision {shown(revision)} in {path.parent}, and there is no file of that name. "
-            "To see what there is: git log --oneline"
+            f"{_how_to_have(path, revision)}"
         )
     if kind == "blob":
         return Revision(revision, found, revision.partition(":")[2], _content(path, found))
@@ -70,6 +72,20 @@ def is_revision(path: Path, name: str) -> bool:
         return bool(_object(path.resolve(), name)[1])
     except LockfileError:
         return False
+
+
+def _how_to_have(path: Path, revision: str) -> str:
+    """What to do about a revision that is not there: a remote's branch can be fetched, and a shallow clone made whole.
+
+    Continuous integration clones shallowly as a rule, and one branch alone.
+    """
+    named = _REMOTE_BRANCH.match(revision)
+    if named and named["remote"] in _git(path, "remote").stdout.decode(errors="replace").split():
+        remote, branch = named.groups()
+        return f"To fetch it: git fetch {remote} {branch}:refs/remotes/{remote}/{branch}"
+    if _word(path, "rev-parse", "--is-shallow-repository") == "true":
+        return "This clone is shallow. To fetch the rest: git fetch --unshallow"
+    return "To see what there is: git log --oneline"
 
 
 def _folder(path: Path) -> str:
