@@ -212,3 +212,55 @@ def test_reading_much_code_is_said_on_a_terminal(project: Path) -> None:
     lines = ["from llmring import LLMRequest", *['LLMRequest(model="chatbot")'] * 60_000]
     (project.parent / "long.py").write_text("\n".join(lines))
     assert "Reading the source code ." in on_a_terminal("lock", "check", "long.py")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        "bind fast ollama:llama3.2",
+        "unbind chatbot",
+        "lock profile add staging",
+        "lock profile copy dev staging",
+        "lock profile remove dev --yes",
+        "lock convert --to json -o llmring.lock --force",
+    ],
+)
+def test_waiting_to_write_is_said_on_a_terminal(project: Path, args: str) -> None:
+    """Somebody else holds the folder, as an edit does."""
+    import fcntl
+
+    held = os.open(project.parent, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    letting_go = threading.Timer(2.5, os.close, [held])
+    letting_go.start()
+    assert "Writing llmring.lock ." in on_a_terminal(*args.split())
+    letting_go.join()
+
+
+def test_a_slow_git_is_said_on_a_terminal(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project.parent / "bin").mkdir()
+    slow = project.parent / "bin" / "git"
+    slow.write_text("#!/bin/sh\nsleep 2\nexit 1\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
+    assert "Asking git ." in on_a_terminal("lock", "diff")
+
+
+KEYRING = """
+import time
+
+def get_password(service, name):
+    if name == "anthropic":
+        time.sleep(1.5)
+"""
+
+
+@pytest.mark.parametrize(
+    "args", [["providers"], ["models", "--live"], ["info", "chatbot"], ["lock", "show"], ["lock", "show", "--json"]]
+)
+def test_a_slow_keyring_is_said_on_a_terminal(project: Path, monkeypatch: pytest.MonkeyPatch, args: list[str]) -> None:
+    (project.parent / "modules").mkdir()
+    (project.parent / "modules" / "keyring.py").write_text(KEYRING)
+    monkeypatch.setenv("PYTHONPATH", f"{project.parent / 'modules'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
+    assert "Looking for keys ." in on_a_terminal(*args)

@@ -111,12 +111,14 @@ def bind(
       llmring bind chatbot ollama:llama3.2 --profile dev --json
     """
     from .. import lockfile as lockfiles
+    from .progress import working
 
     path, named = lockfile_path(), [model.strip() for model in models.split(",")]
     before, wanted = lockfiles.load(path), list(dict.fromkeys(named))
     for model in wanted:
         _check_provider(model, before, force=force)
-    lockfile = lockfiles.bind(path, alias, wanted, profile=profile)
+    with working(f"Writing {path.name}"):
+        lockfile = lockfiles.bind(path, alias, wanted, profile=profile)
     chosen = profile or lockfile.default_profile
     if chosen not in before.profiles:
         note(f'The profile "{chosen}" is new. There were: {", ".join(before.profiles)}.')
@@ -188,8 +190,11 @@ def unbind(
       llmring unbind chatbot --profile dev --json
     """
     from .. import lockfile as lockfiles
+    from .progress import working
 
-    lockfile = lockfiles.unbind(lockfile_path(), alias, profile=profile)
+    path = lockfile_path()
+    with working(f"Writing {path.name}"):
+        lockfile = lockfiles.unbind(path, alias, profile=profile)
     chosen = profile or lockfile.default_profile
     if as_json:
         say_json({"file": str(lockfile.path), "profile": chosen, "alias": alias, "models": []})

@@ -46,12 +46,14 @@ def info(
       llmring info openai:gpt-6-luna --json | jq .context_window
     """
     from ..lockfile import resolve
+    from .progress import working
 
     lockfile = lockfile_if_any()
     binding = resolve(lockfile, name, profile if lockfile is not None else None)
     models = [known_of(reference, lockfile) for reference in binding.models]
     _refuse_nonsense(name, binding, models, lockfile)
-    keys = {model.provider: key_of(model.provider, lockfile) for model in models}
+    with working("Looking for keys"):
+        keys = {model.provider: key_of(model.provider, lockfile) for model in models}
     if as_json:
         listed = [described(model) | {"key": keys[model.provider]} for model in models]
         say_json({"name": name, "params": dict(binding.params), "models": listed})

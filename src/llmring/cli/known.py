@@ -60,10 +60,11 @@ def key_of(provider: str, lockfile: Lockfile | None) -> dict[str, Any]:
         place = endpoint(provider, declared.get(provider), others=declared)
     except ProviderNotFoundError as error:
         return {"variables": [], "needed": None, "set": False, "source": None, "problem": str(error)}
+    source = place.key_source
     return {
         "variables": list(place.key_variables),
         "needed": place.needs_key,
-        "set": place.key_source is not None,
-        "source": place.key_source,
+        "set": source is not None,
+        "source": source,
         "problem": place.lacks,
     }

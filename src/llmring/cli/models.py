@@ -116,8 +116,10 @@ def _served(provider: str | None, lockfile: Lockfile | None) -> list[ModelInfo]:
     """What the providers list; where several are asked, those that answer."""
     from ..providers.vendors import BUILT_IN
     from .asking import ask
+    from .progress import working
 
-    names = [provider] if provider is not None else _usable(lockfile)
+    with working("Looking for keys"):
+        names = [provider] if provider is not None else _usable(lockfile)
     answers = ask(names)
     found: list[ModelInfo] = []
     for name, answer in answers.items():

@@ -41,14 +41,17 @@ def providers(
       llmring providers --all --json | jq '.[] | select(.key.set) | .provider'
     """
     from .asking import ask
+    from .progress import working
     from .standing import described, standings
 
     lockfile = lockfile_if_any()
-    found = standings(lockfile, every=every)
+    with working("Looking for keys"):
+        found = standings(lockfile, every=every)
+        stand = [described(one) for one in found]  # which looks into the keyring
     answers = ask([one.name for one in found if one.problem is None]) if check else {}
     if as_json:
-        checked = [described(one) | ({"check": _checked(one, answers)} if check else {}) for one in found]
-        say_json(checked)
+        checks = [{"check": _checked(one, answers)} if check else {} for one in found]
+        say_json([said | checked for said, checked in zip(stand, checks, strict=True)])
     else:
         _print(found, lockfile.default_profile if lockfile is not None else "", answers if check else None)
     if check and any(_failed(one, answers) for one in found):

@@ -10,6 +10,7 @@ import typer
 
 from ...exceptions import ConfigurationError
 from ..printing import say_json
+from ..progress import working
 from ..project import lockfile_path
 from ..terminal import note, stream, tell, warn
 from .keeping import backup, keep
@@ -76,10 +77,11 @@ def convert(
             f"To replace it, and keep it as {backup(output).name}: --force"
         )
     kept = keep(output, text.encode())
-    if is_there and output.samefile(path):
-        convert_in_place(path, to_json=to_json)
-    else:
-        create(output, text, force=force)
+    with working(f"Writing {output.name}"):
+        if is_there and output.samefile(path):
+            convert_in_place(path, to_json=to_json)
+        else:
+            create(output, text, force=force)
     if as_json:
         kept_as = None if kept is None else str(kept)
         say_json({"file": str(output), "format": "json" if to_json else "toml", "kept_as": kept_as})

@@ -11,6 +11,7 @@ import typer
 from ...exceptions import LockfileError
 from ..figures import remark
 from ..printing import say_json
+from ..progress import working
 from ..project import lockfile_path
 from ..terminal import columns, note, paint, say
 from .changes import FIGURES, Priced, as_data, details, key_of_place, price_changes, setting_values
@@ -51,7 +52,8 @@ def diff(
 
     path = lockfile_path()
     after = load(path)
-    before, origin = _older(path, since)
+    with working("Asking git"):
+        before, origin = _older(path, since)
     comparison = compare(before, after)
     if as_json:
         say_json({"file": str(path), "since": origin, **as_data(comparison, before, after)})

@@ -8,6 +8,7 @@ import typer
 
 from .. import completion
 from ..printing import say_json
+from ..progress import working
 from ..project import WrittenOption, lockfile_path, open_lockfile
 from ..terminal import columns, confirm, paint, say, tell
 
@@ -66,7 +67,9 @@ def add(name: Name, as_json: WrittenOption = False) -> None:
     """
     from ... import lockfile as lockfiles
 
-    lockfile = lockfiles.add_profile(lockfile_path(), name)
+    path = lockfile_path()
+    with working(f"Writing {path.name}"):
+        lockfile = lockfiles.add_profile(path, name)
     if as_json:
         _say_written(lockfile, name)
         return
@@ -93,7 +96,9 @@ def copy(
     """
     from ... import lockfile as lockfiles
 
-    lockfile = lockfiles.copy_profile(lockfile_path(), source, name)
+    path = lockfile_path()
+    with working(f"Writing {path.name}"):
+        lockfile = lockfiles.copy_profile(path, source, name)
     if as_json:
         _say_written(lockfile, name)
         return
@@ -125,7 +130,8 @@ def remove(
         confirm(
             f'Remove the profile "{name}", which binds {listed}?', otherwise=f"llmring lock profile remove {name} --yes"
         )
-    lockfile = lockfiles.remove_profile(path, name)
+    with working(f"Writing {path.name}"):
+        lockfile = lockfiles.remove_profile(path, name)
     if as_json:
         _say_written(lockfile, name)
         return

@@ -9,6 +9,7 @@ import typer
 from ..figures import aligned, price, remark, tokens
 from ..known import described, key_of, known_of
 from ..printing import say_json
+from ..progress import working
 from ..project import ProfileOption, bindings_in, open_lockfile
 from ..terminal import columns, note, paint, say
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ...lockfile import Binding, Lockfile, Profile
 
 __all__ = ["show"]
+
+_LOOKING = "Looking for keys"
 
 
 def show(
@@ -39,7 +42,9 @@ def show(
     chosen = lockfile.profile(profile)
     bindings = bindings_in(lockfile, chosen)
     if as_json:
-        say_json(_described(lockfile, chosen, bindings))
+        with working(_LOOKING):
+            data = _described(lockfile, chosen, bindings)
+        say_json(data)
         return
     others = [name for name in lockfile.profiles if name != chosen.name]
     also = f" (there is also {', '.join(others)})" if others else ""
@@ -50,7 +55,9 @@ def show(
         note(f'No aliases in the profile "{chosen.name}". Bind one: llmring bind ALIAS provider:model')
         return
     say()
-    heading, *lines = aligned(_rows(lockfile, bindings), 2, 3, 4).splitlines()
+    with working(_LOOKING):
+        rows = _rows(lockfile, bindings)
+    heading, *lines = aligned(rows, 2, 3, 4).splitlines()
     say(paint(heading, bold=True))
     say("\n".join(lines))
 
