@@ -6,8 +6,10 @@ errors lose the answer's headers. So its client is put on an HTTP client of ours
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
+from random import uniform
 from typing import Any
 
 import httpx
@@ -17,7 +19,7 @@ import ollama
 from ..wire.base import Decoder
 from ..wire.errors import read_error
 from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
-from .attempts import Attempts
+from .attempts import Attempts, Refused, last_attempt
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .exchange import Exchange, Exchanging, TypedAnswer, warn_of
 from .network import http_options
@@ -25,6 +27,27 @@ from .network import http_options
 __all__ = ["OllamaProvider"]
 
 logger = logging.getLogger("llmring")
+
+
+_PASSING = {408, 429, 500, 502, 503, 504}
+"""Statuses after which a second attempt may succeed."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
+"""Seconds between attempts: twice as long each time, unless the server names them."""
+
+
+def _passes(failure: Exception) -> bool:
+    if isinstance(failure, Refused):
+        return failure.status in _PASSING
+    # A wait for a free connection was long enough.
+    return isinstance(failure, httpx2.TransportError) and not isinstance(failure, httpx2.PoolTimeout)
+
+
+def _pause(failure: Exception, attempt: int) -> float:
+    named = failure.headers.get("retry-after", "") if isinstance(failure, Refused) else ""
+    if named.isdecimal():
+        return float(named)
+    # Those that failed together do not all come again together.
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt) * uniform(0.75, 1.0)  # noqa: S311 - no secret
 
 
 class _Carrier(Attempts, httpx2.AsyncClient):
@@ -128,6 +151,18 @@ class OllamaProvider(Provider):
         return await self._send(call, self.render(call))
 
     async def _send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
+        """Send, and try again as often as the other SDKs do by themselves; this one does not."""
+        for attempt in range(call.max_retries):
+            try:
+                return await self._send_once(call, body)
+            except Exception:
+                failure = last_attempt()
+                if failure is None or not _passes(failure):
+                    raise
+                await asyncio.sleep(_pause(failure, attempt))
+        return await self._send_once(call, body)
+
+    async def _send_once(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
         if not self._typed:
             async with Exchange(body, call.timeout, keep=True) as exchange:
                 # Whether the answer streams is in the body; to the SDK it is always a stream, of no lines.
