@@ -570,10 +570,10 @@ async def test_a_redirect_to_another_server(server: PracticeServer, provider: st
     async with listening(serve) as port:
         declare(bare, provider, f"http://127.0.0.1:{port}{PATHS[provider]}")
         async with LLMRing(max_retries=0) as service:
-            for stream in (False, True):
+            request = ask(f"{provider}:m")
+            for answer in (service.chat(request), service.chat_stream(request).final_response()):
                 with pytest.raises(ProviderResponseError, match="redirects to localhost") as caught:
-                    request = ask(f"{provider}:m")
-                    await (service.chat_stream(request).final_response() if stream else service.chat(request))
+                    await answer
                 assert caught.value.status_code == status
     assert server.requests == []
 
