@@ -1,7 +1,8 @@
 """The README, the docs and the skills, held to what they say.
 
 Every Python block is run as it stands, against each provider; every TOML block is a lockfile, or a part of one; every
-command of the pages about the lockfile is run, in order, and prints what the page shows.
+command of the pages about the lockfile is run, in order, and prints what the page shows: all of it, but for what `…`
+stands for.
 """
 
 from __future__ import annotations
@@ -173,8 +174,8 @@ def test_commands_do_what_the_page_shows(document: Path, server: PracticeServer,
         done = subprocess.run(["bash", "-c", command], env=environ, capture_output=True, text=True, timeout=60)
         said = " ".join(f"{done.stdout} {done.stderr}".split())
         assert (done.returncode == 0) is not any(line.startswith("Error:") for line in lines), (command, said)
-        for line in lines:
-            assert line in said, (command, said)
+        pattern = re.escape(" ".join(lines)).replace("…", ".*").replace(r"\ .*\ ", r"\ .*")
+        assert not lines or re.fullmatch(pattern, said), (command, said)
 
 
 def test_skills_have_front_matter() -> None:
