@@ -80,12 +80,13 @@ class Attempts:
         if response.next_request is not None:
             words += f": it redirects to {response.next_request.url.host}, which is not asked: the key is not for it"
         failures.append(Refused(response.status_code, response.headers, words.encode()))
-        body = bytearray()
+        body, whole = bytearray(), False
         try:
             await _read(response, body)
+            whole = True
         finally:
             await response.aclose()
-            if body and response.next_request is None:
+            if (body or whole) and response.next_request is None:
                 failures[:] = [Refused(response.status_code, response.headers, bytes(body))]
         headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_BODY]
         return type(response)(response.status_code, headers=headers, content=bytes(body), request=response.request)
