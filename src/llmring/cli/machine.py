@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..addresses import shown
 from ..catalog import ROLES, suggested
 from ..credentials import KEYRING, first_set
 from ..providers.endpoints import Endpoint, endpoint
@@ -72,7 +73,7 @@ def _served(target: Endpoint) -> Found:
     if target.lacks:
         return Found(name, f"{state}; {target.lacks}", package, there)
     if first_set(target.address_variables):
-        state += f"; asked at {target.base_url}, which may not have these models"
+        state += f"; asked at {shown(target.base_url)}, which may not have these models"
     models = {role: suggested(role)[name] for role in ROLES if name in suggested(role)}
     if not models:
         state += f"; none of its models is suggested: llmring bind ALIAS {name}:MODEL"
