@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -198,6 +201,45 @@ def test_closing_after_the_loop_of_a_stream_has_stopped(server: PracticeServer) 
     with pytest.raises(StopAsyncIteration):
         loop.run_until_complete(task)
     loop.close()
+
+
+FORKED = """
+import asyncio, os, sys
+from llmring import LLMRequest, LLMRing, Message
+
+asked = LLMRequest(model="chatbot", messages=[Message(role="user", content="Hi")])
+service = LLMRing(timeout=5)
+loop = asyncio.new_event_loop()
+
+async def begin():
+    stream = service.chat_stream(asked)
+    await anext(stream)
+    return stream
+
+stream = loop.run_until_complete(begin())
+child = os.fork()
+if not child:
+    asyncio.set_event_loop(None)
+    answer = asyncio.run(service.chat(asked))
+    asyncio.run(service.close())
+    print("child:", answer.content, flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print("stream:", loop.run_until_complete(stream.final_response()).content)
+print("parent:", loop.run_until_complete(service.chat(asked)).content)
+loop.run_until_complete(service.close())
+loop.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_process(way: Way, server: PracticeServer) -> None:
+    """It has connections of its own, and closing it takes none from its parent."""
+    bind({"chatbot": [way.model]}, way.settings)
+    server.default = Reply(chunks=["one ", "two"], interval=0.2)
+    ran = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.stdout.split("\n")[:3] == ["child: one two", "stream: one two", "parent: one two"], ran.stderr
+    assert ran.returncode == 0
 
 
 def test_closing_after_the_loop_of_a_request_was_closed(server: PracticeServer) -> None:

@@ -31,6 +31,20 @@ DEFAULT_TIMEOUT: Final = float("60")
 """Seconds. Known by identity: this very object means that the caller named no timeout."""
 
 
+_services: weakref.WeakSet[LLMRing] = weakref.WeakSet()
+_of_parents: list[Any] = []
+"""In a forked process: never closed, and so never collected."""
+
+
+def _after_fork() -> None:
+    for service in list(_services):
+        service._leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 class LLMRing(Aliases):
     """The way to every provider.
 
@@ -82,6 +96,7 @@ class LLMRing(Aliases):
         # A set of weak references cannot be looked through while another loop's thread adds to it.
         self._guard = threading.Lock()
         self._closed = False
+        _services.add(self)
 
     async def __aenter__(self) -> LLMRing:
         return self
@@ -119,6 +134,13 @@ class LLMRing(Aliases):
                 task.cancel()
         await asyncio.gather(*(stream.aclose() for stream in streams))
         await settle()
+
+    def _leave_to_parent(self) -> None:
+        """Begin anew in a forked process: what is open is its parent's, which would lose it if it were closed here."""
+        _of_parents.append((list(self._streams), self._registry.leave_to_parent()))
+        self._streams = weakref.WeakSet()
+        self._waiting, self._ended = set(), set()
+        self._guard = threading.Lock()
 
     # Asking
 
@@ -187,7 +209,8 @@ class LLMRing(Aliases):
             settings = declared.get(candidate.provider)
             provider = await self._registry.get_async(candidate.provider, settings, declared, timeout)
             retries = self.max_retries if candidate.last else 0
-            return provider, Call(request, candidate.model, stream, timeout, retries, form, alone=last == 0)
+            alone = last == 0 and candidate.reference != binding.alias
+            return provider, Call(request, candidate.model, stream, timeout, retries, form, alone=alone)
 
         return Route(binding.alias, asked, candidates, self._breakers, call)
 

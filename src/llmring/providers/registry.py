@@ -191,6 +191,12 @@ class Registry:
                 shown = provider.conceal(f"{type(result).__name__}: {result}".encode(errors="replace")).decode()
                 logger.warning("%s did not close cleanly: %s", provider.name, shown)
 
+    def leave_to_parent(self) -> object:
+        """In a forked process, forget what was made before. Gives it, to be kept."""
+        of_parent = self._made, self._making
+        self._made, self._making = {}, {}
+        return of_parent
+
     def _ready(self, name: str, settings: ProviderSettings | None) -> Provider | None:
         return self._registered.get(name) or self._mine(self._identity(name, settings))
 
