@@ -322,6 +322,19 @@ async def test_one_alone_is_advised_a_stand_by(way: Way, server: PracticeServer,
 
 
 @streamed
+async def test_one_that_is_named_without_an_alias_is_not(server: PracticeServer, stream: bool) -> None:
+    asked = ASKED.model_copy(update={"model": "anthropic:one"})
+    async with LLMRing(max_retries=0, timeout=0.2, breaker_threshold=2) as service:
+        service.get_provider("anthropic")
+        server.reply(status=500)
+        server.reply(fault=Fault.never_answer())
+        for words in ("failed", "kept silent", "left alone for now"):
+            with pytest.raises(ProviderError, match=words) as raised:
+                await (service.chat_stream(asked).final_response() if stream else service.chat(asked))
+            assert "bind a stand-by" not in str(raised.value)
+
+
+@streamed
 async def test_those_with_stand_bys_are_not(server: PracticeServer, stream: bool) -> None:
     bind({"chatbot": ["anthropic:one", "openai:two"]})
     async with LLMRing(max_retries=0, timeout=0.2, breaker_threshold=4) as service:

@@ -63,7 +63,7 @@ class CircuitBreaker:
         """Let a request through, and say whether it is the probe: the one of many that tries a half-open model.
 
         Args:
-            alone: no other model stands by, so that to bind one is good advice.
+            alone: it is the only model of its alias, so that to bind a stand-by is good advice.
 
         Raises:
             CircuitBreakerError: it is open, or another request is probing.

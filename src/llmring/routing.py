@@ -92,7 +92,7 @@ class Route:
         self._request = request
         self._asked = request.messages
         self._candidates = list(candidates)
-        self._alone = len(candidates) == 1
+        self._alone = len(candidates) == 1 and candidates[0].reference != alias
         self._breakers = breakers
         self._call = call
 

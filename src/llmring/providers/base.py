@@ -87,7 +87,7 @@ class Call:
         max_retries: how often the SDK may try again by itself.
         form: what the answer is checked against; `None` takes any.
         continuation: the provider's token to go on from.
-        alone: no other model stands by.
+        alone: it is the only model of its alias, to which a stand-by could be bound.
     """
 
     request: LLMRequest

@@ -103,7 +103,7 @@ def error_of_answer(
         sent: the fields of the request that were set, to name the one that was refused.
         extra: the caller's own parameters, for the same end.
         original: the SDK's exception.
-        alone: no other model stands by, so that to bind one is good advice.
+        alone: it is the only model of its alias, so that to bind a stand-by is good advice.
     """
     headers = headers or {}
     status, code = failure.status, failure.code or ""
