@@ -70,7 +70,7 @@ def _talk(environment: dict[str, str]) -> str:
         terminal.say("/model deep")
         terminal.expect("deep> ")
         terminal.say("And a string?")
-        terminal.expect("in all: 2 turns", "deep> ")
+        terminal.expect("in all: 2 requests", "deep> ")
         return terminal.screen.styled()
 
 

@@ -152,7 +152,7 @@ async def test_a_request_without_files_is_left_as_it_is(tmp_path: Path) -> None:
         (document("~nosuchuser/notes.pdf"), "The file ~nosuchuser/notes.pdf cannot be read: No such file"),
         (audio("~nosuch\0user/a.wav"), "cannot be read: embedded null byte"),
         (image("file://[cat.png"), r"The file 'file://\[cat.png' cannot be read: Invalid IPv6 URL"),
-        (image("notes.pdf"), r"notes\.pdf is no picture but of type application/pdf; pass it as a document"),
+        (image("notes.pdf"), r"notes\.pdf is no picture but of type application/pdf; pass it as a document .*--file"),
         (image("unknown"), "What kind of image unknown may be cannot be told"),
         (document("binary"), "What kind of document binary may be cannot be told"),
         (audio("notes.pdf"), "What kind of sound this is cannot be told"),

@@ -32,7 +32,7 @@ def test_the_picture_is_of_this_program(bare: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert shown(drawn) == shown(PICTURE)
     together = " ".join(shown(PICTURE))
-    for text in ("How do I reverse", "Show both.", "numbers.reverse()", "in all: 0 turns"):
+    for text in ("How do I reverse", "Show both.", "numbers.reverse()", "in all: 0 requests"):
         assert text in together
 
 

@@ -189,7 +189,10 @@ def _data_url(data: bytes, what: str, name: str | None = None) -> str:
             f"What kind of {what} {name or 'these bytes'} may be cannot be told; pass a data URL: data:TYPE;base64,..."
         )
     if what == "image" and not mime.startswith("image/"):
-        raise InvalidRequestError(f"{name or 'This'} is no picture but of type {mime}; pass it as a document.")
+        raise InvalidRequestError(
+            f"{name or 'This'} is no picture but of type {mime}; "
+            "pass it as a document (`llmring chat` has --file and /file)."
+        )
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 

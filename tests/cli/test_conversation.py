@@ -48,7 +48,7 @@ def test_a_conversation(server: PracticeServer) -> None:
             "Let me think.", "The first answer.", f"{FIRST} · tokens: 100000 in, 10000 out · $0.15 · ", READY
         )
         terminal.say("Two?")
-        terminal.expect("The second.", "in all: 2 turns · tokens: 220000 · $0.30", READY)
+        terminal.expect("The second.", "in all: 2 requests · tokens: 220000 · $0.30", READY)
         terminal.type("\x04")
         assert terminal.ended() == 0
     assert said(server, 1) == [("user", "One?")]
@@ -76,7 +76,7 @@ def test_it_streams_and_an_interrupt_stops_the_answer(server: PracticeServer) ->
         assert asked.disconnected_at is not None
         assert asked.disconnected_at - pressed < 1.0, "the provider is told to stop"
         terminal.say("Go on")
-        terminal.expect("You said: Go on", "in all, at least: 2 turns", READY)
+        terminal.expect("You said: Go on", "in all, at least: 2 requests", READY)
         terminal.say("/quit")
         assert terminal.ended() == 0
     assert said(server, 2) == [("user", "Count"), ("assistant", "one two"), ("user", "Go on")]
@@ -222,7 +222,7 @@ def test_the_system_prompt(server: PracticeServer) -> None:
         terminal.say("/new")
         terminal.expect("A new conversation.", READY)
         terminal.say("Hi")
-        terminal.expect("You said: Hi", "in all: 2 turns", READY)
+        terminal.expect("You said: Hi", "in all: 2 requests", READY)
         terminal.say("/system Be kind.\\")
         terminal.expect("... ")
         terminal.say("And brief.")
@@ -381,13 +381,24 @@ def test_saving(bare: Path, server: PracticeServer) -> None:
     server.reply("one two three", fault=Fault.cut_after(2))
     with Terminal("chat", "--system", "Be brief.") as terminal:
         terminal.expect(READY)
+        terminal.say("/save talk.txt")
+        terminal.expect("Error: Nothing was said yet, so there is nothing to save.", READY)
+        assert not (bare / "talk.txt").exists()
         terminal.say("What?")
         terminal.expect("The answer.", READY)
         terminal.say("Count")
         terminal.expect("Error: ", READY)
-        for name in ("talk.md", "talk.json"):
+        for name in ("cut.md", "talk.json"):
             terminal.say(f"/save {name}")
             terminal.expect(f"Saved 2 turns to {name}", READY)
+        (bare / "app.py").write_text("mine")
+        terminal.say("/save app.py")
+        shown = terminal.expect("Error: app.py ends in none of .md, .markdown, .txt and .json", READY)
+        assert "Replace it?" not in shown
+        terminal.say("/retry")
+        terminal.expect("You said: Count", "in all, at least: 3 requests", READY)
+        terminal.say("/save talk.txt")
+        terminal.expect("Saved 2 turns to talk.txt", READY)
         (bare / "talk.md").write_text("mine")
         terminal.say("/save talk.md")
         terminal.expect("talk.md is there already. Replace it? [y/N] ")
@@ -399,10 +410,11 @@ def test_saving(bare: Path, server: PracticeServer) -> None:
         terminal.say("y")
         terminal.expect("Saved 2 turns", READY)
         terminal.say("/save talk.pdf")
-        terminal.expect("Error: talk.pdf ends in neither .md nor .json", READY)
+        terminal.expect("Error: talk.pdf ends in none of .md, .markdown, .txt and .json", READY)
         terminal.say("/save nowhere/talk.md")
         terminal.expect("Error: nowhere/talk.md cannot be written", READY)
-    written = (bare / "talk.md").read_text()
+    assert (bare / "talk.md").read_text() == (bare / "talk.txt").read_text()
+    written = (bare / "cut.md").read_text()
     for text in ("**System:** Be brief.", "## You\n\nWhat?", f"## {FIRST}", "> Let me\n> think.", "\nThe *answer*.\n"):
         assert text in written
     assert "\none two\n\n*(broke off here: " in written
@@ -434,7 +446,7 @@ def test_pictures_and_files(bare: Path, server: PracticeServer) -> None:
     for request in server.requests:
         first = request.body["messages"][0]["content"]
         assert [part["type"] for part in first] == ["document", "image", "text"], "they stay part of the conversation"
-    assert "*Attached: notes.md*\n\n*Attached: image*" in (bare / "talk.md").read_text()
+    assert "*Attached: notes.md*\n\n*Attached: cat.png*" in (bare / "talk.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["my cat.png", "my\\ cat.png", "'my cat.png'"])

@@ -120,7 +120,7 @@ def test_what_was_asked_again_or_forgotten_was_paid_all_the_same() -> None:
     first = Turn(dialogue.question("hi"), "chatbot", answer)
     for turn in (first, Turn(first.question, "chatbot", answer)):
         dialogue.tally.add(turn)
-    assert (dialogue.tally.turns, dialogue.tally.tokens, dialogue.tally.is_whole) == (2, 14, True)
+    assert (dialogue.tally.requests, dialogue.tally.tokens, dialogue.tally.is_whole) == (2, 14, True)
     dialogue.tally.add(Turn(first.question, "chatbot", outcome="stopped"))
     assert not dialogue.tally.is_whole
 

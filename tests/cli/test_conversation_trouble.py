@@ -48,7 +48,7 @@ def test_no_path_ends_the_conversation(bare: Path, server: PracticeServer) -> No
             shown = terminal.expect("Error: " if "data:" not in line else "It goes", READY)
             assert "not foreseen" not in shown
         terminal.say("Two?")
-        terminal.expect("Two?", "in all: 2 turns", READY)
+        terminal.expect("Two?", "in all: 2 requests", READY)
         terminal.type("\x04")
         assert terminal.ended() == 0
     assert os.listdir(bare / "folder.md") == []

@@ -10,7 +10,7 @@ from ..media_types import type_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["content_of", "file_part", "picture_part"]
+__all__ = ["content_of", "file_part", "name_of", "picture_part"]
 
 
 def picture_part(source: str) -> dict[str, Any]:
@@ -39,6 +39,15 @@ def file_part(source: str) -> dict[str, Any]:
     if kind is not None and kind.startswith("audio/"):
         return audio(source)
     return document(source)
+
+
+def name_of(part: dict[str, Any]) -> str:
+    """What to call a part that has not been read in yet: its file's name, its address, or else its kind."""
+    inner = part[part["type"]]
+    address = str(inner.get("path") or inner.get("file_url") or inner.get("url") or "data:")
+    if address.startswith("data:"):
+        return str(part["type"]).removesuffix("_url").removeprefix("input_")
+    return address if "://" in address else os.path.basename(address)
 
 
 def content_of(text: str, attached: Sequence[dict[str, Any]]) -> str | list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ...exceptions import AliasNotFoundError, ConfigurationError
 from ..attaching import file_part, picture_part
 from ..project import default_model
-from .transcript import save
+from .transcript import check_name, save
 
 if TYPE_CHECKING:
     from .talk import Talk
@@ -152,6 +152,9 @@ def _save(talk: Talk, name: str) -> None:
     if not name:
         raise ConfigurationError("Nothing was named to save to: /save talk.md, or /save talk.json")
     path = Path(os.path.expanduser(name))
+    check_name(path)
+    if not talk.dialogue.turns:
+        raise ConfigurationError("Nothing was said yet, so there is nothing to save.")
     if os.path.exists(path) and not talk.keyboard.confirm(f"{path} is there already. Replace it?"):
         talk.screen.note("Nothing was saved.")
         return
@@ -194,7 +197,7 @@ COMMANDS = {
     "/image": Command("PATH|URL", "Attach a picture to the next question.", _image),
     "/file": Command("PATH|URL", "Attach a file to the next question.", _file),
     "/retry": Command("", "Ask the last question again.", _retry),
-    "/save": Command("FILE", "Save the conversation as Markdown (.md) or JSON (.json).", _save),
+    "/save": Command("FILE", "Save the conversation as Markdown (.md, .txt) or JSON (.json).", _save),
     "/new": Command("", "Forget what was said and begin anew.", _new),
     "/help": Command("", "Show this.", _help),
     "/quit": Command("", "Leave; so does Ctrl-D.", _quit),

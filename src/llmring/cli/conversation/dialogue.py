@@ -50,6 +50,11 @@ class Turn:
             return "".join(part.get("text", "") for part in content)
         return str(content)
 
+    @property
+    def attached(self) -> list[str]:
+        """What went with the question, by name."""
+        return list(self.question.metadata.get("attached", ()))
+
     def messages(self) -> list[Message]:
         """The turn as the next request tells it; none where nothing was answered."""
         if self.answer is None or not self.text:
@@ -61,27 +66,27 @@ class Turn:
 
 @dataclass(slots=True)
 class Tally:
-    """What several turns took together.
+    """What several requests took together.
 
     Attributes:
-        turns: how many there were.
+        requests: how many there were.
         tokens: all that were reported.
         cost: US dollars, as far as that is known; `None` where nothing is.
         is_whole: whether tokens and cost are known of all of them.
     """
 
-    turns: int = 0
+    requests: int = 0
     tokens: int = 0
     cost: float | None = None
     is_whole: bool = True
 
     def add(self, turn: Turn) -> None:
-        """Count a turn."""
+        """Count the request of a turn."""
         usage = turn.answer.usage if turn.answer is not None else None
         cost = turn.cost.total if turn.cost is not None else None
-        if turn.outcome != "whole" or usage is None or (self.turns and (cost is None) != (self.cost is None)):
+        if turn.outcome != "whole" or usage is None or (self.requests and (cost is None) != (self.cost is None)):
             self.is_whole = False
-        self.turns += 1
+        self.requests += 1
         self.tokens += usage["total_tokens"] if usage is not None else 0
         if cost is not None:
             self.cost = (self.cost or 0.0) + cost
@@ -95,7 +100,7 @@ class Dialogue:
         model: the alias, or `provider:model`, that is asked next.
         profile: the lockfile's profile; `None` for its default.
         system: the system prompt.
-        attached: parts that go with the next question.
+        attached: parts that go with the next question, each with its name.
         turns: oldest first.
         tally: what all of it took, with what was asked again or is forgotten.
     """
@@ -103,15 +108,15 @@ class Dialogue:
     model: str
     profile: str | None = None
     system: str | None = None
-    attached: list[dict[str, Any]] = field(default_factory=list)
+    attached: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
 
     def question(self, text: str) -> Message:
         """A question with all that is attached, which is then no longer waiting."""
-        message = Message(role="user", content=content_of(text, self.attached))
+        names, parts = [name for name, _ in self.attached], [part for _, part in self.attached]
         self.attached = []
-        return message
+        return Message(role="user", content=content_of(text, parts), metadata={"attached": names} if names else {})
 
     def request(self, question: Message, *, instead_of: Turn | None = None) -> LLMRequest:
         """The request that asks this after all that was said before.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...parts import load
 from ...schemas import LLMRequest, Message
 from ...service import LLMRing
+from ..attaching import name_of
 from ..terminal import dollars, warn
 from ..usage import usage_line
 from . import commands
@@ -126,7 +127,8 @@ class Talk:
             return
         request = LLMRequest(model=self.dialogue.model, messages=[Message(role="user", content=parts)])
         loaded = self._runner.run(load(request)).messages[0].content
-        self.dialogue.attached += loaded if isinstance(loaded, list) else []
+        if isinstance(loaded, list):
+            self.dialogue.attached += zip(map(name_of, parts), loaded, strict=True)
 
     def ask(self, question: Message, *, instead_of: Turn | None = None) -> None:
         """Ask, show the answer while it arrives, and keep both. Ctrl-C stops it; an error is shown.
@@ -208,7 +210,7 @@ class Talk:
             first = turn.answer.attempts[0]
             line += f" · stood in for {first.provider}:{first.model}"
         self.screen.note(line)
-        if self.dialogue.tally.turns > 1:
+        if self.dialogue.tally.requests > 1:
             self.screen.note(_total(self.dialogue.tally))
 
 
@@ -235,7 +237,7 @@ def _rescue(dialogue: Dialogue) -> None:
 
 def _total(tally: Tally) -> str:
     """Tokens and cost of the whole conversation."""
-    parts = [f"{tally.turns} turns", f"tokens: {tally.tokens}"]
+    parts = [f"{tally.requests} requests", f"tokens: {tally.tokens}"]
     if tally.cost is not None:
         parts.append(dollars(tally.cost))
     return ("in all: " if tally.is_whole else "in all, at least: ") + " · ".join(parts)

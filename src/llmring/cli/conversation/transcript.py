@@ -17,16 +17,28 @@ from ..usage import usage_line
 if TYPE_CHECKING:
     from .dialogue import Dialogue, Turn
 
-__all__ = ["save", "save_somewhere"]
+__all__ = ["check_name", "save", "save_somewhere"]
 
+_MARKDOWN = (".md", ".markdown", ".txt")
 _MARKS = {"stopped": "stopped here", "failed": "broke off here"}
 
 
-def save(dialogue: Dialogue, path: Path) -> None:
-    """Write the file: JSON or Markdown, as its suffix says. One that is there is replaced at once, or not at all.
+def check_name(path: Path) -> None:
+    """Refuse a file that would be neither Markdown nor JSON.
 
     Raises:
-        ConfigurationError: the suffix says something else.
+        ConfigurationError: its suffix says something else.
+    """
+    if path.suffix.lower() not in (*_MARKDOWN, ".json"):
+        raise ConfigurationError(
+            f"{path.name} ends in none of .md, .markdown, .txt and .json: /save talk.md, or /save talk.json"
+        )
+
+
+def save(dialogue: Dialogue, path: Path) -> None:
+    """Write the file: JSON if its suffix says so, else Markdown. One that is there is replaced at once, or not at all.
+
+    Raises:
         OSError: the file cannot be written.
     """
     content = _render(dialogue, path).encode(errors="replace")
@@ -57,12 +69,9 @@ def save_somewhere(dialogue: Dialogue) -> Path:
 
 
 def _render(dialogue: Dialogue, path: Path) -> str:
-    match path.suffix.lower():
-        case ".json":
-            return json.dumps(_described(dialogue), indent=2, ensure_ascii=False) + "\n"
-        case ".md" | ".markdown" | ".txt":
-            return "\n\n".join(_sections(dialogue)) + "\n"
-    raise ConfigurationError(f"{path.name} ends in neither .md nor .json: /save talk.md, or /save talk.json")
+    if path.suffix.lower() == ".json":
+        return json.dumps(_described(dialogue), indent=2, ensure_ascii=False) + "\n"
+    return "\n\n".join(_sections(dialogue)) + "\n"
 
 
 def _sections(dialogue: Dialogue) -> Iterator[str]:
@@ -71,7 +80,7 @@ def _sections(dialogue: Dialogue) -> Iterator[str]:
         yield f"**System:** {dialogue.system}"
     for turn in dialogue.turns:
         yield f"## You\n\n{turn.asked}"
-        yield from (f"*Attached: {name}*" for name in _attached(turn))
+        yield from (f"*Attached: {name}*" for name in turn.attached)
         yield f"## {turn.answer.model if turn.answer is not None else turn.model}"
         if turn.answer is not None and turn.answer.reasoning:
             yield "\n".join(f"> {line}".rstrip() for line in turn.answer.reasoning.strip().splitlines())
@@ -99,7 +108,7 @@ def _described_turn(turn: Turn) -> dict[str, Any]:
     return {
         "asked": turn.model,
         "question": turn.asked,
-        "attached": _attached(turn),
+        "attached": turn.attached,
         "outcome": turn.outcome,
         "error": str(turn.error) if turn.error else None,
         "model": answer.model if answer else None,
@@ -111,17 +120,3 @@ def _described_turn(turn: Turn) -> dict[str, Any]:
         "cost": turn.cost.total if turn.cost else None,
         "seconds": round(turn.seconds, 3),
     }
-
-
-def _attached(turn: Turn) -> list[str]:
-    """What went with the question, by name; files that were read in have none but their kind."""
-    content = turn.question.content
-    parts = content if isinstance(content, list) else []
-    return [_name(part) for part in parts if part.get("type") != "text"]
-
-
-def _name(part: dict[str, Any]) -> str:
-    inner = part.get(part["type"])
-    known = inner if isinstance(inner, dict) else {}
-    address = known.get("filename") or known.get("file_url") or known.get("url") or ""
-    return address if address and not address.startswith("data:") else str(part["type"]).removesuffix("_url")
