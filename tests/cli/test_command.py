@@ -7,30 +7,42 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from llmring.cli import aliases
+from llmring.cli.app import app
 
 from .conftest import PROGRAM, Command, Run
 
-COMMANDS = [["aliases"], ["bind"], ["unbind"], ["providers"], ["doctor"], ["chat"], ["demo"], ["lock", "init"]]
+
+def commands(group: Any, *names: str) -> Iterator[list[str]]:
+    """Every command and every group of them, by what is typed for it."""
+    yield [*names]
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, *names, name)
 
 
-@pytest.mark.parametrize("args", COMMANDS)
+COMMANDS = list(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("args", COMMANDS, ids=" ".join)
 def test_every_help_has_an_example(run: Run, args: list[str]) -> None:
     for flag in ("--help", "-h"):
         result = run(*args, flag)
         assert result.exit_code == 0
-        assert re.search(rf"\n  Example:\n    llmring {' '.join(args)}\b", result.stdout)
+        assert re.search(rf"\n  Example:\n    {' '.join(['llmring', *args])}\b", result.stdout)
         assert "\b" not in result.stdout
 
 
 def test_the_help_lists_every_command(run: Run) -> None:
     listed = run("--help").stdout.partition("Commands:")[2]
     assert {line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "} >= {
-        args[0] for args in COMMANDS
+        args[0] for args in COMMANDS if args
     }
     assert "..." not in listed, "each says itself in a line"
 

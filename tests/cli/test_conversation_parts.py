@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from llmring.cli.conversation.dialogue import Dialogue, Turn
 from llmring.cli.conversation.history import KEPT, History, history_path
+from llmring.cli.conversation.interrupts import Interrupts
 from llmring.cli.conversation.markdown import blocks, cut
 from llmring.schemas import LLMResponse
 
@@ -142,3 +144,23 @@ def test_a_turn_takes_the_place_of_the_one_that_it_repeats() -> None:
     dialogue.keep(failed)
     dialogue.keep(replace(failed), instead_of=failed)
     assert dialogue.turns == [first, better, failed]
+
+
+def test_ctrl_c_does_one_thing_at_a_time_and_that_once() -> None:
+    done: list[str] = []
+    interrupts = Interrupts()
+    with interrupts.heard():
+        with interrupts.doing(lambda: done.append("outer")):
+            with interrupts.doing(lambda: done.append("inner")):
+                for _ in range(3):
+                    signal.raise_signal(signal.SIGINT)
+                assert done == ["inner"], "what is pressed in a hurry does nothing"
+            with interrupts.doing(None):
+                signal.raise_signal(signal.SIGINT)
+            for _ in range(2):
+                signal.raise_signal(signal.SIGINT)
+            assert done == ["inner", "outer"]
+        signal.raise_signal(signal.SIGINT)
+        assert done == ["inner", "outer"], "between two things, it does nothing"
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

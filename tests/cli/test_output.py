@@ -22,6 +22,7 @@ from .conftest import PROGRAM
 if sys.platform == "win32":
     pytest.skip("there is no pseudo-terminal", allow_module_level=True)
 
+from .terminal import Terminal
 from .test_command import on_a_terminal
 
 STEERING = "\x1b]0;owned\x07\x1b[2J\x9b31m\r"
@@ -186,6 +187,16 @@ def test_waiting_for_an_answer_is_said_on_a_terminal(project: Path, server: Prac
         assert re.search(r"\r {20,}\rLate\.", written), "it is gone when the answer comes"
     done = subprocess.run([PROGRAM, "chat", "hi"], stdin=subprocess.DEVNULL, capture_output=True, check=True)
     assert b"waiting" not in done.stderr
+
+
+def test_a_remark_is_written_over_what_is_waited_for(project: Path, server: PracticeServer) -> None:
+    server.reply(status=503, delay=1.6)
+    with Terminal("chat", "hi") as terminal:
+        terminal.expect("waiting for chatbot .", "moving on", "You said: hi")
+        assert terminal.ended() == 0
+    remark, answer, _ = terminal.screen.lines()
+    assert remark.startswith("Warning: chatbot: moving on from ")
+    assert answer == "You said: hi"
 
 
 @pytest.mark.parametrize("args", [["lock", "init", "--force"], ["doctor"]])

@@ -74,7 +74,8 @@ def build(names: Iterable[str] = _COMMANDS) -> typer.Typer:
     built = typer.Typer(
         cls=_Commands,
         help="One alias, any provider: the lockfile says which model answers, and the answer streams the same way.\n\n"
-        "Start with `llmring demo`, which needs no key, or with `llmring lock init`.",
+        "Start with `llmring demo`, which needs no key, or with `llmring lock init`.\n\n"
+        '\b\nExample:\n  llmring lock init\n  llmring aliases\n  llmring chat "Why is the sky blue?"',
         epilog="LLMRING_LOCKFILE_PATH chooses the file for every command, LLMRING_PROFILE the profile for each that "
         "asks or shows one; lock check, lock diff and lock upgrade look at all profiles.",
         no_args_is_help=True,

@@ -16,7 +16,16 @@ from .validate import validate
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Make and keep the lockfile.", no_args_is_help=True, rich_markup_mode=None)
+_HELP = """Make and keep the lockfile.
+
+\b
+Example:
+  llmring lock init
+  llmring lock show
+  llmring lock check --strict
+"""
+
+app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Add, remove, list and copy profiles.", no_args_is_help=True, rich_markup_mode=None)
+_HELP = """Add, remove, list and copy profiles.
+
+\b
+Example:
+  llmring lock profile list
+  llmring lock profile copy default staging
+"""
+
+app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[
     str,
