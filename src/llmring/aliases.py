@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .exceptions import AliasNotFoundError, ConfigurationError, LockfileNotFoundError
+from .exceptions import AliasNotFoundError, ConfigurationError, LockfileNotFoundError, ProviderNotFoundError
 from .lockfile import LiveLockfile, Lockfile, find_lockfile, reachable, resolve
 
 if TYPE_CHECKING:
@@ -151,6 +151,20 @@ class Aliases:
             f"bind: {names}. Bind each: {binds}{f'. {advice}' if advice else ''}",
             path=lockfile.path,
         )
+
+    def _no_provider(self, name: str, error: ProviderNotFoundError) -> ProviderNotFoundError:
+        """The error about a name such as `somelib:summarizer`, with what `[extends]` has to do with it."""
+        from .lockfile.extends import extends_advice, to_extend
+        from .providers.vendors import BUILT_IN
+
+        lockfile = self._lockfile()
+        package, _, alias = name.partition(":")
+        if package in BUILT_IN or (lockfile is not None and package in lockfile.providers):
+            return error
+        if said := to_extend(lockfile, package, alias):
+            return ProviderNotFoundError(f"There is no provider {package!r}. {said}", provider=package)
+        said = extends_advice(lockfile, package, alias)
+        return ProviderNotFoundError(f"{error} {said}", provider=package) if said else error
 
     def _resolve(self, name: str, profile: str | None) -> Binding:
         lockfile = self._lockfile(needed=":" not in name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .aliases import Aliases
 from .breaker import Breakers
-from .exceptions import ConfigurationError, LLMRingError
+from .exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
 from .lockfile import split_reference
 from .preparing import check, prepare, seconds, with_params
 from .providers.base import Call, Provider
@@ -207,7 +207,10 @@ class LLMRing(Aliases):
         async def call(candidate: Candidate, request: LLMRequest) -> tuple[Provider, Call]:
             declared = self._declared()
             settings = declared.get(candidate.provider)
-            provider = await self._registry.get_async(candidate.provider, settings, declared, timeout)
+            try:
+                provider = await self._registry.get_async(candidate.provider, settings, declared, timeout)
+            except ProviderNotFoundError as error:
+                raise self._no_provider(candidate.reference, error) from error.__cause__
             retries = self.max_retries if candidate.last else 0
             alone = last == 0 and candidate.reference != binding.alias
             return provider, Call(request, candidate.model, stream, timeout, retries, form, alone=alone)

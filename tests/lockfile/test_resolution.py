@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
 from collections.abc import Callable, Iterator
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llmring import LLMRing
+from llmring import LLMRequest, LLMRing, Message
 from llmring.exceptions import (
     AliasNotFoundError,
     ConfigurationError,
@@ -17,7 +18,6 @@ from llmring.exceptions import (
     ProviderNotFoundError,
 )
 from llmring.lockfile import Binding, Lockfile, extends, load, package_lockfile, reachable, resolve
-from llmring.providers.endpoints import endpoint
 
 Write = Callable[..., Path]
 
@@ -256,6 +256,18 @@ def test_what_overrides_a_package_does_so_under_both_names(site: Path, write: Wr
     assert resolve(lockfile, "somelib:summarizer", "prod").models == ("openai:gpt-5",)
 
 
+def asked(path: Path, name: str) -> str:
+    """What a request for that name is told."""
+
+    async def ask() -> str:
+        async with LLMRing(lockfile_path=path) as service:
+            with pytest.raises(ProviderNotFoundError) as caught:
+                await service.chat(LLMRequest(model=name, messages=[Message(role="user", content="Hi")]))
+            return str(caught.value)
+
+    return asyncio.run(ask())
+
+
 def test_a_package_that_is_not_listed_is_told_of(site: Path, write: Write) -> None:
     package(site, "somelib")
     package(site, "other")
@@ -267,9 +279,11 @@ def test_a_package_that_is_not_listed_is_told_of(site: Path, write: Write) -> No
         '. The installed package "somelib" ships the alias "summarizer". To have its aliases, write under [extends] in '
         f'{path}: packages = ["other", "somelib"]'
     )
-    with pytest.raises(ProviderNotFoundError) as unknown:
-        endpoint("somelib")
-    assert 'under [extends] in llmring.lock: packages = ["somelib"]' in str(unknown.value)
+    assert asked(path, "somelib:summarizer") == (
+        'There is no provider \'somelib\'. The installed package "somelib" ships the alias "summarizer". To have its '
+        f'aliases, write under [extends] in {path}: packages = ["other", "somelib"]'
+    )
+    assert "declare" in asked(path, "somelib:nothing").lower()
 
 
 @pytest.mark.parametrize("installed", [True, False])
@@ -281,6 +295,9 @@ def test_a_slip_in_extends_is_told_of(site: Path, write: Write, installed: bool)
         LLMRing(lockfile_path=path).require_aliases(["somelib:summarizer"])
     assert '. [extends] names the package "somelibb", which is not installed here. ' in str(caught.value)
     assert str(caught.value).endswith('packages = ["somelib"]') is installed
+    said = asked(path, "somelib:summarizer")
+    assert ('packages = ["somelib"]' if installed else '"somelibb", which is not installed here') in said
+    assert "somelib" not in asked(path, "openai:gpt-5-mini"), "that it has no key has to do with no package"
 
 
 def test_without_a_lockfile_an_installed_package_is_told_of(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

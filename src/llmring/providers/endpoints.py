@@ -233,10 +233,6 @@ def _unknown(name: str, others: Iterable[str]) -> ProviderNotFoundError:
     if name in ALSO_CALLED:
         said = f"There is no provider {name!r}; it is called {ALSO_CALLED[name]!r} here."
         return ProviderNotFoundError(said, provider=name)
-    from ..lockfile.extends import to_extend
-
-    if said := to_extend(None, name):
-        return ProviderNotFoundError(f"There is no provider {name!r}. {said}", provider=name)
     near = near_name(name, others)
     return ProviderNotFoundError(
         f"There is no provider {name!r}.{f' Did you mean {near!r}?' if near else ''} "
