@@ -168,10 +168,20 @@ def test_unbinding_an_alias(project: Path, run: Run) -> None:
     assert "chatbot" in lockfile.load(project).profile().bindings
 
 
+def test_unbinding_from_few_from_none_and_from_many(project: Path, run: Run) -> None:
+    run("unbind", "chatbot", "--profile", "dev")
+    assert run("unbind", "chatbot", "--profile", "dev").stderr.endswith(" It binds no alias.\n")
+    for number in range(11):
+        lockfile.bind(project, f"a{number}", ["ollama:llama3.2"], profile="dev")
+    said = run("unbind", "nope", "--profile", "dev").stderr
+    assert said.endswith('"a8", "a9" and 1 more.\n')
+
+
 @pytest.mark.parametrize(
     ("args", "answer"),
     [
         (["unbind", "chatbto"], '"chatbot"'),
+        (["unbind", "nope"], 'It binds "chatbot".\n'),
         (["unbind", "chatbot", "--profile", "nope"], "default, dev"),
         (["aliases", "--profile", "nope"], "default, dev"),
         (["bind", "two words", "openai:gpt-6-luna"], "two words"),

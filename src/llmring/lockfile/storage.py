@@ -22,7 +22,7 @@ from .resolution import nearest
 from .writing import exclusive, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from .model import Lockfile
 
@@ -38,6 +38,9 @@ __all__ = [
     "replace_models",
     "unbind",
 ]
+
+_NAMED = 10
+"""Aliases that a message names."""
 
 
 def bind(
@@ -87,7 +90,7 @@ def unbind(path: StrPath, alias: str, *, profile: str | None = None) -> Lockfile
     The comments directly above it, with no blank line between, are about it and go too.
 
     Raises:
-        AliasNotFoundError: it is not bound there; the message has the nearest names.
+        AliasNotFoundError: it is not bound there; the message has the nearest names, and what is bound.
         ConfigurationError: there is no such profile.
         LockfileError: the file is not there, not valid, or could not be written.
     """
@@ -97,7 +100,7 @@ def unbind(path: StrPath, alias: str, *, profile: str | None = None) -> Lockfile
         if alias not in chosen.bindings:
             raise AliasNotFoundError(
                 f'The alias {shown(alias)} is not bound in the profile "{chosen.name}" of {lockfile.path}'
-                f"{nearest(alias, chosen.bindings)}",
+                f"{nearest(alias, chosen.bindings)} It binds {_listed(chosen.bindings)}.",
                 path=lockfile.path,
             )
         return editing.without_binding(text, lockfile, chosen.name, alias)
@@ -260,6 +263,13 @@ def _check_name(kind: str, name: str) -> None:
     if not is_name(name):
         raise ConfigurationError(f"The {kind} {shown(name)} is empty or holds white space. Give it a name of one word")
     _check_secrets(name)
+
+
+def _listed(aliases: Iterable[str]) -> str:
+    """Aliases for a message, and how many more there are where they are many."""
+    names = [shown(alias) for alias in aliases]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more or "no alias"
 
 
 def _check_secrets(data: Any) -> None:
