@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Literal
 from urllib.parse import urlsplit
 
-__all__ = ["is_below", "network_of", "same_host", "shown", "without_login"]
+__all__ = ["can_be_asked", "is_below", "network_of", "same_host", "shown", "without_login"]
 
 _LOGIN = re.compile(r"([A-Za-z][\w+.-]*://|)([^/?#\\]*)@")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -26,6 +26,20 @@ def without_login(address: str | None) -> tuple[str | None, str | None]:
 def shown(address: str | None) -> str:
     """An address for people to see: without the name, the password and the query, any of which may be secret."""
     return re.split("[?#]", without_login(address)[0] or "")[0]
+
+
+def can_be_asked(address: str, *, bare: bool = False) -> bool:
+    """Whether an address, without its login, is one of HTTP; `bare`: it needs no scheme."""
+    odd = r"[\\\s]"
+    if bare and "://" not in address:
+        address = f"http://{address}"
+        odd = r"[@\\\s]"
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return False
+    return not re.search(odd, address) and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
 
 
 def same_host(url: str, home: str) -> bool:

@@ -138,6 +138,15 @@ async def test_an_error_without_a_word(way: Way, server: PracticeServer, stream:
 
 
 @streamed
+async def test_words_that_would_steer(way: Way, server: PracticeServer, stream: bool) -> None:
+    """A terminal, or a reader of the log."""
+    server.reply(status=500, error="It broke\x1b[2J\x1b]0;title\x07\r\nWARNING all is well\x9b1m")
+    error = await failure(stream)
+    assert "It broke [2J ]0;title WARNING all is well 1m. " in str(error)
+    assert str(error).isprintable()
+
+
+@streamed
 async def test_a_good_status_and_a_page(way: Way, server: PracticeServer, stream: bool) -> None:
     server.reply(fault=Fault.not_a_stream())
     error = await failure(stream)

@@ -355,6 +355,41 @@ def test_where_a_login_ends(
     assert (found.base_url, found.login) == (base_url, login)
 
 
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "google", "ollama"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://user:hunter2#word@127.0.0.1:1",
+        "http://user:hunter2/word@127.0.0.1:1",
+        "http://user:hunter2?word@127.0.0.1:1",
+        "http:/user:hunter2word@127.0.0.1:1",
+        "http:\\\\user:hunter2word@127.0.0.1:1",
+        "http://user:hunter2word@127.0.0.1:99999",
+        "ftp://user:hunter2word@127.0.0.1",
+        "http://user:hunter2word@",
+    ],
+)
+async def test_an_address_that_is_no_url(
+    server: PracticeServer, monkeypatch: pytest.MonkeyPatch, provider: str, address: str
+) -> None:
+    """It is not configured, and no part of it is shown: what makes it no URL may be a password."""
+    for name in BUILT_IN[provider].address_variables:
+        monkeypatch.setenv(name, address)
+    async with LLMRing(max_retries=0) as service:
+        with pytest.raises(ProviderNotFoundError, match="is no URL to ask") as caught:
+            await service.chat(ask(f"{provider}:m"))
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("provider", ["openai", "google", "ollama"])
+async def test_a_proxy_that_is_no_url(server: PracticeServer, monkeypatch: pytest.MonkeyPatch, provider: str) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://user:hunter2#word@127.0.0.1:1")
+    async with LLMRing(max_retries=0) as service:
+        with pytest.raises(ProviderNotFoundError, match="or a proxy's") as caught:
+            await service.chat(ask(f"{provider}:m"))
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
 @pytest.mark.parametrize(
     ("address", "local"),
     [("", True), ("ollama:11434", True), ("192.168.1.7", True), ("https://ollama.com", False), ("8.8.8.8:80", False)],
@@ -447,7 +482,7 @@ async def test_a_value_that_cannot_be_sent(server: PracticeServer, monkeypatch: 
         ('headers = { x-team = "$" }', "", "no name after it"),
         ("", "x-team: bläu", "'x-team' in OPENAI_CUSTOM_HEADERS cannot be sent"),
         ("", "x team: blue", "'x team' in OPENAI_CUSTOM_HEADERS cannot be sent"),
-        ('base_url = "http://127.0.0.1:http/v1"', "", "openai cannot be set up"),
+        ('base_url = "http://127.0.0.1:http/v1"', "", "The address of openai is no URL"),
     ],
 )
 async def test_what_cannot_be_set_up_is_moved_on_from(

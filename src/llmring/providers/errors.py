@@ -40,6 +40,7 @@ _NO_ROUTE = re.compile(
 )
 _BAD_KEY = re.compile(r"api[ _-]?key (is )?(not valid|invalid|expired|not found)|invalid api[ _-]?key", re.IGNORECASE)
 _UNIT = r"(?:ms|s|m|h|milliseconds?|sec(?:ond)?s?|min(?:ute)?s?|hours?)"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _WAIT = re.compile(rf"(?:try again|retry)\D{{0,20}}?((?:\d+(?:\.\d+)?\s*{_UNIT}\s*)+)(?!\w)", re.IGNORECASE)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milli|s|m|h)", re.IGNORECASE)
 _SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -216,8 +217,11 @@ def _stand_by(alone: bool) -> str:
 
 
 def _sentence(words: str) -> str:
-    """What others said, to be gone on from. A surrogate by itself is valid JSON, but cannot be printed."""
-    said = words.encode(errors="replace").decode()
+    """What others said, to be gone on from, in one line: they may steer no terminal, and write no line of a log.
+
+    A surrogate by itself is valid JSON, but cannot be printed.
+    """
+    said = _CONTROL.sub(" ", words.encode(errors="replace").decode()).strip()
     return said if said.endswith((".", "!", "?")) else f"{said}."
 
 

@@ -13,6 +13,7 @@ from copy import copy
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..addresses import can_be_asked
 from ..exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError, ProviderTimeoutError
 from .base import Provider, ProviderConfig, without
 from .endpoints import Endpoint, endpoint, near_name, variables_of
@@ -258,6 +259,13 @@ class Registry:
             raise ProviderNotFoundError(target.lacks_key, provider=name)
         if target.lacks_address:
             raise ProviderNotFoundError(target.lacks_address, provider=name)
+        if target.base_url is not None and not can_be_asked(target.base_url, bare=target.sdk.module == "ollama"):
+            # It is not shown: what makes it none may be a password.
+            raise ProviderNotFoundError(
+                f"The address of {name} is no URL to ask. Write it as https://host/path, and what is special in a "
+                "password as %40 for @, %2F for /, %23 for #, %3F for ?.",
+                provider=name,
+            )
         source = " or ".join(target.key_variables)
         if key is not None and not (key.isascii() and key.isprintable()):
             where = f" into {source}" if source else ""
@@ -281,7 +289,9 @@ class Registry:
             provider: Provider = adapter(config)
             return provider
         except Exception as error:
-            reason = without([key or "", *secrets], f"{type(error).__name__}: {error}")
+            # A proxy's address may be what is wrong, and its password is not known here.
+            words = f": {error}" if type(error).__name__ != "InvalidURL" else ": an address, or a proxy's"
+            reason = without([key or "", *secrets], f"{type(error).__name__}{words}")
             raise ProviderNotFoundError(
                 f"{name} cannot be set up ({reason}). Check its address and its headers.", provider=name
             ) from None
