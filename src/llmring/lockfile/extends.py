@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +71,7 @@ def as_listed(lockfile: Lockfile, name: str) -> str:
     return next((f"{it}:{alias}" for it in lockfile.extends if _is_same(it, package)), name)
 
 
-def extends_advice(lockfile: Lockfile | None, package: str, alias: str | None = None) -> str:
+def extends_advice(lockfile: Lockfile | None, package: str, alias: str) -> str:
     """What to say where a name such as `somelib:summarizer` means nothing: `[extends]` may be at fault.
 
     It looks for installed packages, so it is for an error that is being made. The arguments are those of `to_extend`.
@@ -85,36 +84,37 @@ def extends_advice(lockfile: Lockfile | None, package: str, alias: str | None = 
     return " ".join([*faults, *filter(None, [to_extend(lockfile, package, alias)])])
 
 
-def to_extend(lockfile: Lockfile | None, package: str, alias: str | None = None) -> str:
+def to_extend(lockfile: Lockfile | None, package: str, alias: str) -> str:
     """The line that makes an alias known which an installed package ships, and `[extends]` does not list.
 
     Args:
         lockfile: `None` where there is none.
         package: what stands before the colon of the alias's name.
-        alias: what stands behind it; `None` is any.
+        alias: what stands behind it.
 
     Returns:
         A sentence; nothing where no package of that name ships the alias.
     """
+    from difflib import get_close_matches
+
     listed = lockfile.extends if lockfile is not None else ()
     if package in listed or not _ships(package, alias):
         return ""
     slip = get_close_matches(package, [it for it in listed if _find(it) is None], n=1)
     entries = ", ".join(f'"{it}"' for it in (*(it for it in listed if it not in slip), package))
-    what = f"the alias {shown(alias)}" if alias is not None else "aliases"
     where = lockfile.path if lockfile is not None and lockfile.path is not None else FILE_NAME
     return (
-        f'The installed package "{package}" ships {what}. To have its aliases, write under [extends] in {where}: '
-        f"packages = [{entries}]"
+        f'The installed package "{package}" ships the alias {shown(alias)}. To have its aliases, write under [extends] '
+        f"in {where}: packages = [{entries}]"
     )
 
 
-def _ships(package: str, alias: str | None) -> bool:
+def _ships(package: str, alias: str) -> bool:
     try:
         profiles = package_lockfile(package).profiles.values()
     except LockfileError:
         return False
-    return any(alias in it.bindings if alias is not None else it.bindings for it in profiles)
+    return any(alias in it.bindings for it in profiles)
 
 
 def _is_same(package: str, other: str) -> bool:
