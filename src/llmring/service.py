@@ -14,9 +14,10 @@ from .aliases import Aliases
 from .breaker import Breakers
 from .exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
 from .lockfile import split_reference
+from .loops import run_in
 from .preparing import check, prepare, seconds, with_params
 from .providers.base import Call, Provider
-from .providers.registry import Registry, run_in
+from .providers.registry import Registry
 from .routing import Candidate, Route
 from .schemas import LLMRequest, LLMResponse, StreamChunk
 from .stream import ChatStream, loop_of, settle

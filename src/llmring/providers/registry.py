@@ -7,7 +7,7 @@ import concurrent.futures
 import logging
 import os
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from copy import copy
 from importlib import import_module
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..addresses import can_be_asked
 from ..exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError, ProviderTimeoutError
+from ..loops import run_in
 from .base import Provider, ProviderConfig, without
 from .endpoints import Endpoint, endpoint, near_name, variables_of
 from .packages import how_to_install
@@ -23,13 +24,11 @@ from .vendors import BUILT_IN, BuiltIn
 if TYPE_CHECKING:
     from ..lockfile import ProviderSettings
 
-__all__ = ["BUILT_IN", "BuiltIn", "NotReady", "Registry", "run_in"]
+__all__ = ["BUILT_IN", "BuiltIn", "NotReady", "Registry"]
 
 logger = logging.getLogger("llmring")
 
 _CLOSED = "This service is closed; make a new LLMRing."
-_OTHER_LOOP = 5.0
-"""Seconds to wait for another event loop."""
 
 _Identity = tuple[str, str | None, str]
 _Given = tuple[str | None, dict[str, str], tuple[str, ...]]
@@ -306,35 +305,6 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 def _is_over(loop: asyncio.AbstractEventLoop | None) -> bool:
     return loop is not None and loop.is_closed()
-
-
-_at_work: set[asyncio.Task[None]] = set()
-
-
-async def run_in(loop: asyncio.AbstractEventLoop | None, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Have something done in the loop that it belongs to, if that runs: in another thread, then; else here."""
-    if loop is None or loop is asyncio.get_running_loop() or not loop.is_running():
-        await work()
-        return
-    done: concurrent.futures.Future[None] = concurrent.futures.Future()
-
-    def begin() -> None:
-        task = loop.create_task(work())
-        _at_work.add(task)
-        task.add_done_callback(end)
-
-    def end(task: asyncio.Task[None]) -> None:
-        _at_work.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(None)
-
-    # That loop may end before it comes to it.
-    with suppress(RuntimeError):
-        loop.call_soon_threadsafe(begin)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.wrap_future(done), _OTHER_LOOP)
 
 
 def _import(sdk: BuiltIn, name: str) -> Any:

@@ -1,0 +1,42 @@
+"""One service in several event loops: what belongs to a loop is done in it."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+__all__ = ["run_in"]
+
+_OTHER_LOOP = 5.0
+"""Seconds to wait for another event loop."""
+
+_at_work: set[asyncio.Task[None]] = set()
+
+
+async def run_in(loop: asyncio.AbstractEventLoop | None, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Have something done in the loop that it belongs to, if that runs: in another thread, then; else here."""
+    if loop is None or loop is asyncio.get_running_loop() or not loop.is_running():
+        await work()
+        return
+    done: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    def begin() -> None:
+        task = loop.create_task(work())
+        _at_work.add(task)
+        task.add_done_callback(end)
+
+    def end(task: asyncio.Task[None]) -> None:
+        _at_work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    # That loop may end before it comes to it.
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(begin)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.wrap_future(done), _OTHER_LOOP)
