@@ -121,7 +121,7 @@ def test_what_was_said_outlives_the_terminal(
             terminal.expect(READY)
             terminal.say("One?")
             terminal.expect("You said: One?", READY)
-            assert terminal.hang_up() == 1
+            assert terminal.hang_up() in (1, 120)  # Python's own, where its output cannot be flushed at the end
     finally:
         signal.signal(signal.SIGHUP, before)
     (saved,) = (bare / "temporary").iterdir()

@@ -153,3 +153,18 @@ def test_a_failure_in_the_stream(kind: str, status: int | None) -> None:
     assert result.content == "x"
     assert result.error is not None
     assert (result.error.message, result.error.status, result.error.code) == ("It broke", status, kind)
+
+
+def test_thoughts_that_begin_with_what_is_no_text() -> None:
+    """Nobody sends it; put together, it is no error of ours."""
+    decoder = anthropic.MessagesDecoder("anthropic:m")
+    events = (
+        {"type": "content_block_start", "index": 0, "content_block": {"type": None, "thinking": True}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "So"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+        {"type": "message_stop"},
+    )
+    for event in events:
+        decoder.read(b"data: " + json.dumps(event).encode() + b"\n\n")
+    assert decoder.close().finish_reason == "stop"
+    assert decoder.metadata["anthropic"]["blocks"] == [{"type": None, "thinking": "So"}]

@@ -148,6 +148,8 @@ class Answer:
                 return chunks
             except WireError as error:
                 wire_error = error
+            except Exception as error:  # what nobody sends was put together to something that is nothing
+                broken = error
         if wire_error is None and broken is None:
             wire_error = decoder.not_a_stream()
         if wire_error is not None or broken is not None:

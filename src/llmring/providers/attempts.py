@@ -68,18 +68,18 @@ class Attempts:
         failures = _failures.get(None)
         if failures is None:
             return await self._send(request, **options)
-        failures.clear()
         try:
             response = await self._send(request, **options)
         except Exception as error:
-            failures.append(error)
+            failures[:] = [error]
             raise
         if response.is_success:
+            failures.clear()
             return response
         words = f"{response.status_code} {response.reason_phrase}".strip()
         if response.next_request is not None:
             words += f": it redirects to {response.next_request.url.host}, which is not asked: the key is not for it"
-        failures.append(Refused(response.status_code, response.headers, words.encode()))
+        failures[:] = [Refused(response.status_code, response.headers, words.encode())]
         body, whole = bytearray(), False
         try:
             await _read(response, body)

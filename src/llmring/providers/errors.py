@@ -221,7 +221,7 @@ def _sentence(words: str) -> str:
 
     A surrogate by itself is valid JSON, but cannot be printed.
     """
-    said = _CONTROL.sub(" ", words.encode(errors="replace").decode()).strip()
+    said = _CONTROL.sub(" ", words.encode(errors="replace").decode())
     return said if said.endswith((".", "!", "?")) else f"{said}."
 
 

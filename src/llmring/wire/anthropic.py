@@ -333,7 +333,8 @@ class MessagesDecoder(Decoder):
         """A block as it must go back, its fragments put together."""
         block = dict(block)
         if pieces := block.pop("pieces", None):
-            block["thinking"] = (block.get("thinking") or "") + "".join(pieces)
+            before = block.get("thinking")
+            block["thinking"] = (before if isinstance(before, str) else "") + "".join(pieces)
         if (pieces := block.pop("json", None)) and (whole := "".join(pieces)):
             with suppress(ValueError):
                 block["input"] = from_json(whole)
