@@ -12,6 +12,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 SECONDS ?= 600
+# Tests at once: most of them wait for something.
+WORKERS ?= 4
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
@@ -44,7 +46,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/llmring demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check

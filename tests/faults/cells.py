@@ -287,7 +287,7 @@ def rows() -> list[Row]:
         _fault("all oddities", good, *odd),
         _fault("no usage", Text(usage=False), Fault.no_usage()),
         _fault("an event of 3 MB", Text(TEXT + "x" * 3_000_000), Fault.big_event()),
-        # What the SDK tries again by itself stays within the timeout, too. Ollama's has no retries.
+        # What the SDK tries again by itself stays within the timeout, too.
         Row("status 500, retried", Reply(status=500), fails, waited=True, max_retries=2),
         Row("silent, retried", Reply(fault=Fault.never_answer()), silent, max_retries=2),
         Row("refuses, retried", None, cut, waited=True, max_retries=2),

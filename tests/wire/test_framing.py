@@ -119,12 +119,12 @@ def test_a_big_event_takes_linear_time(frames: type[LineFrames], size: int) -> N
         data = b'data: "' + b"x" * length + b'"\n\n'
         pieces = [data[at : at + size] for at in range(0, len(data), size)]
         best = float("inf")
-        for _ in range(3):
+        for _ in range(5):
             splitter = frames()
-            began = time.perf_counter()
+            began = time.thread_time()
             payloads = fed(splitter, pieces)
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.thread_time() - began)
             assert [len(payload) for payload in payloads] in ([length + 2], [length + 8])
         return best
 
-    assert seconds(big) < 24 * seconds(big // 8)
+    assert seconds(big) < 40 * seconds(big // 8)
