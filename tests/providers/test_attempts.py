@@ -99,7 +99,9 @@ async def test_a_refusal_without_an_end(bare: object, monkeypatch: pytest.Monkey
                 await writer.drain()
                 sent += 1024
         except OSError:
-            writer.close()
+            pass
+        finally:
+            writer.transport.abort()
 
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
@@ -110,6 +112,7 @@ async def test_a_refusal_without_an_end(bare: object, monkeypatch: pytest.Monkey
     assert caught.value.status_code == 500
     assert sent < 20_000_000
     listener.close()
+    await asyncio.sleep(0.05)
 
 
 def stays_open(server: PracticeServer) -> bool:
