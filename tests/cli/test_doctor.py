@@ -189,6 +189,16 @@ def test_the_vendors_are_not_asked(server: PracticeServer, run: Run) -> None:
     assert server.requests == []
 
 
+def test_an_ollama_of_somebody_elses_is_not_asked(
+    server: PracticeServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bind({"chatbot": ["ollama:llama3.2"]})
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    monkeypatch.setenv("OLLAMA_HOST", "http://models.example.com")
+    assert examine(run)[0] == 0
+    assert server.requests == []
+
+
 def test_models_that_end_or_are_unknown(bare: Path, run: Run, key: None) -> None:
     bind({"old": ["anthropic:claude-mythos-preview"], "odd": ["anthropic:claude-haiku-99"]})
     status, whole = examine(run)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..addresses import network_of
 from ..exceptions import LLMRingError, LockfileNotFoundError, ProviderAuthenticationError, ProviderResponseError
 from ..providers.vendors import BUILT_IN
 from .standing import bindings_of, standings
@@ -156,11 +157,10 @@ def _served(lockfile: Lockfile, profile: str, found: Sequence[Standing]) -> list
 
 
 def _is_own_host(one: Standing, lockfile: Lockfile) -> bool:
-    """Whether it is a server of one's own, to the catalogue too."""
-    from ..catalog.price_data import is_own_host
-
+    """Whether it is a server of one's own: by its name, or by the address that the lockfile gives it."""
     settings = lockfile.providers.get(one.name)
-    return is_own_host(one.name, settings.base_url if settings is not None else None)
+    declared = settings.base_url if settings is not None else None
+    return (one.endpoint is not None and one.endpoint.local) or network_of(declared) == "own"
 
 
 def _stands(binding: Binding, obstacles: Mapping[str, str]) -> Served:
