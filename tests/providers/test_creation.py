@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from asyncio.subprocess import PIPE
@@ -49,6 +50,27 @@ async def main():
         while not other.done():
             answers += (await service.chat(ask("openai:m"))).content == "You said: Hi"
         print((await other).content, answers > 0)
+
+asyncio.run(main())
+"""
+
+WITH_A_BROKEN_SDK = """
+import asyncio
+from llmring import LLMRequest, LLMRing, Message
+from llmring.exceptions import ProviderNotFoundError
+
+def ask(model):
+    return LLMRequest(model=model, messages=[Message(role="user", content="Hi")])
+
+async def main():
+    async with LLMRing() as service:
+        for answer in (await service.chat(ask("chatbot")), await service.chat_stream(ask("chatbot")).final_response()):
+            print(answer.model, [type(attempt).__name__ for attempt in answer.attempts])
+        for give in (lambda: service.chat(ask("openai:m")), lambda: asyncio.to_thread(service.get_provider, "openai")):
+            try:
+                await give()
+            except ProviderNotFoundError as error:
+                print(error, repr(error.original))
 
 asyncio.run(main())
 """
@@ -171,6 +193,26 @@ async def test_a_provider_that_comes_after_the_service_was_closed(slow_keyring: 
     assert client.is_closed()
     with pytest.raises(LLMRingError, match="closed"):
         service.get_provider("anthropic")
+
+
+async def test_an_sdk_that_cannot_be_imported(
+    server: PracticeServer, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its import raises, it is said as such, and a stand-by serves."""
+    bind({"chatbot": ["openai:m", "anthropic:m"]})
+    (bare / "broken").mkdir()
+    (bare / "broken" / "openai.py").write_text("raise RuntimeError('no such symbol')")
+    monkeypatch.setenv("PYTHONPATH", f"{bare / 'broken'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", WITH_A_BROKEN_SDK, stdout=PIPE, stderr=PIPE)
+    said, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode()
+    served, streamed, *errors = said.decode().splitlines()
+    assert served == streamed == "anthropic:m ['ProviderNotFoundError']"
+    assert len(errors) == 2
+    for error in errors:
+        assert "The SDK for openai cannot be imported (RuntimeError: no such symbol)" in error
+        assert "pip install" in error
+        assert error.endswith("RuntimeError('no such symbol')")
 
 
 async def test_many_first_requests_make_one_client(way: Way, server: PracticeServer) -> None:

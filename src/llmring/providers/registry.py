@@ -18,7 +18,7 @@ from ..exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
 from ..loops import run_in
 from .base import Provider, ProviderConfig, without
 from .endpoints import Endpoint, endpoint, near_name, variables_of
-from .packages import how_to_install
+from .packages import how_to_install, requirement
 from .vendors import BUILT_IN, BuiltIn
 
 if TYPE_CHECKING:
@@ -313,8 +313,9 @@ def _import(sdk: BuiltIn, name: str) -> Any:
     except ImportError as error:
         if (error.name or "").split(".")[0] == "llmring":
             raise
-        raise ProviderNotFoundError(
-            f"The SDK for {name} is not installed ({error}): {how_to_install(sdk.package)}",
-            provider=name,
-            original=error,
-        ) from None
+        words = f"is not installed ({error}): {how_to_install(sdk.package)}"
+        raise ProviderNotFoundError(f"The SDK for {name} {words}", provider=name, original=error) from None
+    except Exception as error:  # whatever else a package does when it is imported
+        words = f"cannot be imported ({type(error).__name__}: {error}). Install it anew: "
+        words += f"pip install --force-reinstall '{requirement(sdk.package)}'"
+        raise ProviderNotFoundError(f"The SDK for {name} {words}", provider=name, original=error) from None
