@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from llmring.exceptions import LockfileNotFoundError, LockfileParseError
-from llmring.lockfile import LiveLockfile, bind, unbind
+from llmring.lockfile import LiveLockfile, bind, parse, unbind
 from llmring.lockfile import live as live_module
 
 Write = Callable[..., Path]
@@ -414,6 +414,38 @@ def test_a_provider_whose_table_is_cut_stays_where_it_was(write: Write) -> None:
     assert live.current().providers["openai"].base_url == "https://localhost/v1"
     time.sleep(live_module._FINE * 1.2)
     assert live.current().providers["openai"].base_url is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "taken"),
+    [
+        ('base_url = "https://a.test"\napi_key_env = "A_KEY"\n', 'api_key_env = "B_KEY"\n', "old"),
+        ('base_url = "https://a.test"\napi_key_env = "A_KEY"\n', 'base_url = "https://b.test"\n', "old"),
+        ('base_url = "https://a.test"\nheaders = { A = "1", B = "2" }\n', 'headers = { A = "3" }\n', "old"),
+        (
+            'base_url = "https://a.test"\nheaders = { A = "1", B = "2" }\n',
+            'base_url = "https://b.test"\nheaders = { A = "3" }\n',
+            "old",
+        ),
+        (
+            'base_url = "https://a.test"\napi_key_env = "A_KEY"\n',
+            'api_key_env = "B_KEY"\nbase_url = "https://b.test"\napi = "chat"\n',
+            "new",
+        ),
+    ],
+)
+def test_a_provider_is_never_a_mixture_of_two_edits(write: Write, old: str, new: str, taken: str) -> None:
+    """A key of the new table must not go to the host of the old one."""
+    live = LiveLockfile(write(text("x:1") + f'[providers.groq]\nsdk = "openai"\n{old}'))
+    before = live.current().providers["groq"]
+    settle(live)
+    edited = text("x:2") + f'[providers.groq]\nsdk = "openai"\n{new}'
+    after = parse(edited.encode()).providers["groq"]
+    write(edited)
+    assert model(live) == "x:2"
+    assert live.current().providers["groq"] == {"old": before, "new": after}[taken]
+    time.sleep(live_module._FINE * 1.2)
+    assert live.current().providers["groq"] == after
 
 
 def test_a_save_cut_above_its_default_profile_serves_the_one_that_was(write: Write) -> None:

@@ -16,8 +16,8 @@ __all__ = ["overlaid"]
 def overlaid(new: Lockfile, old: Lockfile) -> Lockfile:
     """What `new` says, and of `old` the aliases, profiles, packages and settings of providers that `new` lacks.
 
-    A binding that `new` has is taken from it as it stands. A provider's settings are not, for half of them could send
-    a request to another host.
+    A binding is taken from one of the two as it stands, and so is a provider's table, for a mixture could send a key
+    to the host of another: from `new`, unless its table lacks a key of the old one, and may be half of what it will be.
     """
     profiles = {
         name: _profile(name, new.profiles.get(name), old.profiles.get(name))
@@ -43,4 +43,10 @@ def _profile(name: str, new: Profile | None, old: Profile | None) -> Profile:
 def _settings(new: ProviderSettings | None, old: ProviderSettings | None) -> ProviderSettings:
     if new is None or old is None:
         return new or old or ProviderSettings()
-    return ProviderSettings(*(getattr(new, it.name) or getattr(old, it.name) for it in fields(ProviderSettings)))
+    return old if _said(old) - _said(new) else new
+
+
+def _said(settings: ProviderSettings) -> set[str]:
+    """What a table has a value for."""
+    named = {it.name for it in fields(ProviderSettings) if getattr(settings, it.name)}
+    return named.union(f"headers.{header}" for header in settings.headers)
