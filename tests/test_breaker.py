@@ -307,6 +307,33 @@ async def test_requests_at_fault_do_not_open_it(practice: Ground, code: int) -> 
             assert error.status_code == code
 
 
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+async def test_an_answer_of_another_form_is_a_good_one(practice: Ground, stream: bool) -> None:
+    """What is wrong with it is between the request and the model: the model answers, and the breaker closes."""
+    server = practice.server
+    model = f"form-{stream}"
+    asked = ask(f"openai:{model}", response_format={"type": "json_object"})
+
+    async def misfit(service: LLMRing) -> None:
+        server.reply("no JSON", model=model)
+        with pytest.raises(ProviderResponseError, match="does not have the form"):
+            await (service.chat_stream(asked).final_response() if stream else service.chat(asked))
+
+    async with practice.service(max_retries=0, breaker_threshold=2, breaker_cooldown=COOLDOWN) as service:
+        for _ in range(3):  # two failures, but not in a row
+            server.reply(status=500, model=model)
+            assert isinstance(await outcome(service, asked.model, stream=stream), ProviderResponseError)
+            await misfit(service)
+        server.reply(status=500, model=model, times=2)
+        for _ in range(2):
+            await outcome(service, asked.model, stream=stream)
+        await asyncio.sleep(COOLDOWN)
+        await misfit(service)
+        server.reply("Back", model=model, delay=0.1, times=2)
+        outcomes = await asyncio.gather(*(outcome(service, asked.model, stream=stream) for _ in range(2)))
+        assert outcomes == [asked.model] * 2
+
+
 async def test_leaving_early_does_not_count(practice: Ground) -> None:
     async with practice.service(breaker_threshold=1) as service:
         practice.server.reply(Reply(chunks=["x"] * 50, interval=0.05), model="left", times=3)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .breaker import Breakers
 from .exceptions import (
@@ -110,9 +110,23 @@ class Route:
         Raises:
             ProviderError: of the last one tried, the earlier ones listed in its `attempts`.
         """
-        response = await self._first(_whole)
+        answer, response = await self._first(_whole)
         response.attempts = list(self.attempts)
+        response.parsed = self.parsed(answer, response)
         return response
+
+    def parsed(self, answer: Answer, response: LLMResponse) -> Any:
+        """What a whole answer says in the form that was asked for; `None` where none was.
+
+        Raises:
+            ProviderResponseError: it does not have the form.
+        """
+        if (form := answer.call.form) is None:
+            return None
+        try:
+            return form.check(response, answer.provider.name, answer.call.model)
+        except LLMRingError as error:
+            raise self.listing(error)  # noqa: B904 - it is the same error
 
     def may_resume(self, answer: Answer) -> bool:
         """Whether an answer that broke off may be gone on with: it was asked for, and only text was under way."""
@@ -155,7 +169,7 @@ class Route:
         self._request = self._request.model_copy(update={"messages": turns})
         return await self.stream()
 
-    async def _first(self, serve: Callable[[Provider, Call], Awaitable[T]]) -> T:
+    async def _first(self, serve: Callable[[Provider, Call], Awaitable[tuple[Answer, T]]]) -> tuple[Answer, T]:
         while True:
             candidate = self._candidates[0]
             try:
@@ -183,23 +197,23 @@ class Route:
             error.add_note(f"Before it, {_tried(earlier)} failed: {earlier}")
         return error
 
-    async def _try(self, candidate: Candidate, serve: Callable[[Provider, Call], Awaitable[T]]) -> T:
+    async def _try(
+        self, candidate: Candidate, serve: Callable[[Provider, Call], Awaitable[tuple[Answer, T]]]
+    ) -> tuple[Answer, T]:
         breaker = self._breakers.of(candidate.reference)
         probe = breaker.admit(alone=self._alone) if breaker is not None else False
         try:
             provider, call = await self._call(candidate, self._request)
             with observed():
-                served = await serve(provider, call)
+                answer, served = await serve(provider, call)
         except BaseException as error:
             if breaker is not None:
                 breaker.ended(error, probe)
             raise
-        if breaker is not None and isinstance(served, tuple):
+        if breaker is not None:
             breaker.began(probe)
-            served[0].report_to(breaker.ended)
-        elif breaker is not None:
-            breaker.ended(None, probe)
-        return served
+            answer.report_to(breaker.ended)
+        return answer, served
 
 
 def _tried(error: ProviderError) -> str:
@@ -227,7 +241,8 @@ async def _open(provider: Provider, call: Call) -> tuple[Answer, list[StreamChun
     return answer, chunks
 
 
-async def _whole(provider: Provider, call: Call) -> LLMResponse:
+async def _whole(provider: Provider, call: Call) -> tuple[Answer, LLMResponse]:
+    """Open an answer, and read all of it."""
     answer = None
     try:
         async with asyncio.timeout(call.timeout):
@@ -243,6 +258,4 @@ async def _whole(provider: Provider, call: Call) -> LLMResponse:
     finally:
         if answer is not None:
             await answer.close()
-    if call.form is not None:
-        response.parsed = call.form.check(response, provider.name, call.model)
-    return response
+    return answer, response

@@ -205,10 +205,10 @@ class ChatStream:
 
     async def _parse(self, final: StreamChunk) -> None:
         """Check the answer against the form that was asked for."""
-        if self._answer is None or (form := self._answer.call.form) is None:
+        if self._route is None or self._answer is None or self._answer.call.form is None:
             return
         try:
-            final.parsed = form.check(self.response, self._answer.provider.name, self._answer.call.model)
+            final.parsed = self._route.parsed(self._answer, self.response)
         except LLMRingError as error:
             self._final = None
             await self.aclose()

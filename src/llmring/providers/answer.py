@@ -107,7 +107,7 @@ class Answer:
     def report_to(self, report: Callable[[LLMRingError | None], None]) -> None:
         """Say how the answer ends, with its failure or `None`, now if it has."""
         self._report = report
-        if self.finished or self.failure is not None:
+        if self.finished or self.closed or self.failure is not None:
             report(self.failure)
 
     async def read(self) -> list[StreamChunk]:
