@@ -150,6 +150,31 @@ async def test_many_move_on_at_once(practice: Ground, server: PracticeServer, st
 
 
 @pytest.mark.parametrize("wire", PROVIDERS)
+async def test_an_answer_of_another_form_is_the_same_error_whole(
+    practice: Ground, server: PracticeServer, wire: str
+) -> None:
+    """The whole of it is in `partial`, with how it ended, and who was tried before is listed."""
+    server.script(lambda request: Reply(status=503) if request.model == "first" else Reply("no JSON"))
+    asked = ask("chatbot", json_response=True)
+    async with bound(practice, "anthropic:first", f"{PROVIDERS[wire]}:second") as service:
+        stream = service.chat_stream(asked)
+        with pytest.raises(ProviderResponseError, match="does not have the form") as streamed:
+            await stream.final_response()
+        with pytest.raises(ProviderResponseError) as whole:
+            await service.chat(asked)
+    one, other = streamed.value, whole.value
+    assert str(one) == str(other)
+    assert [attempt.model for attempt in one.attempts] == [attempt.model for attempt in other.attempts] == ["first"]
+    assert one.__notes__ == other.__notes__
+    assert one.partial is not None
+    assert other.partial is not None
+    assert (one.partial.content, one.partial.finish_reason) == ("no JSON", "stop")
+    for partial in (one.partial, other.partial):
+        partial.attempts = []
+    assert one.partial == other.partial
+
+
+@pytest.mark.parametrize("wire", PROVIDERS)
 async def test_reading_on_after_the_error(practice: Ground, server: PracticeServer, wire: str) -> None:
     """An iterator that has raised is at its end; the response so far stays."""
     server.reply(chunks=["One", " two"], fault=Fault.reset_after(1), model="m")

@@ -217,7 +217,7 @@ class ChatStream:
     def _failed(self, error: LLMRingError) -> LLMRingError:
         """The error, with what had been received."""
         self._error = error
-        if isinstance(error, ProviderError):
+        if isinstance(error, ProviderError) and error.partial is None:
             response = self.response
             if response.content or response.reasoning or response.tool_calls:
                 error.partial = response
