@@ -99,6 +99,18 @@ async def test_the_stand_by_goes_on(practice: Ground, server: PracticeServer, wi
     assert "Continue" in turns
 
 
+@pytest.mark.parametrize("wire", PROVIDERS)
+async def test_what_was_skipped_before_is_counted(practice: Ground, server: PracticeServer, wire: str) -> None:
+    broken = (Fault.malformed_event(1), Fault.cut_after(2))
+    server.reply(chunks=["One", " two", " three"], fault=broken, model="first")
+    server.reply(chunks=[" three", "."], fault=broken, model="second")
+    server.reply(chunks=["..", "!"], fault=Fault.malformed_event(1), model="third")
+    async with bound(practice, f"{PROVIDERS[wire]}:first", "openai:second", "anthropic:third") as service:
+        got = await read(service)
+    assert got.error is None
+    assert got.chunks[-1].skipped_events == got.response.skipped_events == 3
+
+
 @pytest.mark.parametrize(
     "fault",
     [Fault.cut_after(2), Fault.reset_after(2), Fault.end_early(2), Fault.stall_after(2), Fault.error_event(2, 503)],

@@ -37,7 +37,9 @@ class ChatStream:
         self._reasoning = _Text()
         self._tool_calls: list[ToolCall] | None = None
         self._final: StreamChunk | None = None
+        # Of the answers that broke off before this one.
         self._usage_before: Usage | None = None
+        self._skipped_before = 0
         # The task that waits for bytes, since when, and who woke it before they came.
         self._reader: asyncio.Task[Any] | None = None
         self._waiting_since = 0.0
@@ -60,6 +62,7 @@ class ChatStream:
             self._tool_calls = chunk.tool_calls
         if chunk.finish_reason is not None:
             chunk.usage = add_usage(self._usage_before, chunk.usage)
+            chunk.skipped_events += self._skipped_before
             self._final = chunk
             await self._parse(chunk)
         return chunk
@@ -92,7 +95,7 @@ class ChatStream:
             usage=add_usage(self._usage_before, decoder.usage),
             response_model=decoder.response_model,
             parsed=final.parsed if final else None,
-            skipped_events=decoder.skipped_events,
+            skipped_events=self._skipped_before + decoder.skipped_events,
             metadata=decoder.metadata,
             attempts=list(self._route.attempts) if self._route else [],
         )
@@ -194,11 +197,11 @@ class ChatStream:
         if broken is None:
             self._answer, chunks = await self._route.stream()
         else:
-            left_by, usage = broken.model, broken.decoder.usage
             self._answer, chunks = await self._route.resume(broken, str(self._content))
             if self._answer is not broken:
-                self._usage_before = add_usage(self._usage_before, usage)
-            chunks[0].resumed_from = left_by
+                self._usage_before = add_usage(self._usage_before, broken.decoder.usage)
+                self._skipped_before += broken.decoder.skipped_events
+            chunks[0].resumed_from = broken.model
         self._pending.extend(chunks)
         self._waiting_since = asyncio.get_running_loop().time()
         self._watch()
