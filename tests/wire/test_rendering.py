@@ -654,7 +654,9 @@ def test_a_turn_goes_back_as_it_came(wire: str) -> None:
 def test_a_turn_that_was_changed_goes_back_plain(wire: str, change: dict[str, Any]) -> None:
     metadata, _ = KEPT[wire]
     plain = {"role": "assistant", "content": "Let me look.", "tool_calls": [call("call_1", "ping")], **change}
-    assert turns(wire, USER, Message(**plain, metadata=metadata)) == turns(wire, USER, Message(**plain))
+    results = [Message(role="tool", tool_call_id=it["id"], content="pong") for it in plain["tool_calls"]]
+    sent = turns(wire, USER, Message(**plain, metadata=metadata), *results)
+    assert sent == turns(wire, USER, Message(**plain), *results)
 
 
 def test_compatible_servers_get_back_the_reasoning_that_is_their_own() -> None:

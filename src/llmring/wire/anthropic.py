@@ -11,9 +11,9 @@ from pydantic_core import from_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
 from .base import Decoder, as_list, given, merge_params, name_of, text, usage_of
+from .dialects import ANTHROPIC
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
-from .schema import ANTHROPIC, UnsupportedKeyword, translate
 from .turns import (
     Media,
     arguments_of,
@@ -21,9 +21,11 @@ from .turns import (
     call_ids,
     described_schema,
     effort_of,
+    in_dialect,
     json_instruction,
     media,
     parts,
+    parts_of_result,
     plain_text,
 )
 
@@ -161,10 +163,7 @@ def _media(found: Media) -> dict[str, Any]:
 
 
 def _result(message: Message) -> str | list[dict[str, Any]]:
-    content = message.content
-    if isinstance(content, list) and all("type" in part for part in content):
-        return _content(message)
-    return plain_text(message, "a tool's result")
+    return plain_text(message, "a tool's result") if parts_of_result(message) is None else _content(message)
 
 
 def _calls(message: Message, ids: dict[str, str]) -> list[dict[str, Any]]:
@@ -224,12 +223,7 @@ def _choice(choice: str | dict[str, Any] | None) -> dict[str, Any] | None:
 
 def _format(request: LLMRequest) -> dict[str, Any] | None:
     schema = described_schema(request)
-    if schema is None:
-        return None
-    try:
-        return {"type": "json_schema", "schema": translate(schema, ANTHROPIC)}
-    except UnsupportedKeyword as error:
-        raise CannotCarry(f"Anthropic's structured output cannot express the schema's {error.path}") from None
+    return None if schema is None else {"type": "json_schema", "schema": in_dialect(schema, ANTHROPIC, "Anthropic")}
 
 
 class MessagesDecoder(Decoder):

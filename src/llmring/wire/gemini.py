@@ -11,10 +11,20 @@ from pydantic_core import from_json
 from ..media_types import type_of
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall, Usage, add_usage
 from .base import Decoder, as_list, count, given, merge_params, name_of, text, usage_of
+from .dialects import GEMINI
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
-from .schema import GEMINI, UnsupportedKeyword, translate
-from .turns import arguments_of, budget_of, described_schema, effort_of, media, named_calls, plain_text
+from .turns import (
+    arguments_of,
+    budget_of,
+    described_schema,
+    effort_of,
+    in_dialect,
+    media,
+    named_calls,
+    parts_of_result,
+    plain_text,
+)
 
 __all__ = ["GenerateDecoder", "render_request"]
 
@@ -51,7 +61,7 @@ def render_request(request: LLMRequest, model: str) -> dict[str, Any]:
     if request.response_format:
         config["responseMimeType"] = "application/json"
         if (schema := described_schema(request)) is not None:
-            config["responseJsonSchema"] = _schema(schema)
+            config["responseJsonSchema"] = in_dialect(schema, GEMINI, "Gemini")
     if config:
         body["generationConfig"] = config
     if request.tools:
@@ -138,8 +148,8 @@ def _call(call: ToolCall) -> dict[str, Any]:
 
 def _result(message: Message) -> dict[str, Any]:
     """What a function returned: a table, and beside it pictures and documents."""
-    if isinstance(message.content, list) and all("type" in part for part in message.content):
-        rendered = [_part(part) for part in message.content]
+    if (found := parts_of_result(message)) is not None:
+        rendered = [_part(part) for part in found]
         said = "\n".join(part["text"] for part in rendered if "text" in part)
         files = [part for part in rendered if "text" not in part]
         return {"response": {"result": said}, **given(parts=files or None)}
@@ -157,6 +167,7 @@ def _replayed(message: Message, numbered: set[str]) -> list[dict[str, Any]] | No
     if not isinstance(kept, dict) or not isinstance(message.content, str):
         return None
     said: list[dict[str, Any]] = []
+    ids: set[str] = set()
     calls, at = list(message.tool_calls or ()), 0
     for part in kept["parts"]:
         signature = given(thoughtSignature=part.get("signature"))
@@ -170,11 +181,14 @@ def _replayed(message: Message, numbered: set[str]) -> list[dict[str, Any]] | No
             rendered = _call(call)
             if part["call"]:
                 rendered["functionCall"]["id"] = call["id"]
-                numbered.add(call["id"])
+                ids.add(call["id"])
             said.append({**rendered, **signature})
         else:
             said.append(part["part"])
-    return said if at == len(message.content) and not calls else None
+    if at != len(message.content) or calls:
+        return None
+    numbered |= ids
+    return said
 
 
 def _tools(tools: list[Any]) -> list[dict[str, Any]]:
@@ -208,13 +222,6 @@ def _thinking(request: LLMRequest, generation: int) -> dict[str, Any] | None:
     if generation >= 3:
         return {"includeThoughts": True, "thinkingLevel": effort.upper()}
     return {"includeThoughts": True, "thinkingBudget": budget}
-
-
-def _schema(schema: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return translate(schema, GEMINI)
-    except UnsupportedKeyword as error:
-        raise CannotCarry(f"Gemini's structured output cannot express the schema's {error.path}") from None
 
 
 class GenerateDecoder(Decoder):
@@ -263,7 +270,8 @@ class GenerateDecoder(Decoder):
         """Make ready for the rest; each hop's usage is its own."""
         super().begin_hop()
         self._hop_began_at = self.checkpoint
-        self.usage = self.usage  # what is known by now, and from here on what came before
+        self._earlier = self.usage
+        self._counts: dict[str, Any] = {}
         self.finish_reason = None
 
     def feed_answer(self, answer: Any) -> StreamChunk | None:

@@ -214,13 +214,14 @@ class ChatDecoder(Decoder):
             reasoning = thinking or reasoning
         if content.__class__ is not str or (reasoning is not None and reasoning.__class__ is not str):
             raise TypeError("content is neither text nor a list of parts")
-        advanced = bool(delta.get("tool_calls")) and self._take_calls(delta["tool_calls"])
+        if advanced := bool(delta.get("tool_calls")):
+            self._take_calls(delta["tool_calls"])
         if not content and reasoning is None and not advanced:
             return None
         self._streamed = self._streamed or not whole
         return StreamChunk(content, self.model, reasoning, self.calls.snapshot() if advanced else None)
 
-    def _take_calls(self, fragments: list[Any]) -> bool:
+    def _take_calls(self, fragments: list[Any]) -> None:
         for position, fragment in enumerate(fragments):
             if fragment.get("type") == "custom":
                 raise WireError(custom_call((fragment.get("custom") or {}).get("name")))
@@ -242,7 +243,6 @@ class ChatDecoder(Decoder):
                 self.calls.extend(key, arguments)
             elif arguments:
                 self.calls.replace(key, arguments)
-        return True
 
     def _is_another(self, key: Any, id: Any, arguments: Any, current: ToolCall) -> bool:
         """Whether a fragment that names a function begins a new call: some servers number them all 0."""

@@ -19,6 +19,7 @@ from .turns import (
     no_custom_tools,
     openai_schema,
     parts,
+    parts_of_result,
     plain_text,
     schema_of,
 )
@@ -92,9 +93,8 @@ def _items(message: Message, ids: dict[str, str], *, stored: bool) -> list[dict[
 
 
 def _result(message: Message) -> str | list[dict[str, Any]]:
-    content = message.content
-    if isinstance(content, list) and all("type" in part for part in content):
-        return [_part(part) for part in content]
+    if (found := parts_of_result(message)) is not None:
+        return [_part(part) for part in found]
     return plain_text(message, "a tool's result")
 
 

@@ -14,8 +14,8 @@ from pydantic_core import from_json, to_json
 
 from ..media_types import extension_of
 from ..schemas import LLMRequest, Message
+from .dialects import OPENAI_STRICT, Dialect, UnsupportedKeyword, translate
 from .errors import CannotCarry
-from .schema import OPENAI_STRICT, UnsupportedKeyword, translate
 
 __all__ = [
     "Media",
@@ -26,12 +26,14 @@ __all__ = [
     "described_schema",
     "effort_of",
     "function_tool",
+    "in_dialect",
     "json_instruction",
     "media",
     "named_calls",
     "no_custom_tools",
     "openai_schema",
     "parts",
+    "parts_of_result",
     "plain_text",
     "schema_of",
 ]
@@ -100,6 +102,12 @@ def parts(message: Message) -> list[dict[str, Any]]:
     if isinstance(message.content, list):
         return message.content
     return [{"type": "text", "text": plain_text(message, "a message")}] if message.content else []
+
+
+def parts_of_result(message: Message) -> list[dict[str, Any]] | None:
+    """A tool's result as a list of parts, `None` where it is text or data, and a list of data may be that too."""
+    content = message.content
+    return content if isinstance(content, list) and all("type" in part for part in content) else None
 
 
 def media(part: dict[str, Any]) -> Media | None:
@@ -214,6 +222,18 @@ def described_schema(request: LLMRequest) -> dict[str, Any] | None:
     schema: dict[str, Any] = table["schema"]
     said = [words for words in (table.get("description"), schema.get("description")) if words]
     return {**schema, "description": "\n".join(said)} if said else schema
+
+
+def in_dialect(schema: dict[str, Any], dialect: Dialect, vendor: str) -> dict[str, Any]:
+    """The schema of a structured answer in a vendor's dialect.
+
+    Raises:
+        CannotCarry: it says something that the dialect cannot.
+    """
+    try:
+        return translate(schema, dialect)
+    except UnsupportedKeyword as error:
+        raise CannotCarry(f"{vendor}'s structured output cannot express the schema's {error.path}") from None
 
 
 def openai_schema(table: dict[str, Any]) -> dict[str, Any]:
