@@ -40,10 +40,20 @@ def test_text() -> None:
     assert text("hi") == {"type": "text", "text": "hi"}
 
 
-@pytest.mark.parametrize("source", ["https://x.test/cat.png", "data:image/png;base64,AAAA", "cat.png", Path("cat.png")])
-def test_a_picture_by_address_or_path(source: str | Path) -> None:
-    assert image(source) == {"type": "image_url", "image_url": {"url": str(source)}}
-    assert image(source, detail="low")["image_url"] == {"url": str(source), "detail": "low"}
+@pytest.mark.parametrize(
+    ("source", "url"),
+    [
+        ("https://x.test/cat.png", "https://x.test/cat.png"),
+        ("data:image/png;base64,AAAA", "data:image/png;base64,AAAA"),
+        ("cat.png", Path("cat.png")),
+        (Path("cat.png"), Path("cat.png")),
+        (Path("https:") / "cat.png", Path("https:/cat.png")),
+        ("file:///tmp/a%20b.png", Path("/tmp/a b.png")),
+    ],
+)
+def test_a_picture_by_address_or_path(source: str | Path, url: str | Path) -> None:
+    assert image(source) == {"type": "image_url", "image_url": {"url": url}}
+    assert image(source, detail="low")["image_url"] == {"url": url, "detail": "low"}
 
 
 @pytest.mark.parametrize(
@@ -57,8 +67,8 @@ def test_a_picture_by_its_bytes(data: bytes, mime: str) -> None:
 def test_a_document() -> None:
     assert document("https://x.test/a.pdf") == {"type": "file", "file": {"file_url": "https://x.test/a.pdf"}}
     assert document("data:application/pdf;base64,AA")["file"] == {"file_data": "data:application/pdf;base64,AA"}
-    assert document("/tmp/a.pdf")["file"] == {"path": "/tmp/a.pdf", "filename": "a.pdf"}
-    assert document(Path("a.pdf"), filename="b.pdf")["file"] == {"path": "a.pdf", "filename": "b.pdf"}
+    assert document("/tmp/a.pdf")["file"] == {"path": Path("/tmp/a.pdf"), "filename": "a.pdf"}
+    assert document(Path("a.pdf"), filename="b.pdf")["file"] == {"path": Path("a.pdf"), "filename": "b.pdf"}
     assert document(PDF)["file"] == {"file_data": f"data:application/pdf;base64,{b64(PDF)}"}
     assert document(b"hi", filename="a.csv")["file"] == {
         "file_data": f"data:text/csv;base64,{b64(b'hi')}",
@@ -72,8 +82,8 @@ def test_sound() -> None:
     assert audio(b"\xff\xfb\x90\0")["input_audio"]["format"] == "mp3"
     assert audio(b"\0\1", format="pcm16")["input_audio"] == {"data": b64(b"\0\1"), "format": "pcm16"}
     assert audio("data:audio/mpeg;base64,AAAA")["input_audio"] == {"data": "AAAA", "format": "mp3"}
-    assert audio("a.wav") == {"type": "input_audio", "input_audio": {"path": "a.wav"}}
-    assert audio(Path("a.bin"), format="wav")["input_audio"] == {"path": "a.bin", "format": "wav"}
+    assert audio("a.wav") == {"type": "input_audio", "input_audio": {"path": Path("a.wav")}}
+    assert audio(Path("a.bin"), format="wav")["input_audio"] == {"path": Path("a.bin"), "format": "wav"}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +123,11 @@ def test_files_are_read_when_the_request_is_sent(tmp_path: Path, monkeypatch: py
     assert loaded(text("look"), image("cat.png"), remote, audio("a b.wav")) == [text("look"), picture, remote, sound]
     assert loaded(image("~/cat.png"), image(f"file://{tmp_path}/cat.png")) == [picture, picture]
     assert loaded(audio(f"file://{tmp_path}/a%20b.wav")) == [sound]
-    assert loaded({"type": "image_url", "image_url": "cat.png"}) == [picture]
+    assert loaded({"type": "image_url", "image_url": Path("cat.png")}) == [picture]
+    assert loaded({"type": "input_audio", "input_audio": {"path": Path("~/a b.wav")}}) == [sound]
+    with os.scandir(b".") as entries:
+        named: Any = [it for it in entries if it.name == b"cat.png"]
+    assert loaded(*map(image, named)) == [picture]
     marked = {**image("cat.png", detail="high"), "cache_control": {"type": "ephemeral"}}
     assert loaded(marked) == [
         {
@@ -151,7 +165,6 @@ async def test_a_request_without_files_is_left_as_it_is(tmp_path: Path) -> None:
         (image("~nosuchuser/cat.png"), "The file ~nosuchuser/cat.png cannot be read: No such file"),
         (document("~nosuchuser/notes.pdf"), "The file ~nosuchuser/notes.pdf cannot be read: No such file"),
         (audio("~nosuch\0user/a.wav"), "cannot be read: embedded null byte"),
-        (image("file://[cat.png"), r"The file 'file://\[cat.png' cannot be read: Invalid IPv6 URL"),
         (image("notes.pdf"), r"notes\.pdf is no picture but of type application/pdf; pass it as a document .*--file"),
         (image("unknown"), "What kind of image unknown may be cannot be told"),
         (document("binary"), "What kind of document binary may be cannot be told"),
@@ -176,11 +189,58 @@ def test_a_name_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xff.txt")
     path.write_text("a note")
     assert document(path)["file"]["filename"] == "caf?.txt"
-    (part,) = loaded({"type": "file", "file": {"path": str(path)}})
+    (part,) = loaded({"type": "file", "file": {"path": path}})
     assert part["file"] == {
         "file_data": "data:text/plain;base64,YSBub3Rl",
         "filename": "caf?.txt",
     }
+
+
+SECRET = "practice"
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"type": "file", "file": {"path": "secret.txt"}}, r"'secret.txt', but .* llmring\.document\(path\)"),
+        ({"type": "file", "file": {"path": "file://secret.txt"}}, r"llmring\.document"),
+        ({"type": "file", "file": {"path": "https://x.test/a.pdf"}}, r"llmring\.document"),
+        ({"type": "file", "file": {"path": ""}}, r"llmring\.document"),
+        ({"type": "input_audio", "input_audio": {"path": "secret.txt"}}, r"llmring\.audio\(path\), or put a pathlib"),
+        ({"type": "image_url", "image_url": {"url": "secret.txt"}}, r"llmring\.image\(path\)"),
+        ({"type": "image_url", "image_url": "secret.txt"}, r"messages\[0\] has a part of type image_url"),
+        ({"type": "image_url", "image_url": {"url": "file:secret.txt"}}, r"llmring\.image"),
+        ({"type": "image_url", "image_url": {"url": "~/secret.txt"}}, r"llmring\.image"),
+        ({"type": "image_url", "image_url": {"url": ""}}, r"llmring\.image"),
+        ({"type": "image_url", "image_url": {"url": "A" * 9999}}, r"with 'A{60}', but"),
+    ],
+)
+def test_text_names_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: dict[str, Any], words: str) -> None:
+    """What came as JSON from elsewhere reads no file of ours."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "secret.txt").write_text(SECRET)
+    with pytest.raises(InvalidRequestError, match=words):
+        loaded(part)
+
+
+@pytest.mark.parametrize("make", [image, document, audio])
+def test_a_part_that_was_kept_as_json_names_its_file_no_more(make: Any, tmp_path: Path) -> None:
+    path = tmp_path / "cat.png"
+    path.write_bytes(PNG)
+    kept = Message(role="user", content=[make(path)]).model_dump_json()
+    read = Message.model_validate_json(kept).content
+    assert isinstance(read, list)
+    with pytest.raises(InvalidRequestError, match=rf"llmring\.{make.__name__}\(path\)"):
+        loaded(*read)
+
+
+@pytest.mark.parametrize("make", [image, document, audio])
+def test_a_file_whose_name_makes_no_sense_is_refused_at_once(make: Any) -> None:
+    with pytest.raises(InvalidRequestError, match=r"The file 'file://\[cat.png' cannot be read: Invalid IPv6 URL"):
+        make("file://[cat.png")
+    with pytest.raises(InvalidRequestError, match="empty path; name the file"):
+        make("")
 
 
 def test_bytes_of_no_known_kind_are_refused_at_once() -> None:

@@ -582,6 +582,16 @@ async def test_odd_input_is_an_error_of_ours(fields: dict[str, Any], table: Tabl
             await ring.chat(LLMRequest(**{"model": table.model, "messages": [user("Hello")], **fields}))
 
 
+async def test_a_message_from_elsewhere_reads_no_file_of_ours(table: Table, tmp_path: Path) -> None:
+    own = tmp_path / "own.svg"
+    own.write_text("<svg>ours</svg>")
+    for form in ('{"type": "file", "file": {"path": "%s"}}', '{"type": "image_url", "image_url": {"url": "%s"}}'):
+        message = Message.model_validate_json('{"role": "user", "content": [%s]}' % (form % own))
+        with pytest.raises(InvalidRequestError, match=r"put a pathlib\.Path there"):
+            await table.ask(message)
+    assert table.server.requests == []
+
+
 async def test_no_request_at_all(server: PracticeServer) -> None:
     async with LLMRing() as ring:
         with pytest.raises(InvalidRequestError, match="LLMRequest"):

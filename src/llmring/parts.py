@@ -3,7 +3,8 @@
     Message(role="user", content=[text("What is this?"), image("cat.png")])
 
 A part is a plain table in OpenAI's form. Files are named, not read, until the request is sent, and then in a
-thread.
+thread. Only a `pathlib.Path` names one, which no JSON can hold: parts that a program passes on for others have none of
+its own files read. Addresses are never fetched here; they go to the provider as they are.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import asyncio
 import base64
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import unquote, urlsplit
 
 from .exceptions import InvalidRequestError
@@ -51,7 +52,10 @@ def image(source: str | os.PathLike[str] | bytes, *, detail: str | None = None) 
         source: an https address, a data URL, a path, or the picture's bytes.
         detail: `"low"`, `"high"` or `"auto"`, where the provider knows it.
     """
-    inner: dict[str, Any] = {"url": _data_url(source, "image") if isinstance(source, bytes) else os.fspath(source)}
+    if isinstance(source, bytes):
+        inner: dict[str, Any] = {"url": _data_url(source, "image")}
+    else:
+        inner = {"url": source if _is_address(source) else _file(source)}
     if detail is not None:
         inner["detail"] = detail
     return {"type": "image_url", "image_url": inner}
@@ -67,13 +71,12 @@ def document(source: str | os.PathLike[str] | bytes, *, filename: str | None = N
     if isinstance(source, bytes):
         data, name = _data_url(source, "document", filename), filename
         return {"type": "file", "file": {"file_data": data, **({"filename": name} if name else {})}}
-    address = os.fspath(source)
-    if address.startswith("data:"):
-        file = {"file_data": address}
-    elif _is_remote(address):
-        file = {"file_url": address}
+    file: dict[str, Any]
+    if _is_address(source):
+        file = {"file_data" if source.startswith("data:") else "file_url": source}
     else:
-        file = {"path": address, "filename": _title(_local(address))}
+        path = _file(source)
+        file = {"path": path, "filename": _title(path)}
     return {"type": "file", "file": {**file, **({"filename": filename} if filename else {})}}
 
 
@@ -84,13 +87,14 @@ def audio(source: str | os.PathLike[str] | bytes, *, format: str | None = None) 
         source: a path, a data URL, or the sound's bytes.
         format: `"wav"`, `"mp3"`, ...; not given: found from the name or the bytes.
     """
+    inner: dict[str, Any]
     if isinstance(source, bytes):
         inner = {"data": base64.b64encode(source).decode(), "format": format or _audio_format(_mime(source, None))}
-    elif (address := os.fspath(source)).startswith("data:"):
-        head, _, data = address.partition(";base64,")
+    elif isinstance(source, str) and source.startswith("data:"):
+        head, _, data = source.partition(";base64,")
         inner = {"data": data, "format": format or _audio_format(head.removeprefix("data:"))}
     else:
-        inner = {"path": address, **({"format": format} if format else {})}
+        inner = {"path": _file(source), **({"format": format} if format else {})}
     return {"type": "input_audio", "input_audio": inner}
 
 
@@ -102,8 +106,7 @@ async def load(request: LLMRequest) -> LLMRequest:
     """
     for position, message in enumerate(request.messages):
         for part in _parts(message):
-            if part.get("type") == "text" and not isinstance(part.get("text"), str):
-                raise InvalidRequestError(f"messages[{position}] has a part of type text without a text.")
+            _check(part, f"messages[{position}]")
     if not any(_names_file(part) for message in request.messages for part in _parts(message)):
         return request
     messages = [await asyncio.to_thread(_load_message, message) for message in request.messages]
@@ -114,17 +117,30 @@ def _parts(message: Message) -> list[dict[str, Any]]:
     return message.content if isinstance(message.content, list) else []
 
 
+def _check(part: dict[str, Any], where: str) -> None:
+    if part.get("type") == "text" and not isinstance(part.get("text"), str):
+        raise InvalidRequestError(f"{where} has a part of type text without a text.")
+    source = _source(part)
+    if isinstance(source, str) and not (part["type"] == "image_url" and _is_address(source)):
+        maker = {"image_url": "image", "file": "document", "input_audio": "audio"}[part["type"]]
+        raise InvalidRequestError(
+            f"{where} has a part of type {part['type']} with {source[:60]!r}, but text names no file. Make the part "
+            f"with llmring.{maker}(path), or put a pathlib.Path there. (An image_url takes an https address or a data URL.)"
+        )
+
+
 def _names_file(part: dict[str, Any]) -> bool:
+    return isinstance(_source(part), os.PathLike)
+
+
+def _source(part: dict[str, Any]) -> Any:
+    """What stands where a part may name a file."""
     kind = part.get("type")
     if kind == "image_url":
-        url = _image_address(part)
-        return isinstance(url, str) and not url.startswith("data:") and not _is_remote(url)
-    return kind in ("file", "input_audio") and isinstance(part.get(kind), dict) and "path" in part[kind]
-
-
-def _image_address(part: dict[str, Any]) -> Any:
-    inner = part.get("image_url")
-    return inner.get("url") if isinstance(inner, dict) else inner
+        inner = part.get("image_url")
+        return inner.get("url") if isinstance(inner, dict) else inner
+    inner = part.get(kind) if kind in ("file", "input_audio") else None
+    return inner.get("path") if isinstance(inner, dict) else None
 
 
 def _load_message(message: Message) -> Message:
@@ -138,11 +154,11 @@ def _load_message(message: Message) -> Message:
 def _load_part(part: dict[str, Any]) -> dict[str, Any]:
     kind = part["type"]
     if kind == "image_url":
-        path = _local(_image_address(part))
+        path = Path(os.fsdecode(_source(part)))
         inner = part["image_url"] if isinstance(part["image_url"], dict) else {}
         return {**part, "image_url": {**inner, "url": _data_url(_read(path), "image", path.name)}}
     inner = dict(part[kind])
-    path = _local(inner.pop("path"))
+    path = Path(os.fsdecode(inner.pop("path")))
     data = _read(path)
     if kind == "input_audio":
         inner["data"] = base64.b64encode(data).decode()
@@ -155,24 +171,28 @@ def _load_part(part: dict[str, Any]) -> dict[str, Any]:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        # Path.expanduser() would raise where there is no such user.
+        return Path(os.path.expanduser(path)).read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidRequestError(f"The file {path} cannot be read: {reason}.") from None
 
 
-def _is_remote(address: str) -> bool:
-    return address.lower().startswith(("http://", "https://", "gs://"))
+def _is_address(source: str | os.PathLike[str]) -> TypeGuard[str]:
+    schemes = ("http://", "https://", "gs://")
+    return isinstance(source, str) and (source.startswith("data:") or source.lower().startswith(schemes))
 
 
-def _local(address: str) -> Path:
-    if not isinstance(address, str) or not address:
-        raise InvalidRequestError(f"A part names the file {address!r}; it takes a path.")
+def _file(source: str | os.PathLike[str]) -> Path:
+    """The file that a maker is given, by its path or its `file:` address."""
+    if not source:
+        raise InvalidRequestError("A part was made of an empty path; name the file.")
+    if not isinstance(source, str) or not source.startswith("file:"):
+        return Path(os.fsdecode(source))
     try:
-        path = unquote(urlsplit(address).path) if address.startswith("file:") else address
-        return Path(os.path.expanduser(path))  # Path.expanduser() would raise where there is no such user
+        return Path(unquote(urlsplit(source).path))
     except ValueError as error:
-        raise InvalidRequestError(f"The file {address!r} cannot be read: {error}.") from None
+        raise InvalidRequestError(f"The file {source!r} cannot be read: {error}.") from None
 
 
 def _title(path: Path) -> str:

@@ -74,7 +74,8 @@ class Message(BaseModel):
     Attributes:
         role: who speaks.
         content: the text, or a list of parts in OpenAI's form (`{"type": "text", "text": ...}`, ...; see
-            `llmring.parts` for makers of them). A tool's result may be any JSON table as well.
+            `llmring.parts` for makers of them; a file is named by a `pathlib.Path`, never by text). A tool's result
+            may be any JSON table as well.
         tool_calls: an assistant turn's calls.
         tool_call_id: which call a `tool` turn answers.
         metadata: what a provider wants back with the turn (`response.to_message()` fills it), and
