@@ -125,7 +125,7 @@ def _check(part: dict[str, Any], where: str) -> None:
         maker = {"image_url": "image", "file": "document", "input_audio": "audio"}[part["type"]]
         raise InvalidRequestError(
             f"{where} has a part of type {part['type']} with {source[:60]!r}, but text names no file. Make the part "
-            f"with llmring.{maker}(path), or put a pathlib.Path there. (An image_url takes an https address or a data URL.)"
+            f"with llmring.{maker}(path), or put a pathlib.Path there. (An image_url also takes https and data URLs.)"
         )
 
 
