@@ -17,7 +17,8 @@ import pytest
 from llmring.cli.terminal import dollars
 from llmring.testing import PracticeServer, RecordedRequest, Reply
 
-from .conftest import PROGRAM
+from ..program import PROGRAM
+from .conftest import LOCKFILE
 
 if sys.platform == "win32":
     pytest.skip("there is no pseudo-terminal", allow_module_level=True)
@@ -234,12 +235,16 @@ def test_reading_much_code_is_said_on_a_terminal(project: Path) -> None:
         "lock profile copy dev staging",
         "lock profile remove dev --yes",
         "lock convert --to json -o llmring.lock --force",
+        "lock init --force",
+        "lock upgrade --yes",
+        "lock upgrade --yes --json",
     ],
 )
 def test_waiting_to_write_is_said_on_a_terminal(project: Path, args: str) -> None:
     """Somebody else holds the folder, as an edit does."""
     import fcntl
 
+    project.write_text(LOCKFILE.replace("anthropic:claude-haiku-4-5", "anthropic:claude-opus-4-1"))  # which has ended
     held = os.open(project.parent, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     letting_go = threading.Timer(2.5, os.close, [held])

@@ -63,8 +63,9 @@ def init(
         found = look()
     text = render(found, as_json=path.suffix == ".json")
     kept = keep(path, text.encode(), render([]).encode())
-    lockfile = create(path, text, force=force)
-    schema = _write_schema(path)
+    with working(f"Writing {path.name}"):
+        lockfile = create(path, text, force=force)
+        schema = _write_schema(path)
     if as_json:
         _say_written(path, kept, lockfile)
         return

@@ -78,10 +78,8 @@ def add(name: Name, as_json: WrittenOption = False) -> None:
     path = lockfile_path()
     with working(f"Writing {path.name}"):
         lockfile = lockfiles.add_profile(path, name)
-    if as_json:
-        _say_written(lockfile, name)
-        return
-    tell(f'Added the profile "{name}" to {lockfile.path}. To bind in it: llmring bind ALIAS MODEL --profile {name}')
+    done = f'Added the profile "{name}" to {lockfile.path}. To bind in it: llmring bind ALIAS MODEL --profile {name}'
+    _say_written(lockfile, name, done, as_json=as_json)
 
 
 @app.command()
@@ -107,10 +105,7 @@ def copy(
     path = lockfile_path()
     with working(f"Writing {path.name}"):
         lockfile = lockfiles.copy_profile(path, source, name)
-    if as_json:
-        _say_written(lockfile, name)
-        return
-    tell(f'Copied the profile "{source}" to "{name}" in {lockfile.path}')
+    _say_written(lockfile, name, f'Copied the profile "{source}" to "{name}" in {lockfile.path}', as_json=as_json)
 
 
 @app.command()
@@ -140,14 +135,14 @@ def remove(
         )
     with working(f"Writing {path.name}"):
         lockfile = lockfiles.remove_profile(path, name)
-    if as_json:
-        _say_written(lockfile, name)
+    _say_written(lockfile, name, f'Removed the profile "{name}" from {lockfile.path}', as_json=as_json)
+
+
+def _say_written(lockfile: Lockfile, name: str, done: str, *, as_json: bool) -> None:
+    """What was done; for a program, what the profile is now: `null` for its aliases where it is gone."""
+    if not as_json:
+        tell(done)
         return
-    tell(f'Removed the profile "{name}" from {lockfile.path}')
-
-
-def _say_written(lockfile: Lockfile, name: str) -> None:
-    """What a profile is now, for a program: `null` for its aliases where it is gone."""
     profile = lockfile.profiles.get(name)
     say_json(
         {

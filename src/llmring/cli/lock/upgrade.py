@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..printing import say_json
+from ..progress import working
 from ..project import lockfile_path
 from ..terminal import confirm, dollars, note, paint, say, warn
 
@@ -45,7 +46,7 @@ def upgrade(
       llmring lock upgrade --profile dev --yes
     """
     from ...checking.endings import endings
-    from ...lockfile import load, replace_models
+    from ...lockfile import load
 
     path = lockfile_path()
     lockfile = load(path)
@@ -54,7 +55,7 @@ def upgrade(
     applied = bool(moves) and yes and not dry_run
     if as_json:
         if applied:
-            replace_models(path, moves, profile=profile)
+            _move(path, moves, profile)
         said = {"file": str(path), "changed": applied, "models": [_described(it, lockfile) for it in found]}
         say_json(said)
         if moves and not applied and not dry_run:
@@ -69,8 +70,15 @@ def upgrade(
         return
     if not yes:
         confirm(f"Change {path} so?", otherwise="llmring lock upgrade --yes")
-    replace_models(path, moves, profile=profile)
+    _move(path, moves, profile)
     note(f"Changed {path}.")
+
+
+def _move(path: Path, moves: Mapping[str, str], profile: str | None) -> None:
+    from ...lockfile import replace_models
+
+    with working(f"Writing {path.name}"):
+        replace_models(path, moves, profile=profile)
 
 
 def _explain(found: Sequence[Ending], lockfile: Lockfile) -> None:
