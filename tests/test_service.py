@@ -283,6 +283,19 @@ async def test_a_key_that_is_given_wins(server: PracticeServer) -> None:
     assert server.requests[0].headers["authorization"] == "Bearer given-practice"
 
 
+@pytest.mark.parametrize("nothing", [None, "", " "])
+async def test_a_key_that_is_given_as_nothing_is_none(server: PracticeServer, nothing: str | None) -> None:
+    """As `os.environ.get` gives it of a variable that is not set."""
+    async with LLMRing(api_keys={"openai": nothing}) as service:
+        await service.chat(ASKED.model_copy(update={"model": "openai:m"}))
+    assert server.requests[0].headers["authorization"] == "Bearer practice"
+
+
+def test_a_key_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"api_keys\['openai'\] is of type bytes; it takes text"):
+        LLMRing(api_keys={"openai": b"practice"})  # type: ignore[dict-item]
+
+
 async def test_a_new_key_in_the_environment_is_used(server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     request = ASKED.model_copy(update={"model": "openai:m"})
     async with LLMRing() as service:

@@ -16,7 +16,9 @@ def first_set(variables: Iterable[str]) -> str | None:
     return next((value for name in variables if (value := os.environ.get(name, "").strip())), None)
 
 
-def find_key(provider: str, variables: Iterable[str], given: Mapping[str, str], *, keyring: bool = True) -> str | None:
+def find_key(
+    provider: str, variables: Iterable[str], given: Mapping[str, str | None], *, keyring: bool = True
+) -> str | None:
     """The key of a provider, `None` if there is none.
 
     Args:
@@ -25,7 +27,7 @@ def find_key(provider: str, variables: Iterable[str], given: Mapping[str, str], 
         given: the keys that the constructor was given, by provider.
         keyring: whether to look in the keyring.
     """
-    found = given.get(provider, "").strip() or first_set(variables)
+    found = (given.get(provider) or "").strip() or first_set(variables)
     return found or (_from_keyring(provider) if keyring else None)
 
 

@@ -59,7 +59,8 @@ class LLMRing(Aliases):
         timeout: seconds for every wait: connecting, the first chunk, the gap between chunks; for `chat` the
             whole call to one model. `None` waits forever. Not given: `LLMRING_PROVIDER_TIMEOUT_S`, else 60.
         max_retries: how often an SDK tries again by itself where no stand-by remains.
-        api_keys: keys by provider, before those of the environment. A name that is no provider is refused.
+        api_keys: keys by provider, before those of the environment; `None` for one leaves it to that. A name that is
+            no provider is refused.
         max_connections: how many connections to one provider may be open at once; `None` sets no bound.
         breaker_threshold: after how many failures in a row a model is left alone for a while; 0 for never.
         breaker_cooldown: for how many seconds, before one request may try it again.
@@ -72,7 +73,7 @@ class LLMRing(Aliases):
         timeout: float | None = DEFAULT_TIMEOUT,
         max_retries: int = 2,
         *,
-        api_keys: Mapping[str, str] | None = None,
+        api_keys: Mapping[str, str | None] | None = None,
         max_connections: int | None = None,
         breaker_threshold: int = 10,
         breaker_cooldown: float = 30.0,

@@ -61,11 +61,11 @@ class Endpoint:
     header_variable: str | None = None
     local: bool = False
 
-    def find_key(self, given: Mapping[str, str]) -> str | None:
+    def find_key(self, given: Mapping[str, str | None]) -> str | None:
         """Its key, from those given by provider, else the environment, else the keyring; `None` if there is none."""
         return find_key(self.name, self.key_variables, given, keyring=self.keyring)
 
-    def given_key(self, given: Mapping[str, str]) -> str | None:
+    def given_key(self, given: Mapping[str, str | None]) -> str | None:
         """As `find_key`, without the keyring, which may take its time."""
         return find_key(self.name, self.key_variables, given, keyring=False)
 

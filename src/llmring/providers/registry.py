@@ -52,7 +52,7 @@ class Registry:
     def __init__(
         self,
         *,
-        keys: Mapping[str, str],
+        keys: Mapping[str, str | None],
         timeout: float | None,
         max_retries: int,
         max_connections: int | None,
@@ -219,7 +219,7 @@ class Registry:
             self._making.pop(key, None)
 
     def check_keys(self, declared: Callable[[], Iterable[str]]) -> None:
-        """Refuse a key that was given for a name that is no provider.
+        """Refuse a key that is no text, or was given for a name that is no provider.
 
         Args:
             declared: gives the providers that the lockfile declares; asked only where others are not enough.
@@ -227,6 +227,9 @@ class Registry:
         Raises:
             ConfigurationError: naming it, and the provider that was probably meant.
         """
+        for name, key in self._keys.items():
+            if not isinstance(key, str | None):
+                raise ConfigurationError(f"api_keys[{name!r}] is of type {type(key).__name__}; it takes text, or None.")
         for name in self._keys.keys() - BUILT_IN.keys():
             others = declared()
             if name in others:
