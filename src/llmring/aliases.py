@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import AliasNotFoundError, ConfigurationError, LockfileNotFoundError, ProviderNotFoundError
-from .lockfile import LiveLockfile, Lockfile, find_lockfile, reachable, resolve
+from .lockfile import LiveLockfile, Lockfile, bound, find_lockfile, reachable, resolve
 
 if TYPE_CHECKING:
     from .lockfile import Binding
@@ -46,15 +46,14 @@ class Aliases:
         return self._resolve(alias, profile).models[0]
 
     def has_alias(self, alias: str, profile: str | None = None) -> bool:
-        """Whether the lockfile binds the alias."""
+        """Whether the lockfile, or a package that it extends, binds the alias."""
         lockfile = self._lockfile()
         if lockfile is None:
             return False
         try:
-            binding = resolve(lockfile, alias, self._profile(profile))
+            return bound(lockfile, alias, self._profile(profile)) is not None
         except AliasNotFoundError:
             return False
-        return binding.models != (alias,)
 
     def require_aliases(
         self, aliases: Sequence[str], *, profile: str | None = None, context: str | None = None

@@ -57,6 +57,18 @@ def test_what_cannot_be_read_is_said_as_it_is(write: Write, plain: str) -> None:
         LLMRing(lockfile_path=path).require_aliases("chatbot")
 
 
+def test_only_what_the_lockfile_binds_is_an_alias(write: Write, plain: str) -> None:
+    own = '\n[[profiles.default.bindings]]\nalias = "{0}"\nmodels = ["{0}"]\n'
+    service = LLMRing(lockfile_path=write(plain + own.format("ollama:llama3.2")))
+    assert service.has_alias("chatbot")
+    assert service.has_alias("ollama:llama3.2"), "it is bound to itself, and could be bound to another"
+    service.require_aliases(["ollama:llama3.2"])
+    no_aliases = ["ollama:llama3.2:3b", "", "foo:", ":foo", "a b:c", "a/b:c", "chat bot"]
+    assert [name for name in no_aliases if service.has_alias(name)] == []
+    with pytest.raises(AliasNotFoundError, match='does not bind: "foo:", "a b:c"'):
+        service.require_aliases(["chatbot", "foo:", "a b:c"])
+
+
 ODD = "a$(id)"
 
 

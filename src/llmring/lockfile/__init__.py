@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .model import Binding, Lockfile, Profile, ProviderSettings, split_reference
     from .parsing import parse
     from .reading import load
-    from .resolution import reachable, resolve
+    from .resolution import bound, reachable, resolve
     from .storage import add_profile, bind, convert, copy_profile, create, remove_profile, replace_models, unbind
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "ProviderSettings",
     "add_profile",
     "bind",
+    "bound",
     "convert",
     "copy_profile",
     "create",
@@ -56,7 +57,7 @@ _MODULES = {
     "model": ("Binding", "Lockfile", "Profile", "ProviderSettings", "split_reference"),
     "parsing": ("parse",),
     "reading": ("load",),
-    "resolution": ("reachable", "resolve"),
+    "resolution": ("bound", "reachable", "resolve"),
     "storage": (
         "add_profile",
         "bind",

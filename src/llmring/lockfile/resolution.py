@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .model import Profile
 
-__all__ = ["nearest", "reachable", "resolve"]
+__all__ = ["bound", "nearest", "reachable", "resolve"]
 
 
 def resolve(lockfile: Lockfile | None, name: str, profile: str | None = None) -> Binding:
@@ -40,14 +40,8 @@ def resolve(lockfile: Lockfile | None, name: str, profile: str | None = None) ->
         LockfileNotFoundError: an alias was asked for, and there is no lockfile.
         LockfileError: the package is not installed or ships no lockfile.
     """
-    if lockfile is not None:
-        chosen = lockfile.profile(profile)
-        binding = chosen.bindings.get(name)
-        if binding is not None:
-            return binding
-        listed = as_listed(lockfile, name)
-        if listed.partition(":")[0] in lockfile.extends:
-            return _extended(lockfile, name, listed, chosen)
+    if lockfile is not None and (binding := bound(lockfile, name, profile)) is not None:
+        return binding
     if ":" in name:
         split_reference(name)
         return Binding(name, (name,))
@@ -56,7 +50,26 @@ def resolve(lockfile: Lockfile | None, name: str, profile: str | None = None) ->
             f"The alias {shown(name)} needs a lockfile, and there is no {FILE_NAME} in {os.getcwd()} "
             "or a folder above it. To make one: llmring lock init. Or name a model directly, as provider:model"
         )
-    raise _unknown(lockfile, name, chosen.name)
+    raise _unknown(lockfile, name, lockfile.profile(profile).name)
+
+
+def bound(lockfile: Lockfile, name: str, profile: str | None = None) -> Binding | None:
+    """Who serves an alias of a profile or of a package, `None` where the name is neither's.
+
+    Args:
+        profile: `None` is the file's default profile.
+
+    Raises:
+        AliasNotFoundError: a package of `[extends]` ships no alias of that name.
+        ConfigurationError: there is no such profile.
+        LockfileError: the package is not installed or ships no lockfile.
+    """
+    chosen = lockfile.profile(profile)
+    binding = chosen.bindings.get(name)
+    if binding is not None:
+        return binding
+    listed = as_listed(lockfile, name)
+    return _extended(lockfile, name, listed, chosen) if listed.partition(":")[0] in lockfile.extends else None
 
 
 def reachable(lockfile: Lockfile, profile: str | None = None) -> dict[str, Binding]:
