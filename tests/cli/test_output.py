@@ -135,7 +135,7 @@ def test_what_was_done_is_said_beside_the_data(project: Path, args: str, told: s
     assert "\x1b" not in done.stderr
 
 
-@pytest.mark.parametrize("args", ["aliases", "chat hi", "--version"])
+@pytest.mark.parametrize("args", ["aliases", "chat hi", "--version", "--help", "lock show --help"])
 def test_nowhere_to_print_to_is_an_error(project: Path, server: PracticeServer, args: str) -> None:
     done = in_a_shell(f"llmring {args} >&-")
     assert (done.returncode, done.stderr) == (

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..exceptions import LLMRingError
-from .terminal import complain, say, unforeseen, unwritable
+from .terminal import Closed, complain, say, unforeseen, unwritable
 
 __all__ = ["build", "run"]
 
@@ -120,6 +120,7 @@ def _root(
 
 def run() -> None:
     """Run the command that the process was started with, and leave with its status."""
+    sys.stdout = sys.stdout or Closed()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
@@ -165,8 +166,6 @@ def _flush() -> None:
 
     A disk that is full has been spoken of already.
     """
-    if sys.stdout is None:
-        return
     try:
         sys.stdout.flush()
     except OSError:

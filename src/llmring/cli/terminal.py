@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import sys
@@ -13,6 +14,7 @@ import typer
 from ..exceptions import LLMRingError
 
 __all__ = [
+    "Closed",
     "columns",
     "complain",
     "confirm",
@@ -32,6 +34,14 @@ __all__ = [
 _CONTROL = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 _OURS = f"\x1b{os.urandom(8).hex()}["
 """What `paint` begins a colour with until it is written, so that nothing from outside passes for one of ours."""
+
+
+class Closed(io.TextIOBase):
+    """Standard output where the shell has closed it. What is written there is an error, whoever writes it."""
+
+    def write(self, _: str) -> int:
+        """Refuse it."""
+        raise LLMRingError("Standard output is closed. To have nothing printed: >/dev/null")
 
 
 def say(text: str = "") -> None:
@@ -122,9 +132,7 @@ def _write(text: str, *, err: bool = False) -> None:
     """Write to standard output or standard error. A terminal gets nothing that steers it but our own colours."""
     target: TextIO | None = sys.stderr if err else sys.stdout
     if target is None:
-        if err:
-            return
-        raise LLMRingError("Standard output is closed. To have nothing printed: >/dev/null")
+        return
     if _is_terminal(target):
         text = "\x1b[".join(printable(part) for part in text.split(_OURS))
     try:
