@@ -315,6 +315,54 @@ async def test_many_cancels_at_once(practice: Ground, server: PracticeServer) ->
             assert await server.requests[-1].closed(1.0)
 
 
+@pytest.mark.parametrize("end", ["cancel", "aclose"])
+@pytest.mark.parametrize("wire", PROVIDERS)
+async def test_cancel_meets_the_timer(practice: Ground, server: PracticeServer, wire: str, end: str) -> None:
+    """The stream is left while its reader is on its way out for a timeout: that is no cancellation of the reader's."""
+    server.default = Reply(chunks=["a", "b"], fault=Fault.stall_after(1))
+    loop = asyncio.get_running_loop()
+    warm = practice.service()
+    warm.get_provider(PROVIDERS[wire])  # its SDK may take a while to import
+    await warm.close()
+
+    async def leave(steps: int) -> tuple[object, int]:
+        """Leave that many steps of the loop after the timer has woken the reader; what came of it."""
+        service = practice.service(timeout=0.3)
+        stream = service.chat_stream(ask(f"{PROVIDERS[wire]}:m"))
+        reader = asyncio.create_task(stream.final_response())
+        ending: list[asyncio.Task[None]] = []
+
+        def after(left: int) -> None:
+            if left:
+                loop.call_soon(after, left - 1)
+            elif end == "cancel":
+                stream.cancel()
+            else:
+                ending.append(asyncio.ensure_future(stream.aclose()))
+
+        def follow() -> None:
+            if stream._woken_by == "timeout":
+                after(steps)
+            else:
+                assert stream._timer is not None
+                loop.call_at(stream._timer.when() + 1e-9, follow)
+
+        await until(lambda: stream.response.content, 5.0)
+        follow()
+        (outcome,) = await asyncio.gather(reader, return_exceptions=True)
+        await asyncio.gather(*ending)
+        await service.close()
+        return outcome, reader.cancelling()
+
+    found = await asyncio.gather(*(leave(steps) for steps in range(10)))
+    for outcome, cancelling in found:
+        assert isinstance(outcome, LLMRingError)  # the timeout, or that the stream was left before its end
+        assert cancelling == 0
+    assert "was closed before" in str(found[0][0])
+    assert isinstance(found[-1][0], ProviderTimeoutError)
+    await until(lambda: server.open_connections == 0)
+
+
 # Connecting
 
 

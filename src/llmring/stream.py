@@ -123,8 +123,9 @@ class ChatStream:
         self._over = True
         self._pending.clear()
         if self._reader is not None:
+            if self._woken_by is None:
+                self._reader.cancel()
             self._woken_by = "cancel"
-            self._reader.cancel()
         elif self._answer is not None:
             _close_soon(self._loop, self._answer)
 
@@ -178,14 +179,12 @@ class ChatStream:
                 await self.aclose()
                 raise
             if self._woken_by == "timeout" and self._answer is not None:
-                self._woken_by = None
                 self._pending.extend(self._answer.silence())
-                await self._answer.close()
         except LLMRingError as error:
             await self.aclose()
             raise self._failed(error)  # noqa: B904 - it is the same error
         finally:
-            self._reader = None
+            self._reader = self._woken_by = None
 
     async def _connect(self) -> None:
         """Open the first answer, or the one that goes on with it. Both have timeouts of their own."""
