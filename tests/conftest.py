@@ -19,6 +19,8 @@ from hypothesis import settings
 from llmring.providers.vendors import BUILT_IN
 from llmring.testing import PracticeServer
 
+from .program import forks
+
 # A busy machine is no finding.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -48,6 +50,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
+def pytest_collection_finish() -> None:
+    """What is there by now stays: a test that collects garbage need not look through all tests each time."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One certificate to trust in place of all: reading them takes most of the time that an SDK's client takes."""
@@ -59,13 +66,24 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def program(one_authority: None) -> Iterator[None]:
+    """`PROGRAM` can be run."""
+    with forks():
+        yield
+
+
 @pytest.fixture(autouse=True, scope="module")
 def nothing_for_the_next_file() -> Iterator[None]:
-    """What servers of a file's tests left open is collected with it, not in the middle of another's."""
+    """What servers of a file's tests left open is collected with it, not in the middle of another's.
+
+    What is there then stays, the SDKs above all: a test that collects garbage need not look through them each time.
+    """
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

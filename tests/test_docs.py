@@ -20,6 +20,8 @@ from pydantic_core import to_json
 from llmring.lockfile import bind, create, parse
 from llmring.testing import PracticeServer, RecordedRequest, Reply, ToolCallScript
 
+from .program import PROGRAM
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "skills").glob("*/SKILL.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -163,9 +165,10 @@ def commands(document: Path) -> list[tuple[str, list[str]]]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the pages show a POSIX shell")
 @pytest.mark.parametrize("document", COMMANDED, ids=lambda document: str(document.relative_to(ROOT)))
+@pytest.mark.usefixtures("program")
 def test_commands_do_what_the_page_shows(document: Path, server: PracticeServer, bare: Path) -> None:
     person = {f"GIT_{who}_{what}": "docs@localhost" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{Path(PROGRAM).parent}{os.pathsep}{os.environ['PATH']}"
     environ = {**os.environ, **person, "PATH": path, "GIT_CONFIG_GLOBAL": os.devnull}
     subprocess.run(["git", "init", "-q", "."], check=True)
     shown = commands(document)

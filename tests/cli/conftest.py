@@ -1,4 +1,4 @@
-"""Two ways to run a command: in this process, and as the installed program that people run."""
+"""Two ways to run a command: in this process, and as a program of its own."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typer.testing import CliRunner, Result
 from llmring.catalog import sdk_lists
 from llmring.cli.app import app
 
+from ..program import PROGRAM
+
 Run = Callable[..., Result]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-
-PROGRAM = str(Path(sys.executable).with_name("llmring"))
 
 LOCKFILE = """\
 version = "1.0"
@@ -61,10 +61,10 @@ def run(bare: Path) -> Run:
 
 @pytest.fixture
 def command(bare: Path) -> Command:
-    """Runs the installed program in the working directory and the environment of the test."""
+    """Runs the program in the working directory and the environment of the test."""
 
-    def command(*args: str, input: str | None = "") -> subprocess.CompletedProcess[str]:
-        done = subprocess.run([PROGRAM, *args], capture_output=True, text=True, input=input, timeout=60)
+    def command(*args: str, input: str | None = "", program: str = PROGRAM) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run([program, *args], capture_output=True, text=True, input=input, timeout=60)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
@@ -88,6 +88,11 @@ def ends(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     sdk_lists.announced_ends.cache_clear()
     yield
     sdk_lists.announced_ends.cache_clear()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _program(program: None) -> None:
+    """Nearly every test here runs it."""
 
 
 @pytest.fixture(autouse=True)

@@ -9,20 +9,17 @@ import pty
 import re
 import select
 import subprocess
-import sys
 import termios
 import time
 from itertools import groupby
 from types import TracebackType
 
-from .conftest import PROGRAM
+from ..program import PROGRAM, TAKE_TERMINAL
 
 __all__ = ["Screen", "Terminal"]
 
 PATIENCE = 60.0
 """Seconds; a busy machine is no finding."""
-# A session of its own, whose controlling terminal standard input is, so that Ctrl-C is a signal there.
-_LAUNCH = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 _TOKEN = re.compile(
     r"\x1b\[([?\d;]*)([@-~])|\x1b\](?:[^\x07\x1b])*(?:\x07|\x1b\\)|([\r\n\b\t\x07])|([^\x1b])", re.DOTALL
 )
@@ -149,12 +146,13 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (height, width))
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCH, PROGRAM, *args],
+            [PROGRAM, *args],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "", "LINES": "", **environment},
+            # In a session whose terminal it is, Ctrl-C is a signal.
+            env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "", "LINES": "", TAKE_TERMINAL: "1", **environment},
         )
         os.close(theirs)
 

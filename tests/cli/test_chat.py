@@ -14,7 +14,8 @@ import pytest
 
 from llmring.testing import Fault, PracticeServer, Reply, Tokens
 
-from .conftest import PROGRAM, Command, Run
+from ..program import INSTALLED, PROGRAM
+from .conftest import Command, Run
 
 MODELS = [
     "openai:gpt-5-mini",
@@ -229,12 +230,13 @@ def test_a_reader_that_leaves_is_no_error(server: PracticeServer) -> None:
     assert (done.stdout, done.stderr) == ("0 1 2", "")
 
 
-def test_the_program_itself(command: Command) -> None:
-    answer = command("chat", "hello", "--json")
+@pytest.mark.parametrize("which", [INSTALLED, PROGRAM], ids=["installed", "forked"])
+def test_the_program_itself(command: Command, which: str) -> None:
+    answer = command("chat", "hello", "--json", program=which)
     assert (answer.returncode, answer.stderr) == (0, "")
     assert json.loads(answer.stdout)["content"] == "You said: hello"
-    assert command("chat", input="piped").stdout == "You said: piped\n"
-    assert command("chat", "--model").returncode == 2
+    assert command("chat", input="piped", program=which).stdout == "You said: piped\n"
+    assert command("chat", "--model", program=which).returncode == 2
 
 
 def test_a_price_goes_by_the_address(project: Path, run: Run, server: PracticeServer) -> None:

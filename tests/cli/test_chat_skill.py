@@ -12,7 +12,7 @@ import pytest
 
 from llmring.testing import PracticeServer, RecordedRequest, Reply
 
-from .conftest import PROGRAM
+from ..program import PROGRAM
 
 SKILL = Path(__file__).parents[2] / "skills" / "chat" / "SKILL.md"
 WRITTEN = SKILL.read_text()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import LOCKFILE, PROGRAM
+from ..program import PROGRAM
+from .conftest import LOCKFILE
 
 MORE = """
 [[profiles.dev.bindings]]

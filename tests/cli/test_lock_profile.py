@@ -12,7 +12,8 @@ import pytest
 
 from llmring.lockfile import load
 
-from .conftest import LOCKFILE, PROGRAM, Command, Run
+from ..program import PROGRAM
+from .conftest import LOCKFILE, Command, Run
 
 
 def test_the_profiles_are_listed_with_what_they_bind(project: Path, run: Run) -> None:

@@ -17,7 +17,8 @@ from llmring.catalog import sdk_lists
 from llmring.catalog.succession import successor
 from llmring.lockfile import load
 
-from .conftest import PROGRAM, Command, Run
+from ..program import PROGRAM
+from .conftest import Command, Run
 
 OLD, ENDS_SOON, STUCK, FINE = (
     "anthropic:claude-sonnet-4-5",

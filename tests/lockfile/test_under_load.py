@@ -18,11 +18,12 @@ from llmring import LLMRequest, LLMResponse, LLMRing, Message
 from llmring.lockfile import load
 from llmring.testing import PracticeServer, RecordedRequest, Reply
 
+from ..program import PROGRAM
+
 EDITS = 200
 WORKERS = 6
 PROVIDERS = ("openai", "anthropic", "ollama")
 STEADY = "openai:steady"
-PROGRAM = str(Path(sys.executable).with_name("llmring"))
 
 LOCKFILE = """\
 # who answers
@@ -119,7 +120,7 @@ class Editor:
 
 
 @pytest.fixture
-def editor(bare: Path) -> Iterator[Editor]:
+def editor(bare: Path, program: None) -> Iterator[Editor]:
     commands = subprocess.Popen(
         [sys.executable, "-c", COMMANDS],
         stdin=subprocess.PIPE,
