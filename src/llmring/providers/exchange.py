@@ -4,14 +4,10 @@ The SDK's method is called as anyone would call it, but with next to nothing to 
 ours, and sends the body that was rendered: it need not be walked, copied and encoded once more. Where an SDK has no
 raw stream in public, the client also keeps the answer for us and gives the SDK an empty one. Address, key, headers and
 retries stay the SDK's, and outside an exchange the client is as any other.
-
-An SDK that one day does not send through that client is read by its typed objects, at their price: `TypedAnswer`.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import Any
@@ -23,9 +19,7 @@ from pydantic_core import to_json
 from .attempts import Attempts
 from .base import HTTPResponse
 
-__all__ = ["Exchange", "Exchanging", "TypedAnswer", "warn_of"]
-
-logger = logging.getLogger("llmring")
+__all__ = ["Exchange", "Exchanging"]
 
 
 class Exchange:
@@ -60,8 +54,10 @@ class Exchange:
             _current.reset(self._token)
         if kind is not None and self.response is not None:
             await self.response.aclose()
-        if kind is None and not self.sent and not self._keep:
-            raise RuntimeError("the SDK did not send its request through the HTTP client that it was given")
+        if kind is None and not self.sent:
+            raise RuntimeError(
+                "this version of the SDK does not send through the HTTP client that it is given. Install an earlier one"
+            )
 
     def request(self, theirs: Any, url: Any) -> httpx2.Request:
         """The SDK's request with our body, as httpx2 has it, to the same URL."""
@@ -103,40 +99,3 @@ class Exchanging(Attempts):
     async def carry(self, exchange: Exchange, request: Any, **options: Any) -> Any:
         """Send the request of an exchange."""
         return await super().send(exchange.request(request, request.url), **options)
-
-
-class TypedAnswer:
-    """An SDK's typed objects as the bytes that they were: an `HTTPResponse`.
-
-    Args:
-        objects: as the SDK gives them.
-        frame: what surrounds the JSON of each.
-    """
-
-    def __init__(self, objects: AsyncIterator[Any], frame: bytes) -> None:
-        self.headers: Mapping[str, str] = {}
-        self._objects = objects
-        self._frame = frame
-
-    def aiter_bytes(self) -> AsyncIterator[bytes]:
-        """The bytes of each object."""
-        return self.aiter_raw()
-
-    async def aiter_raw(self) -> AsyncIterator[bytes]:
-        """The bytes of each object."""
-        async for each in self._objects:
-            yield self._frame % each.model_dump_json(by_alias=True, exclude_none=True).encode()
-
-    async def aclose(self) -> None:
-        """Leave."""
-        if close := getattr(self._objects, "aclose", None):
-            await close()
-
-
-def warn_of(sdk: str) -> None:
-    """Say that an SDK has changed its shape."""
-    logger.warning(
-        "this version of %s does not send through the HTTP client that it is given, so its own typed objects are read: "
-        "answers cost more time and tell less of their faults",
-        sdk,
-    )

@@ -7,18 +7,16 @@ given one (`HttpOptions.httpx_async_client`): that client keeps the answer (`exc
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 from google import genai
-from google.genai import errors, types
+from google.genai import types
 
 from ..wire.base import Decoder
-from ..wire.errors import read_error
 from ..wire.gemini import GenerateDecoder, render_request
 from .base import Call, HTTPResponse, Provider, ProviderConfig
-from .exchange import Exchange, Exchanging, TypedAnswer, warn_of
+from .exchange import Exchange, Exchanging
 from .network import http_options
 
 __all__ = ["GoogleProvider"]
@@ -40,27 +38,16 @@ class GoogleProvider(Provider):
             timeout=config.timeout,
             follow_redirects=True,
         )
-        self._typed = False
-        try:
-            self._genai = self._make(httpx_async_client=self._http)
-        except (TypeError, ValueError):
-            self._give_up_bytes()
-            self._genai = self._make()
-        self.client = self._genai.aio
-
-    def _make(self, **options: Any) -> genai.Client:
-        options |= {"base_url": self.config.base_url, "headers": dict(self.config.headers)}
-        return genai.Client(
+        self._genai = genai.Client(
             # Without one, the SDK would take the environment's, which is not for whatever host this is.
-            api_key=self.config.key or "none",
+            api_key=config.key or "none",
             # Else the environment might turn it to Google Cloud's API, which has other addresses and keys.
             vertexai=False,
-            http_options=types.HttpOptions(**options),
+            http_options=types.HttpOptions(
+                base_url=config.base_url, headers=dict(config.headers), httpx_async_client=self._http
+            ),
         )
-
-    def _give_up_bytes(self) -> None:
-        self._typed = True
-        warn_of(self.sdk)
+        self.client = self._genai.aio
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
@@ -74,30 +61,14 @@ class GoogleProvider(Provider):
     async def send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
         """Send through the SDK's own method, with the rendered body in place of its own."""
         models, config = self.client.models, _config(call)
-        if not self._typed:
-            async with Exchange(body, call.timeout, keep=True) as exchange:
-                if call.stream:
-                    async for _ in await models.generate_content_stream(model=call.model, contents="-", config=config):
-                        pass
-                else:
-                    await models.generate_content(model=call.model, contents="-", config=config)
-            if exchange.response is not None:
-                return exchange.response
-            self._give_up_bytes()
-        return TypedAnswer(
-            self._objects(call, _config(call, extra_body=body)), b"data: %s\n\n" if call.stream else b"%s"
-        )
-
-    async def _objects(self, call: Call, config: types.GenerateContentConfig) -> AsyncIterator[Any]:
-        models = self.client.models
-        try:
+        async with Exchange(body, call.timeout, keep=True) as exchange:
             if call.stream:
-                async for each in await models.generate_content_stream(model=call.model, contents="-", config=config):
-                    yield each
+                async for _ in await models.generate_content_stream(model=call.model, contents="-", config=config):
+                    pass
             else:
-                yield await models.generate_content(model=call.model, contents="-", config=config)
-        except errors.APIError as error:
-            raise read_error(error.details, error.code) from error
+                await models.generate_content(model=call.model, contents="-", config=config)
+        assert exchange.response is not None
+        return exchange.response
 
     async def close(self) -> None:
         """Close the client and its connections."""
@@ -106,10 +77,9 @@ class GoogleProvider(Provider):
         self._genai.close()
 
 
-def _config(call: Call, **options: Any) -> types.GenerateContentConfig:
-    """What the SDK itself has to know: to call no functions, how often to try, and `options`."""
-    options["retry_options"] = types.HttpRetryOptions(attempts=call.max_retries + 1)
+def _config(call: Call) -> types.GenerateContentConfig:
+    """What the SDK itself has to know: to call no functions, and how often to try."""
     return types.GenerateContentConfig(
         automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-        http_options=types.HttpOptions(**options),
+        http_options=types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=call.max_retries + 1)),
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from random import uniform
 from typing import Any
 
@@ -17,11 +16,10 @@ import httpx2
 import ollama
 
 from ..wire.base import Decoder
-from ..wire.errors import read_error
 from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
 from .attempts import Attempts, Refused, last_attempt
 from .base import Call, HTTPResponse, Provider, ProviderConfig
-from .exchange import Exchange, Exchanging, TypedAnswer, warn_of
+from .exchange import Exchange, Exchanging
 from .network import http_options
 
 __all__ = ["OllamaProvider"]
@@ -105,24 +103,11 @@ class OllamaProvider(Provider):
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
         self._without_tools: set[str] = set()
-        self._typed = False
         headers = {"authorization": f"Bearer {config.key}"} if config.key else {}
         headers |= {name.lower(): value for name, value in config.headers.items()}
-        options: dict[str, Any] = {
-            "timeout": config.timeout,
-            "limits": httpx.Limits(**config.limits),
-        }
-        try:
-            self.client: Any = _Client(config.base_url, headers=headers, **options)
-        except TypeError:
-            self._give_up_bytes()
-            # Without one, the SDK would take the environment's key.
-            headers.setdefault("authorization", "Bearer none")
-            self.client = ollama.AsyncClient(config.base_url, headers=headers, **options)
-
-    def _give_up_bytes(self) -> None:
-        self._typed = True
-        warn_of(self.sdk)
+        self.client = _Client(
+            config.base_url, headers=headers, timeout=config.timeout, limits=httpx.Limits(**config.limits)
+        )
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
@@ -163,26 +148,12 @@ class OllamaProvider(Provider):
         return await self._send_once(call, body)
 
     async def _send_once(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
-        if not self._typed:
-            async with Exchange(body, call.timeout, keep=True) as exchange:
-                # Whether the answer streams is in the body; to the SDK it is always a stream, of no lines.
-                async for _ in await self.client.chat(model=call.model, messages=[], stream=True):
-                    pass
-            if exchange.response is not None:
-                return exchange.response
-            self._give_up_bytes()
-        return TypedAnswer(self._objects(body), b"%s\n")
-
-    async def _objects(self, body: dict[str, Any]) -> AsyncIterator[Any]:
-        try:
-            answer: Any = await self.client.chat(**body)
-            if body["stream"]:
-                async for each in answer:
-                    yield each
-            else:
-                yield answer
-        except ollama.ResponseError as error:
-            raise read_error(error.error, error.status_code) from error
+        async with Exchange(body, call.timeout, keep=True) as exchange:
+            # Whether the answer streams is in the body; to the SDK it is always a stream, of no lines.
+            async for _ in await self.client.chat(model=call.model, messages=[], stream=True):
+                pass
+        assert exchange.response is not None
+        return exchange.response
 
     async def close(self) -> None:
         """Close the client and its connections."""
