@@ -153,17 +153,14 @@ class Aliases:
 
     def _no_provider(self, name: str, error: ProviderNotFoundError) -> ProviderNotFoundError:
         """The error about a name such as `somelib:summarizer`, with what `[extends]` has to do with it."""
-        from .lockfile.extends import extends_advice, to_extend
+        from .lockfile.extends import unknown_provider
         from .providers.vendors import BUILT_IN
 
         lockfile = self._lockfile()
-        package, _, alias = name.partition(":")
+        package = name.partition(":")[0]
         if package in BUILT_IN or (lockfile is not None and package in lockfile.providers):
             return error
-        if said := to_extend(lockfile, package, alias):
-            return ProviderNotFoundError(f"There is no provider {package!r}. {said}", provider=package)
-        said = extends_advice(lockfile, package, alias)
-        return ProviderNotFoundError(f"{error} {said}", provider=package) if said else error
+        return ProviderNotFoundError(unknown_provider(lockfile, name, str(error)), provider=package)
 
     def _resolve(self, name: str, profile: str | None) -> Binding:
         lockfile = self._lockfile(needed=":" not in name)

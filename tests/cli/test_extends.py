@@ -61,6 +61,37 @@ def test_check_names_the_package_that_is_not_listed(run: Run, bare: Path, librar
     assert "base_url" not in said
 
 
+@pytest.mark.parametrize("name", ["llmring.lock", None])
+def test_info_names_the_package_that_is_not_listed(run: Run, bare: Path, library: str, name: str | None) -> None:
+    if name is not None:
+        extending(bare)
+    result = run("info", f"{library}:summarizer")
+    said = " ".join(result.stderr.split())
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"There is no provider '{library}'. The installed package \"{library}\" ships the alias" in said
+    assert said.endswith(f'packages = ["{library}"]')
+    assert "base_url" in run("info", f"{library}:nothing").stderr
+
+
+def test_info_names_the_package_of_extends_that_is_missing(run: Run, bare: Path) -> None:
+    extending(bare, "no_such_lib")
+    said = run("info", "no_such_libb:summarizer").stderr
+    assert '[extends] names the package "no_such_lib", which is not installed here.' in " ".join(said.split())
+
+
+def test_a_file_of_json_gets_advice_in_json(run: Run, bare: Path, library: str) -> None:
+    (bare / "llmring.lock").write_text('{"version": "1.0"}')
+    (bare / "app.py").write_text(APP.format(library))
+    for args in (["lock", "check"], ["info", f"{library}:summarizer"]):
+        said = " ".join(run(*args).output.split())
+        assert f'write in {bare / "llmring.lock"}: "extends": {{"packages": ["{library}"]}}' in said
+    (bare / "app.py").write_text(APP.format("acme"))
+    for args in (["lock", "check"], ["bind", "chatbot", "acme:rocket-1"]):
+        said = " ".join(run(*args).output.split())
+        assert 'under "providers", "acme": {"sdk": "openai", "base_url": "https://..."}' in said
+        assert "[providers" not in said
+
+
 @pytest.mark.parametrize("prefix", ["", "x-"])
 @pytest.mark.parametrize("asked", ["", "x-"])
 def test_check_knows_both_names_of_a_package(run: Run, bare: Path, library: str, prefix: str, asked: str) -> None:

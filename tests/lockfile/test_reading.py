@@ -192,6 +192,9 @@ FIELDS = {
         ("\n\nversion = 1.0", 3, 11, "version must be a string, not a number"),
         ('{"version": 1}', 1, 13, "version must be a string, not a number"),
         ('version = "one"', 1, 11, '"one" is no version'),
+        ('{"version": 1}', 1, 13, 'Write: "version": "1.0"'),
+        ('{"a": 1}', 1, 1, 'Begin it with: "version": "1.0"'),
+        ('{"version": "1.0",\n"providers": {"g": {"api_key": "x"}}}', 2, 32, 'as in "api_key_env": "GROQ_API_KEY"'),
         # profiles
         (HEAD + "default_profile = 'prod'\n[profiles.dev]\n[profiles.test]", 2, 19, "the profiles are: dev, test"),
         (HEAD + "default_profile = 3", 2, 19, "default_profile must be the name"),
@@ -229,6 +232,7 @@ FIELDS = {
             "no model",
         ),
         ('{"version": "1.0", "profiles": {"d":\n {"bindings": [{"alias": "a", "models": [""]}]}}}', 2, 42, "is empty"),
+        ('{"version": "1.0", "profiles": {"d":\n {"bindings": [{}]}}}', 2, 16, 'no alias. Add: "alias": "NAME"'),
         # the other tables
         (HEAD + "[[providers]]", 2, 1, "providers must be a table, not a list"),
         (HEAD + "[providers]\ngroq = 'x'", 3, 8, "providers.groq must be a table"),
@@ -246,6 +250,7 @@ FIELDS = {
         (HEAD + 'providers.g.api = "\\u009b"', 2, 19, "api holds a character"),
         (HEAD + 'providers.g.api = "response"', 2, 19, 'api is "response". Write: api = "chat" or api = "responses"'),
         (HEAD + 'providers.g.api = ""', 2, 19, 'api is "". Write'),
+        ('{"version": "1.0",\n"providers": {"g": {"api": ""}}}', 2, 28, 'Write: "api": "chat" or "api": "responses"'),
         (HEAD + 'providers.g.api_key_env = "A\\tB"', 2, 27, "api_key_env holds a character"),
         (HEAD + 'providers.g.headers."x\\n" = "y"', 2, 29, "name of a header holds a character"),
         (HEAD + 'providers.g.headers.x = "a\\r\\nb: c"', 2, 25, 'header "x" holds a character'),

@@ -70,12 +70,14 @@ def info(
 def _refuse_nonsense(name: str, binding: Binding, models: list[ModelInfo], lockfile: Lockfile | None) -> None:
     """A provider:model that names no provider is a slip, perhaps of an alias."""
     from ..catalog import nearest
+    from ..lockfile.extends import unknown_provider
 
     (model, *_) = models
     problem = key_of(model.provider, lockfile)
     if binding.models == (name,) and problem["needed"] is None and not model.known:
         near = ", ".join(nearest(name))
-        raise LLMRingError(f"{problem['problem']}{f' Models of such a name: {near}.' if near else ''}")
+        said = f"{problem['problem']}{f' Models of such a name: {near}.' if near else ''}"
+        raise LLMRingError(unknown_provider(lockfile, name, said))
 
 
 def _print_alias(binding: Binding) -> None:

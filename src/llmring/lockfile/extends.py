@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from llmring.exceptions import LockfileError
 
 from .checks import shown
+from .commands import extend
 from .discovery import FILE_NAME
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from .model import Binding, Lockfile
 
-__all__ = ["as_listed", "extends_advice", "missing", "package_lockfile", "shipped", "to_extend"]
+__all__ = ["as_listed", "extends_advice", "missing", "package_lockfile", "shipped", "to_extend", "unknown_provider"]
 
 
 @cache
@@ -84,6 +85,20 @@ def extends_advice(lockfile: Lockfile | None, package: str, alias: str) -> str:
     return " ".join([*faults, *filter(None, [to_extend(lockfile, package, alias)])])
 
 
+def unknown_provider(lockfile: Lockfile | None, name: str, otherwise: str) -> str:
+    """What to say where a name such as `somelib:summarizer` names no provider: it may be a package's alias.
+
+    Args:
+        lockfile: `None` where there is none.
+        name: as it was asked for.
+        otherwise: what is said where `[extends]` has nothing to do with it.
+    """
+    package, _, alias = name.partition(":")
+    if said := to_extend(lockfile, package, alias):
+        return f"There is no provider {package!r}. {said}"
+    return " ".join(filter(None, [otherwise, extends_advice(lockfile, package, alias)]))
+
+
 def to_extend(lockfile: Lockfile | None, package: str, alias: str) -> str:
     """The line that makes an alias known which an installed package ships, and `[extends]` does not list.
 
@@ -101,12 +116,8 @@ def to_extend(lockfile: Lockfile | None, package: str, alias: str) -> str:
     if package in listed or not _ships(package, alias):
         return ""
     slip = get_close_matches(package, [it for it in listed if _find(it) is None], n=1)
-    entries = ", ".join(f'"{it}"' for it in (*(it for it in listed if it not in slip), package))
-    where = lockfile.path if lockfile is not None and lockfile.path is not None else FILE_NAME
-    return (
-        f'The installed package "{package}" ships the alias {shown(alias)}. To have its aliases, write under [extends] '
-        f"in {where}: packages = [{entries}]"
-    )
+    step = extend(lockfile, [*(it for it in listed if it not in slip), package])
+    return f'The installed package "{package}" ships the alias {shown(alias)}. To have its aliases, {step}'
 
 
 def _ships(package: str, alias: str) -> bool:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["decode", "holds_json", "parse", "parse_data"]
 
 _BINDING_KEYS = {"alias", "models", "params", "constraints"}
+_LINE = re.compile(r"(Begin it with:|Write:|Add:|as in| or) (\w+) = ")
+"""A line that a message advises, as TOML has it."""
 
 
 def parse(content: bytes, path: Path | None = None) -> Lockfile:
@@ -41,8 +43,8 @@ def parse(content: bytes, path: Path | None = None) -> Lockfile:
     try:
         data = parse_data(text, path)
         refuse_secrets(text, data)
-        _check_version(data, path)
-        return _lockfile(data, path)
+        _check_version(data)
+        return _lockfile(data, path, is_json=holds_json(text, path))
     except Misfit as misfit:
         raise _misplaced(misfit, text, path) from None
     except RecursionError:
@@ -137,10 +139,11 @@ def _unreadable_value(error: ValueError, source: str, path: Path | None) -> Lock
 def _misplaced(misfit: Misfit, text: str, path: Path | None) -> LockfileParseError | LockfileVersionError:
     from .places import line_and_column, locate, scan
 
-    offset = misfit.offset
+    offset, is_json = misfit.offset, holds_json(text, path)
     if offset is None:
-        offset = locate(scan(text, is_json=holds_json(text, path)), misfit.place)
-    error = _error(str(misfit), path, *line_and_column(text, offset))
+        offset = locate(scan(text, is_json=is_json), misfit.place)
+    message = _LINE.sub(r'\1 "\2": ', str(misfit)) if is_json else str(misfit)
+    error = _error(message, path, *line_and_column(text, offset))
     if isinstance(misfit, OtherVersion):
         return LockfileVersionError(str(error), path=path, line=error.line, column=error.column)
     return error
@@ -151,9 +154,9 @@ def _error(message: str, path: Path | None, line: int | None, column: int | None
     return LockfileParseError(f"{spot}: {message}", path=path, line=line, column=column)
 
 
-def _check_version(data: dict[str, Any], path: Path | None) -> None:
+def _check_version(data: dict[str, Any]) -> None:
     if "version" not in data:
-        raise Misfit(f'The file names no version. Its first line should be: version = "{VERSION}"', offset=0)
+        raise Misfit(f'The file names no version. Begin it with: version = "{VERSION}"', offset=0)
     version = data["version"]
     if not isinstance(version, str):
         raise Misfit(f'version must be a string, not {kind(version)}. Write: version = "{VERSION}"', ("version",))
@@ -167,7 +170,7 @@ def _check_version(data: dict[str, Any], path: Path | None) -> None:
         )
 
 
-def _lockfile(data: dict[str, Any], path: Path | None) -> Lockfile:
+def _lockfile(data: dict[str, Any], path: Path | None, *, is_json: bool) -> Lockfile:
     default = data.get("default_profile", DEFAULT_PROFILE)
     if not isinstance(default, str) or not is_name(default):
         raise Misfit('default_profile must be the name of a profile, as in "default"', ("default_profile",))
@@ -189,6 +192,7 @@ def _lockfile(data: dict[str, Any], path: Path | None) -> Lockfile:
         extends=_extends(data.get("extends")),
         providers=_providers(data.get("providers", {})),
         path=path,
+        is_json=is_json,
         data=data,
     )
 
