@@ -44,9 +44,9 @@ class Own(Provider):
     def decoder(self, call: Call) -> Decoder:
         return ChatDecoder(f"{self.name}:{call.model}")
 
-    async def send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
+    async def send(self, call: Call, body: bytes) -> HTTPResponse:
         url = f"{self.config.base_url}/chat/completions"
-        return Least(await self.client.send(self.client.build_request("POST", url, json=body), stream=True))
+        return Least(await self.client.send(self.client.build_request("POST", url, content=body), stream=True))
 
     async def close(self) -> None:
         await self.client.aclose()

@@ -18,7 +18,7 @@ from openai.types.responses import response_create_params
 from pydantic import TypeAdapter
 
 from llmring import LLMRequest, LLMRing, Message
-from llmring.exceptions import ProviderResponseError
+from llmring.exceptions import InvalidRequestError, ProviderResponseError
 from llmring.testing import PracticeServer
 
 from ..conftest import WAYS, Way, bind
@@ -168,6 +168,22 @@ async def test_the_practice_server_refuses_what_the_vendor_does(way: Way, server
                 assert (caught.value.status_code, caught.value.parameter) == (400, name)
             else:
                 await sent(service, server, ask(**{name: value}), stream=stream)
+
+
+@pytest.mark.parametrize("value", [object(), "\ud800", b"\xff"], ids=["object", "surrogate", "bytes"])
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+async def test_what_cannot_be_json(way: Way, server: PracticeServer, value: Any, stream: bool) -> None:
+    """It is the request that is at fault, and nobody is asked."""
+    async with LLMRing() as service:
+        with pytest.raises(InvalidRequestError, match=rf"cannot be sent to {way.model} \(PydanticSerializationError"):
+            await sent(service, server, ask(extra_params={"x": [value]}), stream=stream)
+    assert server.requests == []
+
+
+async def test_anthropic_takes_any_max_tokens_that_the_caller_insists_on(server: PracticeServer) -> None:
+    async with LLMRing() as service:
+        request = LLMRequest(model="anthropic:m", messages=TURNS, extra_params={"max_tokens": "many"})
+        assert (await sent(service, server, request, stream=False))["max_tokens"] == "many"
 
 
 async def test_anthropic_demands_max_tokens(server: PracticeServer) -> None:

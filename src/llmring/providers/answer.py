@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
+from pydantic_core import to_json
+
 from ..exceptions import InvalidRequestError, LLMRingError, ProviderConnectionError
 from ..schemas import LLMResponse, StreamChunk
 from ..wire.base import Decoder
@@ -244,13 +246,13 @@ def _body(response: HTTPResponse) -> AsyncIterator[bytes]:
 
 async def _send(provider: Provider, call: Call) -> HTTPResponse:
     try:
-        body = provider.render(call)
+        body = to_json(provider.render(call))
     except CannotCarry as error:
         raise provider.error(error, call) from None
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise InvalidRequestError(
             f"The request has a form that cannot be sent to {provider.name}:{call.model} ({type(error).__name__}: "
-            f"{error}). Check its parts, tools and metadata."
+            f"{error}). Check its parts, tools, metadata and extra_params."
         ) from error
     try:
         return await provider.send(call, body)

@@ -63,7 +63,7 @@ class AnthropicProvider(Provider):
         """A decoder for the answer."""
         return MessagesDecoder(f"{self.name}:{call.model}")
 
-    async def send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
+    async def send(self, call: Call, body: bytes) -> HTTPResponse:
         """Send through the SDK's raw-response path, with the rendered body in place of its own."""
         client = self._by_retries.get(call.max_retries)
         if client is None:
@@ -74,7 +74,7 @@ class AnthropicProvider(Provider):
                 # would point at this line, and be an error where warnings are; the catalogue tells what is to be
                 # retired.
                 model="",
-                max_tokens=body["max_tokens"],
+                max_tokens=1,
                 messages=(),
                 stream=call.stream,
                 timeout=call.timeout,

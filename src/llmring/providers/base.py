@@ -132,8 +132,13 @@ class Provider(ABC):
         """A decoder for the answer."""
 
     @abstractmethod
-    async def send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
-        """Send, and give the answer with its body still to be read. Raises what the SDK raises."""
+    async def send(self, call: Call, body: bytes) -> HTTPResponse:
+        """Send, and give the answer with its body still to be read. Raises what the SDK raises.
+
+        Args:
+            call: what to send.
+            body: what `render` made of it, as JSON.
+        """
 
     @abstractmethod
     async def close(self) -> None:

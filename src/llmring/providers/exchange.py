@@ -14,7 +14,6 @@ from typing import Any
 from weakref import ref
 
 import httpx2
-from pydantic_core import to_json
 
 from .attempts import Attempts
 from .base import HTTPResponse
@@ -26,7 +25,7 @@ class Exchange:
     """The body to send in place of the SDK's, as an async context around the SDK's call.
 
     Args:
-        body: as JSON.
+        body: JSON.
         timeout: seconds to wait for a free connection.
         keep: whether to keep the answer from the SDK.
 
@@ -37,8 +36,8 @@ class Exchange:
 
     __slots__ = ("__weakref__", "_keep", "_timeout", "_token", "body", "response", "sent")
 
-    def __init__(self, body: dict[str, Any], timeout: float | None, *, keep: bool = False) -> None:
-        self.body = to_json(body)
+    def __init__(self, body: bytes, timeout: float | None, *, keep: bool = False) -> None:
+        self.body = body
         self.response: HTTPResponse | None = None
         self.sent = False
         self._keep = keep

@@ -58,7 +58,7 @@ class GoogleProvider(Provider):
         """A decoder for the answer."""
         return GenerateDecoder(f"{self.name}:{call.model}")
 
-    async def send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
+    async def send(self, call: Call, body: bytes) -> HTTPResponse:
         """Send through the SDK's own method, with the rendered body in place of its own."""
         models, config = self.client.models, _config(call)
         async with Exchange(body, call.timeout, keep=True) as exchange:

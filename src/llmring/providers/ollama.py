@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import httpx2
 import ollama
+from pydantic_core import to_json
 
 from ..wire.base import Decoder
 from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
@@ -119,7 +120,7 @@ class OllamaProvider(Provider):
         native = call.model not in self._without_tools
         return OllamaDecoder(f"{self.name}:{call.model}", tools_in_text(call.request, native=native))
 
-    async def send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
+    async def send(self, call: Call, body: bytes) -> HTTPResponse:
         """Send through the SDK's own method, with the rendered body in place of its own."""
         try:
             return await self._send(call, body)
@@ -133,9 +134,9 @@ class OllamaProvider(Provider):
                 self.name,
                 call.model,
             )
-        return await self._send(call, self.render(call))
+        return await self._send(call, to_json(self.render(call)))
 
-    async def _send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
+    async def _send(self, call: Call, body: bytes) -> HTTPResponse:
         """Send, and try again as often as the other SDKs do by themselves; this one does not."""
         for attempt in range(call.max_retries):
             try:
@@ -147,7 +148,7 @@ class OllamaProvider(Provider):
                 await asyncio.sleep(_pause(failure, attempt))
         return await self._send_once(call, body)
 
-    async def _send_once(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
+    async def _send_once(self, call: Call, body: bytes) -> HTTPResponse:
         async with Exchange(body, call.timeout, keep=True) as exchange:
             # Whether the answer streams is in the body; to the SDK it is always a stream, of no lines.
             async for _ in await self.client.chat(model=call.model, messages=[], stream=True):

@@ -90,7 +90,7 @@ class OpenAIProvider(Provider):
         kind = openai_responses.ResponsesDecoder if self.responses else openai_chat.ChatDecoder
         return kind(f"{self.name}:{call.model}")
 
-    async def send(self, call: Call, body: dict[str, Any]) -> HTTPResponse:
+    async def send(self, call: Call, body: bytes) -> HTTPResponse:
         """Send through the SDK's raw-response path, with the rendered body in place of its own."""
         client = self._by_retries.get(call.max_retries)
         if client is None:
