@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 from tests.cli.terminal import Terminal
+from tests.program import forks
 
 from llmring.testing import PracticeServer, Tokens
 
@@ -50,12 +51,14 @@ SECOND = 'The same slice: `"stream"[::-1]` gives `"maerts"`. A string has no `re
 
 def draw() -> str:
     """The picture, as SVG."""
-    with tempfile.TemporaryDirectory() as folder, PracticeServer() as server:
+    with tempfile.TemporaryDirectory() as folder, PracticeServer() as server, forks():
         lockfile = Path(folder) / "llmring.lock"
         lockfile.write_text(LOCKFILE)
         server.reply(FIRST, reasoning="Short. In place or as a copy? Show both.", usage=Tokens(614, 131, reasoning=24))
         server.reply(SECOND, usage=Tokens(742, 58))
-        screen = _talk({**server.environ(), "LLMRING_LOCKFILE_PATH": str(lockfile), "LLMRING_HISTORY": "off"})
+        # By the name of a gateway: at a host of one's own nobody bills, and the picture shows what an answer costs.
+        there = server.environ("http://gateway.invalid") | {"HTTP_PROXY": server.url, "http_proxy": server.url}
+        screen = _talk({**there, "LLMRING_LOCKFILE_PATH": str(lockfile), "LLMRING_HISTORY": "off"})
     console = Console(record=True, width=WIDTH, file=io.StringIO())
     console.print(Text.from_ansi(re.sub(r"\d+\.\d s", "1.4 s", screen)))
     return _with_local_fonts(console.export_svg(title="llmring chat", theme=MONOKAI, unique_id="chat"))

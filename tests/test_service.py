@@ -624,3 +624,24 @@ def test_the_lockfiles_address_says_who_bills(bare: Path) -> None:
     path.write_text('version = "1.0"\n[providers.mine]\nsdk = "openai"\nbase_url = "https://api.groq.com/openai/v1"\n')
     ours = LLMResponse("mine:openai/gpt-oss-20b", usage=answer.usage)
     assert LLMRing(lockfile_path=path).calculate_cost(ours).priced
+
+
+async def test_the_environments_address_says_who_bills(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def priced(model: str) -> bool:
+        answer = LLMResponse(model, usage={"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10})
+        return LLMRing().calculate_cost(answer).priced
+
+    for address, billed in (("http://127.0.0.1:8000/v1", False), ("https://models.example.com/v1", True)):
+        monkeypatch.setenv("OPENAI_BASE_URL", address)
+        assert priced("openai:gpt-4o") is billed
+        assert (LLMRing().get_model_info("openai:gpt-4o").input_price is not None) is billed
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:8000/v1")
+    (bare / "llmring.lock").write_text(
+        'version = "1.0"\n[providers.mine]\nsdk = "openai"\n'
+        '[providers.openai]\nbase_url = "https://api.openai.com/v1"\n'
+        '[providers.odd]\nsdk = "none of ours"\nbase_url = "https://api.groq.com/openai/v1"\n'
+    )
+    assert priced("openai:gpt-4o"), "the lockfile's address comes first"
+    assert not priced("mine:gpt-4o"), "it is asked where the SDK asks"
+    assert priced("odd:openai/gpt-oss-20b"), "whatever it is spoken to with"
+    assert not priced("nobody:gpt-4o")

@@ -17,6 +17,7 @@ from .lockfile import split_reference
 from .loops import run_in
 from .preparing import check, prepare, seconds, with_params
 from .providers.base import Call, Provider
+from .providers.endpoints import address_of
 from .providers.registry import Registry
 from .routing import Candidate, Route
 from .schemas import LLMRequest, LLMResponse, StreamChunk
@@ -229,7 +230,7 @@ class LLMRing(Aliases):
         """
         from .catalog import cost_of
 
-        return cost_of(response, base_url=self._declared_address(response.model))
+        return cost_of(response, base_url=self._address(response.model))
 
     def get_model_info(self, model: str, *, profile: str | None = None) -> ModelInfo:
         """What the catalogue knows of a model: its limits and its prices.
@@ -241,12 +242,12 @@ class LLMRing(Aliases):
         from .catalog import model_info
 
         reference = self.resolve_alias(model, profile)
-        return model_info(reference, base_url=self._declared_address(reference))
+        return model_info(reference, base_url=self._address(reference))
 
-    def _declared_address(self, reference: str) -> str | None:
-        """Where the lockfile has the provider of a `provider:model`."""
-        settings = self._declared().get(reference.partition(":")[0])
-        return settings.base_url if settings is not None else None
+    def _address(self, reference: str) -> str | None:
+        """Where the provider of a `provider:model` is asked."""
+        provider = reference.partition(":")[0]
+        return address_of(provider, self._declared().get(provider))
 
     # Providers
 

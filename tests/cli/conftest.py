@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from llmring.catalog import sdk_lists
 from llmring.cli.app import app
+from llmring.testing import PracticeServer
 
 from ..program import PROGRAM
 
@@ -47,6 +48,17 @@ def project(bare: Path) -> Path:
     path = bare / "llmring.lock"
     path.write_text(LOCKFILE)
     return path
+
+
+@pytest.fixture
+def billed(server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The practice server, by the name of a gateway and through a proxy: at a host of one's own nobody bills."""
+    for name, value in server.environ("http://gateway.invalid").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OLLAMA_HOST", server.url)
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @pytest.fixture

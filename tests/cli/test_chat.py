@@ -45,6 +45,7 @@ def test_an_answer(run: Run, server: PracticeServer, model: str, how: list[str])
     assert b"Be brief." in request.raw
 
 
+@pytest.mark.usefixtures("billed")
 def test_the_usage_line_has_tokens_and_price(run: Run, server: PracticeServer) -> None:
     server.reply("ok", usage=Tokens(prompt=1_000_000, completion=100_000, cache_read=1000))
     line = run("chat", "hi").stderr
@@ -55,6 +56,7 @@ def test_the_usage_line_has_tokens_and_price(run: Run, server: PracticeServer) -
     assert "$" not in run("chat", "hi", "--profile", "dev").stderr, "a local model has no price"
 
 
+@pytest.mark.usefixtures("billed")
 @pytest.mark.parametrize("how", [[], ["--no-stream"]])
 def test_json_is_one_object(run: Run, how: list[str]) -> None:
     result = run("chat", "hello", "--json", *how)

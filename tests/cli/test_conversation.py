@@ -38,6 +38,7 @@ def said(server: PracticeServer, number: int) -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.usefixtures("billed")
 def test_a_conversation(server: PracticeServer) -> None:
     server.reply("The *first* answer.", reasoning="Let me think.", usage=Tokens(prompt=100_000, completion=10_000))
     server.reply("The second.", usage=Tokens(prompt=100_000, completion=10_000))
@@ -376,6 +377,7 @@ def test_a_history_that_cannot_be_kept_stops_nothing(
         terminal.expect("You said: hi", READY)
 
 
+@pytest.mark.usefixtures("billed")
 def test_saving(bare: Path, server: PracticeServer) -> None:
     server.reply("The *answer*.", reasoning="Let me\nthink.", usage=Tokens(prompt=10, completion=5))
     server.reply("one two three", fault=Fault.cut_after(2))

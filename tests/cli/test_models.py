@@ -92,6 +92,7 @@ def test_a_provider_that_the_catalogue_lacks_can_be_asked_itself(run: Run) -> No
     assert "llmring models --live --provider ollama" in result.stderr
 
 
+@pytest.mark.usefixtures("billed")
 def test_what_every_provider_lists_now(server: PracticeServer, run: Run) -> None:
     assert sorted(listed(run, "--live")) == [
         "anthropic:claude-haiku-4-5",

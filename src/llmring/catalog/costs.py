@@ -49,7 +49,7 @@ def cost_of(
         answer: a response, a final chunk, or their `usage`.
         model: the `provider:model` that served; needed with a bare `usage`, else the answer names it. The exact
             model that the provider says answered (`response_model`) is looked up before it.
-        base_url: where the lockfile has the provider. It says which vendor it is where the name does not; and at a
+        base_url: where the provider is asked. It says which vendor it is where the name does not; and at a
             host of one's own nobody bills.
 
     Raises:

@@ -81,7 +81,7 @@ def model_info(reference: str, *, base_url: str | None = None) -> ModelInfo:
 
     Args:
         reference: the model; one that is not known is no error.
-        base_url: where the lockfile has the provider. It says which vendor it is where the name does not; and at a
+        base_url: where the provider is asked. It says which vendor it is where the name does not; and at a
             host of one's own, whatever the name, nothing is known.
 
     Raises:

@@ -29,11 +29,13 @@ def lockfile_if_any() -> Lockfile | None:
 
 
 def known_of(reference: str, lockfile: Lockfile | None) -> ModelInfo:
-    """What the catalogue knows of a model, with a provider's address from the lockfile where that says which it is."""
+    """What the catalogue knows of a model at its provider's address, by the lockfile or the environment."""
     from ..catalog import model_info
+    from ..providers.endpoints import address_of
 
-    settings = lockfile.providers.get(reference.partition(":")[0]) if lockfile is not None else None
-    return model_info(reference, base_url=settings.base_url if settings is not None else None)
+    provider = reference.partition(":")[0]
+    settings = lockfile.providers.get(provider) if lockfile is not None else None
+    return model_info(reference, base_url=address_of(provider, settings))
 
 
 def described(info: ModelInfo) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from .vendors import ALSO_CALLED, BUILT_IN, SDKS, BuiltIn
 if TYPE_CHECKING:
     from ..lockfile import ProviderSettings
 
-__all__ = ["Endpoint", "endpoint", "near_name", "variables_of"]
+__all__ = ["Endpoint", "address_of", "endpoint", "near_name", "variables_of"]
 
 _REFERENCE = re.compile(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})?", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -200,6 +200,18 @@ def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Ite
         header_variable=sdk.header_variable if sdk is row else None,
         local=row is not None and row.local and network_of(base_url) != "internet",
     )
+
+
+def address_of(name: str, settings: ProviderSettings | None) -> str | None:
+    """Where a provider is, by the lockfile, else the environment; `None` where its SDK knows, or nobody.
+
+    Args:
+        name, settings: as for `endpoint`; a name that is none of ours is no error.
+    """
+    try:
+        return endpoint(name, settings).base_url
+    except ProviderNotFoundError:
+        return settings.base_url if settings is not None else None
 
 
 def variables_of(name: str, settings: ProviderSettings | None) -> list[str]:
