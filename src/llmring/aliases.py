@@ -156,11 +156,10 @@ class Aliases:
         from .lockfile.extends import unknown_provider
         from .providers.vendors import BUILT_IN
 
-        lockfile = self._lockfile()
-        package = name.partition(":")[0]
-        if package in BUILT_IN or (lockfile is not None and package in lockfile.providers):
+        provider = name.partition(":")[0]
+        if provider in BUILT_IN:
             return error
-        return ProviderNotFoundError(unknown_provider(lockfile, name, str(error)), provider=package)
+        return ProviderNotFoundError(unknown_provider(self._lockfile(), name, str(error)), provider=provider)
 
     def _resolve(self, name: str, profile: str | None) -> Binding:
         lockfile = self._lockfile(needed=":" not in name)

@@ -77,6 +77,11 @@ def test_info_names_the_package_of_extends_that_is_missing(run: Run, bare: Path)
     extending(bare, "no_such_lib")
     said = run("info", "no_such_libb:summarizer").stderr
     assert '[extends] names the package "no_such_lib", which is not installed here.' in " ".join(said.split())
+    with (bare / "llmring.lock").open("a") as file:
+        file.write('[providers.no_such_libb]\nsdk = "opanai"\n')
+    said = run("info", "no_such_libb:summarizer").stderr
+    assert "opanai" in said
+    assert "[extends]" not in said, "it is no package's name"
 
 
 def test_a_file_of_json_gets_advice_in_json(run: Run, bare: Path, library: str) -> None:

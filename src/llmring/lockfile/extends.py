@@ -94,6 +94,8 @@ def unknown_provider(lockfile: Lockfile | None, name: str, otherwise: str) -> st
         otherwise: what is said where `[extends]` has nothing to do with it.
     """
     package, _, alias = name.partition(":")
+    if lockfile is not None and package in lockfile.providers:
+        return otherwise
     if said := to_extend(lockfile, package, alias):
         return f"There is no provider {package!r}. {said}"
     return " ".join(filter(None, [otherwise, extends_advice(lockfile, package, alias)]))
