@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 import traceback
@@ -172,6 +173,60 @@ async def test_an_answer_of_another_form_is_the_same_error_whole(
     for partial in (one.partial, other.partial):
         partial.attempts = []
     assert one.partial == other.partial
+
+
+HELD = '{"tool_calls": [{"na'
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+CALLING = ask("chatbot", tools=[TOOL], tool_choice="required")
+
+
+@pytest.mark.parametrize("thought", ["", "Hm"])
+@pytest.mark.parametrize("fault", [Fault.cut_after(9), Fault.stall_after(9)], ids=lambda fault: fault.kind)
+async def test_text_that_may_be_a_call_is_in_the_partial(
+    practice: Ground, server: PracticeServer, fault: Fault, thought: str
+) -> None:
+    """It is held back from the reader, and had come all the same."""
+    server.default = Reply(chunks=[HELD[:5], HELD[5:]], reasoning=thought, fault=fault)
+    async with bound(practice, "ollama:m", timeout=0.4) as service:
+        service.get_provider("ollama")
+        stream = service.chat_stream(CALLING)
+        if thought:
+            assert (await anext(stream)).reasoning == thought
+        with pytest.raises(ProviderConnectionError if fault.kind == "cut" else ProviderTimeoutError) as raised:
+            await anext(stream)
+    assert raised.value.partial is not None
+    assert (raised.value.partial.content, raised.value.partial.reasoning) == (HELD, thought or None)
+    assert raised.value.partial.model == "ollama:m"
+
+
+async def test_text_that_may_be_a_call_is_in_the_partial_of_a_whole_answer(
+    practice: Ground, server: PracticeServer
+) -> None:
+    body = {"model": "m", "message": {"role": "assistant", "content": HELD}, "done": False}
+    server.reply(body=json.dumps(body).encode(), content_type="application/json")
+    async with bound(practice, "ollama:m") as service:
+        with pytest.raises(ProviderConnectionError) as raised:
+            await service.chat(CALLING)
+    assert raised.value.partial is not None
+    assert raised.value.partial.content == HELD
+
+
+@pytest.mark.parametrize("on_interrupt", ["error", "resume"])
+async def test_text_that_was_held_back_keeps_nobody_from_standing_by(
+    practice: Ground, server: PracticeServer, on_interrupt: str
+) -> None:
+    """The reader has seen nothing yet, and the stand-by is asked the same."""
+    server.reply(chunks=[HELD, "x"], fault=Fault.cut_after(1), model="first")
+    server.reply("Hello", model="second")
+    asked = CALLING.model_copy(update={"on_interrupt": on_interrupt})
+    async with bound(practice, "ollama:first", "openai:second") as service:
+        stream = service.chat_stream(asked)
+        response = await stream.final_response()
+    assert response.content == "Hello"
+    (attempt,) = response.attempts
+    assert attempt.partial is not None
+    assert attempt.partial.content == HELD
+    assert [turn["content"] for turn in server.requests[-1].body["messages"]] == ["Go on"]
 
 
 @pytest.mark.parametrize("wire", PROVIDERS)

@@ -237,7 +237,7 @@ async def _open(provider: Provider, call: Call) -> tuple[Answer, list[StreamChun
         raise
     if not chunks and answer.failure is not None:
         await answer.close()
-        raise answer.failure
+        raise _with_partial(answer.failure, answer)
     return answer, chunks
 
 
@@ -251,11 +251,14 @@ async def _whole(provider: Provider, call: Call) -> tuple[Answer, LLMResponse]:
     except (LLMRingError, TimeoutError) as error:
         if answer is None:
             raise provider.no_answer(error, call) from None
-        failure = provider.error(error, call)
-        if isinstance(failure, ProviderError):
-            failure.partial = failure.partial or answer.received
-        raise failure from None
+        raise _with_partial(provider.error(error, call), answer) from None
     finally:
         if answer is not None:
             await answer.close()
     return answer, response
+
+
+def _with_partial(failure: LLMRingError, answer: Answer) -> LLMRingError:
+    if isinstance(failure, ProviderError):
+        failure.partial = failure.partial or answer.received
+    return failure

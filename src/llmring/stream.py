@@ -219,6 +219,8 @@ class ChatStream:
     def _failed(self, error: LLMRingError) -> LLMRingError:
         """The error, with what had been received."""
         self._error = error
+        if self._answer is not None:
+            self._content.add(self._answer.decoder.held)
         if isinstance(error, ProviderError) and error.partial is None:
             response = self.response
             if response.content or response.reasoning or response.tool_calls:

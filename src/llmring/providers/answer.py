@@ -31,7 +31,7 @@ class Answer:
     Attributes:
         failure: what ended the answer early, to be raised after the chunks that came before it.
         finished: the final chunk has been read.
-        received: of an answer that is not streamed and not at its end, what has been read of it, if anything was.
+        received: of an answer that failed, what had been read of it and not handed over, if anything had.
     """
 
     __slots__ = (
@@ -104,6 +104,8 @@ class Answer:
     def fail(self, failure: LLMRingError) -> None:
         """End the answer with a failure."""
         self.failure = failure
+        if held := self.decoder.held:
+            self.received = LLMResponse(model=self.model, content=held, response_model=self.decoder.response_model)
         self._report(failure)
 
     def report_to(self, report: Callable[[LLMRingError | None], None]) -> None:

@@ -175,6 +175,11 @@ class Decoder:
             self._head += data[:_HEAD]
         return self._decode(self._frames.feed(data))
 
+    @property
+    def held(self) -> str:
+        """Text that is kept back, as it may turn out to be something else."""
+        return ""
+
     def end_of_bytes(self) -> list[StreamChunk]:
         """The bytes have ended: the chunks of a last event whose end the sender left out."""
         return self._decode(self._frames.close(), cut=True)

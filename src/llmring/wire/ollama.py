@@ -237,15 +237,20 @@ class OllamaDecoder(Decoder):
         self._held: str | None = "" if tools else None
         self._thoughts: list[str] = []
 
-    def feed(self, event: Any) -> StreamChunk | None:
-        """Take one line."""
+    @property
+    def held(self) -> str:
+        """Text that may turn out to be a call."""
+        return self._held or ""
+
+    def feed(self, event: Any, *, whole: bool = False) -> StreamChunk | None:
+        """Take one line, or the only one."""
         if event.get("error"):
             raise _failure(event)
         done = bool(event.get("done"))
         if done:
             # It is the end, however odd the rest of what it says may be.
             self.ended = self.complete = True
-        chunk = self._message(event.get("message") or {}, done=done)
+        chunk = self._message(event.get("message") or {}, last=done or whole)
         if done:
             if reason := event.get("done_reason"):
                 self.finish_reason = _FINISH.get(reason, "other")
@@ -259,7 +264,7 @@ class OllamaDecoder(Decoder):
         if "message" not in answer and not answer.get("error"):
             raise KeyError("message")
         self.complete = False
-        return self.feed(answer)
+        return self.feed(answer, whole=True)
 
     def close(self) -> StreamChunk:
         """The final chunk."""
@@ -267,7 +272,7 @@ class OllamaDecoder(Decoder):
             self.metadata["ollama"] = {"thinking": "".join(self._thoughts)}
         return super().close()
 
-    def _message(self, message: dict[str, Any], *, done: bool) -> StreamChunk | None:
+    def _message(self, message: dict[str, Any], *, last: bool) -> StreamChunk | None:
         said, thinking = text(message.get("content") or ""), text(message.get("thinking") or "")
         calls = message.get("tool_calls") or []
         for call in calls:
@@ -277,20 +282,20 @@ class OllamaDecoder(Decoder):
             self._thoughts.append(thinking)
         before = len(self.calls)
         if self._held is not None:
-            said = self._hold(said, done=done)
+            said = self._hold(said, last=last)
         advanced = bool(calls) or len(self.calls) > before
         if not said and not thinking and not advanced:
             return None
         return StreamChunk(said, self.model, thinking or None, self.calls.snapshot() if advanced else None)
 
-    def _hold(self, said: str, *, done: bool) -> str:
+    def _hold(self, said: str, *, last: bool) -> str:
         """Keep back text that may turn out to be a call, and give what is text for certain."""
         held = (self._held or "") + said
         begun = held.lstrip()
-        if not done and (not begun or begun.startswith(_OPENINGS)):
+        if not last and (not begun or begun.startswith(_OPENINGS)):
             self._held = held
             return ""
-        self._held = "" if done else None
+        self._held = "" if last else None
         return "" if begun.startswith(_OPENINGS) and self._read_calls(begun) else held
 
     def _read_calls(self, written: str) -> bool:
