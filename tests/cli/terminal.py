@@ -221,6 +221,11 @@ class Terminal:
         self._ours = os.open(os.devnull, os.O_RDONLY)
         return self._process.wait(PATIENCE)
 
+    def terminate(self) -> int:
+        """Tell the program to end, as `kill` and a shutdown do, and give its status."""
+        self._process.terminate()
+        return self.ended()
+
     def ended(self) -> int:
         """Wait for the end of the program, and give its status."""
         while self._read():

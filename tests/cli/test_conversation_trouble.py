@@ -180,6 +180,30 @@ def test_closing_the_window_on_silence_leaves_nothing(rescued: Path, server: Pra
     assert list(rescued.iterdir()) == []
 
 
+def test_a_program_that_is_told_to_end_keeps_what_was_said(rescued: Path, server: PracticeServer) -> None:
+    with Terminal("chat") as terminal:
+        terminal.expect(READY)
+        terminal.say("One?")
+        terminal.expect("You said: One?", READY)
+        terminal.settle()
+        assert terminal.terminate() == -signal.SIGTERM
+    (saved,) = rescued.iterdir()
+    assert "You said: One?" in saved.read_text()
+    assert f"What was said is in {saved}" in terminal.screen.lines()
+
+
+def test_a_program_that_is_told_to_end_keeps_what_has_arrived(rescued: Path, server: PracticeServer) -> None:
+    with Terminal("chat") as terminal:
+        terminal.expect(READY)
+        server.reply(" ".join(f"w{number}" for number in range(400)), interval=0.02)
+        terminal.say("Count")
+        terminal.expect("w2")
+        assert terminal.terminate() == -signal.SIGTERM
+    (saved,) = rescued.iterdir()
+    assert "w0 w1 w2" in saved.read_text()
+    assert saved.read_text().endswith("*(stopped here)*\n")
+
+
 @pytest.mark.parametrize("gap", [0.005, 0.01, 0.02, 0.04])
 def test_an_interrupt_that_is_pressed_in_a_hurry_loses_no_turn(bare: Path, server: PracticeServer, gap: float) -> None:
     with Terminal("chat") as terminal:

@@ -1,4 +1,4 @@
-"""What Ctrl-C does in a conversation, and what closing the window does."""
+"""What Ctrl-C does in a conversation, and what ends it from outside."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator
 
-__all__ = ["Interrupts", "hung_up"]
+__all__ = ["Interrupts", "told_to_end"]
+
+_ENDS = [getattr(signal, name) for name in ("SIGHUP", "SIGTERM") if hasattr(signal, name)]  # Windows has but one
 
 
 class Interrupts:
@@ -43,29 +45,29 @@ class Interrupts:
 
 
 @contextlib.contextmanager
-def hung_up(action: Callable[[], object]) -> Iterator[None]:
-    """When the terminal's window is closed meanwhile, do this, and then end as if nothing had been done.
+def told_to_end(action: Callable[[], object]) -> Iterator[None]:
+    """When the program is told to end meanwhile, by the closing of its window or by `kill`, do this first.
 
-    Where the signal for it is ignored, as under nohup, it stays so.
+    It then ends as if nothing had been done. Where a signal for that is ignored, as under nohup, it stays so.
 
     Args:
-        action: what is done. It has no terminal any more.
+        action: what is done. It may have no terminal any more.
     """
-    closed = getattr(signal, "SIGHUP", None)  # Windows has none
-    if closed is None or signal.getsignal(closed) is not signal.SIG_DFL:
-        yield
-        return
+    heard = [it for it in _ENDS if signal.getsignal(it) is signal.SIG_DFL]
 
-    def end(*_: object) -> None:
-        signal.signal(closed, signal.SIG_IGN)  # the shell and the system may both send it
+    def end(told: int, _: object) -> None:
+        for it in heard:
+            signal.signal(it, signal.SIG_IGN)  # the shell and the system may both send one
         try:
             action()
         finally:
-            signal.signal(closed, signal.SIG_DFL)
-            signal.raise_signal(closed)
+            signal.signal(told, signal.SIG_DFL)
+            signal.raise_signal(told)
 
-    signal.signal(closed, end)
+    for it in heard:
+        signal.signal(it, end)
     try:
         yield
     finally:
-        signal.signal(closed, signal.SIG_DFL)
+        for it in heard:
+            signal.signal(it, signal.SIG_DFL)

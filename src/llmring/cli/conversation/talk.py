@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from ..usage import usage_line
 from . import commands
 from .dialogue import Dialogue, Tally, Turn
 from .history import History, history_path
-from .interrupts import Interrupts, hung_up
+from .interrupts import Interrupts, told_to_end
 from .keyboard import Keyboard, at_rest
 from .screen import Screen
 from .transcript import save_somewhere
@@ -57,7 +59,7 @@ def converse(
             talk = Talk(runner, service, Dialogue(model, profile, system), screen or Screen(), history)
             talk.attach(attached)
             try:
-                with talk.interrupts.heard(), hung_up(talk.save_all):
+                with talk.interrupts.heard(), told_to_end(talk.save_all):
                     talk.run()
             except Exception:
                 _rescue(talk.dialogue)
@@ -158,14 +160,19 @@ class Talk:
             self.screen.say()
 
     def save_all(self) -> None:
-        """Save what was said, with what has arrived of an answer, where the person finds it later. Shows nothing."""
+        """Save what was said, with what has arrived of an answer, and say where if anybody can still read it.
+
+        It is called in the middle of whatever is being done, so it says so past the screen and its buffers.
+        """
         if self._asking is not None:
             turn, instead_of = self._asking
             if self._arriving is not None:
                 _take(turn, self._arriving)
             self.dialogue.keep(turn, instead_of=instead_of)
         if self.dialogue.turns:
-            save_somewhere(self.dialogue)
+            path = save_somewhere(self.dialogue)
+            with contextlib.suppress(OSError, AttributeError):  # there may be no standard error
+                os.write(sys.stderr.fileno(), f"\r\nWhat was said is in {path}\r\n".encode())
 
     def _answer_to(self, text: str) -> None:
         """Do what a line says. Whatever goes wrong with it is shown: no line ends the conversation but /quit."""
