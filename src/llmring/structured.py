@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -20,6 +21,8 @@ __all__ = ["AnswerFormat", "answer_format"]
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL | re.IGNORECASE)
 _WRAPPED = re.compile(r'\A\s*\{\s*"value"\s*:(.*)\}\s*\Z', re.DOTALL)
 _NAME = re.compile(r"[^a-zA-Z0-9_-]+")
+_KEPT = 64
+"""So many types, and so many schemas, are kept as they were read."""
 _DEFINITIONS = ("$defs", "definitions")
 _FORMS = (
     'response_format takes {"type": "json_object"}, {"type": "json_schema", "json_schema": {"name": ..., '
@@ -127,32 +130,55 @@ def answer_format(request: LLMRequest) -> tuple[LLMRequest, AnswerFormat | None]
         if not request.json_response:
             return request, None
         given = {"type": "json_object"}
-    adapter = None
+    inner: dict[str, Any] = {}
     if isinstance(given, dict):
         if given.get("type") == "text":
             return request.model_copy(update={"response_format": None}), None
         if given.get("type") == "json_object":
             return request.model_copy(update={"response_format": {"type": "json_object"}}), AnswerFormat(None)
-        inner = given.get("json_schema")
+        inner = given.get("json_schema")  # type: ignore[assignment]
         if (
             given.get("type") != "json_schema"
             or not isinstance(inner, dict)
             or not isinstance(inner.get("schema"), dict)
         ):
             raise InvalidRequestError(_FORMS)
-        name, schema = inner.get("name"), inner["schema"]
-        _check_schema(schema)
+        read = _of_schema(_written(inner["schema"]))
     else:
-        inner = {}
-        name, schema, adapter = _of_type(given)
-    sent, wrapped = _as_object(schema)
-    table: dict[str, Any] = {"name": _NAME.sub("_", str(name or schema.get("title") or "answer"))[:64], "schema": sent}
+        try:
+            read = _of_type(given, repr(given))
+        except TypeError:  # it has no hash
+            read = _of_type.__wrapped__(given, "")
+    name = inner.get("name") or read.name
+    table: dict[str, Any] = {"name": _NAME.sub("_", str(name))[:64], "schema": read.sent}
     table |= {key: inner[key] for key in ("description", "strict") if inner.get(key) is not None}
     rendered = {"type": "json_schema", "json_schema": table}
-    return request.model_copy(update={"response_format": rendered}), AnswerFormat(schema, adapter, wrapped)
+    return request.model_copy(update={"response_format": rendered}), read.form
 
 
-def _of_type(given: Any) -> tuple[str, dict[str, Any], Any]:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What comes of a type or of a schema: a name for it, the schema to send, and the check of the answer.
+
+    It is kept, for the same ones come with every request of a program, and nobody may change it.
+    """
+
+    name: str
+    sent: dict[str, Any]
+    form: AnswerFormat
+
+
+@lru_cache(maxsize=_KEPT)
+def _of_schema(written: bytes) -> _Read:
+    schema = from_json(written)
+    _check_schema(schema)
+    sent, wrapped = _as_object(schema)
+    return _Read(schema.get("title") or "answer", sent, AnswerFormat(schema, None, wrapped))
+
+
+@lru_cache(maxsize=_KEPT)
+def _of_type(given: Any, _shown: str) -> _Read:
+    """Told apart by how they are shown, too: `int | str` equals `str | int`."""
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 
@@ -164,7 +190,15 @@ def _of_type(given: Any) -> tuple[str, dict[str, Any], Any]:
     except (PydanticUserError, NameError, SyntaxError, TypeError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise InvalidRequestError(f"response_format {given!r} has no JSON schema: {reason}. {_FORMS}") from None
-    return getattr(given, "__name__", "answer"), schema, adapter
+    sent, wrapped = _as_object(schema)
+    return _Read(getattr(given, "__name__", "answer"), sent, AnswerFormat(schema, adapter, wrapped))
+
+
+def _written(schema: dict[str, Any]) -> bytes:
+    try:
+        return to_json(schema)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError(f"response_format's schema cannot be sent: {error}.") from None
 
 
 def _as_object(schema: dict[str, Any]) -> tuple[dict[str, Any], bool]:

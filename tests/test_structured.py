@@ -1,0 +1,98 @@
+"""Response formats: read once, however often they are asked for, and always as they are at that moment."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, Field, TypeAdapter, create_model
+
+from llmring import LLMRequest, LLMRing, Message
+from llmring.exceptions import InvalidRequestError, ProviderResponseError
+from llmring.structured import answer_format
+from llmring.testing import PracticeServer
+
+from .conftest import Way
+
+
+def ask(form: Any) -> LLMRequest:
+    return LLMRequest(model="m", messages=[Message(role="user", content="Which?")], response_format=form)
+
+
+def table(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+
+
+async def test_a_type_is_read_once_and_asked_for_in_the_same_words(way: Way, server: PracticeServer) -> None:
+    asked = []
+
+    class River(BaseModel):
+        name: str
+
+        @classmethod
+        def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> Any:
+            asked.append(cls)
+            return handler(core)
+
+    async with LLMRing() as service:
+        for _ in range(3):
+            server.reply('{"value": [{"name": "Rhine"}]}')
+            request = ask(list[River]).model_copy(update={"model": f"{way.provider}:m"})
+            assert (await service.chat(request)).parsed == [River(name="Rhine")]
+    assert len(asked) == 1
+    bodies = [it.body for it in server.requests]
+    assert bodies[0] == bodies[1] == bodies[2]
+
+
+async def test_a_schema_that_is_changed_is_another(server: PracticeServer) -> None:
+    schema: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 3}}}
+    request = ask(table(schema)).model_copy(update={"model": "openai:m"})
+    async with LLMRing() as service:
+        server.reply('{"n": 3}')
+        assert (await service.chat(request)).parsed == {"n": 3}
+        schema["properties"]["n"]["maximum"] = 2
+        server.reply('{"n": 3}')
+        with pytest.raises(ProviderResponseError, match="3 is greater than the maximum of 2"):
+            await service.chat(request)
+    assert b'"maximum":2' in server.requests[1].raw
+
+
+def test_what_is_equal_and_not_the_same_is_kept_apart() -> None:
+    def schema(form: Any) -> Any:
+        return answer_format(ask(form))[0].response_format["json_schema"]["schema"]["properties"]["value"]
+
+    assert [schema(it)["anyOf"] for it in (int | str, str | int)] == [
+        [{"type": "integer"}, {"type": "string"}],
+        [{"type": "string"}, {"type": "integer"}],
+    ]
+    named = [create_model("Odd", field=(it, ...)) for it in (int, str)]
+    kinds = [answer_format(ask(it))[0].response_format["json_schema"]["schema"]["properties"] for it in named]
+    assert [it["field"]["type"] for it in kinds] == ["integer", "string"]
+
+
+@pytest.mark.parametrize("form", [Annotated[int, Field(gt=3)], TypeAdapter(list[int]), table({"enum": ("a", "b")})])
+def test_what_has_no_hash_or_one_of_its_own(form: Any) -> None:
+    assert answer_format(ask(form)) is not None
+    assert answer_format(ask(form))[0] == answer_format(ask(form))[0]
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "objekt"}, "is no JSON schema: type: 'objekt' is not valid"),
+        ({"$ref": "#/nowhere"}, "refers to .*nowhere, which is not in it"),
+        ({"default": object()}, "response_format's schema cannot be sent: .*unknown type"),
+        ({"title": "\ud800"}, "response_format's schema cannot be sent: .*surrogate"),
+    ],
+)
+def test_a_schema_that_is_none_is_refused_each_time(schema: dict[str, Any], words: str) -> None:
+    for _ in range(2):
+        with pytest.raises(InvalidRequestError, match=words):
+            answer_format(ask(table(schema)))
+
+
+def test_a_schema_that_holds_itself() -> None:
+    schema: dict[str, Any] = {"type": "object", "properties": {}}
+    schema["properties"]["itself"] = schema
+    with pytest.raises(InvalidRequestError, match=r"cannot be sent: .*[Cc]ircular"):
+        answer_format(ask(table(schema)))
