@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-__all__ = ["KEYRING", "find_key", "first_set", "key_source"]
+__all__ = ["KEYRING", "find_key", "first_set", "from_keyring"]
 
 KEYRING = "the keyring"
-"""What `key_source` calls the system's keyring."""
+"""What the system's keyring is called where it is said whence a key comes."""
 
 
 def first_set(variables: Iterable[str]) -> str | None:
@@ -16,32 +16,22 @@ def first_set(variables: Iterable[str]) -> str | None:
     return next((value for name in variables if (value := os.environ.get(name, "").strip())), None)
 
 
-def find_key(
-    provider: str, variables: Iterable[str], given: Mapping[str, str | None], *, keyring: bool = True
-) -> str | None:
-    """The key of a provider, `None` if there is none.
+def find_key(provider: str, variables: Iterable[str], given: Mapping[str, str | None]) -> str | None:
+    """The key of a provider as the constructor or the environment has it, `None` if neither does.
 
     Args:
-        provider: its name, which is also its entry in the keyring (service `llmring`).
+        provider: its name.
         variables: the environment variables that may hold the key, the first one set wins.
         given: the keys that the constructor was given, by provider.
-        keyring: whether to look in the keyring.
     """
-    found = (given.get(provider) or "").strip() or first_set(variables)
-    return found or (_from_keyring(provider) if keyring else None)
+    return (given.get(provider) or "").strip() or first_set(variables)
 
 
-def key_source(provider: str, variables: Iterable[str], *, keyring: bool = True) -> str | None:
-    """Where the key of a provider is: the name of a variable, or `KEYRING`. `None` if there is none.
+def from_keyring(provider: str) -> str | None:
+    """The key that the system's keyring has of a provider (service `llmring`), `None` if it has none.
 
-    Args:
-        provider, variables, keyring: as for `find_key`.
+    A keyring may take its time: it can wait for somebody to unlock it.
     """
-    variable = next((name for name in variables if first_set([name])), None)
-    return variable or (KEYRING if keyring and _from_keyring(provider) else None)
-
-
-def _from_keyring(provider: str) -> str | None:
     try:
         import keyring  # type: ignore[import-not-found, unused-ignore]
     except ImportError:

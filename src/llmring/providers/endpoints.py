@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from ..addresses import is_below, network_of, same_host, without_login
-from ..credentials import find_key, first_set, key_source
+from ..credentials import KEYRING, find_key, first_set, from_keyring
 from ..exceptions import LLMRingError, ProviderNotFoundError
 from .vendors import ALSO_CALLED, BUILT_IN, SDKS, BuiltIn
 
@@ -62,21 +62,18 @@ class Endpoint:
     local: bool = False
 
     def find_key(self, given: Mapping[str, str | None]) -> str | None:
-        """Its key, from those given by provider, else the environment, else the keyring; `None` if there is none."""
-        return find_key(self.name, self.key_variables, given, keyring=self.keyring)
-
-    def given_key(self, given: Mapping[str, str | None]) -> str | None:
-        """As `find_key`, without the keyring, which may take its time."""
-        return find_key(self.name, self.key_variables, given, keyring=False)
+        """Its key, from those given by provider, else the environment; `None` if neither has one."""
+        return find_key(self.name, self.key_variables, given)
 
     def key_of_keyring(self) -> str | None:
-        """Its key in the keyring, `None` if there is none."""
-        return find_key(self.name, (), {}, keyring=self.keyring)
+        """Its key in the keyring, which may take its time; `None` if there is none for it."""
+        return from_keyring(self.name) if self.keyring else None
 
     @property
     def key_source(self) -> str | None:
         """Where its key is: an environment variable, or the keyring. `None` if there is none."""
-        return key_source(self.name, self.key_variables, keyring=self.keyring)
+        variable = next((name for name in self.key_variables if first_set([name])), None)
+        return variable or (KEYRING if self.key_of_keyring() else None)
 
     @property
     def lacks(self) -> str | None:

@@ -251,7 +251,7 @@ class Registry:
 
     def _given(self, target: Endpoint) -> _Given:
         """What the caller and the environment say at this moment, which may not be what they say after a wait."""
-        return target.given_key(self._keys), *target.expand_headers()
+        return target.find_key(self._keys), *target.expand_headers()
 
     def _make(self, target: Endpoint, given: _Given) -> Provider:
         name = target.name
