@@ -37,7 +37,6 @@ region = "eu"
 """
     )
     lockfile = load(path)
-    assert lockfile.version == "1.0"
     assert lockfile.path == path
     assert list(lockfile.profiles) == ["default", "dev"]
     assert lockfile.profile() is lockfile.profile("default")

@@ -72,7 +72,6 @@ class Lockfile:
     """A lockfile that has been read and found valid.
 
     Attributes:
-        version: the file's version.
         default_profile: the name of a profile in `profiles`.
         profiles: by name, in the file's order.
         extends: the packages whose aliases are reachable as `package:alias`.
@@ -82,7 +81,6 @@ class Lockfile:
         data: all of the file as it was parsed, keys unknown to this release included.
     """
 
-    version: str = VERSION
     default_profile: str = DEFAULT_PROFILE
     profiles: Mapping[str, Profile] = field(default_factory=lambda: {DEFAULT_PROFILE: Profile(DEFAULT_PROFILE)})
     extends: tuple[str, ...] = ()

@@ -186,7 +186,6 @@ def _lockfile(data: dict[str, Any], path: Path | None, *, is_json: bool) -> Lock
             )
         profiles[default] = Profile(default)
     return Lockfile(
-        version=VERSION,
         default_profile=default,
         profiles=profiles,
         extends=_extends(data.get("extends")),

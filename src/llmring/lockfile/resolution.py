@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmring.exceptions import AliasNotFoundError, LockfileError, LockfileNotFoundError
@@ -85,7 +86,7 @@ def reachable(lockfile: Lockfile, profile: str | None = None) -> dict[str, Bindi
     for package in lockfile.extends:
         for alias, binding in shipped(package, chosen.name).items():
             name = f"{package}:{alias}"
-            found.setdefault(name, _named(own.get(name, binding), name))
+            found.setdefault(name, replace(own.get(name, binding), alias=name))
     return found
 
 
@@ -101,20 +102,16 @@ def _extended(lockfile: Lockfile, name: str, listed: str, profile: Profile) -> B
     """The binding of a package's alias, which the profile may override under the package's other name."""
     for own in profile.bindings.values():
         if as_listed(lockfile, own.alias) == listed:
-            return _named(own, name)
+            return replace(own, alias=name)
     package, _, alias = listed.partition(":")
     aliases = shipped(package, profile.name)
     if alias in aliases:
-        return _named(aliases[alias], name)
+        return replace(aliases[alias], alias=name)
     raise AliasNotFoundError(
         f'The package "{package}" ships no alias {shown(alias)}{nearest(alias, aliases)} '
         f"It has: {', '.join(aliases) or 'none'}. To bind it here: {bind(name)}",
         path=lockfile.path,
     )
-
-
-def _named(binding: Binding, name: str) -> Binding:
-    return Binding(name, binding.models, binding.params, binding.constraints, binding.extra)
 
 
 def _unknown(lockfile: Lockfile, name: str, profile: str) -> AliasNotFoundError:
