@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -99,6 +100,7 @@ async def test_a_closing_that_is_cancelled(way: Way, server: PracticeServer) -> 
 def test_loops_that_end_while_the_service_closes(server: PracticeServer) -> None:
     """They cancel what was to be done in them, which is no cancel of the closing."""
     server.default = Reply(chunks=["a", "b"], interval=30)
+    began = time.monotonic()
     for _ in range(5):
         service = LLMRing(timeout=30)
         ready = threading.Barrier(4)
@@ -121,6 +123,7 @@ def test_loops_that_end_while_the_service_closes(server: PracticeServer) -> None
         assert asyncio.run(here())
         for thread in threads:
             thread.join()
+    assert time.monotonic() - began < 4, "a loop that has ended was waited for"
     gc.collect()  # what loops leave that have ended
 
 

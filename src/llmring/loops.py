@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,9 @@ __all__ = ["run_in"]
 
 _OTHER_LOOP = 5.0
 """Seconds to wait for another event loop."""
+
+_LOOK = 0.05
+"""Seconds after which to see whether it is still there."""
 
 _at_work: set[asyncio.Task[None]] = set()
 
@@ -35,8 +39,12 @@ async def run_in(loop: asyncio.AbstractEventLoop | None, work: Callable[[], Coro
         else:
             done.set_result(None)
 
-    # That loop may end before it comes to it.
+    # That loop may end before it comes to it, or before it is done.
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(begin)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.wrap_future(done), _OTHER_LOOP)
+        waiting = asyncio.wrap_future(done)
+        until = time.monotonic() + _OTHER_LOOP
+        while not waiting.done() and not loop.is_closed() and time.monotonic() < until:
+            await asyncio.wait([waiting], timeout=_LOOK)
+        if waiting.done():
+            waiting.result()
