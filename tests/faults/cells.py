@@ -30,7 +30,7 @@ TEXT = "".join(CHUNKS)
 GRACE = 1.0
 """Seconds within which an error must come after its timeout, and a connection must go after its answer."""
 
-_SHORT = 0.5
+_SHORT = 1.5
 """The timeout where it is to be waited for."""
 
 _LONG = 5.0
