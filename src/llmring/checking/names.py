@@ -15,7 +15,8 @@ _Key = tuple[ast.AST, str]
 class Names:
     """The names of a module, each in the module, the class or the function to which it belongs.
 
-    A parameter stands for its default, an attribute of a class for what the class or its `self` is given.
+    A parameter stands for its default, an attribute of a class for what the class or its `self` is given, the value of
+    an enumeration's member for what the member is given. The variable of a loop stands for the items, as `*items`.
     """
 
     def __init__(self, tree: ast.Module) -> None:
@@ -36,6 +37,8 @@ class Names:
         match node:
             case ast.Name(id=name):
                 key = next((it for it in self._visible(node, name) if it in self._stored), None)
+            case ast.Attribute(value=member, attr="value") if (of_enum := self._member(member)) is not None:
+                key = of_enum
             case ast.Attribute():
                 key = self._key(node)
             case _:
@@ -43,6 +46,13 @@ class Names:
         if key is None or self._stored[key] != 1 or key[1] in self._shared:
             return None
         return self._given.get(key)
+
+    def _member(self, node: ast.expr) -> _Key | None:
+        """The member of an enumeration that an expression stands for."""
+        found = (self.value(node) if isinstance(node, ast.Name) else None) or node
+        key = self._key(found) if isinstance(found, ast.Attribute) else None
+        is_enum = key is not None and any(ast.unparse(it).endswith("Enum") for it in getattr(key[0], "bases", ()))
+        return key if is_enum else None
 
     def _walk(self, tree: ast.Module) -> None:
         nodes: list[tuple[ast.AST, ast.AST]] = [(tree, tree)]
@@ -120,3 +130,5 @@ def _given(node: ast.AST) -> Iterator[tuple[ast.AST, ast.expr]]:
             if node.defaults:
                 yield from zip(positional[-len(node.defaults) :], node.defaults, strict=True)
             yield from ((it, value) for it, value in zip(node.kwonlyargs, node.kw_defaults, strict=True) if value)
+        case ast.For(target=target, iter=items) | ast.comprehension(target=target, iter=items):
+            yield target, ast.Starred(items, ast.Load())

@@ -236,6 +236,8 @@ class _Scan:
             case ast.BoolOp(values=values):
                 for value in values:
                     yield from self._strings(value, several=several, depth=depth)
+            case ast.Starred(value=items) if isinstance(self._known(items), ast.List | ast.Tuple | ast.Set):
+                yield from self._strings(items, several=True, depth=depth)
             case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items) if several:
                 for item in items:
                     yield from self._strings(item, several=False, depth=depth)

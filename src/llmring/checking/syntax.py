@@ -24,6 +24,8 @@ def argument(call: ast.Call, name: str, position: int | None = None) -> ast.expr
 
 def entry(table: ast.expr | None, key: str) -> ast.expr | None:
     """What a dictionary that is written out has under a key."""
+    if isinstance(table, ast.Call):
+        return argument(table, key) if isinstance(table.func, ast.Name) and table.func.id == "dict" else None
     pairs = zip(table.keys, table.values, strict=True) if isinstance(table, ast.Dict) else ()
     found = [value for it, value in pairs if isinstance(it, ast.Constant) and it.value == key]
     return found[-1] if found else None
