@@ -131,13 +131,13 @@ class Aliases:
 
     def _lacking(self, aliases: Sequence[str], profile: str | None, who: str) -> AliasNotFoundError:
         """The error that names aliases that are not bound, and how to bind each."""
-        from .lockfile import commands
+        from .lockfile.advice import bind
         from .lockfile.checks import shown
         from .lockfile.extends import extends_advice
 
         lockfile = self._lockfile()
         names = ", ".join(map(shown, aliases))
-        binds = "; ".join(commands.bind(alias, profile) for alias in aliases)
+        binds = "; ".join(bind(alias, profile) for alias in aliases)
         packages = dict.fromkeys(alias.partition(":")[::2] for alias in aliases if ":" in alias)
         advice = " ".join(dict.fromkeys(filter(None, (extends_advice(lockfile, *it) for it in packages))))
         if lockfile is None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from ..lockfile import Lockfile, commands
+from ..lockfile import Lockfile, advice
 
 __all__ = ["bind", "unbind"]
 
 
 def bind(lockfile: Lockfile, alias: str, profile: str | None = None) -> str:
     """The command that binds an alias, in a profile or in the default one."""
-    return commands.bind(alias, _named(lockfile, profile))
+    return advice.bind(alias, _named(lockfile, profile))
 
 
 def unbind(lockfile: Lockfile, alias: str, profile: str) -> str:
     """The command that takes an alias out of a profile."""
-    return commands.unbind(alias, _named(lockfile, profile))
+    return advice.unbind(alias, _named(lockfile, profile))
 
 
 def _named(lockfile: Lockfile, profile: str | None) -> str | None:

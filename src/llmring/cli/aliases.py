@@ -138,7 +138,7 @@ def _check_provider(reference: str, lockfile: Lockfile, *, force: bool) -> None:
     """Refuse a model whose provider nobody knows; with force, only say so."""
     from .. import catalog
     from ..exceptions import ConfigurationError
-    from ..lockfile import commands, secrets_in, split_reference
+    from ..lockfile import advice, secrets_in, split_reference
     from ..providers.endpoints import near_name
     from ..providers.vendors import BUILT_IN
 
@@ -149,7 +149,7 @@ def _check_provider(reference: str, lockfile: Lockfile, *, force: bool) -> None:
     near = next(iter(catalog.nearest(meant, limit=1)), meant if meant != reference else None)
     problem = (
         f'There is no provider "{provider}".{f" Did you mean {near}?" if near else ""} '
-        f"For another endpoint, add to the lockfile: {commands.declare(lockfile, provider)}."
+        f"For another endpoint, add to the lockfile: {advice.declare(lockfile, provider)}."
     )
     if not force:
         raise ConfigurationError(f"{problem} To bind it all the same: --force")

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import sections
-from .listing import relisted
+from .arrays import relisted
 from .places import BLANK, Entry, Place, scan
 from .rendering import toml_key, toml_value
 

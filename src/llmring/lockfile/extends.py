@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from llmring.exceptions import LockfileError
 
+from .advice import extend
 from .checks import shown
-from .commands import extend
 from .discovery import FILE_NAME
 
 if TYPE_CHECKING:

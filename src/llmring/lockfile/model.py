@@ -99,8 +99,8 @@ class Lockfile:
         try:
             return self.profiles[wanted]
         except KeyError:
+            from .advice import word
             from .checks import shown
-            from .commands import word
 
             where, name = self.path or "the lockfile", word(wanted, "NAME") if is_name(wanted) else "NAME"
             raise ConfigurationError(

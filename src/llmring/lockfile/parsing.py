@@ -270,7 +270,7 @@ def _single_model(table: dict[str, Any], alias: str, place: Place) -> str:
 
 
 def _bind(alias: str) -> str:
-    from .commands import bind
+    from .advice import bind
 
     return bind(alias)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from llmring.exceptions import AliasNotFoundError, LockfileError, LockfileNotFoundError
 
+from .advice import bind
 from .checks import shown
-from .commands import bind
 from .discovery import FILE_NAME
 from .extends import as_listed, shipped
 from .model import Binding, Lockfile, split_reference
