@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from .. import catalog
 from ..exceptions import ConfigurationError, ProviderNotFoundError
-from ..lockfile import Lockfile, commands, split_reference
+from ..lockfile import Lockfile, split_reference
+from ..lockfile.advice import declare
 from ..lockfile.checks import shown
 from ..lockfile.extends import to_extend
 from ..providers.endpoints import Endpoint, endpoint, near_name
@@ -72,7 +73,7 @@ def _unknown(lockfile: Lockfile, name: str, mention: Mention, error: ProviderNot
         message = f"There is no provider {shown(name)}.{f' Did you mean {shown(near)}?' if near else ''}"
         alias = mention.reference.partition(":")[2]
         advice = "" if mention.bound else to_extend(lockfile, name, alias)
-        advice = advice or f"To declare it in {lockfile.path}: {commands.declare(lockfile, name)}."
+        advice = advice or f"To declare it in {lockfile.path}: {declare(lockfile, name)}."
     return Finding("provider-unknown", "error", mention.spot, message, advice)
 
 
