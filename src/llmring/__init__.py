@@ -5,13 +5,14 @@
         async for chunk in service.chat_stream(request):
             print(chunk.delta, end="", flush=True)
 
-Importing this imports nothing else: each name is loaded when it is first used.
+Importing this imports next to nothing: each name is loaded when it is first used.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy import lazily
 
 if TYPE_CHECKING:
     from . import exceptions, schemas
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .service import LLMRing
     from .stream import ChatStream
     from .tools import tool
+
+    __version__: str
 
 __all__ = [
     "ChatStream",
@@ -46,44 +49,24 @@ __all__ = [
     "tool",
 ]
 
-_HOME = {
-    "ChatStream": "stream",
-    "Cost": "catalog",
-    "ModelInfo": "catalog",
-    "audio": "parts",
-    "document": "parts",
-    "image": "parts",
-    "text": "parts",
-    "tool": "tools",
-    "FinishReason": "schemas",
-    "LLMRequest": "schemas",
-    "LLMResponse": "schemas",
-    "LLMRing": "service",
-    "LLMRingError": "exceptions",
-    "Message": "schemas",
-    "StreamChunk": "schemas",
-    "ToolCall": "schemas",
-    "Usage": "schemas",
-}
+_load, __dir__ = lazily(
+    __name__,
+    {
+        "catalog": ("Cost", "ModelInfo"),
+        "exceptions": ("LLMRingError",),
+        "parts": ("audio", "document", "image", "text"),
+        "schemas": ("FinishReason", "LLMRequest", "LLMResponse", "Message", "StreamChunk", "ToolCall", "Usage"),
+        "service": ("LLMRing",),
+        "stream": ("ChatStream",),
+        "tools": ("tool",),
+    },
+)
 
-if TYPE_CHECKING:
-    __version__: str
+if not TYPE_CHECKING:
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    elif name in ("exceptions", "schemas"):
-        value = import_module(f".{name}", __name__)
-    elif name == "__version__":
+    def __getattr__(name: str) -> object:
+        if name != "__version__":
+            return _load(name)
         from importlib.metadata import version
 
-        value = version("llmring")
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+        return version("llmring")

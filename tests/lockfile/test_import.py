@@ -44,4 +44,4 @@ def test_every_name_is_there() -> None:
     for name in lockfile.__all__:
         assert getattr(lockfile, name).__name__ == name
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = lockfile.nothing
+        _ = lockfile.nothing  # type: ignore[attr-defined]

@@ -10,8 +10,9 @@ SDKs. Each name is imported when it is first asked for, and the price data when 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .costs import Cost, cost_of
@@ -37,23 +38,14 @@ __all__ = [
     "suggested",
 ]
 
-_MODULES = {
-    "costs": ("Cost", "cost_of"),
-    "entries": ("ModelInfo", "PriceTier", "covers", "known", "model_info", "models", "nearest"),
-    "limits": ("max_output_tokens",),
-    "roles": ("ROLES", "Role", "suggested"),
-    "succession": ("successor",),
-}
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "costs": ("Cost", "cost_of"),
+            "entries": ("ModelInfo", "PriceTier", "covers", "known", "model_info", "models", "nearest"),
+            "limits": ("max_output_tokens",),
+            "roles": ("ROLES", "Role", "suggested"),
+            "succession": ("successor",),
+        },
+    )

@@ -10,8 +10,9 @@ Each name is imported when it is first asked for, so that naming this package co
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .checks import secrets_in
@@ -49,36 +50,27 @@ __all__ = [
     "unbind",
 ]
 
-_MODULES = {
-    "checks": ("secrets_in",),
-    "discovery": ("find_lockfile",),
-    "extends": ("package_lockfile",),
-    "live": ("LiveLockfile",),
-    "model": ("Binding", "Lockfile", "Profile", "ProviderSettings", "split_reference"),
-    "parsing": ("parse",),
-    "reading": ("load",),
-    "resolution": ("bound", "reachable", "resolve"),
-    "storage": (
-        "add_profile",
-        "bind",
-        "convert",
-        "copy_profile",
-        "create",
-        "remove_profile",
-        "replace_models",
-        "unbind",
-    ),
-}
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "checks": ("secrets_in",),
+            "discovery": ("find_lockfile",),
+            "extends": ("package_lockfile",),
+            "live": ("LiveLockfile",),
+            "model": ("Binding", "Lockfile", "Profile", "ProviderSettings", "split_reference"),
+            "parsing": ("parse",),
+            "reading": ("load",),
+            "resolution": ("bound", "reachable", "resolve"),
+            "storage": (
+                "add_profile",
+                "bind",
+                "convert",
+                "copy_profile",
+                "create",
+                "remove_profile",
+                "replace_models",
+                "unbind",
+            ),
+        },
+    )
