@@ -97,7 +97,7 @@ async def test_a_closing_that_is_cancelled(way: Way, server: PracticeServer) -> 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_loops_that_end_while_the_service_closes(server: PracticeServer) -> None:
+def test_loops_that_end_while_the_service_closes(server: PracticeServer, caplog: pytest.LogCaptureFixture) -> None:
     """They cancel what was to be done in them, which is no cancel of the closing."""
     server.default = Reply(chunks=["a", "b"], interval=30)
     began = time.monotonic()
@@ -125,6 +125,7 @@ def test_loops_that_end_while_the_service_closes(server: PracticeServer) -> None
             thread.join()
     assert time.monotonic() - began < 4, "a loop that has ended was waited for"
     gc.collect()  # what loops leave that have ended
+    assert "destroyed" not in caplog.text
 
 
 async def test_streams_left_early_are_no_failures(way: Way, server: PracticeServer) -> None:

@@ -18,6 +18,7 @@ _LOOK = 0.05
 """Seconds after which to see whether it is still there."""
 
 _at_work: set[asyncio.Task[None]] = set()
+"""Loops hold their tasks weakly."""
 
 
 async def run_in(loop: asyncio.AbstractEventLoop | None, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -26,9 +27,10 @@ async def run_in(loop: asyncio.AbstractEventLoop | None, work: Callable[[], Coro
         await work()
         return
     done: concurrent.futures.Future[None] = concurrent.futures.Future()
+    begun: list[asyncio.Task[None]] = []
 
     def begin() -> None:
-        task = loop.create_task(work())
+        begun.append(task := loop.create_task(work()))
         _at_work.add(task)
         task.add_done_callback(end)
 
@@ -39,7 +41,6 @@ async def run_in(loop: asyncio.AbstractEventLoop | None, work: Callable[[], Coro
         else:
             done.set_result(None)
 
-    # That loop may end before it comes to it, or before it is done.
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(begin)
         waiting = asyncio.wrap_future(done)
@@ -48,3 +49,16 @@ async def run_in(loop: asyncio.AbstractEventLoop | None, work: Callable[[], Coro
             await asyncio.wait([waiting], timeout=_LOOK)
         if waiting.done():
             waiting.result()
+    if loop.is_closed() and not done.done():
+        # It ended before it came to it, or before it was done.
+        for task in begun:
+            _abandon(task)
+        await work()
+
+
+def _abandon(task: asyncio.Task[None]) -> None:
+    """Leave a task whose loop is closed; asyncio would complain of it."""
+    _at_work.discard(task)
+    with suppress(Exception):
+        task.get_coro().close()
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
