@@ -14,7 +14,7 @@ from ..known import known_of
 if TYPE_CHECKING:
     from ...catalog import ModelInfo
     from ...lockfile import Binding, Lockfile
-    from ...lockfile.comparing import AliasChange, Comparison, ProfileChange, SettingChange
+    from .comparing import AliasChange, Comparison, ProfileChange, SettingChange
 
 __all__ = ["FIGURES", "Move", "Priced", "as_data", "details", "key_of_place", "price_changes", "setting_values"]
 

@@ -18,7 +18,7 @@ from .changes import FIGURES, Priced, as_data, details, key_of_place, price_chan
 
 if TYPE_CHECKING:
     from ...lockfile import Lockfile
-    from ...lockfile.comparing import Comparison, Kind
+    from .comparing import Comparison, Kind
 
 __all__ = ["diff"]
 
@@ -48,7 +48,7 @@ def diff(
       llmring lock diff ../other/llmring.lock --exit-code
     """
     from ...lockfile import load
-    from ...lockfile.comparing import compare
+    from .comparing import compare
 
     path = lockfile_path()
     after = load(path)

@@ -11,7 +11,7 @@ from .changes import FIGURES, Move, Priced, details, key_of_place, price_changes
 
 if TYPE_CHECKING:
     from ...lockfile import Lockfile
-    from ...lockfile.comparing import Comparison, SettingChange
+    from .comparing import Comparison, SettingChange
 
 __all__ = ["render"]
 

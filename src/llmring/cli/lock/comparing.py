@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .model import Binding, Lockfile, Profile
+    from ...lockfile import Binding, Lockfile, Profile
 
 __all__ = ["AliasChange", "Comparison", "Kind", "ProfileChange", "SettingChange", "compare"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from llmring.cli.lock.comparing import AliasChange, ProfileChange, SettingChange, compare
 from llmring.lockfile import parse
-from llmring.lockfile.comparing import AliasChange, ProfileChange, SettingChange, compare
 
 BEFORE = """\
 version = "1.0"
