@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from llmring import catalog, lockfile
-from llmring.cli import machine
+from llmring.cli import machine, standing
 from llmring.lockfile.schema import json_schema
 from llmring.providers.vendors import BUILT_IN
 from llmring.testing import PracticeServer
@@ -91,12 +91,21 @@ def test_an_sdk_that_is_missing_is_bound_last_and_named(
 ) -> None:
     monkeypatch.setenv("GEMINI_API_KEY", "practice")
     monkeypatch.setenv("OPENAI_API_KEY", "practice")
-    monkeypatch.setattr(machine, "installed", lambda package: package == "anthropic")
+    monkeypatch.setattr(standing, "installed_version", lambda package: "1.0" if package == "anthropic" else None)
     result = run("lock", "init")
     assert "pip install 'google-genai>=" in result.stderr
     assert "pip install 'anthropic" not in result.stderr
     order = [model.partition(":")[0] for model in bindings(bare / "llmring.lock")["fast"]]
     assert order == ["anthropic", "openai", "google"]
+
+
+def test_a_server_is_found_though_its_sdk_is_missing(
+    bare: Path, run: Run, server: PracticeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "installed_version", lambda package: None if package == "ollama" else "1.0")
+    result = run("lock", "init")
+    assert f"answers at {server.url} with 1 model; its SDK is missing: pip install 'ollama>=" in result.stderr
+    assert bindings(bare / "llmring.lock")["fast"][-1] == "ollama:llama3.2"
 
 
 def test_a_vendor_with_a_key_is_bound(bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,12 +66,11 @@ def demo() -> None:
 
 
 def _check_installed() -> None:
-    from ..providers.packages import requirement
+    from ..providers.packages import installed_version, requirement
     from ..providers.vendors import SDKS
-    from .machine import installed
 
-    missing = [it.package for it in SDKS.values() if not installed(it.package)]
-    missing += ["h11"] if not installed("h11") else []
+    needed = [*(it.package for it in SDKS.values()), "h11"]
+    missing = [package for package in needed if installed_version(package) is None]
     if missing:
         wanted = " ".join(f"'{it}'" if (it := requirement(package)) != package else package for package in missing)
         raise ConfigurationError(f"the demo needs {', '.join(missing)}: pip install {wanted}")

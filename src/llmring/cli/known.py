@@ -48,25 +48,12 @@ def described(info: ModelInfo) -> dict[str, Any]:
 
 
 def key_of(provider: str, lockfile: Lockfile | None) -> dict[str, Any]:
-    """What a provider needs before it can serve, the key itself never among it.
+    """What a provider needs before it can serve: its key, without the key itself, as `standing.key_of` has it.
 
     Returns:
-        `variables` that may hold its key; whether it is `needed` and `set`; the `source` where it was found, a
-        variable or the keyring; and the `problem`, `None` where it can serve.
+        Also the `problem`, `None` where it can serve, its SDK apart.
     """
-    from ..exceptions import ProviderNotFoundError
-    from ..providers.endpoints import endpoint
+    from . import standing
 
-    declared = lockfile.providers if lockfile is not None else {}
-    try:
-        place = endpoint(provider, declared.get(provider), others=declared)
-    except ProviderNotFoundError as error:
-        return {"variables": [], "needed": None, "set": False, "source": None, "problem": str(error)}
-    source = place.key_source
-    return {
-        "variables": list(place.key_variables),
-        "needed": place.needs_key,
-        "set": source is not None,
-        "source": source,
-        "problem": place.lacks,
-    }
+    one = standing.standing(provider, lockfile)
+    return standing.key_of(one) | {"problem": one.lacks}

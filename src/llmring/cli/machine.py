@@ -7,17 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..addresses import shown
 from ..catalog import ROLES, suggested
 from ..credentials import KEYRING, first_set
-from ..providers.endpoints import Endpoint, endpoint
 from ..providers.packages import how_to_install
-from ..providers.vendors import BUILT_IN, SDKS, BuiltIn
+from ..providers.vendors import SDKS
+from .standing import Standing, standings
 
 if TYPE_CHECKING:
     from ..catalog import Role
 
-__all__ = ["Found", "installed", "look"]
+__all__ = ["Found", "look"]
 
 PATIENCE = 0.5
 """Seconds to wait for a server on this machine."""
@@ -30,75 +29,54 @@ class Found:
     """What there is of a provider.
 
     Attributes:
-        provider: its name.
-        state: in words, and what to do where something is missing.
-        package: its SDK, as pip knows it.
-        installed: whether the SDK is there.
-        local: whether it is a server that needs no key.
+        standing: how it stands.
+        state: that in words, and what to do where something is missing.
         models: the model for each role; empty if it cannot be used.
     """
 
-    provider: str
+    standing: Standing
     state: str
-    package: str
-    installed: bool
-    local: bool = False
     models: Mapping[Role, str] = field(default_factory=dict)
 
 
 def look() -> list[Found]:
     """What there is here of every provider that has an SDK of its own, and of the vendors whose key is set."""
-    found = [_served(endpoint(name)) if it.needs_key else _running(name, it) for name, it in SDKS.items()]
-    vendors = [endpoint(name) for name, it in BUILT_IN.items() if name not in SDKS and it.needs_key]
-    return found + [_served(vendor) for vendor in vendors if vendor.key_source]
+    return [_served(it) if it.needs_key else _running(it) for it in standings(None) if it.needs_key or it.name in SDKS]
 
 
-def installed(package: str) -> bool:
-    """Whether an SDK, by its name for pip, can be imported. It is not."""
-    from importlib.util import find_spec
-
-    try:
-        return find_spec({"google-genai": "google.genai"}.get(package, package)) is not None
-    except ModuleNotFoundError:
-        return False
-
-
-def _served(target: Endpoint) -> Found:
+def _served(one: Standing) -> Found:
     """A vendor's service, of use with a key."""
-    name, package = target.name, target.sdk.package
-    there = installed(package)
-    if target.key_source is None:
-        return Found(name, f"no key; set {' or '.join(target.key_variables)}", package, there)
-    state = "a key in the keyring" if target.key_source == KEYRING else f"{target.key_source} is set"
-    if target.lacks:
-        return Found(name, f"{state}; {target.lacks}", package, there)
-    if first_set(target.address_variables):
-        state += f"; asked at {shown(target.base_url)}, which may not have these models"
-    models = {role: suggested(role)[name] for role in ROLES if name in suggested(role)}
+    if one.key_source is None:
+        return Found(one, f"no key; set {' or '.join(one.key_variables)}")
+    state = "a key in the keyring" if one.key_source == KEYRING else f"{one.key_source} is set"
+    if one.lacks:
+        return Found(one, f"{state}; {one.lacks}")
+    if first_set(one.address_variables):
+        state += f"; asked at {one.address}, which may not have these models"
+    models = {role: suggested(role)[one.name] for role in ROLES if one.name in suggested(role)}
     if not models:
-        state += f"; none of its models is suggested: llmring bind ALIAS {name}:MODEL"
-    return Found(name, state + _missing(package, there), package, there, models=models)
+        state += f"; none of its models is suggested: llmring bind ALIAS {one.name}:MODEL"
+    return Found(one, state + _missing(one), models)
 
 
-def _running(name: str, built_in: BuiltIn) -> Found:
-    """A server on this machine or near it, of use if it answers and has models."""
-    there = installed(built_in.package)
-    host, port, secure, path = _address(first_set(built_in.address_variables) or "")
+def _running(one: Standing) -> Found:
+    """A server on this machine or near it, of use if it answers and has models.
+
+    It is asked without its SDK, which may be missing: that it is there is the reason to install it.
+    """
+    host, port, secure, path = _address(first_set(one.address_variables) or "")
     where = f"{'https' if secure else 'http'}://{host}:{port}{path}"
     listed = _list_models(host, port, secure, path)
     if listed is None:
-        return Found(name, f"no server answers at {where}", built_in.package, there, local=True)
+        return Found(one, f"no server answers at {where}")
     chosen = _by_size(listed)
     if not chosen:
-        return Found(
-            name, f"answers at {where}, with no models; ollama pull MODEL", built_in.package, there, local=True
-        )
-    state = f"answers at {where} with {len(listed)} model{'s'[: len(listed) != 1]}" + _missing(built_in.package, there)
-    return Found(name, state, built_in.package, there, local=True, models=chosen)
+        return Found(one, f"answers at {where}, with no models; ollama pull MODEL")
+    return Found(one, f"answers at {where} with {len(listed)} model{'s'[: len(listed) != 1]}{_missing(one)}", chosen)
 
 
-def _missing(package: str, there: bool) -> str:
-    return "" if there else f"; its SDK is missing: {how_to_install(package)}"
+def _missing(one: Standing) -> str:
+    return f"; its SDK is missing: {how_to_install(one.package)}" if one.version is None else ""
 
 
 def _address(host: str) -> tuple[str, int, bool, str]:

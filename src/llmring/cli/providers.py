@@ -82,7 +82,7 @@ def _sdk(one: Standing) -> str:
 def _key(one: Standing) -> str:
     if one.key_source or one.endpoint is None:
         return one.key_source or "-"
-    return f"not set: {one.endpoint.key_variables[0]}" if one.endpoint.needs_key else "none needed"
+    return f"not set: {one.key_variables[0]}" if one.needs_key else "none needed"
 
 
 def _address(one: Standing) -> str:
@@ -134,12 +134,12 @@ def _proven(one: Standing) -> bool:
     from ..providers.vendors import BUILT_IN
 
     lists_to_all = one.name in BUILT_IN and BUILT_IN[one.name].lists_to_all
-    return one.endpoint is not None and one.key_source is not None and one.endpoint.needs_key and not lists_to_all
+    return one.key_source is not None and one.needs_key is True and not lists_to_all
 
 
 def _failed(one: Standing, answers: Mapping[str, Any]) -> bool:
     """Whether one that is needed here cannot serve. A server of one's own that no alias needs may well be off."""
     if one.problem is not None:
         return bool(one.aliases)
-    unneeded = not one.aliases and one.endpoint is not None and not one.endpoint.needs_key
+    unneeded = not one.aliases and one.needs_key is False
     return isinstance(answers.get(one.name), LLMRingError) and not unneeded

@@ -17,7 +17,7 @@ from ..providers.vendors import BUILT_IN, SDKS
 if TYPE_CHECKING:
     from ..lockfile import Binding, Lockfile
 
-__all__ = ["Standing", "bindings_of", "described", "needed_by", "standings"]
+__all__ = ["Standing", "bindings_of", "described", "key_of", "needed_by", "standing", "standings"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,21 @@ class Standing:
         """The version of its SDK that is installed, `None` if there is none."""
         return installed_version(self.package) if self.package else None
 
+    @property
+    def needs_key(self) -> bool | None:
+        """Whether it is of any use without a key; `None` where there is no such provider."""
+        return self.endpoint.needs_key if self.endpoint is not None else None
+
+    @property
+    def key_variables(self) -> tuple[str, ...]:
+        """The environment variables that may hold its key."""
+        return self.endpoint.key_variables if self.endpoint is not None else ()
+
+    @property
+    def address_variables(self) -> tuple[str, ...]:
+        """The environment variables that say where it is, where nothing else does."""
+        return self.endpoint.address_variables if self.endpoint is not None else ()
+
     @cached_property
     def key_source(self) -> str | None:
         """Where its key is: an environment variable, or the keyring. `None` if there is none."""
@@ -56,6 +71,11 @@ class Standing:
         """Where it is, without what may be secret in it. `None` leaves it to the SDK."""
         url = self.endpoint.base_url if self.endpoint is not None else None
         return url and shown(url)
+
+    @cached_property
+    def lacks(self) -> str | None:
+        """What keeps it from serving, its SDK apart, and what to do about it; `None` where nothing does."""
+        return self.endpoint.lacks if self.endpoint is not None else self.unknown
 
     @cached_property
     def problem(self) -> str | None:
@@ -69,7 +89,7 @@ class Standing:
                 f"{self.package} {self.version} is installed, and llmring works with {requirement(self.package)}. "
                 f"To install that: {how_to_install(self.package)}"
             )
-        return self.endpoint.lacks
+        return self.lacks
 
 
 def standings(lockfile: Lockfile | None, *, every: bool = False) -> list[Standing]:
@@ -86,10 +106,25 @@ def standings(lockfile: Lockfile | None, *, every: bool = False) -> list[Standin
     needed = needed_by(lockfile)
     found = []
     for name in dict.fromkeys((*BUILT_IN, *declared, *needed)):
-        standing = _standing(name, lockfile, needed.get(name, {}))
-        if every or name in SDKS or name in declared or name in needed or standing.key_source:
-            found.append(standing)
+        one = standing(name, lockfile, needed.get(name, {}))
+        if every or name in SDKS or name in declared or name in needed or one.key_source:
+            found.append(one)
     return found
+
+
+def standing(name: str, lockfile: Lockfile | None, aliases: Mapping[str, list[str]] | None = None) -> Standing:
+    """How one provider stands.
+
+    Args:
+        name: as in `provider:model`.
+        lockfile: `None` where there is none.
+        aliases: those that need it, by profile.
+    """
+    declared = lockfile.providers if lockfile is not None else {}
+    try:
+        return Standing(name, endpoint(name, declared.get(name), others=declared), aliases or {})
+    except ProviderNotFoundError as error:
+        return Standing(name, None, aliases or {}, str(error))
 
 
 def needed_by(lockfile: Lockfile | None) -> dict[str, dict[str, list[str]]]:
@@ -104,34 +139,30 @@ def needed_by(lockfile: Lockfile | None) -> dict[str, dict[str, list[str]]]:
     return needed
 
 
-def described(standing: Standing) -> dict[str, Any]:
+def described(one: Standing) -> dict[str, Any]:
     """All of it, for `--json`. The key itself is not among it."""
-    target = standing.endpoint
     return {
-        "provider": standing.name,
+        "provider": one.name,
         "sdk": {
-            "package": standing.package or None,
-            "version": standing.version,
-            "requirement": requirement(standing.package) if standing.package else None,
+            "package": one.package or None,
+            "version": one.version,
+            "requirement": requirement(one.package) if one.package else None,
         },
-        "key": {
-            "needed": target.needs_key if target is not None else None,
-            "set": standing.key_source is not None,
-            "source": standing.key_source,
-            "variables": list(target.key_variables) if target is not None else [],
-        },
-        "address": standing.address,
-        "aliases": dict(standing.aliases),
-        "problem": standing.problem,
+        "key": key_of(one),
+        "address": one.address,
+        "aliases": dict(one.aliases),
+        "problem": one.problem,
     }
 
 
-def _standing(name: str, lockfile: Lockfile | None, aliases: Mapping[str, list[str]]) -> Standing:
-    declared = lockfile.providers if lockfile is not None else {}
-    try:
-        return Standing(name, endpoint(name, declared.get(name), others=declared), aliases)
-    except ProviderNotFoundError as error:
-        return Standing(name, None, aliases, str(error))
+def key_of(one: Standing) -> dict[str, Any]:
+    """Whether a key is `needed`, whether it is `set`, its `source`, and the `variables` that may hold it."""
+    return {
+        "needed": one.needs_key,
+        "set": one.key_source is not None,
+        "source": one.key_source,
+        "variables": list(one.key_variables),
+    }
 
 
 def bindings_of(lockfile: Lockfile, profile: str) -> Mapping[str, Binding]:

@@ -53,8 +53,9 @@ _UNBOUND = """
 
 def bound(found: list[Found]) -> dict[Role, list[str]]:
     """The models of each role as `provider:model`: SDKs that are installed before others, local servers last."""
-    able = sorted((one for one in found if one.models), key=lambda one: (not one.installed, one.local))
-    return {role: [f"{one.provider}:{one.models[role]}" for one in able] for role in ROLES} if able else {}
+    able = [(one.standing, one.models) for one in found if one.models]
+    able.sort(key=lambda pair: (pair[0].version is None, not pair[0].needs_key))
+    return {role: [f"{standing.name}:{models[role]}" for standing, models in able] for role in ROLES} if able else {}
 
 
 def render(found: list[Found], *, as_json: bool = False) -> str:

@@ -114,7 +114,7 @@ def _report(found: list[Found]) -> None:
     from ..template import PURPOSE, bound
 
     tell(paint("Found", bold=True, err=True))
-    tell(columns([(one.provider, one.state) for one in found], indent="  "))
+    tell(columns([(one.standing.name, one.state) for one in found], indent="  "))
     bindings = bound(found)
     tell()
     if not bindings:
@@ -144,8 +144,8 @@ def _price(reference: str) -> str:
 def _advise(found: list[Found]) -> None:
     from ...providers.packages import how_to_install
 
-    ready = [one for one in found if one.models]
-    steps = [how_to_install(package) for package in dict.fromkeys(one.package for one in ready if not one.installed)]
+    ready = [one.standing for one in found if one.models]
+    steps = [how_to_install(it) for it in dict.fromkeys(one.package for one in ready if one.version is None)]
     if ready:
         steps.append('llmring chat "Hello" --model fast')
     else:
