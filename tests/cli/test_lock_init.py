@@ -110,9 +110,11 @@ def test_a_server_is_found_though_its_sdk_is_missing(
 
 def test_a_vendor_with_a_key_is_bound(bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPSEEK_API_KEY", "practice")
+    monkeypatch.setenv("VLLM_API_KEY", "practice")
     result = run("lock", "init")
     assert "DEEPSEEK_API_KEY is set" in result.stderr
     assert "groq" not in result.stderr, "it has no key"
+    assert "vllm" not in result.stderr, "nobody knows what it serves"
     found = bindings(bare / "llmring.lock")
     for role in catalog.ROLES:
         names = catalog.suggested(role)
