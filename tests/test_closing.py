@@ -431,8 +431,7 @@ async def test_leaving_in_the_middle_of_connecting(practice: Ground, server: Pra
                 await asyncio.sleep(0)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        await until(lambda: server.open_connections <= 1)
-        assert sockets() <= before
+        await until(lambda: server.open_connections <= 1 and sockets() <= before)
         assert (await service.chat(ask(reference))).content == "x"
 
 
