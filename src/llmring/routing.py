@@ -73,7 +73,7 @@ class Route:
         request: what to ask, as every wire reads it.
         candidates: who may serve, in order.
         breakers: the service's.
-        call: a candidate's provider, brought to life, and the call to make of it.
+        call: a candidate's provider, brought to life, the call to make of it, and what lets go of the provider.
 
     Attributes:
         attempts: the errors of the candidates that were moved on from, in order.
@@ -85,7 +85,7 @@ class Route:
         request: LLMRequest,
         candidates: Sequence[Candidate],
         breakers: Breakers,
-        call: Callable[[Candidate, LLMRequest], Awaitable[tuple[Provider, Call]]],
+        call: Callable[[Candidate, LLMRequest], Awaitable[tuple[Provider, Call, Callable[[], None]]]],
     ) -> None:
         self.attempts: list[ProviderError] = []
         self._alias = alias
@@ -202,14 +202,18 @@ class Route:
     ) -> tuple[Answer, T]:
         breaker = self._breakers.of(candidate.reference)
         probe = breaker.admit(alone=self._alone) if breaker is not None else False
+        let_go = None
         try:
-            provider, call = await self._call(candidate, self._request)
+            provider, call, let_go = await self._call(candidate, self._request)
             with observed():
                 answer, served = await serve(provider, call)
         except BaseException as error:
             if breaker is not None:
                 breaker.ended(error, probe)
+            if let_go is not None:
+                let_go()
             raise
+        answer.when_closed(let_go)
         if breaker is not None:
             breaker.began(probe)
             answer.report_to(breaker.ended)

@@ -17,6 +17,7 @@ from .lockfile import split_reference
 from .loops import run_in
 from .preparing import check, prepare, seconds, with_params
 from .providers.base import Call, Provider
+from .providers.creation import check_keys
 from .providers.endpoints import address_of
 from .providers.registry import Registry
 from .routing import Candidate, Route
@@ -91,7 +92,7 @@ class LLMRing(Aliases):
             max_retries=max_retries,
             max_connections=max_connections,
         )
-        self._registry.check_keys(self._declared)
+        check_keys(api_keys or {}, self._declared)
         self._streams: weakref.WeakSet[ChatStream] = weakref.WeakSet()
         # The tasks that wait in `chat`, and those whose wait `close` has ended.
         self._waiting: set[asyncio.Task[Any]] = set()
@@ -207,16 +208,16 @@ class LLMRing(Aliases):
             for position, reference in enumerate(binding.models)
         ]
 
-        async def call(candidate: Candidate, request: LLMRequest) -> tuple[Provider, Call]:
+        async def call(candidate: Candidate, request: LLMRequest) -> tuple[Provider, Call, Callable[[], None]]:
             declared = self._declared()
             settings = declared.get(candidate.provider)
             try:
-                provider = await self._registry.get_async(candidate.provider, settings, declared, timeout)
+                provider, let_go = await self._registry.borrow(candidate.provider, settings, declared, timeout)
             except ProviderNotFoundError as error:
                 raise self._no_provider(candidate.reference, error) from error.__cause__
             retries = self.max_retries if candidate.last else 0
             alone = last == 0 and candidate.reference != binding.alias
-            return provider, Call(request, candidate.model, stream, timeout, retries, form, alone=alone)
+            return provider, Call(request, candidate.model, stream, timeout, retries, form, alone=alone), let_go
 
         return Route(binding.alias, asked, candidates, self._breakers, call)
 

@@ -184,7 +184,8 @@ async def test_a_provider_that_comes_after_the_service_was_closed(slow_keyring: 
     service = LLMRing(timeout=10)
     asked = asyncio.create_task(service.chat(ask("anthropic:m")))
     await asyncio.sleep(0.3)
-    (made,) = [made for _, made in service._registry._making.values()]
+    (made,) = [entry.made for entry in service._registry._entries.values()]
+    assert made is not None
     await service.close()
     with pytest.raises(LLMRingError, match="closed"):
         await asked
@@ -219,9 +220,9 @@ async def test_many_first_requests_make_one_client(way: Way, server: PracticeSer
     async with LLMRing() as service:
         answers = await asyncio.gather(*(service.chat(ask("chatbot")) for _ in range(50)))
         assert [answer.content for answer in answers] == ["You said: Hi"] * 50
-        assert len(service._registry._made) == 1
+        assert len(service._registry._entries) == 1
         made = service.get_provider(way.provider)
-        assert all(provider is made for provider in service._registry._made.values())
+        assert [entry.provider for entry in service._registry._entries.values()] == [made]
 
 
 async def test_a_provider_that_is_loaded_disturbs_no_request_of_another(server: PracticeServer, bare: Path) -> None:

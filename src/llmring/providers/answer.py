@@ -36,6 +36,7 @@ class Answer:
 
     __slots__ = (
         "_bytes",
+        "_closed",
         "_report",
         "call",
         "closed",
@@ -58,6 +59,7 @@ class Answer:
         self.received: LLMResponse | None = None
         self.closed = False
         self._report: Callable[[LLMRingError | None], None] = lambda failure: None
+        self._closed: Callable[[], None] = lambda: None
         self._bytes = _body(response)
         _open.add(self)
 
@@ -96,7 +98,6 @@ class Answer:
             await self._leave()
         with observed():
             self.response = await _send(self.provider, call)
-        self.closed = False
         self.decoder.begin_hop()
         self._bytes = _body(self.response)
         _open.add(self)
@@ -113,6 +114,12 @@ class Answer:
         self._report = report
         if self.finished or self.closed or self.failure is not None:
             report(self.failure)
+
+    def when_closed(self, closed: Callable[[], None]) -> None:
+        """Say when the answer is closed, now if it is."""
+        self._closed = closed
+        if self.closed:
+            closed()
 
     async def read(self) -> list[StreamChunk]:
         """The next chunks, at least one, the final one last; or none and a `failure`."""
@@ -216,14 +223,17 @@ class Answer:
             # Its reader has had enough: until then it was a good one.
             self._report(None)
         # How the connection of an answer ends is of no interest any more: the answer itself is whole, or given up.
-        with contextlib.suppress(Exception):
-            try:
-                if self.finished:
-                    async with asyncio.timeout(_DRAIN_SECONDS):
-                        async for _ in self._bytes:
-                            pass
-            finally:
-                await self._leave()
+        try:
+            with contextlib.suppress(Exception):
+                try:
+                    if self.finished:
+                        async with asyncio.timeout(_DRAIN_SECONDS):
+                            async for _ in self._bytes:
+                                pass
+                finally:
+                    await self._leave()
+        finally:
+            self._closed()
 
     async def _leave(self) -> None:
         try:

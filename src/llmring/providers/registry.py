@@ -1,4 +1,4 @@
-"""Which providers there are, and how one comes to life on its first use."""
+"""Which providers there are, and for how long each is kept."""
 
 from __future__ import annotations
 
@@ -10,28 +10,25 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from copy import copy
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-from ..addresses import can_be_asked
-from ..exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError, ProviderTimeoutError
+from ..exceptions import ConfigurationError, LLMRingError, ProviderTimeoutError
 from ..loops import run_in
-from .base import Provider, ProviderConfig, without
-from .endpoints import Endpoint, endpoint, near_name, variables_of
-from .packages import how_to_install, requirement
-from .vendors import BUILT_IN, BuiltIn
+from .base import Provider, ProviderConfig
+from .creation import creation, import_adapter
+from .endpoints import Endpoint, endpoint, variables_of
 
 if TYPE_CHECKING:
     from ..lockfile import ProviderSettings
 
-__all__ = ["BUILT_IN", "BuiltIn", "NotReady", "Registry"]
+__all__ = ["NotReady", "Registry"]
 
 logger = logging.getLogger("llmring")
 
 _CLOSED = "This service is closed; make a new LLMRing."
 
 _Identity = tuple[str, str | None, str]
-_Given = tuple[str | None, dict[str, str], tuple[str, ...]]
 _Key = tuple[asyncio.AbstractEventLoop | None, _Identity]
 
 
@@ -39,10 +36,34 @@ class NotReady(TimeoutError):
     """A provider was still being made: what then fails says nothing of its models."""
 
 
-class Registry:
-    """The providers of one service, each made when it is first asked for and kept until the service closes.
+class _Entry:
+    """A provider of one event loop, from when it is first asked for until it is closed.
 
-    An SDK's client belongs to the event loop that its connections were opened in, so every loop gets its own.
+    Attributes:
+        imported: done when its SDK is there.
+        made: the provider, or why there is none.
+        provider: itself; `None` while it is on its way.
+        uses: how many requests hold it, or wait for it.
+        lent: the caller has it, and may use it whenever.
+        former: another took its place: it is closed when the last request has let it go.
+    """
+
+    __slots__ = ("former", "imported", "lent", "made", "provider", "uses")
+
+    def __init__(self) -> None:
+        self.imported: asyncio.Future[None] | None = None
+        self.made: asyncio.Future[Provider] | None = None
+        self.provider: Provider | None = None
+        self.uses = 0
+        self.lent = False
+        self.former = False
+
+
+class Registry:
+    """The providers of one service, each made when it is first asked for.
+
+    An SDK's client belongs to the event loop that its connections were opened in, so every loop gets its own. It is
+    kept until the service closes, or another takes its place: one of another key, or of settings that were edited.
 
     Args:
         keys: keys given to the constructor, by provider.
@@ -58,14 +79,10 @@ class Registry:
         max_connections: int | None,
     ) -> None:
         self._keys = dict(keys)
-        self._timeout = timeout
-        self._max_retries = max_retries
-        self._max_connections = max_connections
+        self._common = ProviderConfig("", timeout=timeout, max_retries=max_retries, max_connections=max_connections)
         self._registered: dict[str, Provider] = {}
-        self._made: dict[_Key, Provider] = {}
-        # Providers on their way: when their SDK is there, and when they are.
-        self._making: dict[_Key, tuple[asyncio.Future[None], asyncio.Future[Provider]]] = {}
-        self._late: set[asyncio.Task[None]] = set()
+        self._entries: dict[_Key, _Entry] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def register(self, name: str, provider: Provider) -> None:
@@ -75,7 +92,7 @@ class Registry:
         self._registered[name] = provider
 
     def get(self, name: str, settings: ProviderSettings | None = None, others: Iterable[str] = ()) -> Provider:
-        """The provider of that name. Imports its SDK on first use, which takes a second or two.
+        """The provider of that name, for the caller to keep. Imports its SDK on first use, which takes a second or two.
 
         Args:
             name: as in `provider:model`.
@@ -88,18 +105,25 @@ class Registry:
         """
         if self._closed:
             raise LLMRingError(_CLOSED)
-        ready = self._ready(name, settings)
-        if ready is not None:
-            return ready
-        self._leave_closed_loops()
-        identity, target = self._identity(name, settings), self._endpoint(name, settings, others)
-        made = self._made[_running_loop(), identity] = self._make(target, self._given(target))
-        return made
+        if name in self._registered:
+            return self._registered[name]
+        key = _running_loop(), self._identity(name, settings)
+        entry = self._entry(key)
+        if entry is None or entry.provider is None:
+            self._leave_closed_loops()
+            made = self._creation(self._endpoint(name, settings, others))()
+            entry = self._entries.setdefault(key, _Entry())
+            entry.provider = made
+        entry.lent = True
+        self._prefer(key, entry)
+        return entry.provider
 
-    async def get_async(
+    async def borrow(
         self, name: str, settings: ProviderSettings | None, others: Iterable[str], timeout: float | None
-    ) -> Provider:
-        """As `get`, but made in a thread: streams under way wait for no import, keyring or trust store.
+    ) -> tuple[Provider, Callable[[], None]]:
+        """As `get`, for one request: the provider, and what to call when the request is over.
+
+        It is made in a thread: streams under way wait for no import, keyring or trust store.
 
         Args:
             name, settings, others: as for `get`.
@@ -109,13 +133,28 @@ class Registry:
             ProviderNotFoundError: as for `get`.
             ProviderTimeoutError: its key was still being looked for.
         """
-        if self._closed or self._ready(name, settings) is not None:
-            return self.get(name, settings, others)
-        loop = asyncio.get_running_loop()
-        key = loop, self._identity(name, settings)
-        imported, made = self._making.get(key) or self._begin(key, self._endpoint(name, settings, others))
-        await asyncio.wait([imported])
-        done, _ = await asyncio.wait([made], timeout=timeout)
+        if self._closed:
+            raise LLMRingError(_CLOSED)
+        if name in self._registered:
+            return self._registered[name], _nothing
+        key = asyncio.get_running_loop(), self._identity(name, settings)
+        entry = self._entry(key) or self._begin(key, self._endpoint(name, settings, others))
+        if entry.former:
+            self._prefer(key, entry)
+        entry.uses += 1
+        let_go = partial(self._let_go, key, entry)
+        try:
+            return entry.provider or await self._arrival(entry, name, timeout), let_go
+        except BaseException:
+            let_go()
+            raise
+
+    async def _arrival(self, entry: _Entry, name: str, timeout: float | None) -> Provider:
+        """Wait for a provider that is on its way."""
+        assert entry.imported is not None
+        assert entry.made is not None
+        await asyncio.wait([entry.imported])
+        done, _ = await asyncio.wait([entry.made], timeout=timeout)
         if not done:
             raise ProviderTimeoutError(
                 f"{name} was not ready within {timeout:g} s. If the system's keyring waits for its password, unlock "
@@ -123,52 +162,53 @@ class Registry:
                 provider=name,
                 original=NotReady(),
             )
-        if (error := made.exception()) is not None:
+        if entry.provider is None and (error := entry.made.exception()) is not None:
             # Each of those who waited has its own, to write on.
             raise copy(error)
         if self._closed:
             raise LLMRingError(_CLOSED)
-        return self._made.setdefault(key, made.result())
+        return entry.provider or entry.made.result()
 
-    def _begin(self, key: _Key, target: Endpoint) -> tuple[asyncio.Future[None], asyncio.Future[Provider]]:
+    def _begin(self, key: _Key, target: Endpoint) -> _Entry:
         """Make a provider in a thread of its own: a keyring may keep it for long, and others need the loop's."""
         self._leave_closed_loops()
-        given = self._given(target)
+        make = self._creation(target)
         imported: concurrent.futures.Future[None] = concurrent.futures.Future()
         made: concurrent.futures.Future[Provider] = concurrent.futures.Future()
 
         def work() -> None:
             try:
-                _import(target.sdk, target.name)
+                import_adapter(target.sdk, target.name)
                 imported.set_result(None)
-                made.set_result(self._make(target, given))
+                made.set_result(make())
             except BaseException as error:  # whoever waits is told
                 made.set_exception(error)
                 if not imported.done():
                     imported.set_result(None)
 
         def keep(done: asyncio.Future[Provider]) -> None:
-            self._making.pop(key, None)
             if done.exception() is not None:
-                return
-            if self._closed:
-                closing = asyncio.ensure_future(done.result().close())
-                self._late.add(closing)
-                closing.add_done_callback(self._late.discard)
+                if entry.provider is None and self._entries.get(key) is entry:
+                    del self._entries[key]
+            elif self._closed:
+                self._close_soon(done.result())
             else:
-                self._made.setdefault(key, done.result())
+                entry.provider = entry.provider or done.result()
+                self._close_if_over(key, entry)
 
-        making = self._making[key] = asyncio.wrap_future(imported), asyncio.wrap_future(made)
-        making[1].add_done_callback(keep)
+        entry = self._entries[key] = _Entry()
+        entry.imported, entry.made = asyncio.wrap_future(imported), asyncio.wrap_future(made)
+        entry.made.add_done_callback(keep)
+        self._prefer(key, entry)
         threading.Thread(target=work, name=f"llmring-{target.name}", daemon=True).start()
-        return making
+        return entry
 
     def warm_up(self, name: str, settings: ProviderSettings | None = None) -> None:
         """Import a provider's SDK in a thread, and return at once. What is wrong with it, its first use says."""
 
         def work() -> None:
             with suppress(Exception):
-                _import(self._endpoint(name, settings, ()).sdk, name)
+                import_adapter(self._endpoint(name, settings, ()).sdk, name)
 
         if name not in self._registered:
             threading.Thread(target=work, name=f"llmring-warm-up-{name}").start()
@@ -177,69 +217,71 @@ class Registry:
         """Close every provider made here, and those registered by the caller. One that fails stops no other."""
         self._closed = True
         self._leave_closed_loops()
-        made = [*self._registered.values(), *self._made.values()]
-        closing = [
-            *(provider.close() for provider in self._registered.values()),
-            *(run_in(loop, provider.close) for (loop, _), provider in self._made.items()),
-        ]
-        self._made.clear()
+        here = asyncio.get_running_loop()
+        of_caller = [*self._registered.values()]
+        made = [(loop, it.provider) for (loop, _), it in self._entries.items() if it.provider is not None]
+        self._entries.clear()
         self._registered.clear()
         # Shielded: what is half closed when its caller is cancelled would stay open.
-        results = await asyncio.shield(asyncio.gather(*closing, return_exceptions=True))
-        for provider, result in zip(made, results, strict=True):
-            if isinstance(result, Exception):
-                shown = provider.conceal(f"{type(result).__name__}: {result}".encode(errors="replace")).decode()
-                logger.warning("%s did not close cleanly: %s", provider.name, shown)
+        await asyncio.shield(
+            asyncio.gather(
+                *(_close(provider) for provider in of_caller),
+                *(run_in(loop, partial(_close, provider)) for loop, provider in made),
+                *(task for task in self._closing if task.get_loop() is here),
+                return_exceptions=True,
+            )
+        )
 
     def leave_to_parent(self) -> object:
         """In a forked process, forget what was made before. Gives it, to be kept."""
-        of_parent = self._made, self._making
-        self._made, self._making = {}, {}
+        of_parent = self._entries, self._closing
+        self._entries, self._closing = {}, set()
         return of_parent
 
-    def _ready(self, name: str, settings: ProviderSettings | None) -> Provider | None:
-        return self._registered.get(name) or self._mine(self._identity(name, settings))
+    # How long one is kept
 
-    def _mine(self, identity: _Identity) -> Provider | None:
-        """The provider of the loop that runs here; where none runs, that of any."""
-        loop = _running_loop()
+    def _entry(self, key: _Key) -> _Entry | None:
+        """What there is for the loop that runs here; where none runs, for any."""
+        loop, identity = key
         if loop is None:
+            entries = [*self._entries.items()]
             return next(
-                (it for (owner, of), it in [*self._made.items()] if of == identity and not _is_over(owner)), None
+                (it for (of, what), it in entries if what == identity and it.provider and not _is_over(of)), None
             )
-        provider = self._made.get((loop, identity))
-        if provider is None and (provider := self._made.pop((None, identity), None)) is not None:
-            self._made[loop, identity] = provider
-        return provider
+        entry = self._entries.get(key)
+        if entry is None and (entry := self._entries.pop((None, identity), None)) is not None:
+            self._entries[key] = entry
+        return entry
+
+    def _prefer(self, key: _Key, entry: _Entry) -> None:
+        """Let it take the place of those of its name in its loop: what is asked for from now on is this one."""
+        entry.former = False
+        loop, (name, *_) = key
+        for other, former in [*self._entries.items()]:
+            if former is not entry and other[0] is loop and other[1][0] == name and not former.lent:
+                former.former = True
+                self._close_if_over(other, former)
+
+    def _let_go(self, key: _Key, entry: _Entry) -> None:
+        entry.uses -= 1
+        self._close_if_over(key, entry)
+
+    def _close_if_over(self, key: _Key, entry: _Entry) -> None:
+        if entry.former and not entry.uses and entry.provider is not None and self._entries.get(key) is entry:
+            del self._entries[key]
+            self._close_soon(entry.provider)
+
+    def _close_soon(self, provider: Provider) -> None:
+        closing = asyncio.ensure_future(_close(provider))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     def _leave_closed_loops(self) -> None:
         """Drop the providers of loops that are closed: nothing can be awaited for them any more."""
-        for key in [key for key in (*self._made, *self._making) if _is_over(key[0])]:
-            self._made.pop(key, None)
-            self._making.pop(key, None)
+        for key in [key for key in self._entries if _is_over(key[0])]:
+            self._entries.pop(key, None)
 
-    def check_keys(self, declared: Callable[[], Iterable[str]]) -> None:
-        """Refuse a key that is no text, or was given for a name that is no provider.
-
-        Args:
-            declared: gives the providers that the lockfile declares; asked only where others are not enough.
-
-        Raises:
-            ConfigurationError: naming it, and the provider that was probably meant.
-        """
-        for name, key in self._keys.items():
-            if not isinstance(key, str | None):
-                raise ConfigurationError(f"api_keys[{name!r}] is of type {type(key).__name__}; it takes text, or None.")
-        for name in self._keys.keys() - BUILT_IN.keys():
-            others = declared()
-            if name in others:
-                continue
-            near = near_name(name, others)
-            raise ConfigurationError(
-                f"api_keys names {name!r}, which is no provider.{f' Did you mean {near!r}?' if near else ''} "
-                f"It takes what stands before the colon of provider:model; [providers.{name}] in the lockfile declares "
-                "another."
-            )
+    # What one is made of
 
     def _identity(self, name: str, settings: ProviderSettings | None) -> _Identity:
         """An edit of a provider's settings, or another key in the environment, makes another provider."""
@@ -249,54 +291,20 @@ class Registry:
     def _endpoint(self, name: str, settings: ProviderSettings | None, others: Iterable[str]) -> Endpoint:
         return endpoint(name, settings, others={*self._registered, *others})
 
-    def _given(self, target: Endpoint) -> _Given:
-        """What the caller and the environment say at this moment, which may not be what they say after a wait."""
-        return target.find_key(self._keys), *target.expand_headers()
+    def _creation(self, target: Endpoint) -> Callable[[], Provider]:
+        return creation(target, self._keys, self._common)
 
-    def _make(self, target: Endpoint, given: _Given) -> Provider:
-        name = target.name
-        key, headers, secrets = given
-        key = key or target.key_of_keyring()
-        if key is None and target.needs_key:
-            raise ProviderNotFoundError(target.lacks_key, provider=name)
-        if target.lacks_address:
-            raise ProviderNotFoundError(target.lacks_address, provider=name)
-        if target.base_url is not None and not can_be_asked(target.base_url, bare=target.sdk.module == "ollama"):
-            # It is not shown: what makes it none may be a password.
-            raise ProviderNotFoundError(
-                f"The address of {name} is no URL to ask. Write it as https://host/path, and what is special in a "
-                "password as %40 for @, %2F for /, %23 for #, %3F for ?.",
-                provider=name,
-            )
-        source = " or ".join(target.key_variables)
-        if key is not None and not (key.isascii() and key.isprintable()):
-            where = f" into {source}" if source else ""
-            raise ProviderNotFoundError(
-                f"The key for {name} holds a character that cannot be sent. Copy it anew{where}.", provider=name
-            )
-        adapter = getattr(_import(target.sdk, name), target.sdk.adapter)
-        config = ProviderConfig(
-            name=name,
-            key=key,
-            key_source=source or ("the key it was given" if key else f"api_key_env in [providers.{name}]"),
-            base_url=target.base_url,
-            api=target.api,
-            headers=headers,
-            secrets=secrets,
-            timeout=self._timeout,
-            max_retries=self._max_retries,
-            max_connections=self._max_connections,
-        )
-        try:
-            provider: Provider = adapter(config)
-            return provider
-        except Exception as error:
-            # A proxy's address may be what is wrong, and its password is not known here.
-            words = f": {error}" if type(error).__name__ != "InvalidURL" else ": an address, or a proxy's"
-            reason = without([key or "", *secrets], f"{type(error).__name__}{words}")
-            raise ProviderNotFoundError(
-                f"{name} cannot be set up ({reason}). Check its address and its headers.", provider=name
-            ) from None
+
+async def _close(provider: Provider) -> None:
+    try:
+        await provider.close()
+    except Exception as error:
+        shown = provider.conceal(f"{type(error).__name__}: {error}".encode(errors="replace")).decode()
+        logger.warning("%s did not close cleanly: %s", provider.name, shown)
+
+
+def _nothing() -> None:
+    """Let go of what is the caller's own."""
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -308,17 +316,3 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 def _is_over(loop: asyncio.AbstractEventLoop | None) -> bool:
     return loop is not None and loop.is_closed()
-
-
-def _import(sdk: BuiltIn, name: str) -> Any:
-    try:
-        return import_module(f"llmring.providers.{sdk.module}")
-    except ImportError as error:
-        if (error.name or "").split(".")[0] == "llmring":
-            raise
-        words = f"is not installed ({error}): {how_to_install(sdk.package)}"
-        raise ProviderNotFoundError(f"The SDK for {name} {words}", provider=name, original=error) from None
-    except Exception as error:  # whatever else a package does when it is imported
-        words = f"cannot be imported ({type(error).__name__}: {error}). Install it anew: "
-        words += f"pip install --force-reinstall '{requirement(sdk.package)}'"
-        raise ProviderNotFoundError(f"The SDK for {name} {words}", provider=name, original=error) from None
