@@ -77,7 +77,7 @@ class Lockfile:
         extends: the packages whose aliases are reachable as `package:alias`.
         providers: by name, in the file's order.
         path: where it was read from; `None` if it was not read from a file.
-        is_json: whether it is written in JSON, and not in TOML.
+        is_json: whether it is written in JSON, and not in TOML; files that differ in that alone are equal.
         data: all of the file as it was parsed, keys unknown to this release included.
     """
 
@@ -86,7 +86,7 @@ class Lockfile:
     extends: tuple[str, ...] = ()
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
     path: Path | None = None
-    is_json: bool = False
+    is_json: bool = field(default=False, compare=False)
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def profile(self, name: str | None = None) -> Profile:
