@@ -175,6 +175,27 @@ async def test_an_answer_of_another_form_is_the_same_error_whole(
     assert one.partial == other.partial
 
 
+@streamed
+async def test_a_request_is_served_by_one_state_of_the_file(
+    practice: Ground, server: PracticeServer, stream: bool
+) -> None:
+    """An edit is for the next request: until then, the stand-by is where it was when the request came."""
+
+    def edit(request: Any) -> Reply:
+        text = practice.path.read_text().replace("[providers.openai]", "[providers.openai_before]")
+        practice.path.write_text(text.replace("[providers.refused-openai]", "[providers.openai]"))
+        return Reply(status=503) if request.model == "first" else Reply("Hello")
+
+    server.script(edit)
+    try:
+        async with bound(practice, "anthropic:first", "openai:second") as service:
+            assert (await answer(service, stream=stream)).content == "Hello"
+            with pytest.raises(ProviderConnectionError):
+                await answer(service, stream=stream)
+    finally:
+        practice.bind({})
+
+
 HELD = '{"tool_calls": [{"na'
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
 CALLING = ask("chatbot", tools=[TOOL], tool_choice="required")

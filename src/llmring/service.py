@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .aliases import Aliases
 from .breaker import Breakers
 from .exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
-from .lockfile import split_reference
+from .lockfile import resolve, split_reference
 from .loops import run_in
 from .preparing import check, prepare, seconds, with_params
 from .providers.base import Call, Provider
@@ -199,7 +199,9 @@ class LLMRing(Aliases):
         if self._closed:
             raise LLMRingError("This service is closed; make a new LLMRing.")
         check(request)
-        binding = self._resolve(request.model, profile)
+        lockfile = self._lockfile(needed=":" not in request.model)
+        binding = resolve(lockfile, request.model, self._profile(profile))
+        declared = lockfile.providers if lockfile is not None else {}
         asked, form = await prepare(with_params(request, binding))
         timeout = seconds(asked.timeout if "timeout" in asked.model_fields_set else self.timeout, "timeout")
         last = len(binding.models) - 1
@@ -209,7 +211,6 @@ class LLMRing(Aliases):
         ]
 
         async def call(candidate: Candidate, request: LLMRequest) -> tuple[Provider, Call, Callable[[], None]]:
-            declared = self._declared()
             settings = declared.get(candidate.provider)
             try:
                 provider, let_go = await self._registry.borrow(candidate.provider, settings, declared, timeout)
