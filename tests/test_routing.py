@@ -315,7 +315,7 @@ async def test_one_alone_is_advised_a_stand_by(way: Way, server: PracticeServer,
         server.reply(fault=Fault.never_answer())
         server.reply(fault=Fault.reset_before_first())
         for words in ("failed", "takes no more requests", "kept silent", "broke", "left alone for now"):
-            with pytest.raises(ProviderError, match=f"{words}.* or bind a stand-by model to the alias") as raised:
+            with pytest.raises(ProviderError, match=f"{words}.*[.] Or bind a stand-by model to the alias[.]") as raised:
                 await ask(service, stream)
             assert "Tried before" not in str(raised.value)
 

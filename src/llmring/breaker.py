@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from .exceptions import CircuitBreakerError, ProviderConnectionError, ProviderError, ProviderTimeoutError
+from .exceptions import CircuitBreakerError, ProviderError, is_passing
 
 __all__ = ["Breakers", "CircuitBreaker"]
 
@@ -23,12 +23,7 @@ _PROBE_SECONDS = 1.0
 
 def _counts(error: BaseException) -> bool:
     """Whether a failure speaks against the model; a request that is itself at fault, or cancelled, does not."""
-    if isinstance(error, ProviderConnectionError | ProviderTimeoutError):
-        # A model that was not asked, for want of a free connection or of a key, has not failed.
-        under = error.original, error.original and error.original.__cause__
-        return not {"PoolTimeout", "NotReady"} & {type(each).__name__ for each in under}
-    status = error.status_code if isinstance(error, ProviderError) else None
-    return status is not None and (status in (408, 429) or status >= 500)
+    return isinstance(error, ProviderError) and error.asked and is_passing(error)
 
 
 class CircuitBreaker:
@@ -59,11 +54,8 @@ class CircuitBreaker:
             return "closed"
         return "open" if self._wait() > 0 else "half-open"
 
-    def admit(self, *, alone: bool = True) -> bool:
+    def admit(self) -> bool:
         """Let a request through, and say whether it is the probe: the one of many that tries a half-open model.
-
-        Args:
-            alone: it is the only model of its alias, so that to bind a stand-by is good advice.
 
         Raises:
             CircuitBreakerError: it is open, or another request is probing.
@@ -76,7 +68,7 @@ class CircuitBreaker:
             provider, _, model = self._reference.partition(":")
             raise CircuitBreakerError(
                 f"{self._reference} failed {self._failures} times in a row and is left alone for now. "
-                f"Try again in {wait:.1f} s{', or bind a stand-by model to the alias' if alone else ''}.",
+                f"Try again in {wait:.1f} s.",
                 retry_after=wait,
                 provider=provider,
                 model=model,

@@ -54,6 +54,8 @@ __all__ = [
     "ProviderRateLimitError",
     "ProviderResponseError",
     "ProviderTimeoutError",
+    "is_passing",
+    "is_passing_status",
 ]
 
 
@@ -129,7 +131,10 @@ class ProviderError(LLMRingError):
         partial: what had been received before the failure; `None` if nothing was.
         original: the exception of the SDK or the network underneath; `None` if there was none.
         attempts: the errors of the candidates tried before this one, in order.
+        asked: whether the model was asked at all; it was not where no connection was free, or no key was there in time.
     """
+
+    asked = True
 
     def __init__(
         self,
@@ -258,3 +263,15 @@ class ModelNotFoundError(ModelError):
 
 class ModelCapabilityError(ModelError):
     """The model, or the wire it is spoken to over, cannot do what the request asks."""
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the provider or the network is at fault, so that the same request may succeed later, or elsewhere."""
+    if isinstance(error, ProviderConnectionError | ProviderTimeoutError):
+        return True
+    return isinstance(error, ProviderError) and is_passing_status(error.status_code)
+
+
+def is_passing_status(status: int | None) -> bool:
+    """Whether an HTTP status speaks of the server's state, not of the request."""
+    return status is not None and (status in (408, 429) or status >= 500)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from .breaker import Breakers
@@ -13,17 +12,16 @@ from .exceptions import (
     CircuitBreakerError,
     LLMRingError,
     ModelNotFoundError,
-    ProviderConnectionError,
     ProviderError,
     ProviderNotFoundError,
-    ProviderTimeoutError,
+    is_passing,
 )
 from .providers.answer import Answer
 from .providers.attempts import observed
 from .providers.base import Call, Provider
 from .schemas import LLMRequest, LLMResponse, Message, StreamChunk
 
-__all__ = ["Candidate", "Route", "moves_on"]
+__all__ = ["Route", "moves_on"]
 
 logger = logging.getLogger("llmring")
 T = TypeVar("T")
@@ -34,35 +32,9 @@ _CONTINUE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One of the models that an alias is bound to.
-
-    Attributes:
-        reference: as in the lockfile, `provider:model`.
-        provider, model: its two halves.
-        last: no stand-by remains after it, so its SDK's own retries are on.
-    """
-
-    reference: str
-    provider: str
-    model: str
-    last: bool
-
-
 def moves_on(error: BaseException) -> bool:
     """Whether the next candidate is tried: the failure is the provider's, not the request's."""
-    if isinstance(
-        error,
-        ProviderConnectionError
-        | ProviderTimeoutError
-        | CircuitBreakerError
-        | ModelNotFoundError
-        | ProviderNotFoundError,
-    ):
-        return True
-    status = error.status_code if isinstance(error, ProviderError) else None
-    return status is not None and (status in (408, 429) or status >= 500)
+    return is_passing(error) or isinstance(error, CircuitBreakerError | ModelNotFoundError | ProviderNotFoundError)
 
 
 class Route:
@@ -71,9 +43,10 @@ class Route:
     Args:
         alias: what the request named.
         request: what to ask, as every wire reads it.
-        candidates: who may serve, in order.
+        candidates: who may serve, in order: `provider:model`.
         breakers: the service's.
-        call: a candidate's provider, brought to life, the call to make of it, and what lets go of the provider.
+        call: gives a candidate's provider, brought to life, the call to make of it, and what lets go of the provider.
+            It is told whether the candidate is the last one, so that its SDK's own retries are on.
 
     Attributes:
         attempts: the errors of the candidates that were moved on from, in order.
@@ -83,16 +56,16 @@ class Route:
         self,
         alias: str,
         request: LLMRequest,
-        candidates: Sequence[Candidate],
+        candidates: Sequence[str],
         breakers: Breakers,
-        call: Callable[[Candidate, LLMRequest], Awaitable[tuple[Provider, Call, Callable[[], None]]]],
+        call: Callable[[str, LLMRequest, bool], Awaitable[tuple[Provider, Call, Callable[[], None]]]],
     ) -> None:
         self.attempts: list[ProviderError] = []
         self._alias = alias
         self._request = request
         self._asked = request.messages
         self._candidates = list(candidates)
-        self._alone = len(candidates) == 1 and candidates[0].reference != alias
+        self._alone = len(candidates) == 1 and candidates[0] != alias
         self._breakers = breakers
         self._call = call
 
@@ -160,9 +133,9 @@ class Route:
             self.attempts.append(broken)
         del self._candidates[0]
         if not self._candidates:
-            raise self.listing(answer.failure or LLMRingError(f"{answer.model} broke off, and no stand-by remains"))
-        following = self._candidates[0].reference
-        logger.warning("%s: %s broke off, %s goes on: %s", self._alias, answer.model, following, broken)
+            assert answer.failure is not None
+            raise self.listing(answer.failure)
+        logger.warning("%s: %s broke off, %s goes on: %s", self._alias, answer.model, self._candidates[0], broken)
         turns = [*self._asked]
         if said:
             turns += [Message(role="assistant", content=said), Message(role="user", content=_CONTINUE)]
@@ -171,25 +144,21 @@ class Route:
 
     async def _first(self, serve: Callable[[Provider, Call], Awaitable[tuple[Answer, T]]]) -> tuple[Answer, T]:
         while True:
-            candidate = self._candidates[0]
+            candidate, *following = self._candidates
             try:
                 return await self._try(candidate, serve)
             except ProviderError as error:
-                if candidate.last or not moves_on(error):
+                if not following or not moves_on(error):
                     self.listing(error)
                     raise
                 self.attempts.append(error)
-                del self._candidates[0]
-                logger.warning(
-                    "%s: moving on from %s to %s: %s",
-                    self._alias,
-                    candidate.reference,
-                    self._candidates[0].reference,
-                    error,
-                )
+                self._candidates = following
+                logger.warning("%s: moving on from %s to %s: %s", self._alias, candidate, following[0], error)
 
     def listing(self, error: LLMRingError) -> LLMRingError:
-        """The error, with the attempts before it listed on it."""
+        """The error, with the attempts before it listed on it, or with the advice to have somebody for the next."""
+        if self._alone and (is_passing(error) or isinstance(error, CircuitBreakerError)):
+            error.args = (f"{error} Or bind a stand-by model to the alias.",)
         if isinstance(error, ProviderError) and self.attempts:
             error.attempts = list(self.attempts)
             error.args = (f"{error} Tried before it, in vain: {', '.join(map(_tried, self.attempts))}.",)
@@ -198,13 +167,13 @@ class Route:
         return error
 
     async def _try(
-        self, candidate: Candidate, serve: Callable[[Provider, Call], Awaitable[tuple[Answer, T]]]
+        self, candidate: str, serve: Callable[[Provider, Call], Awaitable[tuple[Answer, T]]]
     ) -> tuple[Answer, T]:
-        breaker = self._breakers.of(candidate.reference)
-        probe = breaker.admit(alone=self._alone) if breaker is not None else False
+        breaker = self._breakers.of(candidate)
+        probe = breaker.admit() if breaker is not None else False
         let_go = None
         try:
-            provider, call, let_go = await self._call(candidate, self._request)
+            provider, call, let_go = await self._call(candidate, self._request, len(self._candidates) == 1)
             with observed():
                 answer, served = await serve(provider, call)
         except BaseException as error:

@@ -20,7 +20,7 @@ from .providers.base import Call, Provider
 from .providers.creation import check_keys
 from .providers.endpoints import address_of
 from .providers.registry import Registry
-from .routing import Candidate, Route
+from .routing import Route
 from .schemas import LLMRequest, LLMResponse, StreamChunk
 from .stream import ChatStream, loop_of, settle
 
@@ -204,23 +204,16 @@ class LLMRing(Aliases):
         declared = lockfile.providers if lockfile is not None else {}
         asked, form = await prepare(with_params(request, binding))
         timeout = seconds(asked.timeout if "timeout" in asked.model_fields_set else self.timeout, "timeout")
-        last = len(binding.models) - 1
-        candidates = [
-            Candidate(reference, *split_reference(reference), last=position == last)
-            for position, reference in enumerate(binding.models)
-        ]
 
-        async def call(candidate: Candidate, request: LLMRequest) -> tuple[Provider, Call, Callable[[], None]]:
-            settings = declared.get(candidate.provider)
+        async def call(reference: str, request: LLMRequest, last: bool) -> tuple[Provider, Call, Callable[[], None]]:
+            name, model = split_reference(reference)
             try:
-                provider, let_go = await self._registry.borrow(candidate.provider, settings, declared, timeout)
+                provider, let_go = await self._registry.borrow(name, declared.get(name), declared, timeout)
             except ProviderNotFoundError as error:
-                raise self._no_provider(candidate.reference, error) from error.__cause__
-            retries = self.max_retries if candidate.last else 0
-            alone = last == 0 and candidate.reference != binding.alias
-            return provider, Call(request, candidate.model, stream, timeout, retries, form, alone=alone), let_go
+                raise self._no_provider(reference, error) from error.__cause__
+            return provider, Call(request, model, stream, timeout, self.max_retries if last else 0, form), let_go
 
-        return Route(binding.alias, asked, candidates, self._breakers, call)
+        return Route(binding.alias, asked, binding.models, self._breakers, call)
 
     # What it costs
 

@@ -87,7 +87,6 @@ class Call:
         max_retries: how often the SDK may try again by itself.
         form: what the answer is checked against; `None` takes any.
         continuation: the provider's token to go on from.
-        alone: it is the only model of its alias, to which a stand-by could be bound.
     """
 
     request: LLMRequest
@@ -97,7 +96,6 @@ class Call:
     max_retries: int
     form: AnswerFormat | None = None
     continuation: str | None = None
-    alone: bool = True
 
 
 class Provider(ABC):
@@ -176,7 +174,6 @@ class Provider(ABC):
                 sent=frozenset(k for k in call.request.model_fields_set if getattr(call.request, k) is not None),
                 extra=call.request.extra_params,
                 original=original,
-                alone=call.alone,
             )
         else:
             raised = error_of_network(
@@ -185,7 +182,6 @@ class Provider(ABC):
                 model=call.model,
                 timeout=call.timeout,
                 address=self.config.base_url,
-                alone=call.alone,
             )
         self._hide_key(raised, error)
         return raised

@@ -92,7 +92,6 @@ def error_of_answer(
     sent: frozenset[str] = frozenset(),
     extra: Iterable[str] = (),
     original: BaseException | None = None,
-    alone: bool = True,
 ) -> ProviderError:
     """The error for an answer that is not a good one, by status or in the stream.
 
@@ -104,7 +103,6 @@ def error_of_answer(
         sent: the fields of the request that were set, to name the one that was refused.
         extra: the caller's own parameters, for the same end.
         original: the SDK's exception.
-        alone: it is the only model of its alias, so that to bind a stand-by is good advice.
     """
     headers = headers or {}
     status, code = failure.status, failure.code or ""
@@ -129,8 +127,7 @@ def error_of_answer(
         wait = _retry_after(headers, failure)
         return ProviderRateLimitError(
             f"{where} takes no more requests for now{http}: {words} "
-            + (f"Try again in {round(wait, 1):g} s" if wait is not None else "Try again later")
-            + f"{_stand_by(alone)}.",
+            + (f"Try again in {round(wait, 1):g} s." if wait is not None else "Try again later."),
             retry_after=wait,
             **details,
         )
@@ -161,7 +158,7 @@ def error_of_answer(
             parameter=parameter,
             **details,
         )
-    advice = f" Try again{_stand_by(alone)}." if status and status >= 500 else ""
+    advice = " Try again." if status and status >= 500 else ""
     verb = "failed" if status and status >= 500 else "did not take the request" if status else "sent"
     return ProviderResponseError(f"{where} {verb}{http}: {words}{advice}", **details)
 
@@ -173,21 +170,23 @@ def error_of_network(
     model: str,
     timeout: float | None,
     address: str | None = None,
-    alone: bool = True,
 ) -> ProviderError:
     """The error for a connection that failed, by the names of its classes: the SDKs ride httpx and httpx2 alike."""
     names = {cls.__name__ for kind in (error, error.__cause__) if kind for cls in type(kind).__mro__}
     where = f"{provider}:{model}"
     if names & {"TimeoutException", "TimeoutError", "APITimeoutError"}:
         waited = f" for {timeout:g} s" if timeout is not None else ""
-        return ProviderTimeoutError(
-            f"All connections to {provider} were busy{waited}, so {where} was not asked. Raise `max_connections`."
-            if "PoolTimeout" in names
-            else f"{where} kept silent{waited}. Raise `timeout`{_stand_by(alone)}.",
+        asked = "PoolTimeout" not in names
+        raised = ProviderTimeoutError(
+            f"{where} kept silent{waited}. Raise `timeout`."
+            if asked
+            else f"All connections to {provider} were busy{waited}, so {where} was not asked. Raise `max_connections`.",
             provider=provider,
             model=model,
             original=error,
         )
+        raised.asked = asked
+        return raised
     reason = _sentence(str(error.__cause__ or error).strip() or type(error.__cause__ or error).__name__)
     at = f" at {shown(address)}" if address else ""
     if names & {"ConnectError", "ConnectionRefusedError"}:
@@ -201,7 +200,7 @@ def error_of_network(
         "StreamError",
         "EndOfStream",
     }:
-        message = f"The connection to {where} broke{at}: {reason} Try again{_stand_by(alone)}."
+        message = f"The connection to {where} broke{at}: {reason} Try again."
     else:
         return ProviderResponseError(
             f"The request to {where} failed underneath: {type(error).__name__}: {reason}",
@@ -210,10 +209,6 @@ def error_of_network(
             original=error,
         )
     return ProviderConnectionError(message, provider=provider, model=model, original=error)
-
-
-def _stand_by(alone: bool) -> str:
-    return ", or bind a stand-by model to the alias" if alone else ""
 
 
 def _sentence(words: str) -> str:

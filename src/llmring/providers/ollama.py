@@ -16,6 +16,7 @@ import httpx2
 import ollama
 from pydantic_core import to_json
 
+from ..exceptions import is_passing_status
 from ..wire.base import Decoder
 from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
 from .attempts import Attempts, Refused, last_attempt
@@ -28,15 +29,13 @@ __all__ = ["OllamaProvider"]
 logger = logging.getLogger("llmring")
 
 
-_PASSING = {408, 429, 500, 502, 503, 504}
-"""Statuses after which a second attempt may succeed."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 """Seconds between attempts: twice as long each time, unless the server names them."""
 
 
 def _passes(failure: Exception) -> bool:
     if isinstance(failure, Refused):
-        return failure.status in _PASSING
+        return is_passing_status(failure.status)
     # A wait for a free connection was long enough.
     return isinstance(failure, httpx2.TransportError) and not isinstance(failure, httpx2.PoolTimeout)
 

@@ -22,7 +22,7 @@ from .endpoints import Endpoint, endpoint, variables_of
 if TYPE_CHECKING:
     from ..lockfile import ProviderSettings
 
-__all__ = ["NotReady", "Registry"]
+__all__ = ["Registry"]
 
 logger = logging.getLogger("llmring")
 
@@ -30,10 +30,6 @@ _CLOSED = "This service is closed; make a new LLMRing."
 
 _Identity = tuple[str, str | None, str]
 _Key = tuple[asyncio.AbstractEventLoop | None, _Identity]
-
-
-class NotReady(TimeoutError):
-    """A provider was still being made: what then fails says nothing of its models."""
 
 
 class _Entry:
@@ -156,15 +152,16 @@ class Registry:
         await asyncio.wait([entry.imported])
         done, _ = await asyncio.wait([entry.made], timeout=timeout)
         if not done:
-            raise ProviderTimeoutError(
+            error = ProviderTimeoutError(
                 f"{name} was not ready within {timeout:g} s. If the system's keyring waits for its password, unlock "
                 "it, or put the key into the environment.",
                 provider=name,
-                original=NotReady(),
             )
-        if entry.provider is None and (error := entry.made.exception()) is not None:
+            error.asked = False
+            raise error
+        if entry.provider is None and (failure := entry.made.exception()) is not None:
             # Each of those who waited has its own, to write on.
-            raise copy(error)
+            raise copy(failure)
         if self._closed:
             raise LLMRingError(_CLOSED)
         return entry.provider or entry.made.result()
