@@ -7,7 +7,6 @@ import gc
 import inspect
 import json
 import os
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,14 +74,12 @@ def program(one_authority: None) -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="module")
 def nothing_for_the_next_file() -> Iterator[None]:
-    """What servers of a file's tests left open is collected with it, not in the middle of another's.
+    """What a file's tests left open is found with it, not in the middle of another's.
 
     What is there then stays, the SDKs above all: a test that collects garbage need not look through them each time.
     """
     yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gc.collect()
+    gc.collect()
     gc.freeze()
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,6 +106,17 @@ def test_a_reply_that_cannot_be_rendered_says_so(server: PracticeServer, ask: As
     got = ask("openai-chat", stream=False)
     assert got.status == 500
     assert b"cannot be rendered" in got.body
+
+
+def test_it_loses_no_connection_when_it_ends(bare: Path) -> None:
+    """However far it is with accepting it."""
+    for number in range(60):
+        with PracticeServer() as server:
+            host, port = server.url.removeprefix("http://").split(":")
+            clients = [socket.create_connection((host, int(port))) for _ in range(number % 4)]
+        for client in clients:
+            client.close()
+    gc.collect()
 
 
 def test_clear(server: PracticeServer, said: Callable[..., str]) -> None:

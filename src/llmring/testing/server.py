@@ -31,6 +31,10 @@ def echo(request: RecordedRequest) -> Reply:
     return Reply(f"You said: {request.question}")
 
 
+_ROUNDS = 1000
+"""Of closing connections, after which it lets clients be that connect again and again."""
+
+
 @dataclass
 class _Queued:
     reply: Reply
@@ -297,9 +301,13 @@ class PracticeServer:
         self._port = server.sockets[0].getsockname()[1]
         self._started.set()
         await self._stop.wait()
+        # First the connections: asyncio loses those that it has accepted and not yet made when the server closes.
+        for _ in range(_ROUNDS):
+            answering = [connection.task for connection in self.connections if connection.task]
+            for connection in list(self.connections):
+                connection.close()
+            await asyncio.gather(asyncio.sleep(0), *answering, return_exceptions=True)
+            if not self.connections and len(asyncio.all_tasks()) == 1:
+                break
         server.close()
-        open_now = list(self.connections)
-        for connection in open_now:
-            connection.close()
         await server.wait_closed()
-        await asyncio.gather(*(c.task for c in open_now if c.task), return_exceptions=True)
