@@ -97,9 +97,11 @@ def ends(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     file.write_text(f"DEPRECATED_MODELS = { {model.partition(':')[2]: day for model, day in days.items()} }\n")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "anthropic", raising=False)
-    sdk_lists.announced_ends.cache_clear()
+    for read in (sdk_lists.announced_ends, sdk_lists.listed_models):
+        read.cache_clear()
     yield
-    sdk_lists.announced_ends.cache_clear()
+    for read in (sdk_lists.announced_ends, sdk_lists.listed_models):
+        read.cache_clear()
 
 
 @pytest.fixture(autouse=True, scope="session")
