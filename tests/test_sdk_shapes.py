@@ -203,6 +203,26 @@ async def test_googles_errors_hold_the_answer(server: PracticeServer) -> None:
     client.close()
 
 
+async def test_google_leaves_a_config_as_it_is(server: PracticeServer) -> None:
+    """One serves for many requests."""
+    server.reply(status=503)
+    config = types.GenerateContentConfig(
+        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+        http_options=types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=2, initial_delay=0.01)),
+    )
+    before = config.model_dump()
+    own = httpx2.AsyncClient()
+    client = genai.Client(http_options=types.HttpOptions(base_url=server.url, httpx_async_client=own))
+    async for _ in await client.aio.models.generate_content_stream(model="m", contents="-", config=config):
+        pass
+    await client.aio.models.generate_content(model="m", contents="-", config=config)
+    assert config.model_dump() == before
+    assert len(server.requests) == 3
+    await own.aclose()
+    await client.aio.aclose()
+    client.close()
+
+
 def test_google_speaks_v1() -> None:
     """Which our wire module is written for."""
     client = genai.Client(api_key="practice")

@@ -7,6 +7,7 @@ given one (`HttpOptions.httpx_async_client`): that client keeps the answer (`exc
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -60,7 +61,7 @@ class GoogleProvider(Provider):
 
     async def send(self, call: Call, body: bytes) -> HTTPResponse:
         """Send through the SDK's own method, with the rendered body in place of its own."""
-        models, config = self.client.models, _config(call)
+        models, config = self.client.models, _config(call.max_retries)
         async with Exchange(body, call.timeout, keep=True) as exchange:
             if call.stream:
                 async for _ in await models.generate_content_stream(model=call.model, contents="-", config=config):
@@ -77,9 +78,10 @@ class GoogleProvider(Provider):
         self._genai.close()
 
 
-def _config(call: Call) -> types.GenerateContentConfig:
+@cache
+def _config(retries: int) -> types.GenerateContentConfig:
     """What the SDK itself has to know: to call no functions, and how often to try."""
     return types.GenerateContentConfig(
         automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-        http_options=types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=call.max_retries + 1)),
+        http_options=types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=retries + 1)),
     )
