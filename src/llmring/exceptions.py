@@ -26,7 +26,7 @@ A message says what happened, with which provider and model, and what to do. It 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,6 +120,17 @@ class AliasNotFoundError(LockfileError):
     """A name that is neither an alias of the profile nor a `provider:model` reference."""
 
 
+class _Details(TypedDict, total=False):
+    """What every `ProviderError` takes by name."""
+
+    provider: str | None
+    model: str | None
+    status_code: int | None
+    request_id: str | None
+    partial: LLMResponse | None
+    original: BaseException | None
+
+
 class ProviderError(LLMRingError):
     """A request that a provider did not answer, or not well.
 
@@ -170,27 +181,8 @@ class _RetryableLater(ProviderError):
 
     retry_after: float | None
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        retry_after: float | None = None,
-        provider: str | None = None,
-        model: str | None = None,
-        status_code: int | None = None,
-        request_id: str | None = None,
-        partial: LLMResponse | None = None,
-        original: BaseException | None = None,
-    ) -> None:
-        super().__init__(
-            message,
-            provider=provider,
-            model=model,
-            status_code=status_code,
-            request_id=request_id,
-            partial=partial,
-            original=original,
-        )
+    def __init__(self, message: str, *, retry_after: float | None = None, **details: Unpack[_Details]) -> None:
+        super().__init__(message, **details)
         self.retry_after = retry_after
 
 
@@ -217,27 +209,8 @@ class ProviderResponseError(ProviderError):
         parameter: the field of the request that the provider refused; `None` if it named none.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        parameter: str | None = None,
-        provider: str | None = None,
-        model: str | None = None,
-        status_code: int | None = None,
-        request_id: str | None = None,
-        partial: LLMResponse | None = None,
-        original: BaseException | None = None,
-    ) -> None:
-        super().__init__(
-            message,
-            provider=provider,
-            model=model,
-            status_code=status_code,
-            request_id=request_id,
-            partial=partial,
-            original=original,
-        )
+    def __init__(self, message: str, *, parameter: str | None = None, **details: Unpack[_Details]) -> None:
+        super().__init__(message, **details)
         self.parameter = parameter
 
 
