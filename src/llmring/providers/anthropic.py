@@ -10,9 +10,9 @@ import anthropic
 from ..catalog.limits import max_output_tokens
 from ..wire.anthropic import MessagesDecoder, render_request
 from ..wire.base import Decoder
-from .base import Call, HTTPResponse, Provider, ProviderConfig
-from .exchange import Exchange, Exchanging
-from .network import http_options
+from .base import Call, ProviderConfig
+from .exchange import Exchanging
+from .raw import RawProvider
 
 __all__ = ["AnthropicProvider"]
 
@@ -31,24 +31,13 @@ class _Elsewhere(anthropic.AsyncAnthropic):
         self._custom_headers = default_headers or {}
 
 
-class AnthropicProvider(Provider):
+class AnthropicProvider(RawProvider):
     """Anthropic's Messages API."""
 
     sdk = "anthropic"
 
     def __init__(self, config: ProviderConfig) -> None:
-        super().__init__(config)
-        kind = anthropic.AsyncAnthropic if config.name == self.sdk else _Elsewhere
-        self.client = kind(
-            # Without one, the SDK would take the environment's, which is not for whatever host this is.
-            api_key=config.key or "none",
-            base_url=config.base_url,
-            default_headers=dict(config.headers),
-            timeout=config.timeout,
-            max_retries=config.max_retries,
-            http_client=_Client(**http_options(config.limits)),
-        )
-        self._by_retries = {config.max_retries: self.client}
+        super().__init__(config, anthropic.AsyncAnthropic if config.name == self.sdk else _Elsewhere, _Client)
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
@@ -63,26 +52,14 @@ class AnthropicProvider(Provider):
         """A decoder for the answer."""
         return MessagesDecoder(f"{self.name}:{call.model}")
 
-    async def send(self, call: Call, body: bytes) -> HTTPResponse:
-        """Send through the SDK's raw-response path, with the rendered body in place of its own."""
-        client = self._by_retries.get(call.max_retries)
-        if client is None:
-            client = self._by_retries[call.max_retries] = self.client.with_options(max_retries=call.max_retries)
-        async with Exchange(body, call.timeout):
-            manager: Any = client.messages.with_streaming_response.create(
-                # The model is in the body. Named here, one near its end raises the SDK's DeprecationWarning, which
-                # would point at this line, and be an error where warnings are; the catalogue tells what is to be
-                # retired.
-                model="",
-                max_tokens=1,
-                messages=(),
-                stream=call.stream,
-                timeout=call.timeout,
-            )
-            answer = await manager.__aenter__()
-        response: HTTPResponse = answer.http_response
-        return response
-
-    async def close(self) -> None:
-        """Close the client and its connections."""
-        await self.client.close()
+    def create(self, client: Any, call: Call) -> Any:
+        """The SDK's raw-response call, with next to nothing to send."""
+        return client.messages.with_streaming_response.create(
+            # The model is in the body. Named here, one near its end raises the SDK's DeprecationWarning, which would
+            # point at this line, and be an error where warnings are; the catalogue tells what is to be retired.
+            model="",
+            max_tokens=1,
+            messages=(),
+            stream=call.stream,
+            timeout=call.timeout,
+        )

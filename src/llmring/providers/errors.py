@@ -22,7 +22,7 @@ from ..exceptions import (
 )
 from ..wire.errors import WireError
 
-__all__ = ["error_of_answer", "error_of_network"]
+__all__ = ["error_of_answer", "error_of_network", "kind_of"]
 
 _TOO_LONG = re.compile(
     r"context (length|window|size|limit)|maximum (context|prompt length)|(prompt|input) is too long|prompt exceeds"
@@ -76,6 +76,16 @@ _PARAMETERS = {
     ),
     "tool_choice": ("tool_choice", "tool_config", "function_calling_config"),
     "tools": ("tools", "function_declarations"),
+}
+_TIMEOUTS = {"TimeoutException", "TimeoutError", "APITimeoutError"}
+_BROKEN = {
+    "TransportError",
+    "NetworkError",
+    "HTTPError",
+    "APIConnectionError",
+    "OSError",
+    "StreamError",
+    "EndOfStream",
 }
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # A path into the conversation: what is wrong there is no parameter, whatever words follow.
@@ -163,6 +173,14 @@ def error_of_answer(
     return ProviderResponseError(f"{where} {verb}{http}: {words}{advice}", **details)
 
 
+def kind_of(error: BaseException) -> type[ProviderError]:
+    """What an exception of an SDK, or of the network, comes to: no answer in time, no connection, or something else."""
+    names = _class_names(error)
+    if names & _TIMEOUTS:
+        return ProviderTimeoutError
+    return ProviderConnectionError if names & _BROKEN else ProviderResponseError
+
+
 def error_of_network(
     error: BaseException,
     *,
@@ -171,44 +189,31 @@ def error_of_network(
     timeout: float | None,
     address: str | None = None,
 ) -> ProviderError:
-    """The error for a connection that failed, by the names of its classes: the SDKs ride httpx and httpx2 alike."""
-    names = {cls.__name__ for kind in (error, error.__cause__) if kind for cls in type(kind).__mro__}
+    """The error for a connection that failed."""
+    kind, names = kind_of(error), _class_names(error)
     where = f"{provider}:{model}"
-    if names & {"TimeoutException", "TimeoutError", "APITimeoutError"}:
-        waited = f" for {timeout:g} s" if timeout is not None else ""
-        asked = "PoolTimeout" not in names
-        raised = ProviderTimeoutError(
-            f"{where} kept silent{waited}. Raise `timeout`."
-            if asked
-            else f"All connections to {provider} were busy{waited}, so {where} was not asked. Raise `max_connections`.",
-            provider=provider,
-            model=model,
-            original=error,
-        )
-        raised.asked = asked
-        return raised
-    reason = _sentence(str(error.__cause__ or error).strip() or type(error.__cause__ or error).__name__)
+    waited = f" for {timeout:g} s" if timeout is not None else ""
     at = f" at {shown(address)}" if address else ""
-    if names & {"ConnectError", "ConnectionRefusedError"}:
+    reason = _sentence(str(error.__cause__ or error).strip() or type(error.__cause__ or error).__name__)
+    asked = "PoolTimeout" not in names
+    if not asked:
+        message = f"All connections to {provider} were busy{waited}, so {where} was not asked. Raise `max_connections`."
+    elif kind is ProviderTimeoutError:
+        message = f"{where} kept silent{waited}. Raise `timeout`."
+    elif names & {"ConnectError", "ConnectionRefusedError"}:
         message = f"{provider} cannot be reached{at}: {reason} Check that it runs and that its address is right."
-    elif names & {
-        "TransportError",
-        "NetworkError",
-        "HTTPError",
-        "APIConnectionError",
-        "OSError",
-        "StreamError",
-        "EndOfStream",
-    }:
+    elif kind is ProviderConnectionError:
         message = f"The connection to {where} broke{at}: {reason} Try again."
     else:
-        return ProviderResponseError(
-            f"The request to {where} failed underneath: {type(error).__name__}: {reason}",
-            provider=provider,
-            model=model,
-            original=error,
-        )
-    return ProviderConnectionError(message, provider=provider, model=model, original=error)
+        message = f"The request to {where} failed underneath: {type(error).__name__}: {reason}"
+    raised = kind(message, provider=provider, model=model, original=error)
+    raised.asked = asked
+    return raised
+
+
+def _class_names(error: BaseException) -> set[str]:
+    """By names, as the SDKs ride httpx and httpx2 alike."""
+    return {cls.__name__ for each in (error, error.__cause__) if each is not None for cls in type(each).__mro__}
 
 
 def _sentence(words: str) -> str:

@@ -18,6 +18,7 @@ from ..exceptions import (
 )
 from ..wire.errors import read_error
 from .base import Provider
+from .errors import kind_of
 
 __all__ = ["ListedModel", "list_models"]
 
@@ -115,22 +116,19 @@ def _error(provider: Provider, error: Exception, timeout: float | None) -> Provi
     """The error for an exception of the SDK, by what the SDKs' exceptions have in common."""
     name = provider.name
     status = next((it for key in ("status_code", "code") if isinstance(it := getattr(error, key, None), int)), None)
-    kinds = {kind.__name__ for it in (error, error.__cause__) if it is not None for kind in type(it).__mro__}
-    kind: type[ProviderError] = ProviderResponseError
+    kind = kind_of(error)
     if status is not None and status > 0:
         failure = read_error(getattr(error, "body", None) or getattr(error, "details", None) or str(error), status)
         refused = status in (401, 403) or "api_key_invalid" in f"{failure.details}".lower()
-        kind = ProviderAuthenticationError if refused else kind
+        kind = ProviderAuthenticationError if refused else ProviderResponseError
         what = f"{name} {'refused the key' if refused else 'did not list its models'} (HTTP {status}): "
         what += f"{failure.message.rstrip('.')}. Check {provider.config.key_source if refused else 'its address'}."
-    elif kinds & {"TimeoutError", "TimeoutException", "APITimeoutError"}:
-        kind = ProviderTimeoutError
+    elif kind is ProviderTimeoutError:
         # What is not our own timer is that of the SDK's client.
         waited = timeout if isinstance(error, TimeoutError) else provider.config.timeout
         within = f"within {waited:g} s" if waited is not None else "in time"
         what = f"{name} did not list its models {within}. Try again, or check that it runs."
-    elif kinds & {"TransportError", "APIConnectionError", "OSError"}:
-        kind = ProviderConnectionError
+    elif kind is ProviderConnectionError:
         reason = f"{error.__cause__ or error}".rstrip(".") or type(error).__name__
         what = f"{name} cannot be reached: {reason}. Check that it runs and that its address is right."
     else:

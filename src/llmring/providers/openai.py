@@ -10,9 +10,9 @@ import openai
 
 from ..wire import openai_chat, openai_responses
 from ..wire.base import Decoder
-from .base import Call, HTTPResponse, Provider, ProviderConfig
-from .exchange import Exchange, Exchanging
-from .network import http_options
+from .base import Call, ProviderConfig
+from .exchange import Exchanging
+from .raw import RawProvider
 
 # With each request the SDK looks whether httpx is loaded, and trips over one that another thread is just loading, as
 # ollama's first use does.
@@ -50,24 +50,13 @@ class _Elsewhere(openai.AsyncOpenAI):
         self.organization, self.project, self.admin_api_key = organization, project, admin_api_key
 
 
-class OpenAIProvider(Provider):
+class OpenAIProvider(RawProvider):
     """OpenAI through its Responses API, other hosts through Chat Completions, unless `api` says otherwise."""
 
     sdk = "openai"
 
     def __init__(self, config: ProviderConfig) -> None:
-        super().__init__(config)
-        kind = openai.AsyncOpenAI if config.name == self.sdk else _Elsewhere
-        self.client = kind(
-            # A server that needs no key still gets the header that the SDK insists on.
-            api_key=config.key or "none",
-            base_url=config.base_url,
-            default_headers=dict(config.headers),
-            timeout=config.timeout,
-            max_retries=config.max_retries,
-            http_client=_Client(**http_options(config.limits)),
-        )
-        self._by_retries = {config.max_retries: self.client}
+        super().__init__(config, openai.AsyncOpenAI if config.name == self.sdk else _Elsewhere, _Client)
         self._host = self.client.base_url.host
         self.official = self._host == _OFFICIAL_HOST
         self.responses = config.api == "responses" or (config.api is None and self.official)
@@ -90,24 +79,12 @@ class OpenAIProvider(Provider):
         kind = openai_responses.ResponsesDecoder if self.responses else openai_chat.ChatDecoder
         return kind(f"{self.name}:{call.model}")
 
-    async def send(self, call: Call, body: bytes) -> HTTPResponse:
-        """Send through the SDK's raw-response path, with the rendered body in place of its own."""
-        client = self._by_retries.get(call.max_retries)
-        if client is None:
-            client = self._by_retries[call.max_retries] = self.client.with_options(max_retries=call.max_retries)
-        async with Exchange(body, call.timeout):
-            if self.responses:
-                manager: Any = client.responses.with_streaming_response.create(
-                    model=call.model, stream=call.stream, timeout=call.timeout
-                )
-            else:
-                manager = client.chat.completions.with_streaming_response.create(
-                    model=call.model, messages=(), stream=call.stream, timeout=call.timeout
-                )
-            answer = await manager.__aenter__()
-        response: HTTPResponse = answer.http_response
-        return response
-
-    async def close(self) -> None:
-        """Close the client and its connections."""
-        await self.client.close()
+    def create(self, client: Any, call: Call) -> Any:
+        """The SDK's raw-response call, with next to nothing to send."""
+        if self.responses:
+            return client.responses.with_streaming_response.create(
+                model=call.model, stream=call.stream, timeout=call.timeout
+            )
+        return client.chat.completions.with_streaming_response.create(
+            model=call.model, messages=(), stream=call.stream, timeout=call.timeout
+        )

@@ -1,0 +1,59 @@
+"""What the adapters share whose SDKs give the HTTP response in public: `with_streaming_response.create(...)`."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from .base import Call, HTTPResponse, Provider, ProviderConfig
+from .exchange import Exchange
+from .network import http_options
+
+__all__ = ["RawProvider"]
+
+
+class RawProvider(Provider):
+    """An adapter of such an SDK.
+
+    Args:
+        config: how to reach the provider.
+        make: makes the SDK's client.
+        http: makes the HTTP client underneath.
+    """
+
+    def __init__(self, config: ProviderConfig, make: Callable[..., Any], http: Callable[..., Any]) -> None:
+        super().__init__(config)
+        self.client = make(
+            # Without one, the SDK would take the environment's, which is not for whatever host this is.
+            api_key=config.key or "none",
+            base_url=config.base_url,
+            default_headers=dict(config.headers),
+            timeout=config.timeout,
+            max_retries=config.max_retries,
+            http_client=http(**http_options(config.limits)),
+        )
+        self._by_retries = {config.max_retries: self.client}
+
+    @abstractmethod
+    def create(self, client: Any, call: Call) -> Any:
+        """The SDK's raw-response call, with next to nothing to send.
+
+        Args:
+            client: the SDK's, with the retries of the call.
+            call: what it is for.
+        """
+
+    async def send(self, call: Call, body: bytes) -> HTTPResponse:
+        """Send through the SDK's raw-response path, with the rendered body in place of its own."""
+        client = self._by_retries.get(call.max_retries)
+        if client is None:
+            client = self._by_retries[call.max_retries] = self.client.with_options(max_retries=call.max_retries)
+        async with Exchange(body, call.timeout):
+            answer = await self.create(client, call).__aenter__()
+        response: HTTPResponse = answer.http_response
+        return response
+
+    async def close(self) -> None:
+        """Close the client and its connections."""
+        await self.client.close()
