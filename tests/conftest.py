@@ -7,7 +7,8 @@ import gc
 import inspect
 import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import certifi
 import pytest
 from hypothesis import settings
 
+from llmring.catalog import sdk_lists
 from llmring.providers.vendors import BUILT_IN
 from llmring.testing import PracticeServer
 
@@ -100,6 +102,47 @@ def server(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeServ
         for name, value in server.environ().items():
             monkeypatch.setenv(name, value)
         yield server
+
+
+Say = Callable[[str, str, "str | None"], Path]
+Announce = Callable[[Mapping[str, str]], Path]
+
+
+@pytest.fixture
+def sdk_says(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Say]:
+    """Puts a file into the place of an SDK's own, and gives the folder to import it from; nobody may import it.
+
+    It takes the package, the path of the file in it, and what is in the file; `None` for no such file.
+    """
+    folder = tmp_path_factory.mktemp("sdk")
+    monkeypatch.syspath_prepend(str(folder))
+
+    def forget() -> None:
+        sdk_lists.announced_ends.cache_clear()
+        sdk_lists.listed_models.cache_clear()
+
+    def say(package: str, file: str, text: str | None) -> Path:
+        path = folder / package / file
+        path.parent.mkdir(parents=True)
+        (folder / package / "__init__.py").write_text("raise AssertionError('an SDK was imported')")
+        if text is not None:
+            path.write_text(text)
+        monkeypatch.delitem(sys.modules, package, raising=False)
+        forget()
+        return folder
+
+    yield say
+    forget()
+
+
+@pytest.fixture
+def announce(sdk_says: Say) -> Announce:
+    """Puts an SDK of Anthropic's in place that announces these ends: days such as "May 1st, 2086", by model."""
+
+    def announce(days: Mapping[str, str]) -> Path:
+        return sdk_says("anthropic", "_data/deprecated_models.py", f"DEPRECATED_MODELS = {dict(days)}\n")
+
+    return announce
 
 
 @dataclass(frozen=True)

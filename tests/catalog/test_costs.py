@@ -7,7 +7,8 @@ from llmring.exceptions import ConfigurationError
 from llmring.providers.vendors import BUILT_IN
 from llmring.schemas import LLMResponse, StreamChunk, Usage
 
-PLAIN: Usage = {"prompt_tokens": 1_000_000, "completion_tokens": 100_000, "total_tokens": 1_100_000}
+from .rates import PLAIN, rates
+
 CACHED: Usage = {
     "prompt_tokens": 1000,
     "completion_tokens": 100,
@@ -16,18 +17,6 @@ CACHED: Usage = {
     "cache_write_tokens": 100,
     "reasoning_tokens": 60,
 }
-
-
-def rates(model: str) -> tuple[float, float, float, float]:
-    info = catalog.model_info(model)
-    assert info.input_price
-    assert info.output_price
-    return (
-        info.input_price,
-        info.output_price,
-        info.cache_read_price if info.cache_read_price is not None else info.input_price,
-        info.cache_write_price if info.cache_write_price is not None else info.input_price,
-    )
 
 
 @pytest.mark.parametrize("model", ["anthropic:claude-sonnet-5-5", "google:gemini-2.5-flash", "openai:gpt-5-mini"])

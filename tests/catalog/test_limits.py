@@ -8,18 +8,6 @@ import pytest
 from llmring import catalog
 
 
-def rates(model: str) -> tuple[float, float, float, float]:
-    info = catalog.model_info(model)
-    assert info.input_price
-    assert info.output_price
-    return (
-        info.input_price,
-        info.output_price,
-        info.cache_read_price if info.cache_read_price is not None else info.input_price,
-        info.cache_write_price if info.cache_write_price is not None else info.input_price,
-    )
-
-
 @pytest.mark.parametrize(
     ("model", "limit"),
     [("claude-opus-4-20250514", 32_000), ("claude-sonnet-5-5", 128_000), ("claude-haiku-4-5", 64_000), ("x", None)],

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import pytest
 
 from llmring import catalog
 from llmring.catalog import retirements, sdk_lists
 from llmring.catalog.retirements import last_day, without_issue
+
+from ..conftest import Announce
 
 
 @pytest.mark.parametrize(
@@ -69,17 +68,9 @@ def test_the_nearest_names_are_of_models_that_stay() -> None:
 
 
 @pytest.fixture
-def announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def announced(announce: Announce) -> None:
     """An SDK that names another day than the record."""
-    file = tmp_path / "anthropic" / "_data" / "deprecated_models.py"
-    file.parent.mkdir(parents=True)
-    (tmp_path / "anthropic" / "__init__.py").touch()
-    file.write_text('DEPRECATED_MODELS = {"claude-opus-4-1": "May 1st, 2086"}\n')
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "anthropic", raising=False)
-    sdk_lists.announced_ends.cache_clear()
-    yield
-    sdk_lists.announced_ends.cache_clear()
+    announce({"claude-opus-4-1": "May 1st, 2086"})
 
 
 @pytest.mark.usefixtures("announced")

@@ -4,21 +4,8 @@ import pytest
 
 from llmring import catalog
 from llmring.providers.vendors import BUILT_IN
-from llmring.schemas import Usage
 
-PLAIN: Usage = {"prompt_tokens": 1_000_000, "completion_tokens": 100_000, "total_tokens": 1_100_000}
-
-
-def rates(model: str) -> tuple[float, float, float, float]:
-    info = catalog.model_info(model)
-    assert info.input_price
-    assert info.output_price
-    return (
-        info.input_price,
-        info.output_price,
-        info.cache_read_price if info.cache_read_price is not None else info.input_price,
-        info.cache_write_price if info.cache_write_price is not None else info.input_price,
-    )
+from .rates import PLAIN, rates
 
 
 @pytest.mark.parametrize("role", catalog.ROLES)

@@ -1,13 +1,13 @@
 """What the SDKs' files say is read without an import, and their silence is no error."""
 
-import sys
 from datetime import date
-from pathlib import Path
 
 import pytest
 
 from llmring import catalog
 from llmring.catalog import sdk_lists
+
+from ..conftest import Say
 
 
 @pytest.mark.parametrize(
@@ -32,33 +32,17 @@ from llmring.catalog import sdk_lists
     ],
 )
 def test_retirement_is_read_from_the_installed_sdk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, file: str, text: str, model: str, day: date
+    sdk_says: Say, package: str, file: str, text: str, model: str, day: date
 ) -> None:
-    (tmp_path / package / file).parent.mkdir(parents=True)
-    (tmp_path / package / "__init__.py").write_text("raise AssertionError('an SDK was imported')")
-    (tmp_path / package / file).write_text(text)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, package, raising=False)
-    sdk_lists.announced_ends.cache_clear()
+    sdk_says(package, file, text)
     info = catalog.model_info(f"{package}:{model}")
-    sdk_lists.announced_ends.cache_clear()
     assert (info.retires, info.deprecated) == (day, True)
 
 
 @pytest.mark.parametrize("text", [None, "", "DEPRECATED_MODELS = {", "DEPRECATED_MODELS = {'a': f()}"])
-def test_an_sdk_that_says_nothing_is_no_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
-) -> None:
-    folder = tmp_path / "anthropic" / "_data"
-    folder.mkdir(parents=True)
-    (tmp_path / "anthropic" / "__init__.py").touch()
-    if text is not None:
-        (folder / "deprecated_models.py").write_text(text)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "anthropic", raising=False)
-    sdk_lists.announced_ends.cache_clear()
+def test_an_sdk_that_says_nothing_is_no_error(sdk_says: Say, text: str | None) -> None:
+    sdk_says("anthropic", "_data/deprecated_models.py", text)
     assert catalog.model_info("anthropic:claude-haiku-4-5").retires is None
-    sdk_lists.announced_ends.cache_clear()
 
 
 def test_the_installed_sdks_are_understood() -> None:

@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from llmring import catalog
-from llmring.catalog import sdk_lists
 from llmring.catalog.succession import _follower, _read, successor
 from llmring.exceptions import ConfigurationError
+
+from ..conftest import Announce, Say
 
 PROVIDERS = ("anthropic", "openai", "google", "mistral", "xai", "moonshot", "cohere")
 
 
 @pytest.fixture
-def announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def announced(announce: Announce, sdk_says: Say) -> None:
     """SDKs that announce the end of some models."""
-    anthropic = tmp_path / "anthropic" / "_data" / "deprecated_models.py"
-    openai = tmp_path / "openai" / "types" / "shared" / "chat_model.py"
-    for path in (anthropic, openai):
-        path.parent.mkdir(parents=True)
-    anthropic.write_text(
-        'DEPRECATED_MODELS = {"claude-3-5-haiku-20241022": "May 1st, 2026", "claude-opus-4-20250514": "May 1st, 2026",'
-        ' "claude-instant-1": "June 1st, 2026"}\n'
-    )
-    openai.write_text(
+    soon = "May 1st, 2026"
+    announce({"claude-3-5-haiku-20241022": soon, "claude-opus-4-20250514": soon, "claude-instant-1": "June 1st, 2026"})
+    sdk_says(
+        "openai",
+        "types/shared/chat_model.py",
         '"""- "gpt-5-mini", "gpt-5", "gpt-5-2025-08-07", "gpt-4o", "o3", "gpt-5.4-mini", "gpt-4-turbo":\n'
-        '  Announced shutdown date: 2026-12-11.\n"""\n'
+        '  Announced shutdown date: 2026-12-11.\n"""\n',
     )
-    for package in ("anthropic", "openai"):
-        (tmp_path / package / "__init__.py").write_text("raise AssertionError('an SDK was imported')")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    for package in ("anthropic", "openai"):
-        monkeypatch.delitem(sys.modules, package, raising=False)
-    sdk_lists.announced_ends.cache_clear()
-    yield
-    sdk_lists.announced_ends.cache_clear()
 
 
 @pytest.mark.usefixtures("announced")

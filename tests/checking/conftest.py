@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from llmring.catalog import sdk_lists
+from ..conftest import Announce
 
 Write = Callable[[str, str], Path]
 
@@ -43,16 +42,7 @@ def write(bare: Path) -> Write:
 
 
 @pytest.fixture
-def announced(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def announced(announce: Announce) -> None:
     """An SDK that announces ends: of claude-sonnet-4-5 in the past, of claude-opus-4-1 soon."""
-    folder = tmp_path_factory.mktemp("sdk")
-    file = folder / "anthropic" / "_data" / "deprecated_models.py"
-    file.parent.mkdir(parents=True)
-    (folder / "anthropic" / "__init__.py").write_text("raise AssertionError('an SDK was imported')")
     days = {"claude-sonnet-4-5": PAST, "claude-opus-4-1": SOON}
-    file.write_text(f"DEPRECATED_MODELS = { {name: f'{day:%B} {day.day}, {day.year}' for name, day in days.items()} }")
-    monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.delitem(sys.modules, "anthropic", raising=False)
-    sdk_lists.announced_ends.cache_clear()
-    yield
-    sdk_lists.announced_ends.cache_clear()
+    announce({name: f"{day:%B} {day.day}, {day.year}" for name, day in days.items()})

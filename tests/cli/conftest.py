@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from llmring.catalog import sdk_lists
 from llmring.cli.app import app
 from llmring.testing import PracticeServer
 
+from ..conftest import Announce
 from ..program import PROGRAM
 
 Run = Callable[..., Result]
@@ -87,21 +86,10 @@ RETIRED, RETIRING = "anthropic:claude-sonnet-4-5", "anthropic:claude-opus-4-1"
 
 
 @pytest.fixture
-def ends(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def ends(announce: Announce) -> None:
     """An SDK that announces two ends, whatever the installed one says: of `RETIRED` in 2020, of `RETIRING` in 2086."""
-    folder = tmp_path_factory.mktemp("sdk")
-    file = folder / "anthropic" / "_data" / "deprecated_models.py"
-    file.parent.mkdir(parents=True)
-    (folder / "anthropic" / "__init__.py").write_text("raise AssertionError('an SDK was imported')")
     days = {RETIRED: "May 1st, 2020", RETIRING: "May 1st, 2086"}
-    file.write_text(f"DEPRECATED_MODELS = { {model.partition(':')[2]: day for model, day in days.items()} }\n")
-    monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.delitem(sys.modules, "anthropic", raising=False)
-    for read in (sdk_lists.announced_ends, sdk_lists.listed_models):
-        read.cache_clear()
-    yield
-    for read in (sdk_lists.announced_ends, sdk_lists.listed_models):
-        read.cache_clear()
+    announce({model.partition(":")[2]: day for model, day in days.items()})
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -6,17 +6,15 @@ import json
 import os
 import pty
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from llmring import catalog
-from llmring.catalog import sdk_lists
 from llmring.catalog.succession import successor
 from llmring.lockfile import load
 
+from ..conftest import Announce
 from ..program import PROGRAM
 from .conftest import Command, Run
 
@@ -51,20 +49,11 @@ models = ["{ENDS_SOON}", "{OLD}", "{STUCK}"]
 
 
 @pytest.fixture(autouse=True)
-def announced(bare: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def announced(bare: Path, monkeypatch: pytest.MonkeyPatch, announce: Announce) -> None:
     """An SDK that announces ends, for this process and for those that it starts."""
-    folder = tmp_path_factory.mktemp("sdk")
-    file = folder / "anthropic" / "_data" / "deprecated_models.py"
-    file.parent.mkdir(parents=True)
-    (folder / "anthropic" / "__init__.py").touch()
     days = {OLD: "May 1st, 2026", ENDS_SOON: "May 1st, 2086", STUCK: "May 1st, 2026"}
-    file.write_text(f"DEPRECATED_MODELS = { {model.partition(':')[2]: day for model, day in days.items()} }\n")
-    monkeypatch.syspath_prepend(str(folder))
+    folder = announce({model.partition(":")[2]: day for model, day in days.items()})
     monkeypatch.setenv("PYTHONPATH", str(folder))
-    monkeypatch.delitem(sys.modules, "anthropic", raising=False)
-    sdk_lists.announced_ends.cache_clear()
-    yield
-    sdk_lists.announced_ends.cache_clear()
 
 
 @pytest.fixture
