@@ -277,6 +277,24 @@ async def test_an_answer_that_goes_on_from_its_token_keeps_its_client(way: Way, 
         await until(lambda: server.open_connections == 1)
 
 
+def test_one_that_was_made_in_no_loop_takes_the_place(way: Way, server: PracticeServer) -> None:
+    service = LLMRing()
+    loop = asyncio.new_event_loop()
+
+    async def asked() -> None:
+        await ask(service, stream=False)
+        await until(lambda: server.open_connections == 1)
+
+    loop.run_until_complete(asked())
+    rotate(way, 1)
+    service.get_provider(way.provider)
+    loop.run_until_complete(asked())
+    assert [key_of(request) for request in server.requests] == ["0", "1"]
+    assert len(service._registry._entries) == 1
+    loop.run_until_complete(service.close())
+    loop.close()
+
+
 def test_each_loop_has_its_own(way: Way, server: PracticeServer) -> None:
     """A key that changes in one takes no client from a request of another."""
     server.default = Reply(chunks=["a", "b", "c"], interval=0.1)

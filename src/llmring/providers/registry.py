@@ -216,7 +216,7 @@ class Registry:
         self._leave_closed_loops()
         here = asyncio.get_running_loop()
         of_caller = [*self._registered.values()]
-        made = [(loop, it.provider) for (loop, _), it in self._entries.items() if it.provider is not None]
+        made = [(loop, it.provider) for (loop, _), it in [*self._entries.items()] if it.provider is not None]
         self._entries.clear()
         self._registered.clear()
         # Shielded: what is half closed when its caller is cancelled would stay open.
@@ -248,6 +248,7 @@ class Registry:
         entry = self._entries.get(key)
         if entry is None and (entry := self._entries.pop((None, identity), None)) is not None:
             self._entries[key] = entry
+            self._prefer(key, entry)
         return entry
 
     def _prefer(self, key: _Key, entry: _Entry) -> None:
@@ -275,7 +276,7 @@ class Registry:
 
     def _leave_closed_loops(self) -> None:
         """Drop the providers of loops that are closed: nothing can be awaited for them any more."""
-        for key in [key for key in self._entries if _is_over(key[0])]:
+        for key in [key for key in [*self._entries] if _is_over(key[0])]:
             self._entries.pop(key, None)
 
     # What one is made of
