@@ -156,6 +156,16 @@ def test_without_a_folder_to_move_from_the_write_goes_on(
     assert beside(path) == []
 
 
+@pytest.mark.skipif(os.utime not in os.supports_fd, reason="an open file is given no times here")
+def test_no_write_looks_like_one_into_the_file(write: Write, plain: str) -> None:
+    """A move changes the ctime alone, by which it is told from an edit in place; clocks have coarse steps."""
+    path = write(plain)
+    for number in range(20):
+        bind(path, "a", [f"x:{number}"])
+        status = path.stat()
+        assert status.st_mtime_ns != status.st_ctime_ns
+
+
 @posix
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755])
 def test_permissions_stay(write: Write, plain: str, mode: int) -> None:

@@ -159,6 +159,11 @@ def _fill(handle: int, content: bytes, status: os.stat_result | None) -> None:
         with contextlib.suppress(PermissionError):
             os.fchown(handle, status.st_uid, status.st_gid)
         os.fchmod(handle, stat.S_IMODE(status.st_mode))
+    if os.utime in os.supports_fd:
+        # By a clock with fine steps: with the system's own, it could be the time of the move, as of a file that
+        # somebody has written into since.
+        now = time.time_ns()
+        os.utime(handle, ns=(now, now))
     os.fsync(handle)
 
 
