@@ -449,14 +449,14 @@ def test_odd_texts_are_quick(project: Path, write: Write) -> None:
     cell = {"cell_type": "code", "source": ["LLMRequest" + " " * 200_000 + "x\n", " " * 200_000 + "= "]}
     write("book.ipynb", json.dumps({"cells": [cell]}))
     write("import.py", "from  " * 40_000 + "\nimport " + "llmring," * 30_000)
-    begun = time.monotonic()
+    begun = time.process_time()
     check(project)
-    assert time.monotonic() - begun < 3
+    assert time.process_time() - begun < 3
 
 
 def test_a_big_tree_is_quick(project: Path, write: Write) -> None:
     for index in range(3000):
         write(f"pkg/m{index}.py", "x = 1\n" * 300)
-    begun = time.monotonic()
+    begun = time.process_time()
     assert check(project).files == 3001
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
