@@ -28,6 +28,7 @@ def hostile(bare: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setenv("LLMRING_PROFILE", "dev")
     monkeypatch.setenv("LLMRING_PROVIDER_TIMEOUT_S", "0.000001")
     monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     for name in ("GOOGLE_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
         monkeypatch.setenv(name, "one-of-their-own")
     for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "OLLAMA_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -313,3 +314,24 @@ def test_an_sdk_that_is_missing(bare: Path, run: Run, key: None, monkeypatch: py
     [(severity, what, mend)] = troubles(whole)
     assert (severity, what) == ("problem", "The SDK anthropic is not installed: nothing serves chatbot.")
     assert mend.startswith("To install it: pip install 'anthropic>=")
+
+
+def test_a_socks_proxy_that_lacks_its_package(bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said once, though every provider lacks it; and not where it is there, or no request goes that way."""
+    bind({"chatbot": [HAIKU]})
+    monkeypatch.setenv("ALL_PROXY", "socks5h://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    status, whole = examine(run)
+    assert status == 1
+    mend = "Install it: pip install socksio. Or take the proxy out of the environment: unset ALL_PROXY"
+    what = "The environment names a SOCKS proxy, which needs one more package."
+    assert troubles(whole) == [("problem", what, mend)]
+    assert [it["served_by"] for it in whole["aliases"]] == [None]
+    monkeypatch.setenv("NO_PROXY", "localhost, *")
+    assert troubles(examine(run)[1]) == []
+    monkeypatch.delenv("NO_PROXY")
+    (bare / "with").mkdir()
+    (bare / "with" / "socksio.py").write_text("")
+    monkeypatch.syspath_prepend(bare / "with")
+    monkeypatch.delitem(sys.modules, "socksio")
+    assert troubles(examine(run)[1]) == []

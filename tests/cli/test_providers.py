@@ -243,6 +243,36 @@ def test_one_sdk_is_imported_while_another_is(
         (bare / "slow" / name / "__init__.py").write_text(SLOW)
     monkeypatch.setenv("PYTHONPATH", f"{bare / 'slow'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-    assert "The SDK for anthropic is not installed" in command(*args).stderr
+    assert "The SDK for anthropic cannot be imported (ImportError: it is none)" in command(*args).stderr
     times = [(bare / "slow" / name / "when").read_text().split() for name in ("anthropic", "ollama")]
     assert max(float(begun) for begun, _ in times) < min(float(ended) for _, ended in times)
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "google", "ollama"])
+def test_a_socks_proxy_that_lacks_its_package(
+    bare: Path, command: Command, monkeypatch: pytest.MonkeyPatch, provider: str
+) -> None:
+    """Ollama's SDK fails when it is imported, the others when their client is made."""
+    (bare / "without").mkdir()
+    (bare / "without" / "socksio.py").write_text("raise ImportError('it is not there')")
+    monkeypatch.setenv("PYTHONPATH", f"{bare / 'without'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.setenv(name, KEY)
+    asked = command("chat", "hi", "--model", f"{provider}:m")
+    assert (asked.returncode, asked.stderr) == (
+        1,
+        "Error: The environment names a SOCKS proxy, which needs one more package. Install it: pip install socksio. "
+        "Or take the proxy out of the environment: unset ALL_PROXY\n",
+    )
+
+
+def test_an_sdk_that_is_not_there(bare: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is what it would have brought, and it is the SDK that is named."""
+    (bare / "without").mkdir()
+    for name in ("ollama", "httpx"):
+        code = f"raise ModuleNotFoundError('No module named {name}', name='{name}')"
+        (bare / "without" / f"{name}.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", f"{bare / 'without'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    asked = command("chat", "hi", "--model", "ollama:m")
+    assert "The SDK for ollama is not installed (No module named ollama): pip install 'ollama>=" in asked.stderr

@@ -93,12 +93,16 @@ def _reply(request: RecordedRequest) -> Reply:
     return Reply(text, interval=PACE)
 
 
+_LEADING = ("LLMRING_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "OLLAMA_")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
 @contextlib.contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """These variables, and none of the person's own that would lead a request or the lockfile elsewhere."""
     before = dict(os.environ)
     for name in before:
-        if name.startswith(("LLMRING_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "OLLAMA_")):
+        if name.startswith(_LEADING) or name.lower() in _PROXIES:
             os.environ.pop(name, None)
     os.environ.update(variables)
     try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..addresses import network_of
 from ..exceptions import LLMRingError, LockfileNotFoundError, ProviderAuthenticationError, ProviderResponseError
+from ..providers.packages import SOCKS, lacks_socks
 from ..providers.vendors import BUILT_IN
 from .standing import bindings_of, standings
 
@@ -94,7 +95,7 @@ def diagnose() -> Diagnosis:
     found = standings(lockfile)
     profile, of_profile = _profile(lockfile)
     served = _served(lockfile, profile, found) if lockfile is not None and profile is not None else []
-    troubles = [*_settings(), *of_lockfile, *of_profile, *_of_aliases(served, {one.unknown for one in found})]
+    troubles = [*_settings(), *of_lockfile, *of_profile, *_of_aliases(served, {SOCKS, *(one.unknown for one in found)})]
     troubles += [*_of_sdks(found), *_of_nothing(lockfile, profile, served, found)]
     return Diagnosis(lockfile, profile, served, found, troubles)
 
@@ -106,6 +107,9 @@ def _settings() -> Iterator[Trouble]:
         LLMRing()
     except LLMRingError as error:
         yield Trouble("problem", str(error), "Correct it, or take it out of the environment.")
+    if lacks_socks():
+        what, _, mend = SOCKS.partition(". ")
+        yield Trouble("problem", f"{what}.", mend)
 
 
 def _lockfile() -> tuple[Lockfile | None, list[Trouble]]:

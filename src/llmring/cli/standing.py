@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..addresses import shown
 from ..exceptions import LockfileError, ProviderNotFoundError
 from ..providers.endpoints import Endpoint, endpoint
-from ..providers.packages import fits, how_to_install, installed_version, requirement
+from ..providers.packages import SOCKS, fits, how_to_install, installed_version, lacks_socks, requirement
 from ..providers.vendors import BUILT_IN, SDKS
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Standing:
                 f"{self.package} {self.version} is installed, and llmring works with {requirement(self.package)}. "
                 f"To install that: {how_to_install(self.package)}"
             )
-        return self.lacks
+        return SOCKS if lacks_socks() else self.lacks
 
 
 def standings(lockfile: Lockfile | None, *, every: bool = False) -> list[Standing]:

@@ -11,7 +11,7 @@ from ..addresses import can_be_asked
 from ..exceptions import ConfigurationError, ProviderNotFoundError
 from .base import Provider, ProviderConfig, without
 from .endpoints import Endpoint, near_name
-from .packages import how_to_install, requirement
+from .packages import SOCKS, how_to_install, requirement
 from .vendors import BUILT_IN, BuiltIn
 
 __all__ = ["check_keys", "creation", "import_adapter"]
@@ -97,6 +97,7 @@ def _create(
         provider: Provider = adapter(config)
         return provider
     except Exception as error:
+        _refuse_socks(error, name)
         # A proxy's address may be what is wrong, and its password is not known here.
         words = f": {error}" if type(error).__name__ != "InvalidURL" else ": an address, or a proxy's"
         reason = without([key or "", *secrets], f"{type(error).__name__}{words}")
@@ -117,12 +118,19 @@ def import_adapter(sdk: BuiltIn, name: str) -> Any:
     """
     try:
         return import_module(f"llmring.providers.{sdk.module}")
-    except ImportError as error:
-        if (error.name or "").split(".")[0] == "llmring":
+    except Exception as error:  # whatever a package does when it is imported
+        if isinstance(error, ImportError) and (error.name or "").split(".")[0] == "llmring":
             raise
-        words = f"is not installed ({error}): {how_to_install(sdk.package)}"
+        _refuse_socks(error, name)
+        if isinstance(error, ModuleNotFoundError):
+            words = f"is not installed ({error}): {how_to_install(sdk.package)}"
+        else:
+            words = f"cannot be imported ({type(error).__name__}: {error}). Install it anew: "
+            words += f"pip install --force-reinstall '{requirement(sdk.package)}'"
         raise ProviderNotFoundError(f"The SDK for {name} {words}", provider=name, original=error) from None
-    except Exception as error:  # whatever else a package does when it is imported
-        words = f"cannot be imported ({type(error).__name__}: {error}). Install it anew: "
-        words += f"pip install --force-reinstall '{requirement(sdk.package)}'"
-        raise ProviderNotFoundError(f"The SDK for {name} {words}", provider=name, original=error) from None
+
+
+def _refuse_socks(error: Exception, name: str) -> None:
+    """Say what is missing, where that is all that is wrong. The SDK of Ollama makes a client when it is imported."""
+    if isinstance(error, ImportError) and "socksio" in str(error):
+        raise ProviderNotFoundError(SOCKS, provider=name, original=error) from None

@@ -11,10 +11,12 @@ import logging
 from random import uniform
 from typing import Any
 
-import httpx
 import httpx2
-import ollama
+import ollama  # which brings httpx: without it, it is what is missing
 from pydantic_core import to_json
+
+# isort: split
+import httpx
 
 from ..exceptions import is_passing_status
 from ..wire.base import Decoder
