@@ -18,7 +18,7 @@ import httpx2
 from .attempts import Attempts
 from .base import HTTPResponse
 
-__all__ = ["Exchange", "Exchanging"]
+__all__ = ["Exchange", "Exchanging", "under_way"]
 
 
 class Exchange:
@@ -82,14 +82,18 @@ _current: ContextVar[ref[Exchange] | None] = ContextVar("llmring_exchange", defa
 """Weakly, as a connection that is opened in an exchange keeps its context for as long as it lives."""
 
 
+def under_way() -> Exchange | None:
+    """The exchange that a request now made belongs to."""
+    reference = _current.get()
+    return reference() if reference is not None else None
+
+
 class Exchanging(Attempts):
     """Mixed into an HTTP client: it takes part in the exchange that is under way, if one is."""
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Send, in an exchange what is to be sent in place of this."""
-        reference = _current.get()
-        exchange = reference() if reference is not None else None
-        if exchange is None:
+        if (exchange := under_way()) is None:
             return await super().send(request, **options)
         if exchange._keep:
             options["stream"] = True

@@ -23,7 +23,7 @@ from ..wire.base import Decoder
 from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
 from .attempts import Attempts, Refused, last_attempt
 from .base import Call, HTTPResponse, Provider, ProviderConfig
-from .exchange import Exchange, Exchanging
+from .exchange import Exchange, Exchanging, under_way
 from .network import http_options
 
 __all__ = ["OllamaProvider"]
@@ -63,15 +63,23 @@ class _HTTPClient(Exchanging, httpx.AsyncClient):
             "max_connections": limits.max_connections,
             "max_keepalive_connections": limits.max_keepalive_connections,
         }
-        # The last URL that was asked, and what httpx2 makes of it: it is nearly always the same.
-        self._asked: httpx.URL | None = None
-        self._url = httpx2.URL()
         self._carrier = _Carrier(follow_redirects=self.follow_redirects, **http_options(bounds))
+        # What the SDK asked last in an exchange, the request of it, and its URL as httpx2 has it.
+        self._asked: tuple[str, str] | None = None
+        self._request: httpx.Request
+        self._url: httpx2.URL
+
+    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
+        """In an exchange nearly always the same: only the body is another each time, and that is the exchange's."""
+        if under_way() is None:
+            return super().build_request(method, url, **options)
+        if (method, str(url)) != self._asked:
+            self._request = super().build_request(method, url, **options)
+            self._asked, self._url = (method, str(url)), httpx2.URL(str(self._request.url))
+        return self._request
 
     async def carry(self, exchange: Exchange, request: httpx.Request, **_: Any) -> Any:
         """Send the request of an exchange, over httpx2."""
-        if request.url != self._asked:
-            self._asked, self._url = request.url, httpx2.URL(str(request.url))
         response = await self._carrier.send(exchange.request(request, self._url), stream=True)
         if response.is_success:
             return response
