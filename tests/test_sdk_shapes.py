@@ -180,7 +180,7 @@ async def test_googles_requests_pass_through_it(server: PracticeServer, stream: 
     [request] = seen
     verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
     assert str(request.url) == f"{server.url}/v1/models/m:{verb}"
-    assert request.headers["x-goog-api-key"] == "practice"
+    assert request.headers["x-goog-api-key"] == "practice-key"
     assert server.requests == []
     await own.aclose()
     await client.aio.aclose()

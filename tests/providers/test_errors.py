@@ -98,6 +98,13 @@ async def test_every_status(way: Way, server: PracticeServer, stream: bool) -> N
 
 
 @streamed
+async def test_the_practice_servers_own_ids_come_through(way: Way, server: PracticeServer, stream: bool) -> None:
+    server.reply(problem="bad_key")
+    error = await failure(stream)
+    assert error.request_id == (None if way.wire in ("gemini", "ollama") else server.requests[0].id)
+
+
+@streamed
 async def test_a_page_in_place_of_an_error(way: Way, server: PracticeServer, stream: bool) -> None:
     async with LLMRing(max_retries=0) as service:
         for status in (404, 413, 429, 500, 502, 503):

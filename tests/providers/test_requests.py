@@ -38,10 +38,10 @@ PATHS = {
     "ollama": ("/api/chat", "/api/chat"),
 }
 KEYS = {
-    "openai-chat": ("authorization", "Bearer practice"),
-    "openai-responses": ("authorization", "Bearer practice"),
-    "anthropic": ("authorization", "Bearer practice"),
-    "gemini": ("x-goog-api-key", "practice"),
+    "openai-chat": ("authorization", "Bearer practice-key"),
+    "openai-responses": ("authorization", "Bearer practice-key"),
+    "anthropic": ("authorization", "Bearer practice-key"),
+    "gemini": ("x-goog-api-key", "practice-key"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import signal
@@ -17,7 +18,9 @@ from typing import Any
 
 import pytest
 
-from llmring.testing import Fault, PracticeServer, RecordedRequest, Reply
+from llmring.testing import Fault, PracticeServer, RecordedRequest, Reply, ToolCallScript
+
+from .conftest import Raw, Received
 
 Ask = Callable[..., Any]
 Parse = Callable[[str, bytes], list[Any]]
@@ -32,6 +35,14 @@ def said(ask: Ask, parse: Parse, text_in: TextIn) -> Callable[..., str]:
         return "".join(text_in(wire, event) for event in parse(wire, ask(wire, question=question).body))
 
     return said
+
+
+def asked(server: PracticeServer, wire: str) -> Received:
+    """What comes back from a server of the test's own."""
+    raw = Raw(server)
+    with contextlib.closing(raw.socket):
+        raw.send(wire)
+        return raw.receive()
 
 
 def python(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
@@ -94,18 +105,89 @@ def test_a_script_decides(server: PracticeServer, said: Callable[..., str]) -> N
     assert said(question="3 + 3?") == "You said: 3 + 3?"
 
 
-def test_a_script_that_fails_says_so(server: PracticeServer, ask: Ask) -> None:
+def test_a_script_that_fails_says_so(wire: str) -> None:
+    server = PracticeServer().start()
     server.script(lambda request: Reply(str(1 // 0)))
-    got = ask("openai-chat")
+    got = asked(server, wire)
     assert got.status == 500
     assert b"ZeroDivisionError" in got.body
+    with pytest.raises(ZeroDivisionError):
+        server.__exit__(None, None, None)
 
 
-def test_a_reply_that_cannot_be_rendered_says_so(server: PracticeServer, ask: Ask) -> None:
-    server.reply(chunks=[{"not": "text"}])
-    got = ask("openai-chat", stream=False)
+def test_a_reply_that_cannot_be_rendered_says_so(wire: str) -> None:
+    server = PracticeServer().start()
+    server.reply(tool_calls=[ToolCallScript("when", {"day": object()})])
+    got = asked(server, wire)
     assert got.status == 500
     assert b"cannot be rendered" in got.body
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        server.__exit__(None, None, None)
+
+
+def test_what_could_not_be_rendered_is_told_beside_what_failed_of_it() -> None:
+    def program() -> None:
+        with PracticeServer() as server:
+            server.script(lambda request: Reply(str(1 // 0)))
+            assert asked(server, "anthropic").status == 200, "no answer"
+
+    with pytest.raises(AssertionError, match="no answer") as raised:
+        program()
+    assert ["ZeroDivisionError" in note for note in raised.value.__notes__] == [True]
+
+
+def test_a_server_that_comes_back_has_forgotten_what_could_not_be_rendered() -> None:
+    server = PracticeServer().start()
+    server.script(lambda request: Reply(str(1 // 0)))
+    asked(server, "ollama")
+    with pytest.raises(ZeroDivisionError):
+        server.__exit__(None, None, None)
+    with server:
+        server.default = Reply("well")
+        assert asked(server, "ollama").status == 200
+
+
+def test_replies_that_nobody_has_asked_for(server: PracticeServer, said: Callable[..., str]) -> None:
+    assert server.pending == []
+    server.reply("one", times=2)
+    server.reply("two", wire="ollama")
+    assert server.pending == [Reply("one"), Reply("one"), Reply("two")]
+    said()
+    assert server.pending == [Reply("one"), Reply("two")]
+    server.clear()
+    assert server.pending == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"wire": "openai"}, "no wire 'openai'; there are: openai-chat, openai-responses, anthropic, .*models"),
+        ({"wire": "google"}, "no wire 'google'"),
+        ({"model": "openai:gpt-6-luna"}, "as its provider sees it: 'gpt-6-luna'"),
+        ({"times": 0}, "times is 0"),
+        ({"text": 3}, "text is 3; it must be a string"),
+        ({"chunks": "one two"}, "chunks is 'one two'; it must be a list of strings"),
+        ({"chunks": [1]}, "chunks is"),
+        ({"tool_calls": [{"name": "x"}]}, "it must be a list of ToolCallScript"),
+        ({"usage": {"prompt": 1}}, "usage is {'prompt': 1}; it must be Tokens"),
+        ({"fault": "cut"}, "fault is 'cut'; it must be a Fault"),
+        ({"status": "503"}, "status is '503'; it must be an HTTP status"),
+        ({"status": 99}, "status is 99"),
+        ({"problem": "zzz"}, "no problem 'zzz'; there are: bad_key, unknown_model, too_long, rate_limit, overloaded"),
+        ({"status": 503, "text": "Too busy."}, "its words are error="),
+        ({"problem": "overloaded", "text": "Too busy."}, "its words are error="),
+    ],
+)
+def test_a_slip_is_refused_where_it_is_written(server: PracticeServer, fields: dict[str, Any], words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=words):
+        server.reply(**fields)
+    assert server.pending == []
+
+
+@pytest.mark.parametrize("model", ["llama3.2:latest", "mistral:7b", "ft:gpt-5-mini:of-mine"])
+def test_a_models_name_may_hold_a_colon(server: PracticeServer, model: str) -> None:
+    server.reply(model=model)
+    assert server.pending
 
 
 def test_it_loses_no_connection_when_it_ends(bare: Path) -> None:
@@ -370,6 +452,8 @@ def test_environ(server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> Non
     assert {there[name] for name in ("ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "OLLAMA_HOST")} == {
         "http://127.0.0.1:9"
     }
+    assert {value for name, value in there.items() if name.endswith("_KEY")} == {"practice-key"}
+    assert {"GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GEMINI_API_KEY", "OLLAMA_API_KEY"} < there.keys()
     assert "NO_PROXY" not in there
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example")
     monkeypatch.setenv("NO_PROXY", "internal.example")

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from .faults import Fault
 
@@ -151,6 +151,29 @@ class Reply:
     content_type: str = "text/html; charset=utf-8"
     fault: Fault | Sequence[Fault] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse what no wire can render, where it is written and not where it is asked for.
+
+        Raises:
+            TypeError: a field holds the wrong kind of thing.
+            ValueError: there is no such problem or status, or an error is given the text of an answer.
+        """
+        _check("text", self.text, "a string", isinstance(self.text, str))
+        _check("chunks", self.chunks, "a list of strings", self.chunks is None or _all(self.chunks, str))
+        calls = "a list of ToolCallScript"
+        _check("tool_calls", self.tool_calls, calls, _all(self.tool_calls, ToolCallScript))
+        usage = 'Tokens(prompt=..., completion=...), "auto" or None'
+        _check("usage", self.usage, usage, self.usage in (None, "auto") or isinstance(self.usage, Tokens))
+        fault = "a Fault, such as Fault.cut_after(2), or a list of them"
+        _check("fault", self.fault, fault, isinstance(self.fault, Fault) or _all(self.fault, Fault))
+        _check("status", self.status, "an HTTP status", isinstance(self.status, int))
+        if not 200 <= self.status <= 599:
+            raise ValueError(f"status is {self.status}; an HTTP status of an answer is from 200 to 599")
+        if self.problem not in (None, *get_args(Trouble)):
+            raise ValueError(f"there is no problem {self.problem!r}; there are: {', '.join(get_args(Trouble))}")
+        if self.text and self.body is None and (self.status >= 400 or self.problem):
+            raise ValueError("an error says no text; its words are error=")
+
     @property
     def faults(self) -> tuple[Fault, ...]:
         """`fault` as a tuple."""
@@ -165,6 +188,16 @@ class Reply:
     def reasoning_chunks(self) -> list[str]:
         """The thinking in the pieces that are streamed."""
         return words(self.reasoning) if isinstance(self.reasoning, str) else list(self.reasoning)
+
+
+def _all(value: object, kind: type) -> bool:
+    """Whether it is a sequence of nothing but that; a string is no list of strings."""
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(item, kind) for item in value)
+
+
+def _check(name: str, value: object, wanted: str, fits: bool) -> None:
+    if not fits:
+        raise TypeError(f"{name} is {value!r}; it must be {wanted}")
 
 
 def words(text: str) -> list[str]:

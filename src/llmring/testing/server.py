@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import os
 import socket
 import threading
 from collections.abc import Callable
@@ -14,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from .connection import Connection
-from .formats import Format, route
+from .environment import variables
+from .formats import FORMATS, Format, route
 from .formats.answer import dumps
 from .listings import listing
 from .replies import Reply
@@ -30,6 +30,10 @@ def echo(request: RecordedRequest) -> Reply:
     """The answer to anyone who has not been told otherwise."""
     return Reply(f"You said: {request.question}")
 
+
+_WIRES = (*FORMATS, "models")
+_PROVIDERS = ("openai:", "anthropic:", "google:", "ollama:")
+"""What an alias's models begin with, and the names that providers give to them do not."""
 
 _ROUNDS = 1000
 """Of closing connections, after which it lets clients be that connect again and again."""
@@ -71,6 +75,9 @@ class PracticeServer:
             Responses API), as a compatible server may. Otherwise they are answered as the vendor does, with status 400.
         capabilities: what Ollama's `/api/show` says that a model can do, if not `completion` and `tools`.
         requests: what has been asked, oldest first.
+
+    A reply that cannot be rendered and a script that fails are answered with status 500, which a program may take
+    for the provider's. So leaving the `with` block raises the first such exception.
     """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, record: bool = True):
@@ -85,6 +92,7 @@ class PracticeServer:
         self._thread: threading.Thread | None = None
         self._started = threading.Event()
         self._failure: BaseException | None = None
+        self._broken: Exception | None = None
         self._refusing: list[socket.socket] = []
         self.default: Reply | Decision = echo
         self.connections: set[Connection] = set()
@@ -101,14 +109,19 @@ class PracticeServer:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
         self.close()
+        broken, self._broken = self._broken, None
+        if broken is not None and exc is None:
+            raise broken
+        if broken is not None and exc is not None:
+            exc.add_note(f"The practice server could not answer as it was told to: {broken!r}")
 
     async def __aenter__(self) -> Self:
         return self.start()
 
-    async def __aexit__(self, *exc: object) -> None:
-        self.close()
+    async def __aexit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
+        self.__exit__(kind, exc, trace)
 
     def start(self) -> Self:
         """Listen; after `close`, again at the same address.
@@ -153,22 +166,9 @@ class PracticeServer:
     def environ(self, url: str | None = None) -> dict[str, str]:
         """The environment variables that point every official SDK here, or to another address.
 
-        `GOOGLE_API_KEY` would win over the key named here: it must not be set.
+        Every variable that holds a key is among them, so that a real one of yours is sent nowhere.
         """
-        url = url or self.url
-        out = {
-            "OPENAI_API_KEY": "practice",
-            "OPENAI_BASE_URL": f"{url}/v1",
-            "ANTHROPIC_API_KEY": "practice",
-            "ANTHROPIC_BASE_URL": url,
-            "GEMINI_API_KEY": "practice",
-            "GOOGLE_GEMINI_BASE_URL": url,
-            "OLLAMA_HOST": url,
-        }
-        if any(name.lower() in ("http_proxy", "all_proxy") for name in os.environ):
-            known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-            out["NO_PROXY"] = out["no_proxy"] = f"{known},{self._host}" if known else self._host
-        return out
+        return variables(url or self.url, self._host)
 
     def refused_url(self) -> str:
         """An address that refuses every connection, for as long as the server lives."""
@@ -193,11 +193,27 @@ class PracticeServer:
             wire, model: answer only requests on that wire, for that model. The wire `models` is a listing.
             times: how many requests to answer with it.
             **fields: of `Reply`.
+
+        Raises:
+            TypeError, ValueError: there is no such wire, the model is named as an alias names it, or a field of the
+                reply holds what no wire can render. Nothing is queued.
         """
+        if wire not in (None, *_WIRES):
+            raise ValueError(f"there is no wire {wire!r}; there are: {', '.join(_WIRES)}")
+        if model is not None and model.startswith(_PROVIDERS):
+            raise ValueError(f"name the model as its provider sees it: {model.partition(':')[2]!r}")
+        if times < 1:
+            raise ValueError(f"times is {times}; a reply answers at least one request")
         reply = Reply(reply, **fields) if isinstance(reply, str) else replace(reply or Reply(), **fields)
         with self._lock:
             self._queue.append(_Queued(reply, wire, model, times))
         return reply
+
+    @property
+    def pending(self) -> list[Reply]:
+        """The queued replies that nobody has asked for yet, one for each request that they would answer."""
+        with self._lock:
+            return [queued.reply for queued in self._queue for _ in range(queued.times)]
 
     def script(self, decide: Decision) -> Decision:
         """Let a function answer what the queue does not; `None` echoes. It runs in the server's thread."""
@@ -246,6 +262,7 @@ class PracticeServer:
         try:
             return script(reply, request, to.format)
         except Exception as exc:
+            self._broken = self._broken or exc
             return script(Reply(status=500, error=f"The reply cannot be rendered: {exc!r}"), request, to.format)
 
     def _listed(self, request: RecordedRequest, format: Format) -> Reply:
@@ -281,6 +298,7 @@ class PracticeServer:
         try:
             return self.default(request) or echo(request)
         except Exception as exc:
+            self._broken = self._broken or exc
             return Reply(status=500, error=f"The script failed: {exc!r}")
 
     def _run(self) -> None:

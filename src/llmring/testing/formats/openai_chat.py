@@ -21,7 +21,7 @@ RETRY_IN_BODY = False
 TYPES = {401: "invalid_request_error", 429: "requests"}
 CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 TROUBLES: Mapping[Trouble, Problem] = {
-    "bad_key": Problem(401, "Incorrect API key provided: practice."),
+    "bad_key": Problem(401, "Incorrect API key provided: practice-key."),
     "unknown_model": Problem(404, "The model `{model}` does not exist or you do not have access to it."),
     "too_long": Problem(
         400,
