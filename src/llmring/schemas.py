@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import to_json
 from typing_extensions import TypedDict
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Message(BaseModel):
         role: who speaks.
         content: the text, or a list of parts in OpenAI's form (`{"type": "text", "text": ...}`, ...; see
             `llmring.parts` for makers of them; a file is named by a `pathlib.Path`, never by text). A tool's result
-            may be any JSON table as well.
+            may be any value that JSON can say; what is neither text, a table nor a list of parts is kept as its JSON.
         tool_calls: an assistant turn's calls.
         tool_call_id: which call a `tool` turn answers.
         metadata: what a provider wants back with the turn (`response.to_message()` fills it), and
@@ -89,6 +90,16 @@ class Message(BaseModel):
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _result(cls, content: Any, info: ValidationInfo) -> Any:
+        """What a function returned, as a message can hold it."""
+        if info.data.get("role") != "tool" or content is None or isinstance(content, str | bytes | dict):
+            return content
+        listed = content if isinstance(content, list | tuple) else ()
+        parts = all(isinstance(part, dict) and "type" in part for part in listed)
+        return content if listed and parts else to_json(content).decode()
 
 
 class LLMRequest(BaseModel):
