@@ -259,7 +259,7 @@ async def test_no_key_for_a_provider_of_the_lockfile(bare: Path) -> None:
 async def test_every_variable_for_googles_key(
     server: PracticeServer, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    monkeypatch.delenv("GEMINI_API_KEY")
+    monkeypatch.delenv("GOOGLE_API_KEY")
     monkeypatch.setenv(variable, "mine-practice")
     async with LLMRing() as service:
         await service.chat(ASKED.model_copy(update={"model": "google:m"}))

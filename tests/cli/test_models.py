@@ -115,7 +115,7 @@ def test_who_has_no_key_is_not_asked(
     server: PracticeServer, nobody: None, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
-    monkeypatch.delenv("GEMINI_API_KEY")
+    monkeypatch.delenv("GOOGLE_API_KEY")
     result = run("models", "--live")
     assert result.exit_code == 0
     assert {line.partition(":")[0] for line in result.stdout.splitlines()[1:]} == {"anthropic"}

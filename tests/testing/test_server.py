@@ -453,7 +453,7 @@ def test_environ(server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> Non
         "http://127.0.0.1:9"
     }
     assert {value for name, value in there.items() if name.endswith("_KEY")} == {"practice-key"}
-    assert {"GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GEMINI_API_KEY", "OLLAMA_API_KEY"} < there.keys()
+    assert {"GOOGLE_API_KEY", "OLLAMA_API_KEY"} < there.keys()
     assert "NO_PROXY" not in there
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example")
     monkeypatch.setenv("NO_PROXY", "internal.example")

@@ -13,7 +13,8 @@ KEY = "practice-key"
 def variables(url: str, host: str) -> dict[str, str]:
     """Addresses and keys for the server at that address.
 
-    Every variable that holds a key is among them, so that a real key of the developer's is sent nowhere.
+    Every vendor's key is among them, so that a real one of the developer's is sent nowhere. Google's is in the variable
+    that wins over the others; its SDK complains where two are set.
     """
     out = {
         "OPENAI_API_KEY": KEY,
@@ -21,8 +22,6 @@ def variables(url: str, host: str) -> dict[str, str]:
         "ANTHROPIC_API_KEY": KEY,
         "ANTHROPIC_BASE_URL": url,
         "GOOGLE_API_KEY": KEY,
-        "GEMINI_API_KEY": KEY,
-        "GOOGLE_GEMINI_API_KEY": KEY,
         "GOOGLE_GEMINI_BASE_URL": url,
         "OLLAMA_API_KEY": KEY,
         "OLLAMA_HOST": url,

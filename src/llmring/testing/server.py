@@ -166,7 +166,7 @@ class PracticeServer:
     def environ(self, url: str | None = None) -> dict[str, str]:
         """The environment variables that point every official SDK here, or to another address.
 
-        Every variable that holds a key is among them, so that a real one of yours is sent nowhere.
+        Every vendor's key is among them, so that a real one of yours is sent nowhere.
         """
         return variables(url or self.url, self._host)
 
