@@ -288,7 +288,7 @@ async def test_a_key_that_is_given_as_nothing_is_none(server: PracticeServer, no
     """As `os.environ.get` gives it of a variable that is not set."""
     async with LLMRing(api_keys={"openai": nothing}) as service:
         await service.chat(ASKED.model_copy(update={"model": "openai:m"}))
-    assert server.requests[0].headers["authorization"] == "Bearer practice"
+    assert server.requests[0].headers["authorization"] == "Bearer practice-key"
 
 
 def test_a_key_that_is_no_text_is_refused() -> None:
@@ -302,7 +302,7 @@ async def test_a_new_key_in_the_environment_is_used(server: PracticeServer, monk
         await service.chat(request)
         monkeypatch.setenv("OPENAI_API_KEY", "rotated-practice")
         await service.chat(request)
-    assert [r.headers["authorization"] for r in server.requests] == ["Bearer practice", "Bearer rotated-practice"]
+    assert [r.headers["authorization"] for r in server.requests] == ["Bearer practice-key", "Bearer rotated-practice"]
 
 
 MISSING = """

@@ -89,11 +89,11 @@ def answers(server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> Iterator
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_refused_key_says_where_it_came_from(answers: type[Answers], provider: str, status: int) -> None:
-    answers.status, answers.body = status, b'{"error": {"message": "no entry with practice"}}'
+    answers.status, answers.body = status, b'{"error": {"message": "no entry with practice-key"}}'
     with pytest.raises(ProviderAuthenticationError, match=rf"refused the key \(HTTP {status}\)") as raised:
         await listed(provider)
     assert "_API_KEY" in str(raised.value)
-    assert "practice" not in str(raised.value), "the key that was sent stands in no message"
+    assert "practice-key" not in str(raised.value), "the key that was sent stands in no message"
     assert (raised.value.provider, raised.value.status_code) == (provider, status)
 
 
@@ -125,7 +125,7 @@ async def test_nobody_there(server: PracticeServer, monkeypatch: pytest.MonkeyPa
     variable, path = ADDRESSES[provider]
     with socket.create_server(("127.0.0.1", 0)) as closed:
         monkeypatch.setenv(variable, f"http://127.0.0.1:{closed.getsockname()[1]}{path}")
-    with pytest.raises(ProviderConnectionError, match=f"^{provider} cannot be reached"):
+    with pytest.raises(ProviderConnectionError, match=f"^{provider} cannot be reached at http://127.0.0.1:"):
         await listed(provider)
 
 

@@ -231,6 +231,7 @@ async def test_a_vendor_gets_the_headers_of_its_environment(
 async def test_ollama_takes_a_key_and_needs_none(server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     for reply in (Reply(), Reply(), Reply(status=401, error=f"who is {SECRET}")):
         server.reply(reply)
+    monkeypatch.delenv("OLLAMA_API_KEY")
     async with LLMRing(max_retries=0) as service:
         await service.chat(ask("ollama:m"))
         monkeypatch.setenv("OLLAMA_API_KEY", SECRET)
