@@ -117,6 +117,15 @@ def _has_results(body: dict[str, Any]) -> bool:
     )
 
 
+def test_a_block_of_tests_passes_under_pytest(bare: Path) -> None:
+    found = [block.values[0] for block in blocks() if "\ndef test_" in str(block.values[0])]
+    assert found
+    for number, source in enumerate(found):
+        (bare / f"test_{number}.py").write_text(str(source))
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "."], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize("provider", MODELS)
 @pytest.mark.parametrize(("source", "document", "line"), blocks())
 def test_block(
