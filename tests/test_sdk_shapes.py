@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -17,6 +18,8 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
+from llmring import LLMRing
+from llmring.providers.vendors import SDKS
 from llmring.testing import PracticeServer
 
 
@@ -299,3 +302,17 @@ def _slow(_: Any) -> Any:
     from llmring.testing import Reply
 
     return Reply(chunks=["x"] * 10, interval=0.01)
+
+
+def test_where_each_goes_if_it_is_told_nothing(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.setenv(name, "practice")
+    service = LLMRing()
+    clients = {name: service.get_provider(name).client for name in SDKS}
+    addresses = {
+        "openai": clients["openai"].base_url,
+        "anthropic": clients["anthropic"].base_url,
+        "google": clients["google"]._api_client._http_options.base_url,
+        "ollama": clients["ollama"]._client.base_url,
+    }
+    assert {name: str(it).rstrip("/") for name, it in addresses.items()} == {it: SDKS[it].home for it in SDKS}

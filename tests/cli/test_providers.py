@@ -75,6 +75,22 @@ def test_what_the_lockfile_needs_is_listed(project: Path, run: Run, monkeypatch:
     assert "no key for google" not in result.stderr, "nothing here needs it"
 
 
+def test_where_they_are(bare: Path, run: Run) -> None:
+    """Where a table names no address, that of the vendor whose SDK it takes."""
+    bind({}, '[providers.gateway]\nsdk = "openai"\n')
+    lines, found = table(run("providers", "--all")), said(run("providers", "--all", "--json"))
+    for name, address in {
+        "openai": "https://api.openai.com/v1",
+        "anthropic": "https://api.anthropic.com",
+        "google": "https://generativelanguage.googleapis.com",
+        "ollama": "http://127.0.0.1:11434",
+        "gateway": "https://api.openai.com/v1",
+    }.items():
+        assert f" | {address}" in lines[name]
+        assert found[name]["address"] == address
+    assert (" | -" in lines["azure"], found["azure"]["address"]) == (True, None)
+
+
 def test_many_aliases_are_counted(bare: Path, run: Run) -> None:
     bind({f"a{number}": ["anthropic:claude-haiku-5-5"] for number in range(5)})
     assert table(run("providers"))["anthropic"].endswith(" | a0, a1, a2 and 2 more")

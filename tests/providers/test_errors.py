@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import socket
 import time
 import traceback
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,7 @@ from llmring.exceptions import (
 )
 from llmring.providers.base import ProviderConfig
 from llmring.providers.openai import OpenAIProvider
+from llmring.providers.vendors import SDKS
 from llmring.testing import Fault, PracticeServer, Reply
 
 from ..conftest import Way, bind
@@ -466,3 +468,18 @@ async def test_a_provider_of_ones_own_may_leave_its_errors_to_us(server: Practic
         service.register_provider("mine", Mine(ProviderConfig(name="mine")))
         with pytest.raises(ProviderResponseError, match="ValueError: mine"):
             await service.chat(ASKED.model_copy(update={"model": "mine:m"}))
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])
+async def test_the_address_that_only_the_sdk_knows_is_named(
+    bare: Any, monkeypatch: pytest.MonkeyPatch, provider: str
+) -> None:
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.setenv(name, "practice")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        for name in ("https_proxy", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{closed.getsockname()[1]}")
+    bind({"chatbot": [f"{provider}:m"]})
+    error = await failure(True)
+    assert type(error) is ProviderConnectionError
+    assert f"{provider} cannot be reached at {SDKS[provider].home}:" in str(error)

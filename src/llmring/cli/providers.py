@@ -60,7 +60,7 @@ def providers(
 
 def _print(found: list[Standing], profile: str, answers: Mapping[str, Any] | None) -> None:
     rows = [["PROVIDER", "SDK", "KEY", "ADDRESS", "ALIASES"]]
-    rows += [[one.name, _sdk(one), _key(one), _address(one), _aliases(one, profile)] for one in found]
+    rows += [[one.name, _sdk(one), _key(one), one.address or "-", _aliases(one, profile)] for one in found]
     if answers is not None:
         for row, word in zip(rows, ["ANSWER", *(_answer(one, answers) for one in found)], strict=True):
             row.insert(-1, word)
@@ -83,10 +83,6 @@ def _key(one: Standing) -> str:
     if one.key_source or one.endpoint is None:
         return one.key_source or "-"
     return f"not set: {one.key_variables[0]}" if one.needs_key else "none needed"
-
-
-def _address(one: Standing) -> str:
-    return one.address or ("the SDK's own" if one.endpoint is not None and one.endpoint.lacks_address is None else "-")
 
 
 def _aliases(one: Standing, profile: str) -> str:

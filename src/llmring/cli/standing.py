@@ -68,8 +68,8 @@ class Standing:
 
     @property
     def address(self) -> str | None:
-        """Where it is, without what may be secret in it. `None` leaves it to the SDK."""
-        url = self.endpoint.base_url if self.endpoint is not None else None
+        """Where it is, without what may be secret in it. `None` where nobody knows."""
+        url = self.endpoint.address if self.endpoint is not None else None
         return url and shown(url)
 
     @cached_property

@@ -56,6 +56,7 @@ class ProviderConfig:
         timeout: seconds, the service's; `None` waits forever.
         max_retries: how often the SDK tries again where no stand-by remains.
         max_connections: at most so many at once; `None` sets no bound.
+        address: where it is, the SDK's own knowledge included, for messages.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ProviderConfig:
     timeout: float | None = 60.0
     max_retries: int = 2
     max_connections: int | None = None
+    address: str | None = None
 
     @property
     def limits(self) -> dict[str, int | None]:
@@ -181,7 +183,7 @@ class Provider(ABC):
                 provider=self.name,
                 model=call.model,
                 timeout=call.timeout,
-                address=self.config.base_url,
+                address=self.config.address or self.config.base_url,
             )
         self._hide_key(raised, error)
         return raised

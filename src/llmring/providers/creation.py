@@ -89,6 +89,7 @@ def _create(
         key=key,
         key_source=source or ("the key it was given" if key else f"api_key_env in [providers.{name}]"),
         base_url=target.base_url,
+        address=target.address,
         api=target.api,
         headers=headers,
         secrets=secrets,

@@ -76,6 +76,11 @@ class Endpoint:
         return variable or (KEYRING if self.key_of_keyring() else None)
 
     @property
+    def address(self) -> str | None:
+        """Where it is, what its SDK knows by itself included; `None` where nobody knows."""
+        return self.base_url or self.sdk.home
+
+    @property
     def lacks(self) -> str | None:
         """What is missing before it can serve, and what to do about it; `None` where nothing is, its SDK apart."""
         if self.needs_key and self.key_source is None:

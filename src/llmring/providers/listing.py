@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from ..addresses import shown
 from ..exceptions import (
     LLMRingError,
     ProviderAuthenticationError,
@@ -130,8 +131,9 @@ def _error(provider: Provider, error: Exception, timeout: float | None) -> Provi
         what = f"{name} did not list its models {within}. Try again, or check that it runs."
     elif kind is ProviderConnectionError:
         reason = f"{error.__cause__ or error}".rstrip(".") or type(error).__name__
-        what = f"{name} cannot be reached: {reason}. Check that it runs and that its address is right."
+        at = f" at {shown(provider.config.address)}" if provider.config.address else ""
+        what = f"{name} cannot be reached{at}: {reason}. Check that it runs and that its address is right."
     else:
         what = f"{name} answered with something that is no list of models ({type(error).__name__}). Check its address."
-    shown = provider.conceal(what.encode(errors="replace")).decode(errors="replace")
-    return kind(shown, provider=name, status_code=status)
+    concealed = provider.conceal(what.encode(errors="replace")).decode(errors="replace")
+    return kind(concealed, provider=name, status_code=status)

@@ -23,6 +23,7 @@ class BuiltIn:
         header_variable: the one that holds headers, a line each, which the SDK sends with every request.
         needs_key: whether it is of any use without a key.
         base_url: where it is; `None` where that is the SDK's own knowledge, or the environment's.
+        home: where the SDK goes if it is told nothing; `None` for what is no SDK.
         address_path: what follows the value of an address variable.
         hosts: further hosts that are the vendor's own, with all that is below them.
         local: whether it is a server of one's own, with models that nobody bills for.
@@ -38,6 +39,7 @@ class BuiltIn:
     header_variable: str | None = None
     needs_key: bool = True
     base_url: str | None = None
+    home: str | None = None
     address_path: str = ""
     hosts: tuple[str, ...] = ()
     local: bool = False
@@ -54,6 +56,7 @@ SDKS: Mapping[str, BuiltIn] = {
         ("OPENAI_API_KEY",),
         ("OPENAI_BASE_URL",),
         "OPENAI_CUSTOM_HEADERS",
+        home="https://api.openai.com/v1",
         hosts=("api.openai.com",),
     ),
     "anthropic": BuiltIn(
@@ -63,6 +66,7 @@ SDKS: Mapping[str, BuiltIn] = {
         ("ANTHROPIC_API_KEY",),
         ("ANTHROPIC_BASE_URL",),
         "ANTHROPIC_CUSTOM_HEADERS",
+        home="https://api.anthropic.com",
         hosts=("api.anthropic.com",),
     ),
     "google": BuiltIn(
@@ -71,6 +75,7 @@ SDKS: Mapping[str, BuiltIn] = {
         "GoogleProvider",
         ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GEMINI_API_KEY"),
         ("GOOGLE_GEMINI_BASE_URL",),
+        home="https://generativelanguage.googleapis.com",
         hosts=("googleapis.com",),
     ),
     "ollama": BuiltIn(
@@ -79,6 +84,7 @@ SDKS: Mapping[str, BuiltIn] = {
         "OllamaProvider",
         ("OLLAMA_API_KEY",),
         ("OLLAMA_HOST", "OLLAMA_BASE_URL"),
+        home="http://127.0.0.1:11434",
         needs_key=False,
         local=True,
         start="ollama serve",

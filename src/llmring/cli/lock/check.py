@@ -33,11 +33,12 @@ def check(
 ) -> None:
     """Check the lockfile, and the source code that relies on it. For CI: it asks nobody over the network.
 
-    The file is valid; its models are known to the catalogue and stay in service; their providers are there with
-    their SDKs; requests can be made with its params; the packages that it extends are installed; every alias that
-    the Python code asks llmring for is bound in every profile; and, once a file of the project imports llmring, every
-    bound alias is named in a string of the code or in a file beside it. The status is 1 on an error, with --strict on
-    a warning too. A line of code with the comment "# llmring: ignore" is passed over.
+    The file is valid, and no key of it looks like a slip (key-misspelt); its models are known to the catalogue and
+    stay in service; their providers are there with their SDKs, and say where they are (address-missing); requests can
+    be made with its params; the packages that it extends are installed; every alias that the Python code asks llmring
+    for is bound in every profile; and, once a file of the project imports llmring, every bound alias is named in a
+    string of the code or in a file beside it. The status is 1 on an error, with --strict on a warning too. A line of
+    code with the comment "# llmring: ignore" is passed over.
 
     \b
     Example:

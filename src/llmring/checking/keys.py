@@ -1,0 +1,70 @@
+"""Keys that llmring does not know are kept and do nothing. The ones that are probably slips are said."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..lockfile.checks import shown
+from .bindings import Source
+from .findings import Finding
+
+if TYPE_CHECKING:
+    from ..lockfile.places import Place
+
+__all__ = ["misspelt_keys"]
+
+_FILE = ("version", "default_profile", "profiles", "extends", "providers")
+_PROFILE = ("name", "bindings")
+_BINDING = ("alias", "models", "params", "constraints", "provider", "model")
+_EXTENDS = ("packages",)
+_PROVIDER = ("sdk", "base_url", "api_key_env", "api", "headers")
+_OF_VENDORS = frozenset({"reasoning_format", "speed"})
+"""Parameters of vendors' APIs that look like slips of ours."""
+_NEAR = 0.85
+"""How alike two names are if one is a slip of the other: `top_k` is not one of `top_p`."""
+
+
+def misspelt_keys(source: Source) -> Iterator[Finding]:
+    """The unknown keys that are nearly a known one of their place."""
+    for place, table, known, where in _tables(source):
+        for key in table:
+            if near := _meant(key, known):
+                message = f"{shown(key)} is no key of {where}; did you mean {shown(near)}?"
+                advice = f"Write {near}. If it is meant as it is: llmring lock check --ignore key-misspelt"
+                yield Finding("key-misspelt", "warning", source.spot(*place, key), message, advice)
+
+
+def _tables(source: Source) -> Iterator[tuple[Place, Mapping[str, Any], Collection[str], str]]:
+    """The tables of the file: their place, what is in them, the keys that they may have, and what to call them."""
+    from ..lockfile.rendering import toml_key
+    from ..schemas import LLMRequest
+
+    data = source.lockfile.data
+    yield (), data, _FILE, "the file"
+    yield ("extends",), data.get("extends") or {}, _EXTENDS, "[extends]"
+    params = frozenset(LLMRequest.model_fields) - {"model", "messages"}
+    for profile, table in data.get("profiles", {}).items():
+        yield ("profiles", profile), table, _PROFILE, f"[profiles.{toml_key(profile)}]"
+        for index, binding in enumerate(table.get("bindings", ())):
+            place: Place = ("profiles", profile, "bindings", index)
+            alias = shown(binding["alias"])
+            yield place, binding, _BINDING, f"the binding of {alias}"
+            own = {key: value for key, value in (binding.get("params") or {}).items() if _is_ours(key)}
+            yield (*place, "params"), own, params, f"the params of {alias}"
+    for provider, table in data.get("providers", {}).items():
+        yield ("providers", provider), table, _PROVIDER, f"[providers.{toml_key(provider)}]"
+
+
+def _is_ours(param: str) -> bool:
+    """Whether a parameter may be meant as a field of a request: those have no capitals, as many a vendor's have."""
+    return param.islower() and param not in _OF_VENDORS
+
+
+def _meant(key: str, known: Collection[str]) -> str | None:
+    """The known key that an unknown one is a slip of."""
+    if key in known:
+        return None
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(key, known, 1, _NEAR)), None)
