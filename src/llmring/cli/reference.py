@@ -13,8 +13,8 @@ _HEAD = """\
 Made from the commands themselves by `make docs`; to change it, change their help texts.
 
 Data goes to standard output; messages, also of what was done, to standard error. `--json` prints one JSON document and
-nothing else. Colours are for terminals only, and `NO_COLOR` turns them off. The exit status is 0 where all is well, 1 on an
-error or a finding, 2 where the command was not understood."""
+nothing else. Colours are for terminals only, and `NO_COLOR` turns them off. The exit status is 0 where all is well, 1
+on an error or a finding, 2 where the command was not understood."""
 
 
 def commands() -> dict[tuple[str, ...], Any]:
