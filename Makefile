@@ -24,13 +24,15 @@ ifneq ($(UV),)
 MAKE_VENV    = $(UV) venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
 INSTALL      = $(UV) pip install --quiet --python $(BIN)/python
 else
-MAKE_VENV    = $(PYTHON) -m venv --clear $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+MAKE_VENV    = $(PYTHON) -m venv --clear $(VENV)
 INSTALL      = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The pip that comes with older Pythons knows no --group.
+NEW_PIP      = $(INSTALL) --upgrade pip
 endif
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'llmring needs Python 3.11 or newer: make PYTHON=python3.12' >&2; exit 1; }
-	@echo 'Making the environment in $(VENV)' >&2
+	@echo 'Making the environment in $(VENV), and installing into it: about a minute, once' >&2
 	@$(MAKE_VENV)
 	@touch $@
 
@@ -39,6 +41,7 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
+	@$(NEW_PIP)
 	@$(INSTALL) --group dev
 	@touch $@
 
