@@ -9,14 +9,15 @@ import json
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 from .connection import Connection
 from .environment import variables
-from .formats import FORMATS, Format, route
+from .formats import Format, route
 from .formats.answer import dumps
 from .listings import listing
+from .queue import Queue
 from .replies import Reply
 from .requests import RecordedRequest
 from .script import Script, script
@@ -31,25 +32,8 @@ def echo(request: RecordedRequest) -> Reply:
     return Reply(f"You said: {request.question}")
 
 
-_WIRES = (*FORMATS, "models")
-_PROVIDERS = ("openai:", "anthropic:", "google:", "ollama:")
-"""What an alias's models begin with, and the names that providers give to them do not."""
-
 _ROUNDS = 1000
 """Of closing connections, after which it lets clients be that connect again and again."""
-
-
-@dataclass
-class _Queued:
-    reply: Reply
-    wire: str | None
-    model: str | None
-    times: int
-
-    def fits(self, request: RecordedRequest) -> bool:
-        if self.wire is None and request.wire == "models":
-            return False
-        return self.wire in (None, request.wire) and self.model in (None, request.model)
 
 
 class PracticeServer:
@@ -86,8 +70,7 @@ class PracticeServer:
         self._record = record
         self._numbers = itertools.count(1)
         self._connection_numbers = itertools.count(1)
-        self._queue: list[_Queued] = []
-        self._lock = threading.Lock()
+        self._queue = Queue()
         self._arrived = threading.Condition()
         self._thread: threading.Thread | None = None
         self._started = threading.Event()
@@ -112,10 +95,11 @@ class PracticeServer:
     def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
         self.close()
         broken, self._broken = self._broken, None
-        if broken is not None and exc is None:
+        if broken is None:
+            return
+        if exc is None:
             raise broken
-        if broken is not None and exc is not None:
-            exc.add_note(f"The practice server could not answer as it was told to: {broken!r}")
+        exc.add_note(f"The practice server could not answer as it was told to: {broken!r}")
 
     async def __aenter__(self) -> Self:
         return self.start()
@@ -198,22 +182,14 @@ class PracticeServer:
             TypeError, ValueError: there is no such wire, the model is named as an alias names it, or a field of the
                 reply holds what no wire can render. Nothing is queued.
         """
-        if wire not in (None, *_WIRES):
-            raise ValueError(f"there is no wire {wire!r}; there are: {', '.join(_WIRES)}")
-        if model is not None and model.startswith(_PROVIDERS):
-            raise ValueError(f"name the model as its provider sees it: {model.partition(':')[2]!r}")
-        if times < 1:
-            raise ValueError(f"times is {times}; a reply answers at least one request")
         reply = Reply(reply, **fields) if isinstance(reply, str) else replace(reply or Reply(), **fields)
-        with self._lock:
-            self._queue.append(_Queued(reply, wire, model, times))
+        self._queue.add(reply, wire, model, times)
         return reply
 
     @property
     def pending(self) -> list[Reply]:
         """The queued replies that nobody has asked for yet, one for each request that they would answer."""
-        with self._lock:
-            return [queued.reply for queued in self._queue for _ in range(queued.times)]
+        return self._queue.replies()
 
     def script(self, decide: Decision) -> Decision:
         """Let a function answer what the queue does not; `None` echoes. It runs in the server's thread."""
@@ -222,8 +198,7 @@ class PracticeServer:
 
     def clear(self) -> None:
         """Forget the queue, the default and the requests."""
-        with self._lock:
-            self._queue.clear()
+        self._queue.clear()
         self.default = echo
         self.requests.clear()
 
@@ -256,7 +231,7 @@ class PracticeServer:
                 self._arrived.notify_all()
         if to.chat and not isinstance(request.body, dict):
             return script(Reply(status=400, error="The body is not a JSON object."), request, to.format)
-        reply = self._refused(request, to.format) or self._queued(request)
+        reply = self._refused(request, to.format) or self._queue.take(request)
         if reply is None:
             reply = self._decided(request) if to.chat else self._listed(request, to.format)
         try:
@@ -281,16 +256,6 @@ class PracticeServer:
             return None
         said = dumps(format.error(replace(problem, request_id=request.id)))
         return Reply(status=problem.status, body=said, content_type="application/json")
-
-    def _queued(self, request: RecordedRequest) -> Reply | None:
-        with self._lock:
-            for queued in self._queue:
-                if queued.fits(request):
-                    queued.times -= 1
-                    if queued.times <= 0:
-                        self._queue.remove(queued)
-                    return queued.reply
-        return None
 
     def _decided(self, request: RecordedRequest) -> Reply:
         if isinstance(self.default, Reply):
