@@ -62,9 +62,16 @@ def test_a_vendor_under_another_name_retires_the_same_models() -> None:
 
 
 def test_the_nearest_names_are_of_models_that_stay() -> None:
-    for slip in ("anthropic:claude-3-opuss", "google:gemini-1.5-proo", "groq:mixtral-8x7b-3276"):
+    """Those whose end is announced are on their way out, too."""
+    slips = ("anthropic:claude-3-opuss", "google:gemini-1.5-proo", "groq:mixtral-8x7b-3276", "openai:gpt-nothing")
+    for slip in slips:
         for near in catalog.nearest(slip):
-            assert not catalog.model_info(near).retired
+            assert catalog.model_info(near).retires is None
+
+
+@pytest.mark.usefixtures("announced")
+def test_a_model_whose_end_is_announced_is_not_suggested() -> None:
+    assert "anthropic:claude-opus-4-1" not in catalog.nearest("anthropic:claude-opus-41")
 
 
 @pytest.fixture

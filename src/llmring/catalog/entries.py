@@ -127,6 +127,8 @@ def covers(provider: str) -> bool:
 def nearest(reference: str, *, limit: int = 3) -> list[str]:
     """The `provider:model` references that the catalogue has and that look most like this one, best first.
 
+    None of them is near its end.
+
     Args:
         reference: as it was written; the provider may be misspelt too.
         limit: the most to return.
@@ -140,7 +142,7 @@ def nearest(reference: str, *, limit: int = 3) -> list[str]:
     entries = source.models if source is not None else ()
     names = [known for model in entries if not model.deprecated and (known := name_of(model))]
     names += listed_models(vendor(provider, source))
-    staying = [known for known in dict.fromkeys(names) if not _info(provider, known, source, None).retired]
+    staying = [known for known in dict.fromkeys(names) if _info(provider, known, source, None).retires is None]
     return [f"{provider}:{match}" for match in get_close_matches(name, staying, limit, 0.5)]
 
 
