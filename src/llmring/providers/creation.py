@@ -123,7 +123,7 @@ def import_adapter(sdk: BuiltIn, name: str) -> Any:
         if isinstance(error, ImportError) and (error.name or "").split(".")[0] == "llmring":
             raise
         _refuse_socks(error, name)
-        if isinstance(error, ModuleNotFoundError):
+        if isinstance(error, ImportError) and error.name:
             words = f"is not installed ({error}): {how_to_install(sdk.package)}"
         else:
             words = f"cannot be imported ({type(error).__name__}: {error}). Install it anew: "
