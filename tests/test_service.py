@@ -645,3 +645,15 @@ async def test_the_environments_address_says_who_bills(bare: Path, monkeypatch: 
     assert not priced("mine:gpt-4o"), "it is asked where the SDK asks"
     assert priced("odd:openai/gpt-oss-20b"), "whatever it is spoken to with"
     assert not priced("nobody:gpt-4o")
+
+
+async def test_a_request_that_names_no_model(server: PracticeServer) -> None:
+    bind({"chatbot": ["openai:m"]})
+    async with LLMRing() as service:
+        for ask in (service.chat, lambda request: service.chat_stream(request).final_response()):
+            with pytest.raises(InvalidRequestError, match=r"^The request names no model; name an alias"):
+                await ask(ASKED.model_copy(update={"model": ""}))
+        with pytest.raises(AliasNotFoundError, match="To bind it: llmring bind ALIAS provider:model") as raised:
+            service.resolve_alias("")
+    assert raised.value.alias == ""
+    assert server.requests == []

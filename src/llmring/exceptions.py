@@ -117,7 +117,13 @@ class LockfileVersionError(_PlacedError):
 
 
 class AliasNotFoundError(LockfileError):
-    """A name that is neither an alias of the profile nor a `provider:model` reference."""
+    """A name that is neither an alias of the profile nor a `provider:model` reference.
+
+    Attributes:
+        alias: the name, `None` where several are missing.
+    """
+
+    alias: str | None = None
 
 
 class _Details(TypedDict, total=False):

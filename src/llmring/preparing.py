@@ -26,12 +26,14 @@ def check(request: LLMRequest) -> None:
     """Refuse what no provider takes.
 
     Raises:
-        InvalidRequestError: no messages, or one that is out of place.
+        InvalidRequestError: no model, no messages, or one that is out of place.
     """
     if not isinstance(request, LLMRequest):
         raise InvalidRequestError(
             f"{type(request).__name__} is no request; pass LLMRequest(model=..., messages=[Message(...)])."
         )
+    if not request.model:
+        raise InvalidRequestError("The request names no model; name an alias of the lockfile, or a provider:model.")
     if not request.messages:
         raise InvalidRequestError('The request has no messages; send at least Message(role="user", content=...).')
     if all(message.role == "system" for message in request.messages):

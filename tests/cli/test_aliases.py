@@ -143,7 +143,7 @@ def test_no_warning_where_the_catalogue_is_no_judge(project: Path, run: Run, mod
     assert run("bind", "chatbot", model).stderr == expected
 
 
-@pytest.mark.parametrize("models", ["gpt-6-luna", "", "openai:", ":gpt-6-luna", "openai:gpt-6-luna,", "a b:c"])
+@pytest.mark.parametrize("models", ["gpt-6-luna", "", "openai:", ":gpt-6-luna", "a b:c"])
 def test_a_malformed_model_is_refused(project: Path, run: Run, models: str) -> None:
     result = run("bind", "chatbot", models)
     assert (result.exit_code, result.stdout) == (1, "")
@@ -263,3 +263,20 @@ def test_json_is_json_whatever_the_params_hold(project: Path, run: Run, args: li
         '[{"alias": "chatbot", "models": ["x:y"], "params": {"stop": "\\ud800é"}}]}}}'
     )
     assert json.loads(run(*args).stdout)["aliases"]["chatbot"]["params"] == {"stop": "\ud800é"}
+
+
+@pytest.mark.parametrize(
+    "args", [("openai:gpt-6-luna", "ollama:llama3.2"), ("openai:gpt-6-luna,", "ollama:llama3.2", "-p", "dev")]
+)
+def test_models_are_named_in_one_word(project: Path, run: Run, args: tuple[str, ...]) -> None:
+    result = run("bind", "chatbot", *args)
+    assert result.exit_code == 2
+    assert 'separate models by commas: "openai:gpt-6-luna,ollama:llama3.2"' in " ".join(result.stderr.split())
+    assert project.read_text() == LOCKFILE
+
+
+@pytest.mark.parametrize("models", ["openai:gpt-6-luna,", ",openai:gpt-6-luna", "openai:gpt-6-luna, ,ollama:llama3.2"])
+def test_a_comma_too_many(project: Path, run: Run, models: str) -> None:
+    result = run("bind", "chatbot", models)
+    assert (result.exit_code, result.stderr) == (1, f'Error: There is a comma too many in "{models}". Take it out\n')
+    assert project.read_text() == LOCKFILE

@@ -390,3 +390,11 @@ def test_a_profile_in_the_environment_that_is_no_text(project: Path) -> None:
     done = subprocess.run([PROGRAM, "chat", "hi"], env=environ, stdin=subprocess.DEVNULL, capture_output=True)
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.startswith(b'Error: No profile "caf')
+
+
+@pytest.mark.parametrize("args", [("chat", "hi", "--model"), ("info",)])
+def test_a_model_that_names_no_provider(project: Path, run: Run, args: tuple[str, ...]) -> None:
+    result = run(*args, "gpt-6-luna")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("A model is named directly as provider:model. Did you mean openai:gpt-6-luna?\n")
+    assert "Did you mean" not in run(*args, "our-own-thing").stderr

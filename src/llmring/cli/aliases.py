@@ -76,6 +76,7 @@ def _described(lockfile: Lockfile, profile: str, bindings: Mapping[str, Binding]
 
 
 def bind(
+    ctx: typer.Context,
     alias: Annotated[
         str,
         typer.Argument(
@@ -113,7 +114,8 @@ def bind(
     from .. import lockfile as lockfiles
     from .progress import working
 
-    path, named = lockfile_path(), [model.strip() for model in models.split(",")]
+    named = _listed(ctx, models)
+    path = lockfile_path()
     before, wanted = lockfiles.load(path), list(dict.fromkeys(named))
     for model in wanted:
         _check_provider(model, before, force=force)
@@ -132,6 +134,20 @@ def bind(
     first, *rest = wanted
     behind = f", with {', '.join(rest)} standing by" if rest else ""
     tell(f'{alias} is served by {first}{behind} (profile "{chosen}" of {lockfile.path})')
+
+
+def _listed(ctx: typer.Context, models: str) -> list[str]:
+    """The models that were named, in one word."""
+    from ..exceptions import ConfigurationError
+    from ..lockfile.checks import shown
+
+    if ctx.args:
+        together = ",".join(it.strip(",") for it in (models, *ctx.args))
+        raise typer.BadParameter(f"separate models by commas: {shown(together)}", param_hint="MODEL[,MODEL...]")
+    named = [model.strip() for model in models.split(",")]
+    if "" in named and any(named):
+        raise ConfigurationError(f"There is a comma too many in {shown(models)}. Take it out")
+    return named
 
 
 def _check_provider(reference: str, lockfile: Lockfile, *, force: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeGuard
 import typer
 from typer.core import TyperGroup
 
-from ..exceptions import LLMRingError
+from ..exceptions import AliasNotFoundError, LLMRingError
 from .terminal import Closed, complain, say, unforeseen, unwritable
 
 __all__ = ["build", "run"]
@@ -39,8 +39,18 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except LLMRingError as error:
-            complain(str(error))
+            complain(f"{error}{_meant(error)}")
             raise typer.Exit(1) from None
+
+
+def _meant(error: LLMRingError) -> str:
+    """What to add where the name of a model was taken for an alias, since it named no provider."""
+    if not isinstance(error, AliasNotFoundError) or error.alias is None:
+        return ""
+    from .known import of_some_provider
+
+    model = of_some_provider(error.alias)
+    return f". Did you mean {model}?" if model else ""
 
 
 def _spare_pydantic(params: Iterable[Any]) -> None:
@@ -68,6 +78,9 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 """Where each command is, in the order of the help: a module here, and a name in it."""
 
+_SETTINGS: Mapping[str, dict[str, Any]] = {"bind": {"allow_extra_args": True}}
+"""What a command says itself where Typer's own words would not help."""
+
 
 def build(names: Iterable[str] = _COMMANDS) -> typer.Typer:
     """The application with these commands. Each costs the import of its module."""
@@ -90,7 +103,7 @@ def build(names: Iterable[str] = _COMMANDS) -> typer.Typer:
         if isinstance(found, typer.Typer):
             built.add_typer(found, name=name)
         else:
-            built.command(name)(found)
+            built.command(name, context_settings=_SETTINGS.get(name))(found)
     return built
 
 

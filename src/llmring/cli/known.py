@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ..catalog import ModelInfo
     from ..lockfile import Lockfile
 
-__all__ = ["described", "key_of", "known_of", "lockfile_if_any"]
+__all__ = ["described", "key_of", "known_of", "lockfile_if_any", "of_some_provider"]
 
 
 def lockfile_if_any() -> Lockfile | None:
@@ -36,6 +36,17 @@ def known_of(reference: str, lockfile: Lockfile | None) -> ModelInfo:
     provider = reference.partition(":")[0]
     settings = lockfile.providers.get(provider) if lockfile is not None else None
     return model_info(reference, base_url=address_of(provider, settings))
+
+
+def of_some_provider(name: str) -> str | None:
+    """The `provider:model` that the catalogue has for the name of a model alone; `None` if it has none."""
+    from ..catalog import covers, known
+    from ..lockfile.model import is_name
+    from ..providers.vendors import BUILT_IN
+
+    if ":" in name or not is_name(name):
+        return None
+    return next((f"{it}:{name}" for it in BUILT_IN if covers(it) and known(f"{it}:{name}")), None)
 
 
 def described(info: ModelInfo) -> dict[str, Any]:

@@ -41,10 +41,10 @@ def extend(lockfile: Lockfile | None, packages: Iterable[str]) -> str:
 
 
 def word(name: str, otherwise: str) -> str:
-    """A name as a shell takes it; a stand-in for one that is better not repeated."""
+    """A name as a shell takes it; a stand-in for none, and for one that is better not repeated."""
     import shlex
 
-    return shlex.quote(name) if shown(name) == f'"{name}"' else otherwise
+    return shlex.quote(name) if name and shown(name) == f'"{name}"' else otherwise
 
 
 def _option(profile: str | None) -> str:

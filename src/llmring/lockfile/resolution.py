@@ -122,9 +122,11 @@ def _unknown(lockfile: Lockfile, name: str, profile: str) -> AliasNotFoundError:
     elsewhere = [other.name for other in lockfile.profiles.values() if name in other.bindings]
     hint = f" It is bound in: {', '.join(elsewhere)}." if elsewhere else ""
     command = bind(name, None if profile == lockfile.default_profile else profile)
-    return AliasNotFoundError(
+    error = AliasNotFoundError(
         f'No alias {shown(name)} in the profile "{profile}" of {lockfile.path or "the lockfile"}{nearest(name, names)}'
         f"{hint} To bind it: {command}. "
         "A model is named directly as provider:model",
         path=lockfile.path,
     )
+    error.alias = name
+    return error
