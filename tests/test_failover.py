@@ -92,8 +92,8 @@ async def test_the_last_error_lists_the_others(practice: Ground, server: Practic
     ]
     assert all(one.attempts == [] for one in error.attempts)
     printed = "".join(traceback.format_exception(error))
-    assert "Before it, refused-anthropic:a failed: " in printed
-    assert "Before it, openai:b failed: " in printed
+    assert "Before it: refused-anthropic cannot be reached at " in printed
+    assert "Before it: openai:b takes no more requests for now (HTTP 429)" in printed
     assert "d" not in {request.model for request in server.requests}
 
 
@@ -102,7 +102,7 @@ async def test_a_provider_without_a_key_is_listed_by_its_name(practice: Ground, 
     async with bound(practice, "groq:a", "google:b") as service:
         with pytest.raises(ProviderError) as raised:
             await service.chat(ask("chatbot"))
-    assert raised.value.__notes__[0].startswith("Before it, groq failed: There is no key for groq.")
+    assert raised.value.__notes__[0].startswith("Before it: There is no key for groq.")
 
 
 async def test_attempts_can_be_seen_at_once(practice: Ground, server: PracticeServer) -> None:

@@ -163,7 +163,7 @@ class Route:
             error.attempts = list(self.attempts)
             error.args = (f"{error} Tried before it, in vain: {', '.join(map(_tried, self.attempts))}.",)
         for earlier in self.attempts:
-            error.add_note(f"Before it, {_tried(earlier)} failed: {earlier}")
+            error.add_note(f"Before it: {earlier}")
         return error
 
     async def _try(

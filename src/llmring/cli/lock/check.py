@@ -21,9 +21,7 @@ __all__ = ["check"]
 def check(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(
-            metavar="PATH...", help="The source code, instead of the lockfile's folder.", show_default=False
-        ),
+        typer.Argument(metavar="PATH", help="The source code, instead of the lockfile's folder.", show_default=False),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail it too.")] = False,
     ignore: Annotated[

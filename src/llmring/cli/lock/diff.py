@@ -28,7 +28,7 @@ _SIGN = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yel
 def diff(
     since: Annotated[
         str,
-        typer.Argument(metavar="[REV | FILE]", help="A git revision, REV:PATH for another file of it, or a lockfile."),
+        typer.Argument(metavar="REV | FILE", help="A git revision, REV:PATH for another file of it, or a lockfile."),
     ] = "HEAD",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -1,0 +1,8 @@
+"""The `llmring` command, as `python -m llmring`."""
+
+from __future__ import annotations
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()
