@@ -80,7 +80,7 @@ def test_several_providers_stand_by_for_each_other(bare: Path, run: Run, server:
 
 
 def test_only_local_models(bare: Path, run: Run, server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"):
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY"):
         monkeypatch.delenv(name)
     run("lock", "init")
     assert set(bindings(bare / "llmring.lock").values()) == {("ollama:llama3.2",)}
