@@ -101,6 +101,15 @@ def test_a_slip(write: Write, text: str, line: int, said: str) -> None:
     assert found(write("llmring.lock", text)) == [("key-misspelt", "warning", line, said)]
 
 
+@pytest.mark.parametrize(
+    "text", [BOUND + "params = { seed = 1, temprature = 0.3 }\n", BOUND + "params.temprature = 1\n"]
+)
+def test_it_is_found_where_the_key_is(write: Write, text: str) -> None:
+    (finding,) = [it for it in check_lockfile(write("llmring.lock", text)).findings if it.code == "key-misspelt"]
+    rest = text.splitlines()[finding.spot.line - 1][finding.spot.column - 1 :]
+    assert rest.startswith(("temprature =", "params.temprature ="))
+
+
 def test_an_address_that_is_misspelt_or_missing(write: Write) -> None:
     """The prompts and the key would go to the SDK's vendor."""
     path = write("llmring.lock", GATEWAY.replace("base_url", "base_ulr") + 'api_key_env = "GATEWAY"\n')

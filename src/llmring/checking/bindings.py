@@ -46,6 +46,10 @@ class Source:
         """Where something is written, by the keys and indices that lead to it."""
         return Spot(self.path, *line_and_column(self.text, locate(self._entries, place)))
 
+    def key_spot(self, *place: str | int) -> Spot:
+        """Where the key of something is written."""
+        return Spot(self.path, *line_and_column(self.text, locate(self._entries, place, key=True)))
+
     def alias_spot(self, profile: str, alias: str) -> Spot:
         """Where an alias is bound."""
         return self.spot(*self._binding(profile, alias), "alias")

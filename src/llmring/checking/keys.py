@@ -32,7 +32,7 @@ def misspelt_keys(source: Source) -> Iterator[Finding]:
             if near := _meant(key, known):
                 message = f"{shown(key)} is no key of {where}; did you mean {shown(near)}?"
                 advice = f"Write {near}. If it is meant as it is: llmring lock check --ignore key-misspelt"
-                yield Finding("key-misspelt", "warning", source.spot(*place, key), message, advice)
+                yield Finding("key-misspelt", "warning", source.key_spot(*place, key), message, advice)
 
 
 def _tables(source: Source) -> Iterator[tuple[Place, Mapping[str, Any], Collection[str], str]]:

@@ -43,8 +43,14 @@ def scan(text: str, *, is_json: bool) -> list[Entry]:
     return _Scan(text, is_json=is_json).found
 
 
-def locate(entries: list[Entry], place: Place) -> int:
-    """The offset of what is written at a place, else of what lies below it, else of what is nearest above."""
+def locate(entries: list[Entry], place: Place, *, key: bool = False) -> int:
+    """The offset of what is written at a place, else of what lies below it, else of what is nearest above.
+
+    Args:
+        entries: what `scan` found.
+        place: the keys and indices that lead there.
+        key: where its key begins, instead of its value.
+    """
     best, rank = 0, (0, 0)
     for entry in entries:
         shared = min(len(entry.place), len(place))
@@ -52,7 +58,7 @@ def locate(entries: list[Entry], place: Place) -> int:
             continue
         found = (2 if entry.place == place else int(len(entry.place) > len(place)), shared)
         if found > rank:
-            best, rank = entry.value, found
+            best, rank = entry.start if key else entry.value, found
     return best
 
 
