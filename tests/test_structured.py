@@ -96,3 +96,37 @@ def test_a_schema_that_holds_itself() -> None:
     schema["properties"]["itself"] = schema
     with pytest.raises(InvalidRequestError, match=r"cannot be sent: .*[Cc]ircular"):
         answer_format(ask(table(schema)))
+
+
+@pytest.mark.parametrize("depth", [205, 225, 260, 5000])
+def test_a_schema_that_is_too_deep_is_refused(depth: int) -> None:
+    schema: dict[str, Any] = {"type": "object"}
+    for _ in range(depth):
+        schema = {"type": "object", "properties": {"a": schema}}
+    with pytest.raises(InvalidRequestError, match="response_format"):
+        answer_format(ask(table(schema)))
+
+
+@pytest.mark.parametrize("provider", ["openai", "ollama"])
+async def test_what_is_changed_in_one_request_is_not_in_another(provider: str, server: PracticeServer) -> None:
+    form = table({"type": "object", "additionalProperties": {"type": "integer"}})
+    changed, _ = answer_format(ask(form))
+    assert isinstance(changed.response_format, dict)
+    changed.response_format["json_schema"]["schema"]["maxProperties"] = 1
+    server.reply('{"a": 1, "b": 2}')
+    async with LLMRing() as service:
+        asked = ask(form).model_copy(update={"model": f"{provider}:m"})
+        assert (await service.chat(asked)).parsed == {"a": 1, "b": 2}
+    assert b"maxProperties" not in server.requests[0].raw
+
+
+async def test_a_model_that_is_rebuilt_is_another(server: PracticeServer) -> None:
+    model = create_model("River", length=(str, ...))
+    async with LLMRing() as service:
+        asked = ask(model).model_copy(update={"model": "ollama:m"})
+        server.reply('{"length": "far"}')
+        assert (await service.chat(asked)).parsed == model(length="far")
+        model.model_fields["length"].annotation = int
+        model.model_rebuild(force=True)
+        server.reply('{"length": 3}')
+        assert (await service.chat(asked)).parsed == model(length=3)

@@ -143,14 +143,19 @@ def answer_format(request: LLMRequest) -> tuple[LLMRequest, AnswerFormat | None]
             or not isinstance(inner.get("schema"), dict)
         ):
             raise InvalidRequestError(_FORMS)
-        read = _of_schema(_written(inner["schema"]))
+        try:
+            read = _of_schema(to_json(inner["schema"]))
+        except InvalidRequestError:
+            raise
+        except (ValueError, RecursionError) as error:
+            raise InvalidRequestError(f"response_format's schema cannot be sent: {error}.") from None
     else:
         try:
-            read = _of_type(given, repr(given))
+            read = _of_type(given, repr(given), getattr(given, "__pydantic_validator__", None))
         except TypeError:  # it has no hash
-            read = _of_type.__wrapped__(given, "")
+            read = _of_type.__wrapped__(given, "", None)
     name = inner.get("name") or read.name
-    table: dict[str, Any] = {"name": _NAME.sub("_", str(name))[:64], "schema": read.sent}
+    table: dict[str, Any] = {"name": _NAME.sub("_", str(name))[:64], "schema": from_json(read.sent)}
     table |= {key: inner[key] for key in ("description", "strict") if inner.get(key) is not None}
     rendered = {"type": "json_schema", "json_schema": table}
     return request.model_copy(update={"response_format": rendered}), read.form
@@ -158,13 +163,13 @@ def answer_format(request: LLMRequest) -> tuple[LLMRequest, AnswerFormat | None]
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What comes of a type or of a schema: a name for it, the schema to send, and the check of the answer.
+    """What comes of a type or of a schema: a name for it, the schema to send as JSON, and the check of the answer.
 
-    It is kept, for the same ones come with every request of a program, and nobody may change it.
+    It is kept, for the same ones come with every request of a program. Each gets a schema of its own to change.
     """
 
     name: str
-    sent: dict[str, Any]
+    sent: bytes
     form: AnswerFormat
 
 
@@ -173,12 +178,12 @@ def _of_schema(written: bytes) -> _Read:
     schema = from_json(written)
     _check_schema(schema)
     sent, wrapped = _as_object(schema)
-    return _Read(schema.get("title") or "answer", sent, AnswerFormat(schema, None, wrapped))
+    return _Read(schema.get("title") or "answer", to_json(sent), AnswerFormat(schema, None, wrapped))
 
 
 @lru_cache(maxsize=_KEPT)
-def _of_type(given: Any, _shown: str) -> _Read:
-    """Told apart by how they are shown, too: `int | str` equals `str | int`."""
+def _of_type(given: Any, _shown: str, _validator: Any) -> _Read:
+    """Told apart by how they are shown, too, as `int | str` equals `str | int`; and a model that was rebuilt."""
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 
@@ -191,14 +196,7 @@ def _of_type(given: Any, _shown: str) -> _Read:
         reason = str(error).splitlines()[0].rstrip(".")
         raise InvalidRequestError(f"response_format {given!r} has no JSON schema: {reason}. {_FORMS}") from None
     sent, wrapped = _as_object(schema)
-    return _Read(getattr(given, "__name__", "answer"), sent, AnswerFormat(schema, adapter, wrapped))
-
-
-def _written(schema: dict[str, Any]) -> bytes:
-    try:
-        return to_json(schema)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequestError(f"response_format's schema cannot be sent: {error}.") from None
+    return _Read(getattr(given, "__name__", "answer"), to_json(sent), AnswerFormat(schema, adapter, wrapped))
 
 
 def _as_object(schema: dict[str, Any]) -> tuple[dict[str, Any], bool]:
