@@ -226,6 +226,10 @@ class Terminal:
         self._process.terminate()
         return self.ended()
 
+    def echoes(self) -> bool:
+        """Whether what is typed is shown, as a shell needs it."""
+        return bool(termios.tcgetattr(self._ours)[3] & termios.ECHO)
+
     def ended(self) -> int:
         """Wait for the end of the program, and give its status."""
         while self._read():

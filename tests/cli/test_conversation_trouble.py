@@ -198,10 +198,14 @@ def test_a_program_that_is_told_to_end_keeps_what_has_arrived(rescued: Path, ser
         server.reply(" ".join(f"w{number}" for number in range(400)), interval=0.02)
         terminal.say("Count")
         terminal.expect("w2")
+        before = terminal.echoes()
         assert terminal.terminate() == -signal.SIGTERM
+        assert (before, terminal.echoes()) == (False, True)
+        assert terminal.raw.rfind("\x1b[?25h") > terminal.raw.rfind("\x1b[?25l") >= 0
     (saved,) = rescued.iterdir()
     assert "w0 w1 w2" in saved.read_text()
     assert saved.read_text().endswith("*(stopped here)*\n")
+    assert saved.read_text().count("Count") == 1
 
 
 @pytest.mark.parametrize("gap", [0.005, 0.01, 0.02, 0.04])

@@ -48,7 +48,8 @@ class Interrupts:
 def told_to_end(action: Callable[[], object]) -> Iterator[None]:
     """When the program is told to end meanwhile, by the closing of its window or by `kill`, do this first.
 
-    It then ends as if nothing had been done. Where a signal for that is ignored, as under nohup, it stays so.
+    It then ends as if nothing had been done. Where a signal for that is ignored, as under nohup, it stays so. One that
+    comes in the instant before readline waits for a key is heard with the next key.
 
     Args:
         action: what is done. It may have no terminal any more.

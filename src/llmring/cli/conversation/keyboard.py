@@ -18,7 +18,7 @@ except ImportError:  # Windows
     readline = None  # type: ignore[assignment]
     termios = None  # type: ignore[assignment]
 
-__all__ = ["Keyboard", "at_rest"]
+__all__ = ["Keyboard", "at_rest", "given_back"]
 
 _QUOTES = '"""'
 _FENCES = (_QUOTES, "```")
@@ -166,3 +166,18 @@ def _completer(complete: Callable[[str, str], list[str]]) -> Callable[[str, int]
         return found[number] if number < len(found) else None
 
     return completed
+
+
+def given_back() -> Callable[[], None]:
+    """What gives the terminal back as it is now, with its cursor, from the middle of whatever is being done."""
+    if termios is None or not sys.stdin.isatty():
+        return lambda: None
+    before = termios.tcgetattr(sys.stdin)
+
+    def give_back() -> None:
+        with contextlib.suppress(OSError, ValueError, termios.error):  # it may be gone
+            if os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp():  # else it is another program's by now
+                termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+                os.write(sys.stdout.fileno(), b"\033[?25h\033[?2004l")
+
+    return give_back

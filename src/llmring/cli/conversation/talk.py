@@ -19,7 +19,7 @@ from . import commands
 from .dialogue import Dialogue, Tally, Turn
 from .history import History, history_path
 from .interrupts import Interrupts, told_to_end
-from .keyboard import Keyboard, at_rest
+from .keyboard import Keyboard, at_rest, given_back
 from .screen import Screen
 from .transcript import save_somewhere
 
@@ -59,7 +59,7 @@ def converse(
             talk = Talk(runner, service, Dialogue(model, profile, system), screen or Screen(), history)
             talk.attach(attached)
             try:
-                with talk.interrupts.heard(), told_to_end(talk.save_all):
+                with talk.interrupts.heard(), told_to_end(talk.end):
                     talk.run()
             except Exception:
                 _rescue(talk.dialogue)
@@ -91,6 +91,7 @@ class Talk:
         self.is_over = False
         self._asking: tuple[Turn, Turn | None] | None = None
         self._arriving: ChatStream | None = None
+        self._give_back = given_back()
 
     def run(self) -> None:
         """Talk until the person leaves."""
@@ -168,11 +169,19 @@ class Talk:
             turn, instead_of = self._asking
             if self._arriving is not None:
                 _take(turn, self._arriving)
-            self.dialogue.keep(turn, instead_of=instead_of)
+            if not any(it is turn for it in self.dialogue.turns):  # it may just have been kept
+                self.dialogue.keep(turn, instead_of=instead_of)
         if self.dialogue.turns:
             path = save_somewhere(self.dialogue)
             with contextlib.suppress(OSError, AttributeError):  # there may be no standard error
                 os.write(sys.stderr.fileno(), f"\r\nWhat was said is in {path}\r\n".encode())
+
+    def end(self) -> None:
+        """Save what was said, and give the terminal back, from the middle of whatever is being done."""
+        try:
+            self.save_all()
+        finally:
+            self._give_back()
 
     def _answer_to(self, text: str) -> None:
         """Do what a line says. Whatever goes wrong with it is shown: no line ends the conversation but /quit."""
