@@ -322,3 +322,16 @@ def test_each_loop_has_its_own(way: Way, server: PracticeServer) -> None:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def test_what_the_caller_was_given_meanwhile_stays(way: Way, server: PracticeServer) -> None:
+    """Also when the one that a request was waiting for comes after it."""
+    async with LLMRing() as service:
+        asked = asyncio.create_task(service.chat(ASKED))
+        await asyncio.sleep(0)
+        mine = service.get_provider(way.provider)
+        assert (await asked).content
+        await asyncio.sleep(0)
+        assert service.get_provider(way.provider) is mine
+        await service.chat(ASKED)
+    assert len(server.requests) == 2

@@ -187,10 +187,10 @@ class Registry:
             if done.exception() is not None:
                 if entry.provider is None and self._entries.get(key) is entry:
                     del self._entries[key]
-            elif self._closed:
+            elif self._closed or entry.provider is not None:  # made by `get` meanwhile
                 self._close_soon(done.result())
             else:
-                entry.provider = entry.provider or done.result()
+                entry.provider = done.result()
                 self._close_if_over(key, entry)
 
         entry = self._entries[key] = _Entry()
@@ -224,7 +224,7 @@ class Registry:
             asyncio.gather(
                 *(_close(provider) for provider in of_caller),
                 *(run_in(loop, partial(_close, provider)) for loop, provider in made),
-                *(task for task in self._closing if task.get_loop() is here),
+                *(task for task in [*self._closing] if task.get_loop() is here),
                 return_exceptions=True,
             )
         )
