@@ -163,7 +163,8 @@ def _fill(handle: int, content: bytes, status: os.stat_result | None) -> None:
         # By a clock with fine steps: with the system's own, it could be the time of the move, as of a file that
         # somebody has written into since.
         now = time.time_ns()
-        os.utime(handle, ns=(now, now))
+        with contextlib.suppress(OSError):  # only the owner may, and on some drives another is
+            os.utime(handle, ns=(now, now))
     os.fsync(handle)
 
 
