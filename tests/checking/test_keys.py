@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -190,14 +190,22 @@ def test_lockfiles_that_are_right(write: Write) -> None:
         assert found(write("llmring.lock", text)) == []
 
 
-def test_it_knows_the_keys_that_the_schema_describes(write: Write) -> None:
-    """One that it did not know could be taken for a slip of another."""
-    from llmring.checking import keys
-
+def test_a_slip_of_every_key_that_there_is(write: Write) -> None:
     schema = json_schema()
-    places = {name: schema["$defs"][name]["properties"] for name in ("profile", "binding", "extends", "provider")}
-    assert set(keys._FILE) == set(schema["properties"])
-    assert set(keys._PROFILE) == set(places["profile"])
-    assert set(keys._BINDING) == {*places["binding"], "provider", "model"}
-    assert set(keys._EXTENDS) == set(places["extends"])
-    assert set(keys._PROVIDER) == set(places["provider"])
+    of = {name: schema["$defs"][name]["properties"] for name in ("profile", "binding", "extends", "provider")}
+
+    def slips(keys: Iterable[str]) -> dict[str, Any]:
+        return {key + key[-1]: None for key in keys}
+
+    keys = [*schema["properties"], *of["profile"], *of["extends"], *of["provider"], *of["binding"], "provider", "model"]
+    bound = {"alias": "a", "models": ["openai:gpt-6-luna"], **slips({*of["binding"], "provider", "model"})}
+    data = {
+        **{"version": "1.0", **slips(schema["properties"])},
+        "profiles": {"default": {"bindings": [bound], **slips(of["profile"])}},
+        "extends": slips(of["extends"]),
+        "providers": {"groq": slips(of["provider"])},
+    }
+    said = [message for _, _, _, message in found(write("llmring.lock.json", json.dumps(data)))]
+    assert len(said) == len(keys) >= 18
+    for key in keys:
+        assert any(it.startswith(f'"{key}{key[-1]}" is') and it.endswith(f'did you mean "{key}"?') for it in said), key

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["misspelt_keys"]
 
-_FILE = ("version", "default_profile", "profiles", "extends", "providers")
-_PROFILE = ("name", "bindings")
-_BINDING = ("alias", "models", "params", "constraints", "provider", "model")
-_EXTENDS = ("packages",)
-_PROVIDER = ("sdk", "base_url", "api_key_env", "api", "headers")
 _OF_VENDORS = frozenset({"reasoning_format", "speed"})
 """Parameters of vendors' APIs that look like slips of ours."""
 _NEAR = 0.85
@@ -38,22 +33,25 @@ def misspelt_keys(source: Source) -> Iterator[Finding]:
 def _tables(source: Source) -> Iterator[tuple[Place, Mapping[str, Any], Collection[str], str]]:
     """The tables of the file: their place, what is in them, the keys that they may have, and what to call them."""
     from ..lockfile.rendering import toml_key
+    from ..lockfile.schema import json_schema
     from ..schemas import LLMRequest
 
-    data = source.lockfile.data
-    yield (), data, _FILE, "the file"
-    yield ("extends",), data.get("extends") or {}, _EXTENDS, "[extends]"
+    data, schema = source.lockfile.data, json_schema()
+    forms = schema["$defs"]
+    of_binding = {key for form in (forms["binding"], *forms["binding"]["anyOf"]) for key in form["properties"]}
     params = frozenset(LLMRequest.model_fields) - {"model", "messages"}
+    yield (), data, schema["properties"], "the file"
+    yield ("extends",), data.get("extends") or {}, forms["extends"]["properties"], "[extends]"
     for profile, table in data.get("profiles", {}).items():
-        yield ("profiles", profile), table, _PROFILE, f"[profiles.{toml_key(profile)}]"
+        yield ("profiles", profile), table, forms["profile"]["properties"], f"[profiles.{toml_key(profile)}]"
         for index, binding in enumerate(table.get("bindings", ())):
             place: Place = ("profiles", profile, "bindings", index)
             alias = shown(binding["alias"])
-            yield place, binding, _BINDING, f"the binding of {alias}"
+            yield place, binding, of_binding, f"the binding of {alias}"
             own = {key: value for key, value in (binding.get("params") or {}).items() if _is_ours(key)}
             yield (*place, "params"), own, params, f"the params of {alias}"
     for provider, table in data.get("providers", {}).items():
-        yield ("providers", provider), table, _PROVIDER, f"[providers.{toml_key(provider)}]"
+        yield ("providers", provider), table, forms["provider"]["properties"], f"[providers.{toml_key(provider)}]"
 
 
 def _is_ours(param: str) -> bool:
