@@ -158,7 +158,7 @@ CALL: Any = {"id": "a", "type": "function", "function": {"name": "f", "arguments
         ([], "no messages"),
         ([Message(role="system", content="Be brief.")], "only system messages"),
         ([USER, Message(role="tool", content="x", tool_call_id="a")], r"messages\[1\] is a tool's result"),
-        ([USER, Message(role="tool", content="x")], r"messages\[1\] is a tool's result"),
+        ([USER, Message(role="tool", content="x")], r"messages\[1\] is a tool's result that names no call"),
         (
             [USER, Message(role="assistant", tool_calls=[CALL]), Message(role="tool", content="x", tool_call_id="b")],
             r"messages\[2\].*'b'",

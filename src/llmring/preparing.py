@@ -45,10 +45,14 @@ def check(request: LLMRequest) -> None:
                 f"messages[{position}] has tool_calls, but its role is {message.role!r}; only an assistant calls."
             )
         called.update(call["id"] for call in message.tool_calls or ())
+        if message.role == "tool" and message.tool_call_id is None:
+            raise InvalidRequestError(
+                f"messages[{position}] is a tool's result that names no call; put the call's id into tool_call_id."
+            )
         if message.role == "tool" and message.tool_call_id not in called:
             raise InvalidRequestError(
                 f"messages[{position}] is a tool's result, but no assistant message before it made the call "
-                f"{message.tool_call_id!r}. Append response.to_message() first, and name the call in tool_call_id."
+                f"{message.tool_call_id!r}. Append response.to_message() first."
             )
 
 
