@@ -53,7 +53,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def pytest_configure() -> None:
-    """What runs in the background ignores Ctrl-C, and under nohup a closed window; programs under test would inherit it."""
+    """What runs in the background ignores Ctrl-C, and under nohup a closed window; programs would inherit it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
