@@ -66,12 +66,6 @@ def test_anthropics_create_has_no_sampling_parameters(anthropic_client: anthropi
     assert {"max_tokens", "messages", "system", "stop_sequences", "output_config", "thinking"} <= known
 
 
-def test_anthropic_knows_models_near_their_end() -> None:
-    from anthropic.resources.messages.messages import DEPRECATED_MODELS
-
-    assert all(isinstance(model, str) and isinstance(date, str) for model, date in DEPRECATED_MODELS.items())
-
-
 @pytest.mark.parametrize("stream", [True, False])
 async def test_extra_body_is_the_body(entrance: Any, server: PracticeServer, stream: bool) -> None:
     """It wins over the arguments, key by key, and the bytes of the answer come as they are."""

@@ -45,6 +45,7 @@ def test_an_sdk_that_says_nothing_is_no_error(sdk_says: Say, text: str | None) -
     assert catalog.model_info("anthropic:claude-haiku-4-5").retires is None
 
 
+@pytest.mark.latest
 def test_the_installed_sdks_are_understood() -> None:
     for provider in ("anthropic", "openai"):
         found = sdk_lists.announced_ends(provider)
@@ -52,6 +53,7 @@ def test_the_installed_sdks_are_understood() -> None:
         assert all(isinstance(day, date) for day in found.values())
 
 
+@pytest.mark.latest
 def test_every_name_that_an_sdk_lists_is_known() -> None:
     for provider in ("anthropic", "openai", "google"):
         listed = sdk_lists.listed_models(provider)

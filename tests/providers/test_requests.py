@@ -18,6 +18,7 @@ from openai.types.responses import response_create_params
 from pydantic import TypeAdapter
 
 from llmring import LLMRequest, LLMRing, Message
+from llmring.catalog.sdk_lists import announced_ends
 from llmring.exceptions import InvalidRequestError, ProviderResponseError
 from llmring.testing import PracticeServer
 
@@ -200,9 +201,10 @@ async def test_anthropic_demands_max_tokens(server: PracticeServer) -> None:
         assert (await sent(service, server, request, stream=True))["max_tokens"] == 5
 
 
+@pytest.mark.latest
 async def test_a_model_near_its_end_warns_nobody_who_cannot_change_it(server: PracticeServer) -> None:
     """The SDK's own warning about a model points at this library's code, and warnings may be errors."""
-    for model in sorted(anthropic.resources.messages.messages.DEPRECATED_MODELS)[:3]:
+    for model in sorted(announced_ends("anthropic"))[:3]:
         async with LLMRing() as service:
             response = await service.chat(LLMRequest(model=f"anthropic:{model}", messages=TURNS))
             assert response.content == "You said: Count to 3"
