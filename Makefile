@@ -1,9 +1,12 @@
-# Every target makes its own environment in .venv from nothing but Python 3.11+, make and git:
-# with uv where it is installed, with venv and pip where it is not.
+# Every target makes its own environment in .venv from nothing but Python 3.11+, make and git, with the very versions that
+# requirements-dev.txt locks: by uv where it is installed, by venv and pip where it is not.
 #
 #   make demo     the main job, with no key and no network beyond the package index
 #   make test     the tests
 #   make check    ruff, mypy, import-linter
+#   make latest   checks and tests with the newest versions that pyproject.toml allows, in .venv-latest
+#   make lock     requirements-dev.txt, after a change of what pyproject.toml asks for
+#   make upgrade  requirements-dev.txt anew, with the newest versions
 #   make bench    the benchmarks
 #   make faults   every fault on every wire, as a table
 #   make soak     many streams for ten minutes, or for SECONDS=60
@@ -17,35 +20,36 @@ WORKERS ?= 4
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test check bench faults soak docs format clean
+.PHONY: demo test check latest lock upgrade bench faults soak docs format clean
 .DEFAULT_GOAL := test
 
 ifneq ($(UV),)
-MAKE_VENV    = $(UV) venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
+MAKE_VENV    = $(UV) venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 INSTALL      = $(UV) pip install --quiet --python $(BIN)/python
 else
-MAKE_VENV    = $(PYTHON) -m venv --clear $(VENV)
+MAKE_VENV    = $(PYTHON) -m venv --clear
 INSTALL      = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The pip that comes with older Pythons knows no --group.
-NEW_PIP      = $(INSTALL) --upgrade pip
+NEW_PIP      = $(INSTALL) --upgrade pip &&
 endif
+
+# The build backend is locked as well, and used from where it is installed.
+VERSIONS    ?= locked
+FILL_locked  = $(INSTALL) --require-hashes --requirement requirements-dev.txt && \
+               $(INSTALL) --no-deps --no-build-isolation --editable .
+FILL_newest  = $(NEW_PIP) $(INSTALL) --upgrade --editable '.[all,testing]' --group dev
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'llmring needs Python 3.11 or newer: make PYTHON=python3.12' >&2; exit 1; }
 	@echo 'Making the environment in $(VENV), and installing into it: about a minute, once' >&2
-	@$(MAKE_VENV)
+	@$(MAKE_VENV) $(VENV)
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.made pyproject.toml
-	@$(INSTALL) --editable '.[all,testing]'
+$(VENV)/.dev: $(VENV)/.made pyproject.toml requirements-dev.txt
+	@$(FILL_$(VERSIONS))
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.installed
-	@$(NEW_PIP)
-	@$(INSTALL) --group dev
-	@touch $@
-
-demo: $(VENV)/.installed
+demo: $(VENV)/.dev
 	@$(BIN)/llmring demo
 
 test: $(VENV)/.dev
@@ -57,6 +61,19 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+latest:
+	rm -rf .venv-latest
+	$(MAKE) VENV=.venv-latest VERSIONS=newest check test
+
+upgrade: NEWEST = --upgrade
+lock upgrade: BIN = .venv-uv/bin
+lock upgrade:
+	@$(MAKE_VENV) .venv-uv
+	@$(INSTALL) uv
+	@$(BIN)/uv pip compile --quiet $(NEWEST) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-annotate --custom-compile-command 'make lock' --extra all --extra testing --group dev \
+	    --output-file requirements-dev.txt pyproject.toml
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
@@ -66,7 +83,7 @@ faults: $(VENV)/.dev
 soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.soak --seconds $(SECONDS)
 
-docs: $(VENV)/.installed
+docs: $(VENV)/.dev
 	@$(BIN)/python -m llmring.cli.reference > $(VENV)/cli.md && mv $(VENV)/cli.md docs/cli.md
 
 format: $(VENV)/.dev
@@ -74,4 +91,4 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-latest .venv-uv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
