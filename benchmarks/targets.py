@@ -45,7 +45,7 @@ def body(wire: str, talk: Talk, *, stream: bool) -> dict[str, Any]:
     """The JSON that asks this on that wire."""
     request, model = talk.request("-"), MODEL[wire]
     if wire == "openai":
-        return openai_chat.render_request(request, model, stream=stream, provider="openai")
+        return openai_chat.render_request(request, model, stream=stream, issuer="openai")
     if wire == "responses":
         return openai_responses.render_request(request, model, stream=stream)
     if wire == "anthropic":

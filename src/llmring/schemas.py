@@ -6,8 +6,9 @@ slotted objects: one is made for every few characters of an answer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NotRequired, cast
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, cast, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import to_json
@@ -149,6 +150,22 @@ class LLMRequest(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
+class _Calls:
+    """The type of a chunk's calls: a list, or what makes it when somebody looks.
+
+    Most chunks of a call's many fragments are looked at by nobody, and each list would hold all arguments so far.
+    """
+
+    @overload
+    def __get__(self, chunk: None, owner: type) -> None: ...
+    @overload
+    def __get__(self, chunk: StreamChunk, owner: type) -> list[ToolCall] | None: ...
+    def __get__(self, chunk: StreamChunk | None, owner: type) -> list[ToolCall] | None:
+        return None
+
+    def __set__(self, chunk: StreamChunk, calls: list[ToolCall] | Callable[[], list[ToolCall]] | None) -> None: ...
+
+
 @dataclass(slots=True)
 class StreamChunk:
     """A piece of an answer as it arrives.
@@ -168,7 +185,7 @@ class StreamChunk:
     delta: str = ""
     model: str = ""
     reasoning: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: _Calls = _Calls()
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     response_model: str | None = None
@@ -177,12 +194,36 @@ class StreamChunk:
     resumed_from: str | None = None
 
 
+_slot: Any = StreamChunk.__dict__["tool_calls"]
+
+
+def calls_unseen(chunk: StreamChunk) -> list[ToolCall] | Callable[[], list[ToolCall]] | None:
+    """A chunk's calls as they were given, to be handed on without a look."""
+    calls: list[ToolCall] | Callable[[], list[ToolCall]] | None = _slot.__get__(chunk)
+    return calls
+
+
+def _seen(chunk: StreamChunk) -> list[ToolCall] | None:
+    calls = _slot.__get__(chunk)
+    if callable(calls):
+        calls = calls()
+        _slot.__set__(chunk, calls)
+    return cast("list[ToolCall] | None", calls)
+
+
+# A property whose setter is the slot's own costs the many chunks without calls next to nothing.
+StreamChunk.tool_calls = property(_seen, _slot.__set__)  # type: ignore[misc, assignment]
+
+
 @dataclass(slots=True)
 class LLMResponse:
     """An answer, whole or so far. The attributes are those of `StreamChunk`, gathered.
 
-    `attempts` are the errors of the models that were moved on from, in order; `metadata` is what the same provider
-    needs back with the turn, and `to_message` hands it on.
+    `parts` are what the model made that is not text, in the form of a message's parts: pictures, sounds and files as
+    `llmring.parts` makes them, and citations as `{"type": "citation", "citation": {...}}` with those of `url`, `title`,
+    `cited_text`, `file_id`, and `start_index` and `end_index` in `content`, that the provider names. `attempts` are the
+    errors of the models that were moved on from, in order; `metadata` is what the same provider needs back with the
+    turn, and `to_message` hands it on.
     """
 
     model: str
@@ -194,6 +235,7 @@ class LLMResponse:
     response_model: str | None = None
     parsed: Any = None
     skipped_events: int = 0
+    parts: list[dict[str, Any]] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
     attempts: list[ProviderError] = field(default_factory=list)
 

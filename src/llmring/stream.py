@@ -12,7 +12,7 @@ from typing import Any, Literal
 from .exceptions import LLMRingError, ProviderError
 from .providers.answer import Answer
 from .routing import Route
-from .schemas import LLMResponse, StreamChunk, ToolCall, Usage, add_usage
+from .schemas import LLMResponse, StreamChunk, ToolCall, Usage, add_usage, calls_unseen
 
 __all__ = ["ChatStream", "loop_of", "settle"]
 
@@ -35,7 +35,7 @@ class ChatStream:
         self._error: LLMRingError | None = None
         self._content = _Text()
         self._reasoning = _Text()
-        self._tool_calls: list[ToolCall] | None = None
+        self._tool_calls: list[ToolCall] | Callable[[], list[ToolCall]] | None = None
         self._final: StreamChunk | None = None
         # Of the answers that broke off before this one.
         self._usage_before: Usage | None = None
@@ -58,8 +58,8 @@ class ChatStream:
             self._content.add(chunk.delta)
         if chunk.reasoning is not None:
             self._reasoning.add(chunk.reasoning)
-        if chunk.tool_calls is not None:
-            self._tool_calls = chunk.tool_calls
+        if (calls := calls_unseen(chunk)) is not None:
+            self._tool_calls = calls
         if chunk.finish_reason is not None:
             chunk.usage = add_usage(self._usage_before, chunk.usage)
             chunk.skipped_events += self._skipped_before
@@ -90,12 +90,13 @@ class ChatStream:
             model=decoder.model,
             content=str(self._content),
             reasoning=str(self._reasoning) or None,
-            tool_calls=self._tool_calls,
+            tool_calls=self._tool_calls() if callable(self._tool_calls) else self._tool_calls,
             finish_reason=final.finish_reason if final else None,
             usage=add_usage(self._usage_before, decoder.usage),
             response_model=decoder.response_model,
             parsed=final.parsed if final else None,
             skipped_events=self._skipped_before + decoder.skipped_events,
+            parts=decoder.parts,
             metadata=decoder.metadata,
             attempts=list(self._route.attempts) if self._route else [],
         )

@@ -39,7 +39,7 @@ class Own(Provider):
         self.client = httpx2.AsyncClient()
 
     def render(self, call: Call) -> dict[str, Any]:
-        return render_request(call.request, call.model, stream=call.stream, provider=self.name)
+        return render_request(call.request, call.model, stream=call.stream, issuer=self.issuer)
 
     def decoder(self, call: Call) -> Decoder:
         return ChatDecoder(f"{self.name}:{call.model}")

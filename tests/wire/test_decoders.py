@@ -207,7 +207,13 @@ def test_an_event_that_cannot_be_decoded(example: Example, broken: bytes, caplog
         caplog.clear()
         with caplog.at_level(logging.WARNING, "llmring"):
             result = read(example.wire, [stream(example.wire, [*before, broken, *after])])
-        assert result.whole == example.whole | {"skipped_events": 1}
+        if result.error is not None:
+            # Whether it was a piece of the arguments that were under way, nobody knows.
+            assert example.calls
+            assert decode(example.wire, *before).decoder.calls
+            assert "could not be decoded while a tool call arrived" in result.error.message
+        else:
+            assert result.whole == example.whole | {"skipped_events": 1}
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert MODEL in caplog.text
 
@@ -219,7 +225,7 @@ def test_every_one_of_them_counts(wire: str, caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.WARNING, "llmring"):
         result = read(wire, [stream(wire, events)])
     assert result.whole["skipped_events"] == len(example.events)
-    assert len(caplog.records) == len(example.events)
+    assert len(caplog.records) == min(len(example.events), 4)
     assert all(len(record.getMessage()) < 500 for record in caplog.records)
 
 

@@ -187,7 +187,7 @@ def test_each_advance_gives_a_snapshot() -> None:
     assert result.final is not None
     assert result.final.tool_calls is not None
     result.final.tool_calls[0]["function"]["name"] = "changed"
-    assert result.decoder.calls.snapshot()[0]["function"]["name"] == "f"
+    assert result.decoder.calls.snapshot()()[0]["function"]["name"] == "f"
 
 
 @pytest.mark.parametrize("arguments", ['{"x": ', "x=1", '{"x":1}{"y":2}', "{'x': 1}"])

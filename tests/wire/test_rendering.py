@@ -27,21 +27,24 @@ MODELS = {
     "ollama": "llama3.2",
 }
 USER = Message(role="user", content="Hi")
+ISSUER = "vendor https://api.example.com"
+OF_ISSUER = {"issuer": ISSUER}
 
 
 def render(
     wire: str, request: LLMRequest, model: str | None = None, *, stream: bool = False, **more: Any
 ) -> dict[str, Any]:
     request, _ = asyncio.run(prepare(request))
+    more = {"issuer": ISSUER, **more}
     model = model or MODELS[wire]
     if wire == "openai-chat":
-        return openai_chat.render_request(request, model, stream=stream, **{"provider": "openai", **more})
+        return openai_chat.render_request(request, model, stream=stream, **more)
     if wire == "openai-responses":
-        return openai_responses.render_request(request, model, stream=stream)
+        return openai_responses.render_request(request, model, stream=stream, **more)
     if wire == "anthropic":
         return anthropic.render_request(request, model, stream=stream, **{"max_tokens": 64_000, **more})
     if wire == "gemini":
-        return gemini.render_request(request, model)
+        return gemini.render_request(request, model, **more)
     return ollama.render_request(request, model, stream=stream, **more)
 
 
@@ -516,7 +519,7 @@ def test_a_foreign_turn_is_mapped_or_dropped(wire: str, id: str) -> None:
 
 
 def test_mistral_takes_ids_of_nine_letters() -> None:
-    body = render("openai-chat", ask(*ROUND), call_id=openai_chat.MISTRAL_CALL_ID, provider="mistral")
+    body = render("openai-chat", ask(*ROUND), call_id=openai_chat.MISTRAL_CALL_ID)
     assert all(re.fullmatch("[a-zA-Z0-9]{9}", id) for id in ids_in(body["messages"]))
 
 
@@ -539,7 +542,10 @@ def test_reasoning_that_its_vendor_has_not_kept_is_left_out(
         role="assistant",
         content="Hm.",
         tool_calls=[call("call_1", "ping")],
-        metadata={"openai_responses": {"items": [thinking, {**MESSAGE_ITEM, "lengths": [3]}, CALL_ITEM]}},
+        metadata={
+            "issuer": ISSUER,
+            "openai_responses": {"items": [thinking, {**MESSAGE_ITEM, "lengths": [3]}, CALL_ITEM]},
+        },
     )
     result = Message(role="tool", tool_call_id="call_1", content="pong")
     extra: dict[str, Any] = {"extra_params": {"store": True}} if stored else {}
@@ -644,7 +650,9 @@ KEPT: dict[str, tuple[dict[str, Any], Any]] = {
 @pytest.mark.parametrize("wire", KEPT)
 def test_a_turn_goes_back_as_it_came(wire: str) -> None:
     metadata, wanted = KEPT[wire]
-    turn = Message(role="assistant", content="Let me look.", tool_calls=[call("call_1", "ping")], metadata=metadata)
+    turn = Message(
+        role="assistant", content="Let me look.", tool_calls=[call("call_1", "ping")], metadata=OF_ISSUER | metadata
+    )
     sent = turns(wire, USER, turn, Message(role="tool", tool_call_id="call_1", content="pong"))
     assert sent[1:-1] == wanted
     if wire == "gemini":
@@ -668,20 +676,34 @@ def test_a_turn_that_was_changed_goes_back_plain(wire: str, change: dict[str, An
     metadata, _ = KEPT[wire]
     plain = {"role": "assistant", "content": "Let me look.", "tool_calls": [call("call_1", "ping")], **change}
     results = [Message(role="tool", tool_call_id=it["id"], content="pong") for it in plain["tool_calls"]]
-    sent = turns(wire, USER, Message(**plain, metadata=metadata), *results)
+    sent = turns(wire, USER, Message(**plain, metadata=OF_ISSUER | metadata), *results)
     assert sent == turns(wire, USER, Message(**plain), *results)
 
 
-def test_compatible_servers_get_back_the_reasoning_that_is_their_own() -> None:
-    def sent(provider: str, kept: dict[str, Any]) -> Any:
-        turn = Message(role="assistant", tool_calls=[call("call_1", "ping")], metadata={"openai_chat": kept})
-        return render("openai-chat", ask(USER, turn), provider=provider)["messages"][1]
+@pytest.mark.parametrize("wire", KEPT)
+def test_what_is_kept_goes_to_no_other_issuer(wire: str) -> None:
+    metadata, _ = KEPT[wire]
+    plain: dict[str, Any] = {"role": "assistant", "content": "Let me look.", "tool_calls": [call("call_1", "ping")]}
+    result = Message(role="tool", tool_call_id="call_1", content="pong")
+    bare = turns(wire, USER, Message(**plain), result)
+    for issuer in ({"issuer": "vendor https://elsewhere.example.com"}, {"issuer": "other https://api.example.com"}, {}):
+        assert turns(wire, USER, Message(**plain, metadata=issuer | metadata), result) == bare
 
-    deepseek = {"provider": "deepseek", "reasoning_content": "Hm."}
-    assert sent("deepseek", deepseek)["reasoning_content"] == "Hm."
-    assert "reasoning_content" not in sent("groq", deepseek)
-    openrouter = {"provider": "openrouter", "reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]}
-    assert sent("openrouter", openrouter)["reasoning_details"] == openrouter["reasoning_details"]
+
+def test_compatible_servers_get_back_the_reasoning_that_is_their_own() -> None:
+    def sent(issuer: str, kept: dict[str, Any]) -> Any:
+        turn = Message(
+            role="assistant",
+            tool_calls=[call("call_1", "ping")],
+            metadata={"issuer": "deepseek https://api.example.com", "openai_chat": kept},
+        )
+        return render("openai-chat", ask(USER, turn), issuer=issuer)["messages"][1]
+
+    thinking: dict[str, Any] = {"reasoning_content": "Hm."}
+    assert sent("deepseek https://api.example.com", thinking)["reasoning_content"] == "Hm."
+    assert "reasoning_content" not in sent("groq https://api.example.com", thinking)
+    details = {"reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]}
+    assert sent("deepseek https://api.example.com", details)["reasoning_details"] == details["reasoning_details"]
 
 
 def test_a_gemini_turn_of_an_older_model_gets_the_signature_that_a_newer_one_insists_on() -> None:
@@ -689,7 +711,10 @@ def test_a_gemini_turn_of_an_older_model_gets_the_signature_that_a_newer_one_ins
         role="assistant",
         content="Hm.",
         tool_calls=[call("a", "ping"), call("b", "ping")],
-        metadata={"google": {"parts": [{"length": 3, "signature": "c2ln"}, {"call": False}, {"call": False}]}},
+        metadata={
+            "issuer": ISSUER,
+            "google": {"parts": [{"length": 3, "signature": "c2ln"}, {"call": False}, {"call": False}]},
+        },
     )
     _, first, second = turns("gemini", USER, turn)[1]["parts"]
     assert first["thoughtSignature"] == "skip_thought_signature_validator"

@@ -11,6 +11,7 @@ from llmring.wire import anthropic, gemini, ollama, openai_chat, openai_response
 
 from .streams import WIRES
 
+ISSUER = "vendor https://api.example.com"
 TURNS = [
     Message(role="system", content="Be brief."),
     Message(role="user", content="Hi"),
@@ -21,14 +22,14 @@ TURNS = [
 
 def render(wire: str, request: LLMRequest, *, stream: bool = False) -> dict[str, Any]:
     if wire == "openai-chat":
-        return openai_chat.render_request(request, "m", stream=stream, provider="vendor")
+        return openai_chat.render_request(request, "m", stream=stream, issuer=ISSUER)
     if wire == "openai-responses":
-        return openai_responses.render_request(request, "m", stream=stream)
+        return openai_responses.render_request(request, "m", stream=stream, issuer=ISSUER)
     if wire == "anthropic":
-        return anthropic.render_request(request, "m", stream=stream, max_tokens=4096)
+        return anthropic.render_request(request, "m", stream=stream, max_tokens=4096, issuer=ISSUER)
     if wire == "gemini":
-        return gemini.render_request(request, "m")
-    return ollama.render_request(request, "m", stream=stream)
+        return gemini.render_request(request, "m", issuer=ISSUER)
+    return ollama.render_request(request, "m", stream=stream, issuer=ISSUER)
 
 
 def ask(*messages: Message, **fields: Any) -> LLMRequest:
@@ -175,9 +176,7 @@ def _means(key: str) -> str:
 
 def test_openais_own_models_count_the_tokens_of_the_completion() -> None:
     request = ask(max_tokens=99)
-    body = openai_chat.render_request(
-        request, "m", stream=False, provider="openai", max_tokens_key="max_completion_tokens"
-    )
+    body = openai_chat.render_request(request, "m", stream=False, issuer=ISSUER, max_tokens_key="max_completion_tokens")
     assert body == PLAIN["openai-chat"] | {"max_completion_tokens": 99}
 
 

@@ -54,6 +54,7 @@ class Answer:
         self.response = response
         self.decoder: Decoder = provider.decoder(call)
         self.decoder.conceal = provider.conceal
+        self.decoder.issuer = provider.issuer
         self.failure: LLMRingError | None = None
         self.finished = False
         self.received: LLMResponse | None = None
@@ -189,6 +190,7 @@ class Answer:
                 usage=final.usage,
                 response_model=final.response_model,
                 skipped_events=final.skipped_events,
+                parts=self.decoder.parts,
                 metadata=self.decoder.metadata,
             )
             if self.decoder.complete:

@@ -46,6 +46,7 @@ class AnthropicProvider(RawProvider):
             call.model,
             stream=call.stream,
             max_tokens=max_output_tokens("anthropic", call.model) or _MAX_TOKENS_UNKNOWN,
+            issuer=self.issuer,
         )
 
     def decoder(self, call: Call) -> Decoder:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from ..addresses import shown
 from ..exceptions import LLMRingError, ModelCapabilityError, ProviderError
 from ..schemas import LLMRequest
 from ..structured import AnswerFormat
@@ -119,6 +120,11 @@ class Provider(ABC):
     def name(self) -> str:
         """The provider's name, as in `provider:model`."""
         return self.config.name
+
+    @property
+    def issuer(self) -> str:
+        """Whose what is kept of an answer is: the provider and its address. It goes back to no other."""
+        return f"{self.name} {shown(self.config.address or self.config.base_url)}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"

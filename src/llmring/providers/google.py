@@ -52,7 +52,7 @@ class GoogleProvider(Provider):
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
-        body = render_request(call.request, call.model)
+        body = render_request(call.request, call.model, issuer=self.issuer)
         return body | {"continuationToken": call.continuation} if call.continuation else body
 
     def decoder(self, call: Call) -> Decoder:

@@ -122,7 +122,7 @@ class OllamaProvider(Provider):
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
         native = call.model not in self._without_tools
-        return render_request(call.request, call.model, stream=call.stream, native_tools=native)
+        return render_request(call.request, call.model, stream=call.stream, native_tools=native, issuer=self.issuer)
 
     def decoder(self, call: Call) -> Decoder:
         """A decoder for the answer."""

@@ -64,12 +64,12 @@ class OpenAIProvider(RawProvider):
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
         if self.responses:
-            return openai_responses.render_request(call.request, call.model, stream=call.stream)
+            return openai_responses.render_request(call.request, call.model, stream=call.stream, issuer=self.issuer)
         return openai_chat.render_request(
             call.request,
             call.model,
             stream=call.stream,
-            provider=self.name,
+            issuer=self.issuer,
             max_tokens_key="max_completion_tokens" if self._host.endswith(_OPENAI_MODELS) else "max_tokens",
             call_id=openai_chat.MISTRAL_CALL_ID if self._host == _MISTRAL_HOST else openai_chat.CALL_ID,
         )

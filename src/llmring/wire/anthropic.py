@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
-from .base import Decoder, as_list, given, merge_params, name_of, text, usage_of
+from .base import Decoder
 from .dialects import ANTHROPIC
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
@@ -23,11 +23,13 @@ from .turns import (
     effort_of,
     in_dialect,
     json_instruction,
+    kept_of,
     media,
     parts,
     parts_of_result,
     plain_text,
 )
+from .values import as_list, given, merge_params, name_of, text, usage_of
 
 __all__ = ["MessagesDecoder", "render_request"]
 
@@ -47,12 +49,14 @@ _CHOICES = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"ty
 _BUDGETED = re.compile(r"(.*/)?claude-(3-7|opus-4-[015]|opus-4-2\d{7}|sonnet-4-[05]|sonnet-4-2\d{7}|haiku-4)")
 
 
-def render_request(request: LLMRequest, model: str, *, stream: bool, max_tokens: int) -> dict[str, Any]:
+def render_request(
+    request: LLMRequest, model: str, *, stream: bool, max_tokens: int, issuer: str = ""
+) -> dict[str, Any]:
     """The body of a request. The format demands `max_tokens`; the argument serves where none is asked for."""
     body: dict[str, Any] = {
         "model": model,
         "max_tokens": max_tokens if request.max_tokens is None else request.max_tokens,
-        "messages": _turns(request.messages),
+        "messages": _turns(request.messages, issuer),
     }
     if system := _system(request):
         body["system"] = system
@@ -95,8 +99,8 @@ def _system(request: LLMRequest) -> str | list[dict[str, Any]] | None:
     return [*blocks, {"type": "text", "text": instruction}] if instruction else blocks or None
 
 
-def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    ids = call_ids(messages, _CALL_ID, 24)
+def _turns(messages: Sequence[Message], issuer: str) -> list[dict[str, Any]]:
+    ids = call_ids(messages, _CALL_ID, 24, issuer)
     turns: list[dict[str, Any]] = []
     results: list[dict[str, Any]] | None = None
     for message in messages:
@@ -116,7 +120,7 @@ def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
             continue
         results = None
         if message.role == "assistant":
-            blocks = _replayed(message, ids) or [*_content(message), *_calls(message, ids)]
+            blocks = _replayed(message, ids, issuer) or [*_content(message), *_calls(message, ids)]
             if blocks:
                 turns.append({"role": "assistant", "content": _marked(blocks, message)})
         else:
@@ -178,10 +182,10 @@ def _calls(message: Message, ids: dict[str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def _replayed(message: Message, ids: dict[str, str]) -> list[dict[str, Any]] | None:
+def _replayed(message: Message, ids: dict[str, str], issuer: str) -> list[dict[str, Any]] | None:
     """The turn as Anthropic sent it, thinking and all, unless the caller has changed it since."""
-    kept = message.metadata.get("anthropic")
-    if not isinstance(kept, dict) or not isinstance(message.content, str):
+    kept = kept_of(message, "anthropic", issuer)
+    if kept is None or not isinstance(message.content, str):
         return None
     blocks, calls, at = [], _calls(message, ids), 0
     for block in kept["blocks"]:
@@ -289,7 +293,7 @@ class MessagesDecoder(Decoder):
             return StreamChunk(said, self.model) if said else None
         if kind == "tool_use":
             # While streaming, the input is an empty object that fragments of JSON replace.
-            self.calls.start(index, block["name"], block.get("id"), block.get("input") or "")
+            self.calls.start(index, block["name"], block.get("id"), block.get("input") or "", arriving=True)
             self._blocks[index] = {"type": "tool_use"}
             return StreamChunk("", self.model, None, self.calls.snapshot())
         thought = text(block.get("thinking") or "") if kind == "thinking" else ""

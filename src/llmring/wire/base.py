@@ -3,107 +3,25 @@
 from __future__ import annotations
 
 import logging
-import math
-import os
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
-from ..schemas import FinishReason, LLMResponse, StreamChunk, ToolCall, Usage
+from ..schemas import FinishReason, LLMResponse, StreamChunk, Usage
+from .calls import ToolCalls
 from .errors import WireError, read_error
 from .framing import LineFrames
+from .values import Halves, contradiction
 
-__all__ = [
-    "Decoder",
-    "ToolCalls",
-    "as_list",
-    "count",
-    "given",
-    "is_json",
-    "merge_params",
-    "name_of",
-    "text",
-    "usage_of",
-]
+__all__ = ["Decoder"]
 
 logger = logging.getLogger("llmring")
 
 _HEAD = 4096
+_WARNINGS = 3
+"""Events that are told of one by one; of those after them, only how many there were."""
 _MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-
-
-class ToolCalls:
-    """The calls of one answer, built from fragments.
-
-    `key` is whatever a wire tells one call's fragments by: an index, a block, an item's id.
-    """
-
-    __slots__ = ("_calls", "_ids", "_of_key")
-
-    def __init__(self) -> None:
-        self._calls: list[ToolCall] = []
-        self._ids: set[str] = set()
-        self._of_key: dict[Any, ToolCall] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._calls)
-
-    def __len__(self) -> int:
-        return len(self._calls)
-
-    def known(self, key: Any) -> ToolCall | None:
-        """The call that `key` stands for now."""
-        return self._of_key.get(key)
-
-    def start(self, key: Any, name: str, id: Any = None, arguments: Any = "") -> None:
-        """Begin a call. Ids that are missing, or taken already, are replaced by unique ones."""
-        text(name)
-        id = name_of(id)
-        if id is None or id in self._ids:
-            id = f"call_{os.urandom(12).hex()}"
-        self._ids.add(id)
-        call: ToolCall = {
-            "id": id,
-            "type": "function",
-            "function": {"name": name, "arguments": _as_json(arguments)},
-        }
-        self._of_key[key] = call
-        self._calls.append(call)
-
-    def extend(self, key: Any, fragment: Any) -> None:
-        """Add a piece of a call's arguments."""
-        self._of_key[key]["function"]["arguments"] += _as_json(fragment)
-
-    def replace(self, key: Any, arguments: Any) -> None:
-        """Set a call's arguments, whole."""
-        self._of_key[key]["function"]["arguments"] = _as_json(arguments)
-
-    def snapshot(self) -> list[ToolCall]:
-        """A copy of all calls as they stand."""
-        return [{"id": call["id"], "type": "function", "function": call["function"].copy()} for call in self._calls]
-
-    def complete(self, *, cut: bool = False) -> list[ToolCall]:
-        """A copy of all calls, their arguments checked; `WireError` shows arguments that are not JSON.
-
-        Args:
-            cut: the answer was cut off at its token limit, so the last call may lack its arguments, or a part of them.
-        """
-        calls = self.snapshot()
-        for call in calls:
-            function = call["function"]
-            cut_here = cut and call is calls[-1]
-            if not function["arguments"].strip() and not cut_here:
-                function["arguments"] = "{}"
-            if not is_json(function["arguments"]):
-                raise WireError(
-                    f"a call of {function['name']!r} that was cut off at max_tokens, in the middle of its arguments: "
-                    f"{function['arguments'] or '(none yet)'}. Raise max_tokens"
-                    if cut_here
-                    else f"the model called {function['name']!r} with arguments that are not valid JSON: "
-                    f"{function['arguments']}"
-                )
-        return calls
 
 
 class Decoder:
@@ -111,6 +29,9 @@ class Decoder:
 
     Attributes:
         model: the `provider:model` that every chunk names.
+        issuer: the provider and its address, to whom alone what is kept goes back.
+        parts: what the model made that is not text, in the form of a message's parts.
+        answer_at: where in the text the answer proper begins; what stands before it is commentary.
         ended: the wire's end marker has been seen; nothing after it is of interest.
         complete: all that the wire must say has been said, so that the end of the bytes is no cut.
         error: what the provider said in the stream instead of going on.
@@ -122,7 +43,9 @@ class Decoder:
 
     __slots__ = (
         "_frames",
+        "_halves",
         "_head",
+        "answer_at",
         "calls",
         "checkpoint",
         "complete",
@@ -131,8 +54,11 @@ class Decoder:
         "error",
         "finish_reason",
         "hop_ended",
+        "issuer",
         "metadata",
         "model",
+        "parts",
+        "reported_total",
         "response_model",
         "skipped_events",
         "usage",
@@ -143,9 +69,13 @@ class Decoder:
 
     def __init__(self, model: str) -> None:
         self.model = model
+        self.issuer = ""
         self.calls = ToolCalls()
+        self.parts: list[dict[str, Any]] = []
+        self.answer_at = 0
         self.finish_reason: FinishReason | None = None
         self.usage: Usage | None = None
+        self.reported_total: Any = None
         self.response_model: str | None = None
         self.metadata: dict[str, Any] = {}
         self.skipped_events = 0
@@ -156,6 +86,7 @@ class Decoder:
         self.error: WireError | None = None
         self.conceal: Callable[[bytes], bytes] = bytes
         self._frames = self.frames()
+        self._halves = Halves()
         self._head = b""
 
     def feed(self, event: Any) -> StreamChunk | None:
@@ -193,7 +124,13 @@ class Decoder:
                 self.ended = self.complete = True
                 break
             try:
-                event = from_json(payload)
+                try:
+                    event = from_json(payload)
+                except ValueError as refused:
+                    event = self._halves.parse(payload, refused)
+                else:
+                    if self._halves:
+                        event = self._halves.join(event)
                 chunk = self.feed(event)
             except WireError as error:
                 self.error = error
@@ -208,6 +145,9 @@ class Decoder:
 
     def _skip(self, payload: bytes, error: Exception) -> None:
         self.skipped_events += 1
+        self.calls.lose()
+        if self.skipped_events > _WARNINGS:
+            return
         why = self.conceal(str(error).encode(errors="replace")).decode()
         shown = self.conceal(payload)
         logger.warning("%s: left out an event that cannot be decoded (%.120s): %.120r", self.model, why, shown)
@@ -233,8 +173,12 @@ class Decoder:
 
         Raises `WireError`, with what the answer holds in `partial` where that can be read.
         """
+        body = body.removeprefix(b"\xef\xbb\xbf")
         try:
-            parsed = from_json(body.removeprefix(b"\xef\xbb\xbf"))
+            try:
+                parsed = from_json(body)
+            except ValueError as refused:
+                parsed = self._halves.parse(body, refused, whole=True)
             self.complete = True
             chunk = self.feed_answer(parsed)
         except _MISSHAPEN:
@@ -249,7 +193,7 @@ class Decoder:
                 model=self.model,
                 content=chunk.delta if chunk else "",
                 reasoning=chunk.reasoning if chunk else None,
-                tool_calls=self.calls.snapshot() or None,
+                tool_calls=self.calls.snapshot()() or None,
                 usage=self.usage,
                 response_model=self.response_model,
             )
@@ -262,7 +206,7 @@ class Decoder:
         """In place of the final chunk, where there is none: calls may be cut off."""
         return StreamChunk(
             model=self.model,
-            tool_calls=self.calls.snapshot() or None,
+            tool_calls=self.calls.snapshot()() or None,
             usage=self.usage,
             response_model=self.response_model,
         )
@@ -274,7 +218,17 @@ class Decoder:
         self.error = None
 
     def close(self) -> StreamChunk:
-        """The final chunk. Raises `WireError` if a tool call's arguments are not JSON."""
+        """The final chunk. Raises `WireError` if a tool call's arguments are not JSON, or not the model's."""
+        if self._halves:
+            self.skipped_events += len(self._halves)
+            if self.calls:
+                self.calls.lose_call()
+        if self.skipped_events > _WARNINGS:
+            logger.warning("%s: left out %d events that cannot be decoded", self.model, self.skipped_events)
+        if self.usage is not None and (odd := contradiction(self.usage, self.reported_total)):
+            logger.warning("%s: reported usage that contradicts itself: %s", self.model, odd)
+        if self.metadata or self.calls:
+            self.metadata["issuer"] = self.issuer
         finish = self.finish_reason or "stop"
         calls = self.calls.complete(cut=finish == "length") if self.calls else None
         if calls and finish in ("stop", "other"):
@@ -287,87 +241,3 @@ class Decoder:
             response_model=self.response_model,
             skipped_events=self.skipped_events,
         )
-
-
-def text(value: Any) -> str:
-    """The value, which must be text: what a wire sends instead cannot be decoded."""
-    if value.__class__ is not str:
-        raise TypeError(f"{value!r} where text was expected")
-    return value
-
-
-def name_of(value: Any) -> str | None:
-    """The value where a name or an id is expected; numbers are taken for one, anything else for none."""
-    if value.__class__ is int:
-        return str(value)
-    return value if isinstance(value, str) and value else None
-
-
-def usage_of(
-    prompt: Any,
-    completion: Any,
-    *,
-    cache_read: Any = None,
-    cache_write: Any = None,
-    reasoning: Any = None,
-) -> Usage | None:
-    """The counts as `Usage`; `None` if neither side was reported."""
-    if not isinstance(prompt, int | float) and not isinstance(completion, int | float):
-        return None
-    prompt, completion = count(prompt) or 0, count(completion) or 0
-    usage: Usage = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-    }
-    if (read := count(cache_read)) is not None:
-        usage["cache_read_tokens"] = read
-    if (written := count(cache_write)) is not None:
-        usage["cache_write_tokens"] = written
-    if (thought := count(reasoning)) is not None:
-        usage["reasoning_tokens"] = thought
-    return usage
-
-
-def count(value: Any) -> int | None:
-    """The value where a number is expected, `None` for anything else."""
-    if isinstance(value, int):
-        return int(value)
-    return int(value) if isinstance(value, float) and math.isfinite(value) else None
-
-
-def is_json(text: str) -> bool:
-    """Whether the text is a whole JSON value."""
-    try:
-        from_json(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _as_json(arguments: Any) -> str:
-    """Arguments as a JSON string: vendors send a string, fragments of one, an object, or nothing."""
-    if isinstance(arguments, str):
-        return arguments
-    return "" if arguments is None else to_json(arguments).decode()
-
-
-def given(**values: Any) -> dict[str, Any]:
-    """Those of the values that are set: what is not set is not sent."""
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def as_list(stop: str | list[str] | None) -> list[str] | None:
-    """Stop sequences for a wire that takes only a list of them."""
-    return [stop] if isinstance(stop, str) else stop
-
-
-def merge_params(body: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
-    """Merge the caller's own parameters into a body: tables merge, everything else is replaced."""
-    for key, value in extra.items():
-        mine = body.get(key)
-        if isinstance(value, dict) and isinstance(mine, dict):
-            body[key] = merge_params(dict(mine), value)
-        else:
-            body[key] = value
-    return body

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from ..media_types import type_of
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall, Usage, add_usage
-from .base import Decoder, as_list, count, given, merge_params, name_of, text, usage_of
+from .base import Decoder
 from .dialects import GEMINI
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
@@ -20,11 +20,13 @@ from .turns import (
     described_schema,
     effort_of,
     in_dialect,
+    kept_of,
     media,
     named_calls,
     parts_of_result,
     plain_text,
 )
+from .values import as_list, count, given, merge_params, name_of, text, usage_of
 
 __all__ = ["GenerateDecoder", "render_request"]
 
@@ -44,10 +46,10 @@ _FINISH: dict[str, FinishReason] = {
 }
 
 
-def render_request(request: LLMRequest, model: str) -> dict[str, Any]:
+def render_request(request: LLMRequest, model: str, *, issuer: str = "") -> dict[str, Any]:
     """The body of a request; the model and whether to stream are in its URL."""
     system = [part for m in request.messages if m.role == "system" for part in _parts(m)]
-    body: dict[str, Any] = {"contents": _contents(request.messages, _generation(model))}
+    body: dict[str, Any] = {"contents": _contents(request.messages, _generation(model), issuer)}
     if system:
         body["systemInstruction"] = {"parts": system}
     config = given(
@@ -77,7 +79,7 @@ def _generation(model: str) -> int:
     return int(found[1] or 99) if found else 0
 
 
-def _contents(messages: Sequence[Message], generation: int) -> list[dict[str, Any]]:
+def _contents(messages: Sequence[Message], generation: int, issuer: str) -> list[dict[str, Any]]:
     names = named_calls(messages)
     numbered: set[str] = set()
     contents: list[dict[str, Any]] = []
@@ -95,7 +97,7 @@ def _contents(messages: Sequence[Message], generation: int) -> list[dict[str, An
             continue
         results = None
         if message.role == "assistant":
-            said = _replayed(message, numbered)
+            said = _replayed(message, numbered, issuer)
             if said is None:
                 said = [*(_parts(message) if message.content else []), *map(_call, message.tool_calls or ())]
             if said:
@@ -161,10 +163,10 @@ def _result(message: Message) -> dict[str, Any]:
     return {"response": value if isinstance(value, dict) else {"result": value}}
 
 
-def _replayed(message: Message, numbered: set[str]) -> list[dict[str, Any]] | None:
+def _replayed(message: Message, numbered: set[str], issuer: str) -> list[dict[str, Any]] | None:
     """The turn's parts as Gemini sent them, signatures and all, unless the caller has changed it since."""
-    kept = message.metadata.get("google")
-    if not isinstance(kept, dict) or not isinstance(message.content, str):
+    kept = kept_of(message, "google", issuer)
+    if kept is None or not isinstance(message.content, str):
         return None
     said: list[dict[str, Any]] = []
     ids: set[str] = set()

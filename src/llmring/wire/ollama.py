@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
-from .base import Decoder, as_list, given, merge_params, name_of, text, usage_of
+from .base import Decoder
 from .errors import CannotCarry, WireError, read_error
 from .framing import LineFrames
 from .turns import (
@@ -22,11 +22,13 @@ from .turns import (
     effort_of,
     function_tool,
     json_instruction,
+    kept_of,
     media,
     named_calls,
     parts,
     plain_text,
 )
+from .values import as_list, given, merge_params, name_of, text, usage_of
 
 __all__ = ["OllamaDecoder", "render_request", "tools_in_text"]
 
@@ -59,13 +61,15 @@ def tools_in_text(request: LLMRequest, *, native: bool) -> frozenset[str] | None
     return frozenset(t["function"]["name"] for t in _offered(request))
 
 
-def render_request(request: LLMRequest, model: str, *, stream: bool, native_tools: bool = True) -> dict[str, Any]:
+def render_request(
+    request: LLMRequest, model: str, *, stream: bool, native_tools: bool = True, issuer: str = ""
+) -> dict[str, Any]:
     """The body of a request."""
     told = tools_in_text(request, native=native_tools)
     names = named_calls(request.messages)
     barred = request.tool_choice == "none"
     as_text = bool(told) or not native_tools
-    messages = [_told(m, names) if as_text else _message(m, names) for m in request.messages]
+    messages = [_told(m, names) if as_text else _message(m, names, issuer) for m in request.messages]
     if instruction := "\n\n".join(_instructions(request, told)):
         messages.insert(0, {"role": "system", "content": instruction})
     body: dict[str, Any] = {
@@ -91,7 +95,7 @@ def render_request(request: LLMRequest, model: str, *, stream: bool, native_tool
     return body
 
 
-def _message(message: Message, names: dict[str, str]) -> dict[str, Any]:
+def _message(message: Message, names: dict[str, str], issuer: str) -> dict[str, Any]:
     if message.role == "tool":
         said = plain_text(message, "a tool's result for Ollama")
         return {"role": "tool", "content": said, "tool_name": names[message.tool_call_id or ""]}
@@ -101,7 +105,7 @@ def _message(message: Message, names: dict[str, str]) -> dict[str, Any]:
             {"function": {**call["function"], "arguments": arguments_of(call["function"]["arguments"])}}
             for call in message.tool_calls
         ]
-        if isinstance(kept := message.metadata.get("ollama"), dict):
+        if (kept := kept_of(message, "ollama", issuer)) is not None:
             rendered["thinking"] = kept["thinking"]
     return rendered
 

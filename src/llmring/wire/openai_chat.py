@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall
-from .base import Decoder, given, is_json, merge_params, name_of, usage_of
+from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
+from .base import Decoder
+from .calls import BuiltCall, is_json
 from .errors import CannotCarry, WireError, read_error
 from .framing import SSEFrames
 from .turns import (
@@ -19,12 +20,14 @@ from .turns import (
     effort_of,
     function_tool,
     json_instruction,
+    kept_of,
     media,
     no_custom_tools,
     openai_schema,
     plain_text,
     schema_of,
 )
+from .values import given, merge_params, name_of, usage_of
 
 __all__ = ["CALL_ID", "MISTRAL_CALL_ID", "ChatDecoder", "render_request"]
 
@@ -49,7 +52,7 @@ def render_request(
     model: str,
     *,
     stream: bool,
-    provider: str,
+    issuer: str,
     max_tokens_key: str = "max_tokens",
     call_id: re.Pattern[str] = CALL_ID,
 ) -> dict[str, Any]:
@@ -57,13 +60,13 @@ def render_request(
 
     Args:
         request, model, stream: what to ask whom, and how.
-        provider: its name; what another one wants back is not sent to it.
+        issuer: who is asked; what another one wants back is not sent to it.
         max_tokens_key: OpenAI's own models want `max_completion_tokens`.
         call_id: what the server takes for a call's id.
     """
     no_custom_tools(request)
-    ids = call_ids(request.messages, call_id, 9 if call_id is MISTRAL_CALL_ID else 24)
-    messages = [_message(m, ids, provider) for m in request.messages]
+    ids = call_ids(request.messages, call_id, 9 if call_id is MISTRAL_CALL_ID else 24, issuer)
+    messages = [_message(m, ids, issuer) for m in request.messages]
     if instruction := json_instruction(request, unless_said=True):
         # The format's JSON mode is refused where no message speaks of JSON.
         messages.insert(0, {"role": "system", "content": instruction})
@@ -89,7 +92,7 @@ def render_request(
     return body
 
 
-def _message(message: Message, ids: dict[str, str], provider: str) -> dict[str, Any]:
+def _message(message: Message, ids: dict[str, str], issuer: str) -> dict[str, Any]:
     if message.role == "tool":
         content = plain_text(message, "a tool's result in Chat Completions")
         return {"role": "tool", "tool_call_id": ids[message.tool_call_id or ""], "content": content}
@@ -100,9 +103,7 @@ def _message(message: Message, ids: dict[str, str], provider: str) -> dict[str, 
         rendered["content"] = plain_text(message, "a message") or (None if message.tool_calls else "")
     if message.tool_calls:
         rendered["tool_calls"] = [{**call, "id": ids[call["id"]]} for call in message.tool_calls]
-    kept = message.metadata.get("openai_chat")
-    if isinstance(kept, dict) and kept.get("provider") == provider:
-        rendered.update({key: value for key, value in kept.items() if key != "provider"})
+    rendered.update(kept_of(message, "openai_chat", issuer) or {})
     return rendered
 
 
@@ -167,7 +168,7 @@ class ChatDecoder(Decoder):
     def close(self) -> StreamChunk:
         """The final chunk."""
         if self.calls and self._thoughts:
-            kept: dict[str, Any] = {"provider": self.model.partition(":")[0]}
+            kept: dict[str, Any] = {}
             if details := self._thoughts.get("reasoning_details"):
                 kept["reasoning_details"] = [detail for some in details for detail in some]
             elif pieces := self._thoughts.get("reasoning_content"):
@@ -233,25 +234,25 @@ class ChatDecoder(Decoder):
                 key = id or (position if name else self._last_call)
             self._last_call = key
             current = self.calls.known(key)
-            if current is None or (name and self._is_another(key, id, arguments, current)):
-                self.calls.start(key, name or "", id, arguments)
+            if current is None or (name and self._is_another(key, id, name, arguments, current)):
+                self.calls.start(key, name or "", id, arguments, arriving=True)
                 self._ids[key] = id
                 continue
-            if name and not current["function"]["name"]:
-                current["function"]["name"] = name
+            current.name = current.name or name or ""
             if arguments.__class__ is str:
                 self.calls.extend(key, arguments)
             elif arguments:
                 self.calls.replace(key, arguments)
 
-    def _is_another(self, key: Any, id: Any, arguments: Any, current: ToolCall) -> bool:
+    def _is_another(self, key: Any, id: Any, name: str, arguments: Any, current: BuiltCall) -> bool:
         """Whether a fragment that names a function begins a new call: some servers number them all 0."""
+        if current.name and name != current.name:
+            return True
         if id:
             return bool(id != self._ids[key])
         begins = arguments.lstrip()[:1] in ("", "{") if isinstance(arguments, str) else True
         # The cheap signs come first: some servers name the function in every one of many fragments.
-        written = current["function"]["arguments"].rstrip()
-        return begins and written.endswith("}") and is_json(written)
+        return begins and current.ends_with("}") and is_json(self.calls.arguments(current))
 
     def _report(self, usage: Any) -> None:
         """Take the counts; what has another form than theirs must not cost the text beside it."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
-from .base import Decoder, given, merge_params, name_of, text, usage_of
+from .base import Decoder
 from .errors import CannotCarry, WireError, read_error
 from .framing import SSEFrames
 from .turns import (
@@ -15,6 +15,7 @@ from .turns import (
     custom_call,
     effort_of,
     json_instruction,
+    kept_of,
     media,
     no_custom_tools,
     openai_schema,
@@ -23,6 +24,7 @@ from .turns import (
     plain_text,
     schema_of,
 )
+from .values import given, merge_params, name_of, text, usage_of
 
 __all__ = ["ResponsesDecoder", "render_request"]
 
@@ -39,12 +41,12 @@ _INCOMPLETE: dict[str, FinishReason] = {
 }
 
 
-def render_request(request: LLMRequest, model: str, *, stream: bool) -> dict[str, Any]:
+def render_request(request: LLMRequest, model: str, *, stream: bool, issuer: str = "") -> dict[str, Any]:
     """The body of a request. Nothing is stored at the vendor unless `extra_params` says so."""
     no_custom_tools(request)
-    ids = call_ids(request.messages, _CALL_ID, 24)
+    ids = call_ids(request.messages, _CALL_ID, 24, issuer)
     stored = request.extra_params.get("store") is True
-    items = [item for m in request.messages for item in _items(m, ids, stored=stored)]
+    items = [item for m in request.messages for item in _items(m, ids, issuer, stored=stored)]
     if instruction := json_instruction(request, unless_said=True):
         # The format's JSON mode is refused where no message speaks of JSON.
         items.insert(0, {"role": "system", "content": instruction})
@@ -73,7 +75,7 @@ def render_request(request: LLMRequest, model: str, *, stream: bool) -> dict[str
     return body
 
 
-def _items(message: Message, ids: dict[str, str], *, stored: bool) -> list[dict[str, Any]]:
+def _items(message: Message, ids: dict[str, str], issuer: str, *, stored: bool) -> list[dict[str, Any]]:
     if message.role == "tool":
         return [
             {
@@ -86,7 +88,7 @@ def _items(message: Message, ids: dict[str, str], *, stored: bool) -> list[dict[
         plain = not isinstance(message.content, list)
         content = plain_text(message, "a message") if plain else [_part(p) for p in parts(message)]
         return [{"role": message.role, "content": content}]
-    if (replayed := _replayed(message, ids, stored=stored)) is not None:
+    if (replayed := _replayed(message, ids, issuer, stored=stored)) is not None:
         return replayed
     text_of = plain_text(message, "an assistant's turn")
     return [*([{"role": "assistant", "content": text_of}] if text_of else []), *_calls(message, ids)]
@@ -104,14 +106,14 @@ def _calls(message: Message, ids: dict[str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def _replayed(message: Message, ids: dict[str, str], *, stored: bool) -> list[dict[str, Any]] | None:
+def _replayed(message: Message, ids: dict[str, str], issuer: str, *, stored: bool) -> list[dict[str, Any]] | None:
     """The turn's items as OpenAI sent them, reasoning and all, unless the caller has changed it since.
 
     Of reasoning that was not encrypted OpenAI kept only the id, which without storing means nothing to it, and neither
     do the ids of the items that belong to it: such a turn is sent as plain text and calls.
     """
-    kept = message.metadata.get("openai_responses")
-    if not isinstance(kept, dict) or not isinstance(message.content, str):
+    kept = kept_of(message, "openai_responses", issuer)
+    if kept is None or not isinstance(message.content, str):
         return None
     if not stored and any(_is_lost(item) for item in kept["items"]):
         return None
@@ -213,7 +215,9 @@ class ResponsesDecoder(Decoder):
         elif kind == "response.output_item.added":
             item = event["item"]
             if _is_call(item):
-                self.calls.start(event["output_index"], item["name"], item["call_id"], item.get("arguments"))
+                self.calls.start(
+                    event["output_index"], item["name"], item["call_id"], item.get("arguments"), arriving=True
+                )
                 return StreamChunk("", self.model, None, self.calls.snapshot())
         elif kind == "response.output_item.done":
             return self._item_done(event["output_index"], event["item"])
@@ -267,10 +271,12 @@ class ResponsesDecoder(Decoder):
         call = self.calls.known(index)
         if call is None:
             self.calls.start(index, item["name"], item["call_id"], item["arguments"])
-        elif call["function"]["arguments"] == item["arguments"]:
-            return None
         else:
+            same = self.calls.arguments(call) == item["arguments"]
             self.calls.replace(index, item["arguments"])
+            self.calls.settle(index)
+            if same:
+                return None
         return StreamChunk("", self.model, None, self.calls.snapshot())
 
     def _think(self, event: dict[str, Any], delta: str) -> StreamChunk | None:

@@ -27,7 +27,9 @@ __all__ = [
     "effort_of",
     "function_tool",
     "in_dialect",
+    "is_of",
     "json_instruction",
+    "kept_of",
     "media",
     "named_calls",
     "no_custom_tools",
@@ -40,6 +42,8 @@ __all__ = [
 
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 24_576, "xhigh": 32_768, "max": 32_768}
 _AS_FUNCTION = "define it as a function with one parameter of type string"
+_MADE_ID = re.compile(r"call_[0-9a-f]{24}")
+"""An id that was made here, for a call whose server gave none."""
 _JSON_ONLY = "Answer with one JSON object and nothing else."
 
 
@@ -162,19 +166,41 @@ def plain_text(message: Message, where: str) -> str:
     return "\n".join(pieces)
 
 
-def call_ids(messages: Sequence[Message], fits: re.Pattern[str], length: int) -> dict[str, str]:
-    """An id for every call of a conversation that this wire takes: its own where it fits, else one made of it.
+def is_of(message: Message, issuer: str) -> bool:
+    """Whether an assistant's turn came from this provider at this address."""
+    return bool(issuer) and message.metadata.get("issuer") == issuer
+
+
+def kept_of(message: Message, wire: str, issuer: str) -> dict[str, Any] | None:
+    """What a turn's issuer wants back with it, `None` where it came from another, or the turn was changed since.
+
+    Args:
+        message: an assistant's turn.
+        wire: the name under which the wire keeps it.
+        issuer: who is asked now.
+    """
+    kept = message.metadata.get(wire)
+    return kept if isinstance(kept, dict) and is_of(message, issuer) else None
+
+
+def call_ids(messages: Sequence[Message], fits: re.Pattern[str], length: int, issuer: str) -> dict[str, str]:
+    """An id for every call of a conversation: that which its server gave goes back to it, whatever its form.
+
+    Another's is sent where it fits this wire, else one that is made of it.
 
     Args:
         messages: the conversation; its calls may come from another provider.
         fits: what the wire's ids look like.
         length: of the ids that are made.
+        issuer: who is asked now.
     """
     ids = {}
     for message in messages:
+        own = is_of(message, issuer)
         for call in message.tool_calls or ():
             id = call["id"]
-            ids[id] = id if fits.fullmatch(id) else hashlib.sha256(id.encode()).hexdigest()[:length]
+            its = fits.fullmatch(id) or (own and not _MADE_ID.fullmatch(id))
+            ids[id] = id if its else hashlib.sha256(id.encode()).hexdigest()[:length]
     return ids
 
 
