@@ -56,6 +56,7 @@ __all__ = [
     "ProviderTimeoutError",
     "is_passing",
     "is_passing_status",
+    "may_be_repeated",
 ]
 
 
@@ -148,10 +149,15 @@ class ProviderError(LLMRingError):
         partial: what had been received before the failure; `None` if nothing was.
         original: the exception of the SDK or the network underneath; `None` if there was none.
         attempts: the errors of the candidates tried before this one, in order.
-        asked: whether the model was asked at all; it was not where no connection was free, or no key was there in time.
+        asked: whether the model was asked at all, and given its time: it was not where no connection was free, no key
+            was there in time, or the request's deadline passed.
+        begun: whether the provider had begun to answer.
+        retry_after: seconds that the provider wants to be left alone; `None` if it did not say.
     """
 
     asked = True
+    begun = False
+    retry_after: float | None = None
 
     def __init__(
         self,
@@ -184,8 +190,6 @@ class ProviderAuthenticationError(ProviderError):
 
 class _RetryableLater(ProviderError):
     """What can be tried again after a while."""
-
-    retry_after: float | None
 
     def __init__(self, message: str, *, retry_after: float | None = None, **details: Unpack[_Details]) -> None:
         super().__init__(message, **details)
@@ -249,6 +253,15 @@ def is_passing(error: BaseException) -> bool:
     if isinstance(error, ProviderConnectionError | ProviderTimeoutError):
         return True
     return isinstance(error, ProviderError) and is_passing_status(error.status_code)
+
+
+def may_be_repeated(error: ProviderError) -> bool:
+    """Whether the same model may be asked once more: nothing of an answer had come, and what refused it may pass."""
+    if not error.asked or error.partial is not None:
+        return False
+    if isinstance(error, ProviderConnectionError):
+        return not error.begun
+    return error.status_code == 409 or is_passing_status(error.status_code)
 
 
 def is_passing_status(status: int | None) -> bool:

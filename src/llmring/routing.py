@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
+from random import uniform
 from typing import Any, TypeVar
 
 from .breaker import Breakers
@@ -15,9 +17,9 @@ from .exceptions import (
     ProviderError,
     ProviderNotFoundError,
     is_passing,
+    may_be_repeated,
 )
 from .providers.answer import Answer
-from .providers.attempts import observed
 from .providers.base import Call, Provider
 from .schemas import LLMRequest, LLMResponse, Message, StreamChunk
 
@@ -25,6 +27,9 @@ __all__ = ["Route", "moves_on"]
 
 logger = logging.getLogger("llmring")
 T = TypeVar("T")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
+"""Seconds before a model is asked again: twice as long each time, unless the provider names them."""
 
 _CONTINUE = (
     "Your answer was cut off by a fault of the connection. Continue it from exactly where it ends, in the middle of a "
@@ -46,10 +51,11 @@ class Route:
         candidates: who may serve, in order: `provider:model`.
         breakers: the service's.
         call: gives a candidate's provider, brought to life, the call to make of it, and what lets go of the provider.
-            It is told whether the candidate is the last one, so that its SDK's own retries are on.
+        max_retries: how often the last candidate is asked again.
 
     Attributes:
         attempts: the errors of the candidates that were moved on from, in order.
+        retries: how often one was asked again.
     """
 
     def __init__(
@@ -58,9 +64,11 @@ class Route:
         request: LLMRequest,
         candidates: Sequence[str],
         breakers: Breakers,
-        call: Callable[[str, LLMRequest, bool], Awaitable[tuple[Provider, Call, Callable[[], None]]]],
+        call: Callable[[str, LLMRequest], Awaitable[tuple[Provider, Call, Callable[[], None]]]],
+        max_retries: int = 0,
     ) -> None:
         self.attempts: list[ProviderError] = []
+        self.retries = 0
         self._alias = alias
         self._request = request
         self._asked = request.messages
@@ -68,6 +76,7 @@ class Route:
         self._alone = len(candidates) == 1 and candidates[0] != alias
         self._breakers = breakers
         self._call = call
+        self._max_retries = max_retries
 
     async def stream(self) -> tuple[Answer, list[StreamChunk]]:
         """The answer of the first candidate that gives a chunk, with the chunks that came first.
@@ -84,7 +93,7 @@ class Route:
             ProviderError: of the last one tried, the earlier ones listed in its `attempts`.
         """
         answer, response = await self._first(_whole)
-        response.attempts = list(self.attempts)
+        response.attempts, response.retries = list(self.attempts), self.retries
         response.parsed = self.parsed(answer, response)
         return response
 
@@ -173,9 +182,8 @@ class Route:
         probe = breaker.admit() if breaker is not None else False
         let_go = None
         try:
-            provider, call, let_go = await self._call(candidate, self._request, len(self._candidates) == 1)
-            with observed():
-                answer, served = await serve(provider, call)
+            provider, call, let_go = await self._call(candidate, self._request)
+            answer, served = await self._ask(provider, call.begun(), serve)
         except BaseException as error:
             if breaker is not None:
                 breaker.ended(error, probe)
@@ -188,21 +196,51 @@ class Route:
             answer.report_to(breaker.ended)
         return answer, served
 
+    async def _ask(
+        self, provider: Provider, call: Call, serve: Callable[[Provider, Call], Awaitable[tuple[Answer, T]]]
+    ) -> tuple[Answer, T]:
+        """Ask one candidate, and where nobody comes after it again, if what went wrong may pass in the time left."""
+        most = self._max_retries if len(self._candidates) == 1 else 0
+        loop = asyncio.get_running_loop()
+        for retry in count():
+            try:
+                return await serve(provider, call)
+            except ProviderError as error:
+                if retry == most or not may_be_repeated(error):
+                    raise
+                pause = _pause(error, retry)
+                if call.until is not None and loop.time() + pause >= call.until:
+                    raise
+                logger.info(
+                    "%s: asking %s:%s again in %.1f s (%d of %d): %s",
+                    *(self._alias, provider.name, call.model, pause, retry + 1, most, error),
+                )
+            await asyncio.sleep(pause)
+            self.retries += 1
+        raise AssertionError
+
 
 def _tried(error: ProviderError) -> str:
     return f"{error.provider}:{error.model}" if error.model else str(error.provider)
+
+
+def _pause(error: ProviderError, retry: int) -> float:
+    if error.retry_after:
+        return error.retry_after
+    # Those that failed together do not all come again together.
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**retry) * uniform(0.75, 1.0)  # noqa: S311 - no secret
 
 
 async def _open(provider: Provider, call: Call) -> tuple[Answer, list[StreamChunk]]:
     """Open an answer and wait for its first chunks: until they come, another candidate may serve."""
     answer = None
     try:
-        async with asyncio.timeout(call.timeout):
+        async with asyncio.timeout_at(call.until):
             answer = await Answer.open(provider, call)
             chunks = await answer.read()
     except TimeoutError as error:
         if answer is None:
-            raise provider.no_answer(error, call) from None
+            raise provider.error(error, call) from None
         chunks = answer.silence()
     except BaseException:
         if answer is not None:
@@ -218,13 +256,12 @@ async def _whole(provider: Provider, call: Call) -> tuple[Answer, LLMResponse]:
     """Open an answer, and read all of it."""
     answer = None
     try:
-        async with asyncio.timeout(call.timeout):
+        async with asyncio.timeout_at(call.until):
             answer = await Answer.open(provider, call)
             response = await answer.whole()
     except (LLMRingError, TimeoutError) as error:
-        if answer is None:
-            raise provider.no_answer(error, call) from None
-        raise _with_partial(provider.error(error, call), answer) from None
+        failure = provider.error(error, call)
+        raise failure if answer is None else _with_partial(failure, answer) from None
     finally:
         if answer is not None:
             await answer.close()
@@ -233,5 +270,6 @@ async def _whole(provider: Provider, call: Call) -> tuple[Answer, LLMResponse]:
 
 def _with_partial(failure: LLMRingError, answer: Answer) -> LLMRingError:
     if isinstance(failure, ProviderError):
+        failure.begun = True
         failure.partial = failure.partial or answer.received
     return failure

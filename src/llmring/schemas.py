@@ -222,8 +222,8 @@ class LLMResponse:
     `parts` are what the model made that is not text, in the form of a message's parts: pictures, sounds and files as
     `llmring.parts` makes them, and citations as `{"type": "citation", "citation": {...}}` with those of `url`, `title`,
     `cited_text`, `file_id`, and `start_index` and `end_index` in `content`, that the provider names. `attempts` are the
-    errors of the models that were moved on from, in order; `metadata` is what the same provider needs back with the
-    turn, and `to_message` hands it on.
+    errors of the models that were moved on from, in order, `retries` is how often the last one was asked again;
+    `metadata` is what the same provider needs back with the turn, and `to_message` hands it on.
     """
 
     model: str
@@ -238,6 +238,7 @@ class LLMResponse:
     parts: list[dict[str, Any]] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
     attempts: list[ProviderError] = field(default_factory=list)
+    retries: int = 0
 
     @property
     def total_tokens(self) -> int | None:

@@ -60,7 +60,7 @@ class LLMRing(Aliases):
         profile: the profile; not given: `LLMRING_PROFILE`, else the file's `default_profile`.
         timeout: seconds for every wait: connecting, the first chunk, the gap between chunks; for `chat` the
             whole call to one model. `None` waits forever. Not given: `LLMRING_PROVIDER_TIMEOUT_S`, else 60.
-        max_retries: how often an SDK tries again by itself where no stand-by remains.
+        max_retries: how often a model is asked again where no stand-by remains, and what went wrong may pass.
         api_keys: keys by provider, before those of the environment; `None` for one leaves it to that. A name that is
             no provider is refused.
         max_connections: how many connections to one provider may be open at once; `None` sets no bound.
@@ -148,7 +148,7 @@ class LLMRing(Aliases):
 
     # Asking
 
-    def chat_stream(self, request: LLMRequest, *, profile: str | None = None) -> ChatStream:
+    def chat_stream(self, request: LLMRequest, profile: str | None = None) -> ChatStream:
         """The answer as it arrives: `async for chunk in service.chat_stream(request)`.
 
         Nothing is sent before the first chunk is asked for, and every error is raised there or later.
@@ -166,7 +166,7 @@ class LLMRing(Aliases):
             self._streams.add(stream)
         return stream
 
-    async def chat(self, request: LLMRequest, *, profile: str | None = None) -> LLMResponse:
+    async def chat(self, request: LLMRequest, profile: str | None = None) -> LLMResponse:
         """The whole answer.
 
         Args:
@@ -205,15 +205,15 @@ class LLMRing(Aliases):
         asked, form = await prepare(with_params(request, binding))
         timeout = seconds(asked.timeout if "timeout" in asked.model_fields_set else self.timeout, "timeout")
 
-        async def call(reference: str, request: LLMRequest, last: bool) -> tuple[Provider, Call, Callable[[], None]]:
+        async def call(reference: str, request: LLMRequest) -> tuple[Provider, Call, Callable[[], None]]:
             name, model = split_reference(reference)
             try:
                 provider, let_go = await self._registry.borrow(name, declared.get(name), declared, timeout)
             except ProviderNotFoundError as error:
                 raise self._no_provider(reference, error) from error.__cause__
-            return provider, Call(request, model, stream, timeout, self.max_retries if last else 0, form), let_go
+            return provider, Call(request, model, stream, timeout, form), let_go
 
-        return Route(binding.alias, asked, binding.models, self._breakers, call)
+        return Route(binding.alias, asked, binding.models, self._breakers, call, self.max_retries)
 
     # What it costs
 

@@ -99,6 +99,7 @@ class ChatStream:
             parts=decoder.parts,
             metadata=decoder.metadata,
             attempts=list(self._route.attempts) if self._route else [],
+            retries=self._route.retries if self._route else 0,
         )
 
     async def final_response(self) -> LLMResponse:

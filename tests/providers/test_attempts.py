@@ -1,24 +1,26 @@
-"""What is kept of a request's attempts: their last failure while it is under way, and nothing once it is over."""
+"""How a model is asked again, when, and how often; and that nothing is kept of the attempts once a request is over."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import gzip
+import logging
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
-import httpx
-import httpx2
 import pytest
 
-from llmring import LLMRequest, LLMRing, Message
-from llmring.exceptions import ProviderError, ProviderResponseError
-from llmring.providers.attempts import Attempts, observed
+from llmring import LLMRequest, LLMResponse, LLMRing, Message
+from llmring.exceptions import ProviderConnectionError, ProviderError, ProviderResponseError
 from llmring.providers.exchange import Exchange
-from llmring.testing import PracticeServer, Reply
+from llmring.testing import Fault, PracticeServer, Reply
 
-from ..conftest import Way
+from ..conftest import Way, bind
+
+SECOND = timedelta(seconds=1)
 
 
 def ask(model: str, text: str = "Hi") -> LLMRequest:
@@ -52,6 +54,89 @@ async def test_tried_again(way: Way, server: PracticeServer, status: int, stream
         request = ask("chatbot")
         answer = await (service.chat_stream(request).final_response() if stream else service.chat(request))
     assert (answer.content, len(server.requests)) == ("You said: Hi", 3)
+
+
+streamed = pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+
+
+async def answer(service: LLMRing, *, stream: bool, **fields: Any) -> LLMResponse:
+    request = ask("chatbot").model_copy(update=fields)
+    return await (service.chat_stream(request).final_response() if stream else service.chat(request))
+
+
+@streamed
+async def test_a_kept_connection_that_is_dropped(way: Way, server: PracticeServer, stream: bool) -> None:
+    """As the next request arrives, the server's idle timeout runs out: nothing was answered, so it is asked again."""
+    async with LLMRing(max_retries=2, timeout=20) as service:
+        for retries in (0, 1, 1):
+            got = await answer(service, stream=stream)
+            assert (got.content, got.retries) == ("You said: Hi", retries)
+            server.reply(fault=Fault.hang_up())
+    kept = server.requests[0].connection
+    assert [request.connection == kept for request in server.requests[:3]] == [True, True, False]
+
+
+@streamed
+async def test_each_retry_can_be_seen(
+    way: Way, server: PracticeServer, stream: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "llmring")
+    server.reply("", status=409, times=2, retry_after=0.01)
+    async with LLMRing(max_retries=2, timeout=20) as service:
+        assert (await answer(service, stream=stream)).retries == 2
+    records = [record for record in caplog.records if record.name == "llmring"]
+    assert [record.levelno for record in records] == [logging.INFO] * 2
+    assert records[0].getMessage().startswith(f"chatbot: asking {way.model} again in 0.0 s (1 of 2): {way.model} ")
+
+
+@streamed
+async def test_only_the_last_is_asked_again(server: PracticeServer, stream: bool) -> None:
+    bind({"chatbot": ["anthropic:first", "openai:second"]})
+    server.script(lambda request: Reply(status=503, retry_after=0.01 if request.model == "first" else None))
+    server.reply("", status=503, times=2, retry_after=0.01, model="second")
+    server.reply("At last", model="second")
+    async with LLMRing(max_retries=2, timeout=20) as service:
+        got = await answer(service, stream=stream)
+    assert (got.content, got.retries, len(got.attempts)) == ("At last", 2, 1)
+    assert [request.model for request in server.requests] == ["first", "second", "second", "second"]
+
+
+@streamed
+async def test_what_had_begun_is_not_asked_again(way: Way, server: PracticeServer, stream: bool) -> None:
+    server.reply("One two three", fault=Fault.cut_after(1))
+    async with LLMRing(max_retries=2, timeout=20) as service:
+        with pytest.raises(ProviderConnectionError):
+            await answer(service, stream=stream)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("named", ["0.2", "date", "ms"])
+async def test_the_pause_that_the_server_names(way: Way, server: PracticeServer, named: str) -> None:
+    """In seconds or as a date by the server's own clock, whatever the status: no sooner, and where it fits, then."""
+    now = datetime(2020, 2, 2, tzinfo=UTC)
+    headers = {
+        "0.2": {"retry-after": "0.2"},
+        "ms": {"retry-after-ms": "200"},
+        "date": {"date": format_datetime(now, usegmt=True), "retry-after": format_datetime(now + SECOND, usegmt=True)},
+    }[named]
+    server.reply("", status=503, headers=headers)
+    async with LLMRing(max_retries=1, timeout=20) as service:
+        service.get_provider(way.provider)
+        began = time.monotonic()
+        assert (await answer(service, stream=False)).retries == 1
+    assert time.monotonic() - began >= (1.0 if named == "date" else 0.2)
+
+
+@streamed
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_pause_that_does_not_fit(way: Way, server: PracticeServer, stream: bool, status: int) -> None:
+    """There is nothing to wait for: the error comes at once, and says when to come again."""
+    server.reply("", status=status, headers={"retry-after": "3600"})
+    async with LLMRing(max_retries=2, timeout=60) as service:
+        with pytest.raises(ProviderError, match=r"Try again in 3600 s\.") as caught:
+            await answer(service, stream=stream)
+    assert caught.value.retry_after == 3600
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 422])
@@ -125,26 +210,6 @@ def stays_open(server: PracticeServer) -> bool:
     while server.open_connections and time.monotonic() < until:
         time.sleep(0.01)
     return server.open_connections > 0
-
-
-class OldClient(Attempts, httpx.AsyncClient):
-    """On httpx, whose responses leave their connections to whoever asked."""
-
-
-class NewClient(Attempts, httpx2.AsyncClient):
-    """On httpx2."""
-
-
-@pytest.mark.parametrize("kind", [OldClient, NewClient])
-async def test_a_refusal_that_is_left_unread_is_closed_at_once(server: PracticeServer, kind: type[Any]) -> None:
-    server.reply(status=400, body=b"no way  " * 400_000, content_type="text/plain")
-    async with kind(base_url=server.url, timeout=10) as client:
-        with observed():
-            request = client.build_request("POST", "/v1/chat/completions", json={"model": "m"})
-            response = await client.send(request, stream=True)
-            assert not stays_open(server)
-        assert response.content.startswith(b"no way")
-        assert len(response.content) < 2_000_000
 
 
 async def test_refusals_leave_nothing_open_but_what_is_kept(way: Way, server: PracticeServer) -> None:

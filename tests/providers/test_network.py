@@ -572,7 +572,7 @@ async def test_a_redirect_to_another_server(server: PracticeServer, provider: st
         async with LLMRing(max_retries=0) as service:
             request = ask(f"{provider}:m")
             for answer in (service.chat(request), service.chat_stream(request).final_response()):
-                with pytest.raises(ProviderResponseError, match="redirects to localhost") as caught:
+                with pytest.raises(ProviderResponseError, match="redirects to http://localhost") as caught:
                     await answer
                 assert caught.value.status_code == status
     assert server.requests == []

@@ -113,7 +113,7 @@ async def test_azures_own_name_for_the_limit(
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", address)
     request = ask("azure:deployment").model_copy(update={"max_tokens": 5})
     async with LLMRing() as service:
-        body = service.get_provider("azure").render(Call(request, "deployment", False, 60, 0))
+        body = service.get_provider("azure").render(Call(request, "deployment", False, 60))
     assert {name: value for name, value in body.items() if name.startswith("max")} == {key: 5}
 
 

@@ -13,7 +13,6 @@ from ..exceptions import InvalidRequestError, LLMRingError, ProviderConnectionEr
 from ..schemas import LLMResponse, StreamChunk
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError
-from .attempts import observed
 from .base import Call, HTTPResponse, Provider
 
 __all__ = ["Answer"]
@@ -94,11 +93,10 @@ class Answer:
 
     async def _next_hop(self) -> None:
         """Ask for the rest of an answer, of which the provider gives only so much at a time. Raises `ProviderError`."""
-        call = replace(self.call, continuation=self.decoder.checkpoint)
         with contextlib.suppress(Exception):
             await self._leave()
-        with observed():
-            self.response = await _send(self.provider, call)
+        call = replace(self.call.begun(), continuation=self.decoder.checkpoint)
+        self.response = await _send(self.provider, call)
         self.decoder.begin_hop()
         self._bytes = _body(self.response)
         _open.add(self)
@@ -271,4 +269,4 @@ async def _send(provider: Provider, call: Call) -> HTTPResponse:
     try:
         return await provider.send(call, body)
     except Exception as error:
-        raise provider.no_answer(error, call) from None
+        raise provider.error(error, call) from None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from ..addresses import shown
@@ -13,8 +14,7 @@ from ..schemas import LLMRequest
 from ..structured import AnswerFormat
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError, read_error
-from .attempts import Refused, last_attempt
-from .errors import error_of_answer, error_of_network
+from .errors import Refused, error_of_answer, error_of_network, error_of_redirect
 
 __all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig", "without"]
 
@@ -55,7 +55,7 @@ class ProviderConfig:
         headers: sent with every request.
         secrets: what else must not be seen, as are values of headers that came from the environment.
         timeout: seconds, the service's; `None` waits forever.
-        max_retries: how often the SDK tries again where no stand-by remains.
+        max_retries: how often the SDK's client tries again by itself in what the caller asks of it.
         max_connections: at most so many at once; `None` sets no bound.
         address: where it is, the SDK's own knowledge included, for messages.
     """
@@ -87,18 +87,24 @@ class Call:
         model: the model's name without the provider.
         stream: whether the answer is to come in pieces.
         timeout: seconds for every wait; `None` waits forever.
-        max_retries: how often the SDK may try again by itself.
         form: what the answer is checked against; `None` takes any.
         continuation: the provider's token to go on from.
+        until: when the answer must have begun, in the loop's time; `None` waits forever.
     """
 
     request: LLMRequest
     model: str
     stream: bool
     timeout: float | None
-    max_retries: int
     form: AnswerFormat | None = None
     continuation: str | None = None
+    until: float | None = None
+
+    def begun(self) -> Call:
+        """The same, whose time begins now."""
+        if self.timeout is None:
+            return self
+        return replace(self, until=asyncio.get_running_loop().time() + self.timeout)
 
 
 class Provider(ABC):
@@ -150,30 +156,23 @@ class Provider(ABC):
     async def close(self) -> None:
         """Close the client and its connections."""
 
-    def no_answer(self, error: Exception, call: Call) -> LLMRingError:
-        """The error to raise where a request got no answer: what its last attempt came to, else the exception."""
-        last = last_attempt()
-        if isinstance(last, Refused) and not isinstance(error, LLMRingError | CannotCarry):
-            answer = read_error(self.conceal(last.body), last.status)
-            return self.error(answer, call, last.headers, None if isinstance(error, TimeoutError) else error)
-        return self.error(last if last is not None and isinstance(error, TimeoutError) else error, call)
-
-    def error(
-        self,
-        error: Exception,
-        call: Call,
-        headers: Mapping[str, str] | None = None,
-        original: Exception | None = None,
-    ) -> LLMRingError:
-        """The error to raise for an exception of the SDK, the network, or the wire."""
+    def error(self, error: Exception, call: Call, headers: Mapping[str, str] | None = None) -> LLMRingError:
+        """The error to raise for what `send` raised, the network, or the wire; `headers` are those of the answer."""
         if isinstance(error, LLMRingError):
             return error
         if isinstance(error, CannotCarry):
             return ModelCapabilityError(
                 f"{self.name}:{call.model} cannot take this request: {error}.", provider=self.name, model=call.model
             )
+        original = None
+        if isinstance(error, Refused):
+            headers, original = error.headers, error.__cause__
+            if error.target is not None:
+                raised: ProviderError = error_of_redirect(error, self.name, call.model)
+            else:
+                error = read_error(self.conceal(error.body), error.status)
         if isinstance(error, WireError):
-            raised: ProviderError = error_of_answer(
+            raised = error_of_answer(
                 error,
                 provider=self.name,
                 model=call.model,
@@ -183,7 +182,7 @@ class Provider(ABC):
                 extra=call.request.extra_params,
                 original=original,
             )
-        else:
+        elif not isinstance(error, Refused):
             raised = error_of_network(
                 error,
                 provider=self.name,

@@ -21,8 +21,9 @@ from ..exceptions import (
     ProviderTimeoutError,
 )
 from ..wire.errors import WireError
+from .vendors import BUILT_IN
 
-__all__ = ["error_of_answer", "error_of_network", "kind_of"]
+__all__ = ["Refused", "error_of_answer", "error_of_network", "error_of_redirect", "kind_of"]
 
 _TOO_LONG = re.compile(
     r"context (length|window|size|limit)|maximum (context|prompt length)|(prompt|input) is too long|prompt exceeds"
@@ -92,6 +93,23 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _CONVERSATION = re.compile(r"(?<![\w.])(messages|contents|input)(\.|\[)\d")
 
 
+class Refused(Exception):
+    """An answer that is not a good one, as it came; its cause is what the SDK makes of it.
+
+    Attributes:
+        status, headers: of the answer.
+        body: all that came of it; where it broke off before anything came, its status line.
+        target: where it redirects to; `None` where it does not.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, target: str | None = None) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.target = target
+
+
 def error_of_answer(
     failure: WireError,
     *,
@@ -103,7 +121,7 @@ def error_of_answer(
     extra: Iterable[str] = (),
     original: BaseException | None = None,
 ) -> ProviderError:
-    """The error for an answer that is not a good one, by status or in the stream.
+    """The error for an answer that is not a good one, by status or in the stream, with the wait that it names.
 
     Args:
         failure: what the vendor said.
@@ -119,6 +137,7 @@ def error_of_answer(
     words = _sentence(failure.message)
     where = f"{provider}:{model}"
     http = f" (HTTP {status})" if status else ""
+    wait = _retry_after(headers, failure)
     details: dict[str, Any] = {
         "provider": provider,
         "model": model,
@@ -134,7 +153,6 @@ def error_of_answer(
             f"{provider} refused the key for {where}{http}: {words} Check {key_source}.", **details
         )
     if status == 429:
-        wait = _retry_after(headers, failure)
         return ProviderRateLimitError(
             f"{where} takes no more requests for now{http}: {words} "
             + (f"Try again in {round(wait, 1):g} s." if wait is not None else "Try again later."),
@@ -169,8 +187,32 @@ def error_of_answer(
             **details,
         )
     advice = " Try again." if status and status >= 500 else ""
+    if advice and wait:
+        advice = f" Try again in {round(wait, 1):g} s."
     verb = "failed" if status and status >= 500 else "did not take the request" if status else "sent"
-    return ProviderResponseError(f"{where} {verb}{http}: {words}{advice}", **details)
+    raised = ProviderResponseError(f"{where} {verb}{http}: {words}{advice}", **details)
+    raised.retry_after = wait
+    return raised
+
+
+def error_of_redirect(refused: Refused, provider: str, model: str) -> ProviderResponseError:
+    """The error for a redirect that is not followed: it leads elsewhere, or would make a GET of the POST."""
+    row = BUILT_IN.get(provider)
+    setting = " or ".join([f"base_url in [providers.{provider}]", *(row.address_variables if row else ())])
+    return ProviderResponseError(
+        f"{provider}:{model} was not asked (HTTP {refused.status}): its address redirects to "
+        f"{_sentence(shown(refused.target))} That is not followed: "
+        + (
+            "the key is for no other server."
+            if refused.status in (307, 308)
+            else "it would ask by a GET, without the request's body."
+        )
+        + f" If it is right, set it: {setting}.",
+        provider=provider,
+        model=model,
+        status_code=refused.status,
+        original=refused.__cause__,
+    )
 
 
 def kind_of(error: BaseException) -> type[ProviderError]:
@@ -234,7 +276,7 @@ def _retry_after(headers: Mapping[str, str], failure: WireError) -> float | None
             try:
                 return _finite(float(value))
             except ValueError:
-                return _finite(parsedate_to_datetime(value).timestamp() - time())
+                return _finite(parsedate_to_datetime(value).timestamp() - _now(headers))
     except (ValueError, TypeError, OverflowError):
         pass
     for detail in failure.details if isinstance(failure.details, list) else ():
@@ -242,6 +284,14 @@ def _retry_after(headers: Mapping[str, str], failure: WireError) -> float | None
             return _span(delay)
     found = _WAIT.search(failure.message)
     return _span(found[1]) if found else None
+
+
+def _now(headers: Mapping[str, str]) -> float:
+    """The time by the server's own clock, as far as it says it."""
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return time()
 
 
 def _finite(seconds: float) -> float | None:

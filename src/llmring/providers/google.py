@@ -7,7 +7,6 @@ given one (`HttpOptions.httpx_async_client`): that client keeps the answer (`exc
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import httpx2
@@ -21,6 +20,12 @@ from .exchange import Exchange, Exchanging
 from .network import http_options
 
 __all__ = ["GoogleProvider"]
+
+_CONFIG = types.GenerateContentConfig(
+    automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+    http_options=types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=1)),
+)
+"""What the SDK itself has to know: to call no functions, and not to try again."""
 
 
 class _Client(Exchanging, httpx2.AsyncClient):
@@ -61,13 +66,13 @@ class GoogleProvider(Provider):
 
     async def send(self, call: Call, body: bytes) -> HTTPResponse:
         """Send through the SDK's own method, with the rendered body in place of its own."""
-        models, config = self.client.models, _config(call.max_retries)
-        async with Exchange(body, call.timeout, keep=True) as exchange:
+        models = self.client.models
+        async with Exchange(body, call.until, keep=True) as exchange:
             if call.stream:
-                async for _ in await models.generate_content_stream(model=call.model, contents="-", config=config):
+                async for _ in await models.generate_content_stream(model=call.model, contents="-", config=_CONFIG):
                     pass
             else:
-                await models.generate_content(model=call.model, contents="-", config=config)
+                await models.generate_content(model=call.model, contents="-", config=_CONFIG)
         assert exchange.response is not None
         return exchange.response
 
@@ -76,12 +81,3 @@ class GoogleProvider(Provider):
         await self._http.aclose()
         await self.client.aclose()
         self._genai.close()
-
-
-@cache
-def _config(retries: int) -> types.GenerateContentConfig:
-    """What the SDK itself has to know: to call no functions, and how often to try."""
-    return types.GenerateContentConfig(
-        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-        http_options=types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=retries + 1)),
-    )

@@ -6,10 +6,8 @@ errors lose the answer's headers. So its client is put on an HTTP client of ours
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from random import uniform
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 import ollama  # which brings httpx: without it, it is what is missing
@@ -18,11 +16,10 @@ from pydantic_core import to_json
 # isort: split
 import httpx
 
-from ..exceptions import is_passing_status
 from ..wire.base import Decoder
 from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
-from .attempts import Attempts, Refused, last_attempt
 from .base import Call, HTTPResponse, Provider, ProviderConfig
+from .errors import Refused
 from .exchange import Exchange, Exchanging, under_way
 from .network import http_options
 
@@ -31,31 +28,13 @@ __all__ = ["OllamaProvider"]
 logger = logging.getLogger("llmring")
 
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
-"""Seconds between attempts: twice as long each time, unless the server names them."""
-
-
-def _passes(failure: Exception) -> bool:
-    if isinstance(failure, Refused):
-        return is_passing_status(failure.status)
-    # A wait for a free connection was long enough.
-    return isinstance(failure, httpx2.TransportError) and not isinstance(failure, httpx2.PoolTimeout)
-
-
-def _pause(failure: Exception, attempt: int) -> float:
-    named = failure.headers.get("retry-after", "") if isinstance(failure, Refused) else ""
-    if named.isdecimal():
-        return float(named)
-    # Those that failed together do not all come again together.
-    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt) * uniform(0.75, 1.0)  # noqa: S311 - no secret
-
-
-class _Carrier(Attempts, httpx2.AsyncClient):
-    """What carries our requests: httpx's own pool loses connections whose requests are cancelled; this one does not."""
-
-
 class _HTTPClient(Exchanging, httpx.AsyncClient):
-    """The HTTP client underneath."""
+    """The HTTP client underneath.
+
+    What carries our requests is one of httpx2: httpx's own pool loses connections whose requests are cancelled.
+    """
+
+    response: ClassVar[Any] = httpx.Response
 
     def __init__(self, *, limits: httpx.Limits, **options: Any) -> None:
         super().__init__(limits=limits, **options)
@@ -63,7 +42,7 @@ class _HTTPClient(Exchanging, httpx.AsyncClient):
             "max_connections": limits.max_connections,
             "max_keepalive_connections": limits.max_keepalive_connections,
         }
-        self._carrier = _Carrier(follow_redirects=self.follow_redirects, **http_options(bounds))
+        self._carrier = httpx2.AsyncClient(**http_options(bounds))
         # What the SDK asked last in an exchange, the request of it, and its URL as httpx2 has it.
         self._asked: tuple[str, str] | None = None
         self._request: httpx.Request
@@ -78,12 +57,13 @@ class _HTTPClient(Exchanging, httpx.AsyncClient):
             self._asked, self._url = (method, str(url)), httpx2.URL(str(self._request.url))
         return self._request
 
-    async def carry(self, exchange: Exchange, request: httpx.Request, **_: Any) -> Any:
+    def url(self, request: httpx.Request) -> httpx2.URL:
+        """Where the request of an exchange goes, as httpx2 has it."""
+        return self._url
+
+    async def carry(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send the request of an exchange, over httpx2."""
-        response = await self._carrier.send(exchange.request(request, self._url), stream=True)
-        if response.is_success:
-            return response
-        return httpx.Response(response.status_code, content=response.content, request=request)
+        return await self._carrier.send(request, **options)
 
     async def aclose(self) -> None:
         """Close its connections, and those of its carrier."""
@@ -133,8 +113,8 @@ class OllamaProvider(Provider):
         """Send through the SDK's own method, with the rendered body in place of its own."""
         try:
             return await self._send(call, body)
-        except ollama.ResponseError as refused:
-            if not call.request.tools or "does not support tools" not in refused.error:
+        except Refused as refused:
+            if not call.request.tools or b"does not support tools" not in refused.body:
                 raise
         if call.model not in self._without_tools:
             self._without_tools.add(call.model)
@@ -146,19 +126,7 @@ class OllamaProvider(Provider):
         return await self._send(call, to_json(self.render(call)))
 
     async def _send(self, call: Call, body: bytes) -> HTTPResponse:
-        """Send, and try again as often as the other SDKs do by themselves; this one does not."""
-        for attempt in range(call.max_retries):
-            try:
-                return await self._send_once(call, body)
-            except Exception:
-                failure = last_attempt()
-                if failure is None or not _passes(failure):
-                    raise
-                await asyncio.sleep(_pause(failure, attempt))
-        return await self._send_once(call, body)
-
-    async def _send_once(self, call: Call, body: bytes) -> HTTPResponse:
-        async with Exchange(body, call.timeout, keep=True) as exchange:
+        async with Exchange(body, call.until, keep=True) as exchange:
             # Whether the answer streams is in the body; to the SDK it is always a stream, of no lines.
             async for _ in await self.client.chat(model=call.model, messages=[], stream=True):
                 pass

@@ -33,24 +33,21 @@ class RawProvider(Provider):
             max_retries=config.max_retries,
             http_client=http(**http_options(config.limits)),
         )
-        self._by_retries = {config.max_retries: self.client}
+        self._once = self.client.with_options(max_retries=0)
 
     @abstractmethod
     def create(self, client: Any, call: Call) -> Any:
         """The SDK's raw-response call, with next to nothing to send.
 
         Args:
-            client: the SDK's, with the retries of the call.
+            client: the SDK's, which does not try again.
             call: what it is for.
         """
 
     async def send(self, call: Call, body: bytes) -> HTTPResponse:
         """Send through the SDK's raw-response path, with the rendered body in place of its own."""
-        client = self._by_retries.get(call.max_retries)
-        if client is None:
-            client = self._by_retries[call.max_retries] = self.client.with_options(max_retries=call.max_retries)
-        async with Exchange(body, call.timeout):
-            answer = await self.create(client, call).__aenter__()
+        async with Exchange(body, call.until):
+            answer = await self.create(self._once, call).__aenter__()
         response: HTTPResponse = answer.http_response
         return response
 
