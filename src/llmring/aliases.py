@@ -185,7 +185,7 @@ class Aliases:
     def _path(self) -> Path:
         path = find_lockfile(self._given_path)
         if path is None:
-            raise LockfileNotFoundError(
-                f"There is no llmring.lock in {Path.cwd()} or above it. Make one: llmring lock init"
-            )
+            from .lockfile.discovery import none_found
+
+            raise LockfileNotFoundError(f"{none_found()}. Make one: llmring lock init")
         return path

@@ -587,3 +587,20 @@ def test_asking_costs_one_stat(write: Write) -> None:
             live.current()
         best = min(best, (time.perf_counter() - begin) / 1000)
     assert best < 20e-6
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_in_its_place_leaves_the_last_good_one_in_force(write: Write, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(text("x:1"))
+    live = LiveLockfile(path)
+    assert model(live) == "x:1"
+    path.unlink()
+    os.mkfifo(path)
+    assert model(live) == "x:1"
+    time.sleep(live_module._FINE * 1.2)
+    for _ in range(3):
+        assert model(live) == "x:1"
+    assert [record.message.partition(": ")[2].partition(",")[0] for record in caplog.records] == ["it is a pipe"]
+    path.unlink()
+    write(text("x:2"))
+    assert model(live) == "x:2"

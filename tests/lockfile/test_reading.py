@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -348,3 +349,45 @@ def test_a_malformed_reference_says_how_to_write_it(reference: str, says: str) -
     with pytest.raises(ConfigurationError, match=f"{says}.*provider:model") as caught:
         split_reference(reference)
     assert not isinstance(caught.value, LockfileError)
+
+
+def made_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def made_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+def made_large(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 16 * 1024 * 1024 + 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are none of these")
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (made_pipe, "it is a pipe"),
+        (made_socket, "it is a socket"),
+        (lambda path: path.symlink_to("/dev/zero"), "it is a device"),
+        (Path.mkdir, "it is a folder"),
+        (made_large, "it is larger than 16 MiB"),
+    ],
+)
+def test_what_is_no_plain_file_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None], kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    make(Path("llmring.lock"))
+    with pytest.raises(LockfileParseError, match=rf"{kind}.*Move it away.*LLMRING_LOCKFILE_PATH=PATH"):
+        load("llmring.lock")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mounts"), reason="a file that is longer than it says")
+def test_no_more_is_read_than_a_lockfile_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that grows while it is read, or does not know its size, has a bound too."""
+    monkeypatch.setattr("llmring.lockfile.reading.LARGEST", 10)
+    with pytest.raises(LockfileParseError, match="is larger than"):
+        load("/proc/self/mounts")

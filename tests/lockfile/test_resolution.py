@@ -108,7 +108,7 @@ def test_an_alias_needs_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(LockfileNotFoundError, match="llmring lock init") as caught:
         resolve(None, "chatbot")
-    assert f"no llmring.lock in {tmp_path} or a folder above it" in str(caught.value)
+    assert f"no llmring.lock in {tmp_path} or above it" in str(caught.value)
 
 
 def test_an_unknown_name_says_what_to_do(write: Write, plain: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from llmring.checking.files import project_files
 from llmring.exceptions import LockfileError
 from llmring.lockfile.revisions import at_revision, is_revision
 
@@ -144,16 +145,157 @@ def test_it_is_the_repository_that_the_file_is_in(repository: Path, monkeypatch:
     assert at_revision(repository / "config" / "llmring.lock", "HEAD").content == b"one\r\n" * 30
 
 
-def test_nothing_of_the_repository_is_run(repository: Path) -> None:
-    """Whoever reviews a stranger's change runs none of the programs that its configuration names."""
-    touch = f"touch {repository / 'ran'}; cat"
-    for setting in ("core.fsmonitor", "diff.external", "core.pager", "filter.f.clean", "filter.f.smudge"):
-        git(repository, "config", setting, touch)
-    git(repository, "config", "diff.f.textconv", touch)
+PROGRAMS = (
+    "core.fsmonitor",
+    "core.pager",
+    "core.editor",
+    "core.sshCommand",
+    "core.askPass",
+    "core.gitProxy",
+    "core.alternateRefsCommand",
+    "credential.helper",
+    "diff.external",
+    "diff.f.command",
+    "diff.f.textconv",
+    "filter.f.clean",
+    "filter.f.smudge",
+    "filter.f.process",
+    "gpg.program",
+    "gpg.ssh.program",
+    "interactive.diffFilter",
+    "merge.f.driver",
+    "pager.cat-file",
+    "pager.ls-files",
+    "pager.rev-parse",
+    "sequence.editor",
+    "uploadpack.packObjectsHook",
+)
+"""Settings of a repository that name a program."""
+
+
+@pytest.fixture
+def hostile(repository: Path) -> Path:
+    """A repository, as out of an archive, whose settings, hooks and attributes all run something: `ran` is there."""
+    program = repository / ".git" / "program"
+    program.write_text(f"#!/bin/sh\necho $0 $* >> '{repository / 'ran'}'\ncat\n")
+    program.chmod(0o755)
+    included = repository / ".git" / "included"
+    for setting in PROGRAMS:
+        git(repository, "config", "--file", str(included), setting, str(program))
+    for key, value in {
+        "core.hooksPath": str(program.parent / "hooks"),
+        "log.showSignature": "true",
+        "protocol.ext.allow": "always",
+        "protocol.allow": "always",
+        "remote.origin.url": f"ext::{program} %S",
+        "remote.origin.promisor": "true",
+        "remote.origin.partialclonefilter": "blob:none",
+        "submodule.recurse": "true",
+        "include.path": str(included),
+    }.items():
+        git(repository, "config", key, value)
+    for hook in ("post-index-change", "reference-transaction", "post-checkout", "fsmonitor-watchman"):
+        (repository / ".git" / "hooks").mkdir(exist_ok=True)
+        (repository / ".git" / "hooks" / hook).write_bytes(program.read_bytes())
+        (repository / ".git" / "hooks" / hook).chmod(0o755)
     (repository / ".git" / "info").mkdir(exist_ok=True)
-    (repository / ".git" / "info" / "attributes").write_text("* filter=f diff=f\n")
+    (repository / ".git" / "info" / "attributes").write_text("* filter=f diff=f merge=f\n")
     (repository / "ran").unlink(missing_ok=True)
-    (repository / "new.lock").write_text("two\n")
-    assert at_revision(repository / "new.lock", "HEAD").content is None
+    return repository
+
+
+def lose(repository: Path, name: str) -> None:
+    """Without an object, as a partial clone is: git would fetch it."""
+    blob = git(repository, "-c", "core.fsmonitor=false", "rev-parse", name)
+    path = repository / ".git" / "objects" / blob[:2] / blob[2:]
+    path.chmod(0o600)
+    path.unlink()
+
+
+def test_nothing_of_the_repository_is_run(hostile: Path) -> None:
+    """Whoever reviews a stranger's change runs none of the programs that its configuration names."""
+    (hostile / "new.lock").write_text("two\n")
+    assert at_revision(hostile / "new.lock", "HEAD").content is None
+    assert at_revision(hostile / "config" / "llmring.lock", "HEAD").content == b"one\r\n" * 30
+    assert project_files([hostile]).source == []
+    with pytest.raises(LockfileError, match="git knows no revision"):
+        at_revision(hostile / "config" / "llmring.lock", "origin/main")
+    assert not (hostile / "ran").exists()
+
+
+def test_nothing_is_fetched(hostile: Path) -> None:
+    git(hostile, "config", "core.repositoryFormatVersion", "1")
+    git(hostile, "config", "extensions.partialClone", "origin")
+    lose(hostile, "HEAD:config/llmring.lock")
+    (hostile / "ran").unlink(missing_ok=True)
+    with pytest.raises(LockfileError, match=r"Nothing is fetched here.*git cat-file -e [0-9a-f]{40}\."):
+        at_revision(hostile / "config" / "llmring.lock", "HEAD")
+    assert not (hostile / "ran").exists()
+
+
+def bare_files(folder: Path, ran: Path) -> None:
+    """A bare repository that fetches a lost commit with a program of its own, as plain files."""
+    git(folder.parent, "init", "-q", "--bare", folder.name)
+    git(folder, "config", "core.repositoryFormatVersion", "1")
+    git(folder, "config", "extensions.partialClone", "origin")
+    git(folder, "config", "remote.origin.url", "ssh://127.0.0.1/x")
+    git(folder, "config", "remote.origin.promisor", "true")
+    git(folder, "config", "core.sshCommand", f"touch {ran}; false")
+    (folder / "refs" / "heads" / "main").write_text("1234567890" * 4 + "\n")
+    (folder / "HEAD").write_text("ref: refs/heads/main\n")
+    (folder / "llmring.lock").write_text("one\n")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "llmring.lock").write_text("one\n")
+
+
+@pytest.mark.parametrize("target", ["docs/llmring.lock", "docs/sub/llmring.lock"])
+def test_a_link_chooses_no_repository(repository: Path, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    ran = repository / "ran"
+    bare_files(repository / "docs", ran)
+    (repository / "llmring.lock").symlink_to(target)
+    found = at_revision(repository / "llmring.lock", "HEAD")
+    assert (found.file, found.content) == (None, None), "it is looked for in the repository around"
+    (repository / "linked").symlink_to(Path(target).parent)
+    assert at_revision(repository / "linked" / "llmring.lock", "HEAD").content is None
+    for place in (repository / target, repository / "docs" / "llmring.lock"):
+        with pytest.raises(LockfileError, match="a bare repository's files lie"):
+            at_revision(place, "HEAD")
+        assert not is_revision(place, "HEAD")
+    assert not project_files([repository / "linked"]).source
+    monkeypatch.chdir(repository / "docs")
+    with pytest.raises(LockfileError, match="a bare repository's files lie"):
+        at_revision(Path("llmring.lock"), "HEAD")
+    assert not ran.exists()
+
+
+def test_a_link_out_of_the_repository(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "x.lock"
+    elsewhere.touch()
+    (repository / "llmring.lock").symlink_to(elsewhere)
+    with pytest.raises(LockfileError, match=r"leads out of the repository.*llmring lock diff FILE"):
+        at_revision(repository / "llmring.lock", "HEAD")
+
+
+def test_a_submodule_has_a_history_of_its_own(repository: Path) -> None:
+    (repository / "sub").mkdir()
+    git(repository / "sub", "init", "-q")
+    (repository / "sub" / "llmring.lock").write_text("one\n")
+    git(repository / "sub", "add", ".")
+    git(repository / "sub", "commit", "-q", "-m", "first")
+    assert at_revision(repository / "sub" / "llmring.lock", "HEAD").content == b"one\n"
+
+
+@pytest.mark.skipif(os.name == "nt" or os.getuid() != 0, reason="giving a folder away takes root")
+def test_gits_own_check_of_the_owner_stays(repository: Path) -> None:
+    os.chown(repository / ".git", 65534, 65534)
+    os.chown(repository, 65534, 65534)
+    with pytest.raises(LockfileError, match="dubious ownership"):
+        at_revision(repository / "config" / "llmring.lock", "HEAD")
+
+
+def test_a_program_in_the_working_directory_is_not_git(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (repository / "git").write_text(f"#!/bin/sh\ntouch '{repository / 'ran'}'\n")
+    (repository / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join(["", ".", str(repository), os.environ["PATH"]]))
     assert at_revision(repository / "config" / "llmring.lock", "HEAD").content == b"one\r\n" * 30
     assert not (repository / "ran").exists()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..exceptions import ConfigurationError
-from ..lockfile.revisions import git_environment
+from ..exceptions import ConfigurationError, LockfileError
+from ..lockfile.git import git
 from .texts import is_text
 
 __all__ = ["Files", "project_files"]
@@ -17,8 +16,6 @@ __all__ = ["Files", "project_files"]
 _SUFFIXES = (".py", ".ipynb")
 _NEVER = frozenset({"node_modules", "__pycache__", "site-packages"})
 _BUILT = frozenset({"build", "dist"})
-_PATIENCE = 60.0
-"""Seconds that git may take for its list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +71,10 @@ def _tracked(root: Path) -> list[Path] | None:
 def _git(root: Path, *arguments: str) -> bytes | None:
     """What git says of a folder; `None` where it is not there, knows no repository, or says no."""
     try:
-        return subprocess.run(  # noqa: S603
-            ["git", "-C", str(root), "-c", "core.fsmonitor=false", *arguments],  # noqa: S607
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=git_environment(),
-            timeout=_PATIENCE,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
+        done = git(Path(os.path.abspath(root)), *arguments)
+    except LockfileError:
         return None
+    return done.stdout if done.returncode == 0 else None
 
 
 def _is_skipped(folder: Path, known: dict[Path, bool]) -> bool:

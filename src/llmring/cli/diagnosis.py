@@ -115,10 +115,11 @@ def _settings() -> Iterator[Trouble]:
 def _lockfile() -> tuple[Lockfile | None, list[Trouble]]:
     """The lockfile, and what a check of it finds."""
     from ..lockfile import find_lockfile
+    from ..lockfile.discovery import none_found
 
     path = find_lockfile()
     if path is None:
-        what = "There is no llmring.lock in this folder or above it, so aliases mean nothing here."
+        what = f"{none_found()}, so aliases mean nothing here."
         return None, [Trouble("warning", what, "To make one: llmring lock init")]
     from ..checking import check_lockfile
     from ..lockfile import load

@@ -42,12 +42,11 @@ def lockfile_path() -> Path:
         LockfileNotFoundError: there is none.
     """
     from ..lockfile import find_lockfile
+    from ..lockfile.discovery import none_found
 
     path = find_lockfile()
     if path is None:
-        raise LockfileNotFoundError(
-            f"There is no llmring.lock in {Path.cwd()} or above it. To make it: llmring lock init"
-        )
+        raise LockfileNotFoundError(f"{none_found()}. To make it: llmring lock init")
     return path
 
 

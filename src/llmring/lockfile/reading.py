@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,17 @@ from .parsing import parse
 if TYPE_CHECKING:
     from .model import Lockfile
 
-__all__ = ["load", "read"]
+__all__ = ["LARGEST", "load", "read"]
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes. What is larger is no lockfile."""
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
 def load(path: str | os.PathLike[str]) -> Lockfile:
@@ -30,17 +41,44 @@ def load(path: str | os.PathLike[str]) -> Lockfile:
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a file, or the error that says why there are none."""
+    """The bytes of a file, or the error that says why there are none. It waits for nobody, as a pipe would have it."""
     try:
-        return path.read_bytes()
+        _refuse_what_is_none(path, os.stat(path))  # to open a pipe or a device can have effects of its own
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+        with open(os.open(path, flags), "rb") as file:
+            _refuse_what_is_none(path, os.fstat(file.fileno()))
+            content = file.read(LARGEST + 1)
     except FileNotFoundError:
         origin = f" ({PATH_VARIABLE} names it)" if _is_from_environment(path) else ""
         raise LockfileNotFoundError(
             f"There is no lockfile {path}{origin}. To make it: llmring lock init --file {path}", path=path
         ) from None
     except OSError as error:
-        reason = "it is a folder" if os.path.isdir(path) else error.strerror  # which, unlike Path.is_dir, never raises
-        raise LockfileParseError(f"{path} cannot be read: {reason}", path=path) from None
+        raise LockfileParseError(f"{path} cannot be read: {error.strerror}", path=path) from None
+    if len(content) > LARGEST:
+        raise _too_large(path)
+    return content
+
+
+def _refuse_what_is_none(path: Path, status: os.stat_result) -> None:
+    """Raises the error for what is no file of a lockfile's size."""
+    kind = next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), None)
+    if kind is not None:
+        raise LockfileParseError(
+            f"{path} cannot be read: it is {kind}, and a lockfile is a plain file. Move it away, or name another file: "
+            f"{PATH_VARIABLE}=PATH",
+            path=path,
+        )
+    if status.st_size > LARGEST:
+        raise _too_large(path)
+
+
+def _too_large(path: Path) -> LockfileParseError:
+    return LockfileParseError(
+        f"{path} cannot be read: it is larger than {LARGEST // 1024 // 1024} MiB, as no lockfile is. Move it away, or "
+        f"name another file: {PATH_VARIABLE}=PATH",
+        path=path,
+    )
 
 
 def _is_from_environment(path: Path) -> bool:

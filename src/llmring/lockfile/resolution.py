@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from llmring.exceptions import AliasNotFoundError, LockfileError, LockfileNotFou
 
 from .advice import bind
 from .checks import shown
-from .discovery import FILE_NAME
+from .discovery import none_found
 from .extends import as_listed, shipped
 from .model import Binding, Lockfile, split_reference
 
@@ -48,8 +47,8 @@ def resolve(lockfile: Lockfile | None, name: str, profile: str | None = None) ->
         return Binding(name, (name,))
     if lockfile is None:
         raise LockfileNotFoundError(
-            f"The alias {shown(name)} needs a lockfile, and there is no {FILE_NAME} in {os.getcwd()} "
-            "or a folder above it. To make one: llmring lock init. Or name a model directly, as provider:model"
+            f"The alias {shown(name)} needs a lockfile. {none_found()}. To make one: llmring lock init. "
+            "Or name a model directly, as provider:model"
         )
     raise _unknown(lockfile, name, lockfile.profile(profile).name)
 
