@@ -317,14 +317,6 @@ async def test_a_search_that_is_forced(table: Table) -> None:
     assert table.body()["tool_choice"] == said
 
 
-async def test_a_custom_tool_is_refused_before_anything_is_sent(table: Table) -> None:
-    if not table.wire.startswith("openai"):
-        pytest.skip("only OpenAI has them")
-    with pytest.raises(ModelCapabilityError, match="define it as a function with one parameter"):
-        await table.ask(tools=[{"type": "custom", "name": "code"}])
-    assert table.server.requests == []
-
-
 class City(BaseModel):
     name: str
     landmarks: list[str] = []

@@ -118,7 +118,7 @@ def definitions(request: LLMRequest) -> LLMRequest:
         # Vendors refuse a choice without anything to choose from.
         return request if request.tool_choice is None else request.model_copy(update={"tool_choice": None})
     tools = [_definition(given, position) for position, given in enumerate(request.tools)]
-    names = [t["function"]["name"] for t in tools if t.get("type") == "function"]
+    names = [name for t in tools if (name := _name(t)) is not None]
     for name in names:
         if names.count(name) > 1:
             raise InvalidRequestError(f"Two tools are called {name!r}; give each a name of its own.")
@@ -145,6 +145,8 @@ def _told_apart(request: LLMRequest) -> LLMRequest:
 def _definition(given: Any, position: int) -> dict[str, Any]:
     if isinstance(given, dict):
         function = given.get("function")
+        if given.get("type") == "custom":
+            return _custom(given, position)
         if given.get("type") != "function":
             return given
         if isinstance(function, dict) and isinstance(function.get("name"), str) and function["name"]:
@@ -158,6 +160,26 @@ def _definition(given: Any, position: int) -> dict[str, Any]:
         f"tools[{position}] is neither a function nor a definition of the form "
         '{"type": "function", "function": {"name": ..., "description": ..., "parameters": {...}}}.'
     )
+
+
+def _custom(given: dict[str, Any], position: int) -> dict[str, Any]:
+    """A custom tool of OpenAI's in the form of its Responses API, the flatter of two; Anthropic's, as it is."""
+    inner = given["custom"] if isinstance(given.get("custom"), dict) else given
+    if not isinstance(inner.get("name"), str) or not inner["name"]:
+        raise InvalidRequestError(
+            f'tools[{position}] is a custom tool without a name: {{"type": "custom", "name": ..., "description": ...}}.'
+        )
+    form = inner.get("format")
+    if isinstance(form, dict) and isinstance(form.get("grammar"), dict):
+        form = {"type": "grammar", **form["grammar"]}
+    return {**inner, "type": "custom", **({} if form is None else {"format": form})}
+
+
+def _name(tool: dict[str, Any]) -> str | None:
+    """What a call of a tool names; `None` for one that the provider runs itself."""
+    if tool.get("type") == "function":
+        return str(tool["function"]["name"])
+    return str(tool["name"]) if tool.get("type") == "custom" else None
 
 
 # Reading a signature takes a millisecond, and the same tools come with every request of a loop.
@@ -176,17 +198,18 @@ def _choice(choice: str | dict[str, Any] | None, tools: list[dict[str, Any]]) ->
     """The choice in OpenAI's form; of a tool that the provider runs itself: its type, its name, and what was said."""
     if choice is None or choice in ("auto", "none", "required"):
         return choice
-    inner = choice if isinstance(choice, str) else choice.get("function") or choice
+    inner = choice if isinstance(choice, str) else choice.get("function") or choice.get("custom") or choice
     name = inner.get("name") if isinstance(inner, dict) else inner
     said = choice if isinstance(choice, dict) else {}
     for tool in tools:
-        if tool.get("type") == "function":
-            if tool["function"]["name"] == name:
-                return {"type": "function", "function": {"name": name}}
+        if (its := _name(tool)) is not None:
+            if its == name:
+                kind = tool["type"]
+                return {"type": kind, **({"name": name} if kind == "custom" else {"function": {"name": name}})}
         elif any(label in (name, said.get("type")) for label in _labels(tool)):
             own: dict[str, Any] = {key: tool[key] for key in ("type", "name") if key in tool}
             return {**said, "type": _labels(tool)[0], **own}
-    choices = [t["function"]["name"] if t.get("type") == "function" else _labels(t)[-1] for t in tools]
+    choices = [_name(t) or _labels(t)[-1] for t in tools]
     raise InvalidRequestError(
         f'tool_choice is {choice!r}; it takes "auto", "none", "required", or one of the tools: {", ".join(choices)}.'
     )

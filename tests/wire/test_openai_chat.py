@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from llmring.wire import openai_chat
-from llmring.wire.errors import WireError
 
 from .streams import CHAT_USAGE, MODEL, chat, chat_answer, chat_call, decode, usage
 
@@ -232,13 +231,23 @@ def test_how_a_refusal_ends(word: str | None, reason: str) -> None:
 
 
 def test_a_call_of_a_custom_tool() -> None:
-    custom = {"type": "custom", "id": "a", "index": 0, "custom": {"name": "code", "input": "print(1)"}}
-    result = decode(WIRE, chat({"content": "x"}), calls(custom), DONE)
+    def custom(name: str | None, text: str, **more: Any) -> dict[str, Any]:
+        return {"type": "custom", "custom": {"input": text, **({"name": name} if name else {})}, **more}
+
+    pieces = [custom("code", "", id="a", index=0), custom(None, 'print("1', index=0), custom(None, '\n")', index=0)]
+    result = decode(WIRE, chat({"content": "x"}), *map(calls, pieces), chat({}, "tool_calls"), DONE)
     assert result.content == "x"
-    assert result.error is not None
-    assert "'code'" in result.error.message
-    with pytest.raises(WireError, match="'code'"):
-        openai_chat.ChatDecoder(MODEL).answer(json.dumps(chat_answer({"tool_calls": [custom]}, "tool_calls")).encode())
+    assert [(name, json.loads(arguments)) for name, arguments in result.calls] == [("code", {"input": 'print("1\n")'})]
+    for chunk in result.chunks:
+        assert all(json.loads(c["function"]["arguments"]) for c in chunk.tool_calls or ())
+    whole = chat_answer({"tool_calls": [custom("code", 'print("1\n")', id="a")]}, "tool_calls")
+    assert openai_chat.ChatDecoder(MODEL).answer(json.dumps(whole).encode()).tool_calls == (
+        result.final and result.final.tool_calls
+    )
+    # Of text nobody can tell whether it is whole.
+    cut = decode(WIRE, *map(calls, pieces[:2]), chat({}, "length"), DONE)
+    assert cut.error is not None
+    assert "Raise max_tokens" in cut.error.message
 
 
 def test_a_function_named_in_each_of_many_fragments() -> None:

@@ -213,16 +213,36 @@ def test_a_choice_that_the_wire_cannot_carry(wire: str, tool: dict[str, Any], ch
         render(wire, ask(tools=[ping, tool], tool_choice=choice))
 
 
-@pytest.mark.parametrize(
-    ("wire", "tool"),
-    [
-        ("openai-chat", {"type": "custom", "custom": {"name": "code"}}),
-        ("openai-responses", {"type": "custom", "name": "code", "format": {"type": "text"}}),
-    ],
-)
-def test_a_custom_tool_is_refused(wire: str, tool: dict[str, Any]) -> None:
-    with pytest.raises(CannotCarry, match="custom tool 'code' hold no JSON; define it as a function"):
-        render(wire, ask(tools=[ping, tool]))
+CODE: dict[str, Any] = {"type": "custom", "custom": {"name": "code", "description": "Runs Python."}}
+AS_FUNCTION = {
+    "type": "function",
+    "function": {
+        "name": "code",
+        "description": "Runs Python.",
+        "parameters": {
+            "type": "object",
+            "properties": {"input": {"type": "string"}},
+            "required": ["input"],
+            "additionalProperties": False,
+        },
+    },
+}
+WITHOUT_CUSTOM_TOOLS = ("ollama",)
+
+
+@pytest.mark.parametrize("wire", WITHOUT_CUSTOM_TOOLS)
+def test_a_custom_tool_where_there_are_none_is_a_function(wire: str) -> None:
+    assert added(wire, ask(tools=[CODE])) == added(wire, ask(tools=[AS_FUNCTION]))
+    chosen = added(wire, ask(tools=[CODE, ping], tool_choice="code"))
+    assert chosen == added(wire, ask(tools=[AS_FUNCTION, ping], tool_choice="code"))
+    grammar = {"type": "grammar", "syntax": "regex", "definition": "[0-9]+"}
+    with pytest.raises(CannotCarry, match="'code' holds its text to a grammar"):
+        render(wire, ask(tools=[{"type": "custom", "name": "code", "format": grammar}]))
+
+
+def test_what_anthropic_calls_custom_is_its_own_form_of_a_function() -> None:
+    tool = {"type": "custom", "name": "clock", "input_schema": EMPTY}
+    assert added("anthropic", ask(tools=[tool])) == {"tools": [tool]}
 
 
 @pytest.mark.parametrize("wire", WIRES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +13,7 @@ from pydantic_core import from_json, to_json
 from ..schemas import ToolCall
 from .errors import WireError
 
-__all__ = ["BuiltCall", "ToolCalls", "is_json"]
+__all__ = ["BuiltCall", "ToolCalls", "custom_arguments", "is_json"]
 
 
 class BuiltCall:
@@ -22,15 +23,17 @@ class BuiltCall:
         id: unique in the answer.
         own_id: whether the server gave the id, so that it knows it again.
         name: the function's.
+        custom: what it hands over is text of any form (OpenAI's custom tools), told as `{"input": TEXT}`.
         extra: further fields that its server wants back with it.
     """
 
-    __slots__ = ("_damaged", "_last", "_sealed", "extra", "id", "name", "own_id")
+    __slots__ = ("_damaged", "_last", "_sealed", "custom", "extra", "id", "name", "own_id")
 
-    def __init__(self, id: str, name: str, own_id: bool) -> None:
+    def __init__(self, id: str, name: str, own_id: bool, custom: bool) -> None:
         self.id = id
         self.name = name
         self.own_id = own_id
+        self.custom = custom
         self.extra: dict[str, Any] = {}
         self._last = ""
         self._sealed = self._damaged = False
@@ -76,7 +79,16 @@ class ToolCalls:
         """The call that `key` stands for now."""
         return self._of_key.get(key)
 
-    def start(self, key: Any, name: str, id: Any = None, arguments: Any = "", *, arriving: bool = False) -> BuiltCall:
+    def start(
+        self,
+        key: Any,
+        name: str,
+        id: Any = None,
+        arguments: Any = "",
+        *,
+        arriving: bool = False,
+        custom: bool = False,
+    ) -> BuiltCall:
         """Begin a call. Ids that are missing, or taken already, are replaced by unique ones.
 
         Args:
@@ -85,13 +97,14 @@ class ToolCalls:
             id: the server's own, if it gave one.
             arguments: all of them, or a first piece.
             arriving: more pieces may come.
+            custom: it is of a custom tool, and `arguments` are its text.
         """
         if name.__class__ is not str:
             raise TypeError(f"{name!r} where a function's name was expected")
         written = _as_json(arguments)
         given = str(id) if id.__class__ is int else id if isinstance(id, str) and id else None
         own = given is not None and given not in self._ids
-        call = BuiltCall(given if given is not None and own else f"call_{os.urandom(12).hex()}", name, own)
+        call = BuiltCall(given if given is not None and own else f"call_{os.urandom(12).hex()}", name, own, custom)
         self._ids.add(call.id)
         self._of_key[key] = call
         self._calls.append(call)
@@ -121,7 +134,7 @@ class ToolCalls:
         """An event was lost: calls whose arguments are under way may lack a piece of them."""
         for call in self._arriving:
             # What is whole already can have lost nothing but blanks.
-            call._sealed = is_json(self.arguments(call))
+            call._sealed = not call.custom and is_json(self.arguments(call))
             call._damaged = not call._sealed
         self._arriving.clear()
 
@@ -130,7 +143,7 @@ class ToolCalls:
         self._lost = True
 
     def arguments(self, call: BuiltCall) -> str:
-        """A call's arguments as far as they have come."""
+        """A call's arguments as far as they have come; the text of a custom tool's."""
         return self._texts_at(len(self._log))[call]
 
     def snapshot(self) -> Callable[[], list[ToolCall]]:
@@ -155,12 +168,13 @@ class ToolCalls:
                 "Ask again"
             )
         calls = self._joined(len(self._log))
-        for call in calls:
+        for made, call in zip(self._calls, calls, strict=True):
             function = call["function"]
             cut_here = cut and call is calls[-1]
             if not function["arguments"].strip() and not cut_here:
                 function["arguments"] = "{}"
-            if not is_json(function["arguments"]):
+            # Of text nobody can tell whether it was cut.
+            if not is_json(function["arguments"]) or (cut_here and made.custom):
                 raise WireError(
                     f"a call of {function['name']!r} that was cut off at max_tokens, in the middle of its arguments: "
                     f"{function['arguments'] or '(none yet)'}. Raise max_tokens"
@@ -195,9 +209,19 @@ class ToolCalls:
 
     def _joined(self, version: int) -> list[ToolCall]:
         return [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
-            for call, arguments in self._texts_at(version).items()
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": custom_arguments(text) if call.custom else text},
+            }
+            for call, text in self._texts_at(version).items()
         ]
+
+
+def custom_arguments(text: str) -> str:
+    """What a custom tool is handed, as the arguments of a call."""
+    # Half a character passes here, and is told of as all arguments are that are no JSON.
+    return json.dumps({"input": text}, ensure_ascii=False)
 
 
 def is_json(text: str) -> bool:

@@ -27,6 +27,7 @@ from .turns import (
     named_calls,
     parts,
     plain_text,
+    without_custom_tools,
 )
 from .values import as_list, given, merge_params, name_of, text, usage_of
 
@@ -58,13 +59,14 @@ def tools_in_text(request: LLMRequest, *, native: bool) -> frozenset[str] | None
         return None
     if native and request.tool_choice in (None, "auto"):
         return None
-    return frozenset(t["function"]["name"] for t in _offered(request))
+    return frozenset(t["function"]["name"] for t in _offered(without_custom_tools(request)))
 
 
 def render_request(
     request: LLMRequest, model: str, *, stream: bool, native_tools: bool = True, issuer: str = ""
 ) -> dict[str, Any]:
     """The body of a request."""
+    request = without_custom_tools(request)
     told = tools_in_text(request, native=native_tools)
     names = named_calls(request.messages)
     barred = request.tool_choice == "none"

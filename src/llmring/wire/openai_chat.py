@@ -12,20 +12,19 @@ from typing import Any
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
 from .base import Decoder
 from .calls import BuiltCall, is_json
-from .errors import CannotCarry, WireError, read_error
+from .errors import CannotCarry, read_error
 from .framing import SSEFrames
 from .turns import (
     call_ids,
-    custom_call,
     effort_of,
     function_tool,
     json_instruction,
     kept_of,
     media,
-    no_custom_tools,
     openai_schema,
     plain_text,
     schema_of,
+    without_custom_tools,
 )
 from .values import given, merge_params, name_of, usage_of
 
@@ -64,7 +63,7 @@ def render_request(
         max_tokens_key: OpenAI's own models want `max_completion_tokens`.
         call_id: what the server takes for a call's id.
     """
-    no_custom_tools(request)
+    request = without_custom_tools(request)
     ids = call_ids(request.messages, call_id, 9 if call_id is MISTRAL_CALL_ID else 24, issuer)
     messages = [_message(m, ids, issuer) for m in request.messages]
     if instruction := json_instruction(request, unless_said=True):
@@ -224,10 +223,13 @@ class ChatDecoder(Decoder):
 
     def _take_calls(self, fragments: list[Any]) -> None:
         for position, fragment in enumerate(fragments):
-            if fragment.get("type") == "custom":
-                raise WireError(custom_call((fragment.get("custom") or {}).get("name")))
-            function = fragment.get("function") or {}
-            name, arguments, id = function.get("name"), function.get("arguments"), fragment.get("id")
+            custom = fragment.get("custom")
+            function = custom or fragment.get("function") or {}
+            name, arguments, id = (
+                function.get("name"),
+                function.get("input" if custom else "arguments"),
+                fragment.get("id"),
+            )
             key = fragment.get("index")
             if key is None:
                 # What names neither an index, an id nor a function goes on with the last call.
@@ -235,7 +237,7 @@ class ChatDecoder(Decoder):
             self._last_call = key
             current = self.calls.known(key)
             if current is None or (name and self._is_another(key, id, name, arguments, current)):
-                self.calls.start(key, name or "", id, arguments, arriving=True)
+                self.calls.start(key, name or "", id, arguments, arriving=True, custom=bool(custom))
                 self._ids[key] = id
                 continue
             current.name = current.name or name or ""

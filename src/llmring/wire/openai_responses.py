@@ -12,12 +12,10 @@ from .errors import CannotCarry, WireError, read_error
 from .framing import SSEFrames
 from .turns import (
     call_ids,
-    custom_call,
     effort_of,
     json_instruction,
     kept_of,
     media,
-    no_custom_tools,
     openai_schema,
     parts,
     parts_of_result,
@@ -43,7 +41,6 @@ _INCOMPLETE: dict[str, FinishReason] = {
 
 def render_request(request: LLMRequest, model: str, *, stream: bool, issuer: str = "") -> dict[str, Any]:
     """The body of a request. Nothing is stored at the vendor unless `extra_params` says so."""
-    no_custom_tools(request)
     ids = call_ids(request.messages, _CALL_ID, 24, issuer)
     stored = request.extra_params.get("store") is True
     items = [item for m in request.messages for item in _items(m, ids, issuer, stored=stored)]
@@ -336,5 +333,7 @@ def _thoughts_of(output: list[Any]) -> Iterator[str]:
 def _is_call(item: dict[str, Any]) -> bool:
     """Whether an item is a call for the caller; `WireError` if it is one that cannot be handed on."""
     if item["type"] == "custom_tool_call":
-        raise WireError(custom_call(item.get("name")))
+        raise WireError(
+            f"a call of the custom tool {item.get('name')!r}, which cannot be handed on: define it as a function"
+        )
     return bool(item["type"] == "function_call")

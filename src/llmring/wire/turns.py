@@ -13,16 +13,18 @@ from urllib.parse import unquote_to_bytes
 from pydantic_core import from_json, to_json
 
 from ..media_types import extension_of
-from ..schemas import LLMRequest, Message
+from ..schemas import LLMRequest, Message, ToolCall
 from .dialects import OPENAI_STRICT, Dialect, UnsupportedKeyword, translate
 from .errors import CannotCarry
+from .values import given
 
 __all__ = [
     "Media",
     "arguments_of",
     "budget_of",
     "call_ids",
-    "custom_call",
+    "custom_names",
+    "custom_text",
     "described_schema",
     "effort_of",
     "function_tool",
@@ -32,16 +34,22 @@ __all__ = [
     "kept_of",
     "media",
     "named_calls",
-    "no_custom_tools",
     "openai_schema",
     "parts",
     "parts_of_result",
     "plain_text",
     "schema_of",
+    "without_custom_tools",
 ]
 
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 24_576, "xhigh": 32_768, "max": 32_768}
-_AS_FUNCTION = "define it as a function with one parameter of type string"
+_TEXT = {
+    "type": "object",
+    "properties": {"input": {"type": "string"}},
+    "required": ["input"],
+    "additionalProperties": False,
+}
+"""The parameters of a custom tool, where it is a function."""
 _MADE_ID = re.compile(r"call_[0-9a-f]{24}")
 """An id that was made here, for a call whose server gave none."""
 _JSON_ONLY = "Answer with one JSON object and nothing else."
@@ -237,8 +245,8 @@ def budget_of(request: LLMRequest) -> int | None:
 
 def schema_of(request: LLMRequest) -> dict[str, Any] | None:
     """The `json_schema` table of the response format, `None` if it has none."""
-    given = request.response_format
-    return given["json_schema"] if isinstance(given, dict) and given.get("type") == "json_schema" else None
+    wanted = request.response_format
+    return wanted["json_schema"] if isinstance(wanted, dict) and wanted.get("type") == "json_schema" else None
 
 
 def described_schema(request: LLMRequest) -> dict[str, Any] | None:
@@ -288,8 +296,8 @@ def json_instruction(request: LLMRequest, *, unless_said: bool = False) -> str |
         request: what to ask.
         unless_said: nothing where a message speaks of JSON already.
     """
-    given = request.response_format
-    if not isinstance(given, dict) or given.get("type") != "json_object":
+    wanted = request.response_format
+    if not isinstance(wanted, dict) or wanted.get("type") != "json_object":
         return None
     if unless_said and any(
         "json" in part["text"].lower() for m in request.messages for part in parts(m) if "text" in part
@@ -303,18 +311,42 @@ def function_tool(tool: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": tool["function"]} if tool.get("type") == "function" else tool
 
 
-def no_custom_tools(request: LLMRequest) -> None:
-    """Refuse OpenAI's custom tools, whose calls hold text of any form where every other call holds JSON.
+def without_custom_tools(request: LLMRequest) -> LLMRequest:
+    """The request for a wire that has no custom tools: each as a function whose one parameter is its text.
 
     Raises:
-        CannotCarry: there is one.
+        CannotCarry: one holds its text to a grammar, which no schema can say.
     """
-    for tool in request.tools or ():
-        if tool.get("type") == "custom":
-            name = (tool.get("custom") or tool).get("name")
-            raise CannotCarry(f"calls of the custom tool {name!r} hold no JSON; {_AS_FUNCTION}")
+    if not (names := custom_names(request)):
+        return request
+    choice = request.tool_choice
+    if isinstance(choice, dict) and choice.get("name") in names:
+        choice = {"type": "function", "function": {"name": choice["name"]}}
+    tools = [_as_function(tool) if tool.get("name") in names else tool for tool in request.tools or ()]
+    return request.model_copy(update={"tools": tools, "tool_choice": choice})
 
 
-def custom_call(name: Any) -> str:
-    """What to say of a call of a custom tool, which came uninvited."""
-    return f"a call of the custom tool {name!r}, which cannot be handed on: {_AS_FUNCTION}"
+def _as_function(tool: dict[str, Any]) -> dict[str, Any]:
+    if (tool.get("format") or {}).get("type", "text") != "text":
+        raise CannotCarry(
+            f"the custom tool {tool['name']!r} holds its text to a grammar, which only OpenAI can; leave out its "
+            "format, or define it as a function"
+        )
+    function = {**given(name=tool["name"], description=tool.get("description")), "parameters": _TEXT}
+    return {"type": "function", "function": function}
+
+
+def custom_names(request: LLMRequest) -> frozenset[str]:
+    """The names of the request's custom tools, whose calls go back as such where a wire has them, whoever made them."""
+    # Anthropic calls every tool of the caller's so, but gives it a schema.
+    return frozenset(t["name"] for t in request.tools or () if t.get("type") == "custom" and "input_schema" not in t)
+
+
+def custom_text(call: ToolCall) -> str | None:
+    """The text that a custom tool was handed; `None` where the arguments are no such thing."""
+    try:
+        value = from_json(call["function"]["arguments"])
+    except ValueError:
+        return None
+    only = value.get("input") if isinstance(value, dict) and len(value) == 1 else None
+    return only if isinstance(only, str) else None
