@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Literal
 from urllib.parse import urlsplit
 
-__all__ = ["can_be_asked", "is_below", "network_of", "same_host", "shown", "without_login"]
+__all__ = [
+    "can_be_asked",
+    "host_of",
+    "is_below",
+    "is_this_machine",
+    "network_of",
+    "same_host",
+    "shown",
+    "without_login",
+]
 
 _LOGIN = re.compile(r"([A-Za-z][\w+.-]*://|)([^/?#\\]*)@")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -54,6 +64,39 @@ def is_below(url: str, hosts: Iterable[str]) -> bool:
     """Whether an address is on one of these hosts or below it, over TLS."""
     scheme, host = _host(url)
     return scheme == "https" and any(host == it or host.endswith(f".{it}") for it in hosts)
+
+
+def is_this_machine(url: str) -> bool:
+    """Whether an address is `localhost`, or a number of this machine's own: what is sent there does not leave it."""
+    from ipaddress import IPv6Address, ip_address
+
+    host = _host(url if "://" in url else f"//{url}")[1]
+    if host == "localhost":
+        return True
+    try:
+        number = ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(number, IPv6Address) and number.ipv4_mapped is not None:
+        number = number.ipv4_mapped
+    return number.is_loopback or number.is_unspecified
+
+
+def host_of(url: str) -> str:
+    """The host of an address, and its port if it names one, for people to see.
+
+    It is in ASCII, for letters of other alphabets look like Latin ones.
+    """
+    url = url if "://" in url else f"//{url}"
+    host = _host(url)[1]
+    with suppress(UnicodeError):
+        host = host.encode("idna").decode("ascii")
+    try:
+        port = urlsplit(url).port
+    except ValueError:
+        return url.encode("ascii", "backslashreplace").decode()
+    host = (f"[{host}]" if ":" in host else host).encode("ascii", "backslashreplace").decode()
+    return f"{host}:{port}" if port else host
 
 
 def network_of(url: str | None) -> Literal["own", "internet"] | None:

@@ -15,10 +15,13 @@ Severity = Literal["error", "warning"]
 CODES: Mapping[str, str] = {
     "lockfile-invalid": "the lockfile cannot be read",
     "key-misspelt": "a key that llmring does not know is nearly one that it does",
+    "params-misplaced": "a parameter of requests stands where it does nothing, and not in params",
     "extends-unresolved": "a package of [extends] is not installed, or ships no valid lockfile",
     "params-invalid": "no request can be made with the params of an alias",
     "provider-unknown": "a model's provider is neither built in nor declared",
     "address-missing": "a provider of a name of your own has no base_url, so it is where its SDK's vendor is",
+    "key-over-http": "a provider's key goes over plain http to another machine",
+    "key-foreign": "a provider is given a variable that is, by its name, somebody else's",
     "sdk-missing": "a provider's SDK is not installed",
     "model-malformed": "a model is not written as provider:model",
     "model-unknown": "the catalogue lists the provider's models, and this one is not among them",

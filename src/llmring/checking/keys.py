@@ -12,7 +12,7 @@ from .findings import Finding
 if TYPE_CHECKING:
     from ..lockfile.places import Place
 
-__all__ = ["misspelt_keys"]
+__all__ = ["misplaced_params", "misspelt_keys"]
 
 _OF_VENDORS = frozenset({"reasoning_format", "speed"})
 """Parameters of vendors' APIs that look like slips of ours."""
@@ -30,16 +30,34 @@ def misspelt_keys(source: Source) -> Iterator[Finding]:
                 yield Finding("key-misspelt", "warning", source.key_spot(*place, key), message, advice)
 
 
+def misplaced_params(source: Source) -> Iterator[Finding]:
+    """The fields of a request that stand in a binding, or around one, and not in its `params`."""
+    params = _fields() - {"metadata", "profile", "tools"}
+    for place, table, known, where in _tables(source):
+        if place[:1] == ("providers",) or place[-1:] == ("params",):
+            continue
+        for key in table:
+            if key in params and key not in known:
+                message = f"{shown(key)} does nothing in {where}: it is a parameter of requests."
+                advice = f"Write it into the params of a binding: params = {{ {key} = ... }}"
+                yield Finding("params-misplaced", "warning", source.key_spot(*place, key), message, advice)
+
+
+def _fields() -> frozenset[str]:
+    from ..schemas import LLMRequest
+
+    return frozenset(LLMRequest.model_fields) - {"model", "messages"}
+
+
 def _tables(source: Source) -> Iterator[tuple[Place, Mapping[str, Any], Collection[str], str]]:
     """The tables of the file: their place, what is in them, the keys that they may have, and what to call them."""
     from ..lockfile.rendering import toml_key
     from ..lockfile.schema import json_schema
-    from ..schemas import LLMRequest
 
     data, schema = source.lockfile.data, json_schema()
     forms = schema["$defs"]
     of_binding = {key for form in (forms["binding"], *forms["binding"]["anyOf"]) for key in form["properties"]}
-    params = frozenset(LLMRequest.model_fields) - {"model", "messages"}
+    params = _fields()
     yield (), data, schema["properties"], "the file"
     yield ("extends",), data.get("extends") or {}, forms["extends"]["properties"], "[extends]"
     for profile, table in data.get("profiles", {}).items():

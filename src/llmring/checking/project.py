@@ -11,10 +11,10 @@ from .aliases import Aliases, bound_in, unbound, unused
 from .bindings import Source, mentions, unresolved_packages
 from .files import Files, project_files
 from .findings import Finding, Severity, Spot
-from .keys import misspelt_keys
+from .keys import misplaced_params, misspelt_keys
 from .models import check_models
 from .params import unusable_params
-from .providers import doubtful_providers
+from .providers import doubtful_providers, loose_keys
 from .source import Unreadable, Use, uses_in
 from .surroundings import Surroundings
 
@@ -67,7 +67,8 @@ def _check(path: Path, files: Files | None) -> Report:
     except (LockfileParseError, LockfileVersionError) as error:
         return Report([_invalid(path, error)])
     broken = dict(unresolved_packages(source))
-    findings = [*broken.values(), *misspelt_keys(source), *unusable_params(source), *doubtful_providers(source)]
+    findings = [*broken.values(), *misspelt_keys(source), *misplaced_params(source), *unusable_params(source)]
+    findings += [*doubtful_providers(source), *loose_keys(source)]
     mentioned = list(mentions(source))
     if files is not None:
         aliases = Aliases.of(source.lockfile, broken)

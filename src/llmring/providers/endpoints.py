@@ -21,7 +21,7 @@ from .vendors import ALSO_CALLED, BUILT_IN, SDKS, BuiltIn
 if TYPE_CHECKING:
     from ..lockfile import ProviderSettings
 
-__all__ = ["Endpoint", "address_of", "endpoint", "near_name", "variables_of"]
+__all__ = ["Endpoint", "address_in_environment", "address_of", "endpoint", "near_name", "variables_in", "variables_of"]
 
 _REFERENCE = re.compile(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})?", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -76,6 +76,12 @@ class Endpoint:
         return variable or (KEYRING if self.key_of_keyring() else None)
 
     @property
+    def header_variables(self) -> tuple[str, ...]:
+        """The environment variables that its headers name, and the one whose headers its SDK sends."""
+        named = [variable for written in self.headers.values() for variable in variables_in(written)]
+        return (*dict.fromkeys(named), *filter(None, [self.header_variable]))
+
+    @property
     def address(self) -> str | None:
         """Where it is, what its SDK knows by itself included; `None` where nobody knows."""
         return self.base_url or self.sdk.home
@@ -116,7 +122,7 @@ class Endpoint:
             headers[header] = value = self._expand(header, written)
             self._check(header, value, f"[providers.{self.name}.headers]")
             if "$" in written:
-                secrets += [value, *filter(None, map(os.environ.get, _names_in(written)))]
+                secrets += [value, *filter(None, map(os.environ.get, variables_in(written)))]
         for header, value in _headers_in(self.header_variable).items():
             self._check(header, value, self.header_variable)
             secrets.append(value)
@@ -225,7 +231,7 @@ def variables_of(name: str, settings: ProviderSettings | None) -> list[str]:
         sdk = SDKS.get(settings.sdk or "")
         variables += sdk.address_variables if sdk is not None else ()
         variables += [settings.api_key_env] if settings.api_key_env else []
-        variables += [variable for value in settings.headers.values() for variable in _names_in(value)]
+        variables += [variable for value in settings.headers.values() for variable in variables_in(value)]
     return variables
 
 
@@ -268,16 +274,17 @@ def _place(row: BuiltIn | None, sdk: BuiltIn, moved: str | None) -> tuple[str | 
         moved: where the lockfile says that it is.
     """
     if row is None:
-        return moved or _address_in_environment(sdk), False, False
+        return moved or address_in_environment(sdk), False, False
     own = sdk.package == row.package or row.base_url is not None
-    homes = [home for home in (_address_in_environment(row), row.base_url) if home]
+    homes = [home for home in (address_in_environment(row), row.base_url) if home]
     if moved:
         at_home = any(same_host(moved, home) for home in homes) or is_below(moved, row.hosts)
         return moved, own, own and at_home
-    return next(iter(homes), None) if own else _address_in_environment(sdk), own, own
+    return next(iter(homes), None) if own else address_in_environment(sdk), own, own
 
 
-def _address_in_environment(row: BuiltIn) -> str | None:
+def address_in_environment(row: BuiltIn) -> str | None:
+    """Where the environment says that a built-in provider is; `None` where it does not."""
     value = first_set(row.address_variables)
     if value is None or not row.address_path:
         return value
@@ -294,7 +301,8 @@ def _sendable(value: str) -> bool:
     return value.isascii() and value.isprintable()
 
 
-def _names_in(value: str) -> list[str]:
+def variables_in(value: str) -> list[str]:
+    """The environment variables that the value of a header names."""
     return [match[1] or match[2] for match in _REFERENCE.finditer(value) if match[1] or match[2]]
 
 
