@@ -94,6 +94,14 @@ async def test_the_stand_by_goes_on(practice: Ground, server: PracticeServer, wi
     early = {"anthropic": 10, "gemini": 10}.get(wire, 0)
     assert got.response.usage["prompt_tokens"] == 20 + early
     assert got.response.usage["completion_tokens"] >= 4
+    # Each has its own share, for each has its own price.
+    assert got.response.served == got.chunks[-1].served
+    assert [(share.model, share.response_model) for share in got.response.served] == [
+        (first, "first"),
+        (second, "second"),
+    ]
+    shares = [share.usage["prompt_tokens"] if share.usage else 0 for share in got.response.served]
+    assert shares == [early, 20]
     turns = str(server.requests[1].body)
     assert "One two" in turns
     assert "Continue" in turns

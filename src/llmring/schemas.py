@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NotRequired, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NotRequired, cast, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import to_json
@@ -24,6 +24,7 @@ __all__ = [
     "LLMResponse",
     "Message",
     "Role",
+    "Served",
     "StreamChunk",
     "ToolCall",
     "Usage",
@@ -166,6 +167,23 @@ class _Calls:
     def __set__(self, chunk: StreamChunk, calls: list[ToolCall] | Callable[[], list[ToolCall]] | None) -> None: ...
 
 
+class Served(NamedTuple):
+    """What one model served of an answer.
+
+    Attributes:
+        model: the `provider:model` that served.
+        usage: its tokens; `None` where the provider reported none, as before a stream that broke off.
+        response_model: the exact model that the provider says answered.
+        service_tier: the tier that the provider says it was served in (`"default"`, `"flex"`, `"priority"`,
+            `"batch"`, in the provider's own word); `None` where it does not say. The price depends on it.
+    """
+
+    model: str
+    usage: Usage | None = None
+    response_model: str | None = None
+    service_tier: str | None = None
+
+
 @dataclass(slots=True)
 class StreamChunk:
     """A piece of an answer as it arrives.
@@ -180,6 +198,8 @@ class StreamChunk:
         skipped_events: on the final chunk, how many wire events could not be decoded and were left out.
         resumed_from: on the chunk with which another answer goes on (`on_interrupt="resume"`): who broke off. `model`
             then names who goes on.
+        served: on the final chunk, who served the answer, each with its own share of the usage: one model, or those
+            that went on with each other's answer, in order.
     """
 
     delta: str = ""
@@ -192,6 +212,12 @@ class StreamChunk:
     parsed: Any = None
     skipped_events: int = 0
     resumed_from: str | None = None
+    served: tuple[Served, ...] = ()
+
+    @property
+    def service_tier(self) -> str | None:
+        """The tier that the provider says the answer was served in; of several that served it, the last one's."""
+        return self.served[-1].service_tier if self.served else None
 
 
 _slot: Any = StreamChunk.__dict__["tool_calls"]
@@ -239,6 +265,12 @@ class LLMResponse:
     metadata: dict[str, Any] = field(default_factory=dict)
     attempts: list[ProviderError] = field(default_factory=list)
     retries: int = 0
+    served: tuple[Served, ...] = ()
+
+    @property
+    def service_tier(self) -> str | None:
+        """The tier that the provider says the answer was served in; of several that served it, the last one's."""
+        return self.served[-1].service_tier if self.served else None
 
     @property
     def total_tokens(self) -> int | None:

@@ -6,13 +6,14 @@ import asyncio
 import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import reduce
 from types import TracebackType
 from typing import Any, Literal
 
 from .exceptions import LLMRingError, ProviderError
 from .providers.answer import Answer
 from .routing import Route
-from .schemas import LLMResponse, StreamChunk, ToolCall, Usage, add_usage, calls_unseen
+from .schemas import LLMResponse, Served, StreamChunk, ToolCall, Usage, add_usage, calls_unseen
 
 __all__ = ["ChatStream", "loop_of", "settle"]
 
@@ -38,7 +39,7 @@ class ChatStream:
         self._tool_calls: list[ToolCall] | Callable[[], list[ToolCall]] | None = None
         self._final: StreamChunk | None = None
         # Of the answers that broke off before this one.
-        self._usage_before: Usage | None = None
+        self._before: tuple[Served, ...] = ()
         self._skipped_before = 0
         # The task that waits for bytes, since when, and who woke it before they came.
         self._reader: asyncio.Task[Any] | None = None
@@ -61,7 +62,7 @@ class ChatStream:
         if (calls := calls_unseen(chunk)) is not None:
             self._tool_calls = calls
         if chunk.finish_reason is not None:
-            chunk.usage = add_usage(self._usage_before, chunk.usage)
+            chunk.usage, chunk.served = self._usage(chunk.usage), (*self._before, *chunk.served)
             chunk.skipped_events += self._skipped_before
             self._final = chunk
             await self._parse(chunk)
@@ -92,7 +93,8 @@ class ChatStream:
             reasoning=str(self._reasoning) or None,
             tool_calls=self._tool_calls() if callable(self._tool_calls) else self._tool_calls,
             finish_reason=final.finish_reason if final else None,
-            usage=add_usage(self._usage_before, decoder.usage),
+            usage=self._usage(decoder.usage),
+            served=(*self._before, decoder.served),
             response_model=decoder.response_model,
             parsed=final.parsed if final else None,
             skipped_events=self._skipped_before + decoder.skipped_events,
@@ -101,6 +103,10 @@ class ChatStream:
             attempts=list(self._route.attempts) if self._route else [],
             retries=self._route.retries if self._route else 0,
         )
+
+    def _usage(self, last: Usage | None) -> Usage | None:
+        """The tokens of all that served, the last one included."""
+        return reduce(add_usage, (*(it.usage for it in self._before), last))
 
     async def final_response(self) -> LLMResponse:
         """Read to the end, and give the whole answer.
@@ -200,7 +206,7 @@ class ChatStream:
         else:
             self._answer, chunks = await self._route.resume(broken, str(self._content))
             if self._answer is not broken:
-                self._usage_before = add_usage(self._usage_before, broken.decoder.usage)
+                self._before += (broken.decoder.served,)
                 self._skipped_before += broken.decoder.skipped_events
             chunks[0].resumed_from = broken.model
         self._pending.extend(chunks)

@@ -188,6 +188,7 @@ class Answer:
                 usage=final.usage,
                 response_model=final.response_model,
                 skipped_events=final.skipped_events,
+                served=final.served,
                 parts=self.decoder.parts,
                 metadata=self.decoder.metadata,
             )

@@ -348,6 +348,7 @@ class MessagesDecoder(Decoder):
             return
         counts = self._counts
         counts.update({key: value for key, value in usage.items() if value is not None})
+        self.service_tier = "fast" if counts.get("speed") == "fast" else name_of(counts.get("service_tier"))
         read = counts.get("cache_read_input_tokens")
         written = counts.get("cache_creation_input_tokens")
         prompt = counts.get("input_tokens")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic_core import from_json
 
-from ..schemas import FinishReason, LLMResponse, StreamChunk, Usage
+from ..schemas import FinishReason, LLMResponse, Served, StreamChunk, Usage
 from .calls import ToolCalls
 from .errors import WireError, read_error
 from .framing import LineFrames
@@ -34,6 +34,7 @@ class Decoder:
         answer_at: where in the text the answer proper begins; what stands before it is commentary.
         ended: the wire's end marker has been seen; nothing after it is of interest.
         complete: all that the wire must say has been said, so that the end of the bytes is no cut.
+        service_tier: the tier that served, in the provider's word.
         error: what the provider said in the stream instead of going on.
         conceal: takes out of bytes what must not be shown, before they come into a message or a log.
         metadata: what the same provider needs back with the turn.
@@ -60,6 +61,7 @@ class Decoder:
         "parts",
         "reported_total",
         "response_model",
+        "service_tier",
         "skipped_events",
         "usage",
     )
@@ -77,6 +79,7 @@ class Decoder:
         self.usage: Usage | None = None
         self.reported_total: Any = None
         self.response_model: str | None = None
+        self.service_tier: str | None = None
         self.metadata: dict[str, Any] = {}
         self.skipped_events = 0
         self.checkpoint: str | None = None
@@ -196,6 +199,7 @@ class Decoder:
                 tool_calls=self.calls.snapshot()() or None,
                 usage=self.usage,
                 response_model=self.response_model,
+                served=(self.served,),
             )
             raise
         if chunk is not None:
@@ -209,6 +213,7 @@ class Decoder:
             tool_calls=self.calls.snapshot()() or None,
             usage=self.usage,
             response_model=self.response_model,
+            served=(self.served,),
         )
 
     def begin_hop(self) -> None:
@@ -240,4 +245,10 @@ class Decoder:
             usage=self.usage,
             response_model=self.response_model,
             skipped_events=self.skipped_events,
+            served=(self.served,),
         )
+
+    @property
+    def served(self) -> Served:
+        """What this answer's model has served of it so far."""
+        return Served(self.model, self.usage, self.response_model, self.service_tier)

@@ -321,6 +321,8 @@ class GenerateDecoder(Decoder):
         """Keep the counts. Every event repeats them, as they are by then: they are read when they are asked for."""
         if "candidatesTokenCount" in counts or "promptTokenCount" in counts or "thoughtsTokenCount" in counts:
             self._counts = counts
+            if self.service_tier is None:
+                self.service_tier = name_of(counts.get("serviceTier") or counts.get("trafficType"))
 
     @property
     def usage(self) -> Usage | None:

@@ -291,6 +291,7 @@ class ResponsesDecoder(Decoder):
         if (status := response.get("status")) in ("failed", "cancelled"):
             raise WireError(f"the response was {status}, and the provider did not say why")
         self.response_model = name_of(response.get("model")) or self.response_model
+        self.service_tier = name_of(response.get("service_tier"))
         reason = (response.get("incomplete_details") or {}).get("reason")
         if reason:
             self.finish_reason = _INCOMPLETE.get(reason, "other")
