@@ -218,14 +218,16 @@ class LLMRing(Aliases):
     # What it costs
 
     def calculate_cost(self, response: LLMResponse | StreamChunk) -> Cost:
-        """What an answer cost, in US dollars; where its model is not priced, `reason` says so.
+        """What an answer cost, in US dollars, each model that served and its service tier at its own price.
+
+        Where one is not priced, `reason` says so.
 
         Args:
             response: a whole answer, or the final chunk of one.
         """
         from .catalog import cost_of
 
-        return cost_of(response, base_url=self._address(response.model))
+        return cost_of(response, base_url=self._address)
 
     def get_model_info(self, model: str, *, profile: str | None = None) -> ModelInfo:
         """What the catalogue knows of a model: its limits and its prices.

@@ -21,7 +21,7 @@ def loaded(statement: str) -> set[str]:
     [
         ("import llmring.catalog", set()),
         ("from llmring.catalog import ROLES, suggested", {"roles"}),
-        ("from llmring.catalog.limits import max_output_tokens", {"limits"}),
+        ("from llmring.catalog.limits import max_output_tokens", {"limits", "naming"}),
     ],
 )
 def test_only_what_is_asked_for_is_loaded(statement: str, modules: set[str]) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from llmring import catalog
 from llmring.catalog import retirements, sdk_lists
-from llmring.catalog.retirements import last_day, without_issue
+from llmring.catalog.naming import without_issue
+from llmring.catalog.retirements import last_day
 
 from ..conftest import Announce
 

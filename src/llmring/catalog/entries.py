@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from ..lockfile import split_reference
 from .limits import max_output_tokens
-from .price_data import answers_in_tokens, find, is_own_host, means, name_of, price_source, vendor
+from .naming import bare
+from .price_data import answers_in_tokens, find, is_own_host, likely, listing, means, name_of, price_source, vendor
 from .retirements import last_day
 from .roles import suggested
 from .sdk_lists import listed_models
@@ -90,8 +91,9 @@ def model_info(reference: str, *, base_url: str | None = None) -> ModelInfo:
     provider, name = split_reference(reference)
     if is_own_host(provider, base_url):
         return ModelInfo(provider, name, own_host=True)
-    source, _ = price_source(provider, base_url)
-    return _info(provider, name, source, find(source, name))
+    listed = listing(provider, name, base_url)
+    info = _info(listed.provider, listed.name, listed.source, likely(listed.source, listed.name))
+    return replace(info, provider=provider, name=name)
 
 
 def models(provider: str, *, base_url: str | None = None) -> list[ModelInfo]:
@@ -153,14 +155,19 @@ def _in_order(name: str) -> list[tuple[int, str]]:
 
 def _info(provider: str, name: str, source: Any, found: Any) -> ModelInfo:
     """What is known of a model, from its entry in the price data (`None` if it has none) and from its vendor."""
-    retires = last_day(vendor(provider, source), name)
-    limits: dict[str, Any] = {"max_output_tokens": max_output_tokens(provider, name), "retires": retires}
-    listed = name in listed_models(vendor(provider, source)) or retires is not None
+    serving = vendor(provider, source)
+    short = bare(source.id, name) if source is not None else name
+    retires = last_day(serving, short)
+    limits: dict[str, Any] = {"max_output_tokens": max_output_tokens(name), "retires": retires}
+    listed = short in listed_models(serving) or retires is not None
     if base := _tuned_from(name):
         listed = _info(provider, base, source, find(source, base)).known
     if found is None:
+        # A variant (`:nitro`) may be served by others and at other prices, but it is the same model.
+        plain = find(source, name.rpartition(":")[0])
+        limits |= {"title": plain.name, "context_window": plain.context_window} if plain is not None else {}
         return ModelInfo(provider, name, known=listed, deprecated=retires is not None, **limits)
-    known = listed or not _is_guess(vendor(provider, source), found, name)
+    known = listed or not _is_guess(serving, found, short)
     prices = found.get_prices(datetime.now(UTC))
     return ModelInfo(
         provider,

@@ -6,12 +6,26 @@ It is imported when something is looked up. Its providers and entries are handed
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..addresses import network_of, shown, without_login
+from .naming import billed_by, forms, is_issue
+from .sdk_lists import listed_models
 
-__all__ = ["answers_in_tokens", "find", "is_own_host", "means", "name_of", "price_source", "vendor"]
+__all__ = [
+    "Listing",
+    "answers_in_tokens",
+    "find",
+    "is_own_host",
+    "likely",
+    "listing",
+    "means",
+    "name_of",
+    "price_source",
+    "vendor",
+]
 
 # Where a provider's name in a lockfile is not its name in the price data.
 _PRICED_AS = {"xai": "x-ai", "moonshot": "moonshotai", "bedrock": "aws", "azure-openai": "azure"}
@@ -32,10 +46,8 @@ def price_source(provider: str, base_url: str | None) -> tuple[Any, str | None]:
         return None, f"{provider} is served at a host of your own ({shown(base_url)}); nobody bills for it"
     from genai_prices.data_snapshot import get_snapshot
 
-    wanted = _PRICED_AS.get(provider, provider)
-    for source in get_snapshot().providers:
-        if source.id == wanted:
-            return source, None
+    if (source := _source(_PRICED_AS.get(provider, provider))) is not None:
+        return source, None
     if base_url:
         for source in get_snapshot().providers:
             if re.match(source.api_pattern, base_url):
@@ -44,13 +56,95 @@ def price_source(provider: str, base_url: str | None) -> tuple[Any, str | None]:
     return None, f"the price data does not know the provider {provider!r}{at}"
 
 
+class Listing(NamedTuple):
+    """Where a model's price stands.
+
+    Attributes:
+        source: the price list; `None` where there is none.
+        provider: whose it is, as in `provider:model`.
+        name: the model's name there.
+        reason: why there is no list.
+    """
+
+    source: Any
+    provider: str
+    name: str
+    reason: str | None
+
+
+def listing(provider: str, name: str, base_url: str | None) -> Listing:
+    """Whose price list a model is on: its provider's own, or that of whom its name says is behind a gateway.
+
+    A gateway is a provider that the price data does not know, or one that is asked elsewhere than at its own address.
+    What it adds to the price (`anthropic/claude-haiku-4-5`) is not known.
+    """
+    source, reason = price_source(provider, base_url)
+    own = Listing(source, provider, name, reason)
+    there = billed_by(name)
+    if there is None or is_own_host(provider, base_url) or find(source, name) is not None:
+        return own
+    behind = _source(there[0])
+    elsewhere = source is None or (base_url is not None and not re.match(source.api_pattern, base_url))
+    if not elsewhere or find(behind, there[1]) is None:
+        return own
+    return Listing(behind, vendor(there[0], behind), there[1], None)
+
+
 def find(source: Any, name: str) -> Any:
-    """The entry that a model's name means at a provider of the price data; `None` where there is none."""
+    """The entry of this very model on a price list, by any of its names; `None` where there is none.
+
+    The data takes some names for a model because they begin like one: such a guess may be of another model, at
+    another price, and is not taken, unless the vendor's SDK lists that name.
+    """
     if source is None:
         return None
+    for form in forms(source.id, name):
+        for entry in _entries(source):
+            if entry.is_match(form) and (form.lower() == entry.id.lower() or _names(entry.match, form.lower())):
+                return entry
+    return _guess(source, name) if name in listed_models(vendor(source.id, source)) else None
+
+
+def likely(source: Any, name: str) -> Any:
+    """The entry that a name may mean, as the price data guesses; `None` where there is none."""
+    return None if source is None else find(source, name) or _guess(source, name)
+
+
+def _guess(source: Any, name: str) -> Any:
     from genai_prices.data_snapshot import get_snapshot
 
     return source.find_model(name, all_providers=get_snapshot().providers)
+
+
+def _entries(source: Any) -> Iterator[Any]:
+    """The models of a price list, and those of the vendors whose models it serves at their prices."""
+    yield from source.models
+    for name in source.fallback_model_providers or ():
+        if (other := _source(name)) is not None:
+            yield from other.models
+
+
+def _source(id: str) -> Any:
+    from genai_prices.data_snapshot import get_snapshot
+
+    return next((source for source in get_snapshot().providers if source.id == id), None)
+
+
+def _names(clause: Any, name: str) -> bool:
+    """Whether a clause of the price data names this model, but for what says who serves it and which issue it is."""
+    if means(clause, name):
+        return True
+    if hasattr(clause, "or_"):
+        return any(_names(it, name) for it in clause.or_)
+    if hasattr(clause, "and_") or hasattr(clause, "regex"):
+        return False
+    (text,) = vars(clause).values()
+    before, found, after = name.partition(text.lower())
+    if not found or not clause.is_match(name):
+        return False
+    # The name of a tuned model ends in its owner's words.
+    whole = is_issue(after) or text.endswith(("-", "@")) or text.startswith("ft:")
+    return whole and (not before or before.endswith((".", "/", ":", "~")))
 
 
 def vendor(provider: str, source: Any) -> str:

@@ -5,16 +5,13 @@ An SDK forgets a model soon after its end, so what ended before is kept in a tab
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import date
 
+from .naming import without_issue
 from .sdk_lists import announced_ends
 
-__all__ = ["last_day", "without_issue"]
-
-# A day (2025-08-07, 20250929, 0613), a build (001) or "latest" at the end of a name: which issue of the same model.
-_ISSUE = re.compile(r"[-@](?:\d{4}-\d\d-\d\d|\d{8}|\d{4}|\d{3}|latest)$")
+__all__ = ["last_day"]
 
 
 def last_day(provider: str, name: str) -> date | None:
@@ -27,11 +24,6 @@ def last_day(provider: str, name: str) -> date | None:
     """
     announced, past = announced_ends(provider), _PAST.get(provider, {})
     return announced.get(name) or past.get(name) or past.get(without_issue(name))
-
-
-def without_issue(name: str) -> str:
-    """A model's name without the day, the build or the `latest` that says which issue of it is meant."""
-    return _ISSUE.sub("", name)
 
 
 def _by_name(by_day: Mapping[str, str]) -> Mapping[str, date]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..lockfile import split_reference
 from .entries import ModelInfo, model_info, models
-from .retirements import without_issue
+from .naming import without_issue
 
 __all__ = ["successor"]
 

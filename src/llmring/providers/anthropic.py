@@ -45,7 +45,7 @@ class AnthropicProvider(RawProvider):
             call.request,
             call.model,
             stream=call.stream,
-            max_tokens=max_output_tokens("anthropic", call.model) or _MAX_TOKENS_UNKNOWN,
+            max_tokens=max_output_tokens(call.model) or _MAX_TOKENS_UNKNOWN,
             issuer=self.issuer,
         )
 
