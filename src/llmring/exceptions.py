@@ -152,11 +152,13 @@ class ProviderError(LLMRingError):
         asked: whether the model was asked at all, and given its time: it was not where no connection was free, no key
             was there in time, or the request's deadline passed.
         begun: whether the provider had begun to answer.
+        out_of_credit: whether the account has no credit left: only another provider can serve.
         retry_after: seconds that the provider wants to be left alone; `None` if it did not say.
     """
 
     asked = True
     begun = False
+    out_of_credit = False
     retry_after: float | None = None
 
     def __init__(
@@ -252,16 +254,18 @@ def is_passing(error: BaseException) -> bool:
     """Whether the provider or the network is at fault, so that the same request may succeed later, or elsewhere."""
     if isinstance(error, ProviderConnectionError | ProviderTimeoutError):
         return True
-    return isinstance(error, ProviderError) and is_passing_status(error.status_code)
+    # Too long an input, or a model that is not there, stays so, whatever the status that it is told by.
+    stays = isinstance(error, ContextLengthError | ModelError)
+    return isinstance(error, ProviderError) and not stays and is_passing_status(error.status_code)
 
 
 def may_be_repeated(error: ProviderError) -> bool:
     """Whether the same model may be asked once more: nothing of an answer had come, and what refused it may pass."""
-    if not error.asked or error.partial is not None:
+    if not error.asked or error.out_of_credit or error.partial is not None or isinstance(error, ProviderTimeoutError):
         return False
     if isinstance(error, ProviderConnectionError):
         return not error.begun
-    return error.status_code == 409 or is_passing_status(error.status_code)
+    return error.status_code == 409 or is_passing(error)
 
 
 def is_passing_status(status: int | None) -> bool:

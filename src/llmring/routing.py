@@ -39,6 +39,8 @@ _CONTINUE = (
 
 def moves_on(error: BaseException) -> bool:
     """Whether the next candidate is tried: the failure is the provider's, not the request's."""
+    if isinstance(error, ProviderError) and error.out_of_credit:
+        return True
     return is_passing(error) or isinstance(error, CircuitBreakerError | ModelNotFoundError | ProviderNotFoundError)
 
 

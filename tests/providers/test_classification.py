@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
@@ -13,8 +17,13 @@ from llmring.exceptions import (
     ProviderError,
     ProviderRateLimitError,
     ProviderResponseError,
+    is_passing,
+    may_be_repeated,
 )
+from llmring.providers import errors, wording
 from llmring.providers.errors import error_of_answer
+from llmring.providers.wording import meaning_of
+from llmring.routing import moves_on
 from llmring.wire.errors import read_error
 
 
@@ -271,7 +280,10 @@ def test_googles_own_way_to_say_when(details: Any, seconds: float | None) -> Non
         ("No endpoints found for m.", 404, {"code": 404}, ModelNotFoundError),
         ("Invalid model: m", 400, {"type": "invalid_model"}, ModelNotFoundError),
         ("The model `m` does not exist", 400, {"code": "model_not_found"}, ModelNotFoundError),
-        ("Model not found", 403, {}, ProviderAuthenticationError),
+        ("Model not found", 403, {}, ModelNotFoundError),
+        ("Model not found", 401, {}, ProviderAuthenticationError),
+        ("You may not", 403, {}, ProviderAuthenticationError),
+        ("No.", 400, {"param": "model"}, ModelNotFoundError),
         # A base URL that is wrong is not a model that is unknown.
         ("Unknown request URL: POST /v2/chat/completions.", 404, {"code": "unknown_url"}, ProviderResponseError),
         ("Invalid URL (POST /v1/v1/chat/completions)", 404, {}, ProviderResponseError),
@@ -289,3 +301,174 @@ def test_googles_own_way_to_say_when(details: Any, seconds: float | None) -> Non
 )
 def test_models_keys_and_addresses(words: str, status: int, more: dict[str, Any], kind: type[ProviderError]) -> None:
     assert type(error_for(words, status, **more)) is kind
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "more"),
+    [
+        ("The model `m` has been decommissioned and is no longer supported.", 400, {"code": "model_decommissioned"}),
+        ("The model `m-3.5` has been decommissioned and is no longer supported.", 400, {}),
+        ("acme/m is not a valid model ID", 400, {"code": 400}),
+        ("Unable to access non-serverless model m. Please visit x", 400, {"code": "model_not_available"}),
+        ("Unable to access non-serverless model m. Please visit x", 400, {}),
+        ("The requested model is not supported.", 400, {"code": "model_not_supported"}),
+        ("Project `p` does not have access to model `m`", 403, {"code": "model_not_found"}),
+        ("Project `p` does not have access to model `m`", 403, {}),
+        ("Server is pinned to 'Qwen/Qwen3-0.6B'; restart it without a model to serve others", 400, {}),
+        ("The requested model 'm' is not supported by any provider you have enabled.", 400, {}),
+        ("The API deployment for this resource does not exist.", 404, {"code": "DeploymentNotFound"}),
+        ("Gone", 410, {}),
+        ("The model m was retired. It is no longer here", 410, {}),
+        ("No available channel for model m", 503, {"code": "model_not_found"}),
+        ("The model m is not available in your region", 400, {}),
+    ],
+)
+def test_a_model_that_is_unknown_retired_or_unavailable(words: str, status: int, more: dict[str, Any]) -> None:
+    """Whatever its status: it moves on, is not asked again, and does not speak against the model's health."""
+    error = error_for(words, status, "temperature", **more)
+    assert type(error) is ModelNotFoundError
+    assert moves_on(error)
+    assert not may_be_repeated(error)
+    assert not is_passing(error)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "more"),
+    [
+        ("Insufficient Balance", 402, {"type": "unknown_error"}),
+        ("Payment Required", 402, {}),
+        ("Your credit balance is too low to access the Anthropic API.", 400, {"type": "invalid_request_error"}),
+        ("Your account is not active", 403, {"type": "billing_error"}),
+        ("You exceeded your current quota, please check your plan.", 429, {"code": "insufficient_quota"}),
+        ("You exceeded your current quota, please check your plan.", 429, {"type": "insufficient_quota", "code": None}),
+        ("You exceeded your current quota", 401, {"type": "insufficient_quota", "code": 401}),
+        ("Your team x has either used all available credits or reached its monthly spending limit.", 403, {}),
+        ("Your account x <y> is suspended due to insufficient balance, please recharge", 429, {}),
+        ("Account x is suspended, possibly due to reaching the monthly spending limit", 412, {}),
+        ("Insufficient balance or no resource package. Please recharge.", 429, {"code": "1113"}),
+        ("余额不足或无可用资源包,请充值。", 429, {}),
+        ("This request requires more credits, or fewer max_tokens.", 402, {"code": 402}),
+        ("Access denied, please make sure your account is in good standing.", 400, {"code": "Arrearage"}),
+        ("user quota is not enough (request id: x)", 403, {"code": "insufficient_user_quota"}),
+    ],
+)
+def test_an_account_without_credit(words: str, status: int, more: dict[str, Any]) -> None:
+    """Whatever its status: it moves on, and is not asked again, as nothing will have changed."""
+    error = error_for(words, status, "max_tokens", **more)
+    assert type(error) is (ProviderRateLimitError if status == 429 else ProviderResponseError)
+    assert error.out_of_credit
+    assert moves_on(error)
+    assert not may_be_repeated(error)
+    assert "has no credit left" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("You exceeded your current quota, please check your plan and billing details. Please retry in 34s.", 429),
+        ("Rate limit reached for model m", 429),
+        ("The model m is not available: overloaded", 503),
+        ("The model m is unavailable", 500),
+    ],
+)
+def test_what_passes(words: str, status: int) -> None:
+    error = error_for(words, status)
+    assert not error.out_of_credit
+    assert may_be_repeated(error)
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 422, 429, 500, None])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "This model's maximum context length is 8192 tokens.",
+        "Prompt has 9000 tokens; the model context is 8192",
+        "Requested tokens exceed the max context of the model",
+        "The input (61709 tokens) is longer than the model's context length (40960 tokens).",
+        "`inputs` tokens + `max_new_tokens` must be <= 2048. Given: 1244 `inputs` tokens",
+    ],
+)
+def test_an_input_that_is_too_long_whatever_the_status(words: str, status: int | None) -> None:
+    """In a stream of status 200 as well. It stays so: it is not asked again, and the model is not to blame."""
+    failure = read_error({"error": {"message": words}}, status)
+    error = error_of_answer(failure, provider="vendor", model="m", key_source="VENDOR_API_KEY")
+    assert type(error) is ContextLengthError
+    assert not may_be_repeated(error)
+    assert not is_passing(error)
+
+
+def test_what_a_gateway_hands_on_as_text() -> None:
+    inner = '{"error": {"message": "Your credit balance is too low", "type": "invalid_request_error"}}'
+    for body in (
+        {"error": {"message": inner, "code": 400}},
+        {
+            "error": {
+                "message": "Provider returned error",
+                "code": 400,
+                "metadata": {"raw": inner, "provider_name": "x"},
+            }
+        },
+        {"error": inner},
+    ):
+        failure = read_error(body)
+        assert failure.message == "Your credit balance is too low"
+        assert meaning_of(failure) == "no_credit"
+    assert read_error({"error": {"message": "{not JSON", "code": 400}}).message == "{not JSON"
+
+
+def test_every_row_of_the_table_says_where_it_is_from() -> None:
+    table = json.loads((Path(wording.__file__).parent / "wording.json").read_text(encoding="utf-8"))
+    for row in table:
+        assert row["means"] in get_args(wording.Meaning)
+        assert row["source"]
+        assert row["vendor"]
+        assert row.get("codes") or row.get("words")
+        for said in (*row.get("codes", ()), *row.get("words", ())):
+            assert said == said.lower()
+
+
+def test_a_message_shows_no_more_than_two_kilobytes() -> None:
+    for words in ("x" * 100_000, "é" * 100_000, "Insufficient balance. " * 10_000, "\ud800" * 9000):
+        error = error_for(words, 400)
+        assert len(str(error).encode()) < 2500
+
+
+def test_what_stands_at_the_end_of_many_words() -> None:
+    """A server may repeat what it was asked, and say only then what is wrong with it."""
+    assert type(error_for("word " * 100_000 + "is what you said. Input is too long.", 400)) is ContextLengthError
+
+
+NASTY = (
+    "input token count ",
+    "model ",
+    "the model's model not model ",
+    "retry 1s1s1s",
+    "try again 1",
+    "1",
+    "aB",
+    "not found ",
+    "max_tokens ",
+    "messages.0",
+    " \n",
+    "a.",
+)
+
+
+@pytest.mark.parametrize("unit", NASTY)
+def test_the_time_grows_with_the_words_and_not_with_their_square(unit: str) -> None:
+    """Each expression by itself on ever more words, which are cut before it sees them; and all of it."""
+    patterns = {name: it for name, it in vars(errors).items() if isinstance(it, re.Pattern)}
+    looks = {name: pattern.search for name, pattern in patterns.items()}
+    looks["all of it"] = lambda text: error_for(text, 400, "max_tokens", "temperature")  # type: ignore[assignment]
+    for name, look in looks.items():
+        taken = []
+        for size in (16 * 1024, 64 * 1024):
+            text = unit * (size // len(unit))
+            rounds = []
+            for _ in range(3):
+                began = time.process_time()
+                look(text)
+                rounds.append(time.process_time() - began)
+            taken.append(min(rounds))
+        # Four times as many words: four times the time, where their square would be sixteen.
+        assert taken[1] < 8 * taken[0] + 0.005, name

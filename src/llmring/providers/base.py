@@ -172,6 +172,8 @@ class Provider(ABC):
             else:
                 error = read_error(self.conceal(error.body), error.status)
         if isinstance(error, WireError):
+            # Before its words are cut: half a key would not be found.
+            self._hide_key(error)
             raised = error_of_answer(
                 error,
                 provider=self.name,

@@ -20,30 +20,25 @@ from ..exceptions import (
     ProviderResponseError,
     ProviderTimeoutError,
 )
-from ..wire.errors import WireError
+from ..wire.errors import WireError, cut
 from .vendors import BUILT_IN
+from .wording import meaning_of
 
 __all__ = ["Refused", "error_of_answer", "error_of_network", "error_of_redirect", "kind_of"]
 
-_TOO_LONG = re.compile(
-    r"context (length|window|size|limit)|maximum (context|prompt length)|(prompt|input) is too long|prompt exceeds"
-    r"|input token count .* exceeds|too many (input )?tokens|too large for model|reduce the length of"
-    r"|(input|prompt|messages|tokens)\b[^.]{0,60} exceeds? the (model'?s? )?(maximum|limit)",
-    re.IGNORECASE,
-)
-_NO_MODEL = re.compile(
-    r"invalid model|unknown model|model[^.]{0,80}(not found|does not exist|is not found|not exist)",
-    re.IGNORECASE,
-)
-_NO_ROUTE = re.compile(
-    r"unknown request url|invalid url|no route|nothing here|cannot (post|get) |page not found|^not found\W*$",
-    re.IGNORECASE,
-)
-_BAD_KEY = re.compile(r"api[ _-]?key (is )?(not valid|invalid|expired|not found)|invalid api[ _-]?key", re.IGNORECASE)
+# No gap in an expression is without a bound: what is looked through is a stranger's.
+_NUMBER = r"\d{1,9}(?:\.\d{1,12})?"
 _UNIT = r"(?:ms|s|m|h|milliseconds?|sec(?:ond)?s?|min(?:ute)?s?|hours?)"
+_SHOWN = 1500, 300
+"""Bytes of a server's words that a message shows, of their beginning and of their end."""
+_LOOKED_AT = 4096
+"""Characters of them, at either end, in which something is looked for."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_WAIT = re.compile(rf"(?:try again|retry)\D{{0,20}}?((?:\d+(?:\.\d+)?\s*{_UNIT}\s*)+)(?!\w)", re.IGNORECASE)
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milli|s|m|h)", re.IGNORECASE)
+_WAIT = re.compile(
+    rf"(?:try again|retry)\D{{0,20}}?((?:{_NUMBER}\s{{0,2}}{_UNIT}\s{{0,2}}){{1,4}})(?!\w)", re.IGNORECASE
+)
+_SPAN = re.compile(rf"(?<![\d.])({_NUMBER})\s{{0,2}}(ms|milli|s|m|h)", re.IGNORECASE)
+_LONGEST_SPAN = 64
 _SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 _THINKING = (
@@ -133,11 +128,12 @@ def error_of_answer(
         original: the SDK's exception.
     """
     headers = headers or {}
-    status, code = failure.status, failure.code or ""
+    status, means = failure.status, meaning_of(failure)
     words = _sentence(failure.message)
     where = f"{provider}:{model}"
     http = f" (HTTP {status})" if status else ""
     wait = _retry_after(headers, failure)
+    soon = f"Try again in {round(wait, 1):g} s." if wait is not None else "Try again later."
     details: dict[str, Any] = {
         "provider": provider,
         "model": model,
@@ -146,53 +142,70 @@ def error_of_answer(
         "original": original,
         "partial": failure.partial,
     }
-    if status in (401, 403) or (
-        status == 400 and (_BAD_KEY.search(words) or "api_key_invalid" in str(failure.details).lower())
-    ):
-        return ProviderAuthenticationError(
-            f"{provider} refused the key for {where}{http}: {words} Check {key_source}.", **details
-        )
-    if status == 429:
-        return ProviderRateLimitError(
-            f"{where} takes no more requests for now{http}: {words} "
-            + (f"Try again in {round(wait, 1):g} s." if wait is not None else "Try again later."),
-            retry_after=wait,
+    raised: ProviderError
+    if status == 402 or means == "no_credit":
+        kind = ProviderRateLimitError if status == 429 else ProviderResponseError
+        raised = kind(
+            f"The account at {provider} has no credit left for {where}{http}: {words} Add credit, or bind another "
+            "provider's model.",
             **details,
         )
-    if "context_length" in code or (status in (400, 413, 422) and _TOO_LONG.search(words)):
-        return ContextLengthError(
+        raised.out_of_credit = True
+    elif status == 410 or (means == "no_model" and status not in (401, 429)) or _names_model(failure):
+        raised = ModelNotFoundError(
+            f"{provider} knows no model {model!r}{http}: {words} Check the name, and what your key may use.",
+            **details,
+        )
+    elif status in (401, 403) or (status == 400 and means == "bad_key") or _is_bad_key(failure):
+        raised = ProviderAuthenticationError(
+            f"{provider} refused the key for {where}{http}: {words} Check {key_source}.", **details
+        )
+    elif means == "too_long":
+        raised = ContextLengthError(
             f"The input does not fit the context window of {where}{http}: {words} "
             "Send less, or bind a model with a larger window.",
             **details,
         )
-    if (
-        code == "model_not_found"
-        or (status == 404 and failure.enveloped and not _NO_ROUTE.search(failure.message))
-        or (status == 400 and _NO_MODEL.search(words))
-    ):
-        return ModelNotFoundError(
+    elif status == 429:
+        raised = ProviderRateLimitError(f"{where} takes no more requests for now{http}: {words} {soon}", **details)
+    elif status == 404 and failure.enveloped and means != "no_route" and not _is_bare(failure):
+        raised = ModelNotFoundError(
             f"{provider} knows no model {model!r}{http}: {words} Check the name, and what your key may use.",
             **details,
         )
-    if status == 404:
-        return ProviderResponseError(
+    elif status == 404:
+        raised = ProviderResponseError(
             f"{provider} has nothing at the address asked{http}: {words} Check its base URL.", **details
         )
-    parameter = _refused(failure, sent, extra) if status in (400, 422) else None
-    if parameter:
-        return ProviderResponseError(
+    elif parameter := _refused(failure, sent, extra) if status in (400, 422) else None:
+        raised = ProviderResponseError(
             f"{where} refused the parameter {parameter!r}{http}: {words} "
             f"Leave {parameter!r} out of the request and of the alias's params, or choose another model.",
             parameter=parameter,
             **details,
         )
-    advice = " Try again." if status and status >= 500 else ""
-    if advice and wait:
-        advice = f" Try again in {round(wait, 1):g} s."
-    verb = "failed" if status and status >= 500 else "did not take the request" if status else "sent"
-    raised = ProviderResponseError(f"{where} {verb}{http}: {words}{advice}", **details)
+    else:
+        broke = status is not None and status >= 500
+        verb = "failed" if broke else "did not take the request" if status else "sent"
+        advice = "" if not broke else f" {soon}" if wait is not None else " Try again."
+        raised = ProviderResponseError(f"{where} {verb}{http}: {words}{advice}", **details)
     raised.retry_after = wait
     return raised
+
+
+def _names_model(failure: WireError) -> bool:
+    """Whether the field that was refused is the model itself."""
+    return failure.param == "model" and failure.status in (400, 404, 422)
+
+
+def _is_bad_key(failure: WireError) -> bool:
+    """Google says it in the details."""
+    return failure.status == 400 and "api_key_invalid" in str(failure.details).lower()
+
+
+def _is_bare(failure: WireError) -> bool:
+    """What a server says of an address that it does not have."""
+    return failure.message[:_LOOKED_AT].strip(" \n.!").lower() == "not found"
 
 
 def error_of_redirect(refused: Refused, provider: str, model: str) -> ProviderResponseError:
@@ -263,7 +276,11 @@ def _sentence(words: str) -> str:
 
     A surrogate by itself is valid JSON, but cannot be printed.
     """
-    said = _CONTROL.sub(" ", words.encode(errors="replace").decode())
+    encoded = words.encode(errors="replace")
+    if len(encoded) > sum(_SHOWN):
+        head, tail = _SHOWN
+        encoded = encoded[:head] + " … ".encode() + encoded[-tail:]
+    said = _CONTROL.sub(" ", encoded.decode(errors="ignore"))
     return said if said.endswith((".", "!", "?")) else f"{said}."
 
 
@@ -281,8 +298,8 @@ def _retry_after(headers: Mapping[str, str], failure: WireError) -> float | None
         pass
     for detail in failure.details if isinstance(failure.details, list) else ():
         if isinstance(detail, dict) and isinstance(delay := detail.get("retryDelay"), str):
-            return _span(delay)
-    found = _WAIT.search(failure.message)
+            return _span(delay[:_LONGEST_SPAN])
+    found = _WAIT.search(_ends(failure.message))
     return _span(found[1]) if found else None
 
 
@@ -307,7 +324,7 @@ def _span(text: str) -> float | None:
 def _refused(failure: WireError, sent: frozenset[str], extra: Iterable[str]) -> str | None:
     """Which of the parameters that were set the vendor's words name, the first of them where it names several."""
     fields = " ".join([failure.param or "", *_violated(failure.details)])
-    words = _snake(f"{fields} {failure.message}")
+    words = _snake(_ends(f"{fields} {failure.message}"))
     if _CONVERSATION.search(words):
         return None
     named: dict[str, tuple[int, int]] = {}
@@ -318,6 +335,10 @@ def _refused(failure: WireError, sent: frozenset[str], extra: Iterable[str]) -> 
             if places := [(match.start(), -len(match[0])) for match in found if match]:
                 named[parameter] = min(places)
     return min(named, key=lambda parameter: named[parameter]) if named else None
+
+
+def _ends(words: str) -> str:
+    return cut(words, _LOOKED_AT, _LOOKED_AT)
 
 
 def _snake(words: str) -> str:

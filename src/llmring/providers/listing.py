@@ -17,7 +17,7 @@ from ..exceptions import (
     ProviderResponseError,
     ProviderTimeoutError,
 )
-from ..wire.errors import read_error
+from ..wire.errors import cut, read_error
 from .base import Provider
 from .errors import kind_of
 
@@ -123,7 +123,8 @@ def _error(provider: Provider, error: Exception, timeout: float | None) -> Provi
         refused = status in (401, 403) or "api_key_invalid" in f"{failure.details}".lower()
         kind = ProviderAuthenticationError if refused else ProviderResponseError
         what = f"{name} {'refused the key' if refused else 'did not list its models'} (HTTP {status}): "
-        what += f"{failure.message.rstrip('.')}. Check {provider.config.key_source if refused else 'its address'}."
+        said = cut(failure.message, 1500, 300).rstrip(".")
+        what += f"{said}. Check {provider.config.key_source if refused else 'its address'}."
     elif kind is ProviderTimeoutError:
         # What is not our own timer is that of the SDK's client.
         waited = timeout if isinstance(error, TimeoutError) else provider.config.timeout

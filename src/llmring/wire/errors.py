@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from ..schemas import LLMResponse
 
-__all__ = ["CannotCarry", "WireError", "read_error"]
+__all__ = ["CannotCarry", "WireError", "cut", "read_error"]
 
 # An error inside a 200 stream has no status of its own: the vendor's word stands for one.
 # Anthropic: docs "Errors"; Google: google.rpc.Code; OpenAI: docs "Error codes".
@@ -60,7 +60,7 @@ class WireError(Exception):
     Attributes:
         message: the vendor's own words.
         status: the HTTP status, or the one its word stands for; `None` if it gave neither.
-        code: the vendor's word for the kind of error, lowercase (`"overloaded_error"`, `"model_not_found"`).
+        codes: the vendor's words for the kind of error, lowercase (`"overloaded_error"`, `"model_not_found"`).
         param: the request's field that it names.
         details: the body's further details, as they are.
         partial: of an answer that was not streamed, what could be read.
@@ -69,7 +69,7 @@ class WireError(Exception):
 
     message: str
     status: int | None = None
-    code: str | None = None
+    codes: tuple[str, ...] = ()
     param: str | None = None
     details: Any = None
     enveloped: bool = False
@@ -77,6 +77,11 @@ class WireError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    @property
+    def code(self) -> str | None:
+        """The first of its words."""
+        return self.codes[0] if self.codes else None
 
 
 def read_error(body: Any, status: int | None = None) -> WireError:
@@ -94,11 +99,16 @@ def read_error(body: Any, status: int | None = None) -> WireError:
     inner = _innermost(body)
     message = next((said for key in _MESSAGES if isinstance(said := inner.get(key), str) and said), None)
     words = [word.lower() for key in ("code", "status", "type") if isinstance(word := inner.get(key), str)]
+    status = status or next((s for w in (inner.get("code"), *words) if (s := _status_of(w))), None)
+    if within := _quoted(message, inner.get("metadata")):
+        error = read_error(within, status)
+        error.codes += tuple(words)
+        return error
     param = inner.get("param")
     return WireError(
         message=message or _excerpt(str(inner)),
-        status=status or next((s for w in (inner.get("code"), *words) if (s := _status_of(w))), None),
-        code=words[0] if words else None,
+        status=status,
+        codes=tuple(words),
         param=param if isinstance(param, str) else None,
         details=inner.get("details") or inner.get("metadata"),
         enveloped=inner is not body or message is not None,
@@ -118,12 +128,31 @@ def _innermost(table: dict[str, Any]) -> dict[str, Any]:
     return table
 
 
+def _quoted(message: str | None, metadata: Any) -> dict[str, Any] | None:
+    """The error of whoever is behind a gateway that hands it on as text: as its message, or as OpenRouter does."""
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    for said in (raw, message):
+        if isinstance(said, str) and said.lstrip().startswith("{"):
+            try:
+                parsed = from_json(said)
+            except ValueError:
+                continue
+            if isinstance(parsed, dict) and parsed.keys() & {"error", "message"}:
+                return parsed
+    return None
+
+
 def _status_of(word: Any) -> int | None:
     if isinstance(word, str):
         if not (word.isdecimal() and len(word) == 3):
             return _STATUS_OF_WORD.get(word.lower())
         word = int(word)
     return word if isinstance(word, int) and 400 <= word < 600 else None
+
+
+def cut(text: str, head: int, tail: int) -> str:
+    """The text, or its beginning and its end where it is longer than both together."""
+    return text if len(text) <= head + tail else f"{text[:head]} … {text[-tail:]}"
 
 
 def _excerpt(text: str) -> str:
