@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import inspect
 import json
@@ -17,10 +18,10 @@ import certifi
 import pytest
 from hypothesis import settings
 
-from llmring.catalog import sdk_lists
 from llmring.providers.vendors import BUILT_IN
 from llmring.testing import PracticeServer
 
+from . import recorded
 from .program import forks
 
 # A busy machine is no finding.
@@ -76,6 +77,19 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def recorded_data() -> None:
+    """What is known of models is the tests' own."""
+    recorded.use()
+
+
+@pytest.fixture(autouse=True)
+def latest_data(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What is known of models is what is installed, for the tests marked `latest`."""
+    with recorded.installed() if request.node.get_closest_marker("latest") else contextlib.nullcontext():
+        yield
+
+
 @pytest.fixture(scope="session")
 def program(one_authority: None) -> Iterator[None]:
     """`PROGRAM` can be run."""
@@ -121,14 +135,11 @@ Announce = Callable[[Mapping[str, str]], Path]
 def sdk_says(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Say]:
     """Puts a file into the place of an SDK's own, and gives the folder to import it from; nobody may import it.
 
-    It takes the package, the path of the file in it, and what is in the file; `None` for no such file.
+    It takes the package, the path of the file in it, and what is in the file; `None` for no such file. A program that
+    has the folder in its PYTHONPATH reads that file, and for all else what is recorded.
     """
     folder = tmp_path_factory.mktemp("sdk")
     monkeypatch.syspath_prepend(str(folder))
-
-    def forget() -> None:
-        sdk_lists.announced_ends.cache_clear()
-        sdk_lists.listed_models.cache_clear()
 
     def say(package: str, file: str, text: str | None) -> Path:
         path = folder / package / file
@@ -137,11 +148,17 @@ def sdk_says(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
         if text is not None:
             path.write_text(text)
         monkeypatch.delitem(sys.modules, package, raising=False)
-        forget()
+        recorded.in_place.add(package)
+        recorded.forget()
+        (folder / "sitecustomize.py").write_text(
+            f"import sys\nsys.path.append({str(Path(__file__).parents[1])!r})\nfrom tests import recorded\n"
+            f"recorded.in_place |= {recorded.in_place}\nrecorded.use()\n"
+        )
         return folder
 
     yield say
-    forget()
+    recorded.in_place.clear()
+    recorded.forget()
 
 
 @pytest.fixture

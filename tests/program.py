@@ -110,7 +110,10 @@ def _settings() -> dict[str, str]:
 
 
 def _import_all() -> None:
-    """Everything that a command may come to need, but what looks at the terminal when it is imported."""
+    """Everything that a command may come to need, but what looks at the terminal when it is imported.
+
+    What is known of models is what the tests have recorded.
+    """
     import pkgutil
     from importlib import import_module
 
@@ -119,7 +122,8 @@ def _import_all() -> None:
     for module in pkgutil.walk_packages(llmring.__path__, "llmring."):
         if not module.name.startswith("llmring.cli.conversation"):
             import_module(module.name)
-    for name in ("genai_prices", "rich.console", "rich.live", "rich.markdown", "rich.table"):
+    import_module("recorded").use()
+    for name in ("rich.console", "rich.live", "rich.markdown", "rich.table"):
         import_module(name)
 
 

@@ -60,5 +60,6 @@ def _abandon(task: asyncio.Task[None]) -> None:
     """Leave a task whose loop is closed; asyncio would complain of it."""
     _at_work.discard(task)
     with suppress(Exception):
-        task.get_coro().close()
+        if (coroutine := task.get_coro()) is not None:
+            coroutine.close()
     task._log_destroy_pending = False  # type: ignore[attr-defined]

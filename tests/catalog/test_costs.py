@@ -91,6 +91,7 @@ def test_the_servers_of_ones_own_are_those_of_the_registry() -> None:
         assert ("your own machine" in (catalog.cost_of(PLAIN, f"{name}:m").reason or "")) == built_in.local, name
 
 
+@pytest.mark.latest
 @pytest.mark.parametrize("provider", sorted(name for name, it in BUILT_IN.items() if not it.local))
 def test_the_price_data_knows_every_vendor(provider: str) -> None:
     assert catalog.covers(provider)

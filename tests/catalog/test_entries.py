@@ -147,6 +147,7 @@ def test_a_tuned_model_is_known_as_far_as_the_one_that_it_was_tuned_from(name: s
     assert not catalog.model_info(f"anthropic:ft:{name}").known
 
 
+@pytest.mark.latest
 def test_every_model_of_a_provider_is_known() -> None:
     for provider in ("anthropic", "openai", "google", "groq", "mistral", "deepseek", "xai"):
         for info in catalog.models(provider):
