@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 __all__ = [
     "can_be_asked",
+    "completed",
     "host_of",
     "is_below",
     "is_this_machine",
@@ -38,18 +39,50 @@ def shown(address: str | None) -> str:
     return re.split("[?#]", without_login(address)[0] or "")[0]
 
 
-def can_be_asked(address: str, *, bare: bool = False) -> bool:
-    """Whether an address, without its login, is one of HTTP; `bare`: it needs no scheme."""
-    odd = r"[\\\s]"
-    if bare and "://" not in address:
-        address = f"http://{address}"
-        odd = r"[@\\\s]"
+def completed(address: str, port: int, cloud: str = "") -> str:
+    """An address as Ollama takes it (`:8080`, `::1`, `host`, `0.0.0.0:8080`, any of them in quotes), in full.
+
+    What cannot be read comes back as it is. A server that listens to all addresses is asked at this machine's own.
+
+    Args:
+        address: without the login that it may have held.
+        port: the one to ask where it names neither port nor scheme.
+        cloud: a host that is asked over TLS where it names no scheme.
+    """
+    from ipaddress import ip_address
+
+    address = address.strip().strip("\"'").strip()
+    scheme, _, rest = address.rpartition("://")
+    place, slash, path = rest.partition("/")
+    bare = place.strip("[]")
+    with suppress(ValueError):
+        place = f"[{bare}]" if ip_address(bare).version == 6 else bare
+    host, colon, number = place.rpartition(":") if ":" in place and place[-1:] != "]" else (place, "", "")
+    if (
+        "@" in rest
+        or (scheme and not place)
+        or not re.fullmatch(r"\[[\da-fA-F:.]+\]|[^\s:\[\]\\?#]*", host)
+        or (colon and not number.isdecimal())
+    ):
+        return address
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - not to listen
+    if not scheme and cloud and host == cloud:
+        scheme = "https"
+    elif not scheme:
+        scheme, colon, number = "http", ":", number or str(port)
+    return f"{scheme}://{host}{colon}{number}{slash}{path}"
+
+
+def can_be_asked(address: str) -> bool:
+    """Whether an address, without its login, is one of HTTP."""
     try:
         parts = urlsplit(address)
         port = parts.port
     except ValueError:
         return False
-    return not re.search(odd, address) and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+    return (
+        not re.search(r"[\\\s]", address) and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+    )
 
 
 def same_host(url: str, home: str) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .aliases import Aliases
 from .breaker import Breakers
+from .credentials import kept
 from .exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
 from .lockfile import resolve, split_reference
 from .loops import run_in
@@ -80,6 +81,9 @@ class LLMRing(Aliases):
         breaker_threshold: int = 10,
         breaker_cooldown: float = 30.0,
     ) -> None:
+        # At once: from here on, what may show what it has at hand, as a traceback with locals, has no key of it.
+        keys = kept(api_keys)
+        del api_keys
         if max_retries < 0:
             raise ConfigurationError(f"max_retries is {max_retries}; it counts from 0.")
         self._breakers = Breakers(breaker_threshold, breaker_cooldown)
@@ -87,12 +91,12 @@ class LLMRing(Aliases):
         self.max_retries = max_retries
         super().__init__(lockfile_path, profile)
         self._registry = Registry(
-            keys=api_keys or {},
+            keys=keys,
             timeout=self.timeout,
             max_retries=max_retries,
             max_connections=max_connections,
         )
-        check_keys(api_keys or {}, self._declared)
+        check_keys(keys, self._declared)
         self._streams: weakref.WeakSet[ChatStream] = weakref.WeakSet()
         # The tasks that wait in `chat`, and those whose wait `close` has ended.
         self._waiting: set[asyncio.Task[Any]] = set()

@@ -323,8 +323,8 @@ def test_a_socks_proxy_that_lacks_its_package(bare: Path, run: Run, key: None, m
     monkeypatch.setitem(sys.modules, "socksio", None)
     status, whole = examine(run)
     assert status == 1
-    mend = "Install it: pip install socksio. Or take the proxy out of the environment: unset ALL_PROXY"
-    what = "The environment names a SOCKS proxy, which needs one more package."
+    mend = "Install it: pip install socksio. Or take it out of the environment: unset ALL_PROXY"
+    what = "ALL_PROXY names a SOCKS proxy, which needs one more package."
     assert troubles(whole) == [("problem", what, mend)]
     assert [it["served_by"] for it in whole["aliases"]] == [None]
     monkeypatch.setenv("NO_PROXY", "localhost, *")
@@ -335,3 +335,16 @@ def test_a_socks_proxy_that_lacks_its_package(bare: Path, run: Run, key: None, m
     monkeypatch.syspath_prepend(bare / "with")
     monkeypatch.delitem(sys.modules, "socksio")
     assert troubles(examine(run)[1]) == []
+
+
+@pytest.mark.parametrize("words", [("doctor",), ("providers",), ("lock", "init"), ("models", "--live")], ids=" ".join)
+def test_a_keyring_that_waits(
+    bare: Path, command: Command, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """It is asked once, and what waits for it is said."""
+    (bare / "modules").mkdir()
+    waiting = "import threading\n\ndef get_password(service, name):\n    threading.Event().wait()\n"
+    (bare / "modules" / "keyring.py").write_text(waiting)
+    monkeypatch.setenv("PYTHONPATH", f"{bare / 'modules'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    said = command(*words)
+    assert "keyring does not answer" in said.stdout + said.stderr

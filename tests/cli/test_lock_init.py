@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from llmring import catalog, lockfile
 from llmring.cli import machine, standing
 from llmring.lockfile.schema import json_schema
+from llmring.providers.endpoints import endpoint
 from llmring.providers.vendors import BUILT_IN
 from llmring.testing import PracticeServer
 
@@ -266,11 +267,24 @@ def test_what_is_no_ollama_is_passed_by_at_once(
         ("http://box.local", ("box.local", 80, False, "")),
         ("https://box.local/ollama/", ("box.local", 443, True, "/ollama")),
         ("[::1]:99", ("::1", 99, False, "")),
-        ("box:notaport", ("127.0.0.1", 11434, False, "")),
+        ("::", ("::1", 11434, False, "")),
+        ("'box.local'", ("box.local", 11434, False, "")),
+        ("ollama.com", ("ollama.com", 443, True, "")),
     ],
 )
-def test_the_addresses_that_ollama_takes(host: str, address: tuple[str, int, bool, str]) -> None:
-    assert machine._address(host) == address
+def test_the_addresses_that_ollama_takes(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, host: str, address: tuple[str, int, bool, str]
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", host)
+    assert machine._address(endpoint("ollama").address or "") == address
+
+
+@pytest.mark.parametrize("host", ["box:notaport", "http://", "box:99999", "a b"])
+def test_an_address_that_ollama_does_not_take(
+    bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", host)
+    assert "OLLAMA_HOST is no address to ask" in run("lock", "init").stderr
 
 
 def test_local_models_are_ordered_by_size() -> None:

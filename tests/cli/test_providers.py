@@ -268,7 +268,6 @@ def test_one_sdk_is_imported_while_another_is(
 def test_a_socks_proxy_that_lacks_its_package(
     bare: Path, command: Command, monkeypatch: pytest.MonkeyPatch, provider: str
 ) -> None:
-    """Ollama's SDK fails when it is imported, the others when their client is made."""
     (bare / "without").mkdir()
     (bare / "without" / "socksio.py").write_text("raise ImportError('it is not there')")
     monkeypatch.setenv("PYTHONPATH", f"{bare / 'without'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
@@ -278,8 +277,8 @@ def test_a_socks_proxy_that_lacks_its_package(
     asked = command("chat", "hi", "--model", f"{provider}:m")
     assert (asked.returncode, asked.stderr) == (
         1,
-        "Error: The environment names a SOCKS proxy, which needs one more package. Install it: pip install socksio. "
-        "Or take the proxy out of the environment: unset ALL_PROXY\n",
+        f"Error: {provider} cannot be asked: ALL_PROXY names a SOCKS proxy, which needs one more package. "
+        "Install it: pip install socksio. Or take it out of the environment: unset ALL_PROXY\n",
     )
 
 

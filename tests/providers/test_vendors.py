@@ -12,6 +12,7 @@ import pytest
 from anthropic import AsyncAnthropic
 
 from llmring import LLMRequest, LLMRing, Message
+from llmring.credentials import Key, reveal
 from llmring.exceptions import ConfigurationError, LLMRingError, ProviderAuthenticationError, ProviderNotFoundError
 from llmring.lockfile import split_reference
 from llmring.providers.base import Call
@@ -273,10 +274,11 @@ def test_whose_host_it_is(bare: object, monkeypatch: pytest.MonkeyPatch, name: s
         monkeypatch.setenv(variable, SECRET)
     found = endpoint(name, ProviderSettings(base_url=url))
     assert found.base_url == url.replace("api.groq.com@", "")
-    assert found.find_key({}) == SECRET
+    assert reveal(found.find_key({})) == SECRET
     assert found.at_home == own
     assert found.needs_key == (own and BUILT_IN[name].needs_key)
-    assert found.find_key({name: "practice-given"}) == "practice-given", "who names a key knows where it goes"
+    given = found.find_key({name: Key("practice-given")})
+    assert reveal(given) == "practice-given", "who names a key knows where it goes"
 
 
 def test_another_sdk_without_an_address_gets_no_key(bare: object, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,10 +344,10 @@ async def test_a_header_of_the_lockfile_goes_before_a_password(
         ("https://me:word@host.example/v1", "https://host.example/v1", "me:word"),
         ("https://me@host.example", "https://host.example", "me"),
         ("https://@host.example", "https://host.example", None),
-        ("me:word@host.example:11434", "host.example:11434", "me:word"),
+        ("me:word@host.example:11434", "http://host.example:11434", "me:word"),
         ("https://a@b:c@host.example/d@e", "https://host.example/d@e", "a@b:c"),
         ("https://host.example/v1?as=me@there", "https://host.example/v1?as=me@there", None),
-        ("host.example:11434", "host.example:11434", None),
+        ("host.example:11434", "http://host.example:11434", None),
     ],
 )
 def test_where_a_login_ends(
@@ -386,7 +388,7 @@ async def test_an_address_that_is_no_url(
 async def test_a_proxy_that_is_no_url(server: PracticeServer, monkeypatch: pytest.MonkeyPatch, provider: str) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://user:hunter2#word@127.0.0.1:1")
     async with LLMRing(max_retries=0) as service:
-        with pytest.raises(ProviderNotFoundError, match="or a proxy's") as caught:
+        with pytest.raises(ProviderNotFoundError, match="HTTP_PROXY is no address of a proxy") as caught:
             await service.chat(ask(f"{provider}:m"))
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 

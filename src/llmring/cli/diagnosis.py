@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from ..addresses import network_of
 from ..exceptions import LLMRingError, LockfileNotFoundError, ProviderAuthenticationError, ProviderResponseError
-from ..providers.packages import SOCKS, lacks_socks
 from ..providers.vendors import BUILT_IN
-from .standing import bindings_of, standings
+from .standing import KEYRING_WAITS, bindings_of, keyring, standings
 
 if TYPE_CHECKING:
     from ..lockfile import Binding, Lockfile
@@ -92,11 +91,17 @@ def diagnose() -> Diagnosis:
     Nobody is asked over the network but the servers of one's own that an alias of the profile needs.
     """
     lockfile, of_lockfile = _lockfile()
-    found = standings(lockfile)
+    keys = keyring()
+    found = standings(lockfile, keys)
     profile, of_profile = _profile(lockfile)
     served = _served(lockfile, profile, found) if lockfile is not None and profile is not None else []
-    troubles = [*_settings(), *of_lockfile, *of_profile, *_of_aliases(served, {SOCKS, *(one.unknown for one in found)})]
+    obstacles = dict.fromkeys(one.obstacle for one in found if one.obstacle and (one.aliases or one.key_source))
+    troubles = [*_settings(), *of_lockfile, *of_profile, *map(_of_network, obstacles)]
+    troubles += _of_aliases(served, {*obstacles, *(one.unknown for one in found)})
     troubles += [*_of_sdks(found), *_of_nothing(lockfile, profile, served, found)]
+    if keys.waits:
+        what, _, mend = KEYRING_WAITS.partition(". ")
+        troubles.append(Trouble("warning", f"{what}.", mend))
     return Diagnosis(lockfile, profile, served, found, troubles)
 
 
@@ -107,9 +112,12 @@ def _settings() -> Iterator[Trouble]:
         LLMRing()
     except LLMRingError as error:
         yield Trouble("problem", str(error), "Correct it, or take it out of the environment.")
-    if lacks_socks():
-        what, _, mend = SOCKS.partition(". ")
-        yield Trouble("problem", f"{what}.", mend)
+
+
+def _of_network(obstacle: str) -> Trouble:
+    """What the environment's proxies and certificates keep providers from being asked by."""
+    what, _, mend = obstacle.partition(". ")
+    return Trouble("problem", f"{what}.", mend)
 
 
 def _lockfile() -> tuple[Lockfile | None, list[Trouble]]:

@@ -66,5 +66,5 @@ def key_of(provider: str, lockfile: Lockfile | None) -> dict[str, Any]:
     """
     from . import standing
 
-    one = standing.standing(provider, lockfile)
+    one = standing.standing(provider, lockfile, standing.keyring())
     return standing.key_of(one) | {"problem": one.lacks}

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..addresses import can_be_asked
 from ..catalog import ROLES, suggested
 from ..credentials import KEYRING, first_set
 from ..providers.packages import how_to_install
 from ..providers.vendors import SDKS
-from .standing import Standing, standings
+from .standing import Standing, keyring, standings
 
 if TYPE_CHECKING:
     from ..catalog import Role
@@ -20,7 +21,6 @@ __all__ = ["Found", "look"]
 
 PATIENCE = 0.5
 """Seconds to wait for a server on this machine."""
-_PORT = 11434
 _LARGEST_LISTING = 4_000_000
 
 
@@ -41,13 +41,15 @@ class Found:
 
 def look() -> list[Found]:
     """What there is here of every provider that has an SDK of its own, and of the vendors whose key is set."""
-    return [_served(it) if it.needs_key else _running(it) for it in standings(None) if it.needs_key or it.name in SDKS]
+    found = standings(None, keyring())
+    return [_served(it) if it.needs_key else _running(it) for it in found if it.needs_key or it.name in SDKS]
 
 
 def _served(one: Standing) -> Found:
     """A vendor's service, of use with a key."""
     if one.key_source is None:
-        return Found(one, f"no key; set {' or '.join(one.key_variables)}")
+        known = "no key, and the keyring does not answer" if one.keyring.waits else "no key"
+        return Found(one, f"{known}; set {' or '.join(one.key_variables)}")
     state = "a key in the keyring" if one.key_source == KEYRING else f"{one.key_source} is set"
     if one.lacks:
         return Found(one, f"{state}; {one.lacks}")
@@ -64,8 +66,11 @@ def _running(one: Standing) -> Found:
 
     It is asked without its SDK, which may be missing: that it is there is the reason to install it.
     """
-    host, port, secure, path = _address(first_set(one.address_variables) or "")
-    where = f"{'https' if secure else 'http'}://{host}:{port}{path}"
+    address = one.endpoint.address if one.endpoint is not None else None
+    if address is None or not can_be_asked(address):
+        return Found(one, f"{one.endpoint and one.endpoint.address_source} is no address to ask")
+    host, port, secure, path = _address(address)
+    where = f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}{path}"
     listed = _list_models(host, port, secure, path)
     if listed is None:
         return Found(one, f"no server answers at {where}")
@@ -79,18 +84,13 @@ def _missing(one: Standing) -> str:
     return f"; its SDK is missing: {how_to_install(one.package)}" if one.version is None else ""
 
 
-def _address(host: str) -> tuple[str, int, bool, str]:
-    """Host, port, whether it is https, and path, of what Ollama accepts as `OLLAMA_HOST`."""
+def _address(url: str) -> tuple[str, int, bool, str]:
+    """Host, port, whether it is https, and path, of an address that can be asked."""
     from urllib.parse import urlsplit
 
-    scheme, _, rest = host.rpartition("://")
-    port = {"http": 80, "https": 443}.get(scheme, _PORT)
-    try:
-        parts = urlsplit(f"//{rest}")
-        name, port = parts.hostname or "127.0.0.1", parts.port or port
-    except ValueError:
-        return "127.0.0.1", _PORT, False, ""
-    return "127.0.0.1" if name == "0.0.0.0" else name, port, scheme == "https", parts.path.rstrip("/")  # noqa: S104
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    return parts.hostname or "", parts.port or (443 if secure else 80), secure, parts.path.rstrip("/")
 
 
 def _list_models(host: str, port: int, secure: bool, path: str) -> list[dict[str, Any]] | None:

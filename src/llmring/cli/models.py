@@ -136,19 +136,21 @@ def _served(provider: str | None, lockfile: Lockfile | None) -> list[ModelInfo]:
 
 def _usable(lockfile: Lockfile | None) -> list[str]:
     """The providers that can be asked here: those with a key, those that the lockfile declares, and Ollama."""
-    from ..providers.endpoints import endpoint
     from ..providers.vendors import BUILT_IN, SDKS
+    from .standing import KEYRING_WAITS, keyring, standing
 
     declared = lockfile.providers if lockfile is not None else {}
     local = [name for name, sdk in SDKS.items() if sdk.local]
-    usable = []
+    usable, keys = [], keyring()
     for name in dict.fromkeys((*BUILT_IN, *declared)):
-        place = endpoint(name, declared.get(name))
+        place = standing(name, lockfile, keys)
         wanted = name in declared or name in local or place.key_source is not None
         if wanted and place.lacks is None:
             usable.append(name)
         elif wanted:
             note(f"Not asked: {place.lacks}")
+    if keys.waits:
+        note(KEYRING_WAITS)
     return usable
 
 

@@ -42,12 +42,15 @@ def providers(
     """
     from .asking import ask
     from .progress import working
-    from .standing import described, standings
+    from .standing import KEYRING_WAITS, described, keyring, standings
 
     lockfile = lockfile_if_any()
     with working("Looking for keys"):
-        found = standings(lockfile, every=every)
+        keys = keyring()
+        found = standings(lockfile, keys, every=every)
         stand = [described(one) for one in found]  # which looks into the keyring
+    if keys.waits:
+        note(KEYRING_WAITS)
     answers = ask([one.name for one in found if one.problem is None]) if check else {}
     if as_json:
         checks = [{"check": _checked(one, answers)} if check else {} for one in found]
@@ -82,7 +85,9 @@ def _sdk(one: Standing) -> str:
 def _key(one: Standing) -> str:
     if one.key_source or one.endpoint is None:
         return one.key_source or "-"
-    return f"not set: {one.key_variables[0]}" if one.needs_key else "none needed"
+    if not one.needs_key:
+        return "none needed"
+    return "the keyring waits" if one.keyring.waits else f"not set: {one.key_variables[0]}"
 
 
 def _aliases(one: Standing, profile: str) -> str:

@@ -9,15 +9,33 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..addresses import shown
+from ..credentials import Keyring
 from ..exceptions import LockfileError, ProviderNotFoundError
 from ..providers.endpoints import Endpoint, endpoint
-from ..providers.packages import SOCKS, fits, how_to_install, installed_version, lacks_socks, requirement
+from ..providers.environment import lacking
+from ..providers.packages import fits, how_to_install, installed_version, requirement
 from ..providers.vendors import BUILT_IN, SDKS
 
 if TYPE_CHECKING:
     from ..lockfile import Binding, Lockfile
 
-__all__ = ["Standing", "bindings_of", "described", "key_of", "needed_by", "standing", "standings"]
+__all__ = [
+    "KEYRING_WAITS",
+    "Standing",
+    "bindings_of",
+    "described",
+    "key_of",
+    "keyring",
+    "needed_by",
+    "standing",
+    "standings",
+]
+
+KEYRING_WAITS = (
+    "The system's keyring does not answer, so which keys it has is not known. It may wait for its password: unlock "
+    "it, or put the keys into the environment."
+)
+"""What to say of a keyring that was waited for."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +45,14 @@ class Standing:
     Attributes:
         name: as in `provider:model`.
         endpoint: how it is reached; `None` where there is no such provider.
+        keyring: where its key is looked for that no variable holds.
         aliases: those that one of its models serves or stands by for, by profile.
         unknown: what to say where there is no such provider.
     """
 
     name: str
     endpoint: Endpoint | None
+    keyring: Keyring
     aliases: Mapping[str, list[str]]
     unknown: str = ""
 
@@ -64,7 +84,7 @@ class Standing:
     @cached_property
     def key_source(self) -> str | None:
         """Where its key is: an environment variable, or the keyring. `None` if there is none."""
-        return self.endpoint.key_source if self.endpoint is not None else None
+        return self.endpoint.key_source(self.keyring) if self.endpoint is not None else None
 
     @property
     def address(self) -> str | None:
@@ -75,7 +95,7 @@ class Standing:
     @cached_property
     def lacks(self) -> str | None:
         """What keeps it from serving, its SDK apart, and what to do about it; `None` where nothing does."""
-        return self.endpoint.lacks if self.endpoint is not None else self.unknown
+        return self.endpoint.lacks(self.keyring) if self.endpoint is not None else self.unknown
 
     @cached_property
     def problem(self) -> str | None:
@@ -89,10 +109,20 @@ class Standing:
                 f"{self.package} {self.version} is installed, and llmring works with {requirement(self.package)}. "
                 f"To install that: {how_to_install(self.package)}"
             )
-        return SOCKS if lacks_socks() else self.lacks
+        return self.obstacle or self.lacks
+
+    @property
+    def obstacle(self) -> str | None:
+        """What the environment's proxies and certificates keep it from being asked by; `None` where nothing does."""
+        return lacking(self.endpoint.address) if self.endpoint is not None else None
 
 
-def standings(lockfile: Lockfile | None, *, every: bool = False) -> list[Standing]:
+def keyring() -> Keyring:
+    """The system's keyring, for one command: it has two seconds to answer."""
+    return Keyring(2.0)
+
+
+def standings(lockfile: Lockfile | None, keys: Keyring, *, every: bool = False) -> list[Standing]:
     """The providers that matter here, built-in ones first.
 
     Those with an SDK of their own always; others where the lockfile declares them, an alias needs them, or their key
@@ -100,31 +130,35 @@ def standings(lockfile: Lockfile | None, *, every: bool = False) -> list[Standin
 
     Args:
         lockfile: `None` where there is none.
+        keys: where keys are looked for that no variable holds.
         every: all that are built in.
     """
     declared = lockfile.providers if lockfile is not None else {}
     needed = needed_by(lockfile)
     found = []
     for name in dict.fromkeys((*BUILT_IN, *declared, *needed)):
-        one = standing(name, lockfile, needed.get(name, {}))
+        one = standing(name, lockfile, keys, needed.get(name, {}))
         if every or name in SDKS or name in declared or name in needed or one.key_source:
             found.append(one)
     return found
 
 
-def standing(name: str, lockfile: Lockfile | None, aliases: Mapping[str, list[str]] | None = None) -> Standing:
+def standing(
+    name: str, lockfile: Lockfile | None, keys: Keyring, aliases: Mapping[str, list[str]] | None = None
+) -> Standing:
     """How one provider stands.
 
     Args:
         name: as in `provider:model`.
         lockfile: `None` where there is none.
+        keys: where a key is looked for that no variable holds.
         aliases: those that need it, by profile.
     """
     declared = lockfile.providers if lockfile is not None else {}
     try:
-        return Standing(name, endpoint(name, declared.get(name), others=declared), aliases or {})
+        return Standing(name, endpoint(name, declared.get(name), others=declared), keys, aliases or {})
     except ProviderNotFoundError as error:
-        return Standing(name, None, aliases or {}, str(error))
+        return Standing(name, None, keys, aliases or {}, str(error))
 
 
 def needed_by(lockfile: Lockfile | None) -> dict[str, dict[str, list[str]]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from ..addresses import shown
+from ..credentials import Key, reveal
 from ..exceptions import LLMRingError, ModelCapabilityError, ProviderError
 from ..schemas import LLMRequest
 from ..structured import AnswerFormat
@@ -48,11 +49,11 @@ class ProviderConfig:
 
     Attributes:
         name: as in `provider:model`.
-        key: `None` where the provider needs none.
+        key: `None` where the provider needs none. Text becomes a `Key`, which `credentials.reveal` shows.
         key_source: where the key came from or should come from, for advice.
         base_url: `None` leaves the SDK its own.
         api: for the openai wrapper, `"chat"` or `"responses"`; `None` decides by the host.
-        headers: sent with every request.
+        headers: sent with every request; their values are kept as the key is.
         secrets: what else must not be seen, as are values of headers that came from the environment.
         timeout: seconds, the service's; `None` waits forever.
         max_retries: how often the SDK's client tries again by itself in what the caller asks of it.
@@ -61,16 +62,28 @@ class ProviderConfig:
     """
 
     name: str
-    key: str | None = field(default=None, repr=False)
+    key: Key | str | None = None
     key_source: str = ""
     base_url: str | None = None
     api: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    headers: Mapping[str, Key | str] = field(default_factory=dict)
+    secrets: tuple[Key | str, ...] = ()
     timeout: float | None = 60.0
     max_retries: int = 2
     max_connections: int | None = None
     address: str | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.key, str):
+            object.__setattr__(self, "key", Key(self.key) if self.key else None)
+        headers = {name: it if isinstance(it, Key) else Key(it) for name, it in self.headers.items()}
+        object.__setattr__(self, "headers", headers)
+        object.__setattr__(self, "secrets", tuple(it if isinstance(it, Key) else Key(it) for it in self.secrets))
+
+    @property
+    def sent_headers(self) -> dict[str, str]:
+        """The headers, to be sent."""
+        return {name: reveal(value) for name, value in self.headers.items()}
 
     @property
     def limits(self) -> dict[str, int | None]:
@@ -183,6 +196,7 @@ class Provider(ABC):
                 sent=frozenset(k for k in call.request.model_fields_set if getattr(call.request, k) is not None),
                 extra=call.request.extra_params,
                 original=original,
+                address=self.config.address,
             )
         elif not isinstance(error, Refused):
             raised = error_of_network(
@@ -203,7 +217,7 @@ class Provider(ABC):
 
     def _secrets(self) -> list[str]:
         """What must not be seen, the longest first: one may be part of another."""
-        known = {self.config.key or "", *self.config.secrets}
+        known = set(map(reveal, [self.config.key, *self.config.secrets]))
         return sorted((it for it in known if len(it) >= _SHORTEST_KEY), key=len, reverse=True)
 
     def _hide_key(self, *errors: BaseException) -> None:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from ..addresses import can_be_asked
+from ..credentials import KEYRING, SERVICE, Key, Keyring, reveal
 from ..exceptions import ConfigurationError, ProviderNotFoundError
 from .base import Provider, ProviderConfig, without
 from .endpoints import Endpoint, near_name
-from .packages import SOCKS, how_to_install, requirement
+from .environment import lacking
+from .packages import how_to_install, requirement
 from .vendors import BUILT_IN, BuiltIn
 
 __all__ = ["check_keys", "creation", "import_adapter"]
 
+_PATIENCE = 1.0
+"""Seconds, or half the timeout, that a keyring has for a provider which may well need no key."""
 
-def check_keys(keys: Mapping[str, str | None], declared: Callable[[], Iterable[str]]) -> None:
+logger = logging.getLogger("llmring")
+
+
+def check_keys(keys: Mapping[str, Key | None], declared: Callable[[], Iterable[str]]) -> None:
     """Refuse a key that is no text, or was given for a name that is no provider.
 
     Args:
@@ -27,9 +35,11 @@ def check_keys(keys: Mapping[str, str | None], declared: Callable[[], Iterable[s
     Raises:
         ConfigurationError: naming it, and the provider that was probably meant.
     """
+    if (all_of_them := keys.get("")) is not None:
+        raise ConfigurationError(f"api_keys is of type {all_of_them.kind.__name__}; it takes keys by provider.")
     for name, key in keys.items():
-        if not isinstance(key, str | None):
-            raise ConfigurationError(f"api_keys[{name!r}] is of type {type(key).__name__}; it takes text, or None.")
+        if key is not None and key.kind is not str:
+            raise ConfigurationError(f"api_keys[{name!r}] is of type {key.kind.__name__}; it takes text, or None.")
     for name in keys.keys() - BUILT_IN.keys():
         others = declared()
         if name in others:
@@ -42,7 +52,7 @@ def check_keys(keys: Mapping[str, str | None], declared: Callable[[], Iterable[s
         )
 
 
-def creation(target: Endpoint, keys: Mapping[str, str | None], common: ProviderConfig) -> Callable[[], Provider]:
+def creation(target: Endpoint, keys: Mapping[str, Key | None], common: ProviderConfig) -> Callable[[], Provider]:
     """What makes a provider of what the caller and the environment say at this moment: later they may say otherwise.
 
     It may take long, and raises `ProviderNotFoundError`: no key, a setting that cannot be used, or no SDK.
@@ -61,34 +71,36 @@ def creation(target: Endpoint, keys: Mapping[str, str | None], common: ProviderC
 
 
 def _create(
-    target: Endpoint, key: str | None, headers: Mapping[str, str], secrets: tuple[str, ...], common: ProviderConfig
+    target: Endpoint, key: Key | None, headers: Mapping[str, Key], secrets: tuple[Key, ...], common: ProviderConfig
 ) -> Provider:
     name = target.name
-    key = key or target.key_of_keyring()
+    key = key or _key_of_keyring(target, common.timeout)
     if key is None and target.needs_key:
         raise ProviderNotFoundError(target.lacks_key, provider=name)
     if target.lacks_address:
         raise ProviderNotFoundError(target.lacks_address, provider=name)
-    if target.base_url is not None and not can_be_asked(target.base_url, bare=target.sdk.module == "ollama"):
+    if target.base_url is not None and not can_be_asked(target.base_url):
         # It is not shown: what makes it none may be a password.
+        said_by = f", as {target.address_source} has it" if target.address_source else ""
         raise ProviderNotFoundError(
-            f"The address of {name} is no URL to ask. Write it as https://host/path, and what is special in a "
+            f"The address of {name} is no URL to ask{said_by}. Write it as https://host/path, and what is special in a "
             "password as %40 for @, %2F for /, %23 for #, %3F for ?.",
             provider=name,
         )
-    source = " or ".join(target.key_variables)
-    if key is not None and not (key.isascii() and key.isprintable()):
-        where = f" into {source}" if source else ""
+    if key is not None and (wrong := key.wrong):
         raise ProviderNotFoundError(
-            f"The key for {name} holds a character that cannot be sent. Copy it anew{where}.", provider=name
+            f"The key for {name}, from {key.source}, holds {wrong}, which cannot be sent. Copy it anew.", provider=name
         )
+    if obstacle := lacking(target.address):
+        raise ProviderNotFoundError(f"{name} cannot be asked: {obstacle}", provider=name)
     adapter = getattr(import_adapter(target.sdk, name), target.sdk.adapter)
     config = replace(
         common,
         name=name,
         key=key,
-        key_source=source or ("the key it was given" if key else f"api_key_env in [providers.{name}]"),
-        base_url=target.base_url,
+        key_source=_where(target, key),
+        # Also where the SDK knows it by itself: an empty variable would be an address to it.
+        base_url=target.address,
         address=target.address,
         api=target.api,
         headers=headers,
@@ -98,13 +110,29 @@ def _create(
         provider: Provider = adapter(config)
         return provider
     except Exception as error:
-        _refuse_socks(error, name)
-        # A proxy's address may be what is wrong, and its password is not known here.
-        words = f": {error}" if type(error).__name__ != "InvalidURL" else ": an address, or a proxy's"
-        reason = without([key or "", *secrets], f"{type(error).__name__}{words}")
+        reason = without(map(reveal, [key, *secrets]), f"{type(error).__name__}: {error}")
         raise ProviderNotFoundError(
             f"{name} cannot be set up ({reason}). Check its address and its headers.", provider=name
         ) from None
+
+
+def _where(target: Endpoint, key: Key | None) -> str:
+    """Where a key came from, or should come from."""
+    if key is not None and key.source == KEYRING:
+        return f"its entry in the keyring (service {SERVICE}, user {target.name})"
+    told = key.source if key is not None else f"api_key_env in [providers.{target.name}]"
+    return " or ".join(target.key_variables) or told
+
+
+def _key_of_keyring(target: Endpoint, timeout: float | None) -> Key | None:
+    """The key in the keyring. Who needs none waits for none."""
+    if target.needs_key:
+        return target.key_of_keyring(Keyring())
+    keyring = Keyring(_PATIENCE if timeout is None else min(_PATIENCE, timeout / 2))
+    key = target.key_of_keyring(keyring)
+    if keyring.waits:
+        logger.warning("%s is asked without a key: the system's keyring does not answer", target.name)
+    return key
 
 
 def import_adapter(sdk: BuiltIn, name: str) -> Any:
@@ -122,16 +150,9 @@ def import_adapter(sdk: BuiltIn, name: str) -> Any:
     except Exception as error:  # whatever a package does when it is imported
         if isinstance(error, ImportError) and (error.name or "").split(".")[0] == "llmring":
             raise
-        _refuse_socks(error, name)
         if isinstance(error, ImportError) and error.name:
             words = f"is not installed ({error}): {how_to_install(sdk.package)}"
         else:
             words = f"cannot be imported ({type(error).__name__}: {error}). Install it anew: "
             words += f"pip install --force-reinstall '{requirement(sdk.package)}'"
         raise ProviderNotFoundError(f"The SDK for {name} {words}", provider=name, original=error) from None
-
-
-def _refuse_socks(error: Exception, name: str) -> None:
-    """Say what is missing, where that is all that is wrong. The SDK of Ollama makes a client when it is imported."""
-    if isinstance(error, ImportError) and "socksio" in str(error):
-        raise ProviderNotFoundError(SOCKS, provider=name, original=error) from None

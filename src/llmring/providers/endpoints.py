@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from ..addresses import is_below, network_of, same_host, without_login
-from ..credentials import KEYRING, find_key, first_set, from_keyring
+from ..addresses import completed, is_below, network_of, same_host, without_login
+from ..credentials import KEYRING, Key, Keyring, find_key, first_set
 from ..exceptions import LLMRingError, ProviderNotFoundError
 from .vendors import ALSO_CALLED, BUILT_IN, SDKS, BuiltIn
 
@@ -41,6 +41,7 @@ class Endpoint:
         base_url: without the name and password that it may have been given with; `None` leaves the SDK its own.
         login: those, as they stood in the address.
         address_variables: those that say where it is, where nothing else does.
+        address_source: what says where it is: a variable, or the lockfile's table; empty where nothing does.
         api: for the openai wrapper, `"chat"` or `"responses"`.
         headers: as the lockfile has them, references to the environment unexpanded.
         header_variable: the environment variable whose headers its SDK sends, too.
@@ -56,24 +57,24 @@ class Endpoint:
     base_url: str | None = None
     login: str | None = field(default=None, repr=False)
     address_variables: tuple[str, ...] = ()
+    address_source: str = ""
     api: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     header_variable: str | None = None
     local: bool = False
 
-    def find_key(self, given: Mapping[str, str | None]) -> str | None:
+    def find_key(self, given: Mapping[str, Key | None]) -> Key | None:
         """Its key, from those given by provider, else the environment; `None` if neither has one."""
         return find_key(self.name, self.key_variables, given)
 
-    def key_of_keyring(self) -> str | None:
+    def key_of_keyring(self, keyring: Keyring) -> Key | None:
         """Its key in the keyring, which may take its time; `None` if there is none for it."""
-        return from_keyring(self.name) if self.keyring else None
+        return keyring.find(self.name) if self.keyring else None
 
-    @property
-    def key_source(self) -> str | None:
+    def key_source(self, keyring: Keyring) -> str | None:
         """Where its key is: an environment variable, or the keyring. `None` if there is none."""
         variable = next((name for name in self.key_variables if first_set([name])), None)
-        return variable or (KEYRING if self.key_of_keyring() else None)
+        return variable or (KEYRING if self.key_of_keyring(keyring) else None)
 
     @property
     def header_variables(self) -> tuple[str, ...]:
@@ -86,11 +87,15 @@ class Endpoint:
         """Where it is, what its SDK knows by itself included; `None` where nobody knows."""
         return self.base_url or self.sdk.home
 
-    @property
-    def lacks(self) -> str | None:
+    def lacks(self, keyring: Keyring) -> str | None:
         """What is missing before it can serve, and what to do about it; `None` where nothing is, its SDK apart."""
-        if self.needs_key and self.key_source is None:
-            return self.lacks_key
+        if self.needs_key and self.key_source(keyring) is None:
+            if not keyring.waits or not self.keyring:
+                return self.lacks_key
+            return (
+                f"There is no key for {self.name} in the environment, and the system's keyring does not answer. "
+                f"{_set(self.key_variables)}, or unlock the keyring."
+            )
         if self.lacks_address:
             return self.lacks_address
         try:
@@ -111,15 +116,17 @@ class Endpoint:
             return None
         return f"There is no address for {self.name}. {_set(self.address_variables)}."
 
-    def expand_headers(self) -> tuple[dict[str, str], tuple[str, ...]]:
+    def expand_headers(self) -> tuple[dict[str, Key], tuple[Key, ...]]:
         """The headers to send, with `$NAME` and `${NAME}` replaced from the environment; and what is secret of them.
 
         Raises:
             ProviderNotFoundError: a variable is not set, a `$` is followed by no name, or a header cannot be sent.
         """
-        headers, secrets = {}, []
+        headers: dict[str, Key] = {}
+        secrets: list[str] = []
         for header, written in self.headers.items():
-            headers[header] = value = self._expand(header, written)
+            value = self._expand(header, written)
+            headers[header] = Key(value)
             self._check(header, value, f"[providers.{self.name}.headers]")
             if "$" in written:
                 secrets += [value, *filter(None, map(os.environ.get, variables_in(written)))]
@@ -129,9 +136,9 @@ class Endpoint:
         if self.login is not None and not any(header.lower() == "authorization" for header in headers):
             user, _, password = self.login.partition(":")
             token = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
-            headers["Authorization"] = f"Basic {token}"
+            headers["Authorization"] = Key(f"Basic {token}")
             secrets += [self.login, token, password, unquote(password)]
-        return headers, tuple(secrets)
+        return headers, tuple(map(Key, secrets))
 
     def _check(self, header: str, value: str, where: str | None) -> None:
         if not _HEADER.fullmatch(header) or not _sendable(value):
@@ -189,6 +196,10 @@ def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Ite
     moved = settings.base_url if settings is not None else None
     address, own, at_home = _place(row, sdk, moved)
     base_url, login = without_login(address)
+    if base_url is not None and sdk.port is not None:
+        base_url = completed(base_url, sdk.port, sdk.cloud)
+    address_variables = row.address_variables if row is not None and own else ()
+    said_by = next((it for it in (*address_variables, *sdk.address_variables) if first_set([it])), "")
     key_variables = row.key_variables if row is not None and own else ()
     needs_key = row is not None and at_home and row.needs_key
     if settings is not None and settings.api_key_env:
@@ -202,7 +213,8 @@ def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Ite
         keyring=row is None or own,
         base_url=base_url,
         login=login,
-        address_variables=row.address_variables if row is not None and own else (),
+        address_variables=address_variables,
+        address_source=f"base_url in [providers.{name}]" if moved else said_by,
         api=settings.api if settings is not None else None,
         headers=settings.headers if settings is not None else {},
         header_variable=sdk.header_variable if sdk is row else None,

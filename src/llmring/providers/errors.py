@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from time import time
@@ -21,6 +22,7 @@ from ..exceptions import (
     ProviderTimeoutError,
 )
 from ..wire.errors import WireError, cut
+from .environment import Proxies, certificates
 from .vendors import BUILT_IN
 from .wording import meaning_of
 
@@ -83,6 +85,8 @@ _BROKEN = {
     "StreamError",
     "EndOfStream",
 }
+# What goes wrong where there is a proxy, and nothing was heard yet of the provider itself.
+_OF_THE_PROXY = {"ProxyError", "ConnectError", "ConnectionRefusedError"}
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # A path into the conversation: what is wrong there is no parameter, whatever words follow.
 _CONVERSATION = re.compile(r"(?<![\w.])(messages|contents|input)(\.|\[)\d")
@@ -115,6 +119,7 @@ def error_of_answer(
     sent: frozenset[str] = frozenset(),
     extra: Iterable[str] = (),
     original: BaseException | None = None,
+    address: str | None = None,
 ) -> ProviderError:
     """The error for an answer that is not a good one, by status or in the stream, with the wait that it names.
 
@@ -126,6 +131,7 @@ def error_of_answer(
         sent: the fields of the request that were set, to name the one that was refused.
         extra: the caller's own parameters, for the same end.
         original: the SDK's exception.
+        address: where the provider is.
     """
     headers = headers or {}
     status, means = failure.status, meaning_of(failure)
@@ -160,6 +166,8 @@ def error_of_answer(
         raised = ProviderAuthenticationError(
             f"{provider} refused the key for {where}{http}: {words} Check {key_source}.", **details
         )
+    elif status == 407:
+        raised = ProviderConnectionError(f"{where} was not reached{http}: {_password(address)}", **details)
     elif means == "too_long":
         raised = ContextLengthError(
             f"The input does not fit the context window of {where}{http}: {words} "
@@ -251,19 +259,58 @@ def error_of_network(
     at = f" at {shown(address)}" if address else ""
     reason = _sentence(str(error.__cause__ or error).strip() or type(error.__cause__ or error).__name__)
     asked = "PoolTimeout" not in names
+    proxy = Proxies().of(address) if address else None
+    by_way = f" It is asked by way of {proxy.said}: check that it speaks {proxy.kind}." if proxy is not None else ""
     if not asked:
         message = f"All connections to {provider} were busy{waited}, so {where} was not asked. Raise `max_connections`."
     elif kind is ProviderTimeoutError:
-        message = f"{where} kept silent{waited}. Raise `timeout`."
+        message = f"{where} kept silent{waited}. Raise `timeout`.{by_way}"
+    elif any(isinstance(it, ssl.SSLCertVerificationError) for it in _below(error)):
+        message = f"{provider} cannot be trusted{at}: {reason} {_trusting()}{by_way}"
+    elif "407" in reason and "ProxyError" in names:
+        message = f"{provider} cannot be reached{at}: {_password(address)}"
+    elif proxy is not None and names & _OF_THE_PROXY:
+        message = (
+            f"{provider} cannot be reached{at}: it is asked by way of {proxy.said}, and that fails: {reason} "
+            f"Check that the proxy runs and speaks {proxy.kind}, or correct {proxy.variable}, or put the host into "
+            "NO_PROXY."
+        )
     elif names & {"ConnectError", "ConnectionRefusedError"}:
         message = f"{provider} cannot be reached{at}: {reason} Check that it runs and that its address is right."
     elif kind is ProviderConnectionError:
-        message = f"The connection to {where} broke{at}: {reason} Try again."
+        message = f"The connection to {where} broke{at}: {reason} Try again.{by_way}"
     else:
         message = f"The request to {where} failed underneath: {type(error).__name__}: {reason}"
     raised = kind(message, provider=provider, model=model, original=error)
     raised.asked = asked
     return raised
+
+
+def _below(error: BaseException) -> Iterator[BaseException]:
+    """An exception, and what it came of."""
+    below: BaseException | None = error
+    for _ in range(10):
+        if below is not None:
+            yield below
+            below = below.__cause__ or below.__context__
+
+
+def _trusting() -> str:
+    """What to do where a certificate is not trusted."""
+    variable, value, _ = certificates()
+    if variable is None:
+        return "Check the address, or name the certificates to check against: SSL_CERT_FILE=/path/to/file.pem."
+    return f"What is checked against is what {variable} names, {value}. Correct it, or: unset {variable}."
+
+
+def _password(address: str | None) -> str:
+    """What to say of a proxy that wants another name and password."""
+    proxy = Proxies().of(address) if address else None
+    if proxy is None:
+        return "a proxy on the way wants a name and a password. Put them into HTTPS_PROXY or HTTP_PROXY."
+    if "@" in proxy.url:
+        return f"{proxy.said}, does not take the name and the password that it holds. Correct them."
+    return f"{proxy.said}, wants a name and a password. Write it as {proxy.kind}://NAME:PASSWORD@HOST:PORT."
 
 
 def _class_names(error: BaseException) -> set[str]:

@@ -13,11 +13,12 @@ import httpx2
 from google import genai
 from google.genai import types
 
+from ..credentials import reveal
 from ..wire.base import Decoder
 from ..wire.gemini import GenerateDecoder, render_request
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .exchange import Exchange, Exchanging
-from .network import http_options
+from .transport import http_options, trust
 
 __all__ = ["GoogleProvider"]
 
@@ -46,11 +47,16 @@ class GoogleProvider(Provider):
         )
         self._genai = genai.Client(
             # Without one, the SDK would take the environment's, which is not for whatever host this is.
-            api_key=config.key or "none",
+            api_key=reveal(config.key) or "none",
             # Else the environment might turn it to Google Cloud's API, which has other addresses and keys.
             vertexai=False,
             http_options=types.HttpOptions(
-                base_url=config.base_url, headers=dict(config.headers), httpx_async_client=self._http
+                base_url=config.base_url,
+                headers=config.sent_headers,
+                httpx_async_client=self._http,
+                # Beside it the SDK makes what nobody uses here: it is not to fail where ours does not.
+                client_args={"verify": trust(), "trust_env": False},
+                async_client_args={"ssl": trust()},
             ),
         )
         self.client = self._genai.aio

@@ -1,30 +1,26 @@
 """The network under all SDKs: httpcore2's connection pool, on asyncio's own transports.
 
 A stream is read in small pieces for minutes, and each piece costs httpcore2's usual backend a timer, two changes to
-what the event loop waits for, and several layers of context managers. Here a piece costs one callback. Where a proxy is
-set, httpx2's own transport is used, which knows them all.
+what the event loop waits for, and several layers of context managers. Here a piece costs one callback.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import select
 import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from functools import cache
 from ipaddress import ip_address
 from itertools import zip_longest
 from typing import Any, NoReturn, cast
-from urllib.request import getproxies
 
 import httpcore2
 import httpx2
 
-__all__ = ["Transport", "http_options"]
+__all__ = ["Transport"]
 
 _AHEAD = 256 * 1024
 """Bytes that are read before they are asked for."""
@@ -32,18 +28,6 @@ _NEXT_ADDRESS = 0.25
 """Seconds after which the next address of a host is tried beside the last, as RFC 8305 recommends."""
 _KEEP_ALIVE = {"SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 60, "TCP_KEEPCNT": 5}
 """Socket options, as far as the system has them: a model may think for minutes, and routers forget idle connections."""
-
-
-def http_options(limits: dict[str, int | None]) -> dict[str, Any]:
-    """What an `httpx2.AsyncClient` takes to travel this way.
-
-    Args:
-        limits: as `httpx2.Limits` takes them.
-    """
-    bounds = httpx2.Limits(**limits)
-    if any(getproxies().get(scheme) for scheme in ("http", "https", "all")):
-        return {"limits": bounds}
-    return {"limits": bounds, "transport": Transport(bounds)}
 
 
 class Transport(httpx2.AsyncBaseTransport):
@@ -54,9 +38,9 @@ class Transport(httpx2.AsyncBaseTransport):
         verify: what servers' certificates are checked against; not given: what httpx2 takes.
     """
 
-    def __init__(self, limits: httpx2.Limits, verify: ssl.SSLContext | bool = True) -> None:
+    def __init__(self, limits: httpx2.Limits, verify: ssl.SSLContext | None = None) -> None:
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=verify if isinstance(verify, ssl.SSLContext) else _trust(verify, *_trust_of_environment()),
+            ssl_context=verify or httpx2.create_ssl_context(),
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
@@ -84,16 +68,6 @@ class Transport(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close all connections."""
         await self._pool.aclose()
-
-
-@cache
-def _trust(verify: bool, *_: str | None) -> ssl.SSLContext:
-    """What certificates are checked against. All connections share it: to load it takes tens of milliseconds."""
-    return httpx2.create_ssl_context(verify)
-
-
-def _trust_of_environment() -> tuple[str | None, ...]:
-    return tuple(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
 
 
 class _Body(httpx2.AsyncByteStream):

@@ -7,25 +7,92 @@ errors lose the answer's headers. So its client is put on an HTTP client of ours
 from __future__ import annotations
 
 import logging
-from typing import Any, ClassVar
+import sys
+from collections.abc import AsyncIterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import httpx2
-import ollama  # which brings httpx: without it, it is what is missing
 from pydantic_core import to_json
 
-# isort: split
-import httpx
-
+from ..credentials import reveal
 from ..wire.base import Decoder
 from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .errors import Refused
 from .exchange import Exchange, Exchanging, under_way
-from .network import http_options
+from .transport import http_options
+
+
+def _sdk() -> Any:
+    """The SDK. It makes a client of its own when it is imported, which nobody uses here.
+
+    That fails on much that the environment may say of proxies, certificates and Ollama's host, whoever that is for.
+    What is needed of the SDK has been imported by then.
+    """
+    try:
+        return import_module("ollama")
+    except Exception:
+        if (client := sys.modules.get("ollama._client")) is None:
+            raise
+        return client
+
+
+if TYPE_CHECKING:
+    import ollama
+else:
+    ollama = _sdk()
+
+# Which brings httpx: without it, it is what is missing.
+import httpx  # noqa: E402
 
 __all__ = ["OllamaProvider"]
 
 logger = logging.getLogger("llmring")
+
+
+class _Bridge(httpx.AsyncBaseTransport):
+    """What is asked outside an exchange goes the same way: httpx has other notions of proxies and certificates."""
+
+    def __init__(self, way: httpx2.AsyncBaseTransport) -> None:
+        self._way = way
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send, and give the answer with its body still to be read."""
+        theirs = httpx2.Request(
+            request.method,
+            str(request.url),
+            headers=request.headers.raw,
+            content=request.content if isinstance(request.stream, httpx.ByteStream) else request.stream,
+            extensions=request.extensions,
+        )
+        try:
+            answer = await self._way.handle_async_request(theirs)
+        except httpx2.HTTPError as error:
+            _raise_as_httpx(error)
+        return httpx.Response(answer.status_code, headers=answer.headers.raw, stream=_Body(answer))
+
+
+class _Body(httpx.AsyncByteStream):
+    """An answer's body, as httpx takes it."""
+
+    def __init__(self, answer: httpx2.Response) -> None:
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for part in self._answer.aiter_raw():
+                yield part
+        except httpx2.HTTPError as error:
+            _raise_as_httpx(error)
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+def _raise_as_httpx(error: httpx2.HTTPError) -> NoReturn:
+    """Raise the exception of that name in httpx, whose clients know only those."""
+    raise getattr(httpx, type(error).__name__, httpx.TransportError)(str(error)) from error
 
 
 class _HTTPClient(Exchanging, httpx.AsyncClient):
@@ -37,12 +104,13 @@ class _HTTPClient(Exchanging, httpx.AsyncClient):
     response: ClassVar[Any] = httpx.Response
 
     def __init__(self, *, limits: httpx.Limits, **options: Any) -> None:
-        super().__init__(limits=limits, **options)
         bounds = {
             "max_connections": limits.max_connections,
             "max_keepalive_connections": limits.max_keepalive_connections,
         }
-        self._carrier = httpx2.AsyncClient(**http_options(bounds))
+        ways = http_options(bounds)
+        super().__init__(transport=_Bridge(ways["transport"]), trust_env=False, **options)
+        self._carrier = httpx2.AsyncClient(**ways)
         # What the SDK asked last in an exchange, the request of it, and its URL as httpx2 has it.
         self._asked: tuple[str, str] | None = None
         self._request: httpx.Request
@@ -93,8 +161,8 @@ class OllamaProvider(Provider):
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
         self._without_tools: set[str] = set()
-        headers = {"authorization": f"Bearer {config.key}"} if config.key else {}
-        headers |= {name.lower(): value for name, value in config.headers.items()}
+        headers = {"authorization": f"Bearer {reveal(config.key)}"} if config.key else {}
+        headers |= {name.lower(): value for name, value in config.sent_headers.items()}
         self.client = _Client(
             config.base_url, headers=headers, timeout=config.timeout, limits=httpx.Limits(**config.limits)
         )

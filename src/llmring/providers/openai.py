@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import openai
 
+from ..credentials import first_set
 from ..wire import openai_chat, openai_responses
 from ..wire.base import Decoder
 from .base import Call, ProviderConfig
@@ -27,6 +29,18 @@ _OFFICIAL_HOST = "api.openai.com"
 _OPENAI_MODELS = (_OFFICIAL_HOST, ".openai.azure.com", ".services.ai.azure.com")
 # Its calls have ids of nine letters and digits, and no others are taken.
 _MISTRAL_HOST = "api.mistral.ai"
+
+# Headers that the SDK sends with what these variables hold, also if that is nothing.
+_HEADERS = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
+
+
+def _of_environment() -> dict[str, Any]:
+    """Headers in the place of the SDK's own: of variables that are empty, none."""
+    return {
+        header: first_set([variable]) or openai.Omit()
+        for variable, header in _HEADERS.items()
+        if variable in os.environ
+    }
 
 
 class _Client(Exchanging, openai.DefaultAsyncHttpxClient):
@@ -56,7 +70,10 @@ class OpenAIProvider(RawProvider):
     sdk = "openai"
 
     def __init__(self, config: ProviderConfig) -> None:
-        super().__init__(config, openai.AsyncOpenAI if config.name == self.sdk else _Elsewhere, _Client)
+        if config.name == self.sdk:
+            super().__init__(config, openai.AsyncOpenAI, _Client, _of_environment())
+        else:
+            super().__init__(config, _Elsewhere, _Client)
         self._host = self.client.base_url.host
         self.official = self._host == _OFFICIAL_HOST
         self.responses = config.api == "responses" or (config.api is None and self.official)

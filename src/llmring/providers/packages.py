@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import re
 from importlib import metadata
-from importlib.util import find_spec
-from urllib.request import getproxies
 
-__all__ = ["SOCKS", "fits", "how_to_install", "installed_version", "lacks_socks", "requirement"]
-
-SOCKS = (
-    "The environment names a SOCKS proxy, which needs one more package. "
-    "Install it: pip install socksio. Or take the proxy out of the environment: unset ALL_PROXY"
-)
-"""What to say where the HTTP clients of the SDKs cannot be made for want of it."""
+__all__ = ["fits", "how_to_install", "installed_version", "requirement"]
 
 _PARTS = re.compile(r"([\w.-]+)\s*([^;\s]*)")
 
@@ -56,14 +48,6 @@ def fits(package: str, version: str) -> bool:
         _numbers(version) >= _numbers(bound) if sign == ">=" else _numbers(version) < _numbers(bound)
         for sign, bound in re.findall(r"(>=|<)([\d.]+)", _bounds(package))
     )
-
-
-def lacks_socks() -> bool:
-    """Whether the environment names a SOCKS proxy, and what speaks to one is not installed."""
-    proxies = getproxies()
-    named = any(proxies.get(scheme, "").startswith("socks") for scheme in ("http", "https", "all"))
-    unproxied = [host.strip() for host in proxies.get("no", "").split(",")]
-    return named and "*" not in unproxied and find_spec("socksio") is None
 
 
 def _bounds(package: str) -> str:

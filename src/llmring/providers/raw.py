@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..credentials import reveal
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .exchange import Exchange
-from .network import http_options
+from .transport import http_options
 
 __all__ = ["RawProvider"]
 
@@ -20,15 +21,22 @@ class RawProvider(Provider):
         config: how to reach the provider.
         make: makes the SDK's client.
         http: makes the HTTP client underneath.
+        headers: to be sent with every request, unless the config has others.
     """
 
-    def __init__(self, config: ProviderConfig, make: Callable[..., Any], http: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        config: ProviderConfig,
+        make: Callable[..., Any],
+        http: Callable[..., Any],
+        headers: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(config)
         self.client = make(
             # Without one, the SDK would take the environment's, which is not for whatever host this is.
-            api_key=config.key or "none",
+            api_key=reveal(config.key) or "none",
             base_url=config.base_url,
-            default_headers=dict(config.headers),
+            default_headers={**(headers or {}), **config.sent_headers},
             timeout=config.timeout,
             max_retries=config.max_retries,
             http_client=http(**http_options(config.limits)),

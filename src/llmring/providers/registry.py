@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from copy import copy
 from functools import partial
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from ..credentials import Key
 from ..exceptions import ConfigurationError, LLMRingError, ProviderTimeoutError
 from ..loops import run_in
 from .base import Provider, ProviderConfig
@@ -27,6 +29,8 @@ __all__ = ["Registry"]
 logger = logging.getLogger("llmring")
 
 _CLOSED = "This service is closed; make a new LLMRing."
+
+_SALT = os.urandom(32)
 
 _Identity = tuple[str, str | None, str]
 _Key = tuple[asyncio.AbstractEventLoop | None, _Identity]
@@ -69,7 +73,7 @@ class Registry:
     def __init__(
         self,
         *,
-        keys: Mapping[str, str | None],
+        keys: Mapping[str, Key | None],
         timeout: float | None,
         max_retries: int,
         max_connections: int | None,
@@ -284,7 +288,9 @@ class Registry:
     def _identity(self, name: str, settings: ProviderSettings | None) -> _Identity:
         """An edit of a provider's settings, or another key in the environment, makes another provider."""
         values = "\0".join(os.environ.get(v, "") for v in variables_of(name, settings))
-        return name, repr(settings) if settings else None, values
+        # Keys are among them: what is kept is what they come to, here and nowhere else.
+        digest = blake2b(values.encode(errors="surrogateescape"), key=_SALT).hexdigest()
+        return name, repr(settings) if settings else None, digest
 
     def _endpoint(self, name: str, settings: ProviderSettings | None, others: Iterable[str]) -> Endpoint:
         return endpoint(name, settings, others={*self._registered, *others})

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..addresses import is_below, is_this_machine, same_host, without_login
-from ..credentials import KEYRING, first_set
+from ..credentials import KEYRING, Keyring, first_set
 from .endpoints import Endpoint, address_in_environment
 from .vendors import BUILT_IN
 
@@ -23,6 +23,8 @@ _GENERIC = re.compile(
 """Words that say of a variable nothing but that it is a key of some model's server."""
 _OF_NO_ONE = re.compile("AI|API|APP|CLOUD|COM|DEV|EU|EXAMPLE|IO|LOCALHOST|MODELS|NET|ORG|US|V1|WWW")
 """Parts of hosts' names that name nobody."""
+_PATIENCE = 2.0
+"""Seconds that a keyring has to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def secrets_of(target: Endpoint) -> list[Secret]:
 def is_set(secret: Secret, target: Endpoint) -> bool:
     """Whether there is anything to send; a keyring, which may take its time, is asked last."""
     if secret.source == KEYRING:
-        return target.find_key({}) is None and target.key_of_keyring() is not None
+        return target.find_key({}) is None and target.key_of_keyring(Keyring(_PATIENCE)) is not None
     return first_set([secret.source]) is not None
 
 

@@ -25,6 +25,7 @@ class BuiltIn:
         base_url: where it is; `None` where that is the SDK's own knowledge, or the environment's.
         home: where the SDK goes if it is told nothing; `None` for what is no SDK.
         address_path: what follows the value of an address variable.
+        port, cloud: for an address that names no scheme (`addresses.completed`); `None` where it needs one.
         hosts: further hosts that are the vendor's own, with all that is below them.
         local: whether it is a server of one's own, with models that nobody bills for.
         start, fetch: the command that starts such a server, and the one that gets it a model, whose name follows.
@@ -41,6 +42,8 @@ class BuiltIn:
     base_url: str | None = None
     home: str | None = None
     address_path: str = ""
+    port: int | None = None
+    cloud: str = ""
     hosts: tuple[str, ...] = ()
     local: bool = False
     start: str = ""
@@ -85,6 +88,8 @@ SDKS: Mapping[str, BuiltIn] = {
         ("OLLAMA_API_KEY",),
         ("OLLAMA_HOST", "OLLAMA_BASE_URL"),
         home="http://127.0.0.1:11434",
+        port=11434,  # docs.ollama.com/faq, and envconfig.Host in its source for the forms of OLLAMA_HOST
+        cloud="ollama.com",
         needs_key=False,
         local=True,
         start="ollama serve",

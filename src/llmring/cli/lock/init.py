@@ -11,7 +11,7 @@ import typer
 from ...exceptions import ConfigurationError, LLMRingError
 from ..printing import say_json
 from ..project import WrittenOption
-from ..terminal import columns, dollars, paint, tell, warn
+from ..terminal import columns, dollars, note, paint, tell, warn
 from .keeping import backup, keep
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def init(
     from ...lockfile import create, find_lockfile
     from ..machine import look
     from ..progress import working
+    from ..standing import KEYRING_WAITS
     from ..template import render
 
     path = Path(os.path.expanduser(file or "llmring.lock"))
@@ -61,6 +62,8 @@ def init(
         )
     with working("Looking around"):
         found = look()
+    if any(it.standing.keyring.waits for it in found):
+        note(KEYRING_WAITS)
     text = render(found, as_json=path.suffix == ".json")
     kept = keep(path, text.encode(), render([]).encode())
     with working(f"Writing {path.name}"):
