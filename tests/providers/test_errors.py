@@ -14,6 +14,7 @@ from typing import Any
 
 import anthropic
 import google.genai.errors
+import httpx2
 import ollama
 import openai
 import pytest
@@ -316,6 +317,37 @@ async def test_a_stream_that_breaks_off_before_it_began(way: Way, server: Practi
 async def test_a_whole_answer_that_breaks_off(way: Way, server: PracticeServer, fault: Fault) -> None:
     server.reply("Hello there", fault=fault, times=9)
     assert type(await failure(False)) is ProviderConnectionError
+
+
+@streamed
+@pytest.mark.parametrize("body", [b"", b"\n      \n" * 9], ids=["empty", "white space"])
+async def test_a_good_answer_without_a_body(way: Way, server: PracticeServer, body: bytes, stream: bool) -> None:
+    """Gateways keep a connection by white space. It is a cut, streamed and whole, and moves on alike."""
+    server.reply(body=body, content_type="application/json", times=2, model="model-1")
+    assert type(await failure(stream)) is ProviderConnectionError
+    bind({"chatbot": [way.model, f"{way.provider}:model-2"]}, way.settings)
+    async with LLMRing(max_retries=0) as service:
+        answer = service.chat_stream(ASKED).final_response() if stream else service.chat(ASKED)
+        assert (await answer).model == f"{way.provider}:model-2"
+
+
+async def test_a_whole_answer_that_is_cut_in_silence(way: Way, server: PracticeServer) -> None:
+    """Where HTTP does not say that it is a cut, JSON does; what had arrived is in `partial`."""
+    text = "It was the best of times, it was the worst of times"
+    server.reply(text, times=2)
+    async with LLMRing(max_retries=0) as service:
+        await service.chat(ASKED)
+    asked = server.requests[-1]
+    async with httpx2.AsyncClient() as client:
+        whole = (await client.post(server.url + asked.path, content=asked.raw, headers=asked.headers)).content
+    for end in (whole.index(b"worst"), len(whole) - 1):
+        server.reply(body=whole[:end], content_type="application/json")
+        error = await failure(False)
+        assert type(error) is ProviderConnectionError
+        assert error.partial is not None
+        assert error.partial.content.startswith("It was the best of times")
+    server.reply(body=whole + b"x", content_type="application/json")
+    assert type(await failure(False)) is ProviderResponseError
 
 
 @pytest.mark.parametrize("fault", [Fault.stall_after(2), Fault.chatter_after(2)], ids=lambda fault: fault.kind)

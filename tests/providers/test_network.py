@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import gc
 import ipaddress
+import json
 import re
 import socket
 import ssl
@@ -599,9 +600,73 @@ async def test_a_redirect_within_the_server(server: PracticeServer, provider: st
             assert (await service.chat(ask(f"{provider}:m"))).content == "You said: Hi"
 
 
-def declare(bare: Path, provider: str, url: str) -> None:
+@pytest.mark.parametrize("status", [301, 302, 303])
+@pytest.mark.parametrize("provider", PATHS)
+async def test_a_redirect_that_would_ask_by_a_get(
+    server: PracticeServer, provider: str, status: int, bare: Path
+) -> None:
+    """It is told as what it is, with where it leads and what to set, and no stand-by hides it."""
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await request_of(reader)
+        seen.append(head.split()[0])
+        place = b"/moved" + head.split()[1]
+        writer.write(b"HTTP/1.1 %d Moved\r\nlocation: %s\r\ncontent-length: 0\r\n\r\n" % (status, place))
+        await writer.drain()
+
+    async with listening(serve) as port:
+        declare(
+            bare, provider, f"http://127.0.0.1:{port}{PATHS[provider]}", aliases={"both": [f"{provider}:m", "ollama:n"]}
+        )
+        async with LLMRing(max_retries=0) as service:
+            for model in (f"{provider}:m", "both"):
+                for answer in (service.chat(ask(model)), service.chat_stream(ask(model)).final_response()):
+                    with pytest.raises(
+                        ProviderResponseError, match=rf"redirects to http://127.0.0.1:{port}/moved/"
+                    ) as it:
+                        await answer
+                    assert it.value.status_code == status
+                    assert f"set it: base_url in [providers.{provider}]" in str(it.value)
+    assert seen == [b"POST"] * 4
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "google", "ollama"])
+async def test_outside_a_request_the_client_follows(server: PracticeServer, provider: str, bare: Path) -> None:
+    """As the SDK's own does, to whichever server: files lie elsewhere than the API."""
+
+    async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nfile")
+        await writer.drain()
+
+    async with listening(elsewhere) as other:
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            place = f"http://localhost:{other}/files/1".encode()
+            writer.write(b"HTTP/1.1 302 Found\r\nlocation: %s\r\ncontent-length: 0\r\n\r\n" % place)
+            await writer.drain()
+
+        async with listening(serve) as port:
+            url = f"http://127.0.0.1:{port}"
+            declare(bare, provider, url)
+            async with LLMRing() as service:
+                client = service.get_provider(provider).client
+                if provider == "openai":
+                    assert (await client.files.content("1")).content == b"file"
+                else:
+                    http = getattr(client, "_client", None) or client._api_client._async_httpx_client
+                    assert (await http.get(f"{url}/files/1")).content == b"file"
+
+
+def declare(bare: Path, provider: str, url: str, aliases: dict[str, list[str]] | None = None) -> None:
+    bindings = "".join(
+        f'[[profiles.default.bindings]]\nalias = "{alias}"\nmodels = {json.dumps(models)}\n'
+        for alias, models in (aliases or {}).items()
+    )
     (bare / "llmring.lock").write_text(
-        f'version = "1.0"\n[profiles.default]\nname = "default"\n[providers.{provider}]\nbase_url = "{url}"\n'
+        f'version = "1.0"\n[profiles.default]\nname = "default"\n{bindings}[providers.{provider}]\nbase_url = "{url}"\n'
     )
 
 

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from ..exceptions import InvalidRequestError, LLMRingError, ProviderConnectionError
 from ..schemas import LLMResponse, StreamChunk
@@ -172,10 +172,14 @@ class Answer:
         """The answer to a request that was not streamed. Raises `ProviderError`."""
         said, reasoning = "", ""
         while True:
+            body = b""
             try:
                 body = b"".join([data async for data in self._bytes])
                 final = self.decoder.answer(body)
             except Exception as error:
+                if isinstance(error, WireError) and not error.enveloped and _is_cut(body):
+                    self._keep_beginning(body)
+                    raise self._cut() from None
                 raise self._error(error) from None
             said += final.delta
             reasoning += final.reasoning or ""
@@ -200,10 +204,19 @@ class Answer:
                 raise self._cut()
             await self._next_hop()
 
+    def _keep_beginning(self, body: bytes) -> None:
+        """What can be read of an answer that was cut: its text so far."""
+        decoder = self.provider.decoder(self.call)
+        with contextlib.suppress(Exception):  # whatever a decoder makes of half an answer
+            chunk = decoder.feed_answer(from_json(body, allow_partial="trailing-strings"))
+            if chunk is not None and (chunk.delta or chunk.reasoning):
+                self.received = LLMResponse(self.model, content=chunk.delta, reasoning=chunk.reasoning)
+
     def _cut(self) -> ProviderConnectionError:
+        end = f"its end marker ({self.decoder.end_marker})" if self.call.stream else "its end"
         return ProviderConnectionError(
-            f"The answer of {self.model} ended before its end marker ({self.decoder.end_marker}): the connection "
-            "was cut on the way. Ask again; what had arrived is in `partial`.",
+            f"The answer of {self.model} ended before {end}: the connection was cut on the way. Ask again; what had "
+            "arrived is in `partial`.",
             provider=self.provider.name,
             model=self.call.model,
         )
@@ -249,6 +262,16 @@ class Answer:
     def forget(self) -> None:
         """Let it go without closing it: its loop is closed."""
         _open.discard(self)
+
+
+def _is_cut(body: bytes) -> bool:
+    """Whether a body that is no JSON is the beginning of some, or nothing."""
+    body = body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    try:
+        from_json(body)
+    except ValueError as error:
+        return not body or (body.startswith((b"{", b"[")) and str(error).startswith("EOF"))
+    return False
 
 
 def _body(response: HTTPResponse) -> AsyncIterator[bytes]:
