@@ -56,6 +56,16 @@ def opened(threshold: int = 3) -> tuple[CircuitBreaker, Clock]:
     return made, clock
 
 
+def test_models_that_nobody_asks_any_more_are_forgotten() -> None:
+    """Who serves strangers lets them choose the names; the one that is asked for again is kept."""
+    breakers = Breakers(1, 10)
+    kept = breakers.of("p:kept")
+    for number in range(3000):
+        breakers.of(f"p:{number}")
+        assert breakers.of("p:kept") is kept
+    assert len(breakers._of) <= 256
+
+
 # By itself
 
 

@@ -47,20 +47,22 @@ def stand_by(way: Way, *more: str) -> None:
 async def test_statuses(way: Way, server: PracticeServer, stream: bool) -> None:
     stand_by(way)
     async with LLMRing(breaker_threshold=0) as service:
-        for status in (404, 408, 429, 500, 502, 503, 504, 529):
+        for status in (402, 404, 408, 410, 429, 500, 502, 503, 504, 529):
             server.requests.clear()
             server.reply(status=status, error="model: it broke")
             response = await ask(service, stream)
             assert response.model == f"{way.provider}:second", status
             assert response.content == "You said: Hi"
             assert [type(error).__name__ for error in response.attempts] == [
-                {404: "ModelNotFoundError", 429: "ProviderRateLimitError"}.get(status, "ProviderResponseError")
+                {404: "ModelNotFoundError", 410: "ModelNotFoundError", 429: "ProviderRateLimitError"}.get(
+                    status, "ProviderResponseError"
+                )
             ]
             assert response.attempts[0].status_code == status
             assert [request.model for request in server.requests] == ["first", "second"], status
         for status, kind in ((400, ProviderResponseError), (401, ProviderAuthenticationError)):
             await refuses(service, server, stream, status, kind)
-        for status, kind in ((402, ProviderResponseError), (403, ProviderAuthenticationError)):
+        for status, kind in ((403, ProviderAuthenticationError), (409, ProviderResponseError)):
             await refuses(service, server, stream, status, kind)
         for status, kind in ((413, ProviderResponseError), (422, ProviderResponseError)):
             await refuses(service, server, stream, status, kind)

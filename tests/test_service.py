@@ -140,9 +140,39 @@ def test_a_timeout_of_the_environment_that_is_no_number(bare: Path, monkeypatch:
     assert LLMRing(timeout=5).timeout == 5
 
 
-def test_retries_count_from_zero(bare: Path) -> None:
-    with pytest.raises(ConfigurationError, match="max_retries"):
-        LLMRing(max_retries=-1)
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("timeout", [0, True, "5", float("nan"), float("inf")]),
+        ("deadline", [0, -1, True, "5", float("nan")]),
+        ("max_retries", [-1, True, 1.5, "2", None]),
+        ("max_connections", [0, -1, True, 2.5, "9"]),
+        ("breaker_threshold", [-1, True, 0.5, None]),
+        ("breaker_cooldown", [0, -1, float("nan"), float("inf"), "9", None]),
+    ],
+)
+def test_settings_that_cannot_work(bare: Path, name: str, values: list[Any]) -> None:
+    """Each is refused when it is made, by its name, and not when it is too late."""
+    for value in values:
+        with pytest.raises(ConfigurationError, match=rf"^{name} is "):
+            LLMRing(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["timeout", "deadline"])
+@pytest.mark.parametrize("value", [True, "5"])
+def test_a_time_that_is_no_number(name: str, value: Any) -> None:
+    with pytest.raises(ValidationError, match=name):
+        LLMRequest(model="anthropic:m", messages=ASKED.messages, **{name: value})
+
+
+@streamed
+async def test_a_profile_by_position(server: PracticeServer, stream: bool) -> None:
+    dev = '[profiles.dev]\nname = "dev"\n[[profiles.dev.bindings]]\nalias = "chatbot"\nmodels = ["openai:n"]\n'
+    bind({"chatbot": ["anthropic:m"]}, dev)
+    async with LLMRing() as service:
+        request = ASKED.model_copy(update={"model": "chatbot"})
+        answer = service.chat_stream(request, "dev").final_response() if stream else service.chat(request, "dev")
+        assert (await answer).model == "openai:n"
 
 
 # Requests that nobody can take

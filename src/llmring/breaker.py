@@ -17,6 +17,8 @@ from .exceptions import CircuitBreakerError, ProviderError, is_passing
 
 __all__ = ["Breakers", "CircuitBreaker"]
 
+_MOST = 256
+"""How many models are remembered: who serves strangers lets them choose the names."""
 _PROBE_SECONDS = 1.0
 """How soon to come again while another request is probing."""
 
@@ -122,7 +124,9 @@ class Breakers:
         """The breaker of a model; `None` where there are none."""
         if not self._threshold:
             return None
-        breaker = self._of.get(reference)
-        if breaker is None:
-            breaker = self._of[reference] = CircuitBreaker(reference, self._threshold, self._cooldown)
+        breaker = self._of.pop(reference, None) or CircuitBreaker(reference, self._threshold, self._cooldown)
+        self._of[reference] = breaker
+        if len(self._of) > _MOST:
+            # The one that nobody has asked for longest; loops in other threads may be at it, too.
+            self._of.pop(next(iter(self._of)), None)
         return breaker

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pydantic import ValidationError
 
@@ -16,7 +17,7 @@ from .tools import definitions
 if TYPE_CHECKING:
     from .lockfile import Binding
 
-__all__ = ["check", "prepare", "seconds", "with_params"]
+__all__ = ["check", "number", "prepare", "seconds", "with_params"]
 
 _NO_PARAMS = frozenset({"model", "messages", "stream"})
 _FIELDS = frozenset(LLMRequest.model_fields) - _NO_PARAMS
@@ -98,12 +99,31 @@ async def prepare(request: LLMRequest) -> tuple[LLMRequest, AnswerFormat | None]
     return await load(request), form
 
 
-def seconds(timeout: float | None, what: str) -> float | None:
-    """A timeout, checked.
+@overload
+def seconds(value: float, what: str, *, forever: Literal[False]) -> float: ...
+@overload
+def seconds(value: float | None, what: str) -> float | None: ...
+def seconds(value: float | None, what: str, *, forever: bool = True) -> float | None:
+    """A number of seconds, checked; `forever`: or `None`, which waits forever.
 
     Raises:
-        ConfigurationError: it is not above 0.
+        ConfigurationError: it is not above 0, or no number.
     """
-    if timeout is not None and not timeout > 0:
-        raise ConfigurationError(f"{what} is {timeout}; it takes seconds above 0, or None to wait forever.")
-    return timeout
+    if value is None and forever:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < inf:
+        raise ConfigurationError(
+            f"{what} is {value!r}; it takes a number of seconds above 0{', or None to wait forever' * forever}."
+        )
+    return value
+
+
+def number(value: int, what: str, least: int) -> int:
+    """A whole number, checked.
+
+    Raises:
+        ConfigurationError: it is less than the least, or no whole number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigurationError(f"{what} is {value!r}; it takes a whole number, and counts from {least}.")
+    return value

@@ -16,6 +16,7 @@ from .exceptions import (
     ModelNotFoundError,
     ProviderError,
     ProviderNotFoundError,
+    ProviderTimeoutError,
     is_passing,
     may_be_repeated,
 )
@@ -54,6 +55,7 @@ class Route:
         breakers: the service's.
         call: gives a candidate's provider, brought to life, the call to make of it, and what lets go of the provider.
         max_retries: how often the last candidate is asked again.
+        deadline, until: seconds for all of it, and when they are over, in the loop's time; `None` sets no bound.
 
     Attributes:
         attempts: the errors of the candidates that were moved on from, in order.
@@ -68,7 +70,10 @@ class Route:
         breakers: Breakers,
         call: Callable[[str, LLMRequest], Awaitable[tuple[Provider, Call, Callable[[], None]]]],
         max_retries: int = 0,
+        deadline: float | None = None,
+        until: float | None = None,
     ) -> None:
+        self.until = until
         self.attempts: list[ProviderError] = []
         self.retries = 0
         self._alias = alias
@@ -79,6 +84,7 @@ class Route:
         self._breakers = breakers
         self._call = call
         self._max_retries = max_retries
+        self._deadline = deadline
 
     async def stream(self) -> tuple[Answer, list[StreamChunk]]:
         """The answer of the first candidate that gives a chunk, with the chunks that came first.
@@ -86,7 +92,7 @@ class Route:
         Raises:
             ProviderError: of the last one tried, the earlier ones listed in its `attempts`.
         """
-        return await self._first(_open)
+        return await self._in_time(self._first(_open))
 
     async def whole(self) -> LLMResponse:
         """The whole answer of the first candidate that gives one.
@@ -94,7 +100,7 @@ class Route:
         Raises:
             ProviderError: of the last one tried, the earlier ones listed in its `attempts`.
         """
-        answer, response = await self._first(_whole)
+        answer, response = await self._in_time(self._first(_whole))
         response.attempts, response.retries = list(self.attempts), self.retries
         response.parsed = self.parsed(answer, response)
         return response
@@ -118,6 +124,7 @@ class Route:
             self._request.on_interrupt == "resume"
             and answer.failure is not None
             and moves_on(answer.failure)
+            and not self.is_late()
             and not answer.decoder.calls
             and answer.call.form is None
             and (answer.can_go_on or len(self._candidates) > 1)
@@ -133,6 +140,34 @@ class Route:
         Raises:
             ProviderError: nobody could go on.
         """
+        return await self._in_time(self._resume(answer, said))
+
+    def is_late(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.until is not None and asyncio.get_running_loop().time() >= self.until
+
+    def late(self) -> ProviderTimeoutError:
+        """The error to raise then. It says nothing of the model, which may have had but little of the time."""
+        provider, _, model = self._candidates[0].partition(":")
+        error = ProviderTimeoutError(
+            f"The deadline of {self._deadline:g} s passed before {provider}:{model} had answered. Raise `deadline`, or "
+            "set none.",
+            provider=provider,
+            model=model,
+        )
+        error.asked = False
+        return error
+
+    async def _in_time(self, work: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout_at(self.until) as limit:
+                return await work
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        raise self.listing(self.late())
+
+    async def _resume(self, answer: Answer, said: str) -> tuple[Answer, list[StreamChunk]]:
         broken = answer.failure
         if answer.can_go_on:
             logger.warning("%s: %s broke off and goes on from its own token: %s", self._alias, answer.model, broken)
@@ -151,7 +186,7 @@ class Route:
         if said:
             turns += [Message(role="assistant", content=said), Message(role="user", content=_CONTINUE)]
         self._request = self._request.model_copy(update={"messages": turns})
-        return await self.stream()
+        return await self._first(_open)
 
     async def _first(self, serve: Callable[[Provider, Call], Awaitable[tuple[Answer, T]]]) -> tuple[Answer, T]:
         while True:
@@ -168,7 +203,7 @@ class Route:
 
     def listing(self, error: LLMRingError) -> LLMRingError:
         """The error, with the attempts before it listed on it, or with the advice to have somebody for the next."""
-        if self._alone and (is_passing(error) or isinstance(error, CircuitBreakerError)):
+        if self._alone and not self.is_late() and (is_passing(error) or isinstance(error, CircuitBreakerError)):
             error.args = (f"{error} Or bind a stand-by model to the alias.",)
         if isinstance(error, ProviderError) and self.attempts:
             error.attempts = list(self.attempts)
@@ -211,7 +246,7 @@ class Route:
                 if retry == most or not may_be_repeated(error):
                     raise
                 pause = _pause(error, retry)
-                if call.until is not None and loop.time() + pause >= call.until:
+                if any(until is not None and loop.time() + pause >= until for until in (call.until, self.until)):
                     raise
                 logger.info(
                     "%s: asking %s:%s again in %.1f s (%d of %d): %s",

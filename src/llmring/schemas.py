@@ -123,6 +123,8 @@ class LLMRequest(BaseModel):
             the provider runs, its type or its name, where its API can be made to use one.
         json_response: short for `response_format={"type": "json_object"}`.
         timeout: seconds for every wait; `None` waits forever. Not set: the service's.
+        deadline: seconds for the whole request: all models of the alias, retries and pauses, and the reading of a
+            stream; `None` sets no bound. Not set: the service's.
         on_interrupt: what to do when a stream of text breaks off midway: `"error"`, or `"resume"` to go on where the
             provider kept its place, else to have the next stand-by go on. Tool calls and structured answers always
             end in the error.
@@ -145,7 +147,8 @@ class LLMRequest(BaseModel):
     tools: list[Any] | None = None
     tool_choice: str | dict[str, Any] | None = None
     json_response: bool | None = None
-    timeout: float | None = None
+    timeout: float | None = Field(default=None, strict=True)
+    deadline: float | None = Field(default=None, strict=True)
     on_interrupt: Literal["error", "resume"] = "error"
     extra_params: dict[str, Any] = Field(default_factory=dict)
     metadata: dict[str, Any] = Field(default_factory=dict)

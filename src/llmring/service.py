@@ -16,7 +16,7 @@ from .credentials import kept
 from .exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
 from .lockfile import resolve, split_reference
 from .loops import run_in
-from .preparing import check, prepare, seconds, with_params
+from .preparing import check, number, prepare, seconds, with_params
 from .providers.base import Call, Provider
 from .providers.creation import check_keys
 from .providers.endpoints import address_of
@@ -62,6 +62,8 @@ class LLMRing(Aliases):
         timeout: seconds for every wait: connecting, the first chunk, the gap between chunks; for `chat` the
             whole call to one model. `None` waits forever. Not given: `LLMRING_PROVIDER_TIMEOUT_S`, else 60.
         max_retries: how often a model is asked again where no stand-by remains, and what went wrong may pass.
+        deadline: seconds for a whole request: all models, retries and pauses, and the reading of a stream. `None` sets
+            no bound but those of `timeout`.
         api_keys: keys by provider, before those of the environment; `None` for one leaves it to that. A name that is
             no provider is refused.
         max_connections: how many connections to one provider may be open at once; `None` sets no bound.
@@ -76,6 +78,7 @@ class LLMRing(Aliases):
         timeout: float | None = DEFAULT_TIMEOUT,
         max_retries: int = 2,
         *,
+        deadline: float | None = None,
         api_keys: Mapping[str, str | None] | None = None,
         max_connections: int | None = None,
         breaker_threshold: int = 10,
@@ -84,11 +87,15 @@ class LLMRing(Aliases):
         # At once: from here on, what may show what it has at hand, as a traceback with locals, has no key of it.
         keys = kept(api_keys)
         del api_keys
-        if max_retries < 0:
-            raise ConfigurationError(f"max_retries is {max_retries}; it counts from 0.")
-        self._breakers = Breakers(breaker_threshold, breaker_cooldown)
-        self.timeout = seconds(_timeout_of_environment() if timeout is DEFAULT_TIMEOUT else timeout, "timeout")
-        self.max_retries = max_retries
+        self._breakers = Breakers(
+            number(breaker_threshold, "breaker_threshold", 0),
+            seconds(breaker_cooldown, "breaker_cooldown", forever=False),
+        )
+        self.timeout = _timeout_of_environment() if timeout is DEFAULT_TIMEOUT else seconds(timeout, "timeout")
+        self.deadline = seconds(deadline, "deadline")
+        self.max_retries = number(max_retries, "max_retries", 0)
+        if max_connections is not None:
+            number(max_connections, "max_connections", 1)
         super().__init__(lockfile_path, profile)
         self._registry = Registry(
             keys=keys,
@@ -202,12 +209,15 @@ class LLMRing(Aliases):
         """The way of a request: who may serve it, and how each is called."""
         if self._closed:
             raise LLMRingError("This service is closed; make a new LLMRing.")
+        began = asyncio.get_running_loop().time()
         check(request)
         lockfile = self._lockfile(needed=":" not in request.model)
         binding = resolve(lockfile, request.model, self._profile(profile))
         declared = lockfile.providers if lockfile is not None else {}
         asked, form = await prepare(with_params(request, binding))
         timeout = seconds(asked.timeout if "timeout" in asked.model_fields_set else self.timeout, "timeout")
+        deadline = seconds(asked.deadline if "deadline" in asked.model_fields_set else self.deadline, "deadline")
+        until = began + deadline if deadline is not None else None
 
         async def call(reference: str, request: LLMRequest) -> tuple[Provider, Call, Callable[[], None]]:
             name, model = split_reference(reference)
@@ -217,7 +227,7 @@ class LLMRing(Aliases):
                 raise self._no_provider(reference, error) from error.__cause__
             return provider, Call(request, model, stream, timeout, form), let_go
 
-        return Route(binding.alias, asked, binding.models, self._breakers, call, self.max_retries)
+        return Route(binding.alias, asked, binding.models, self._breakers, call, self.max_retries, deadline, until)
 
     # What it costs
 
@@ -295,7 +305,7 @@ def _timeout_of_environment() -> float | None:
     if value.lower() == "none":
         return None
     try:
-        return float(value)
+        return seconds(float(value), "LLMRING_PROVIDER_TIMEOUT_S")
     except ValueError:
         raise ConfigurationError(
             f"LLMRING_PROVIDER_TIMEOUT_S is {value!r}; it takes seconds, or none to wait forever."

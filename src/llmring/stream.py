@@ -44,9 +44,11 @@ class ChatStream:
         # The task that waits for bytes, since when, and who woke it before they came.
         self._reader: asyncio.Task[Any] | None = None
         self._waiting_since = 0.0
-        self._woken_by: Literal["cancel", "timeout"] | None = None
+        self._woken_by: Literal["cancel", "timeout", "deadline"] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        # When all of it has to be over, in the loop's time.
+        self._until: float | None = None
 
     def __aiter__(self) -> ChatStream:
         return self
@@ -179,7 +181,8 @@ class ChatStream:
         try:
             if answer is not None and answer.failure is None:
                 self._waiting_since = loop.time()
-                self._pending.extend(await answer.read())
+                late = self._until is not None and self._waiting_since >= self._until
+                self._pending.extend(self._late() if late else await answer.read())
             else:
                 await self._connect()
         except asyncio.CancelledError:
@@ -188,11 +191,19 @@ class ChatStream:
                 raise
             if self._woken_by == "timeout" and self._answer is not None:
                 self._pending.extend(self._answer.silence())
+            elif self._woken_by == "deadline":
+                self._pending.extend(self._late())
         except LLMRingError as error:
             await self.aclose()
             raise self._failed(error)  # noqa: B904 - it is the same error
         finally:
             self._reader = self._woken_by = None
+
+    def _late(self) -> list[StreamChunk]:
+        """The deadline has passed: the final chunk if all had been said by then, else none and a failure."""
+        assert self._answer is not None
+        assert self._route is not None
+        return self._answer.silence(self._route.late())
 
     async def _connect(self) -> None:
         """Open the first answer, or the one that goes on with it. Both have timeouts of their own."""
@@ -200,6 +211,7 @@ class ChatStream:
             self._timer.cancel()
         if self._route is None:
             self._route = await self._start()
+            self._until = self._route.until
         broken = self._answer
         if broken is None:
             self._answer, chunks = await self._route.stream()
@@ -237,15 +249,20 @@ class ChatStream:
 
     def _watch(self) -> None:
         """Set the timer. One serves the whole stream: it looks how long the reader has waited by now."""
-        if self._answer is None or self._answer.call.timeout is None or self._loop is None or self._over:
+        if self._answer is None or self._loop is None or self._over:
             return
-        timeout, now = self._answer.call.timeout, self._loop.time()
+        timeout, now, looks = self._answer.call.timeout, self._loop.time(), []
         waited = now - self._waiting_since if self._reader is not None else 0.0
-        if waited >= timeout and self._reader is not None:
-            self._woken_by = "timeout"
+        if timeout is not None:
+            looks.append(timeout - waited)
+        if self._until is not None and (self._reader is not None or now < self._until):
+            looks.append(self._until - now)
+        soonest = min(looks, default=1.0)
+        if soonest <= 0 and self._reader is not None:
+            self._woken_by = "deadline" if self._until is not None and now >= self._until else "timeout"
             self._reader.cancel()
-        else:
-            self._timer = self._loop.call_later(timeout - waited, _watch, weakref.ref(self))
+        elif looks:
+            self._timer = self._loop.call_later(soonest, _watch, weakref.ref(self))
 
 
 def loop_of(stream: ChatStream) -> asyncio.AbstractEventLoop | None:

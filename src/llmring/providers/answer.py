@@ -224,9 +224,13 @@ class Answer:
     def _error(self, error: Exception) -> LLMRingError:
         return self.provider.error(error, self.call, self.response.headers)
 
-    def silence(self) -> list[StreamChunk]:
-        """A wait passed the timeout: the final chunk if all had been said by then, else none and a `failure`."""
-        return self._last([], TimeoutError())
+    def silence(self, why: Exception | None = None) -> list[StreamChunk]:
+        """A wait passed the timeout: the final chunk if all had been said by then, else none and a `failure`.
+
+        Args:
+            why: the failure, where it is another than the timeout.
+        """
+        return self._last([], why or TimeoutError())
 
     async def close(self) -> None:
         """Close the connection, or give it back to the pool if the answer has been read to its end."""
