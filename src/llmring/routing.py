@@ -114,7 +114,7 @@ class Route:
         if (form := answer.call.form) is None:
             return None
         try:
-            return form.check(response, answer.provider.name, answer.call.model)
+            return form.check(response, answer.provider.name, answer.call.model, at=answer.decoder.answer_at)
         except LLMRingError as error:
             raise self.listing(error)  # noqa: B904 - it is the same error
 

@@ -44,14 +44,19 @@ class AnswerFormat:
     adapter: Any = None
     wrapped: bool = False
 
-    def check(self, response: LLMResponse, provider: str, model: str) -> Any:
+    def check(self, response: LLMResponse, provider: str, model: str, *, at: int = 0) -> Any:
         """The parsed answer. An answer that only calls tools has none.
+
+        Args:
+            response: the answer.
+            provider, model: whose.
+            at: where in its text the answer proper begins: what stands before it is commentary.
 
         Raises:
             ProviderResponseError: it is not of the form, or the model refused; the message has the reasons and the
                 text.
         """
-        value, reasons = self._parse(response.content)
+        value, reasons = self._parse(response.content[at:])
         if not reasons:
             return value
         if response.finish_reason == "tool_calls":

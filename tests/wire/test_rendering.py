@@ -291,7 +291,7 @@ ROUNDS: dict[str, Any] = {
     ],
     "openai-responses": [
         {"role": "user", "content": "Weather in Paris and Rome?"},
-        {"role": "assistant", "content": "Let me look."},
+        {"type": "message", "role": "assistant", "content": "Let me look."},
         {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": '{"city": "Paris"}'},
         {"type": "function_call", "call_id": "call_2", "name": "ping", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "call_1", "output": '{"temperature":21}'},

@@ -52,7 +52,7 @@ PLAIN: dict[str, Any] = {
         "input": [
             {"role": "system", "content": "Be brief."},
             {"role": "user", "content": "Hi"},
-            {"role": "assistant", "content": "Hello"},
+            {"type": "message", "role": "assistant", "content": "Hello"},
             {"role": "user", "content": "Count to 3"},
         ],
     },

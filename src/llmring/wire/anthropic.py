@@ -14,6 +14,7 @@ from .base import Decoder
 from .dialects import ANTHROPIC
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
+from .made import made_of_blocks
 from .turns import (
     Media,
     arguments_of,
@@ -29,7 +30,7 @@ from .turns import (
     parts_of_result,
     plain_text,
 )
-from .values import as_list, given, merge_params, name_of, text, usage_of
+from .values import as_list, completed, given, merge_params, name_of, text, usage_of
 
 __all__ = ["MessagesDecoder", "render_request"]
 
@@ -60,6 +61,8 @@ def render_request(
     }
     if system := _system(request):
         body["system"] = system
+    if container := _container(request.messages, issuer):
+        body["container"] = container
     body |= given(
         temperature=request.temperature,
         top_p=request.top_p,
@@ -94,9 +97,18 @@ def _system(request: LLMRequest) -> str | list[dict[str, Any]] | None:
     said = [m for m in request.messages if m.role == "system"]
     instruction = json_instruction(request)
     if len(said) == 1 and isinstance(said[0].content, str) and not said[0].metadata and not instruction:
-        return said[0].content
+        return said[0].content if said[0].content.strip() else None
     blocks = [block for m in said for block in _marked(_content(m), m)]
     return [*blocks, {"type": "text", "text": instruction}] if instruction else blocks or None
+
+
+def _container(messages: Sequence[Message], issuer: str) -> str | None:
+    """Where the tools of the last turn ran: a call that was made there is answered there."""
+    for message in reversed(messages):
+        if message.role == "assistant":
+            kept = kept_of(message, "anthropic", issuer)
+            return kept.get("container") if kept is not None else None
+    return None
 
 
 def _turns(messages: Sequence[Message], issuer: str) -> list[dict[str, Any]]:
@@ -126,7 +138,11 @@ def _turns(messages: Sequence[Message], issuer: str) -> list[dict[str, Any]]:
         else:
             plain = isinstance(message.content, str) and "cache_control" not in message.metadata
             content = message.content if plain else _marked(_content(message), message)
-            turns.append({"role": "user", "content": content})
+            if content if not isinstance(content, str) else content.strip():
+                turns.append({"role": "user", "content": content})
+    if turns and turns[-1]["role"] == "assistant" and (last := turns[-1]["content"][-1])["type"] == "text":
+        # An answer that is to be gone on with may not end in white space.
+        turns[-1]["content"][-1] = {**last, "text": last["text"].rstrip()}
     return turns
 
 
@@ -139,7 +155,11 @@ def _marked(blocks: list[dict[str, Any]], message: Message) -> list[dict[str, An
 def _content(message: Message) -> list[dict[str, Any]]:
     blocks = []
     for part in parts(message):
-        if part.get("type") == "text" or (found := media(part)) is None:
+        if part.get("type") == "text":
+            # Blank text is refused, and another model's may be; what stands beside it is not.
+            if part["text"].strip():
+                blocks.append(part)
+        elif (found := media(part)) is None:
             blocks.append(part)
         else:
             blocks.append({**_media(found), **given(cache_control=part.get("cache_control"))})
@@ -183,7 +203,7 @@ def _calls(message: Message, ids: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def _replayed(message: Message, ids: dict[str, str], issuer: str) -> list[dict[str, Any]] | None:
-    """The turn as Anthropic sent it, thinking and all, unless the caller has changed it since."""
+    """The turn as its server sent it, thinking and all, unless the caller has changed it since."""
     kept = kept_of(message, "anthropic", issuer)
     if kept is None or not isinstance(message.content, str):
         return None
@@ -192,12 +212,12 @@ def _replayed(message: Message, ids: dict[str, str], issuer: str) -> list[dict[s
         if block["type"] == "text":
             piece = message.content[at : at + block["length"]]
             at += block["length"]
-            if piece:
-                blocks.append({"type": "text", "text": piece})
+            if piece.strip():
+                blocks.append({"type": "text", "text": piece, **given(citations=block.get("citations"))})
         elif block["type"] == "tool_use":
             if not calls:
                 return None
-            blocks.append(calls.pop(0))
+            blocks.append(block | calls.pop(0))
         else:
             blocks.append(block)
     return blocks if at == len(message.content) and not calls else None
@@ -233,7 +253,7 @@ def _format(request: LLMRequest) -> dict[str, Any] | None:
 class MessagesDecoder(Decoder):
     """Chunks of a Messages answer."""
 
-    __slots__ = ("_blocks", "_counts")
+    __slots__ = ("_blocks", "_container", "_counts", "_named")
 
     frames = SSEFrames
     end_marker = "message_stop"
@@ -242,6 +262,9 @@ class MessagesDecoder(Decoder):
         super().__init__(model)
         self._counts: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
+        # Calls whose whole input their start has named: what is streamed then says it again.
+        self._named: set[int] = set()
+        self._container: str | None = None
 
     def feed(self, event: Any) -> StreamChunk | None:
         """Take one event of the stream."""
@@ -250,12 +273,15 @@ class MessagesDecoder(Decoder):
             return self._delta(event["index"], event["delta"])
         if kind == "content_block_start":
             return self._start(event["index"], event["content_block"])
-        if kind == "message_delta":
-            self._stop(event["delta"].get("stop_reason"))
+        if kind == "content_block_stop":
+            self.calls.settle(event["index"])
+        elif kind == "message_delta":
+            self._stop(event["delta"])
             self._report(event.get("usage"))
         elif kind == "message_start":
             message = event["message"]
             self.response_model = name_of(message.get("model"))
+            self._stop(message)
             self._report(message.get("usage"))
         elif kind == "message_stop":
             self.ended = self.complete = True
@@ -274,27 +300,36 @@ class MessagesDecoder(Decoder):
                 said.append(chunk.delta)
                 reasoning.append(chunk.reasoning or "")
         self.response_model = name_of(answer.get("model"))
-        self._stop(answer.get("stop_reason"))
+        self._stop(answer)
         self._report(answer.get("usage"))
         return StreamChunk("".join(said), self.model, "".join(reasoning) or None)
 
     def close(self) -> StreamChunk:
         """The final chunk."""
         blocks = [self._kept(block) for block in self._blocks.values()]
-        if any(block["type"] not in ("text", "tool_use") for block in blocks):
-            self.metadata["anthropic"] = {"blocks": blocks}
+        plain = ({"type", "length"}, {"type"})
+        if self._container or any(block.keys() not in plain for block in blocks):
+            self.metadata["anthropic"] = {"blocks": blocks, **given(container=self._container)}
+        self.gather(made_of_blocks(blocks))
         return super().close()
 
     def _start(self, index: int, block: dict[str, Any]) -> StreamChunk | None:
         kind = block["type"]
         if kind == "text":
             said = text(block.get("text") or "")
-            self._blocks[index] = {"type": "text", "length": len(said)}
+            self._blocks[index] = {
+                "type": "text",
+                "length": len(said),
+                **given(citations=block.get("citations") or None),
+            }
             return StreamChunk(said, self.model) if said else None
         if kind == "tool_use":
             # While streaming, the input is an empty object that fragments of JSON replace.
             self.calls.start(index, block["name"], block.get("id"), block.get("input") or "", arriving=True)
-            self._blocks[index] = {"type": "tool_use"}
+            if block.get("input"):
+                self._named.add(index)
+            # Who called it, and of which set of tools it is, must be said again.
+            self._blocks[index] = {k: v for k, v in block.items() if k not in ("id", "name", "input") and v is not None}
             return StreamChunk("", self.model, None, self.calls.snapshot())
         thought = text(block.get("thinking") or "") if kind == "thinking" else ""
         self._blocks[index] = dict(block)
@@ -316,10 +351,18 @@ class MessagesDecoder(Decoder):
         if kind == "input_json_delta":
             if self.calls.known(index):
                 if delta["partial_json"]:
+                    if index in self._named:
+                        self._named.discard(index)
+                        self.calls.replace(index, "")
                     self.calls.extend(index, delta["partial_json"])
                     return StreamChunk("", self.model, None, self.calls.snapshot())
+            elif index not in self._blocks:
+                # The block's start was lost, and with it whose arguments these are.
+                self.calls.lose_call()
             else:
                 self._blocks[index].setdefault("json", []).append(text(delta["partial_json"]))
+        elif kind == "citations_delta":
+            self._blocks[index].setdefault("citations", []).append(delta["citation"])
         elif kind == "signature_delta":
             self._blocks[index]["signature"] = delta["signature"]
         elif kind == "compaction_delta":
@@ -338,16 +381,17 @@ class MessagesDecoder(Decoder):
                 block["input"] = from_json(whole)
         return block
 
-    def _stop(self, reason: str | None) -> None:
-        if reason:
+    def _stop(self, said: dict[str, Any]) -> None:
+        if reason := said.get("stop_reason"):
             self.finish_reason = _FINISH.get(reason, "other")
+        if container := said.get("container"):
+            self._container = name_of(container.get("id")) or self._container
 
     def _report(self, usage: dict[str, Any] | None) -> None:
         """Counts are cumulative: a later one replaces, one that is left out stands."""
         if not usage:
             return
-        counts = self._counts
-        counts.update({key: value for key, value in usage.items() if value is not None})
+        counts = self._counts = completed(self._counts, usage)
         self.service_tier = "fast" if counts.get("speed") == "fast" else name_of(counts.get("service_tier"))
         read = counts.get("cache_read_input_tokens")
         written = counts.get("cache_creation_input_tokens")

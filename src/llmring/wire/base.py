@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from pydantic_core import from_json
@@ -215,6 +215,18 @@ class Decoder:
             response_model=self.response_model,
             served=(self.served,),
         )
+
+    def gather(self, made: Iterable[dict[str, Any]]) -> None:
+        """Take what the model made that is not text. What has an odd form is counted, and costs no answer."""
+        parts = iter(made)
+        while True:
+            try:
+                self.parts.append(next(parts))
+            except StopIteration:
+                return
+            except _MISSHAPEN as error:
+                self._skip(b"", error)
+                return
 
     def begin_hop(self) -> None:
         """Make ready for the rest of the answer, which comes as bytes of its own."""

@@ -123,6 +123,14 @@ class ToolCalls:
         self._note(call, _as_json(arguments), whole=True)
         call._sealed = call._damaged = False
 
+    def mend(self, position: int, name: str, arguments: Any) -> None:
+        """Set what a call says, whole, by its place among them."""
+        call = self._calls[position]
+        if call.name != name or self.arguments(call) != arguments or call._damaged:
+            call.name = name
+            self._note(call, _as_json(arguments), whole=True)
+            call._sealed = call._damaged = False
+
     def settle(self, key: Any = None) -> None:
         """No more pieces come of this call, or of any."""
         if key is None:

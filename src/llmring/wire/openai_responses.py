@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
 from .base import Decoder
 from .errors import CannotCarry, WireError, read_error
 from .framing import SSEFrames
+from .made import made_of_items
 from .turns import (
     call_ids,
     effort_of,
@@ -29,6 +31,10 @@ __all__ = ["ResponsesDecoder", "render_request"]
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 # Models that think, and so give encrypted reasoning to carry along; the others refuse to be asked for it.
 _REASONING = re.compile(r"(.*[/:])?(o\d|gpt-([5-9]|\d\d)|codex)(?!.*chat)")
+
+_OF_A_CALL = ("arguments", "input", "call_id", "name")
+_OF_TEXT = ("lengths", "annotations")
+"""How a kept message says what its text was."""
 
 # Some servers name no status at all.
 _ENDED = ("completed", "incomplete", None)
@@ -88,7 +94,9 @@ def _items(message: Message, ids: dict[str, str], issuer: str, *, stored: bool) 
     if (replayed := _replayed(message, ids, issuer, stored=stored)) is not None:
         return replayed
     text_of = plain_text(message, "an assistant's turn")
-    return [*([{"role": "assistant", "content": text_of}] if text_of else []), *_calls(message, ids)]
+    # The vendor takes it without a type, other servers of the format do not.
+    said = [{"type": "message", "role": "assistant", "content": text_of}] if text_of else []
+    return [*said, *_calls(message, ids)]
 
 
 def _result(message: Message) -> str | list[dict[str, Any]]:
@@ -118,10 +126,11 @@ def _replayed(message: Message, ids: dict[str, str], issuer: str, *, stored: boo
     for item in kept["items"]:
         if item["type"] == "message":
             content = []
-            for length in item["lengths"]:
-                content.append({"type": "output_text", "text": message.content[at : at + length], "annotations": []})
+            for length, notes in zip_longest(item["lengths"], item.get("annotations", ())):
+                said = message.content[at : at + length]
+                content.append({"type": "output_text", "text": said, "annotations": notes or []})
                 at += length
-            items.append({**{k: v for k, v in item.items() if k != "lengths"}, "content": content})
+            items.append({**{k: v for k, v in item.items() if k not in _OF_TEXT}, "content": content})
         elif item["type"] == "function_call":
             if not calls:
                 return None
@@ -184,14 +193,16 @@ def _format(request: LLMRequest) -> dict[str, Any] | None:
 class ResponsesDecoder(Decoder):
     """Chunks of a Responses answer."""
 
-    __slots__ = ("_items", "_refused", "_said", "_thinking_part")
+    __slots__ = ("_items", "_last", "_refused", "_said", "_thinking_part")
 
     frames = SSEFrames
     end_marker = "response.completed"
 
     def __init__(self, model: str) -> None:
         super().__init__(model)
-        self._items: dict[int, dict[str, Any]] = {}
+        self._items: dict[Any, dict[str, Any]] = {}
+        # What the events of the item under way are told by, where they do not say.
+        self._last: Any = None
         self._said = False
         self._refused = False
         self._thinking_part: tuple[Any, ...] | None = None
@@ -204,20 +215,22 @@ class ResponsesDecoder(Decoder):
             self._said = self._said or bool(event["delta"])
             return StreamChunk(text(event["delta"]), self.model) if event["delta"] else None
         if kind == "response.function_call_arguments.delta":
-            if event["delta"] and self.calls.known(event["output_index"]):
-                self.calls.extend(event["output_index"], event["delta"])
+            key = self._key(event)
+            if self.calls.known(key) is None:
+                # Whose they are was in an event that was lost; it comes once more when the item is done.
+                return None
+            if event["delta"]:
+                self.calls.extend(key, event["delta"])
                 return StreamChunk("", self.model, None, self.calls.snapshot())
         elif kind in ("response.reasoning_summary_text.delta", "response.reasoning_text.delta"):
             return self._think(event, event["delta"])
         elif kind == "response.output_item.added":
-            item = event["item"]
+            key, item = self._key(event, event["item"]), event["item"]
             if _is_call(item):
-                self.calls.start(
-                    event["output_index"], item["name"], item["call_id"], item.get("arguments"), arriving=True
-                )
+                self.calls.start(key, item["name"], item["call_id"], item.get("arguments"), arriving=True)
                 return StreamChunk("", self.model, None, self.calls.snapshot())
         elif kind == "response.output_item.done":
-            return self._item_done(event["output_index"], event["item"])
+            return self._item_done(self._key(event, event["item"]), event["item"])
         elif kind in ("response.completed", "response.incomplete", "response.failed"):
             # It is the end, however odd the rest of what it says may be.
             self.ended = self.complete = True
@@ -244,6 +257,16 @@ class ResponsesDecoder(Decoder):
             self.finish_reason = "content_filter"
         return super().close()
 
+    def _key(self, event: dict[str, Any], item: dict[str, Any] | None = None) -> Any:
+        """What tells an item's events: its place, its id where a server names none, else that it is the latest."""
+        key = event.get("output_index")
+        if key is None:
+            key = name_of((item or {}).get("id")) or name_of(event.get("item_id"))
+        if key is None:
+            key = self._last if item is None or "done" in event["type"] else ("item", len(self._items))
+        self._last = key
+        return key
+
     def _unsaid(self, output: list[Any]) -> StreamChunk | None:
         """What the items say that no event before has brought: all, where nothing was streamed.
 
@@ -253,14 +276,18 @@ class ResponsesDecoder(Decoder):
         self._refused = self._refused or any(part.get("refusal") for part in parts)
         said = "" if self._said else "".join(part.get("text") or part.get("refusal") or "" for part in parts)
         thought = "" if self._thinking_part else "\n\n".join(_thoughts_of(output))
-        new = [] if self.calls else [item for item in output if _is_call(item)]
+        calls = [item for item in output if _is_call(item)]
+        new = calls[len(self.calls) :]
+        # What an event that was lost has left out of them is here once more.
+        for position, item in enumerate(calls[: len(self.calls)] if self.skipped_events else ()):
+            self.calls.mend(position, item["name"], item["arguments"])
         for item in new:
             self.calls.start(item["call_id"], item["name"], item["call_id"], item["arguments"])
         if not said and not thought and not new:
             return None
         return StreamChunk(said, self.model, thought or None, self.calls.snapshot() if self.calls else None)
 
-    def _item_done(self, index: int, item: dict[str, Any]) -> StreamChunk | None:
+    def _item_done(self, index: Any, item: dict[str, Any]) -> StreamChunk | None:
         """An item is complete; a call whose pieces did not come is taken from it whole."""
         self._items[index] = item
         if not _is_call(item):
@@ -299,28 +326,47 @@ class ResponsesDecoder(Decoder):
             self.finish_reason = "other"
         usage = response.get("usage") or {}
         prompt = usage.get("input_tokens_details") or {}
+        self.reported_total = usage.get("total_tokens")
         self.usage = usage_of(
             usage.get("input_tokens"),
             usage.get("output_tokens"),
+            total=self.reported_total,
             cache_read=prompt.get("cached_tokens"),
             cache_write=prompt.get("cache_write_tokens"),
             reasoning=(usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
         )
-        self._keep(response.get("output") or [item for _, item in sorted(self._items.items())])
+        self._keep(response.get("output") or self._in_order())
+
+    def _in_order(self) -> list[dict[str, Any]]:
+        """The items that were streamed."""
+        numbered = all(isinstance(key, int) for key in self._items)
+        return [self._items[key] for key in (sorted(self._items) if numbered else self._items)]
 
     def _keep(self, output: list[dict[str, Any]]) -> None:
         """Keep the items that must go back with the turn: reasoning, and whatever stands between."""
         items: list[dict[str, Any]] = []
+        at, wanted = 0, False
         for item in output:
             if item["type"] == "message":
                 lengths = [len(part.get("text") or part.get("refusal") or "") for part in item["content"]]
-                items.append({**{k: v for k, v in item.items() if k != "content"}, "lengths": lengths})
-            elif item["type"] == "function_call":
-                items.append({k: v for k, v in item.items() if k not in ("arguments", "call_id", "name")})
+                kept = {**{k: v for k, v in item.items() if k != "content"}, "lengths": lengths}
+                notes = [part.get("annotations") or [] for part in item["content"]]
+                if any(notes):
+                    kept["annotations"] = notes
+                items.append(kept)
+                at += sum(lengths)
+                if phase := item.get("phase"):
+                    wanted = True
+                    self.answer_at = at if phase == "commentary" else self.answer_at
+            elif _is_call(item):
+                items.append({k: v for k, v in item.items() if k not in _OF_A_CALL and v is not None})
+                wanted = wanted or bool(items[-1].keys() - {"type", "id", "status"}) or item["type"] != "function_call"
             else:
                 items.append(item)
-        if any(item["type"] not in ("message", "function_call") or item.get("phase") for item in items):
+                wanted = True
+        if wanted:
             self.metadata["openai_responses"] = {"items": items}
+        self.gather(made_of_items(output))
 
 
 def _thoughts_of(output: list[Any]) -> Iterator[str]:
