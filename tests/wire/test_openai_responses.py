@@ -166,16 +166,28 @@ CUSTOM = {"type": "custom_tool_call", "call_id": "call_a", "name": "code", "inpu
 
 
 @pytest.mark.parametrize(
-    "events", [[item("added", 0, **CUSTOM)], [item("done", 0, **CUSTOM)], [completed(output=[CUSTOM])]]
+    "events",
+    [
+        [
+            item("added", 0, **CUSTOM | {"input": ""}),
+            *({"type": "response.custom_tool_call_input.delta", "output_index": 0, "delta": d} for d in ('a"', "\n")),
+            item("done", 0, **CUSTOM),
+            completed(output=[CUSTOM]),
+        ],
+        [item("done", 0, **CUSTOM), completed()],
+        [completed(output=[CUSTOM])],
+    ],
 )
 def test_a_call_of_a_custom_tool(events: list[Any]) -> None:
     result = decode(WIRE, CREATED, said("x"), *events)
-    assert result.content == "x"
-    assert result.error is not None
-    assert "'code'" in result.error.message
-    assert "define it as a function" in result.error.message
-    with pytest.raises(WireError, match="'code'"):
-        ResponsesDecoder(MODEL).answer(json.dumps(response(output=[CUSTOM])).encode())
+    assert result.calls == [("code", '{"input": "print(1)"}')]
+    assert result.whole["finish_reason"] == "tool_calls"
+    for chunk in result.chunks:
+        for call in chunk.tool_calls or ():
+            json.loads(call["function"]["arguments"])
+    final = ResponsesDecoder(MODEL).answer(json.dumps(response(output=[CUSTOM])).encode())
+    assert final.tool_calls is not None
+    assert final.tool_calls[0]["function"]["arguments"] == '{"input": "print(1)"}'
 
 
 def test_a_refusal_that_is_cut_off() -> None:

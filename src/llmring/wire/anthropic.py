@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
+from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall
 from .base import Decoder
 from .dialects import ANTHROPIC
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
 from .made import made_of_blocks
+from .replay import Replay, replayed
 from .turns import (
     Media,
     arguments_of,
@@ -29,6 +30,7 @@ from .turns import (
     parts,
     parts_of_result,
     plain_text,
+    without_custom_tools,
 )
 from .values import as_list, completed, given, merge_params, name_of, text, usage_of
 
@@ -54,6 +56,7 @@ def render_request(
     request: LLMRequest, model: str, *, stream: bool, max_tokens: int, issuer: str = ""
 ) -> dict[str, Any]:
     """The body of a request. The format demands `max_tokens`; the argument serves where none is asked for."""
+    request = without_custom_tools(request)
     body: dict[str, Any] = {
         "model": model,
         "max_tokens": max_tokens if request.max_tokens is None else request.max_tokens,
@@ -132,7 +135,10 @@ def _turns(messages: Sequence[Message], issuer: str) -> list[dict[str, Any]]:
             continue
         results = None
         if message.role == "assistant":
-            blocks = _replayed(message, ids, issuer) or [*_content(message), *_calls(message, ids)]
+            blocks = _replayed(message, ids, issuer) or [
+                *_content(message),
+                *(_call(call, ids) for call in message.tool_calls or ()),
+            ]
             if blocks:
                 turns.append({"role": "assistant", "content": _marked(blocks, message)})
         else:
@@ -190,37 +196,27 @@ def _result(message: Message) -> str | list[dict[str, Any]]:
     return plain_text(message, "a tool's result") if parts_of_result(message) is None else _content(message)
 
 
-def _calls(message: Message, ids: dict[str, str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "type": "tool_use",
-            "id": ids[call["id"]],
-            "name": call["function"]["name"],
-            "input": arguments_of(call["function"]["arguments"]),
-        }
-        for call in message.tool_calls or ()
-    ]
+def _call(call: ToolCall, ids: dict[str, str]) -> dict[str, Any]:
+    function = call["function"]
+    return {
+        "type": "tool_use",
+        "id": ids[call["id"]],
+        "name": function["name"],
+        "input": arguments_of(function["arguments"]),
+    }
 
 
 def _replayed(message: Message, ids: dict[str, str], issuer: str) -> list[dict[str, Any]] | None:
     """The turn as its server sent it, thinking and all, unless the caller has changed it since."""
+
+    def block(kept: dict[str, Any], turn: Replay) -> dict[str, Any] | None:
+        if kept["type"] == "text":
+            said = turn.text(kept["length"])
+            return {"type": "text", "text": said, **given(citations=kept.get("citations"))} if said.strip() else None
+        return kept | _call(turn.call(), ids) if kept["type"] == "tool_use" else kept
+
     kept = kept_of(message, "anthropic", issuer)
-    if kept is None or not isinstance(message.content, str):
-        return None
-    blocks, calls, at = [], _calls(message, ids), 0
-    for block in kept["blocks"]:
-        if block["type"] == "text":
-            piece = message.content[at : at + block["length"]]
-            at += block["length"]
-            if piece.strip():
-                blocks.append({"type": "text", "text": piece, **given(citations=block.get("citations"))})
-        elif block["type"] == "tool_use":
-            if not calls:
-                return None
-            blocks.append(block | calls.pop(0))
-        else:
-            blocks.append(block)
-    return blocks if at == len(message.content) and not calls else None
+    return None if kept is None else replayed(message, kept["blocks"], block)
 
 
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:

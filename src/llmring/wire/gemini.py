@@ -14,6 +14,8 @@ from .base import Decoder
 from .dialects import GEMINI
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
+from .made import made_of_candidate
+from .replay import Replay, replayed
 from .turns import (
     arguments_of,
     budget_of,
@@ -25,8 +27,9 @@ from .turns import (
     named_calls,
     parts_of_result,
     plain_text,
+    without_custom_tools,
 )
-from .values import as_list, count, given, merge_params, name_of, text, usage_of
+from .values import as_list, completed, count, given, merge_params, name_of, text, usage_of
 
 __all__ = ["GenerateDecoder", "render_request"]
 
@@ -48,6 +51,7 @@ _FINISH: dict[str, FinishReason] = {
 
 def render_request(request: LLMRequest, model: str, *, issuer: str = "") -> dict[str, Any]:
     """The body of a request; the model and whether to stream are in its URL."""
+    request = without_custom_tools(request)
     system = [part for m in request.messages if m.role == "system" for part in _parts(m)]
     body: dict[str, Any] = {"contents": _contents(request.messages, _generation(model), issuer)}
     if system:
@@ -165,31 +169,26 @@ def _result(message: Message) -> dict[str, Any]:
 
 def _replayed(message: Message, numbered: set[str], issuer: str) -> list[dict[str, Any]] | None:
     """The turn's parts as Gemini sent them, signatures and all, unless the caller has changed it since."""
-    kept = kept_of(message, "google", issuer)
-    if kept is None or not isinstance(message.content, str):
-        return None
-    said: list[dict[str, Any]] = []
     ids: set[str] = set()
-    calls, at = list(message.tool_calls or ()), 0
-    for part in kept["parts"]:
-        signature = given(thoughtSignature=part.get("signature"))
-        if "length" in part:
-            said.append({"text": message.content[at : at + part["length"]], **signature})
-            at += part["length"]
-        elif "call" in part:
-            if not calls:
-                return None
-            call = calls.pop(0)
-            rendered = _call(call)
-            if part["call"]:
-                rendered["functionCall"]["id"] = call["id"]
-                ids.add(call["id"])
-            said.append({**rendered, **signature})
-        else:
-            said.append(part["part"])
-    if at != len(message.content) or calls:
-        return None
-    numbered |= ids
+
+    def part(kept: dict[str, Any], turn: Replay) -> dict[str, Any]:
+        signature = given(thoughtSignature=kept.get("signature"))
+        if "length" in kept:
+            return {"text": turn.text(kept["length"]), **signature}
+        if "call" not in kept:
+            said: dict[str, Any] = kept["part"]
+            return said
+        call = turn.call()
+        rendered = _call(call)
+        if kept["call"]:
+            rendered["functionCall"]["id"] = call["id"]
+            ids.add(call["id"])
+        return {**rendered, **signature}
+
+    kept = kept_of(message, "google", issuer)
+    said = None if kept is None else replayed(message, kept["parts"], part)
+    if said is not None:
+        numbered |= ids
     return said
 
 
@@ -233,7 +232,7 @@ class GenerateDecoder(Decoder):
     it still counts, and the end of the bytes is the end.
     """
 
-    __slots__ = ("_counts", "_earlier", "_hop_began_at", "_kept")
+    __slots__ = ("_cited", "_counts", "_earlier", "_grounding", "_hop_began_at", "_kept")
 
     frames = SSEFrames
     end_marker = "finishReason"
@@ -241,6 +240,8 @@ class GenerateDecoder(Decoder):
     def __init__(self, model: str) -> None:
         super().__init__(model)
         self._kept: list[dict[str, Any]] = []
+        self._grounding: dict[str, Any] = {}
+        self._cited: list[dict[str, Any]] = []
         self._hop_began_at: str | None = None
 
     def feed(self, event: Any) -> StreamChunk | None:
@@ -258,6 +259,10 @@ class GenerateDecoder(Decoder):
         if not candidates:
             return None
         candidate = candidates[0]
+        # Each event that has them has all of them by then.
+        self._grounding = candidate.get("groundingMetadata") or self._grounding
+        sources = candidate.get("citationMetadata") or {}
+        self._cited = sources.get("citationSources") or sources.get("citations") or self._cited
         parts = (candidate.get("content") or {}).get("parts") or []
         token = candidate.get("continuationToken")
         if token or parts:
@@ -288,13 +293,15 @@ class GenerateDecoder(Decoder):
         """The final chunk."""
         if any("signature" in part or "part" in part for part in self._kept):
             self.metadata["google"] = {"parts": self._kept}
+        made = [part["part"] for part in self._kept if "part" in part]
+        self.gather(made_of_candidate(made, self._grounding, self._cited))
         return super().close()
 
     def _parts(self, parts: list[dict[str, Any]]) -> StreamChunk | None:
         said, reasoning, advanced = "", "", False
         for part in parts:
             signature = part.get("thoughtSignature")
-            if part.get("thought"):
+            if part.get("thought") and "inlineData" not in part:
                 reasoning += part.get("text") or ""
             elif call := part.get("functionCall"):
                 self.calls.start(len(self.calls), call["name"], call.get("id"), call.get("args") or {})
@@ -320,7 +327,8 @@ class GenerateDecoder(Decoder):
     def _report(self, counts: dict[str, Any]) -> None:
         """Keep the counts. Every event repeats them, as they are by then: they are read when they are asked for."""
         if "candidatesTokenCount" in counts or "promptTokenCount" in counts or "thoughtsTokenCount" in counts:
-            self._counts = counts
+            # A snapshot that leaves out what an earlier one had does not take it back.
+            self._counts = counts if self._counts.keys() <= counts.keys() else completed(self._counts, counts)
             if self.service_tier is None:
                 self.service_tier = name_of(counts.get("serviceTier") or counts.get("trafficType"))
 
@@ -335,6 +343,7 @@ class GenerateDecoder(Decoder):
         now = usage_of(
             (prompt or 0) + (tools or 0),
             (output or 0) + (thoughts or 0),
+            total=counts.get("totalTokenCount"),
             cache_read=counts.get("cachedContentTokenCount"),
             reasoning=thoughts,
         )

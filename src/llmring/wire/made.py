@@ -108,6 +108,8 @@ def made_of_candidate(parts: Iterable[Part], grounding: Mapping[str, Any], cited
         cited: the sources of `citationMetadata`.
     """
     for part in parts:
+        if part.get("thought"):
+            continue
         if inline := part.get("inlineData"):
             yield media_part(inline["mimeType"], inline["data"])
         elif filed := part.get("fileData"):

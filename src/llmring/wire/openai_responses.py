@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
+from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall
 from .base import Decoder
 from .errors import CannotCarry, WireError, read_error
 from .framing import SSEFrames
 from .made import made_of_items
+from .replay import Replay, replayed
 from .turns import (
     call_ids,
+    custom_names,
+    custom_text,
     effort_of,
     json_instruction,
     kept_of,
@@ -33,9 +37,8 @@ _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _REASONING = re.compile(r"(.*[/:])?(o\d|gpt-([5-9]|\d\d)|codex)(?!.*chat)")
 
 _OF_A_CALL = ("arguments", "input", "call_id", "name")
+# How a kept message says what its text was.
 _OF_TEXT = ("lengths", "annotations")
-"""How a kept message says what its text was."""
-
 # Some servers name no status at all.
 _ENDED = ("completed", "incomplete", None)
 _INCOMPLETE: dict[str, FinishReason] = {
@@ -47,9 +50,13 @@ _INCOMPLETE: dict[str, FinishReason] = {
 
 def render_request(request: LLMRequest, model: str, *, stream: bool, issuer: str = "") -> dict[str, Any]:
     """The body of a request. Nothing is stored at the vendor unless `extra_params` says so."""
-    ids = call_ids(request.messages, _CALL_ID, 24, issuer)
-    stored = request.extra_params.get("store") is True
-    items = [item for m in request.messages for item in _items(m, ids, issuer, stored=stored)]
+    talk = _Talk(
+        issuer,
+        call_ids(request.messages, _CALL_ID, 24, issuer),
+        custom_names(request),
+        stored=request.extra_params.get("store") is True,
+    )
+    items = [item for m in request.messages for item in _items(m, talk)]
     if instruction := json_instruction(request, unless_said=True):
         # The format's JSON mode is refused where no message speaks of JSON.
         items.insert(0, {"role": "system", "content": instruction})
@@ -78,25 +85,39 @@ def render_request(request: LLMRequest, model: str, *, stream: bool, issuer: str
     return body
 
 
-def _items(message: Message, ids: dict[str, str], issuer: str, *, stored: bool) -> list[dict[str, Any]]:
+@dataclass(slots=True)
+class _Talk:
+    """What the items of a conversation need to know of it.
+
+    Attributes:
+        issuer: who is asked.
+        ids: of its calls, as they are sent.
+        customs: the names of the request's custom tools.
+        stored: the vendor keeps what it says, so that ids mean something to it.
+        answers: what the result of a call is to say beside its text, by the call's id.
+    """
+
+    issuer: str
+    ids: dict[str, str]
+    customs: frozenset[str]
+    stored: bool
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def _items(message: Message, talk: _Talk) -> list[dict[str, Any]]:
     if message.role == "tool":
-        return [
-            {
-                "type": "function_call_output",
-                "call_id": ids[message.tool_call_id or ""],
-                "output": _result(message),
-            }
-        ]
+        id = message.tool_call_id or ""
+        return [{"call_id": talk.ids[id], "output": _result(message), **talk.answers[id]}]
     if message.role != "assistant":
         plain = not isinstance(message.content, list)
         content = plain_text(message, "a message") if plain else [_part(p) for p in parts(message)]
         return [{"role": message.role, "content": content}]
-    if (replayed := _replayed(message, ids, issuer, stored=stored)) is not None:
+    if (replayed := _replayed(message, talk)) is not None:
         return replayed
     text_of = plain_text(message, "an assistant's turn")
     # The vendor takes it without a type, other servers of the format do not.
     said = [{"type": "message", "role": "assistant", "content": text_of}] if text_of else []
-    return [*said, *_calls(message, ids)]
+    return [*said, *(_call(call, talk, {}) for call in message.tool_calls or ())]
 
 
 def _result(message: Message) -> str | list[dict[str, Any]]:
@@ -105,39 +126,38 @@ def _result(message: Message) -> str | list[dict[str, Any]]:
     return plain_text(message, "a tool's result")
 
 
-def _calls(message: Message, ids: dict[str, str]) -> list[dict[str, Any]]:
-    return [
-        {"type": "function_call", "call_id": ids[call["id"]], **call["function"]} for call in message.tool_calls or ()
-    ]
+def _call(call: ToolCall, talk: _Talk, kept: dict[str, Any]) -> dict[str, Any]:
+    """A call as an item, with what was kept of it, and how its result is to be given."""
+    name, id = call["function"]["name"], call["id"]
+    custom = kept.get("type") == "custom_tool_call" or (not kept and name in talk.customs)
+    words = custom_text(call) if custom else None
+    kind = "function_call" if words is None else "custom_tool_call"
+    # Whoever made the call is told of its result.
+    talk.answers[id] = {"type": f"{kind}_output", **given(caller=kept.get("caller"))}
+    said = call["function"] if words is None else {"name": name, "input": words}
+    return {**kept, "type": kind, "call_id": talk.ids[id], **said}
 
 
-def _replayed(message: Message, ids: dict[str, str], issuer: str, *, stored: bool) -> list[dict[str, Any]] | None:
+def _replayed(message: Message, talk: _Talk) -> list[dict[str, Any]] | None:
     """The turn's items as OpenAI sent them, reasoning and all, unless the caller has changed it since.
 
     Of reasoning that was not encrypted OpenAI kept only the id, which without storing means nothing to it, and neither
     do the ids of the items that belong to it: such a turn is sent as plain text and calls.
     """
-    kept = kept_of(message, "openai_responses", issuer)
-    if kept is None or not isinstance(message.content, str):
+
+    def item(kept: dict[str, Any], turn: Replay) -> dict[str, Any]:
+        if kept["type"] == "message":
+            content = [
+                {"type": "output_text", "text": turn.text(length), "annotations": notes or []}
+                for length, notes in zip_longest(kept["lengths"], kept.get("annotations", ()))
+            ]
+            return {**{k: v for k, v in kept.items() if k not in _OF_TEXT}, "content": content}
+        return _call(turn.call(), talk, kept) if _is_call(kept) else kept
+
+    kept = kept_of(message, "openai_responses", talk.issuer)
+    if kept is None or (not talk.stored and any(_is_lost(it) for it in kept["items"])):
         return None
-    if not stored and any(_is_lost(item) for item in kept["items"]):
-        return None
-    items, calls, at = [], _calls(message, ids), 0
-    for item in kept["items"]:
-        if item["type"] == "message":
-            content = []
-            for length, notes in zip_longest(item["lengths"], item.get("annotations", ())):
-                said = message.content[at : at + length]
-                content.append({"type": "output_text", "text": said, "annotations": notes or []})
-                at += length
-            items.append({**{k: v for k, v in item.items() if k not in _OF_TEXT}, "content": content})
-        elif item["type"] == "function_call":
-            if not calls:
-                return None
-            items.append({**item, **calls.pop(0)})
-        else:
-            items.append(item)
-    return items if at == len(message.content) and not calls else None
+    return replayed(message, kept["items"], item)
 
 
 def _is_lost(item: dict[str, Any]) -> bool:
@@ -214,7 +234,7 @@ class ResponsesDecoder(Decoder):
             self._refused = self._refused or kind == "response.refusal.delta"
             self._said = self._said or bool(event["delta"])
             return StreamChunk(text(event["delta"]), self.model) if event["delta"] else None
-        if kind == "response.function_call_arguments.delta":
+        if kind in ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta"):
             key = self._key(event)
             if self.calls.known(key) is None:
                 # Whose they are was in an event that was lost; it comes once more when the item is done.
@@ -227,7 +247,7 @@ class ResponsesDecoder(Decoder):
         elif kind == "response.output_item.added":
             key, item = self._key(event, event["item"]), event["item"]
             if _is_call(item):
-                self.calls.start(key, item["name"], item["call_id"], item.get("arguments"), arriving=True)
+                self._start(key, item, arriving=True)
                 return StreamChunk("", self.model, None, self.calls.snapshot())
         elif kind == "response.output_item.done":
             return self._item_done(self._key(event, event["item"]), event["item"])
@@ -276,14 +296,14 @@ class ResponsesDecoder(Decoder):
         self._refused = self._refused or any(part.get("refusal") for part in parts)
         said = "" if self._said else "".join(part.get("text") or part.get("refusal") or "" for part in parts)
         thought = "" if self._thinking_part else "\n\n".join(_thoughts_of(output))
-        calls = [item for item in output if _is_call(item)]
-        new = calls[len(self.calls) :]
-        # What an event that was lost has left out of them is here once more.
-        for position, item in enumerate(calls[: len(self.calls)] if self.skipped_events else ()):
-            self.calls.mend(position, item["name"], item["arguments"])
-        for item in new:
-            self.calls.start(item["call_id"], item["name"], item["call_id"], item["arguments"])
-        if not said and not thought and not new:
+        before = len(self.calls)
+        for position, item in enumerate(filter(_is_call, output)):
+            if position >= before:
+                self._start(item["call_id"], item)
+            elif self.skipped_events:
+                # What an event that was lost has left out of it is here once more.
+                self.calls.mend(position, item["name"], _handed(item))
+        if not said and not thought and len(self.calls) == before:
             return None
         return StreamChunk(said, self.model, thought or None, self.calls.snapshot() if self.calls else None)
 
@@ -294,14 +314,16 @@ class ResponsesDecoder(Decoder):
             return None
         call = self.calls.known(index)
         if call is None:
-            self.calls.start(index, item["name"], item["call_id"], item["arguments"])
-        else:
-            same = self.calls.arguments(call) == item["arguments"]
-            self.calls.replace(index, item["arguments"])
-            self.calls.settle(index)
-            if same:
-                return None
-        return StreamChunk("", self.model, None, self.calls.snapshot())
+            self._start(index, item)
+            return StreamChunk("", self.model, None, self.calls.snapshot())
+        same = self.calls.arguments(call) == _handed(item)
+        self.calls.replace(index, _handed(item))
+        self.calls.settle(index)
+        return None if same else StreamChunk("", self.model, None, self.calls.snapshot())
+
+    def _start(self, key: Any, item: dict[str, Any], *, arriving: bool = False) -> None:
+        custom = item["type"] == "custom_tool_call"
+        self.calls.start(key, item["name"], item["call_id"], _handed(item), arriving=arriving, custom=custom)
 
     def _think(self, event: dict[str, Any], delta: str) -> StreamChunk | None:
         if not delta:
@@ -320,10 +342,8 @@ class ResponsesDecoder(Decoder):
         self.response_model = name_of(response.get("model")) or self.response_model
         self.service_tier = name_of(response.get("service_tier"))
         reason = (response.get("incomplete_details") or {}).get("reason")
-        if reason:
-            self.finish_reason = _INCOMPLETE.get(reason, "other")
-        elif status == "incomplete":
-            self.finish_reason = "other"
+        if reason or status == "incomplete":
+            self.finish_reason = _INCOMPLETE.get(str(reason), "other")
         usage = response.get("usage") or {}
         prompt = usage.get("input_tokens_details") or {}
         self.reported_total = usage.get("total_tokens")
@@ -335,12 +355,10 @@ class ResponsesDecoder(Decoder):
             cache_write=prompt.get("cache_write_tokens"),
             reasoning=(usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
         )
-        self._keep(response.get("output") or self._in_order())
-
-    def _in_order(self) -> list[dict[str, Any]]:
-        """The items that were streamed."""
         numbered = all(isinstance(key, int) for key in self._items)
-        return [self._items[key] for key in (sorted(self._items) if numbered else self._items)]
+        self._keep(
+            response.get("output") or [self._items[k] for k in (sorted(self._items) if numbered else self._items)]
+        )
 
     def _keep(self, output: list[dict[str, Any]]) -> None:
         """Keep the items that must go back with the turn: reasoning, and whatever stands between."""
@@ -349,18 +367,16 @@ class ResponsesDecoder(Decoder):
         for item in output:
             if item["type"] == "message":
                 lengths = [len(part.get("text") or part.get("refusal") or "") for part in item["content"]]
-                kept = {**{k: v for k, v in item.items() if k != "content"}, "lengths": lengths}
                 notes = [part.get("annotations") or [] for part in item["content"]]
-                if any(notes):
-                    kept["annotations"] = notes
-                items.append(kept)
+                kept = given(lengths=lengths, annotations=notes if any(notes) else None)
+                items.append({k: v for k, v in item.items() if k != "content"} | kept)
                 at += sum(lengths)
                 if phase := item.get("phase"):
                     wanted = True
                     self.answer_at = at if phase == "commentary" else self.answer_at
             elif _is_call(item):
                 items.append({k: v for k, v in item.items() if k not in _OF_A_CALL and v is not None})
-                wanted = wanted or bool(items[-1].keys() - {"type", "id", "status"}) or item["type"] != "function_call"
+                wanted = wanted or item["type"] != "function_call" or bool(items[-1].keys() - {"type", "id", "status"})
             else:
                 items.append(item)
                 wanted = True
@@ -378,9 +394,10 @@ def _thoughts_of(output: list[Any]) -> Iterator[str]:
 
 
 def _is_call(item: dict[str, Any]) -> bool:
-    """Whether an item is a call for the caller; `WireError` if it is one that cannot be handed on."""
-    if item["type"] == "custom_tool_call":
-        raise WireError(
-            f"a call of the custom tool {item.get('name')!r}, which cannot be handed on: define it as a function"
-        )
-    return bool(item["type"] == "function_call")
+    """Whether an item is a call for the caller; the vendor's own tools have other types."""
+    return item["type"] in ("function_call", "custom_tool_call")
+
+
+def _handed(item: dict[str, Any]) -> Any:
+    """What a call hands over: arguments, or the text of a custom tool."""
+    return item.get("input" if item["type"] == "custom_tool_call" else "arguments")
