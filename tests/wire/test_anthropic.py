@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from llmring.schemas import Message
 from llmring.wire import anthropic
 
 from .streams import MESSAGE_STOP, MODEL, block, decode, delta, ended, message, started, stopped, usage
+from .test_rendering import ISSUER, USER, ask, render
 
 WIRE = "anthropic"
 FINISH = {
@@ -168,3 +170,125 @@ def test_thoughts_that_begin_with_what_is_no_text() -> None:
         decoder.read(b"data: " + json.dumps(event).encode() + b"\n\n")
     assert decoder.close().finish_reason == "stop"
     assert decoder.metadata["anthropic"]["blocks"] == [{"type": None, "thinking": "So"}]
+
+
+# What goes back
+
+
+def back(answer: dict[str, Any] | list[Any], *, issuer: str = ISSUER) -> dict[str, Any]:
+    """The body of the next request, with the turn that these events, or this whole answer, came to."""
+    if isinstance(answer, list):
+        result = decode(WIRE, *answer)
+        assert result.final is not None
+        decoder, content, calls = result.decoder, result.content, result.final.tool_calls
+    else:
+        decoder = anthropic.MessagesDecoder(MODEL)
+        final = decoder.answer(json.dumps(answer).encode())
+        content, calls = final.delta, final.tool_calls
+    metadata = decoder.metadata | {"issuer": ISSUER}
+    turn = Message(role="assistant", content=content, tool_calls=calls, metadata=metadata)
+    results = [Message(role="tool", tool_call_id=it["id"], content="pong") for it in calls or ()]
+    return render(WIRE, ask(USER, turn, *(results or [USER])), issuer=issuer)
+
+
+CALLER = {"type": "code_execution_20260120", "tool_id": "srvtoolu_1"}
+CITED = {"type": "web_search_result_location", "url": "https://a.example", "title": "A", "encrypted_index": "aWR4"}
+
+
+def test_a_call_goes_back_with_its_caller_into_its_container() -> None:
+    use = {"type": "tool_use", "id": "toolu_1", "name": "ping", "input": {}, "caller": CALLER, "toolset_name": None}
+    container = {"id": "container_1", "expires_at": "2030-01-01T00:00:00Z"}
+    end = ended("tool_use")
+    end["delta"]["container"] = container
+    streamed = [started(), block(0, **use), stopped(0), end, MESSAGE_STOP]
+    for answer in (streamed, message([use], "tool_use") | {"container": container}):
+        body = back(answer)
+        assert body["container"] == "container_1"
+        assert body["messages"][1]["content"] == [{k: v for k, v in use.items() if v is not None}]
+        elsewhere = back(answer, issuer="other https://api.example.com")
+        assert "container" not in elsewhere
+        assert "caller" not in str(elsewhere)
+
+
+def test_cited_text_goes_back_with_what_it_cites_and_is_a_part_of_the_answer() -> None:
+    cited = {"type": "text", "text": "Rain.", "citations": [CITED]}
+    plain = {"type": "text", "text": "So "}
+    streamed = [
+        started(),
+        block(0, type="text", text=""),
+        delta(0, "text_delta", text="So "),
+        stopped(0),
+        block(1, type="text", text="", citations=[]),
+        delta(1, "citations_delta", citation=CITED),
+        delta(1, "text_delta", text="Rain."),
+        stopped(1),
+        ended("end_turn"),
+        MESSAGE_STOP,
+    ]
+    for answer in (streamed, message([plain, cited])):
+        assert back(answer)["messages"][1]["content"] == [plain, cited]
+    said = {"url": "https://a.example", "title": "A", "start_index": 3, "end_index": 8}
+    assert decode(WIRE, *streamed).decoder.parts == [{"type": "citation", "citation": said}]
+
+
+def test_the_files_that_tools_have_made_are_parts_of_the_answer() -> None:
+    made = {"type": "code_execution_output", "file_id": "file_1"}
+    outcome = {"type": "code_execution_result", "stdout": "", "return_code": 0, "content": [made]}
+    blocks: list[dict[str, Any]] = [
+        {"type": "code_execution_tool_result", "tool_use_id": "srvtoolu_1", "content": outcome},
+        {"type": "container_upload", "file_id": "file_2"},
+    ]
+    decoder = anthropic.MessagesDecoder(MODEL)
+    decoder.answer(json.dumps(message(blocks)).encode())
+    assert decoder.parts == [{"type": "file", "file": {"file_id": id}} for id in ("file_1", "file_2")]
+
+
+@pytest.mark.parametrize("pieces", [[], ['{"city": ', '"Rome"}']])
+def test_an_input_that_is_named_whole_and_streamed_again_is_one(pieces: list[str]) -> None:
+    use = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Rome"}}
+    deltas = [delta(0, "input_json_delta", partial_json=piece) for piece in pieces]
+    (call,) = decode(WIRE, started(), block(0, **use), *deltas, stopped(0), ended("tool_use"), MESSAGE_STOP).calls
+    assert (call[0], json.loads(call[1])) == ("weather", {"city": "Rome"})
+
+
+def test_a_piece_of_the_arguments_that_was_lost_is_an_error_until_the_block_has_stopped() -> None:
+    use = block(0, type="tool_use", id="toolu_1", name="weather", input={})
+    pieces = [delta(0, "input_json_delta", partial_json=piece) for piece in ('{"city": ', '"Rome"}')]
+    end = [ended("tool_use"), MESSAGE_STOP]
+    lost = decode(WIRE, started(), use, pieces[0], b"{", pieces[1], stopped(0), *end)
+    assert lost.error is not None
+    assert "not the model's" in lost.error.message
+    late = decode(WIRE, started(), use, *pieces, stopped(0), b"{", *end)
+    assert late.calls == [("weather", '{"city": "Rome"}')]
+    assert late.whole["skipped_events"] == 1
+    orphaned = decode(WIRE, started(), b"{", *pieces, stopped(0), *end)
+    assert orphaned.error is not None
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\n"])
+def test_no_blank_text_is_sent(blank: str) -> None:
+    calls: Any = [{"id": "call_1", "type": "function", "function": {"name": "ping", "arguments": "{}"}}]
+    turns: list[Message] = [
+        Message(role="system", content=blank),
+        Message(role="user", content=[{"type": "text", "text": blank}, {"type": "text", "text": "Hi"}]),
+        Message(role="assistant", content=blank, tool_calls=calls),
+        Message(role="tool", tool_call_id="call_1", content=[{"type": "text", "text": blank}]),
+        Message(role="assistant", content=blank),
+        Message(role="user", content=blank),
+        Message(role="assistant", content="So\n"),
+    ]
+    body = render(WIRE, ask(*turns))
+    assert "system" not in body
+    assert body["messages"] == [
+        {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "call_1", "name": "ping", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": []}]},
+        {"role": "assistant", "content": [{"type": "text", "text": "So"}]},
+    ]
+
+
+def test_a_custom_tool_is_a_function_of_its_text() -> None:
+    body = render(WIRE, ask(tools=[{"type": "custom", "name": "code"}], tool_choice="code"))
+    (tool,) = body["tools"]
+    assert (tool["name"], tool["input_schema"]["required"]) == ("code", ["input"])
+    assert body["tool_choice"] == {"type": "tool", "name": "code"}

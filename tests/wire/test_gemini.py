@@ -148,3 +148,40 @@ def test_a_failure_in_the_stream(error: dict[str, Any], status: int) -> None:
     assert result.content == "x"
     assert result.error is not None
     assert (result.error.message, result.error.status) == ("It broke", status)
+
+
+def test_pictures_files_and_what_a_search_found_are_parts_of_the_answer() -> None:
+    picture = {"inlineData": {"mimeType": "image/png", "data": "aGk="}, "thoughtSignature": "c2ln"}
+    first = part({"text": "Rain."}, picture, {"inlineData": {"mimeType": "image/png", "data": "eA=="}, "thought": True})
+    last = part({"fileData": {"fileUri": "https://a.example/f"}}, finish="STOP")
+    last["candidates"][0] |= {
+        "groundingMetadata": {
+            "groundingChunks": [
+                {"web": {"uri": "https://a.example", "title": "A"}},
+                {"web": {"uri": "https://b.example"}},
+            ],
+            "groundingSupports": [{"segment": {"startIndex": 0, "text": "Rain."}, "groundingChunkIndices": [0]}],
+        },
+        "citationMetadata": {"citationSources": [{"uri": "https://c.example", "startIndex": 0}]},
+    }
+    result = decode(WIRE, first, last)
+    assert result.decoder.parts == [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}},
+        {"type": "file", "file": {"file_url": "https://a.example/f"}},
+        {"type": "citation", "citation": {"url": "https://a.example", "title": "A", "cited_text": "Rain."}},
+        {"type": "citation", "citation": {"url": "https://b.example"}},
+        {"type": "citation", "citation": {"url": "https://c.example"}},
+    ]
+    assert result.decoder.metadata["google"]["parts"][1] == {"part": picture}
+
+
+def test_a_snapshot_that_leaves_out_a_count_takes_none_back() -> None:
+    full = {"promptTokenCount": 100, "cachedContentTokenCount": 80, "thoughtsTokenCount": 7, "candidatesTokenCount": 1}
+    less = {"promptTokenCount": 100, "candidatesTokenCount": 2}
+    result = decode(WIRE, part({"text": "a"}) | counted(**full), part({"text": "b"}, finish="STOP") | counted(**less))
+    assert result.whole["usage"] == usage(100, 9, cache_read_tokens=80, reasoning_tokens=7)
+
+
+def test_what_is_in_the_total_alone_is_output() -> None:
+    counts = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 20}
+    assert decode(WIRE, part({"text": "a"}, finish="STOP") | counted(**counts)).whole["usage"] == usage(10, 10)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from llmring.schemas import Message
 from llmring.wire.errors import WireError
 from llmring.wire.openai_responses import ResponsesDecoder
 
@@ -24,6 +25,7 @@ from .streams import (
     thought,
     usage,
 )
+from .test_rendering import ISSUER, USER, ask, render
 
 WIRE = "openai-responses"
 
@@ -210,4 +212,117 @@ def test_the_end_marker_is_one_however_odd_the_rest_of_it(odd: dict[str, Any]) -
     assert result.whole["content"] == "x"
     assert result.whole["finish_reason"] == "stop"
     assert result.whole["response_model"] == "model-1-20260101"
+    assert result.whole["skipped_events"] == 1
+
+
+def test_a_custom_tools_call_goes_back_as_it_came_and_so_does_what_it_gave() -> None:
+    caller = {"type": "program", "caller_id": "call_p"}
+    made = CUSTOM | {"id": "ctc_1", "status": "completed", "caller": caller}
+    decoder = ResponsesDecoder(MODEL)
+    final = decoder.answer(json.dumps(response(output=[made])).encode())
+    turn = Message(role="assistant", tool_calls=final.tool_calls, metadata=decoder.metadata | {"issuer": ISSUER})
+    result = Message(role="tool", tool_call_id="call_a", content="1")
+    tools = [{"type": "custom", "name": "code"}]
+    output = {"type": "custom_tool_call_output", "call_id": "call_a", "output": "1"}
+    assert render(WIRE, ask(USER, turn, result, tools=tools))["input"][1:] == [made, output | {"caller": caller}]
+    # To another server it is a call of the tool that the request names.
+    elsewhere = render(WIRE, ask(USER, turn, result, tools=tools), issuer="other")["input"][1:]
+    assert elsewhere == [CUSTOM, output]
+    plain = render(WIRE, ask(USER, turn, result), issuer="other")["input"][1:]
+    assert [it["type"] for it in plain] == ["function_call", "function_call_output"]
+
+
+def test_commentary_is_text_but_not_the_answer() -> None:
+    items = [
+        message_item("I look. ") | {"phase": "commentary"},
+        message_item("{}") | {"phase": "final_answer"},
+    ]
+    decoder = ResponsesDecoder(MODEL)
+    assert decoder.answer(json.dumps(response(output=items)).encode()).delta == "I look. {}"
+    assert decoder.answer_at == 8
+    streamed = decode(
+        WIRE, CREATED, said("I look. "), said("{}"), *(item("done", i, **it) for i, it in enumerate(items)), completed()
+    )
+    assert streamed.decoder.answer_at == 8
+    assert [it["phase"] for it in streamed.decoder.metadata["openai_responses"]["items"]] == [
+        "commentary",
+        "final_answer",
+    ]
+
+
+def bare(event: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in event.items() if key != "output_index"}
+
+
+@pytest.mark.parametrize("ids", [True, False])
+def test_a_stream_without_places_is_told_by_ids_or_by_order(ids: bool) -> None:
+    events: list[Any] = [CREATED]
+    for position, city in enumerate(("Rome", "Oslo")):
+        call = call_item(json.dumps({"city": city}), call_id=f"call_{position}")
+        own = {"id": f"fc_{position}"} if ids else {"id": None}
+        begun = item("added", 0, **call | own | {"arguments": ""})
+        pieces = [
+            arguments(0, piece) | ({"item_id": f"fc_{position}"} if ids else {})
+            for piece in ('{"city"', f': "{city}"}}')
+        ]
+        events += map(bare, [begun, *pieces, item("done", 0, **call | own)])
+    result = decode(WIRE, *events, completed())
+    assert [json.loads(written)["city"] for _, written in result.calls] == ["Rome", "Oslo"]
+    assert result.whole["skipped_events"] == 0
+    built = [[c["function"]["arguments"] for c in chunk.tool_calls] for chunk in result.chunks if chunk.tool_calls]
+    assert built[:3] == [[""], ['{"city"'], ['{"city": "Rome"}']]
+
+
+def test_a_call_of_which_a_piece_was_lost_is_whole_again_when_its_item_is() -> None:
+    call = call_item('{"city": "Rome"}')
+    begun, pieces = item("added", 0, **call | {"arguments": ""}), [arguments(0, '{"city": '), arguments(0, '"Rome"}')]
+    for events in (
+        [begun, pieces[0], b"{", item("done", 0, **call), completed()],
+        [begun, pieces[0], b"{", completed(output=[call])],
+        [b"{", *pieces, item("done", 0, **call), completed()],
+    ):
+        result = decode(WIRE, CREATED, *events)
+        assert result.calls == [("weather", '{"city": "Rome"}')]
+        assert result.whole["skipped_events"] == 1
+    lost = decode(WIRE, CREATED, begun, pieces[0], b"{", pieces[1], completed())
+    assert lost.error is not None
+
+
+def test_pictures_citations_and_files_are_parts_of_the_answer() -> None:
+    cited = {"type": "url_citation", "url": "https://a.example", "title": "A", "start_index": 0, "end_index": 2}
+    filed = {"type": "container_file_citation", "file_id": "cfile_1", "filename": "a.csv", "container_id": "cntr_1"}
+    second = message_item("Rain.")
+    second["content"][0]["annotations"] = [cited, filed]
+    picture = {
+        "type": "image_generation_call",
+        "id": "ig_1",
+        "status": "completed",
+        "result": "aGk=",
+        "output_format": "webp",
+    }
+    ran = {
+        "type": "code_interpreter_call",
+        "outputs": [{"type": "logs"}, {"type": "image", "url": "https://a.example/b"}],
+    }
+    decoder = ResponsesDecoder(MODEL)
+    decoder.answer(json.dumps(response(output=[message_item("So "), second, picture, ran])).encode())
+    assert decoder.parts == [
+        {"type": "citation", "citation": {"url": "https://a.example", "title": "A", "start_index": 3, "end_index": 5}},
+        {"type": "file", "file": {"file_id": "cfile_1", "filename": "a.csv"}},
+        {"type": "image_url", "image_url": {"url": "data:image/webp;base64,aGk="}},
+        {"type": "image_url", "image_url": {"url": "https://a.example/b"}},
+    ]
+    kept = decoder.metadata["openai_responses"]["items"]
+    turn = Message(
+        role="assistant", content="So Rain.", metadata={"openai_responses": {"items": kept}, "issuer": ISSUER}
+    )
+    sent = render(WIRE, ask(USER, turn, USER))["input"]
+    assert sent[2]["content"][0]["annotations"] == [cited, filed]
+
+
+def test_parts_of_an_odd_form_are_counted_and_cost_no_answer() -> None:
+    second = message_item("Rain.")
+    second["content"][0]["annotations"] = [{"type": "file_path"}]
+    result = decode(WIRE, CREATED, said("Rain."), completed(output=[second]))
+    assert result.content == "Rain."
     assert result.whole["skipped_events"] == 1

@@ -312,12 +312,8 @@ class MessagesDecoder(Decoder):
     def _start(self, index: int, block: dict[str, Any]) -> StreamChunk | None:
         kind = block["type"]
         if kind == "text":
-            said = text(block.get("text") or "")
-            self._blocks[index] = {
-                "type": "text",
-                "length": len(said),
-                **given(citations=block.get("citations") or None),
-            }
+            said, cited = text(block.get("text") or ""), given(citations=block.get("citations") or None)
+            self._blocks[index] = {"type": "text", "length": len(said), **cited}
             return StreamChunk(said, self.model) if said else None
         if kind == "tool_use":
             # While streaming, the input is an empty object that fragments of JSON replace.

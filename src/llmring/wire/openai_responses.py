@@ -236,18 +236,16 @@ class ResponsesDecoder(Decoder):
             return StreamChunk(text(event["delta"]), self.model) if event["delta"] else None
         if kind in ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta"):
             key = self._key(event)
-            if self.calls.known(key) is None:
-                # Whose they are was in an event that was lost; it comes once more when the item is done.
-                return None
-            if event["delta"]:
+            # Whose they are may have been in an event that was lost; it comes once more when the item is done.
+            if event["delta"] and self.calls.known(key) is not None:
                 self.calls.extend(key, event["delta"])
                 return StreamChunk("", self.model, None, self.calls.snapshot())
         elif kind in ("response.reasoning_summary_text.delta", "response.reasoning_text.delta"):
             return self._think(event, event["delta"])
         elif kind == "response.output_item.added":
-            key, item = self._key(event, event["item"]), event["item"]
-            if _is_call(item):
-                self._start(key, item, arriving=True)
+            key = self._key(event, event["item"])
+            if _is_call(event["item"]):
+                self._start(key, event["item"], arriving=True)
                 return StreamChunk("", self.model, None, self.calls.snapshot())
         elif kind == "response.output_item.done":
             return self._item_done(self._key(event, event["item"]), event["item"])
