@@ -55,6 +55,7 @@ class ProviderSettings:
         base_url: where it is.
         api_key_env: the environment variable that holds its key.
         api: for the openai wrapper, `"chat"` or `"responses"`.
+        api_version: for the google wrapper, the version of the API, as in `"v1beta"`.
         headers: sent with every request.
         extra: the keys of the table that this release does not know.
     """
@@ -63,6 +64,7 @@ class ProviderSettings:
     base_url: str | None = None
     api_key_env: str | None = None
     api: str | None = None
+    api_version: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 

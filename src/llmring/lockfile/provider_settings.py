@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from .checks import shown
@@ -15,7 +16,8 @@ __all__ = ["APIS", "provider_settings"]
 
 APIS = ("chat", "responses")
 """What `api` can say: which of OpenAI's APIs an endpoint speaks."""
-_STRINGS = ("sdk", "base_url", "api_key_env", "api")
+_VERSION = re.compile(r"[A-Za-z0-9._-]+")
+_STRINGS = ("sdk", "base_url", "api_key_env", "api", "api_version")
 
 
 def provider_settings(name: str, raw: Any, place: Place) -> ProviderSettings:
@@ -32,13 +34,15 @@ def provider_settings(name: str, raw: Any, place: Place) -> ProviderSettings:
     if not is_name(name) or ":" in name or "/" in name:
         raise Misfit(f"The provider's name {shown(name)} is empty or holds white space, a colon or a slash", place)
     table = checked(raw, dict, f"providers.{name}", place)
-    sdk, base_url, api_key_env, api = (_line(table.get(key), key, (*place, key)) for key in _STRINGS)
+    sdk, base_url, api_key_env, api, version = (_line(table.get(key), key, (*place, key)) for key in _STRINGS)
     if base_url is not None and not base_url.startswith(("http://", "https://")):
         raise Misfit("base_url must begin with http:// or https://", (*place, "base_url"))
     if api not in (None, *APIS):
         raise Misfit(f"api is {shown(api)}. Write: {' or '.join(f'api = {shown(it)}' for it in APIS)}", (*place, "api"))
     extra = {key: value for key, value in table.items() if key not in {*_STRINGS, "headers"}}
-    return ProviderSettings(sdk, base_url, api_key_env, api, _headers(table, (*place, "headers")), extra)
+    if version is not None and not _VERSION.fullmatch(version):
+        raise Misfit(f"api_version is {shown(version)}; it is a word as in v1beta", (*place, "api_version"))
+    return ProviderSettings(sdk, base_url, api_key_env, api, version, _headers(table, (*place, "headers")), extra)
 
 
 def _headers(table: dict[str, Any], place: Place) -> dict[str, str]:

@@ -158,6 +158,7 @@ def _provider() -> dict[str, Any]:
             "sdk": {**text, "description": "Whose API it speaks: openai for every OpenAI-compatible server."},
             "base_url": {**text, "pattern": "^https?://", "description": "Where it is."},
             "api_key_env": {**text, "description": "The environment variable that holds its key, never the key."},
+            "api_version": {**text, "description": "Which version of Gemini's API it speaks, as in v1beta."},
             "api": {**text, "enum": [*APIS, None], "description": "Which of OpenAI's APIs it speaks."},
             "headers": {
                 "type": ["object", "null"],

@@ -53,6 +53,7 @@ class ProviderConfig:
         key_source: where the key came from or should come from, for advice.
         base_url: `None` leaves the SDK its own.
         api: for the openai wrapper, `"chat"` or `"responses"`; `None` decides by the host.
+        api_version: for the google wrapper, as in `"v1beta"`; `None` leaves the SDK its own.
         headers: sent with every request; their values are kept as the key is.
         secrets: what else must not be seen, as are values of headers that came from the environment.
         timeout: seconds, the service's; `None` waits forever.
@@ -66,6 +67,7 @@ class ProviderConfig:
     key_source: str = ""
     base_url: str | None = None
     api: str | None = None
+    api_version: str | None = None
     headers: Mapping[str, Key | str] = field(default_factory=dict)
     secrets: tuple[Key | str, ...] = ()
     timeout: float | None = 60.0

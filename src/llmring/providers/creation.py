@@ -103,6 +103,7 @@ def _create(
         base_url=target.address,
         address=target.address,
         api=target.api,
+        api_version=target.api_version,
         headers=headers,
         secrets=secrets,
     )

@@ -43,6 +43,7 @@ class Endpoint:
         address_variables: those that say where it is, where nothing else does.
         address_source: what says where it is: a variable, or the lockfile's table; empty where nothing does.
         api: for the openai wrapper, `"chat"` or `"responses"`.
+        api_version: for the google wrapper.
         headers: as the lockfile has them, references to the environment unexpanded.
         header_variable: the environment variable whose headers its SDK sends, too.
         local: whether it is a server of one's own, with models that nobody bills for.
@@ -59,6 +60,7 @@ class Endpoint:
     address_variables: tuple[str, ...] = ()
     address_source: str = ""
     api: str | None = None
+    api_version: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     header_variable: str | None = None
     local: bool = False
@@ -216,6 +218,7 @@ def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Ite
         address_variables=address_variables,
         address_source=f"base_url in [providers.{name}]" if moved else said_by,
         api=settings.api if settings is not None else None,
+        api_version=settings.api_version if settings is not None else None,
         headers=settings.headers if settings is not None else {},
         header_variable=sdk.header_variable if sdk is row else None,
         local=row is not None and row.local and network_of(base_url) != "internet",

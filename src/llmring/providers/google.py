@@ -7,6 +7,8 @@ given one (`HttpOptions.httpx_async_client`): that client keeps the answer (`exc
 
 from __future__ import annotations
 
+import logging
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -15,18 +17,29 @@ from google.genai import types
 
 from ..credentials import reveal
 from ..wire.base import Decoder
+from ..wire.errors import read_error
 from ..wire.gemini import GenerateDecoder, render_request
 from .base import Call, HTTPResponse, Provider, ProviderConfig
+from .errors import Refused
 from .exchange import Exchange, Exchanging
 from .transport import http_options, trust
 
 __all__ = ["GoogleProvider"]
 
-_CONFIG = types.GenerateContentConfig(
-    automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-    http_options=types.HttpOptions(retry_options=types.HttpRetryOptions(attempts=1)),
-)
-"""What the SDK itself has to know: to call no functions, and not to try again."""
+logger = logging.getLogger("llmring")
+
+_ELSEWHERE = "v1beta"
+"""Where servers of others have the API, and Google its newest models, if the version that the SDK asks has not."""
+_NOTHING_THERE = (404, 405)
+
+
+@cache
+def _config(version: str | None) -> types.GenerateContentConfig:
+    """What the SDK itself has to know: to call no functions, not to try again, and which version of the API to ask."""
+    return types.GenerateContentConfig(
+        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+        http_options=types.HttpOptions(api_version=version, retry_options=types.HttpRetryOptions(attempts=1)),
+    )
 
 
 class _Client(Exchanging, httpx2.AsyncClient):
@@ -52,6 +65,7 @@ class GoogleProvider(Provider):
             vertexai=False,
             http_options=types.HttpOptions(
                 base_url=config.base_url,
+                api_version=config.api_version,
                 headers=config.sent_headers,
                 httpx_async_client=self._http,
                 # Beside it the SDK makes what nobody uses here: it is not to fail where ours does not.
@@ -60,6 +74,8 @@ class GoogleProvider(Provider):
             ),
         )
         self.client = self._genai.aio
+        # Another version than the client's, once it was found to be the one that is there.
+        self._version: str | None = None
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
@@ -71,14 +87,44 @@ class GoogleProvider(Provider):
         return GenerateDecoder(f"{self.name}:{call.model}")
 
     async def send(self, call: Call, body: bytes) -> HTTPResponse:
-        """Send through the SDK's own method, with the rendered body in place of its own."""
-        models = self.client.models
+        """Send through the SDK's own method; where its version of the API has nothing, at the other one."""
+        try:
+            return await self._send(call, body, self._version)
+        except Refused as refused:
+            if refused.status not in _NOTHING_THERE or self._version or self.config.api_version:
+                raise
+            return await self._send_elsewhere(call, body, refused)
+
+    async def _send_elsewhere(self, call: Call, body: bytes, refused: Refused) -> HTTPResponse:
+        try:
+            response = await self._send(call, body, _ELSEWHERE)
+        except Refused as again:
+            if again.status in _NOTHING_THERE and not read_error(again.body).enveloped:
+                raise refused from refused.__cause__
+            if again.status not in _NOTHING_THERE:
+                self._version = _ELSEWHERE
+            raise
+        self._version = _ELSEWHERE
+        logger.info(
+            "%s has nothing for %s at the version of the API that the SDK asks for, and is asked at %s from now on. To "
+            'spare it the search: api_version = "%s" in [providers.%s]',
+            self.name,
+            call.model,
+            _ELSEWHERE,
+            _ELSEWHERE,
+            self.name,
+        )
+        return response
+
+    async def _send(self, call: Call, body: bytes, version: str | None) -> HTTPResponse:
+        """Send, with the rendered body in place of the SDK's."""
+        models, config = self.client.models, _config(version)
         async with Exchange(body, call.until, keep=True) as exchange:
             if call.stream:
-                async for _ in await models.generate_content_stream(model=call.model, contents="-", config=_CONFIG):
+                async for _ in await models.generate_content_stream(model=call.model, contents="-", config=config):
                     pass
             else:
-                await models.generate_content(model=call.model, contents="-", config=_CONFIG)
+                await models.generate_content(model=call.model, contents="-", config=config)
         assert exchange.response is not None
         return exchange.response
 
