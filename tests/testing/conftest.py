@@ -34,8 +34,9 @@ def request_of(wire: str, stream: bool, question: str = "hi") -> tuple[str, dict
     if wire == "openai-chat":
         options = {"stream_options": {"include_usage": True}} if stream else {}
         return "/v1/chat/completions", {"model": "m", "messages": turns, "stream": stream, **options}
-    path = "/api/chat" if wire == "ollama" else "/v1/messages"
-    return path, {"model": "m", "messages": turns, "stream": stream}
+    if wire == "ollama":
+        return "/api/chat", {"model": "m", "messages": turns, "stream": stream}
+    return "/v1/messages", {"model": "m", "max_tokens": 99, "messages": turns, "stream": stream}
 
 
 @dataclass

@@ -257,9 +257,9 @@ def test_requests_may_be_pipelined(server: PracticeServer, raw: Callable[[], Any
 
 def test_continue_is_said_to_those_who_wait_for_it(raw: Callable[[], Any]) -> None:
     connection = raw().socket
-    connection.sendall(b"POST /api/chat HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n")
+    connection.sendall(b"POST /api/chat HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 13\r\n\r\n")
     assert connection.recv(1000).startswith(b"HTTP/1.1 100")
-    connection.sendall(b"{}")
+    connection.sendall(b'{"model":"m"}')
     assert connection.recv(1000).startswith(b"HTTP/1.1 200")
 
 

@@ -99,9 +99,9 @@ class Reply:
         chunks: the answer in exactly these pieces, instead of `text`.
         reasoning: thinking text, or its exact pieces, before the answer.
         signature: what the provider wants back with its thinking (base64 for Gemini); `"auto"` gives one
-            when there is reasoning.
-        reasoning_field: the name that Chat Completions servers give to reasoning: `"reasoning_content"`
-            or `"reasoning"`.
+            of its own to each answer with reasoning.
+        reasoning_field: the name that a Chat Completions server gives to reasoning: `"reasoning_content"`
+            or `"reasoning"`; not given: the vendor's, `"reasoning_content"` where none is played.
         tool_calls: calls that the model makes.
         searched: a web search that the provider ran itself, shown in its own way (Anthropic and the
             Responses API: items of the answer; Gemini: grounding metadata).
@@ -129,7 +129,7 @@ class Reply:
     chunks: Sequence[str] | None = None
     reasoning: str | Sequence[str] = ""
     signature: str | None = "auto"
-    reasoning_field: str = "reasoning_content"
+    reasoning_field: str | None = None
     tool_calls: Sequence[ToolCallScript] = ()
     searched: str | None = None
     usage: Tokens | Literal["auto"] | None = "auto"

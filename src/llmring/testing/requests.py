@@ -25,6 +25,8 @@ class RecordedRequest:
         stream: whether a stream was asked for.
         connection: the number of the connection; the same on requests that share one.
         number: of the request, from 1.
+        vendor: whose Chat Completions were asked for (see `PracticeServer`), `None` for any host's.
+        refused: what the vendor would have said to it, and the server did; `None` for a request that it took.
         started_at: when the whole request had arrived, on the clock of `time.monotonic()`.
         finished_at: when the whole answer had been handed to the network.
         disconnected_at: when the client closed the connection on which this was the last request.
@@ -43,6 +45,8 @@ class RecordedRequest:
     stream: bool = False
     connection: int = 0
     number: int = 0
+    vendor: str | None = None
+    refused: str | None = None
     started_at: float = field(default_factory=time.monotonic)
     finished_at: float | None = None
     disconnected_at: float | None = None

@@ -8,19 +8,22 @@ import itertools
 import json
 import socket
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Self
 
 from .connection import Connection
 from .environment import variables
-from .formats import Format, route
+from .formats import Answer, Format, route
 from .formats.answer import dumps
 from .listings import listing
 from .queue import Queue
 from .replies import Reply
 from .requests import RecordedRequest
+from .rules import Given, refusal
 from .script import Script, script
+from .vendors import refused, vendor_of
 
 __all__ = ["PracticeServer", "echo"]
 
@@ -55,8 +58,12 @@ class PracticeServer:
     Attributes:
         default: a `Reply`, or a function of the `RecordedRequest` that returns one.
         models: what the listings name, by `openai`, `anthropic`, `gemini` and `ollama`.
-        lenient: take parameters that the vendor's own API refuses (`seed` on Anthropic; `stop` and `seed` on the
-            Responses API), as a compatible server may. Otherwise they are answered as the vendor does, with status 400.
+        lenient: take whatever a compatible server may take. Otherwise what the vendor's own API refuses is answered as
+            the vendor does: fields that it does not know (`seed` on Anthropic, `stop` on the Responses API), blank
+            text, calls without results, ids of a wrong form, signatures that this server has not given. Which vendor's
+            Chat Completions are asked for, the first step of the path says (`/mistral/v1`; or `openai`, `deepseek`,
+            `openrouter`, `vllm`, `gemini`), or the host, where the server is reached as a proxy; any other host takes
+            what most hosts take.
         capabilities: what Ollama's `/api/show` says that a model can do, if not `completion` and `tools`.
         requests: what has been asked, oldest first.
 
@@ -77,6 +84,7 @@ class PracticeServer:
         self._failure: BaseException | None = None
         self._broken: Exception | None = None
         self._refusing: list[socket.socket] = []
+        self._given: dict[tuple[str | None, ...], Given] = defaultdict(Given)
         self.default: Reply | Decision = echo
         self.connections: set[Connection] = set()
         self.requests: list[RecordedRequest] = []
@@ -225,16 +233,22 @@ class PracticeServer:
         to = route(request.method, request.path, request.query, request.headers, request.body)
         request.model, request.stream = to.model, to.stream
         request.wire = to.format.NAME if to.chat else "models"
+        if to.format.NAME == "openai-chat":
+            request.vendor = vendor_of(request.path, request.headers)
         if self._record:
             with self._arrived:
                 self.requests.append(request)
                 self._arrived.notify_all()
         if to.chat and not isinstance(request.body, dict):
             return script(Reply(status=400, error="The body is not a JSON object."), request, to.format)
-        reply = self._refused(request, to.format) or self._queue.take(request)
+        given = self._given[request.headers.get("host"), request.vendor, request.wire]
+        reply = self._refused(request, to.format, given) if to.chat else None
+        reply = reply or self._queue.take(request)
         if reply is None:
             reply = self._decided(request) if to.chat else self._listed(request, to.format)
         try:
+            if to.chat:
+                self._remember(reply, request, to.format, given)
             return script(reply, request, to.format)
         except Exception as exc:
             self._broken = self._broken or exc
@@ -248,14 +262,21 @@ class PracticeServer:
             return Reply(status=404, error=f"Nothing here: {request.method} {request.path}")
         return Reply(body=json.dumps(known).encode(), content_type="application/json")
 
-    def _refused(self, request: RecordedRequest, format: Format) -> Reply | None:
-        """What the vendor says to a parameter that its API does not have."""
-        asked = request.body if isinstance(request.body, dict) and not self.lenient else {}
-        problem = next((problem for name, problem in format.REFUSED.items() if name in asked), None)
+    def _refused(self, request: RecordedRequest, format: Format, given: Given) -> Reply | None:
+        """What the vendor says to a request that it does not take."""
+        problem = None if self.lenient else refusal(format.NAME, request, given)
         if problem is None:
             return None
-        said = dumps(format.error(replace(problem, request_id=request.id)))
-        return Reply(status=problem.status, body=said, content_type="application/json")
+        request.refused = problem.message
+        said = refused(request.vendor, problem) or format.error(replace(problem, request_id=request.id))
+        return Reply(status=problem.status, body=dumps(said), content_type="application/json")
+
+    def _remember(self, reply: Reply, request: RecordedRequest, format: Format, given: Given) -> None:
+        """Keep what the answer gives away and the vendor wants back as it was."""
+        if reply.body is not None:
+            given.learn(reply.body if isinstance(reply.body, bytes) else b"".join(reply.body))
+        elif reply.reasoning or reply.tool_calls or reply.searched or reply.signature not in ("auto", None):
+            given.learn(format.body(Answer.of(reply, request)))
 
     def _decided(self, request: RecordedRequest) -> Reply:
         if isinstance(self.default, Reply):

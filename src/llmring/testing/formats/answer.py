@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -41,7 +42,7 @@ class Answer:
     chunks: list[str]
     reasoning: list[str]
     signature: str | None
-    reasoning_field: str
+    reasoning_field: str | None
     calls: list[ToolCallScript]
     searched: str | None
     usage: Tokens | None
@@ -56,7 +57,7 @@ class Answer:
         chunks, reasoning, calls = reply.text_chunks, reply.reasoning_chunks, list(reply.tool_calls)
         signature = reply.signature
         if signature == "auto":
-            signature = "cHJhY3RpY2U=" if reasoning else None
+            signature = _signature(request) if reasoning else None
         usage = reply.usage
         if usage == "auto":
             thought = len("".join(reasoning).split())
@@ -108,8 +109,6 @@ class Format(Protocol):
     RETRY_IN_BODY: bool
     """Whether the seconds to wait are in the error's body and not in a header."""
     TROUBLES: Mapping[Trouble, Problem]
-    REFUSED: Mapping[str, Problem]
-    """Parameters of a request that other wires have and the vendor's API refuses, and how."""
 
     def events(self, answer: Answer) -> list[Event]:
         """The answer as a stream."""
@@ -130,6 +129,11 @@ class Format(Protocol):
     def unknown_events(self, answer: Answer) -> list[Event]:
         """Events that a client of today does not know."""
         ...
+
+
+def _signature(request: RecordedRequest) -> str:
+    """One that no other server, and no other answer, has given."""
+    return b64encode(f"practice {request.headers.get('host')} {request.number}".encode()).decode()
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -45,7 +45,6 @@ TROUBLES: Mapping[Trouble, Problem] = {
     "rate_limit": Problem(429, "This request would exceed your organization's rate limit.", retry_after=1),
     "overloaded": Problem(529, "Overloaded"),
 }
-REFUSED: Mapping[str, Problem] = {"seed": Problem(400, "seed: Extra inputs are not permitted")}
 
 
 def events(answer: Answer) -> list[Event]:
@@ -147,7 +146,7 @@ def _search(answer: Answer) -> list[dict[str, Any]]:
         "type": "web_search_result",
         "url": "https://example.com/",
         "title": "Example",
-        "encrypted_content": "cHJhY3RpY2U=",
+        "encrypted_content": answer.id("found_"),
         "page_age": None,
     }
     return [

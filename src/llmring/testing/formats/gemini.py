@@ -43,7 +43,6 @@ TROUBLES: Mapping[Trouble, Problem] = {
     "rate_limit": Problem(429, "You exceeded your current quota.", retry_after=1),
     "overloaded": Problem(503, "The model is overloaded. Please try again later."),
 }
-REFUSED: Mapping[str, Problem] = {}
 
 
 def events(answer: Answer) -> list[Event]:

@@ -27,7 +27,6 @@ TROUBLES: Mapping[Trouble, Problem] = {
     "rate_limit": Problem(429, "too many requests", retry_after=1),
     "overloaded": Problem(503, "server busy, please try again.  maximum pending requests exceeded"),
 }
-REFUSED: Mapping[str, Problem] = {}
 
 
 def events(answer: Answer) -> list[Event]:

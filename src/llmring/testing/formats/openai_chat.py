@@ -32,7 +32,6 @@ TROUBLES: Mapping[Trouble, Problem] = {
     "rate_limit": Problem(429, "Rate limit reached. Please try again in 1s.", retry_after=1),
     "overloaded": Problem(503, "The engine is currently overloaded, please try again later", "server_error"),
 }
-REFUSED: Mapping[str, Problem] = {}
 
 
 def events(answer: Answer) -> list[Event]:
@@ -53,16 +52,14 @@ def events(answer: Answer) -> list[Event]:
         return {**base, "choices": [choice], **({"usage": None} if with_usage else {})}
 
     text = template(chunk({"content": "\x00"}))
-    reasoning = template(chunk({answer.reasoning_field: "\x00"}))
+    reasoning = template(chunk(_thought(answer, "\x00")))
     out = [event(chunk({"role": "assistant", "content": "" if answer.chunks else None, "refusal": None}))]
     out += map(reasoning, answer.reasoning)
+    if answer.reasoning and answer.request.vendor == "openrouter":
+        out.append(event(chunk({"reasoning_details": [_DETAIL | {"signature": answer.signature}]})))
     out += map(text, answer.chunks)
     for index, call in enumerate(answer.calls):
-        head = {
-            "index": index,
-            **_call(answer, index, call),
-            "function": {"name": call.name, "arguments": ""},
-        }
+        head = {"index": index, **_call(answer, index, call), "function": {"name": call.name, "arguments": ""}}
         out.append(event(chunk({"tool_calls": [head]})))
         part = {"index": index, "function": {"arguments": "\x00"}}
         out += map(template(chunk({"tool_calls": [part]})), call.fragments)
@@ -78,7 +75,12 @@ def body(answer: Answer) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": answer.text if answer.chunks else None}
     message |= {"refusal": None, "annotations": []}
     if answer.thought:
-        message[answer.reasoning_field] = answer.thought
+        thought = _thought(answer, answer.thought)
+        if answer.request.vendor == "openrouter":
+            thought["reasoning_details"][0]["signature"] = answer.signature
+        if answer.request.vendor == "mistral":
+            thought["content"] += [{"type": "text", "text": answer.text}] if answer.text else []
+        message |= thought
     if answer.calls:
         message["tool_calls"] = [_call(answer, index, call) for index, call in enumerate(answer.calls)]
     out = {
@@ -119,9 +121,30 @@ def unknown_events(answer: Answer) -> list[Event]:
     ]
 
 
+_DETAIL = {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 0}
+_FIELDS = {"openrouter": "reasoning", "vllm": "reasoning"}
+
+
+def _thought(answer: Answer, text: str) -> dict[str, Any]:
+    """A piece of thinking, as the vendor that is played hands it over; not all of them do."""
+    vendor = answer.request.vendor or ""
+    if vendor == "mistral":
+        return {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]}
+    if vendor in ("openai", "gemini") and answer.reasoning_field is None:
+        return {}
+    thought: dict[str, Any] = {answer.reasoning_field or _FIELDS.get(vendor, "reasoning_content"): text}
+    if vendor == "openrouter":
+        thought["reasoning_details"] = [{**_DETAIL, "text": text}]
+    return thought
+
+
 def _call(answer: Answer, index: int, call: ToolCallScript) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": call.json}
-    return {"id": call.id or answer.id("call_", index), "type": "function", "function": function}
+    vendor = answer.request.vendor
+    id = f"{answer.request.number:06d}{index:03d}"[-9:] if vendor == "mistral" else answer.id("call_", index)
+    out = {"id": call.id or id, "type": "function", "function": {"name": call.name, "arguments": call.json}}
+    if vendor == "gemini" and index == 0 and answer.signature:
+        out["extra_content"] = {"google": {"thought_signature": answer.signature}}
+    return out
 
 
 def _usage(answer: Answer) -> dict[str, Any]:

@@ -29,10 +29,6 @@ TROUBLES: Mapping[Trouble, Problem] = {
         param="input",
     ),
 }
-REFUSED: Mapping[str, Problem] = {
-    name: Problem(400, f"Unknown parameter: '{name}'.", code="unknown_parameter", param=name)
-    for name in ("stop", "seed")
-}
 error = openai_chat.error
 
 

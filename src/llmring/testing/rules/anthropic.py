@@ -1,0 +1,235 @@
+"""What Anthropic's Messages API refuses, always with status 400.
+
+Fields: the request types of the `anthropic` SDK, and the vendor's reference "Messages". The words of the errors are
+those of public reports, such as anthropics/claude-code#10627 (signatures), #4378 (fields),
+anthropics/anthropic-sdk-python#1598 (changed blocks) and anthropics/anthropic-sdk-typescript#1114 (containers).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ..replies import Problem
+from ..requests import RecordedRequest
+from .given import Given, walk
+from .shapes import is_base64, rows, unknown, words
+
+__all__ = ["check"]
+
+_TOP = words(
+    "cache_control container context_management diagnostics inference_geo max_tokens mcp_servers messages "
+    "metadata model output_config output_format service_tier speed stop_sequences stream system temperature "
+    "thinking tool_choice tools top_k top_p user_profile_id workspace_id"
+)
+_BLOCKS = {
+    kind: words(f"type {fields}")
+    for kind, fields in {
+        "text": "text cache_control citations",
+        "image": "source cache_control transformations",
+        "document": "source cache_control citations context title",
+        "search_result": "source title content cache_control citations",
+        "thinking": "thinking signature",
+        "redacted_thinking": "data",
+        "tool_use": "id name input cache_control caller toolset_name",
+        "tool_result": "tool_use_id content is_error cache_control toolset_name",
+        "server_tool_use": "id name input cache_control caller",
+        "web_search_tool_result": "tool_use_id content cache_control caller",
+    }.items()
+}
+_REQUIRED = {
+    "text": ("text",),
+    "image": ("source",),
+    "document": ("source",),
+    "thinking": ("thinking", "signature"),
+    "redacted_thinking": ("data",),
+    "tool_use": ("id", "name", "input"),
+    "tool_result": ("tool_use_id",),
+}
+# The results of the vendor's other tools, its MCP connector and its compaction: their fields are not looked at.
+_OTHERS = re.compile(r"\w+_tool_result|mcp_tool_use|container_upload|compaction|tool_reference")
+_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
+
+Blocks = list[tuple[str, dict[str, Any]]]
+
+
+def check(body: dict[str, Any], given: Given, request: RecordedRequest) -> Iterator[Problem]:
+    """What is wrong with a request."""
+    beta = "anthropic-beta" in request.headers
+    for name in ("model", "max_tokens", "messages"):
+        if name not in body:
+            yield _wrong(f"{name}: Field required")
+    for name in () if beta else unknown(body, _TOP):
+        yield _wrong(f"{name}: Extra inputs are not permitted")
+    yield from _blank(body.get("system"), "system")
+    messages = rows(body.get("messages"))
+    if not messages and "messages" in body:
+        yield _wrong("messages: at least one message is required")
+    turns: list[tuple[str, int, Blocks]] = []
+    for index, message in messages:
+        role, content = message.get("role"), message.get("content")
+        if role not in ("user", "assistant"):
+            hint = "The Messages API accepts a top-level `system` parameter, not" if role == "system" else "There is no"
+            yield _wrong(f'messages: Unexpected role "{role}". {hint} "{role}" as an input message role.')
+            continue
+        for name in unknown(message, frozenset({"role", "content"})):
+            yield _wrong(f"messages.{index}.{name}: Extra inputs are not permitted")
+        last = index == len(messages) - 1
+        if not content and not (role == "assistant" and last):
+            yield _wrong(
+                f"messages.{index}: all messages must have non-empty content except for the optional final assistant "
+                "message"
+            )
+        yield from _blank(content, "messages")
+        blocks = [(f"messages.{index}.content.{at}", block) for at, block in rows(content)]
+        for where, block in blocks:
+            yield from _block(where, block, given)
+        if role == "assistant" and last:
+            ends = content if isinstance(content, str) else str(blocks[-1][1].get("text", "")) if blocks else ""
+            if ends != ends.rstrip():
+                yield _wrong("messages: final assistant content cannot end with trailing whitespace")
+        # Turns of one role in a row are one turn to the vendor.
+        if turns and turns[-1][0] == role:
+            turns[-1][2].extend(blocks)
+        else:
+            turns.append((role, index, blocks))
+    yield from _pairs(turns)
+    yield from _container(body, turns, given)
+    yield from _tools(body)
+
+
+def _wrong(message: str) -> Problem:
+    return Problem(400, message)
+
+
+def _blank(content: Any, where: str) -> Iterator[Problem]:
+    blocks = [block for _, block in rows(content) if block.get("type") == "text"]
+    texts = [content] if isinstance(content, str) else [block.get("text") for block in blocks]
+    for text in texts:
+        if text == "" and isinstance(content, list):
+            yield _wrong(f"{where}: text content blocks must be non-empty")
+        elif isinstance(text, str) and text and not text.strip():
+            yield _wrong(f"{where}: text content blocks must contain non-whitespace text")
+
+
+def _block(where: str, block: dict[str, Any], given: Given) -> Iterator[Problem]:
+    kind = block.get("type")
+    if not isinstance(kind, str) or not (kind in _BLOCKS or _OTHERS.fullmatch(kind)):
+        yield _wrong(f"{where}: Input tag '{kind}' found using 'type' does not match any of the expected tags")
+        return
+    for name in _REQUIRED.get(kind, ()):
+        if name not in block:
+            yield _wrong(f"{where}.{kind}.{name}: Field required")
+    if kind in _BLOCKS:
+        for name in unknown(block, _BLOCKS[kind]):
+            yield _wrong(f"{where}.{kind}.{name}: Extra inputs are not permitted")
+    if kind == "thinking":
+        yield from _thinking(where, block, given)
+    elif kind == "redacted_thinking" and not given.knows(block.get("data")):
+        yield _wrong(f"{where}: Invalid `data` in `redacted_thinking` block")
+    elif kind == "tool_use":
+        id, caller = block.get("id"), given.table(block.get("id")).get("caller")
+        if not isinstance(id, str) or not _ID.fullmatch(id):
+            yield _wrong(f"{where}.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'")
+        if not isinstance(block.get("input"), dict):
+            yield _wrong(f"{where}.tool_use.input: Input should be a valid dictionary")
+        if block.get("caller") != caller and isinstance(caller, dict) and caller.get("type") != "direct":
+            yield _wrong(f"{where}.tool_use.caller: must be sent back as it was received")
+        if "caller" in block and caller is None:
+            yield _wrong(f"{where}.tool_use.caller: Unknown caller")
+    elif kind == "image":
+        yield from _image(where, block.get("source"))
+    elif kind == "tool_result":
+        yield from _blank(block.get("content"), "messages")
+        for at, inner in rows(block.get("content")):
+            yield from _block(f"{where}.tool_result.content.{at}", inner, given)
+    # What a search has found goes back with what proves that it was found.
+    for table in walk(block.get("citations" if kind == "text" else "content")):
+        for name in ("encrypted_index", "encrypted_content"):
+            if name in table and not given.knows(table[name]):
+                yield _wrong(f"{where}: Invalid `{name}` in `{table.get('type', kind)}` block")
+
+
+def _thinking(where: str, block: dict[str, Any], given: Given) -> Iterator[Problem]:
+    signature, thought = block.get("signature"), block.get("thinking")
+    if not given.knows(signature):
+        yield _wrong(f"{where}: Invalid `signature` in `thinking` block")
+    elif given.thoughts.get(str(signature), thought) != thought:
+        yield _wrong(
+            f"{where}: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified. "
+            "These blocks must remain as they were in the original response."
+        )
+
+
+def _image(where: str, source: Any) -> Iterator[Problem]:
+    if not isinstance(source, dict) or source.get("type") not in ("base64", "url", "file"):
+        yield _wrong(f"{where}.image.source: Input tag does not match any of 'base64', 'url', 'file'")
+    elif source["type"] == "base64":
+        if source.get("media_type") not in _IMAGES:
+            yield _wrong(
+                f"{where}.image.source.base64.media_type: Input should be 'image/jpeg', 'image/png', 'image/gif' or "
+                "'image/webp'"
+            )
+        if not is_base64(source.get("data")) or source["data"].startswith("data:"):
+            yield _wrong(f"{where}.image.source.base64.data: Invalid base64 data")
+
+
+def _pairs(turns: list[tuple[str, int, Blocks]]) -> Iterator[Problem]:
+    """Each call is answered at the beginning of the next turn, and nothing else is."""
+    used: set[str] = set()
+    for at, (role, index, blocks) in enumerate(turns):
+        asked = [str(block.get("id")) for _, block in blocks if block.get("type") == "tool_use"]
+        if len(set(asked)) < len(asked) or used & set(asked):
+            yield _wrong("messages: `tool_use` ids must be unique")
+        used |= set(asked)
+        following = turns[at + 1][2] if at + 1 < len(turns) else []
+        kinds = [block.get("type") for _, block in following]
+        results = [str(block.get("tool_use_id")) for _, block in following if block.get("type") == "tool_result"]
+        first = kinds[: len(results)] == ["tool_result"] * len(results)
+        if missing := [id for id in asked if id not in results or not first]:
+            yield _wrong(
+                f"messages.{index}: `tool_use` ids were found without `tool_result` blocks immediately after: "
+                f"{', '.join(missing)}. Each `tool_use` block must have a corresponding `tool_result` block in the "
+                "next message."
+            )
+        if role == "user":
+            before = [b.get("id") for _, b in turns[at - 1][2] if b.get("type") == "tool_use"] if at else []
+            for where, block in blocks:
+                if block.get("type") == "tool_result" and block.get("tool_use_id") not in before:
+                    yield _wrong(
+                        f"{where}: unexpected `tool_use_id` found in `tool_result` blocks: {block.get('tool_use_id')}. "
+                        "Each `tool_result` block must have a corresponding `tool_use` block in the previous message."
+                    )
+
+
+def _container(body: dict[str, Any], turns: list[tuple[str, int, Blocks]], given: Given) -> Iterator[Problem]:
+    """Calls that code in a container has made are pending there."""
+    container = body.get("container")
+    id = container.get("id") if isinstance(container, dict) else container
+    if id is not None and not given.knows(id):
+        yield _wrong(f"container: Container {id} not found.")
+    called = [block for _, block in turns[-2][2] if block.get("type") == "tool_use"] if len(turns) > 1 else []
+    callers = [caller for block in called if isinstance(caller := block.get("caller"), dict)]
+    if id is None and any(str(caller.get("type")).startswith("code_execution") for caller in callers):
+        yield _wrong(
+            "container_id is required when there are pending tool uses generated by code execution with tools."
+        )
+
+
+def _tools(body: dict[str, Any]) -> Iterator[Problem]:
+    for index, tool in rows(body.get("tools")):
+        if tool.get("type") in (None, "custom"):
+            schema = tool.get("input_schema")
+            if not isinstance(schema, dict):
+                yield _wrong(f"tools.{index}.custom.input_schema: Field required")
+            elif schema.get("type") != "object":
+                yield _wrong(f"tools.{index}.custom.input_schema.type: Input should be 'object'")
+    # Vendor's guide "Structured outputs", section "JSON Schema limitations".
+    output = body.get("output_config")
+    for node in walk((output.get("format") or {}) if isinstance(output, dict) else {}):
+        if node.get("type") == "object" and node.get("additionalProperties") is not False:
+            yield _wrong(
+                "output_config.format.schema: For 'object' type, 'additionalProperties' must be explicitly set to false"
+            )
