@@ -5,6 +5,7 @@
 #   make test     the tests
 #   make check    ruff, mypy, import-linter
 #   make latest   checks and tests with the newest versions that pyproject.toml allows, in .venv-latest
+#   make real     tests against llama.cpp's server with a tiny model, in .venv-real
 #   make lock     requirements-dev.txt, after a change of what pyproject.toml asks for
 #   make upgrade  requirements-dev.txt anew, with the newest versions
 #   make bench    the benchmarks
@@ -20,7 +21,7 @@ WORKERS ?= 4
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test check latest lock upgrade bench faults soak docs format clean
+.PHONY: demo test check latest real lock upgrade bench faults soak docs format clean
 .DEFAULT_GOAL := test
 
 ifneq ($(UV),)
@@ -65,6 +66,16 @@ latest:
 	rm -rf .venv-latest
 	$(MAKE) VENV=.venv-latest VERSIONS=newest check test
 
+# Neither package is locked: whatever the server does today is what is to be seen.
+.venv-real/.real: BIN = .venv-real/bin
+.venv-real/.real:
+	@$(MAKE) VENV=.venv-real .venv-real/.dev
+	@$(INSTALL) xllamacpp gguf
+	@touch $@
+
+real: .venv-real/.real
+	.venv-real/bin/python -m pytest tests/real
+
 upgrade: NEWEST = --upgrade
 lock upgrade: BIN = .venv-uv/bin
 lock upgrade:
@@ -91,4 +102,4 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format
 
 clean:
-	rm -rf $(VENV) .venv-latest .venv-uv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-latest .venv-real .venv-uv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
