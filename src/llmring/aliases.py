@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,16 @@ default_profile = "default"
 [profiles.default]
 name = "default"
 """
+_ON_A_LOOP = 0.25
+"""Seconds that an edit waits for another process where an event loop would stand still meanwhile."""
+
+
+class _Done(Awaitable[None]):
+    """An edit that was made before anybody could wait for it."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return
+        yield
 
 
 class Aliases:
@@ -36,6 +48,7 @@ class Aliases:
         self._given_path = lockfile_path
         self._given_profile = profile
         self._live: LiveLockfile | None = None
+        self._editing: asyncio.Task[None] | None = None
 
     def resolve_alias(self, alias: str, profile: str | None = None) -> str:
         """The `provider:model` that serves an alias now (the first of its models).
@@ -90,25 +103,45 @@ class Aliases:
         *,
         profile: str | None = None,
         params: Mapping[str, Any] | None = None,
-    ) -> None:
+    ) -> Awaitable[None]:
         """Bind an alias in the lockfile: the first model serves, the rest stand by.
+
+        The edit is made when this returns. Only where it is called on an event loop, and another process has been
+        editing the file for a quarter of a second, does it go on in a thread, so that the loop does too: then await
+        what is returned, which raises what goes wrong. Anywhere else it waits up to 30 seconds.
 
         Args:
             alias: its name.
             models: one `provider:model`, several separated by commas, or a sequence of them; each counts once.
             profile: instead of the service's; made if the file has none of that name.
             params: defaults for its requests; not given: what the file says stays.
+
+        Returns:
+            What may be awaited, and need not be.
+
+        Raises:
+            ConfigurationError: the alias, a model, the profile's name or the params cannot be written.
+            LockfileError: the file is not there, not valid, or could not be written.
         """
         from .lockfile import bind
 
         listed = [m.strip() for m in models.split(",")] if isinstance(models, str) else list(models)
-        bind(self._path(), alias, listed, profile=self._profile(profile), params=params)
+        path, chosen = self._path(), self._profile(profile)
+        return self._edited(
+            lambda patience: bind(path, alias, listed, profile=chosen, params=params, patience=patience)
+        )
 
-    def unbind_alias(self, alias: str, *, profile: str | None = None) -> None:
-        """Take an alias out of the lockfile."""
+    def unbind_alias(self, alias: str, *, profile: str | None = None) -> Awaitable[None]:
+        """Take an alias out of the lockfile. When that is done, see `bind_alias`.
+
+        Raises:
+            AliasNotFoundError: it is not bound there.
+            LockfileError: the file is not there, not valid, or could not be written.
+        """
         from .lockfile import unbind
 
-        unbind(self._path(), alias, profile=self._profile(profile))
+        path, chosen = self._path(), self._profile(profile)
+        return self._edited(lambda it: unbind(path, alias, profile=chosen, patience=it))
 
     def init_lockfile(self, path: str | os.PathLike[str] | None = None, *, force: bool = False) -> Path:
         """Write a new lockfile with no aliases yet, and use it.
@@ -116,18 +149,53 @@ class Aliases:
         Args:
             path: where; not given: the service's `lockfile_path`, else `llmring.lock` in the working directory.
             force: replace a file that is there.
+
+        Raises:
+            ConfigurationError: there is a file already, or no such folder.
+            LockfileError: it could not be written, or another process is editing it: for 30 seconds, or where this is
+                called on an event loop for a quarter of one.
         """
         from .lockfile import create
 
         # Path.expanduser() would raise where there is no such user.
         target = Path(os.path.expanduser(path or self._given_path or "llmring.lock"))
-        create(target, _NEW_LOCKFILE, force=force)
+        create(target, _NEW_LOCKFILE, force=force, patience=_ON_A_LOOP if _loop() else None)
         self._given_path, self._live = target, None
         return target
 
     def clear_alias_cache(self) -> None:
         """Read the lockfile anew at the next request. Edits are followed without it."""
         self._live = None
+
+    def _edited(self, edit: Callable[[float | None], object]) -> Awaitable[None]:
+        """Make an edit at once, or in a thread if it would have an event loop wait for long."""
+        loop = _loop()
+        if loop is None:
+            edit(None)
+            return _Done()
+        from .lockfile.locking import HeldError
+
+        before = self._editing if self._editing and self._editing.get_loop() is loop else None
+        if before is None or before.done():
+            try:
+                edit(_ON_A_LOOP)
+                return _Done()
+            except HeldError:
+                pass
+
+        async def go_on() -> None:
+            if before is not None:  # edits are made in the order of their calls
+                with contextlib.suppress(Exception):
+                    await asyncio.shield(before)
+            await asyncio.to_thread(edit, None)
+
+        self._editing = loop.create_task(go_on())
+        return self._editing
+
+    async def _edits_made(self) -> None:
+        """Wait for the edits that go on in a thread."""
+        if self._editing is not None and self._editing.get_loop() is _loop():
+            await asyncio.wait([self._editing])
 
     def _lacking(self, aliases: Sequence[str], profile: str | None, who: str) -> AliasNotFoundError:
         """The error that names aliases that are not bound, and how to bind each."""
@@ -189,3 +257,11 @@ class Aliases:
 
             raise LockfileNotFoundError(f"{none_found()}. Make one: llmring lock init")
         return path
+
+
+def _loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that would stand still while this thread waits."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import codecs
 import os
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -20,7 +21,7 @@ from .exceptions import InvalidRequestError
 from .media_types import type_of
 from .schemas import LLMRequest, Message
 
-__all__ = ["audio", "document", "image", "load", "text"]
+__all__ = ["audio", "decoded", "document", "image", "load", "text"]
 
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "image/png",
@@ -37,6 +38,13 @@ _MAGIC = {
 }
 # What every other text is called does no vendor any good.
 _TEXTS = frozenset({"text/csv", "text/html", "text/markdown", "text/xml", "application/json", "application/xml"})
+_MARKS = {  # the longer ones first: UTF-32's begins as UTF-16's
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 _AUDIO_FORMATS = {"mpeg": "mp3", "wave": "wav", "vnd.wave": "wav"}
 
 
@@ -200,8 +208,41 @@ def _title(path: Path) -> str:
     return path.name.encode(errors="replace").decode()
 
 
+def decoded(data: bytes, what: str) -> str:
+    """The text that bytes are: UTF-8, or what their byte order mark says, which is no part of it.
+
+    Args:
+        data: all of it.
+        what: what it is, as a message begins with it.
+
+    Raises:
+        InvalidRequestError: it is none; the message names the first byte that is wrong, counted from 1.
+    """
+    encoding = next((it for mark, it in _MARKS.items() if data.startswith(mark)), "utf-8")
+    name = encoding.removesuffix("-sig").upper()
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        at = error.start + len(codecs.BOM_UTF8) * (encoding == "utf-8-sig")
+        line = data.count(b"\n", 0, at) + 1
+        raise InvalidRequestError(
+            f"{what} is no {name} text: byte {at + 1}, in line {line}, is 0x{data[at]:02x}. Save it as UTF-8, or "
+            "convert it: iconv -f ENCODING -t UTF-8"
+        ) from None
+    before, null, _ = text.partition("\0")
+    if null:
+        line = before.count("\n") + 1
+        raise InvalidRequestError(
+            f"{what} is no text: character {len(before) + 1}, in line {line}, is a null. If it is UTF-16 without a "
+            "mark, convert it: iconv -f UTF-16LE -t UTF-8"
+        )
+    return text
+
+
 def _data_url(data: bytes, what: str, name: str | None = None) -> str:
     mime = _mime(data, name)
+    if what == "document" and ((mime or "").startswith("text/") or mime in _TEXTS or data.startswith(tuple(_MARKS))):
+        data = decoded(data, name or "The document").encode()
     if what == "document" and mime not in (*_TEXTS, "application/pdf") and _is_text(data):
         mime = "text/plain"
     if mime is None:

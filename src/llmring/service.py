@@ -138,6 +138,7 @@ class LLMRing(Aliases):
         try:
             # Another loop that ends meanwhile has ended what it had, too.
             await asyncio.gather(*(run_in(loop, ending(loop)) for loop in loops), return_exceptions=True)
+            await self._edits_made()
         finally:
             await self._registry.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -79,7 +80,36 @@ def test_json_says_why_there_is_no_price(run: Run) -> None:
 @pytest.mark.parametrize("args", [[], ["-"]])
 def test_the_prompt_may_come_through_a_pipe(run: Run, args: list[str]) -> None:
     assert run("chat", *args, input="from à pipe\n").stdout == "You said: from à pipe\n"
-    assert run("chat", *args, input=b"bad \xff byte").exit_code == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-be", "utf-32-be"])
+def test_what_comes_through_a_pipe_or_a_file_is_read_by_its_mark(
+    project: Path, run: Run, server: PracticeServer, encoding: str
+) -> None:
+    data = ("\ufeff" * encoding.endswith("-be") + "Z\u00fcrich\n").encode(encoding)
+    assert run("chat", input=data).stdout == "You said: Z\u00fcrich\n"
+    (project.parent / "notes.txt").write_bytes(data)
+    assert run("chat", "Where?", "--file", "notes.txt").exit_code == 0
+    assert server.requests[1].body["messages"][0]["content"][0]["source"]["data"] == "Z\u00fcrich\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"one\ncaf\xe9 two", r"is no UTF-8 text: byte 8, in line 2, is 0xe9. .*iconv"),
+        (b"\xef\xbb\xbfcaf\xe9 two", r"is no UTF-8 text: byte 7, in line 1, is 0xe9"),
+        (b"\xff\xfea", r"is no UTF-16 text: byte 3, in line 1, is 0x61"),
+        ("Where?".encode("utf-16-le"), r"is no text: character 2, in line 1, is a null.*UTF-16"),
+    ],
+)
+def test_what_is_no_text_is_refused_at_its_place(
+    project: Path, run: Run, server: PracticeServer, data: bytes, told: str
+) -> None:
+    (project.parent / "notes.txt").write_bytes(data)
+    for result in (run("chat", "hi", input=data), run("chat", "hi", "-f", "notes.txt")):
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert re.search(rf"^Error: (Standard input|notes\.txt) {told}", result.stderr), result.stderr
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(("args", "input"), [([""], None), (["  "], None), ([], ""), (["-"], "\n")])
@@ -365,12 +395,24 @@ def test_one_question_imports_no_drawing(project: Path, server: PracticeServer) 
 
 
 @in_bytes
-def test_arguments_that_are_no_text(project: Path, server: PracticeServer) -> None:
-    done = subprocess.run(
-        [PROGRAM, "chat", b"caf\xff?", "-s", b"Na\xefve"], stdin=subprocess.DEVNULL, capture_output=True
-    )
-    assert (done.returncode, done.stdout.decode()) == (0, "You said: caf\ufffd?\n")
-    assert "Na\ufffdve" in json.dumps(server.requests[0].body, ensure_ascii=False)
+@pytest.mark.parametrize("args", [[b"caf\xff?"], ["hi", "-s", b"caf\xffe"]])
+def test_arguments_that_are_no_text(project: Path, server: PracticeServer, args: list[str | bytes]) -> None:
+    done = subprocess.run([PROGRAM, "chat", *args], stdin=subprocess.DEVNULL, capture_output=True)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"no UTF-8 text from its character 4 on" in done.stderr
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("redirected", ["<&-", "0>/dev/null"])
+def test_an_input_that_cannot_be_read_is_none(project: Path, server: PracticeServer, redirected: str) -> None:
+    """nohup gives a command one that is open for writing alone."""
+    command = ["sh", "-c", f'exec "$0" "$@" {redirected}', PROGRAM, "chat"]
+    done = subprocess.run([*command, "Hello"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "You said: Hello\n")
+    for args in ([], ["-"]):
+        done = subprocess.run([*command, *args], capture_output=True, text=True)
+        assert done.returncode in (1, 2)
+        assert "prompt" in done.stderr
 
 
 @in_bytes

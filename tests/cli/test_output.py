@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -10,11 +11,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import text
 
-from llmring.cli.terminal import dollars
+from llmring.cli.terminal import columns, dollars, printable
 from llmring.testing import PracticeServer, RecordedRequest, Reply
 
 from ..program import PROGRAM
@@ -226,6 +230,30 @@ def test_reading_much_code_is_said_on_a_terminal(project: Path) -> None:
     assert "Reading the source code ." in on_a_terminal("lock", "check", "long.py")
 
 
+HOLDER = """
+import sys
+from pathlib import Path
+from llmring.lockfile.locking import exclusive
+with exclusive(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process edits the file, until it is killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        try:
+            yield holder
+        finally:
+            holder.kill()
+
+
 @pytest.mark.parametrize(
     "args",
     [
@@ -241,16 +269,26 @@ def test_reading_much_code_is_said_on_a_terminal(project: Path) -> None:
     ],
 )
 def test_waiting_to_write_is_said_on_a_terminal(project: Path, args: str) -> None:
-    """Somebody else holds the folder, as an edit does."""
-    import fcntl
-
+    """Another process edits the file."""
     project.write_text(LOCKFILE.replace("anthropic:claude-haiku-4-5", "anthropic:claude-opus-4-1"))  # which has ended
-    held = os.open(project.parent, os.O_RDONLY)
-    fcntl.flock(held, fcntl.LOCK_EX)
-    letting_go = threading.Timer(2.5, os.close, [held])
-    letting_go.start()
-    assert "Writing llmring.lock ." in on_a_terminal(*args.split())
-    letting_go.join()
+    with held(project) as holder, Terminal(*args.split()) as terminal:
+        terminal.expect("Writing llmring.lock .")
+        holder.kill()
+        assert terminal.ended() == 0
+
+
+def test_who_is_waited_for_is_said(project: Path) -> None:
+    with held(project) as holder:
+        waiting = subprocess.Popen(
+            [PROGRAM, "bind", "fast", "ollama:llama3.2"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        with waiting:
+            assert waiting.stderr is not None
+            told = waiting.stderr.readline()
+            assert told == f"Warning: The process {holder.pid} is editing {project}; waiting for it\n"
+            holder.kill()
+            assert waiting.stderr.readline().startswith("fast is served by ollama:llama3.2 ")
+    assert waiting.returncode == 0
 
 
 def test_a_slow_git_is_said_on_a_terminal(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,3 +318,104 @@ def test_a_slow_keyring_is_said_on_a_terminal(project: Path, monkeypatch: pytest
     monkeypatch.setenv("PYTHONPATH", f"{project.parent / 'modules'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
     assert "Looking for keys ." in on_a_terminal(*args)
+
+
+HIDING = (
+    "\u202e\u2066\u200f\u061c"  # the direction of writing
+    "\u200b\u2060\ufeff\u00ad\u180e\u3164\U000e0041"  # what cannot be seen
+    "\x85\x9b\u2028\u2029"
+)
+
+
+@pytest.mark.parametrize("how", [[], ["--no-stream"], ["--json"]])
+def test_what_a_model_says_hides_nothing_from_who_reads(project: Path, server: PracticeServer, how: list[str]) -> None:
+    server.reply(f"safe {HIDING}sound")
+    written = on_a_terminal("chat", "hi", *how)
+    assert "safe " in written
+    assert not set(HIDING) & set(written)
+
+
+@pytest.mark.parametrize("where", ["a terminal", "a pipe"])
+def test_what_an_error_quotes_hides_nothing(project: Path, server: PracticeServer, where: str) -> None:
+    server.default = Reply(status=400, error=f"begin {HIDING}end")
+    if where == "a pipe":
+        done = subprocess.run([PROGRAM, "chat", "hi"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        written = done.stderr
+    else:
+        written = on_a_terminal("chat", "hi")
+    assert "begin " in written
+    assert not set(HIDING) & set(written)
+
+
+def test_what_a_lockfile_or_a_server_lists_hides_nothing(project: Path, server: PracticeServer) -> None:
+    title = "".join(it for it in HIDING if it >= "\xa0")  # no TOML may hold the others
+    project.write_text(project.read_text().replace("temperature = 0.3", f'title = "a{title}b"'))
+    server.models["ollama"] = [f"llama{HIDING}3.2"]
+    live, usage = ["models", "--live", "ollama"], ["chat", "hi", f"--{HIDING}"]
+    for args in (["aliases", "--verbose"], ["lock", "show"], live, usage):
+        written = on_a_terminal(*args)
+        assert len(written) > 20
+        assert not set(HIDING) & set(written), args
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f468\u200d\U0001f469\u200d\U0001f467"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+        ("chat\u200dbot", "chatbot"),
+        ("a\u2028b\u2029c", "a\nb\nc"),
+        ("tab\tand\nline", "tab\tand\nline"),
+        ("Z\u00fcrich \u4f60\u597d", "Z\u00fcrich \u4f60\u597d"),
+    ],
+)
+def test_what_letters_need_stays(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@given(text(f"{HIDING}\u200c\u200d\x1ba\u4f60\n"))
+def test_nothing_that_is_shown_steers_or_hides(written: str) -> None:
+    shown = printable(written)
+    assert not set(f"{HIDING}\x1b") & set(shown)
+    assert [it for it in shown if it in "a\u4f60"] == [it for it in written if it in "a\u4f60"]
+    assert not any(f"a{it}" in shown or f"{it}a" in shown for it in "\u200c\u200d"), "a joiner that joins nothing"
+
+
+def test_what_the_encoding_lacks_is_escaped_and_said(project: Path, server: PracticeServer) -> None:
+    server.default = Reply("Z\u00fcrich \u4f60 \U0001f642")
+    for encoding, shown in (
+        ("cp1252", b"Z\xfcrich \\u4f60 \\U0001f642\n"),
+        ("ascii", b"Z\\u00fcrich \\u4f60 \\U0001f642\n"),
+        ("utf-8", "Z\u00fcrich \u4f60 \U0001f642\n".encode()),
+    ):
+        env = os.environ | {"PYTHONIOENCODING": encoding}
+        done = subprocess.run([PROGRAM, "chat", "hi"], stdin=subprocess.DEVNULL, capture_output=True, env=env)
+        assert (done.returncode, done.stdout) == (0, shown)
+        assert (b"PYTHONIOENCODING=utf-8" in done.stderr) == (encoding != "utf-8")
+        assert done.stderr.count(b"was written as") <= 1
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+@pytest.mark.parametrize("args", ["chat hi --json", "aliases --json", "lock convert --to json"])
+def test_json_goes_through_every_encoding(project: Path, server: PracticeServer, encoding: str, args: str) -> None:
+    said = "Z\u00fcrich \u4f60 \U0001f642"
+    more = f'''
+[note]
+text = "{said}"
+
+[[profiles.default.bindings]]
+alias = "\u8981"
+models = ["x:\U0001f642"]
+'''
+    project.write_text(project.read_text() + more, encoding="utf-8")
+    server.default = Reply(said)
+    env = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([PROGRAM, *args.split()], stdin=subprocess.DEVNULL, capture_output=True, env=env, check=True)
+    assert done.stdout.isascii() or (encoding == "utf-8" and "convert" in args)
+    read = json.loads(done.stdout)
+    assert said in (read.get("content"), read.get("note", {}).get("text")) or read["\u8981"] == "x:\U0001f642"
+
+
+def test_columns_stay_in_line_whatever_the_letters() -> None:
+    rows = [("\u8981\u7d04", "x"), ("abcd", "x"), ("e\u0301\u00e9\U0001f642", "x"), ("a\nb\u202e", "x")]
+    assert columns(rows).splitlines() == ["\u8981\u7d04   x", "abcd   x", "e\u0301\u00e9\U0001f642   x", "a b    x"]

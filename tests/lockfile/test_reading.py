@@ -391,3 +391,15 @@ def test_no_more_is_read_than_a_lockfile_may_have(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("llmring.lockfile.reading.LARGEST", 10)
     with pytest.raises(LockfileParseError, match="is larger than"):
         load("/proc/self/mounts")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_merge_that_ended_in_conflict_is_said_to_be_one(write: Write, plain: str, as_json: bool) -> None:
+    text = plain if not as_json else '{\n"version": "1.0"\n}\n'
+    first, rest = text.split("\n", 1)
+    path = write(f"{first}\n<<<<<<< HEAD\n{rest}=======\n{rest}>>>>>>> other\n")
+    with pytest.raises(
+        LockfileParseError, match=rf"{path}:2:1: A merge ended in conflict.*git checkout --ours"
+    ) as caught:
+        load(path)
+    assert (caught.value.line, caught.value.column) == (2, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -13,7 +12,16 @@ import typer
 from typer.core import TyperGroup
 
 from ..exceptions import AliasNotFoundError, LLMRingError
-from .terminal import Closed, complain, say, unforeseen, unwritable
+from .terminal import (
+    Closed,
+    complain,
+    escape_what_is_lacking,
+    printable,
+    say,
+    say_what_was_lacking,
+    unforeseen,
+    unwritable,
+)
 
 __all__ = ["build", "run"]
 
@@ -28,7 +36,11 @@ class _Commands(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         _spare_pydantic(self.get_params(ctx))
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            _make_plain(error)
+            raise
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         command = super().get_command(ctx, cmd_name)
@@ -41,6 +53,16 @@ class _Commands(TyperGroup):
         except LLMRingError as error:
             complain(f"{error}{_meant(error)}")
             raise typer.Exit(1) from None
+        except Exception as error:
+            _make_plain(error)
+            raise
+
+
+def _make_plain(error: Exception) -> None:
+    """Have Typer, which prints the message of a usage error itself, print nothing that steers the terminal."""
+    message = getattr(error, "message", None)
+    if isinstance(message, str):
+        error.message = printable(message)  # type: ignore[attr-defined]
 
 
 def _meant(error: LLMRingError) -> str:
@@ -134,9 +156,7 @@ def _root(
 def run() -> None:
     """Run the command that the process was started with, and leave with its status."""
     sys.stdout = sys.stdout or Closed()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    escape_what_is_lacking()
     try:
         if os.environ.get("_LLMRING_COMPLETE") == "complete_bash":
             from .completion import complete_in_bash
@@ -150,11 +170,10 @@ def run() -> None:
         complain(str(error))
         sys.exit(1)
     except Exception as error:
-        if os.environ.get("LLMRING_DEBUG"):
-            raise
         complain(unwritable(error) if _is_of_typers_own_words(error) else unforeseen(error))
         sys.exit(1)
     finally:
+        say_what_was_lacking()
         _flush()
 
 

@@ -11,7 +11,7 @@ from ..exceptions import ConfigurationError, LLMRingError, ProviderError
 from . import completion
 from .printing import json_text
 from .project import ProfileOption, default_model
-from .terminal import note, say, stream, warn
+from .terminal import hear_warnings, note, say, stream
 from .usage import usage_line
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def chat(
       git diff | llmring chat "Review this change"
       llmring chat "What does it say?" --image receipt.png --schema receipt.schema.json
     """
-    prompt, system = _readable(prompt), _readable(system)
+    _check_argument(prompt, "PROMPT")
+    _check_argument(system, "--system")
     if prompt is None and _on_a_terminal():
         for given, name in ((as_json, "--json"), (schema, "--schema"), (no_stream, "--no-stream")):
             if given:
@@ -98,7 +99,7 @@ def chat(
     question = Message(role="user", content=content_of(text, _attached(image, file)))
     form: dict[str, Any] = {"response_format": _response_format(schema)} if schema is not None else {}
     request = LLMRequest(model=model, messages=[*messages, question], **form)
-    _show_warnings()
+    hear_warnings()
     asyncio.run(_ask(request, profile, no_stream=no_stream, as_json=as_json))
 
 
@@ -106,11 +107,12 @@ def _on_a_terminal() -> bool:
     return all(it is not None and it.isatty() for it in (sys.stdin, sys.stdout))
 
 
-def _readable(argument: str | None) -> str | None:
-    """An argument with a replacement character for each byte of it that was no text, as a pipe's are read too."""
-    import re
-
-    return re.sub("[\ud800-\udfff]", "\ufffd", argument) if argument is not None else None
+def _check_argument(argument: str | None, name: str) -> None:
+    """Refuse an argument with bytes that are no text: a model would be asked something else."""
+    wrong = next((it for it, letter in enumerate(argument or "") if "\ud800" <= letter <= "\udfff"), None)
+    if wrong is not None:
+        what = "it is no UTF-8 text from its character {} on; the terminal, or the script, has another encoding"
+        raise typer.BadParameter(what.format(wrong + 1), param_hint=name)
 
 
 def _asked(prompt: str | None) -> str:
@@ -118,8 +120,8 @@ def _asked(prompt: str | None) -> str:
     typed_in = sys.stdin is not None and sys.stdin.isatty()
     if prompt is None and typed_in:
         raise typer.BadParameter('nothing was asked. Try: llmring chat "Hello", or echo Hello | llmring chat')
-    piped = "" if typed_in and prompt != "-" else _standard_input()
     about = "" if prompt in (None, "-") else prompt or ""
+    piped = "" if typed_in and prompt != "-" else _standard_input(needed=not about)
     if piped.strip() and about.strip():
         return f"{piped.rstrip()}\n\n{about}"
     if not (text := piped if piped.strip() else about).strip():
@@ -127,22 +129,38 @@ def _asked(prompt: str | None) -> str:
     return text
 
 
-def _standard_input() -> str:
-    """All the text on standard input."""
+def _standard_input(*, needed: bool) -> str:
+    """All the text on standard input.
+
+    Args:
+        needed: whether there is no other prompt. Where there is one, an input that is not open for reading, as nohup
+            gives it, says nothing.
+    """
     if sys.stdin is None:
         return ""
+    import errno
     import threading
+
+    from ..parts import decoded
 
     remark = "Reading standard input to its end before asking. To ask without it: llmring chat ... </dev/null"
     patience = threading.Timer(_PATIENCE, note, [remark])
     patience.daemon = True
     patience.start()
     try:
-        return sys.stdin.buffer.read().decode(errors="replace")
-    except OSError as error:
-        raise LLMRingError(f"standard input cannot be read: {error.strerror}. Without it: </dev/null") from None
+        data = sys.stdin.buffer.read()
+    except (OSError, ValueError) as error:  # a ValueError says that it is closed
+        number = getattr(error, "errno", None)
+        if not needed and number in (None, errno.EBADF):
+            return ""
+        reason = getattr(error, "strerror", None) or error
+        raise LLMRingError(
+            f"standard input cannot be read: {reason}. "
+            + ('Give the prompt itself: llmring chat "..."' if needed else "Without it: </dev/null")
+        ) from None
     finally:
         patience.cancel()
+    return decoded(data, "Standard input")
 
 
 def _attached(images: list[str] | None, files: list[str] | None) -> list[dict[str, Any]]:
@@ -169,19 +187,6 @@ def _response_format(path: str) -> dict[str, Any]:
         raise ConfigurationError(f'{path} is no JSON Schema: it takes an object such as {{"type": "object", ...}}.')
     name = schema.get("title") or Path(path).name.partition(".")[0]
     return {"type": "json_schema", "json_schema": {"name": str(name), "schema": schema}}
-
-
-def _show_warnings() -> None:
-    """What the library warns of, such as moving on to a stand-by, as the other remarks are written."""
-    import logging
-
-    class Remarks(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            warn(record.getMessage())
-
-    logger = logging.getLogger("llmring")
-    logger.handlers[:] = [Remarks(logging.WARNING)]
-    logger.propagate = False
 
 
 async def _ask(request: LLMRequest, profile: str | None, *, no_stream: bool, as_json: bool) -> None:
@@ -249,7 +254,7 @@ def _formed(response: LLMResponse) -> str:
     """The answer in the form that was asked for, as JSON."""
     if response.parsed is None and response.finish_reason == "content_filter":
         raise LLMRingError(f"{response.model} withheld its answer (content_filter), so there is no JSON to print.")
-    return json_text(response.parsed)
+    return json_text(response.parsed, is_for_people=True)
 
 
 def _as_json(service: LLMRing, response: LLMResponse, error: LLMRingError | None = None) -> str:

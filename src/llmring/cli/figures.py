@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .terminal import columns
+from .terminal import cells, columns
 
 if TYPE_CHECKING:
     from ..catalog import ModelInfo
@@ -54,7 +54,8 @@ def aligned(rows: Sequence[Sequence[str]], *right: int, indent: str = "") -> str
         *right: the columns whose cells end below each other.
         indent: before each line.
     """
-    widths = {column: max(len(row[column]) for row in rows) for column in right}
+    widths = {column: max(cells(row[column]) for row in rows) for column in right}
     return columns(
-        ([cell.rjust(widths.get(column, 0)) for column, cell in enumerate(row)] for row in rows), indent=indent
+        ([" " * (widths.get(column, 0) - cells(cell)) + cell for column, cell in enumerate(row)] for row in rows),
+        indent=indent,
     )

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .terminal import printable
+from .terminal import cells, hear_warnings, printable
 
 __all__ = ["working"]
 
@@ -23,6 +23,7 @@ def working(what: str) -> Iterator[None]:
     Args:
         what: as in `"Asking openai and ollama"`; short enough for a line.
     """
+    hear_warnings()
     if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
@@ -44,4 +45,4 @@ def _show(what: str, done: threading.Event) -> None:
         print(f"\r{what} {dots}\r", end="", file=sys.stderr, flush=True)  # noqa: T201
         if done.wait(0.4):
             break
-    print(f"\r{' ' * (len(what) + 4)}\r", end="", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"\r{' ' * (cells(what) + 4)}\r", end="", file=sys.stderr, flush=True)  # noqa: T201

@@ -1,10 +1,17 @@
-"""What the commands write: data and answers to standard output, remarks to standard error, plain where it must be."""
+"""What the commands write: data and answers to standard output, remarks to standard error, plain where it must be.
+
+All that is written for people goes through `printable`, whoever said it. What a stream's encoding lacks is written as
+an escape, and that is said once.
+"""
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import io
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
@@ -15,14 +22,19 @@ from ..exceptions import LLMRingError
 
 __all__ = [
     "Closed",
+    "cells",
     "columns",
     "complain",
     "confirm",
     "dollars",
+    "escape_what_is_lacking",
+    "hear_warnings",
+    "is_utf8",
     "note",
     "paint",
     "printable",
     "say",
+    "say_what_was_lacking",
     "stream",
     "tell",
     "unforeseen",
@@ -31,7 +43,18 @@ __all__ = [
 ]
 
 
-_CONTROL = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+_VISIBLE = "\u0300-\u1fff\u2100-\U0010ffff"
+_HIDDEN = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f"  # what steers a terminal
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what turns the direction of writing, and shows other words
+    "\xad\u115f\u1160\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"  # what cannot be seen
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    # Joiners belong to the letters of many scripts, and to pictures of families; between others they only hide.
+    f"|(?<![{_VISIBLE}])[\u200c\u200d]|[\u200c\u200d](?![{_VISIBLE}])"
+)
+_LINE_ENDS = {0x2028: "\n", 0x2029: "\n"}
+_lacking: set[str] = set()
+"""The encodings that lacked something."""
 _OURS = f"\x1b{os.urandom(8).hex()}["
 """What `paint` begins a colour with until it is written, so that nothing from outside passes for one of ours."""
 
@@ -51,7 +74,7 @@ def say(text: str = "") -> None:
 
 def stream(text: str) -> None:
     """A piece of what a model says, shown at once. To what is no terminal it goes as it is."""
-    _write(printable(text) if _is_terminal(sys.stdout) else text)
+    _write(text, as_it_is=not _is_terminal(sys.stdout))
 
 
 def tell(text: str = "") -> None:
@@ -75,8 +98,56 @@ def complain(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """The text without what would steer the terminal: control characters, but for tabs and ends of lines."""
-    return text.translate(_CONTROL)
+    """The text without what would steer the terminal, turn the direction of writing, or hide in the text.
+
+    Tabs and ends of lines stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _HIDDEN.sub("", text.translate(_LINE_ENDS))
+
+
+def escape_what_is_lacking() -> None:
+    """Have standard output and standard error write what their encoding lacks as an escape."""
+    codecs.register_error("llmring", _escaped)
+    for target in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            target.reconfigure(errors="llmring")  # type: ignore[union-attr]
+
+
+def say_what_was_lacking() -> None:
+    """Say, if anything was written as an escape, that it was, and what to do."""
+    if _lacking:
+        names = " and ".join(sorted(_lacking))
+        note(f"What {names} does not have was written as \\u and a number. For all of it: PYTHONIOENCODING=utf-8")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    if not is_utf8(error.encoding):  # which lacks halves of characters alone
+        _lacking.add(error.encoding)
+    # As JSON and TOML have them.
+    codes = map(ord, error.object[error.start : error.end])
+    return "".join(f"\\u{it:04x}" if it < 0x10000 else f"\\U{it:08x}" for it in codes), error.end
+
+
+def is_utf8(encoding: str | None) -> bool:
+    """Whether an encoding has every character; `None` is that of no stream."""
+    return encoding is None or codecs.lookup(encoding).name.startswith("utf")
+
+
+def hear_warnings() -> None:
+    """Show what the library warns of, such as moving on to a stand-by, as the other remarks are written."""
+    import logging
+
+    class Remarks(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            warn(record.getMessage())
+
+    logger = logging.getLogger("llmring")
+    logger.handlers[:] = [Remarks(logging.WARNING)]
+    logger.propagate = False
 
 
 def unforeseen(error: Exception) -> str:
@@ -128,15 +199,16 @@ def _is_terminal(target: TextIO | None) -> bool:
     return target is not None and target.isatty()
 
 
-def _write(text: str, *, err: bool = False) -> None:
-    """Write to standard output or standard error. A terminal gets nothing that steers it but our own colours."""
+def _write(text: str, *, err: bool = False, as_it_is: bool = False) -> None:
+    """Write to standard output or standard error: nothing that steers a terminal but our own colours."""
     target: TextIO | None = sys.stderr if err else sys.stdout
     if target is None:
         return
-    if _is_terminal(target):
+    if not as_it_is:
         text = "\x1b[".join(printable(part) for part in text.split(_OURS))
     try:
-        typer.echo(text, nl=False, err=err, color=True)  # for it would take what looks like colours out of the data
+        # Not told of a colour, it would take what looks like one out of the data; nor of a file, take its own encoding.
+        typer.echo(text, file=target, nl=False, color=True)
     except OSError as error:
         if err:
             return  # whoever was to hear of it has gone
@@ -147,11 +219,23 @@ def _write(text: str, *, err: bool = False) -> None:
 
 def columns(rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
     """Rows as lines, their cells in columns."""
-    table = [list(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    table = [[" ".join(printable(cell).split("\n")) for cell in row] for row in rows]
+    widths = [max(map(cells, column)) for column in zip(*table, strict=True)]
     return "\n".join(
-        indent + "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        indent
+        + "   ".join(cell + " " * (width - cells(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in table
+    )
+
+
+def cells(text: str) -> int:
+    """How many cells of a terminal a text takes: letters of Chinese, Japanese and Korean and most pictures take two."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import category, east_asian_width
+
+    return sum(
+        0 if category(it) in ("Mn", "Me", "Cf") else 2 if east_asian_width(it) in ("W", "F") else 1 for it in text
     )
 
 

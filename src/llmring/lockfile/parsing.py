@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["decode", "holds_json", "parse", "parse_data"]
 
 _BINDING_KEYS = {"alias", "models", "params", "constraints"}
+_CONFLICT = re.compile(r"^(?:<<<<<<< |>>>>>>> )", re.MULTILINE)
 _LINE = re.compile(r"(Begin it with:|Write:|Add:|as in| or) (\w+) = ")
 """A line that a message advises, as TOML has it."""
 
@@ -69,6 +70,15 @@ def holds_json(text: str, path: Path | None = None) -> bool:
 def parse_data(text: str, path: Path | None = None) -> dict[str, Any]:
     """The tables of the text, before anything is asked about what they say."""
     source = text.removeprefix("\ufeff")
+    if conflict := _CONFLICT.search(source):
+        line = source.count("\n", 0, conflict.start()) + 1
+        raise _error(
+            "A merge ended in conflict here, and its marks still stand in the file. Keep the one side, the other, or "
+            f"both, and delete the marks; or take one whole: git checkout --ours (or --theirs) {path or 'FILE'}",
+            path,
+            line,
+            1,
+        )
     if not source.strip():
         raise _error("The file is empty. A new one is written by: llmring lock init --force", path, 1, 1)
     try:

@@ -13,9 +13,11 @@ from typing import Any
 
 from llmring.exceptions import ConfigurationError
 
+from .locking import exclusive
 from .model import DEFAULT_PROFILE
 from .provider_settings import APIS
-from .writing import exclusive, replace
+from .reading import read
+from .writing import replace, target_of
 
 __all__ = ["SCHEMA_FILE", "json_schema", "rendered", "write_beside"]
 
@@ -98,18 +100,20 @@ def write_beside(path: Path) -> Path:
         ConfigurationError: there is a file of that name that is something else. It stays.
         LockfileError: it could not be written.
     """
-    target = Path(os.path.realpath(path.parent / SCHEMA_FILE))
+    target = target_of(path.parent / SCHEMA_FILE)
     with exclusive(target):
-        if target.exists() and not _is_ours(target):
-            raise ConfigurationError(f"{target} is no schema of a lockfile, and stays as it is")
-        replace(target, rendered().encode(), before=None)
-    return target
+        while True:
+            before = read(target) if os.path.lexists(target) else None
+            if before is not None and not _is_ours(before):
+                raise ConfigurationError(f"{target} is no schema of a lockfile, and stays as it is")
+            if replace(target, rendered().encode(), before=before):
+                return target
 
 
-def _is_ours(path: Path) -> bool:
+def _is_ours(content: bytes) -> bool:
     try:
-        return bool(json.loads(path.read_bytes())["title"] == _TITLE)
-    except (OSError, ValueError, LookupError, TypeError):
+        return bool(json.loads(content)["title"] == _TITLE)
+    except (ValueError, LookupError, TypeError, RecursionError):
         return False
 
 

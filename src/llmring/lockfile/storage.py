@@ -15,11 +15,13 @@ from llmring.exceptions import AliasNotFoundError, ConfigurationError, LockfileE
 from . import editing
 from .checks import secrets_in, shown
 from .converting import converted
+from .discovery import FILE_NAME
+from .locking import exclusive
 from .model import is_name, split_reference
 from .parsing import decode, holds_json, parse
 from .reading import read
 from .resolution import nearest
-from .writing import exclusive, replace
+from .writing import replace, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from .model import Lockfile
 
     StrPath = str | os.PathLike[str]
+    Keep = Callable[[Path, bytes], None]
 
 __all__ = [
     "add_profile",
@@ -50,6 +53,7 @@ def bind(
     *,
     profile: str | None = None,
     params: Mapping[str, Any] | None = None,
+    patience: float | None = None,
 ) -> Lockfile:
     """Binds an alias to models, or another list of models to an alias that is bound.
 
@@ -58,6 +62,7 @@ def bind(
         models: `provider:model` references; the first serves, the rest stand by. One that is named again counts once.
         profile: made if the file has none of that name; `None` is the file's default profile.
         params: defaults for the alias's requests; `{}` takes away those there are, `None` keeps them.
+        patience: seconds to wait for another process that edits the file; not given: 30.
 
     Returns:
         The file as it now is. It is not written if it says all of that already.
@@ -81,10 +86,11 @@ def bind(
         lambda text, lockfile: editing.with_binding(
             text, lockfile, lockfile.default_profile if profile is None else profile, alias, models, values
         ),
+        patience=patience,
     )
 
 
-def unbind(path: StrPath, alias: str, *, profile: str | None = None) -> Lockfile:
+def unbind(path: StrPath, alias: str, *, profile: str | None = None, patience: float | None = None) -> Lockfile:
     """Takes an alias out of a profile; `None` is the file's default profile.
 
     The comments directly above it, with no blank line between, are about it and go too.
@@ -105,7 +111,7 @@ def unbind(path: StrPath, alias: str, *, profile: str | None = None) -> Lockfile
             )
         return editing.without_binding(text, lockfile, chosen.name, alias)
 
-    return _edit(path, change)
+    return _edit(path, change, patience=patience)
 
 
 def replace_models(path: StrPath, models: Mapping[str, str], *, profile: str | None = None) -> Lockfile:
@@ -129,8 +135,13 @@ def replace_models(path: StrPath, models: Mapping[str, str], *, profile: str | N
     return _edit(path, lambda text, lockfile: editing.with_replacements(text, lockfile, models, profile))
 
 
-def convert(path: StrPath, *, to_json: bool) -> Lockfile:
+def convert(path: StrPath, *, to_json: bool, keep: Keep | None = None) -> Lockfile:
     """Writes a file anew as JSON or as TOML; one that is so already stays as it is.
+
+    Args:
+        path: the file, which must be there.
+        to_json: whether as JSON.
+        keep: see `create`.
 
     Raises:
         ConfigurationError: it holds a value that the other format cannot say.
@@ -143,36 +154,76 @@ def convert(path: StrPath, *, to_json: bool) -> Lockfile:
         done = converted(lockfile.data, to_json=to_json)
         return done.text, done.data
 
-    return _edit(path, change)
+    return _edit(path, change, keep=keep)
 
 
-def create(path: StrPath, text: str, *, force: bool = False) -> Lockfile:
+def create(
+    path: StrPath, text: str, *, force: bool = False, keep: Keep | None = None, patience: float | None = None
+) -> Lockfile:
     """Writes a new lockfile.
 
     Args:
         path: where; its folder must be there.
         text: all of it, TOML or JSON. It is checked first.
-        force: whether to replace a file that is there.
+        force: whether to replace a file that is there. Where the path is a link, only a lockfile is replaced.
+        keep: called with the file that is replaced, links resolved, and what it holds, just before.
+        patience: seconds to wait for another process that edits the file; not given: 30.
 
     Raises:
         ConfigurationError: there is a file already, or no such folder.
         LockfileParseError: the text is no valid lockfile, or holds a secret.
+        LockfileError: it could not be written.
     """
     path = Path(path)
     content = text.encode()
     lockfile = parse(content, path)
-    real = Path(os.path.realpath(path))
+    real = target_of(path)
     if not os.path.isdir(real.parent):
         raise ConfigurationError(
             f"There is no folder {real.parent} for {path.name}. To make it: mkdir -p {real.parent}"
         )
-    with exclusive(real):
-        if os.path.isdir(real):
-            raise ConfigurationError(f"{path} is a folder. Name a file in it")
-        if os.path.lexists(real) and not force:
-            raise ConfigurationError(f"{path} is there already and stays as it is. To replace it: force=True")
-        replace(real, content, before=None)
-    return lockfile
+    with exclusive(real, patience=patience):
+        while True:
+            before = _replaceable(path, real, force=force)
+            if before is not None and keep is not None:
+                keep(real, before)
+            if replace(real, content, before=before):
+                return lockfile
+
+
+def _replaceable(path: Path, real: Path, *, force: bool) -> bytes | None:
+    """What the file holds that may be replaced; `None` where there is none yet."""
+    if os.path.isdir(real):
+        raise ConfigurationError(f"{path} is a folder. Name a file in it")
+    if not os.path.lexists(real):
+        return None
+    if not force:
+        raise ConfigurationError(f"{path} is there already and stays as it is. To replace it: force=True")
+    before = read(real)
+    if os.path.islink(path):
+        try:
+            _check_link(path, parse(before, real))
+        except LockfileError:
+            raise _no_lockfile(path, real) from None
+    return before
+
+
+def _check_link(path: Path, lockfile: Lockfile) -> None:
+    """Refuse a link to what happens to have a version, such as the settings of another program.
+
+    Whoever made the link, which may have come with a repository, would choose what is written into.
+    """
+    real = Path(os.path.realpath(path))
+    is_one = real.name == FILE_NAME or not lockfile.data.keys().isdisjoint(("profiles", "providers", "extends"))
+    if os.path.islink(path) and not is_one:
+        raise _no_lockfile(path, real)
+
+
+def _no_lockfile(path: Path, real: Path) -> LockfileError:
+    return LockfileError(
+        f"{path} is a link to {real}, which is no lockfile and stays as it is. To have a file here instead: rm {path}",
+        path=path,
+    )
 
 
 def add_profile(path: StrPath, name: str) -> Lockfile:
@@ -223,17 +274,28 @@ def remove_profile(path: StrPath, name: str) -> Lockfile:
     return _edit(path, change)
 
 
-def _edit(path: StrPath, change: Callable[[str, Lockfile], editing.Edited]) -> Lockfile:
+def _edit(
+    path: StrPath,
+    change: Callable[[str, Lockfile], editing.Edited],
+    *,
+    keep: Keep | None = None,
+    patience: float | None = None,
+) -> Lockfile:
     path = Path(path)
     real = Path(os.path.realpath(path))
     if not os.path.exists(real):
         read(path)  # which says that it is not there, or cannot be seen
-    with exclusive(real):
+    with exclusive(real, patience=patience):
         while True:
             before = read(path)
             old = parse(before, path)
+            _check_link(path, old)
             after, new = _changed(decode(before, path), old, change)
-            if after == before or replace(real, after, before=before):
+            if after == before:
+                return new
+            if keep is not None:
+                keep(real, before)
+            if replace(real, after, before=before):
                 return new
 
 

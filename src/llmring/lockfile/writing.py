@@ -1,17 +1,16 @@
-"""How a file is written: by one process at a time, and all of it or nothing.
+"""How a file is written: all of it or nothing.
 
-The lock is the folder in which the file lies: no edit replaces it, nothing has to be put beside the file, and the
-kernel releases it when its holder dies.
-
-New content goes to a file that has no name, where the system has those (Linux). It gets one only to be moved to the
-old one's place at once, and gets it in a folder for temporary files, if one is on the same file system. So a writer
-that is killed leaves nothing beside the file. Without such files or such a folder it can leave its temporary file
-there; what was left anywhere is swept away by the next write.
+New content goes to a file beside, which then changes places with the old one. What comes out is compared with what the
+new content was made from: a save by somebody who takes no lock, such as an editor, is put back, and the edit made
+again. Where a system cannot exchange two files, the comparison comes before the move, and a save between the two is
+lost. A writer that is killed can leave its file beside; the next write sweeps it away.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import os
 import stat
 import sys
@@ -22,50 +21,32 @@ from typing import TYPE_CHECKING
 from llmring.exceptions import LockfileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-if sys.platform == "win32":
-    import msvcrt
-else:
+if sys.platform != "win32":
     import fcntl
 
-__all__ = ["PATIENCE", "exclusive", "replace"]
+__all__ = ["copy", "replace", "target_of"]
 
-PATIENCE = 30.0
-"""Seconds to wait for another process to finish its edit."""
-_POLL = 0.002
 _SUFFIX = ".llmring-tmp"
 
 
-@contextlib.contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Nobody else edits the file meanwhile: no other process and no other thread.
-
-    Args:
-        path: the file, symbolic links resolved. It need not be there yet; its folder must be.
+def target_of(path: Path) -> Path:
+    """The file that a write to a path goes to, links resolved.
 
     Raises:
-        LockfileError: somebody else has been editing it for `PATIENCE` seconds, or no lock can be had.
+        LockfileError: the path is a link to a file elsewhere that is not there. Whoever made the link, which may have
+            come with a repository, would choose where a file is made.
     """
-    try:
-        handle = _lockable(path)
-    except OSError as error:
-        raise LockfileError(f"{path} cannot be locked for an edit: {error.strerror}", path=path) from error
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while not _try_lock(handle):
-            if time.monotonic() > deadline:
-                raise LockfileError(
-                    f"Another process has been editing {path} for {PATIENCE:.0f} seconds. Try again", path=path
-                )
-            time.sleep(_POLL)
-        try:
-            yield
-        finally:
-            _unlock(handle)
-    finally:
-        os.close(handle)
+    real = type(path)(os.path.realpath(path))
+    if os.path.islink(path) and not os.path.lexists(real) and str(real.parent) != os.path.realpath(path.parent):
+        raise LockfileError(
+            f"{path} is a link to {real}, where there is no file, and a link is followed to a file that is there. "
+            f"To write it here: rm {path}",
+            path=path,
+        )
+    return real
 
 
 def replace(path: Path, content: bytes, *, before: bytes | None) -> bool:
@@ -73,7 +54,8 @@ def replace(path: Path, content: bytes, *, before: bytes | None) -> bool:
 
     Args:
         path: the file, symbolic links resolved.
-        before: what the file holds until then; `None` where that does not matter.
+        content: all of it.
+        before: what the file holds until then; `None` where it is not there yet.
 
     Returns:
         Whether it was written. It is not if somebody who takes no lock, such as an editor, changed it meanwhile.
@@ -82,65 +64,153 @@ def replace(path: Path, content: bytes, *, before: bytes | None) -> bool:
         LockfileError: it could not be written; the file is as it was.
     """
     try:
-        status = os.stat(path) if os.path.exists(path) else None
+        status = None if before is None else os.stat(path)
         if status and not os.access(path, os.W_OK):
-            raise LockfileError(f"{path} is read-only. To edit it: chmod u+w {path}", path=path)
+            raise LockfileError(_closed(path), path=path)
         _sweep(path)
-        return _replace(path, content, before, status)
-    except OSError as error:
-        raise LockfileError(f"{path} could not be written: {error.strerror}. It is as it was", path=path) from error
-
-
-def _replace(path: Path, content: bytes, before: bytes | None, status: os.stat_result | None) -> bool:
-    name = f"{_prefix(path)}{os.urandom(4).hex()}{_SUFFIX}"
-    temporary = os.path.join(path.parent, name)
-    try:
-        nameless = _nameless(path.parent)
-        handle = _named(temporary) if nameless is None else nameless
+        temporary = _written(path, content, status)
         try:
-            _fill(handle, content, status)
-            if before is not None and path.read_bytes() != before:
-                return False
-            if nameless is not None:
-                temporary = _link(nameless, path, name)
+            return _made(temporary, path) if before is None else _moved(temporary, path, content, before)
         finally:
-            os.close(handle)
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+    except FileNotFoundError:
+        if before is not None and os.path.isdir(path.parent):
+            return False
+        raise LockfileError(f"{path} could not be written: its folder is not there any more", path=path) from None
+    except OSError as error:
+        raise LockfileError(
+            f"{path} could not be written: {error.strerror}. It is as it was{_step(error, path)}", path=path
+        ) from error
+
+
+def copy(path: Path, content: bytes, name: Path) -> None:
+    """A file beside another one, with that one's permissions, owner and times: whole, or not there at all.
+
+    Raises:
+        LockfileError: it could not be made.
+    """
+    try:
+        status = os.stat(path)
+        temporary = _written(path, content, status, times=(status.st_atime_ns, status.st_mtime_ns))
+        try:
+            os.replace(temporary, name)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+    except OSError as error:
+        raise LockfileError(
+            f"{path} stays as it is, because no copy of it can be made: {name}: {error.strerror}{_step(error, path)}",
+            path=path,
+        ) from error
+
+
+def _made(temporary: str, path: Path) -> bool:
+    """Give a new file its name, unless another one has taken it."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError:  # there are drives without links
+        if os.path.lexists(path):
+            return False
+        os.rename(temporary, path)
     return True
 
 
-def _nameless(folder: Path) -> int | None:
-    flag = getattr(os, "O_TMPFILE", 0)
-    if not flag or not os.path.exists("/proc/self/fd"):
+def _moved(temporary: str, path: Path, content: bytes, before: bytes) -> bool:
+    """Give a new file the place of the old one, unless that one holds something else by now."""
+    if path.read_bytes() != before:
+        return False
+    if not _exchange(temporary, path):
+        os.replace(temporary, path)
+        return True
+    inside, out = content, _bytes(temporary)
+    if out == before:
+        return True
+    while True:  # somebody has just saved that; it goes back, as does what they have saved since
+        _exchange(temporary, path)
+        newer = _bytes(temporary)
+        if newer == inside:
+            return False
+        inside, out = out, newer
+
+
+def _bytes(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _exchange(one: str, other: Path) -> bool:
+    """Two files change names in one step; `False` where the system cannot do that, or the drive.
+
+    Raises:
+        FileNotFoundError: one of them is gone.
+    """
+    call = _exchanger()
+    if call is None:
+        return False
+    sys.audit("os.rename", one, other, -1, -1)
+    number = call(os.fsencode(one), os.fsencode(other))
+    if number == errno.ENOENT:
+        raise FileNotFoundError(number, os.strerror(number), one)
+    return not number
+
+
+@functools.cache
+def _exchanger() -> Callable[[bytes, bytes], int] | None:
+    """What exchanges two files and returns the number of its error, 0 for none: Linux has it, and macOS."""
+    if sys.platform not in ("linux", "darwin"):
         return None
+    import ctypes
+
     try:
-        return os.open(folder, flag | os.O_WRONLY, 0o666)
-    except OSError:
+        system = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "darwin":
+            rename, before, between, after = system.renamex_np, (), (), (ctypes.c_uint(2),)  # RENAME_SWAP
+        else:
+            here = (ctypes.c_int(-100),)  # AT_FDCWD
+            rename, before, between, after = system.renameat2, here, here, (ctypes.c_uint(2),)  # RENAME_EXCHANGE
+    except (OSError, AttributeError):  # an old C library
         return None
 
+    def call(one: bytes, other: bytes) -> int:
+        names = ctypes.c_char_p(one), ctypes.c_char_p(other)
+        return ctypes.get_errno() if rename(*before, names[0], *between, names[1], *after) else 0
 
-def _link(handle: int, path: Path, name: str) -> str:
-    """A name for a file that has none: away from the lockfile if it can be moved from there."""
-    *elsewhere, beside = _folders(path)
-    for folder in elsewhere:
-        with contextlib.suppress(OSError):
-            return _linked(handle, os.path.join(folder, name))
-    return _linked(handle, os.path.join(beside, name))
+    return call
 
 
-def _linked(handle: int, name: str) -> str:
-    # Python follows the link in /proc only when it is given a folder, which an absolute path ignores.
-    os.link(f"/proc/self/fd/{handle}", name, src_dir_fd=handle, follow_symlinks=True)
+def _written(path: Path, content: bytes, like: os.stat_result | None, *, times: tuple[int, int] | None = None) -> str:
+    """A new file beside, which holds the content and is on the disk.
+
+    Args:
+        path: the file that it is for.
+        content: all of it.
+        like: whose permissions and owner it gets; `None` is a new file's.
+        times: of its last access and change, in nanoseconds; not given: now.
+    """
+    name = os.path.join(path.parent, f"{_prefix(path)}{os.urandom(4).hex()}{_SUFFIX}")
+    handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600 if like else 0o666)
+    try:
+        with open(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            if like and sys.platform != "win32":
+                with contextlib.suppress(PermissionError):
+                    os.fchown(handle, like.st_uid, like.st_gid)
+                os.fchmod(handle, stat.S_IMODE(like.st_mode))
+            if os.utime in os.supports_fd:
+                # By a clock with fine steps: with the system's own, it could be the time of the move, as of a file that
+                # somebody has written into since.
+                now = time.time_ns()
+                with contextlib.suppress(OSError):  # only the owner may, and on some drives another is
+                    os.utime(handle, ns=times or (now, now))
+            os.fsync(handle)
+    except BaseException:
+        os.unlink(name)
+        raise
     return name
-
-
-def _folders(path: Path) -> list[str]:
-    """Where a temporary file can be, the lockfile's own folder last."""
-    elsewhere = [os.environ.get("TMPDIR") or "/tmp", os.path.expanduser("~/.cache")]  # noqa: S108
-    return [*(elsewhere if sys.platform == "linux" else ()), str(path.parent)]
 
 
 def _prefix(path: Path) -> str:
@@ -148,83 +218,73 @@ def _prefix(path: Path) -> str:
     return f".{path.name}-{zlib.crc32(os.fsencode(path)):08x}-"
 
 
-def _named(path: str) -> int:
-    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
-
-
-def _fill(handle: int, content: bytes, status: os.stat_result | None) -> None:
-    with open(handle, "wb", closefd=False) as file:
-        file.write(content)
-    if status and sys.platform != "win32":
-        with contextlib.suppress(PermissionError):
-            os.fchown(handle, status.st_uid, status.st_gid)
-        os.fchmod(handle, stat.S_IMODE(status.st_mode))
-    if os.utime in os.supports_fd:
-        # By a clock with fine steps: with the system's own, it could be the time of the move, as of a file that
-        # somebody has written into since.
-        now = time.time_ns()
-        with contextlib.suppress(OSError):  # only the owner may, and on some drives another is
-            os.utime(handle, ns=(now, now))
-    os.fsync(handle)
-
-
 def _sweep(path: Path) -> None:
-    """Without the temporary files of writers that were killed: whoever holds the lock is the only one writing."""
+    """Without the temporary files of writers that were killed: whoever holds the lock is the only one writing.
+
+    Should another user be writing, their move finds nothing to move, and they write anew.
+    """
     prefix = _prefix(path)
-    for folder in _folders(path):
-        with contextlib.suppress(OSError):
-            for name in os.listdir(folder):
-                if name.startswith(prefix) and name.endswith(_SUFFIX):
-                    os.unlink(os.path.join(folder, name))
+    with contextlib.suppress(OSError):
+        for name in os.listdir(path.parent):
+            if name.startswith(prefix) and name.endswith(_SUFFIX):
+                os.unlink(os.path.join(path.parent, name))
 
 
-def _lockable(path: Path) -> int:
-    """A handle to lock: the folder's, or where a folder cannot be locked that of a file kept for the purpose."""
-    if sys.platform != "win32":
-        with contextlib.suppress(PermissionError):
-            handle = os.open(path.parent, os.O_RDONLY)
-            try:
-                _try_lock(handle)
-            except OSError:  # a network drive
-                os.close(handle)
-            else:
-                return handle
-    return _lock_file(path)
+def _closed(path: Path) -> str:
+    """What to say of a file that may not be written into."""
+    if _is_immutable(path):
+        return f"{path} is immutable, for everybody. To edit it: {_MUTABLE} {path}"
+    if _is_on_a_read_only_drive(path):
+        return f"{path} lies on a drive that is mounted read-only. {_STEPS[errno.EROFS]}"
+    return f"{path} is read-only. To edit it: chmod u+w {path}"
 
 
-def _lock_file(path: Path) -> int:
-    """One file per lockfile in the system's folder for temporary ones; it stays, empty."""
-    import hashlib
-    import tempfile
+_MUTABLE = "sudo chflags nouchg,noschg" if sys.platform == "darwin" else "sudo chattr -i -a"
+_STEPS = {
+    errno.EBUSY: "It is mounted by itself, as by `docker run -v FILE:FILE`, so no other file can take its place. Mount "
+    "its folder instead",
+    errno.EROFS: "Mount it for writing, or edit the file where it comes from",
+    errno.ENOSPC: "The disk is full. Make room on it, and try again",
+    errno.EFBIG: "The process, or the drive, takes no larger file (ulimit -f)",
+    **(
+        {errno.EDQUOT: "Your share of the disk is used up. Make room, and try again"}
+        if hasattr(errno, "EDQUOT")
+        else {}
+    ),
+}
 
-    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:24]
-    place = os.path.join(tempfile.gettempdir(), f"llmring-{name}.lock")
-    try:
-        return os.open(place, os.O_RDWR)  # without O_CREAT, which is refused for another user's file there
-    except FileNotFoundError:
-        return os.open(place, os.O_RDWR | os.O_CREAT, 0o666)
+
+def _step(error: OSError, path: Path) -> str:
+    """What to do about a write that failed, as the end of a message."""
+    if error.errno in (errno.EPERM, errno.EACCES):
+        folder = path.parent
+        if _is_immutable(folder):
+            return f". Its folder is immutable, for everybody. To change that: {_MUTABLE} {folder}"
+        return (
+            "" if os.access(folder, os.W_OK) else f". Its folder takes no new file. To change that: chmod u+w {folder}"
+        )
+    found = _STEPS.get(error.errno or 0)
+    return f". {found}" if found else ""
 
 
-if sys.platform == "win32":
+def _is_on_a_read_only_drive(path: Path) -> bool:
+    if sys.platform == "win32":
+        return False
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
-    def _try_lock(handle: int) -> bool:
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
+
+def _is_immutable(path: Path) -> bool:
+    """Whether not even its owner may write it: by its attributes, as `chattr +i` and `chflags uchg` set them."""
+    flags = getattr(os.stat(path), "st_flags", 0)
+    if flags & (stat.UF_IMMUTABLE | stat.SF_IMMUTABLE):
         return True
-
-    def _unlock(handle: int) -> None:
-        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
-
-else:
-
-    def _try_lock(handle: int) -> bool:
+    if sys.platform != "linux":
+        return False
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_UN)
+            found = fcntl.ioctl(handle, 0x80086601, bytes(8))  # FS_IOC_GETFLAGS
+            return bool(int.from_bytes(found, sys.byteorder) & 0x30)  # FS_IMMUTABLE_FL, FS_APPEND_FL
+        finally:
+            os.close(handle)
+    return False

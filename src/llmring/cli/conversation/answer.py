@@ -41,7 +41,8 @@ class Answer:
     def __init__(self, console: Console, waiting: str) -> None:
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._spinner: Spinner | None = Spinner("dots", Text(printable(waiting), "dim"), style="dim")
+        dots = "dots" if console.encoding.startswith("utf") else "line"
+        self._spinner: Spinner | None = Spinner(dots, Text(printable(waiting), "dim"), style="dim")
         self._kind: Literal["text", "thinking"] = "text"
         self._open = ""
         self._changed = False

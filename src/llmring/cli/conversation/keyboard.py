@@ -8,6 +8,7 @@ import select
 import sys
 from collections.abc import Callable, Iterator
 
+from ...exceptions import InvalidRequestError
 from ..terminal import printable
 from .history import History
 
@@ -39,8 +40,8 @@ class Keyboard:
         self._history = history
         self._takes_pastes = False
         self.trouble: str | None = None
-        with contextlib.suppress(AttributeError):  # what is no text would be an error, or go on as half a character
-            sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
+        with contextlib.suppress(AttributeError):  # what is no text would end the conversation; `read` refuses it
+            sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
         if readline is not None:
             self._set_up(complete)
 
@@ -54,8 +55,15 @@ class Keyboard:
         Raises:
             EOFError: the person is done (Ctrl-D).
             KeyboardInterrupt: what was typed is to be forgotten (Ctrl-C).
+            InvalidRequestError: it is no text: it has bytes of another encoding than the terminal's.
         '''
         text = self._whole(self._line(_marked(prompt)))
+        if wrong := next((it for it in text if "\ud800" <= it <= "\udfff"), None):
+            raise InvalidRequestError(
+                f"That was no {sys.stdin.encoding} text: its character {text.index(wrong) + 1} is the byte "
+                f"0x{ord(wrong) & 0xFF:02x}. Nothing was asked. Set the terminal's encoding to that of LANG, or paste "
+                "text that is"
+            )
         self._remember(text)
         return text
 

@@ -9,6 +9,7 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ...exceptions import InvalidRequestError
 from ...parts import load
 from ...schemas import LLMRequest, Message
 from ...service import LLMRing
@@ -111,6 +112,8 @@ class Talk:
             except EOFError:
                 self.screen.say()
                 return
+            except InvalidRequestError as error:
+                self.screen.fail(error)
             else:
                 self._answer_to(text)
 

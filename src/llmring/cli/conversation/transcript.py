@@ -41,7 +41,7 @@ def save(dialogue: Dialogue, path: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    content = _render(dialogue, path).encode(errors="replace")
+    content = _render(dialogue, path).encode(errors="backslashreplace")
     target = path.resolve()
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
@@ -64,7 +64,7 @@ def save_somewhere(dialogue: Dialogue) -> Path:
     """
     handle, name = tempfile.mkstemp(prefix="llmring-chat-", suffix=".md")
     with open(handle, "wb") as file:
-        file.write(_render(dialogue, Path(name)).encode(errors="replace"))
+        file.write(_render(dialogue, Path(name)).encode(errors="backslashreplace"))
     return Path(name)
 
 

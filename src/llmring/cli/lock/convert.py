@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from ...exceptions import ConfigurationError
-from ..printing import say_json
+from ..printing import say_json, with_escapes
 from ..progress import working
 from ..project import lockfile_path
-from ..terminal import note, stream, tell, warn
-from .keeping import backup, keep
+from ..terminal import is_utf8, note, stream, tell, warn
+from .keeping import Copies, backup
 
 __all__ = ["convert"]
 
@@ -67,7 +68,7 @@ def convert(
         text, _, changes = converted(lockfile.data, to_json=to_json)
         _warn(decode(content, path), changes, to_json=to_json)
     if output is None:
-        stream(text)
+        stream(with_escapes(text) if to_json and not is_utf8(sys.stdout.encoding) else text)
         return
     output = Path(os.path.expanduser(output))
     is_there = os.path.exists(output)  # which, unlike Path.exists, never raises
@@ -76,12 +77,13 @@ def convert(
             f"{output} is there already and stays as it is. "
             f"To replace it, and keep it as {backup(output).name}: --force"
         )
-    kept = keep(output, text.encode())
+    copies = Copies(output, text.encode())
     with working(f"Writing {output.name}"):
         if is_there and output.samefile(path):
-            convert_in_place(path, to_json=to_json)
+            convert_in_place(path, to_json=to_json, keep=copies)
         else:
-            create(output, text, force=force)
+            create(output, text, force=force, keep=copies)
+    kept = copies.kept
     if as_json:
         kept_as = None if kept is None else str(kept)
         say_json({"file": str(output), "format": "json" if to_json else "toml", "kept_as": kept_as})

@@ -12,7 +12,7 @@ from ...exceptions import ConfigurationError, LLMRingError
 from ..printing import say_json
 from ..project import WrittenOption
 from ..terminal import columns, dollars, note, paint, tell, warn
-from .keeping import backup, keep
+from .keeping import Copies, backup
 
 if TYPE_CHECKING:
     from ...lockfile import Lockfile
@@ -65,10 +65,11 @@ def init(
     if any(it.standing.keyring.waits for it in found):
         note(KEYRING_WAITS)
     text = render(found, as_json=path.suffix == ".json")
-    kept = keep(path, text.encode(), render([]).encode())
+    copies = Copies(path, text.encode(), render([]).encode())
     with working(f"Writing {path.name}"):
-        lockfile = create(path, text, force=force)
+        lockfile = create(path, text, force=force, keep=copies)
         schema = _write_schema(path)
+    kept = copies.kept
     if as_json:
         _say_written(path, kept, lockfile)
         return

@@ -6,39 +6,40 @@ import itertools
 import os
 from pathlib import Path
 
-from ...exceptions import LockfileError
-
-__all__ = ["backup", "keep"]
+__all__ = ["Copies", "backup"]
 
 
-def keep(path: Path, *worthless: bytes) -> Path | None:
-    """A copy, beside it, of a file that is to be replaced.
+class Copies:
+    """Keeps what a write replaces, beside it, with its permissions.
 
     Args:
-        path: the file; it need not be there.
+        path: the file as the command has it.
         worthless: contents that nobody would miss, such as what takes their place.
 
-    Returns:
-        The copy; `None` where none was needed.
-
-    Raises:
-        LockfileError: it could not be made.
+    Attributes:
+        kept: the copy; `None` where none was needed.
     """
-    import shutil
 
-    target = backup(path)
-    try:
-        if not os.path.isfile(path) or path.read_bytes() in worthless:
-            return None
-        shutil.copy2(path, target)
-    except OSError as error:
-        raise LockfileError(
-            f"{path} stays as it is, because no copy of it can be made: {target}: {error.strerror}", path=path
-        ) from None
-    return target
+    def __init__(self, path: Path, *worthless: bytes) -> None:
+        self._path = path
+        self._worthless = worthless
+        self.kept: Path | None = None
+
+    def __call__(self, path: Path, content: bytes) -> None:
+        """Keep the content of a file. One that changed since it was kept is kept anew in the place of the first copy.
+
+        Raises:
+            LockfileError: no copy can be made.
+        """
+        from ...lockfile.writing import copy
+
+        if content not in self._worthless:
+            self.kept = self.kept or backup(self._path)
+            copy(path, content, self.kept)
 
 
 def backup(path: Path) -> Path:
-    """A name for a copy that is free: earlier copies stay."""
+    """A name for a copy that is free: earlier copies stay. It is beside the file that a link leads to."""
+    path = Path(os.path.realpath(path)) if os.path.islink(path) else path
     names = (path.with_name(f"{path.name}.bak{number or ''}") for number in itertools.count())
     return next(name for name in names if not os.path.lexists(name))
