@@ -16,13 +16,15 @@ import stat
 import sys
 import time
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmring.exceptions import LockfileError
 
+from .reading import read
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 if sys.platform != "win32":
     import fcntl
@@ -39,7 +41,7 @@ def target_of(path: Path) -> Path:
         LockfileError: the path is a link to a file elsewhere that is not there. Whoever made the link, which may have
             come with a repository, would choose where a file is made.
     """
-    real = type(path)(os.path.realpath(path))
+    real = Path(os.path.realpath(path))
     if os.path.islink(path) and not os.path.lexists(real) and str(real.parent) != os.path.realpath(path.parent):
         raise LockfileError(
             f"{path} is a link to {real}, where there is no file, and a link is followed to a file that is there. "
@@ -120,25 +122,20 @@ def _made(temporary: str, path: Path) -> bool:
 
 def _moved(temporary: str, path: Path, content: bytes, before: bytes) -> bool:
     """Give a new file the place of the old one, unless that one holds something else by now."""
-    if path.read_bytes() != before:
+    if read(path) != before:
         return False
     if not _exchange(temporary, path):
         os.replace(temporary, path)
         return True
-    inside, out = content, _bytes(temporary)
+    inside, out = content, read(Path(temporary))
     if out == before:
         return True
     while True:  # somebody has just saved that; it goes back, as does what they have saved since
         _exchange(temporary, path)
-        newer = _bytes(temporary)
+        newer = read(Path(temporary))
         if newer == inside:
             return False
         inside, out = out, newer
-
-
-def _bytes(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
 
 
 def _exchange(one: str, other: Path) -> bool:
