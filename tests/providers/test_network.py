@@ -10,6 +10,7 @@ import json
 import re
 import socket
 import ssl
+import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -463,10 +464,42 @@ async def test_no_address_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 def name_both(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     """Have every name stand for these addresses."""
 
-    async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+    def getaddrinfo(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+async def test_a_dead_name_server_takes_down_its_own_model_alone(
+    server: PracticeServer, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait for it: it is asked once, and the look-ups of others do not queue behind it."""
+    asked, over, real = [], threading.Event(), socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *rest: Any, **more: Any) -> Any:
+        if host in ("dead.example", b"dead.example"):
+            asked.append(host)
+            over.wait(30)
+            raise socket.gaierror(-3, "Temporary failure in name resolution")
+        return real(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    by_name = server.url.replace("127.0.0.1", "localhost")
+    (bare / "llmring.lock").write_text(
+        'version = "1.0"\n[profiles.default]\nname = "default"\n'
+        '[[profiles.default.bindings]]\nalias = "both"\nmodels = ["dead:m", "standby:m"]\n'
+        '[providers.dead]\nsdk = "openai"\nbase_url = "http://dead.example:81/v1"\napi_key_env = "OPENAI_API_KEY"\n'
+        f'[providers.standby]\nsdk = "openai"\nbase_url = "{by_name}/v1"\napi_key_env = "OPENAI_API_KEY"\n'
+    )
+    try:
+        async with LLMRing(timeout=2, max_retries=0) as service:
+            service.get_provider("dead")
+            got = await asyncio.gather(*(service.chat(ask("both")) for _ in range(40)))
+            assert {(one.model, one.content) for one in got} == {("standby:m", "You said: Hi")}
+            assert (await service.chat(ask("standby:m"))).content == "You said: Hi"
+            assert asked == ["dead.example"]
+    finally:
+        over.set()
 
 
 async def test_a_name_that_is_none(bare: Path) -> None:

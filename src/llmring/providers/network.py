@@ -12,9 +12,11 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import Future
 from contextlib import suppress
 from ipaddress import ip_address
 from itertools import zip_longest
+from threading import Thread
 from typing import Any, NoReturn, cast
 
 import httpcore2
@@ -111,6 +113,9 @@ def _raise_as_httpx(error: Exception) -> NoReturn:
 class _Backend(httpcore2.AsyncNetworkBackend):
     """Opens connections."""
 
+    def __init__(self) -> None:
+        self._names = _Names()
+
     async def connect_tcp(
         self,
         host: str,
@@ -122,10 +127,10 @@ class _Backend(httpcore2.AsyncNetworkBackend):
         """A connection to a host, by whichever of its addresses answers first."""
         try:
             async with asyncio.timeout(timeout):
-                return await _connect(host, port)
+                return await _connect(self._names, host, port)
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout(str(error)) from error
-        except (OSError, UnicodeError) as error:
+        except (OSError, UnicodeError, RuntimeError) as error:  # the last where no thread can be had
             raise httpcore2.ConnectError(str(error)) from error
 
     async def sleep(self, seconds: float) -> None:
@@ -133,9 +138,9 @@ class _Backend(httpcore2.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
-async def _connect(host: str, port: int) -> Connection:
+async def _connect(names: _Names, host: str, port: int) -> Connection:
     """Race the addresses of a host. Event loops other than asyncio's own can do so only this way."""
-    addresses = [host] if _is_address(host) else await _addresses(host, port)
+    addresses = [host] if _is_address(host) else _by_turns(await names.look_up(host, port))
     if len(addresses) == 1:
         return await _open(addresses[0], port)
     failures: list[BaseException] = []
@@ -161,9 +166,48 @@ async def _connect(host: str, port: int) -> Connection:
     raise OSError("; ".join(dict.fromkeys(map(str, failures)))) from failures[0]
 
 
-async def _addresses(host: str, port: int) -> list[str]:
+class _Names:
+    """Looks up hosts, each in a thread of its own, once for all who wait for it.
+
+    An event loop has a few threads for this, which are everybody's: a dead name server would soon be in all of them.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: dict[tuple[str, int], Future[list[Any]]] = {}
+
+    async def look_up(self, host: str, port: int) -> list[Any]:
+        """What `socket.getaddrinfo` gives, or raises."""
+        place = host, port
+        if (found := self._under_way.get(place)) is None:
+            found = Future()
+            Thread(target=self._find, args=(place, found), name=f"llmring-name-{host}", daemon=True).start()
+            self._under_way[place] = found
+            if found.done():
+                self._under_way.pop(place, None)
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+
+        def wake(_: object) -> None:
+            with suppress(RuntimeError):  # its loop is closed
+                loop.call_soon_threadsafe(_wake, waiter)
+
+        found.add_done_callback(wake)
+        await waiter
+        if (failure := found.exception()) is not None:
+            # Each of those who waited has its own, to write on.
+            raise type(failure)(*failure.args)
+        return found.result()
+
+    def _find(self, place: tuple[str, int], found: Future[list[Any]]) -> None:
+        try:
+            found.set_result(socket.getaddrinfo(*place, type=socket.SOCK_STREAM))
+        except Exception as error:
+            found.set_exception(error)
+        self._under_way.pop(place, None)
+
+
+def _by_turns(found: list[Any]) -> list[str]:
     """The addresses of a host, in the system's order, its two families by turns."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     by_family: dict[int, list[str]] = {}
     for family, _, _, _, place in found:
         address, scope = str(place[0]), str(place[-1])

@@ -63,7 +63,7 @@ class _Bridge(httpx.AsyncBaseTransport):
             request.method,
             str(request.url),
             headers=request.headers.raw,
-            content=request.content if isinstance(request.stream, httpx.ByteStream) else request.stream,
+            content=b"".join(request.stream) if isinstance(request.stream, httpx.ByteStream) else request.stream,
             extensions=request.extensions,
         )
         try:
