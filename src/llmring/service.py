@@ -27,7 +27,7 @@ from .stream import ChatStream, loop_of, settle
 
 if TYPE_CHECKING:
     from .catalog import Cost, ModelInfo
-    from .lockfile import ProviderSettings
+    from .lockfile import Lockfile, ProviderSettings
 
 __all__ = ["DEFAULT_TIMEOUT", "LLMRing"]
 
@@ -222,6 +222,7 @@ class LLMRing(Aliases):
 
         async def call(reference: str, request: LLMRequest) -> tuple[Provider, Call, Callable[[], None]]:
             name, model = split_reference(reference)
+            self._vet(name, lockfile)
             try:
                 provider, let_go = await self._registry.borrow(name, declared.get(name), declared, timeout)
             except ProviderNotFoundError as error:
@@ -269,7 +270,9 @@ class LLMRing(Aliases):
         Raises:
             ProviderNotFoundError: no such provider, no key for it, or its SDK is not installed.
         """
-        declared = self._declared()
+        lockfile = self._lockfile()
+        self._vet(name, lockfile)
+        declared = lockfile.providers if lockfile is not None else {}
         return self._registry.get(name, declared.get(name), declared)
 
     def warm_up(self, *models: str, profile: str | None = None) -> None:
@@ -292,6 +295,9 @@ class LLMRing(Aliases):
     def register_provider(self, name: str, provider: Provider) -> None:
         """Serve `name:model` by an adapter of your own. It is closed with the service."""
         self._registry.register(name, provider)
+
+    def _vet(self, name: str, lockfile: Lockfile | None) -> None:
+        """Called before a provider comes to life; the command line refuses here what its user has not agreed to."""
 
     def _declared(self) -> Mapping[str, ProviderSettings]:
         """What the lockfile says of providers, by name."""

@@ -95,6 +95,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "info": ("info", "info"),
     "providers": ("providers", "providers"),
     "doctor": ("doctor", "doctor"),
+    "trust": ("trust", "trust"),
     "lock": ("lock", "app"),
     "demo": ("demo", "demo"),
 }

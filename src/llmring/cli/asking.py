@@ -25,12 +25,19 @@ def ask(names: Sequence[str]) -> Mapping[str, list[ListedModel] | LLMRingError]:
 
     Returns:
         What each one lists, or the error that it came to.
+
+    Raises:
+        ConfigurationError: the user has not agreed to where the lockfile has their secrets sent.
     """
     if not names:
         return {}
     import asyncio
 
+    from .known import lockfile_if_any
     from .progress import working
+    from .trusted import require
+
+    require(lockfile_if_any(), names)
 
     with working(f"Asking {', '.join(names)}"):
         return asyncio.run(_ask(names))
@@ -39,9 +46,9 @@ def ask(names: Sequence[str]) -> Mapping[str, list[ListedModel] | LLMRingError]:
 async def _ask(names: Sequence[str]) -> Mapping[str, list[ListedModel] | LLMRingError]:
     import asyncio
 
-    from ..service import LLMRing
+    from .trusted import Service
 
-    async with LLMRing(max_retries=0) as service:
+    async with Service(max_retries=0) as service:
         answers = await asyncio.gather(*(_listed(service, name) for name in names))
     return dict(zip(names, answers, strict=True))
 

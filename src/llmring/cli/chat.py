@@ -77,6 +77,8 @@ def chat(
       git diff | llmring chat "Review this change"
       llmring chat "What does it say?" --image receipt.png --schema receipt.schema.json
     """
+    from .trusted import require_for_model
+
     _check_argument(prompt, "PROMPT")
     _check_argument(system, "--system")
     if prompt is None and _on_a_terminal():
@@ -86,10 +88,13 @@ def chat(
         from .conversation import converse
 
         attached = _attached(image, file)
-        converse(model or default_model(profile), profile, system, attached, keep_history=not no_history)
+        model = model or default_model(profile)
+        require_for_model(model, profile)
+        converse(model, profile, system, attached, keep_history=not no_history)
         return
     text = _asked(prompt)
     model = model or default_model(profile)
+    require_for_model(model, profile)
     import asyncio
 
     from ..schemas import LLMRequest, Message
@@ -193,12 +198,12 @@ async def _ask(request: LLMRequest, profile: str | None, *, no_stream: bool, as_
     import contextlib
     from time import monotonic
 
-    from ..service import LLMRing
     from .progress import working
+    from .trusted import Service
 
     begun = monotonic()
     shown = not (no_stream or as_json or request.response_format)
-    async with LLMRing(profile=profile) as service:
+    async with Service(profile=profile) as service:
         with contextlib.ExitStack() as waiting:
             waiting.enter_context(working(f"waiting for {request.model}"))
             first = waiting.close if shown else None

@@ -94,10 +94,11 @@ def diagnose() -> Diagnosis:
     keys = keyring()
     found = standings(lockfile, keys)
     profile, of_profile = _profile(lockfile)
-    served = _served(lockfile, profile, found) if lockfile is not None and profile is not None else []
+    untrusted = _untrusted(lockfile, profile, found)
+    served = _served(lockfile, profile, found, untrusted) if lockfile is not None and profile is not None else []
     obstacles = dict.fromkeys(one.obstacle for one in found if one.obstacle and (one.aliases or one.key_source))
-    troubles = [*_settings(), *of_lockfile, *of_profile, *map(_of_network, obstacles)]
-    troubles += _of_aliases(served, {*obstacles, *(one.unknown for one in found)})
+    troubles = [*_settings(), *of_lockfile, *of_profile, *map(_of_network, obstacles), *_of_trust(untrusted)]
+    troubles += _of_aliases(served, {*obstacles, *untrusted.values(), *(one.unknown for one in found)})
     troubles += [*_of_sdks(found), *_of_nothing(lockfile, profile, served, found)]
     if keys.waits:
         what, _, mend = KEYRING_WAITS.partition(". ")
@@ -159,14 +160,24 @@ def _profile(lockfile: Lockfile | None) -> tuple[str | None, list[Trouble]]:
         return None, [Trouble("problem", f"LLMRING_PROFILE is {wanted!r}. {error}", "Or: unset LLMRING_PROFILE")]
 
 
-def _served(lockfile: Lockfile, profile: str, found: Sequence[Standing]) -> list[Served]:
+def _served(lockfile: Lockfile, profile: str, found: Sequence[Standing], untrusted: Mapping[str, str]) -> list[Served]:
     """How each alias of the profile stands."""
-    obstacles = {one.name: one.problem for one in found if one.problem is not None}
-    needed = [one for one in found if one.problem is None and profile in one.aliases]
+    obstacles = {one.name: one.problem for one in found if one.problem is not None} | dict(untrusted)
+    needed = [one for one in found if one.name not in obstacles and profile in one.aliases]
     local = [one for one in needed if _is_own_host(one, lockfile)]
     bindings = bindings_of(lockfile, profile)
     obstacles |= _absent(local, [model for binding in bindings.values() for model in binding.models])
     return [_stands(binding, obstacles) for binding in bindings.values()]
+
+
+def _untrusted(lockfile: Lockfile | None, profile: str | None, found: Sequence[Standing]) -> dict[str, str]:
+    """Why providers of the profile are not sent their secrets by any command."""
+    from .trusted import obstacle
+
+    if lockfile is None:
+        return {}
+    needed = [one.name for one in found if one.problem is None and profile in one.aliases]
+    return {name: reason for name in needed if (reason := obstacle(lockfile, name))}
 
 
 def _is_own_host(one: Standing, lockfile: Lockfile) -> bool:
@@ -215,6 +226,13 @@ def _obstacle(one: Standing, error: LLMRingError) -> str | None:
 
 
 # What is wrong
+
+
+def _of_trust(untrusted: Mapping[str, str]) -> Iterator[Trouble]:
+    """What the user has not agreed to: no command asks these providers, whoever stands by for them."""
+    for name, reason in untrusted.items():
+        what, _, mend = reason.partition(". Nothing was sent there. ")
+        yield Trouble("problem", f"{name} is asked by no command: {what}.", mend)
 
 
 def _of_aliases(served: Sequence[Served], said: Collection[str]) -> Iterator[Trouble]:

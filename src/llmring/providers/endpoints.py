@@ -21,7 +21,7 @@ from .vendors import ALSO_CALLED, BUILT_IN, SDKS, BuiltIn
 if TYPE_CHECKING:
     from ..lockfile import ProviderSettings
 
-__all__ = ["Endpoint", "address_in_environment", "address_of", "endpoint", "near_name", "variables_in", "variables_of"]
+__all__ = ["Endpoint", "address_of", "endpoint", "near_name", "variables_in", "variables_of"]
 
 _REFERENCE = re.compile(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})?", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -289,17 +289,16 @@ def _place(row: BuiltIn | None, sdk: BuiltIn, moved: str | None) -> tuple[str | 
         moved: where the lockfile says that it is.
     """
     if row is None:
-        return moved or address_in_environment(sdk), False, False
+        return moved or _address_in_environment(sdk), False, False
     own = sdk.package == row.package or row.base_url is not None
-    homes = [home for home in (address_in_environment(row), row.base_url) if home]
+    homes = [home for home in (_address_in_environment(row), row.base_url) if home]
     if moved:
         at_home = any(same_host(moved, home) for home in homes) or is_below(moved, row.hosts)
         return moved, own, own and at_home
-    return next(iter(homes), None) if own else address_in_environment(sdk), own, own
+    return next(iter(homes), None) if own else _address_in_environment(sdk), own, own
 
 
-def address_in_environment(row: BuiltIn) -> str | None:
-    """Where the environment says that a built-in provider is; `None` where it does not."""
+def _address_in_environment(row: BuiltIn) -> str | None:
     value = first_set(row.address_variables)
     if value is None or not row.address_path:
         return value

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..addresses import is_below, is_this_machine, same_host, without_login
+from ..addresses import is_below, is_this_machine, same_host
 from ..credentials import KEYRING, Keyring, first_set
-from .endpoints import Endpoint, address_in_environment
+from .endpoints import Endpoint, endpoint
 from .vendors import BUILT_IN
 
 __all__ = ["Secret", "has_name_of", "is_at_home", "is_owned", "is_set", "owners_at", "secrets_of"]
@@ -51,9 +51,10 @@ def secrets_of(target: Endpoint) -> list[Secret]:
 
 
 def is_set(secret: Secret, target: Endpoint) -> bool:
-    """Whether there is anything to send; a keyring, which may take its time, is asked last."""
+    """Whether there is anything to send. A keyring that does not answer in time may do so when it is asked again."""
     if secret.source == KEYRING:
-        return target.find_key({}) is None and target.key_of_keyring(Keyring(_PATIENCE)) is not None
+        keyring = Keyring(_PATIENCE)
+        return target.find_key({}) is None and (target.key_of_keyring(keyring) is not None or keyring.waits)
     return first_set([secret.source]) is not None
 
 
@@ -76,8 +77,9 @@ def is_owned(secret: Secret) -> bool:
 def owners_at(address: str) -> Iterator[str]:
     """The built-in providers whose own place an address is."""
     for name, row in BUILT_IN.items():
-        homes = [it for it in (row.base_url, row.home, without_login(address_in_environment(row))[0]) if it]
-        if address in homes or is_below(address, row.hosts) or any(same_host(address, home) for home in homes):
+        homes = [it for it in (row.base_url, row.home, endpoint(name).base_url) if it]
+        hosts = (*row.hosts, *filter(None, [row.cloud]))
+        if address in homes or is_below(address, hosts) or any(same_host(address, home) for home in homes):
             yield name
 
 

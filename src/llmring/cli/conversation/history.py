@@ -7,6 +7,8 @@ import json
 import os
 from pathlib import Path
 
+from ..state import state_folder, write_privately
+
 __all__ = ["VARIABLE", "History", "history_path"]
 
 VARIABLE = "LLMRING_HISTORY"
@@ -20,11 +22,7 @@ def history_path() -> Path | None:
     named = os.environ.get(VARIABLE, "").strip()
     if named:
         return None if named.lower() in ("off", "0", "no", "none", "false") else Path(os.path.expanduser(named))
-    folder = os.environ.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(folder):  # the XDG specification: a relative one is to be ignored
-        local = os.environ.get("LOCALAPPDATA") if os.name == "nt" else None
-        folder = local or os.path.expanduser("~/.local/state")
-    return Path(folder) / "llmring" / "history"
+    return state_folder() / "history"
 
 
 class History:
@@ -73,8 +71,4 @@ class History:
             os.close(descriptor)
 
     def _shorten(self, lines: list[bytes]) -> None:
-        beside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(b"\n".join(lines) + b"\n")
-        os.replace(beside, self._path)
+        write_privately(self._path, b"\n".join(lines) + b"\n")

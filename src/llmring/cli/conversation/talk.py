@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ...exceptions import InvalidRequestError
 from ...parts import load
 from ...schemas import LLMRequest, Message
-from ...service import LLMRing
 from ..attaching import name_of
 from ..terminal import dollars, warn
+from ..trusted import Service
 from ..usage import usage_line
 from . import commands
 from .dialogue import Dialogue, Tally, Turn
@@ -25,6 +25,7 @@ from .screen import Screen
 from .transcript import save_somewhere
 
 if TYPE_CHECKING:
+    from ...service import LLMRing
     from ...stream import ChatStream
 
 __all__ = ["Talk", "converse"]
@@ -54,7 +55,7 @@ def converse(
     """
     path = history_path() if keep_history else None
     with asyncio.Runner() as runner:
-        service = LLMRing(profile=profile)
+        service = Service(profile=profile)
         try:
             history = History(path) if path is not None else None
             talk = Talk(runner, service, Dialogue(model, profile, system), screen or Screen(), history)

@@ -1,0 +1,107 @@
+"""`llmring trust`: the user's word on where a lockfile has secrets sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..exceptions import ConfigurationError, LLMRingError
+from .printing import say_json
+from .project import lockfile_path
+from .terminal import columns, confirm, note, say, tell
+
+if TYPE_CHECKING:
+    from .trusted import Entry
+
+__all__ = ["trust"]
+
+
+def trust(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="The lockfile, instead of this folder's.", show_default=False)
+    ] = None,
+    every: Annotated[bool, typer.Option("--list", help="Show what is trusted.")] = False,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Take it back.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree without being asked.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Agree to where the lockfile has your secrets sent.
+
+    A lockfile may come with somebody else's repository, and it chooses addresses and the variables that go there. A
+    command sends a secret (a key, a variable that api_key_env or a header names) to such an address only after this;
+    on a terminal it asks by itself. This machine and a vendor's own hosts need none. It holds until what the file says
+    of providers changes. In CI, LLMRING_TRUST=1 trusts the file of one run.
+
+    \b
+    Example:
+      llmring trust
+      llmring trust --list
+      llmring trust --revoke
+    """
+    if every and revoke:
+        raise typer.BadParameter("take one of --list and --revoke", param_hint="--list")
+    from . import trusted
+
+    if every:
+        _list(trusted.entries(), as_json=as_json)
+        return
+    path = file or lockfile_path()
+    try:
+        _revoke(path, as_json=as_json) if revoke else _trust(path, yes=yes, as_json=as_json)
+    except OSError as error:
+        raise LLMRingError(
+            f"{error.filename} cannot be written: {error.strerror}. To trust a file for one run: {trusted.VARIABLE}=1"
+        ) from None
+
+
+def _trust(path: Path, *, yes: bool, as_json: bool) -> None:
+    from ..lockfile import load
+    from . import trusted
+
+    lockfile = load(path)
+    sends = trusted.away(lockfile)
+    if sends:
+        trusted.show(lockfile)
+        if not yes:
+            confirm("Do you trust it with that?", otherwise="llmring trust --yes")
+        trusted.keep(lockfile)
+        tell(f"Trusted, until what it says of providers changes. To take it back: {_command('--revoke', path)}")
+    else:
+        note(f"{path} has no secret sent to an address of its choice, so there is nothing to agree to.")
+    if as_json:
+        say_json({"file": str(path), "trusted": bool(sends), "sends": trusted.described(sends)})
+
+
+def _revoke(path: Path, *, as_json: bool) -> None:
+    from . import trusted
+
+    if not trusted.forget(path):
+        raise ConfigurationError(f"{path} was not trusted. To see what is: llmring trust --list")
+    tell(f"{path} is no longer trusted.")
+    if as_json:
+        say_json({"file": str(path), "trusted": False, "sends": []})
+
+
+def _command(option: str, path: Path) -> str:
+    from ..lockfile import find_lockfile
+    from ..lockfile.advice import word
+
+    return f"llmring trust {option}" + ("" if find_lockfile() == path else f" {word(str(path), 'FILE')}")
+
+
+def _list(found: list[Entry], *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from ..lockfile.checks import escaped
+
+    if as_json:
+        say_json([asdict(it) for it in found])
+        return
+    if not found:
+        note("Nothing is trusted.")
+    for entry in found:
+        say(f"{escaped(entry.path)} (since {escaped(entry.since)})")
+        rows = [[escaped(f"{it.get(key)}") for key in ("host", "secret", "provider")] for it in entry.sends]
+        say(columns(rows, indent="  "))

@@ -1,0 +1,282 @@
+"""Where a lockfile may have secrets sent, by the word of the user: asked once for what the file says of providers.
+
+A lockfile can come with a stranger's repository, and chooses addresses and the variables that go there. A command sends
+a secret to such an address only where the user has agreed to it, this machine and a vendor's own hosts apart. A program
+that makes an `LLMRing` runs its own code, and is asked nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ..addresses import host_of
+from ..credentials import KEYRING, first_set
+from ..exceptions import ConfigurationError, ProviderNotFoundError
+from ..lockfile.checks import escaped, shown
+from ..providers.endpoints import endpoint
+from ..providers.secrets import Secret, is_at_home, is_set, secrets_of
+from ..service import LLMRing
+from .state import read_privately, state_folder, write_privately
+from .terminal import columns, note, tell, warn
+
+if TYPE_CHECKING:
+    from ..lockfile import Lockfile
+
+__all__ = [
+    "VARIABLE",
+    "Entry",
+    "Service",
+    "away",
+    "described",
+    "digest_of",
+    "entries",
+    "forget",
+    "is_trusted",
+    "keep",
+    "obstacle",
+    "require",
+    "require_for_model",
+    "show",
+]
+
+VARIABLE = "LLMRING_TRUST"
+"""The environment variable that, as 1, trusts the lockfile of this run: for continuous integration."""
+_NAMED = 3
+"""Secrets that a message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The word of the user on one file.
+
+    Attributes:
+        path: the lockfile's.
+        digest: of what it said of providers.
+        sends: where it sends what: `secret`, `host` and `provider` of each.
+        since: when that was, ISO 8601.
+    """
+
+    path: str
+    digest: str
+    sends: Sequence[dict[str, str]]
+    since: str
+
+
+class Service(LLMRing):
+    """What a command asks through: it sends no secret where only a lockfile says so that the user has not trusted."""
+
+    def _vet(self, name: str, lockfile: Lockfile | None) -> None:
+        if lockfile is not None and (reason := obstacle(lockfile, name)):
+            raise ConfigurationError(reason)
+
+
+def require(lockfile: Lockfile | None, names: Iterable[str]) -> None:
+    """See to it that these providers may be sent their secrets: ask on a terminal, refuse elsewhere.
+
+    Args:
+        lockfile: `None` where there is none.
+        names: as in `provider:model`.
+
+    Raises:
+        ConfigurationError: they may not, and there is no terminal to ask on; or the answer cannot be kept.
+        typer.Exit: the answer was no; with the status 1.
+    """
+    if lockfile is None or not (wanted := _wanted(lockfile, names)):
+        return
+    if not all(it is not None and it.isatty() for it in (sys.stdin, sys.stderr)):
+        raise ConfigurationError(_refusal(lockfile, wanted))
+    show(lockfile)
+    if not typer.confirm("Do you trust it with that?", err=True):
+        note("Nothing was sent.")
+        raise typer.Exit(1)
+    try:
+        keep(lockfile)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{error.filename} cannot be written: {error.strerror}. To trust the file for one run: {VARIABLE}=1"
+        ) from None
+
+
+def require_for_model(model: str, profile: str | None) -> None:
+    """`require` for whoever may serve a name.
+
+    Args:
+        model: an alias, or `provider:model`.
+        profile: `None` for the file's default.
+
+    Raises:
+        LLMRingError: as resolving the name does, and as `require` does.
+    """
+    from ..lockfile import resolve
+    from .known import lockfile_if_any
+
+    if (lockfile := lockfile_if_any()) is not None and lockfile.providers:
+        require(lockfile, [it.partition(":")[0] for it in resolve(lockfile, model, profile or None).models])
+
+
+def obstacle(lockfile: Lockfile, name: str) -> str | None:
+    """Why a provider is not sent its secrets, and what to do about it; `None` where it may be."""
+    wanted = _wanted(lockfile, [name])
+    return _refusal(lockfile, wanted) if wanted else None
+
+
+def away(lockfile: Lockfile, names: Iterable[str] | None = None) -> list[Secret]:
+    """The secrets that a file would have go to addresses that are neither this machine's nor their vendor's own.
+
+    Args:
+        lockfile: whose.
+        names: of the providers; `None` is all that the file declares. Others go where it has no say.
+    """
+    found = []
+    for name in lockfile.providers if names is None else dict.fromkeys(names):
+        if name in lockfile.providers:
+            try:
+                secrets = secrets_of(endpoint(name, lockfile.providers[name]))
+            except ProviderNotFoundError:
+                continue  # nobody can be asked
+            found += [secret for secret in secrets if not is_at_home(secret)]
+    return found
+
+
+def _wanted(lockfile: Lockfile, names: Iterable[str]) -> list[Secret]:
+    """The secrets that are set, would go away with the requests of these providers, and may not yet."""
+    found = away(lockfile, names)
+    if not found or is_trusted(lockfile):
+        return []
+    return [it for it in found if is_set(it, endpoint(it.provider, lockfile.providers[it.provider]))]
+
+
+def show(lockfile: Lockfile) -> None:
+    """Tell the person at the terminal which secret goes to which host."""
+    tell(f"{_name(lockfile)} sends these of your secrets to addresses of its choice:")
+    found = away(lockfile)
+    tell(columns([(_host(it), f"{_source(it)}{_state(it)}", f"for {shown(it.provider)}") for it in found], indent="  "))
+    if any(it.address.startswith("http:") for it in found):
+        warn("what goes over plain http can be read by whoever is on the way.")
+
+
+def described(secrets: Iterable[Secret]) -> list[dict[str, str]]:
+    """Which secret goes to which host for which provider, as it is kept and printed as JSON."""
+    return [{"secret": it.source, "host": host_of(it.address), "provider": it.provider} for it in secrets]
+
+
+def _state(secret: Secret) -> str:
+    return "" if secret.source == KEYRING or first_set([secret.source]) else " (not set here)"
+
+
+# The user's word
+
+
+def digest_of(lockfile: Lockfile) -> str:
+    """A digest of what a file says of providers, however it is written."""
+    said = {}
+    for name, settings in lockfile.providers.items():
+        table = asdict(settings)
+        table |= table.pop("extra")
+        said[name] = {key: value for key, value in table.items() if value not in (None, {})}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def is_trusted(lockfile: Lockfile) -> bool:
+    """Whether the user has agreed to what a file says of providers, now or for this run (`LLMRING_TRUST=1`)."""
+    if os.environ.get(VARIABLE, "").strip() == "1":
+        return True
+    entry = _entry(_path(lockfile))
+    return entry is not None and entry.digest == digest_of(lockfile)
+
+
+def keep(lockfile: Lockfile) -> None:
+    """Keep the user's word on a file.
+
+    Raises:
+        OSError: it cannot be kept.
+    """
+    path = _path(lockfile)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    entry = Entry(path, digest_of(lockfile), described(away(lockfile)), now)
+    write_privately(_file(path), json.dumps(asdict(entry), indent=1).encode() + b"\n")
+
+
+def forget(path: Path) -> bool:
+    """Take the user's word on a file back; whether there was any.
+
+    Raises:
+        OSError: it cannot be taken back.
+    """
+    file = _file(os.path.realpath(path))
+    there = file.exists()
+    file.unlink(missing_ok=True)
+    return there
+
+
+def entries() -> list[Entry]:
+    """All that the user has trusted, by path."""
+    found = [_read(file) for file in _folder().glob("*.json")]
+    return sorted((it for it in found if it is not None), key=lambda entry: entry.path)
+
+
+def _path(lockfile: Lockfile) -> str:
+    return os.path.realpath(lockfile.path or "")
+
+
+def _folder() -> Path:
+    return state_folder() / "trust"
+
+
+def _file(path: str) -> Path:
+    """Where the word on a file is kept; one file each, so that nobody's is lost when two are written at once."""
+    return _folder() / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.json"
+
+
+def _entry(path: str) -> Entry | None:
+    entry = _read(_file(path))
+    return entry if entry is not None and entry.path == path else None
+
+
+def _read(file: Path) -> Entry | None:
+    """An entry; `None` where there is none, or it is not the user's alone."""
+    content = read_privately(file)
+    try:
+        said: Any = json.loads(content or b"")
+        sends = [dict(it) for it in said["sends"]]
+        return Entry(str(said["path"]), str(said["digest"]), sends, str(said["since"]))
+    except (ValueError, TypeError, LookupError):
+        return None
+
+
+# Words
+
+
+def _refusal(lockfile: Lockfile, wanted: Sequence[Secret]) -> str:
+    flows = [f"{_source(it)} to {_host(it)}" for it in wanted]
+    more = f" and {len(flows) - _NAMED} more" if len(flows) > _NAMED else ""
+    entry = _entry(_path(lockfile))
+    why = "and you have not agreed to that"
+    if entry is not None:
+        why = "and what it says of providers has changed since you agreed to it"
+    return (
+        f"{_name(lockfile)} sends {', '.join(flows[:_NAMED])}{more}, {why}. Nothing was sent there. To look at "
+        f"it and agree: llmring trust. In CI: {VARIABLE}=1"
+    )
+
+
+def _name(lockfile: Lockfile) -> str:
+    return escaped(str(lockfile.path))
+
+
+def _source(secret: Secret) -> str:
+    return f"the keyring's entry {shown(secret.provider)}" if secret.source == KEYRING else shown(secret.source)
+
+
+def _host(secret: Secret) -> str:
+    return host_of(secret.address) + (" (plain http)" if secret.address.startswith("http:") else "")
