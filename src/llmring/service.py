@@ -24,6 +24,7 @@ from .providers.registry import Registry
 from .routing import Route
 from .schemas import LLMRequest, LLMResponse, StreamChunk
 from .stream import ChatStream, loop_of, settle
+from .wire.framing import MAX_BYTES
 
 if TYPE_CHECKING:
     from .catalog import Cost, ModelInfo
@@ -66,6 +67,8 @@ class LLMRing(Aliases):
             no bound but those of `timeout`.
         api_keys: keys by provider, before those of the environment; `None` for one leaves it to that. A name that is
             no provider is refused.
+        max_bytes: that a line, an event, the calls or a whole body of an answer may have, unpacked; past it the answer
+            is an error. Not given: 64 MiB.
         max_connections: how many connections to one provider may be open at once; `None` sets no bound.
         breaker_threshold: after how many failures in a row a model is left alone for a while; 0 for never.
         breaker_cooldown: for how many seconds, before one request may try it again.
@@ -81,6 +84,7 @@ class LLMRing(Aliases):
         deadline: float | None = None,
         api_keys: Mapping[str, str | None] | None = None,
         max_connections: int | None = None,
+        max_bytes: int = MAX_BYTES,
         breaker_threshold: int = 10,
         breaker_cooldown: float = 30.0,
     ) -> None:
@@ -96,6 +100,8 @@ class LLMRing(Aliases):
         self.max_retries = number(max_retries, "max_retries", 0)
         if max_connections is not None:
             number(max_connections, "max_connections", 1)
+        number(max_bytes, "max_bytes", 1)
+        self.max_bytes = max_bytes
         super().__init__(lockfile_path, profile)
         self._registry = Registry(
             keys=keys,
@@ -227,7 +233,7 @@ class LLMRing(Aliases):
                 provider, let_go = await self._registry.borrow(name, declared.get(name), declared, timeout)
             except ProviderNotFoundError as error:
                 raise self._no_provider(reference, error) from error.__cause__
-            return provider, Call(request, model, stream, timeout, form), let_go
+            return provider, Call(request, model, stream, timeout, form, max_bytes=self.max_bytes), let_go
 
         return Route(binding.alias, asked, binding.models, self._breakers, call, self.max_retries, deadline, until)
 

@@ -18,7 +18,7 @@ from .schemas import LLMRequest, LLMResponse
 
 __all__ = ["AnswerFormat", "answer_format"]
 
-_FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL | re.IGNORECASE)
+_FENCE = "```"
 _WRAPPED = re.compile(r'\A\s*\{\s*"value"\s*:(.*)\}\s*\Z', re.DOTALL)
 _NAME = re.compile(r"[^a-zA-Z0-9_-]+")
 _KEPT = 64
@@ -76,8 +76,7 @@ class AnswerFormat:
         raise ProviderResponseError(words, provider=provider, model=model, partial=response)
 
     def _parse(self, text: str) -> tuple[Any, list[str]]:
-        if fenced := _FENCED.match(text):
-            text = fenced[1]
+        text = _unfenced(text)
         try:
             value = from_json(text, allow_inf_nan=False)
         except ValueError as error:
@@ -92,6 +91,16 @@ class AnswerFormat:
             return (value, []) if isinstance(value, dict) else (None, ["It is JSON, but no object"])
         errors = sorted(_validator(self.schema).iter_errors(value), key=lambda e: list(map(str, e.absolute_path)))
         return value, [f"{_path(e.absolute_path)}: {e.message[:200]}" for e in errors[:5]]
+
+
+def _unfenced(text: str) -> str:
+    """The text without the fence of Markdown that models put around JSON. An expression for it takes its time."""
+    inner = text.strip()
+    if not inner.startswith(_FENCE) or not inner.endswith(_FENCE):
+        return text
+    label, _, inner = inner.removeprefix(_FENCE).removesuffix(_FENCE).partition("\n")
+    closed_on_its_own_line = "\n" in inner[len(inner.rstrip()) :]
+    return inner if label.strip().lower() in ("", "json") and closed_on_its_own_line else text
 
 
 class _Number(float):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 
 from pydantic_core import from_json, to_json
@@ -14,6 +14,7 @@ from ..schemas import LLMResponse, StreamChunk
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError
 from .base import Call, HTTPResponse, Provider
+from .unpacking import unpacked
 
 __all__ = ["Answer"]
 
@@ -54,13 +55,14 @@ class Answer:
         self.decoder: Decoder = provider.decoder(call)
         self.decoder.conceal = provider.conceal
         self.decoder.issuer = provider.issuer
+        self.decoder.bound(call.max_bytes)
         self.failure: LLMRingError | None = None
         self.finished = False
         self.received: LLMResponse | None = None
         self.closed = False
         self._report: Callable[[LLMRingError | None], None] = lambda failure: None
         self._closed: Callable[[], None] = lambda: None
-        self._bytes = _body(response)
+        self._bytes = unpacked(response)
         _open.add(self)
 
     @classmethod
@@ -98,7 +100,7 @@ class Answer:
         call = replace(self.call.begun(), continuation=self.decoder.checkpoint)
         self.response = await _send(self.provider, call)
         self.decoder.begin_hop()
-        self._bytes = _body(self.response)
+        self._bytes = unpacked(self.response)
         _open.add(self)
 
     def fail(self, failure: LLMRingError) -> None:
@@ -174,7 +176,7 @@ class Answer:
         while True:
             body = b""
             try:
-                body = b"".join([data async for data in self._bytes])
+                body = await self._all()
                 final = self.decoder.answer(body)
             except Exception as error:
                 if isinstance(error, WireError) and not error.enveloped and _is_cut(body):
@@ -203,6 +205,16 @@ class Answer:
             if not self.decoder.hop_ended:
                 raise self._cut()
             await self._next_hop()
+
+    async def _all(self) -> bytes:
+        """The bytes of a whole answer."""
+        parts, size = [], 0
+        async for data in self._bytes:
+            parts.append(data)
+            size += len(data)
+            if size > self.call.max_bytes:
+                raise self.decoder.too_large("a body")
+        return b"".join(parts)
 
     def _keep_beginning(self, body: bytes) -> None:
         """What can be read of an answer that was cut: its text so far."""
@@ -276,12 +288,6 @@ def _is_cut(body: bytes) -> bool:
     except ValueError as error:
         return not body or (body.startswith((b"{", b"[")) and str(error).startswith("EOF"))
     return False
-
-
-def _body(response: HTTPResponse) -> AsyncIterator[bytes]:
-    """The body as it arrives, its content encoding undone. Where there is none to undo, the way is shorter."""
-    raw: Callable[[], AsyncIterator[bytes]] | None = getattr(response, "aiter_raw", None)
-    return response.aiter_bytes() if raw is None or response.headers.get("content-encoding") else raw()
 
 
 async def _send(provider: Provider, call: Call) -> HTTPResponse:

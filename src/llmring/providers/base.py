@@ -15,6 +15,7 @@ from ..schemas import LLMRequest
 from ..structured import AnswerFormat
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError, read_error
+from ..wire.framing import MAX_BYTES
 from .errors import Refused, error_of_answer, error_of_network, error_of_redirect
 
 __all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig", "without"]
@@ -35,7 +36,7 @@ class HTTPResponse(Protocol):
         ...
 
     def aiter_bytes(self) -> AsyncIterator[bytes]:
-        """The body as it arrives, its content encoding undone."""
+        """The body as it arrives, its content encoding undone; where there is `aiter_raw`, that is read instead."""
         ...
 
     async def aclose(self) -> None:
@@ -105,6 +106,7 @@ class Call:
         form: what the answer is checked against; `None` takes any.
         continuation: the provider's token to go on from.
         until: when the answer must have begun, in the loop's time; `None` waits forever.
+        max_bytes: that a line, an event, the calls or a whole answer may have.
     """
 
     request: LLMRequest
@@ -114,6 +116,7 @@ class Call:
     form: AnswerFormat | None = None
     continuation: str | None = None
     until: float | None = None
+    max_bytes: int = MAX_BYTES
 
     def begun(self) -> Call:
         """The same, whose time begins now."""

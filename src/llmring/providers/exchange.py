@@ -18,6 +18,7 @@ import httpx2
 
 from .base import HTTPResponse
 from .errors import Refused
+from .unpacking import ENCODINGS, unpacked
 
 __all__ = ["Exchange", "Exchanging", "under_way"]
 
@@ -81,6 +82,7 @@ class Exchange:
         self.sent = True
         headers = httpx2.Headers(theirs.headers.raw)
         headers["content-length"] = str(len(self.body))
+        headers["accept-encoding"] = ENCODINGS
         timeout: dict[str, float | None] = dict.fromkeys(("connect", "read", "write", "pool"))
         if self._until is not None:
             # Only the wait for a free connection ends here, to be told from silence.
@@ -94,7 +96,7 @@ class Exchange:
         now = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout_at(None if self._until is None else now + _SOONER * (self._until - now)):
-                async with aclosing(response.aiter_bytes()) as parts:
+                async with aclosing(unpacked(response)) as parts:  # type: ignore[type-var]
                     async for part in parts:
                         body += part
                         if len(body) >= _REFUSAL:

@@ -11,7 +11,7 @@ from pydantic_core import from_json
 from ..schemas import FinishReason, LLMResponse, Served, StreamChunk, Usage
 from .calls import ToolCalls
 from .errors import WireError, read_error
-from .framing import LineFrames
+from .framing import MAX_BYTES, LineFrames, TooLargeError
 from .values import Halves, contradiction
 
 __all__ = ["Decoder"]
@@ -39,13 +39,16 @@ class Decoder:
         conceal: takes out of bytes what must not be shown, before they come into a message or a log.
         metadata: what the same provider needs back with the turn.
         checkpoint: the provider's token to go on from, if all that was said came before it.
+        most: bytes that a line, an event, the calls or a whole answer may have.
         hop_ended: the provider gives only so much at a time: the bytes end, the answer goes on at the checkpoint.
     """
 
     __slots__ = (
         "_frames",
+        "_gathered",
         "_halves",
         "_head",
+        "_read",
         "answer_at",
         "calls",
         "checkpoint",
@@ -58,6 +61,7 @@ class Decoder:
         "issuer",
         "metadata",
         "model",
+        "most",
         "parts",
         "reported_total",
         "response_model",
@@ -88,6 +92,8 @@ class Decoder:
         self.complete = False
         self.error: WireError | None = None
         self.conceal: Callable[[bytes], bytes] = bytes
+        self.most = MAX_BYTES
+        self._read = self._gathered = 0
         self._frames = self.frames()
         self._halves = Halves()
         self._head = b""
@@ -107,7 +113,36 @@ class Decoder:
         """
         if len(self._head) < _HEAD:
             self._head += data[:_HEAD]
-        return self._decode(self._frames.feed(data))
+        try:
+            chunks = self._decode(self._frames.feed(data))
+            self._read += len(data)
+            if self._read > self.most:
+                self._weigh(chunks)
+            return chunks
+        except TooLargeError as error:
+            self.error = self.too_large(str(error))
+            return []
+
+    def bound(self, most: int) -> None:
+        """Set how many bytes a line, an event, the calls or a whole answer may have."""
+        self.most = most
+        self._frames = self.frames(most)
+
+    def too_large(self, what: str) -> WireError:
+        """The error for an answer of which something passes the bound."""
+        return WireError(
+            f"{what} of more than {self.most / 2**20:g} MiB, which is not kept. If that is right, raise `max_bytes` of "
+            "LLMRing",
+            enveloped=True,
+        )
+
+    def _weigh(self, chunks: list[StreamChunk]) -> None:
+        """More has come than may be kept. Most of it may be the wire's: from now on, what is gathered is counted."""
+        self._gathered += sum(len(chunk.delta) + len(chunk.reasoning or "") for chunk in chunks)
+        if self._gathered > self.most:
+            raise TooLargeError("a text")
+        if self.calls.size > self.most:
+            raise TooLargeError("tool calls")
 
     @property
     def held(self) -> str:
@@ -230,7 +265,7 @@ class Decoder:
 
     def begin_hop(self) -> None:
         """Make ready for the rest of the answer, which comes as bytes of its own."""
-        self._frames = self.frames()
+        self._frames = self.frames(self.most)
         self.hop_ended = False
         self.error = None
 

@@ -52,7 +52,7 @@ class ToolCalls:
     `key` is whatever a wire tells one call's fragments by: an index, a block, an item's id.
     """
 
-    __slots__ = ("_arriving", "_calls", "_ids", "_joined_to", "_log", "_lost", "_of_key", "_texts")
+    __slots__ = ("_arriving", "_calls", "_ids", "_joined_to", "_log", "_lost", "_of_key", "_texts", "size")
 
     def __init__(self) -> None:
         self._calls: list[BuiltCall] = []
@@ -65,6 +65,8 @@ class ToolCalls:
         # Calls whose arguments come in fragments, of which more may come.
         self._arriving: dict[BuiltCall, None] = {}
         self._lost = False
+        # Characters of arguments and names that have come.
+        self.size = 0
 
     def __bool__(self) -> bool:
         return bool(self._calls) or self._lost
@@ -194,6 +196,7 @@ class ToolCalls:
 
     def _note(self, call: BuiltCall, piece: str, *, whole: bool) -> None:
         self._log.append((call, piece, whole))
+        self.size += len(piece)
         if not piece.isspace() and piece:
             call._last = piece
             call._damaged = call._damaged or call._sealed

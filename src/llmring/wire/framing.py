@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-__all__ = ["LineFrames", "SSEFrames"]
+__all__ = ["MAX_BYTES", "LineFrames", "SSEFrames", "TooLargeError"]
+
+MAX_BYTES = 64 * 1024 * 1024
+"""That a line, an event, the calls or a whole answer may have, unless the service says otherwise."""
 
 _BOM = b"\xef\xbb\xbf"
 
 
+class TooLargeError(Exception):
+    """More has come than what was to be kept of it; the message says what is too large."""
+
+
 class LineFrames:
-    """Splits a stream of lines, in any newline convention, as bytes arrive."""
+    """Splits a stream of lines, in any newline convention, as bytes arrive.
 
-    __slots__ = ("_after_cr", "_parts", "_started")
+    Args:
+        most: bytes that a line, or an event of several, may have.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_after_cr", "_kept", "_most", "_parts", "_started")
+
+    def __init__(self, most: int = MAX_BYTES) -> None:
+        self._most = most
+        self._kept = 0
         self._parts: list[bytes] = []
         self._after_cr = False
         self._started = False
@@ -43,8 +56,12 @@ class LineFrames:
             self._parts.append(lines[0])
             lines[0] = b"".join(self._parts)
             self._parts.clear()
+            self._kept = 0
         if rest:
             self._parts.append(rest)
+            self._kept += len(rest)
+            if self._kept > self._most:
+                raise TooLargeError("a line")
         return lines
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -63,11 +80,12 @@ class SSEFrames(LineFrames):
     this way repeats the event's type inside its data.
     """
 
-    __slots__ = ("_data",)
+    __slots__ = ("_data", "_size")
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, most: int = MAX_BYTES) -> None:
+        super().__init__(most)
         self._data: list[bytes] = []
+        self._size = 0
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads of the events that `data` completes."""
@@ -77,10 +95,16 @@ class SSEFrames(LineFrames):
                 if self._data:
                     payload = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
                     self._data = []
+                    self._size = 0
                     # Blank data keeps a connection awake; it says nothing.
                     if payload and not payload.isspace():
                         payloads.append(payload)
             elif line.startswith(b"data:"):
+                if self._data:
+                    # Of one line, the line's bound is the event's.
+                    self._size += len(line)
+                    if self._size > self._most:
+                        raise TooLargeError("an event")
                 self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
             elif line == b"data":
                 self._data.append(b"")

@@ -232,7 +232,7 @@ class GenerateDecoder(Decoder):
     it still counts, and the end of the bytes is the end.
     """
 
-    __slots__ = ("_cited", "_counts", "_earlier", "_grounding", "_hop_began_at", "_kept")
+    __slots__ = ("_brought", "_cited", "_counts", "_earlier", "_grounding", "_hop_began_at", "_kept")
 
     frames = SSEFrames
     end_marker = "finishReason"
@@ -243,6 +243,8 @@ class GenerateDecoder(Decoder):
         self._grounding: dict[str, Any] = {}
         self._cited: list[dict[str, Any]] = []
         self._hop_began_at: str | None = None
+        # Whether this hop has said anything: a server that only says that more will come is not asked for ever.
+        self._brought = False
 
     def feed(self, event: Any) -> StreamChunk | None:
         """Take one `GenerateContentResponse`."""
@@ -268,15 +270,18 @@ class GenerateDecoder(Decoder):
         if token or parts:
             self.checkpoint = token
         if reason := candidate.get("finishReason"):
-            self.hop_ended = reason == "CONTINUATION" and self.checkpoint not in (None, self._hop_began_at)
+            goes_on = reason == "CONTINUATION" and self.checkpoint not in (None, self._hop_began_at)
+            self._brought = self._brought or any(part.get("text") or "text" not in part for part in parts)
+            self.hop_ended = goes_on and self._brought
             self.finish_reason = _FINISH.get(reason, "other")
-            self.complete = not self.hop_ended
+            self.complete = not goes_on
         return self._parts(parts)
 
     def begin_hop(self) -> None:
         """Make ready for the rest; each hop's usage is its own."""
         super().begin_hop()
         self._hop_began_at = self.checkpoint
+        self._brought = False
         self._earlier = self.usage
         self._counts: dict[str, Any] = {}
         self.finish_reason = None
