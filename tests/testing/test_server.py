@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import http.client
 import json
 import signal
 import socket
@@ -12,11 +13,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmring.testing import Fault, PracticeServer, RecordedRequest, Reply, ToolCallScript
 
@@ -458,3 +461,136 @@ def test_environ(server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example")
     monkeypatch.setenv("NO_PROXY", "internal.example")
     assert server.environ()["NO_PROXY"] == "internal.example,127.0.0.1"
+
+
+CHATS = {
+    "openai-chat": "/v1/chat/completions",
+    "openai-responses": "/v1/responses",
+    "anthropic": "/v1/messages",
+    "gemini": "/v1beta/models/g:generateContent",
+    "ollama": "/api/chat",
+    "mistral": "/mistral/v1/chat/completions",
+}
+
+
+def posted(server: PracticeServer, path: str, body: bytes) -> tuple[int, Any]:
+    """What is answered to any bytes at all."""
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=30)
+    with contextlib.closing(connection):
+        connection.request("POST", path, body, {"content-type": "application/json"})
+        answer = connection.getresponse()
+        data = answer.read()
+    return answer.status, json.loads(data) if answer.status != 200 else None
+
+
+def is_of_the_vendor(wire: str, said: Any) -> bool:
+    """Whether an error has the form that the vendor gives it."""
+    if wire == "ollama":
+        return isinstance(said["error"], str)
+    if wire == "mistral":
+        return isinstance(said, dict)
+    inner = said["error"]
+    more = {"anthropic": said.get("type") == "error" and "type" in inner, "gemini": "status" in inner}
+    return isinstance(inner["message"], str) and more.get(wire, True)
+
+
+DEEP = b"[" * 200_000 + b"]" * 200_000
+
+
+@pytest.mark.parametrize("wire", CHATS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"null", b"[]", b"{", b"\xff\xfe", b"9" * 5000, DEEP, b'{"messages":' + DEEP + b"}"),
+        b'{"a":' * 500 + b"1" + b"}" * 500,
+        b'{"model":"\\ud800","messages":[],"input":[],"contents":[]}',
+        *(b'{"messages":[null],"input":[null],"contents":[null]}', b'{"messages":5,"input":5,"contents":5}'),
+        b'{"stream":"yes"}',
+        b'{"tools":5}',
+    ],
+    ids=lambda body: f"{body[:20]!r}",
+)
+def test_what_is_no_request_is_refused_as_the_vendor_does(server: PracticeServer, wire: str, body: bytes) -> None:
+    status, said = posted(server, CHATS[wire], body)
+    assert status == 400
+    assert is_of_the_vendor(wire, said)
+
+
+def test_a_malformed_address_is_answered(server: PracticeServer) -> None:
+    for target in (b"//[", b"http://[::1", b"/v1/messages?%ff=%zz", b"/%ff"):
+        with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as it:
+            it.sendall(b"POST " + target + b" HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}")
+            assert it.recv(100).startswith((b"HTTP/1.1 4", b"HTTP/1.1 2"))
+
+
+_WORDS = st.text(max_size=5) | st.sampled_from(["user", "assistant", "tool", "text", "function_call", "tool_result"])
+_LEAVES = st.none() | st.booleans() | st.integers() | _WORDS
+_NAMES = st.sampled_from(
+    [
+        "role",
+        "content",
+        "type",
+        "text",
+        "parts",
+        "tool_calls",
+        "tool_call_id",
+        "function",
+        "name",
+        "arguments",
+        "id",
+        "call_id",
+        "output",
+        "input",
+        "source",
+        "data",
+        "signature",
+        "thinking",
+        "functionCall",
+        "functionResponse",
+        "thoughtSignature",
+        "encrypted_content",
+        "image_url",
+        "url",
+    ]
+)
+_VALUES = st.recursive(
+    _LEAVES, lambda it: st.lists(it, max_size=3) | st.dictionaries(_NAMES, it, max_size=4), max_leaves=12
+)
+_FIELDS = st.sampled_from(
+    [
+        "model",
+        "messages",
+        "input",
+        "contents",
+        "system",
+        "systemInstruction",
+        "instructions",
+        "tools",
+        "tool_choice",
+        "stream",
+        "stream_options",
+        "thinking",
+        "reasoning",
+        "text",
+        "response_format",
+        "metadata",
+        "options",
+        "generationConfig",
+        "max_tokens",
+        "stop",
+        "seed",
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def one_server() -> Iterator[PracticeServer]:
+    with PracticeServer() as server:
+        yield server
+
+
+@given(wire=st.sampled_from(sorted(CHATS)), body=st.dictionaries(_FIELDS, _VALUES, max_size=5))
+def test_no_body_makes_it_stumble(one_server: PracticeServer, wire: str, body: dict[str, Any]) -> None:
+    status, said = posted(one_server, CHATS[wire], json.dumps(body).encode())
+    assert status < 500
+    assert status == 200 or is_of_the_vendor(wire, said)

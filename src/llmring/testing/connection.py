@@ -145,7 +145,10 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _recorded(self, head: h11.Request, raw: bytes) -> RecordedRequest:
-        target = urlsplit(head.target.decode("ascii"))
+        try:
+            target = urlsplit(head.target.decode("ascii"))
+        except ValueError:  # such as half of an IPv6 address
+            target = urlsplit("/" + head.target.decode("ascii").replace("[", "%5B").lstrip("/"))
         return RecordedRequest(
             wire=None,
             method=head.method.decode("ascii"),

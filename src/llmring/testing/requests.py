@@ -75,7 +75,7 @@ class RecordedRequest:
         turns = self._turns()
         if isinstance(turns, str):
             return turns
-        return "".join(_texts(turns[-1])) if turns else ""
+        return "".join(_texts(turns[-1])) if turns and isinstance(turns, list) else ""
 
     @property
     def words(self) -> int:

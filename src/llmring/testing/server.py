@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import json
 import socket
@@ -19,9 +18,9 @@ from .formats import Answer, Format, route
 from .formats.answer import dumps
 from .listings import listing
 from .queue import Queue
-from .replies import Reply
+from .replies import Problem, Reply
 from .requests import RecordedRequest
-from .rules import Given, refusal
+from .rules import Given, parsed, refusal, wrong_form
 from .script import Script, script
 from .vendors import refused, vendor_of
 
@@ -228,8 +227,7 @@ class PracticeServer:
     def answer(self, request: RecordedRequest) -> Script:
         """See what the request is for, keep it, decide what to do about it. For the connections."""
         request.number = next(self._numbers)
-        with contextlib.suppress(ValueError):
-            request.body = json.loads(request.raw)
+        request.body, unparsed = parsed(request.raw) if request.raw else (None, None)
         to = route(request.method, request.path, request.query, request.headers, request.body)
         request.model, request.stream = to.model, to.stream
         request.wire = to.format.NAME if to.chat else "models"
@@ -239,6 +237,8 @@ class PracticeServer:
             with self._arrived:
                 self.requests.append(request)
                 self._arrived.notify_all()
+        if unparsed is not None:
+            return script(Reply(status=400, error=unparsed), request, to.format)
         if to.chat and not isinstance(request.body, dict):
             return script(Reply(status=400, error="The body is not a JSON object."), request, to.format)
         given = self._given[request.headers.get("host"), request.vendor, request.wire]
@@ -264,9 +264,18 @@ class PracticeServer:
 
     def _refused(self, request: RecordedRequest, format: Format, given: Given) -> Reply | None:
         """What the vendor says to a request that it does not take."""
-        problem = None if self.lenient else refusal(format.NAME, request, given)
-        if problem is None:
-            return None
+        problem = None
+        if not self.lenient:
+            try:
+                problem = refusal(format.NAME, request, given)
+            except (AttributeError, LookupError, TypeError, ValueError) as exc:
+                # What a rule stumbles over is in the body, for it sees nothing else; and no vendor takes it.
+                problem = Problem(400, f"Invalid request: {exc}")
+        problem = problem or wrong_form(format.NAME, request.body)
+        return None if problem is None else self._said(problem, request, format)
+
+    def _said(self, problem: Problem, request: RecordedRequest, format: Format) -> Reply:
+        """A refusal in the vendor's form."""
         request.refused = problem.message
         said = refused(request.vendor, problem) or format.error(replace(problem, request_id=request.id))
         return Reply(status=problem.status, body=dumps(said), content_type="application/json")

@@ -12,9 +12,10 @@ from typing import Any
 from ..replies import Problem
 from ..requests import RecordedRequest
 from . import anthropic, gemini, ollama, openai_chat, openai_responses
+from .forms import parsed, wrong_form
 from .given import Given
 
-__all__ = ["Given", "refusal"]
+__all__ = ["Given", "parsed", "refusal", "wrong_form"]
 
 _CHECKS: dict[str, Callable[[dict[str, Any], Given, RecordedRequest], Iterator[Problem]]] = {
     "anthropic": anthropic.check,
