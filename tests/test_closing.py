@@ -327,7 +327,7 @@ async def test_cancel_meets_the_timer(practice: Ground, server: PracticeServer, 
 
     async def leave(steps: int) -> tuple[object, int]:
         """Leave that many steps of the loop after the timer has woken the reader; what came of it."""
-        service = practice.service(timeout=0.3)
+        service = practice.service(timeout=600)
         stream = service.chat_stream(ask(f"{PROVIDERS[wire]}:m"))
         reader = asyncio.create_task(stream.final_response())
         ending: list[asyncio.Task[None]] = []
@@ -340,15 +340,11 @@ async def test_cancel_meets_the_timer(practice: Ground, server: PracticeServer, 
             else:
                 ending.append(asyncio.ensure_future(stream.aclose()))
 
-        def follow() -> None:
-            if stream._woken_by == "timeout":
-                after(steps)
-            else:
-                assert stream._timer is not None
-                loop.call_at(stream._timer.when() + 1e-9, follow)
-
-        await until(lambda: stream.response.content, 5.0)
-        follow()
+        await until(lambda: stream.response.content and stream._reader is not None)
+        stream._waiting_since -= 600  # as if it had waited so long
+        stream._watch()
+        assert stream._woken_by == "timeout"
+        after(steps)
         (outcome,) = await asyncio.gather(reader, return_exceptions=True)
         await asyncio.gather(*ending)
         await service.close()
@@ -358,7 +354,8 @@ async def test_cancel_meets_the_timer(practice: Ground, server: PracticeServer, 
     for outcome, cancelling in found:
         assert isinstance(outcome, LLMRingError)  # the timeout, or that the stream was left before its end
         assert cancelling == 0
-    assert "was closed before" in str(found[0][0])
+    if end == "cancel":
+        assert "was closed before" in str(found[0][0])
     assert isinstance(found[-1][0], ProviderTimeoutError)
     await until(lambda: server.open_connections == 0)
 

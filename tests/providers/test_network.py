@@ -531,6 +531,37 @@ async def test_cancelled_while_it_connects(server: PracticeServer, bare: Path) -
             await asyncio.sleep(0.001)
 
 
+async def test_cancelled_while_the_pool_closes_others() -> None:
+    """All of them are closed: the pool has forgotten them by then, and nobody else would."""
+    at_once, stale, spoken, gone = asyncio.Barrier(3), asyncio.Event(), asyncio.Semaphore(0), asyncio.Semaphore(0)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        await at_once.wait()
+        writer.write(BEGINNING + b"content-length: 2\r\n\r\nok")
+        await stale.wait()
+        writer.write(b"An idle connection that has something to say is not used again.")
+        spoken.release()
+        try:
+            await reader.read()
+        finally:
+            gone.release()
+
+    async with listening(serve) as port, httpx2.AsyncClient(transport=Transport(LIMITS)) as client:
+        url = f"http://127.0.0.1:{port}/"
+        assert [it.text for it in await asyncio.gather(*(client.get(url) for _ in range(3)))] == ["ok"] * 3
+        stale.set()
+        for _ in range(3):
+            await spoken.acquire()
+        asking = asyncio.create_task(client.get(url))
+        await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        async with asyncio.timeout(10):
+            for _ in range(3):
+                await gone.acquire()
+
+
 async def test_idle_connections_are_kept_alive() -> None:
     """Routers forget connections on which nothing is said while a model thinks."""
 

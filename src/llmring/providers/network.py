@@ -70,6 +70,8 @@ class Transport(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close all connections."""
         await self._pool.aclose()
+        # The sockets are closed in the loop's next step, which may be its last.
+        await asyncio.sleep(0)
 
 
 class _Body(httpx2.AsyncByteStream):
@@ -344,10 +346,12 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         return self
 
     async def aclose(self) -> None:
-        """Close it at once: TLS would first wait for the other side."""
+        """Close it at once: TLS would first wait for the other side.
+
+        Nothing is awaited: the pool closes those that it has already forgotten one after the other, and were that
+        cancelled on the way, nobody would close the rest.
+        """
         self.abort()
-        # The socket is closed in the loop's next step.
-        await asyncio.sleep(0)
 
     def abort(self) -> None:
         """Close it, from where nothing can be awaited."""
