@@ -122,7 +122,7 @@ def test_a_block_of_tests_passes_under_pytest(bare: Path) -> None:
     assert found
     for number, source in enumerate(found):
         (bare / f"test_{number}.py").write_text(str(source))
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "."], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "."], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout
 
 
@@ -183,7 +183,7 @@ def test_commands_do_what_the_page_shows(document: Path, server: PracticeServer,
     shown = commands(document)
     assert len(shown) >= 5
     for command, lines in shown:
-        done = subprocess.run(["bash", "-c", command], env=environ, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(["bash", "-c", command], env=environ, capture_output=True, text=True, timeout=300)
         said = " ".join(f"{done.stdout} {done.stderr}".split())
         assert (done.returncode == 0) is not any(line.startswith("Error:") for line in lines), (command, said)
         pattern = re.escape(" ".join(lines)).replace("…", ".*").replace(r"\ .*\ ", r"\ .*")

@@ -99,10 +99,10 @@ async def test_a_closing_that_is_cancelled(way: Way, server: PracticeServer) -> 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_loops_that_end_while_the_service_closes(server: PracticeServer, caplog: pytest.LogCaptureFixture) -> None:
     """They cancel what was to be done in them, which is no cancel of the closing."""
-    server.default = Reply(chunks=["a", "b"], interval=30)
+    server.default = Reply(chunks=["a", "b"], interval=600)
     began = time.monotonic()
     for _ in range(5):
-        service = LLMRing(timeout=30)
+        service = LLMRing(timeout=600)
         ready = threading.Barrier(4)
 
         async def other(service: LLMRing = service, ready: threading.Barrier = ready) -> None:
@@ -123,7 +123,7 @@ def test_loops_that_end_while_the_service_closes(server: PracticeServer, caplog:
         assert asyncio.run(here())
         for thread in threads:
             thread.join()
-    assert time.monotonic() - began < 4, "a loop that has ended was waited for"
+    assert time.monotonic() - began < 60, "a loop that has ended was waited for"
     gc.collect()  # what loops leave that have ended
     assert "destroyed" not in caplog.text
 

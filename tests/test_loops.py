@@ -170,12 +170,12 @@ def test_closing_ends_what_another_loop_waits_for(way: Way, server: PracticeServ
         waiting = asyncio.run_coroutine_threadsafe(wait(), other)
         server.wait_request(2)
         time.sleep(0.3)
-        assert asyncio.run(close()) < 2
-        assert reading.result(2) == ["a"]
+        assert asyncio.run(close()) < 20
+        assert reading.result(60) == ["a"]
         with pytest.raises(LLMRingError, match="closed"):
-            waiting.result(2)
+            waiting.result(60)
         for request in server.requests:
-            assert asyncio.run(request.closed(2))
+            assert asyncio.run(request.closed(60))
     finally:
         other.call_soon_threadsafe(other.stop)
         thread.join()
@@ -197,7 +197,7 @@ def test_closing_after_the_loop_of_a_stream_has_stopped(server: PracticeServer) 
         return task
 
     task = loop.run_until_complete(begin())
-    asyncio.run(asyncio.wait_for(service.close(), 5))
+    asyncio.run(asyncio.wait_for(service.close(), 60))
     with pytest.raises(StopAsyncIteration):
         loop.run_until_complete(task)
     loop.close()
@@ -237,7 +237,7 @@ def test_a_forked_process(way: Way, server: PracticeServer) -> None:
     """It has connections of its own, and closing it takes none from its parent."""
     bind({"chatbot": [way.model]}, way.settings)
     server.default = Reply(chunks=["one ", "two"], interval=0.2)
-    ran = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=300, check=False)
     assert ran.stdout.split("\n")[:3] == ["child: one two", "stream: one two", "parent: one two"], ran.stderr
     assert ran.returncode == 0
 

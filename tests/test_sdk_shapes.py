@@ -109,7 +109,7 @@ async def test_leaving_a_response_early_closes_its_connection(entrance: Any, ser
     await anext(pieces)
     await answer.http_response.aclose()
     await pieces.aclose()
-    assert await server.requests[0].closed(1)
+    assert await server.requests[0].closed(60)
     await entrance._client.close()
 
 
@@ -296,7 +296,7 @@ async def test_reading_to_the_end_gives_the_connection_back(http: Any, server: P
             await pieces.aclose()
             await asyncio.sleep(0.02)
         assert len({request.connection for request in server.requests}) == 1
-        assert await server.requests[-1].closed(1)
+        assert await server.requests[-1].closed(60)
 
 
 def _slow(_: Any) -> Any:

@@ -75,7 +75,7 @@ def command(bare: Path) -> Command:
     """Runs the program in the working directory and the environment of the test."""
 
     def command(*args: str, input: str | None = "", program: str = PROGRAM) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run([program, *args], capture_output=True, text=True, input=input, timeout=60)
+        done = subprocess.run([program, *args], capture_output=True, text=True, input=input, timeout=300)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 

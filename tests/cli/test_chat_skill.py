@@ -44,7 +44,7 @@ def test_a_line_of_the_guide(project: Path, server: PracticeServer, line: str) -
         text=True,
         stdin=subprocess.DEVNULL,
         env={**os.environ, "PATH": path},
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     (request,) = server.requests

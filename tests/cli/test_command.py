@@ -81,7 +81,7 @@ def test_what_nobody_foresaw_is_short_unless_asked(
 
 
 def test_it_is_a_module_too(project: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "llmring", "aliases"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-m", "llmring", "aliases"], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1].split() == ["chatbot", "anthropic:claude-haiku-4-5"]
     done = subprocess.run([sys.executable, "-m", "llmring", "lock", "nothing"], capture_output=True, text=True)

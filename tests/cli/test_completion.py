@@ -43,7 +43,7 @@ def ask(*words: str, shell: str = "bash") -> list[str]:
         variables |= {"COMP_WORDS": line, "COMP_CWORD": str(len(words))}
     else:
         variables |= {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-    done = subprocess.run([PROGRAM], capture_output=True, text=True, env={**os.environ, **variables}, timeout=60)
+    done = subprocess.run([PROGRAM], capture_output=True, text=True, env={**os.environ, **variables}, timeout=300)
     assert done.stderr == ""
     return done.stdout.split()
 
@@ -178,7 +178,7 @@ def test_bash_ends_words_at_colons(script: str, words: str, offered: list[str]) 
         capture_output=True,
         text=True,
         env={**os.environ, "PATH": path},
-        timeout=60,
+        timeout=300,
     )
     assert (done.stdout.split(), done.stderr) == (offered, "")
 
@@ -188,7 +188,7 @@ def test_it_can_be_installed(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("HOME", str(bare))
     environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     done = subprocess.run(
-        [PROGRAM, "--install-completion", "bash"], capture_output=True, text=True, env=environment, timeout=60
+        [PROGRAM, "--install-completion", "bash"], capture_output=True, text=True, env=environment, timeout=300
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "bash completion installed" in done.stdout

@@ -90,7 +90,7 @@ def test_an_answer_that_never_began_is_stopped_too(server: PracticeServer) -> No
         terminal.expect(READY)
         terminal.say("Hello?")
         terminal.expect("waiting for chatbot")
-        server.wait_request(timeout=60)
+        server.wait_request(timeout=300)
         terminal.type("\x03\x03")
         terminal.expect("Stopped. /retry asks again.", READY)
         assert server.requests[0].wait_closed()

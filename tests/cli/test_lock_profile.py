@@ -86,7 +86,7 @@ def test_on_a_terminal_it_asks(project: Path, answer: str, status: int, left: li
     try:
         os.write(ours, f"{answer}\n".encode())
         done = subprocess.run(
-            [PROGRAM, "lock", "profile", "remove", "dev"], stdin=theirs, capture_output=True, text=True, timeout=60
+            [PROGRAM, "lock", "profile", "remove", "dev"], stdin=theirs, capture_output=True, text=True, timeout=300
         )
     finally:
         os.close(ours)

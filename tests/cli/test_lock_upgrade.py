@@ -148,7 +148,7 @@ def test_on_a_terminal_it_asks(old: Path, answer: str, status: int) -> None:
     ours, theirs = pty.openpty()
     try:
         os.write(ours, f"{answer}\n".encode())
-        done = subprocess.run([PROGRAM, "lock", "upgrade"], stdin=theirs, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([PROGRAM, "lock", "upgrade"], stdin=theirs, capture_output=True, text=True, timeout=300)
     finally:
         os.close(ours)
         os.close(theirs)

@@ -27,13 +27,13 @@ from .ground import PROVIDERS, Ground, ask
 
 CHUNKS = ["One", " two", " thrée", " 四"]
 TEXT = "".join(CHUNKS)
-GRACE = 1.0
+GRACE = 20.0
 """Seconds within which an error must come after its timeout, and a connection must go after its answer."""
 
 _SHORT = 1.5
 """The timeout where it is to be waited for."""
 
-_LONG = 5.0
+_LONG = 60.0
 """The timeout where it is not: what comes must come before it, on a busy machine too."""
 
 _AT_ONCE = 20

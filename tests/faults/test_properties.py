@@ -23,7 +23,7 @@ from llmring.testing.script import script
 
 from .ground import PROVIDERS, Ground, ask, ground
 
-TIMEOUT = 5.0
+TIMEOUT = 60.0
 SHORT = 0.3
 """The timeout where a server stalls."""
 

@@ -260,11 +260,11 @@ async def test_no_answer(way: Way, server: PracticeServer, fault: Fault, stream:
     server.reply(fault=fault)
     began = time.monotonic()
     error = await failure(stream, timeout=0.15)
-    assert 0.14 < time.monotonic() - began < 1.15
+    assert 0.14 < time.monotonic() - began < 20
     assert type(error) is ProviderTimeoutError
     assert (error.provider, error.model, error.partial) == (way.provider, "model-1", None)
     assert "0.15 s" in str(error)
-    assert await server.requests[0].closed(1)
+    assert await server.requests[0].closed(60)
 
 
 @streamed
@@ -359,11 +359,11 @@ async def test_a_stream_that_stalls(way: Way, server: PracticeServer, fault: Fau
         with pytest.raises(ProviderTimeoutError) as raised:  # noqa: PT012
             async for chunk in service.chat_stream(ASKED):
                 said, at = said + chunk.delta, time.monotonic()
-        assert 0.15 < time.monotonic() - at < 1.2
+        assert 0.15 < time.monotonic() - at < 20
         assert said == "Hello"
         assert raised.value.partial is not None
         assert raised.value.partial.content == "Hello"
-        assert await server.requests[0].closed(1)
+        assert await server.requests[0].closed(60)
 
 
 async def test_an_answer_that_is_whole_but_does_not_end(way: Way, server: PracticeServer) -> None:
@@ -373,28 +373,28 @@ async def test_an_answer_that_is_whole_but_does_not_end(way: Way, server: Practi
     async with LLMRing(timeout=0.3) as service:
         response = await service.chat_stream(ASKED).final_response()
         assert (response.content, response.finish_reason) == ("Hello", "stop")
-        assert time.monotonic() - began < 2
-        assert await server.requests[0].closed(1)
+        assert time.monotonic() - began < 20
+        assert await server.requests[0].closed(60)
 
 
 async def test_a_slow_stream_is_none_that_stalls(way: Way, server: PracticeServer) -> None:
     """The timeout is for each wait, not for the whole of a stream; nor does the reader's own time count."""
-    server.reply(chunks=["x"] * 6, interval=0.1)
-    async with LLMRing(timeout=0.4) as service:
+    server.reply(chunks=["x"] * 6, interval=0.45)
+    async with LLMRing(timeout=2.0) as service:
         said = ""
         async for chunk in service.chat_stream(ASKED):
             said += chunk.delta
             if len(said) == 2:
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(2.2)
     assert said == "x" * 6
 
 
 async def test_a_whole_answer_that_takes_too_long(way: Way, server: PracticeServer) -> None:
     """For `chat` the timeout is for the whole call, however lively the bytes."""
-    server.reply(body=[b" "] * 40, content_type="application/json", interval=0.05)
+    server.reply(body=[b" "] * 1200, content_type="application/json", interval=0.05)
     began = time.monotonic()
     assert type(await failure(False, timeout=0.25)) is ProviderTimeoutError
-    assert time.monotonic() - began < 1.25
+    assert time.monotonic() - began < 20
 
 
 @streamed

@@ -70,7 +70,7 @@ def test_a_client_that_leaves_is_noticed(wire: str, server: PracticeServer, raw:
     assert not asked.wait_closed(0.01)
     before = time.monotonic()
     connection.socket.close()
-    assert asked.wait_closed(1.0)
+    assert asked.wait_closed(60)
     assert asked.disconnected_at is not None
     assert asked.disconnected_at - before < 1.0
     assert asked.finished_at is None

@@ -50,7 +50,7 @@ def asked(server: PracticeServer, wire: str) -> Received:
 
 def python(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-X", "dev", "-W", "error", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, **more)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **more)
 
 
 def test_the_question_is_echoed(wire: str, server: PracticeServer, said: Callable[..., str]) -> None:
@@ -227,7 +227,7 @@ def test_pace(server: PracticeServer, ask: Ask, wire: str) -> None:
     server.reply(chunks=["a", "b", "c"], delay=0.05, interval=0.05)
     before = time.monotonic()
     ask(wire)
-    assert 0.15 <= time.monotonic() - before < 5
+    assert 0.15 <= time.monotonic() - before < 60
 
 
 def test_usage_counts_words(server: PracticeServer, ask: Ask) -> None:
@@ -309,11 +309,11 @@ def test_open_connections_are_counted(server: PracticeServer, raw: Callable[[], 
     assert server.open_connections == 3
     for connection in connections:
         connection.socket.close()
-    deadline = time.monotonic() + 1
+    deadline = time.monotonic() + 60
     while server.open_connections and time.monotonic() < deadline:
         time.sleep(0.001)
     assert server.open_connections == 0
-    assert all(request.wait_closed(0.1) for request in server.requests)
+    assert all(request.wait_closed(60) for request in server.requests)
     assert all(request.finished_at for request in server.requests)
 
 
@@ -324,7 +324,7 @@ def test_a_client_in_a_loop_is_seen_to_leave(server: PracticeServer) -> None:
         server.default = Reply(fault=Fault.never_answer())
         asked = await server.received()
         writer.close()
-        return await asked.closed(1.0)
+        return await asked.closed(60)
 
     assert asyncio.run(main())
 
@@ -442,7 +442,7 @@ def test_by_hand() -> None:
 def test_by_hand_where_it_cannot_listen(server: PracticeServer, port: str) -> None:
     port = server.url.rpartition(":")[2] if port == "taken" else port
     done = subprocess.run(
-        [sys.executable, "-m", "llmring.testing", "--port", port], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "llmring.testing", "--port", port], capture_output=True, text=True, timeout=300
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"Error: cannot listen on port {port}: ")
