@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
@@ -89,6 +90,59 @@ def test_a_schema_that_is_none_is_refused_each_time(schema: dict[str, Any], word
     for _ in range(2):
         with pytest.raises(InvalidRequestError, match=words):
             answer_format(ask(table(schema)))
+
+
+class Branch(BaseModel):
+    """Recursive: its schema is but a `$ref` to one of its definitions."""
+
+    name: str
+    branches: list[Branch] = []
+
+
+@pytest.mark.parametrize("provider", ["openai", "google", "ollama"])
+async def test_a_recursive_model_is_sent_as_the_object_that_it_is(provider: str, server: PracticeServer) -> None:
+    """Not below a `value`, and not as a bare reference, which vendors refuse at the root."""
+    assert "$ref" in TypeAdapter(Branch).json_schema()
+    sent = answer_format(ask(Branch))[0].response_format["json_schema"]["schema"]
+    assert (sent["type"], set(sent["properties"])) == ("object", {"name", "branches"})
+    assert "$ref" not in sent
+    server.reply('{"name": "trunk", "branches": [{"name": "twig"}]}')
+    async with LLMRing() as service:
+        parsed = (await service.chat(ask(Branch).model_copy(update={"model": f"{provider}:m"}))).parsed
+    assert parsed == Branch(name="trunk", branches=[Branch(name="twig")])
+
+
+class Opaque:
+    """Nothing that pydantic knows how to read."""
+
+
+def flow(river: str) -> int:
+    """A function has arguments, which have a schema, but is no form of an answer."""
+    return len(river)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [Opaque, list[Opaque], Callable[[], int], list.__class_getitem__("Unheard"), list.__class_getitem__("1 +"), flow],
+)
+def test_a_type_without_a_schema_is_refused(form: Any) -> None:
+    for _ in range(2):
+        with pytest.raises(InvalidRequestError, match="response_format"):
+            answer_format(ask(form))
+
+
+@pytest.mark.parametrize(
+    ("schema", "name"),
+    [
+        ({"type": "object"}, "answer"),
+        ({"type": "object", "title": "River"}, "River"),
+        ({"type": "object", "title": "A river, or two"}, "A_river_or_two"),
+    ],
+)
+def test_the_name_of_a_schema_is_its_title(schema: dict[str, Any], name: str) -> None:
+    form = {"type": "json_schema", "json_schema": {"schema": schema}}
+    assert answer_format(ask(form))[0].response_format["json_schema"]["name"] == name
+    assert answer_format(ask(table(schema)))[0].response_format["json_schema"]["name"] == "n"
 
 
 def test_a_schema_that_holds_itself() -> None:

@@ -267,6 +267,10 @@ def test_the_lockfile_comes_first_and_each_file_is_in_order(project: Path, write
 def test_a_file_that_cannot_be_parsed_is_a_warning(project: Path, write: Write) -> None:
     write("b.py", "LLMRequest(\n")
     assert found(project) == [("source-unreadable", "warning", "b.py", 1)]
+    assert (only(project).spot.line, only(project).spot.column) == (1, 1)
+    write("b.py", 'import llmring\nLLMRequest(model="chatbot")\x00')
+    spot = only(project).spot
+    assert (spot.line, spot.column) == (0, 0), "where no line is known, none is pointed at, and no column either"
 
 
 def bound(model: str) -> str:
