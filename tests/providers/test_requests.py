@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import anthropic
@@ -187,18 +188,24 @@ async def test_anthropic_takes_any_max_tokens_that_the_caller_insists_on(server:
         assert (await sent(service, server, request, stream=False))["max_tokens"] == "many"
 
 
-async def test_anthropic_demands_max_tokens(server: PracticeServer) -> None:
+async def test_anthropic_demands_max_tokens(server: PracticeServer, caplog: pytest.LogCaptureFixture) -> None:
     """The model's own limit where it is known, a modest number where it is not, the caller's where it is set."""
+    caplog.set_level(logging.INFO, "llmring")
     async with LLMRing() as service:
         for model, expected in (
             ("claude-haiku-4-5-20251001", 64_000),
             ("claude-3-haiku-20240307", 4096),
+            ("anthropic/claude-haiku-4.5", 64_000),
+            ("us.anthropic.claude-haiku-4-5-20251001-v1:0", 64_000),
             ("new", 4096),
         ):
             request = LLMRequest(model=f"anthropic:{model}", messages=TURNS)
             assert (await sent(service, server, request, stream=True))["max_tokens"] == expected
-        request = LLMRequest(model="anthropic:claude-haiku-4-5", messages=TURNS, max_tokens=5)
-        assert (await sent(service, server, request, stream=True))["max_tokens"] == 5
+        for model in ("claude-haiku-4-5", "new"):
+            request = LLMRequest(model=f"anthropic:{model}", messages=TURNS, max_tokens=5)
+            assert (await sent(service, server, request, stream=True))["max_tokens"] == 5
+    (said,) = [record.message for record in caplog.records if record.name == "llmring"]
+    assert said.startswith("anthropic:new: sending max_tokens=4096")
 
 
 @pytest.mark.latest

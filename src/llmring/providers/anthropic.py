@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from .exchange import Exchanging
 from .raw import RawProvider
 
 __all__ = ["AnthropicProvider"]
+
+logger = logging.getLogger("llmring")
 
 _MAX_TOKENS_UNKNOWN = 4096
 
@@ -41,11 +44,18 @@ class AnthropicProvider(RawProvider):
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
+        known = max_output_tokens(call.model)
+        asked = call.request
+        if known is None and asked.max_tokens is None and "max_tokens" not in asked.extra_params:
+            logger.info(
+                "%s:%s: sending max_tokens=%d, for what this model can generate is not known; set max_tokens if it is more",
+                *(self.name, call.model, _MAX_TOKENS_UNKNOWN),
+            )
         return render_request(
-            call.request,
+            asked,
             call.model,
             stream=call.stream,
-            max_tokens=max_output_tokens(call.model) or _MAX_TOKENS_UNKNOWN,
+            max_tokens=known or _MAX_TOKENS_UNKNOWN,
             issuer=self.issuer,
         )
 
