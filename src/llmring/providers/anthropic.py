@@ -48,7 +48,7 @@ class AnthropicProvider(RawProvider):
         asked = call.request
         if known is None and asked.max_tokens is None and "max_tokens" not in asked.extra_params:
             logger.info(
-                "%s:%s: sending max_tokens=%d, for what this model can generate is not known; set max_tokens if it is more",
+                "%s:%s: sending max_tokens=%d, as this model's own limit is not known; set max_tokens for more",
                 *(self.name, call.model, _MAX_TOKENS_UNKNOWN),
             )
         return render_request(
