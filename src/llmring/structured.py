@@ -19,6 +19,7 @@ from .schemas import LLMRequest, LLMResponse
 __all__ = ["AnswerFormat", "answer_format"]
 
 _FENCE = "```"
+_CLOSE = "</think>"
 _WRAPPED = re.compile(r'\A\s*\{\s*"value"\s*:(.*)\}\s*\Z', re.DOTALL)
 _NAME = re.compile(r"[^a-zA-Z0-9_-]+")
 _KEPT = 64
@@ -57,6 +58,12 @@ class AnswerFormat:
                 text.
         """
         value, reasons = self._parse(response.content[at:])
+        for rest in _after_thinking(response.content[at:]) if reasons else ():
+            # Where a model's template begins its thinking, only the end of it is in the text.
+            value, still = self._parse(rest)
+            reasons = reasons if still else []
+            if not reasons:
+                break
         if not reasons:
             return value
         if response.finish_reason == "tool_calls":
@@ -101,6 +108,12 @@ def _unfenced(text: str) -> str:
     label, _, inner = inner.removeprefix(_FENCE).removesuffix(_FENCE).partition("\n")
     closed_on_its_own_line = "\n" in inner[len(inner.rstrip()) :]
     return inner if label.strip().lower() in ("", "json") and closed_on_its_own_line else text
+
+
+def _after_thinking(text: str) -> list[str]:
+    """What follows the end of thinking, in each way to read it; nothing where there is none."""
+    first, last = text.partition(_CLOSE)[2], text.rpartition(_CLOSE)[2]
+    return [] if last == text else [first] if first == last else [first, last]
 
 
 class _Number(float):

@@ -13,7 +13,7 @@ from llmring.wire.calls import ToolCalls
 from llmring.wire.errors import WireError
 from llmring.wire.values import Halves, completed, contradiction, usage_of
 
-from .streams import MODEL, decode
+from .streams import MODEL, chat, decode
 
 pieces = st.lists(st.tuples(st.integers(0, 3), st.text("ab{} ", max_size=3), st.booleans()), max_size=20)
 
@@ -127,7 +127,7 @@ def test_a_first_half_whose_second_never_comes_is_counted() -> None:
 
 
 def test_json_that_is_nested_without_end_is_an_event_like_any_other_bad_one() -> None:
-    result = decode("openai-chat", b'{"a": "\\ud83d", "b": ' + b"[" * 200_000, b"[DONE]")
+    result = decode("openai-chat", chat(), b'{"a": "\\ud83d", "b": ' + b"[" * 200_000, b"[DONE]")
     assert result.whole["skipped_events"] == 1
 
 

@@ -14,7 +14,9 @@ from llmring import parts
 from llmring.preparing import prepare
 from llmring.schemas import LLMRequest, Message, Role, ToolCall
 from llmring.wire import anthropic, gemini, ollama, openai_chat, openai_responses
+from llmring.wire.chat_dialects import ChatDialect, dialect_of
 from llmring.wire.errors import CannotCarry
+from llmring.wire.turns import digest_of
 
 from ..vendor_types import check
 from .streams import WIRES
@@ -227,7 +229,7 @@ AS_FUNCTION = {
         },
     },
 }
-WITHOUT_CUSTOM_TOOLS = ("ollama",)
+WITHOUT_CUSTOM_TOOLS = ("openai-chat", "ollama")
 
 
 @pytest.mark.parametrize("wire", WITHOUT_CUSTOM_TOOLS)
@@ -538,8 +540,10 @@ def test_a_foreign_turn_is_mapped_or_dropped(wire: str, id: str) -> None:
         assert ids_in(sent) == []
 
 
-def test_mistral_takes_ids_of_nine_letters() -> None:
-    body = render("openai-chat", ask(*ROUND), call_id=openai_chat.MISTRAL_CALL_ID)
+def test_mistral_takes_ids_of_nine_letters_and_its_own_words() -> None:
+    request = ask(*ROUND, seed=3, extra_params={"service_tier": "flex"})
+    body = render("openai-chat", request, dialect=dialect_of("api.mistral.ai", "x"))
+    assert (body["random_seed"], "seed" in body, "service_tier" in body) == (3, False, False)
     assert all(re.fullmatch("[a-zA-Z0-9]{9}", id) for id in ids_in(body["messages"]))
 
 
@@ -595,6 +599,8 @@ REASONING_ITEM = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_c
 MESSAGE_ITEM = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
 CALL_ITEM = {"type": "function_call", "id": "fc_1", "status": "completed"}
 EXECUTED = {"executableCode": {"language": "PYTHON", "code": "1"}}
+MISTRAL_THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+DIGEST = digest_of(12, [call("call_1", "ping")])
 
 KEPT: dict[str, tuple[dict[str, Any], Any]] = {
     "anthropic": (
@@ -653,14 +659,39 @@ KEPT: dict[str, tuple[dict[str, Any], Any]] = {
             }
         ],
     ),
-    "ollama": (
-        {"ollama": {"thinking": "Hm."}},
+    "openai-chat": (
+        {
+            "openai_chat": {
+                "fields": {"reasoning_content": "Hm."},
+                "parts": [[0, MISTRAL_THOUGHT], [3, {**MISTRAL_THOUGHT, "closed": True}]],
+                "extras": [{"extra_content": {"google": {"thought_signature": "c2ln"}}}],
+                "digest": DIGEST,
+            }
+        },
         [
             {
                 "role": "assistant",
-                "content": "Let me look.",
+                "content": [
+                    MISTRAL_THOUGHT,
+                    {"type": "text", "text": "Let"},
+                    {**MISTRAL_THOUGHT, "closed": True},
+                    {"type": "text", "text": " me look."},
+                ],
+                "reasoning_content": "Hm.",
+                "tool_calls": [
+                    {**call("call_1", "ping"), "extra_content": {"google": {"thought_signature": "c2ln"}}},
+                ],
+            }
+        ],
+    ),
+    "ollama": (
+        {"ollama": {"thinking": "Hm.", "before": "<think>So.</think>\n", "digest": DIGEST}},
+        [
+            {
+                "role": "assistant",
+                "content": "<think>So.</think>\nLet me look.",
                 "thinking": "Hm.",
-                "tool_calls": [{"function": {"name": "ping", "arguments": {}}}],
+                "tool_calls": [{"id": "call_1", "function": {"name": "ping", "arguments": {}}}],
             }
         ],
     ),
@@ -673,7 +704,10 @@ def test_a_turn_goes_back_as_it_came(wire: str) -> None:
     turn = Message(
         role="assistant", content="Let me look.", tool_calls=[call("call_1", "ping")], metadata=OF_ISSUER | metadata
     )
-    sent = turns(wire, USER, turn, Message(role="tool", tool_call_id="call_1", content="pong"))
+    body = render(wire, ask(USER, turn, Message(role="tool", tool_call_id="call_1", content="pong")))
+    if wire != "openai-chat":  # whose vendor has no such fields
+        check(wire, body)
+    sent = body[{"openai-responses": "input", "gemini": "contents"}.get(wire, "messages")]
     assert sent[1:-1] == wanted
     if wire == "gemini":
         assert sent[-1]["parts"] == [
@@ -681,7 +715,7 @@ def test_a_turn_goes_back_as_it_came(wire: str) -> None:
         ]
 
 
-@pytest.mark.parametrize("wire", ["anthropic", "openai-responses", "gemini"])
+@pytest.mark.parametrize("wire", KEPT)
 @pytest.mark.parametrize(
     "change",
     [
@@ -697,7 +731,17 @@ def test_a_turn_that_was_changed_goes_back_plain(wire: str, change: dict[str, An
     plain = {"role": "assistant", "content": "Let me look.", "tool_calls": [call("call_1", "ping")], **change}
     results = [Message(role="tool", tool_call_id=it["id"], content="pong") for it in plain["tool_calls"]]
     sent = turns(wire, USER, Message(**plain, metadata=OF_ISSUER | metadata), *results)
-    assert sent == turns(wire, USER, Message(**plain), *results)
+    assert sent == turns(wire, USER, Message(**plain, metadata=OF_ISSUER), *results)
+
+
+@pytest.mark.parametrize("wire", ["openai-chat", "ollama"])
+def test_a_call_that_was_changed_is_told_from_the_one_that_was_made(wire: str) -> None:
+    metadata, _ = KEPT[wire]
+    plain: dict[str, Any] = {"role": "assistant", "content": "Let me look."}
+    for changed in (call("call_1", "pong"), call("call_1", "ping", '{"x": 1}')):
+        result = Message(role="tool", tool_call_id="call_1", content="pong")
+        sent = turns(wire, USER, Message(**plain, tool_calls=[changed], metadata=OF_ISSUER | metadata), result)
+        assert sent == turns(wire, USER, Message(**plain, tool_calls=[changed], metadata=OF_ISSUER), result)
 
 
 @pytest.mark.parametrize("wire", KEPT)
@@ -710,20 +754,60 @@ def test_what_is_kept_goes_to_no_other_issuer(wire: str) -> None:
         assert turns(wire, USER, Message(**plain, metadata=issuer | metadata), result) == bare
 
 
-def test_compatible_servers_get_back_the_reasoning_that_is_their_own() -> None:
-    def sent(issuer: str, kept: dict[str, Any]) -> Any:
-        turn = Message(
-            role="assistant",
-            tool_calls=[call("call_1", "ping")],
-            metadata={"issuer": "deepseek https://api.example.com", "openai_chat": kept},
-        )
-        return render("openai-chat", ask(USER, turn), issuer=issuer)["messages"][1]
+THINKS = [("api.deepseek.com", "x"), ("127.0.0.1", "deepseek"), ("api.moonshot.cn", "x"), ("api.kimi.com", "x")]
 
-    thinking: dict[str, Any] = {"reasoning_content": "Hm."}
-    assert sent("deepseek https://api.example.com", thinking)["reasoning_content"] == "Hm."
-    assert "reasoning_content" not in sent("groq https://api.example.com", thinking)
-    details = {"reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]}
-    assert sent("deepseek https://api.example.com", details)["reasoning_details"] == details["reasoning_details"]
+
+@pytest.mark.parametrize(("host", "name"), THINKS)
+def test_who_insists_on_thinking_gets_it_in_every_turn_once_there_are_calls(host: str, name: str) -> None:
+    def thoughts(*messages: Message) -> list[Any]:
+        body = render("openai-chat", ask(USER, *messages), dialect=dialect_of(host, name))
+        return [m.get("reasoning_content") for m in body["messages"] if m["role"] == "assistant"]
+
+    def kept(thought: str, length: int, *calls: ToolCall) -> dict[str, Any]:
+        fields = {"reasoning_content": thought}
+        return OF_ISSUER | {"openai_chat": {"fields": fields, "digest": digest_of(length, calls)}}
+
+    pinged = call("a", "ping")
+    own = Message(role="assistant", tool_calls=[pinged], metadata=kept("", 0, pinged))
+    final = Message(role="assistant", content="Done.", metadata=kept("So.", 5))
+    anothers = Message(role="assistant", content="I am another.", metadata={"issuer": "x y", "anthropic": {}})
+    result = Message(role="tool", tool_call_id="a", content="pong")
+    assert thoughts(own, result, final, anothers) == ["", "So.", " "]
+    assert thoughts(final, anothers) == ["So.", None]
+    assert dialect_of("127.0.0.1", "openai") == dialect_of("example.com", "x") == ChatDialect()
+
+
+def test_a_call_of_another_gets_the_word_that_gemini_insists_on() -> None:
+    first, second = call("a", "ping"), call("b", "ping")
+    anothers = Message(role="assistant", tool_calls=[first, second])
+    body = render("openai-chat", ask(USER, anothers), dialect=dialect_of("generativelanguage.googleapis.com", "x"))
+    word = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+    assert body["messages"][1]["tool_calls"] == [{**first, "extra_content": word}, second]
+
+
+def test_a_custom_tool_where_it_is_one() -> None:
+    grammar = {"type": "grammar", "syntax": "regex", "definition": "[0-9]+"}
+    inner = {"syntax": "regex", "definition": "[0-9]+"}
+    nested: dict[str, Any] = {"name": "code", "format": {"type": "grammar", "grammar": inner}}
+    dialect = dialect_of("api.openai.com", "x")
+    for tool in ({"type": "custom", "name": "code", "format": grammar}, {"type": "custom", "custom": nested}):
+        assert added("openai-chat", ask(tools=[tool], tool_choice="code"), dialect=dialect) == {
+            "tools": [{"type": "custom", "custom": nested}],
+            "tool_choice": {"type": "custom", "custom": {"name": "code"}},
+        }
+    handed = call("a", "code", '{"input": "print(1)"}')
+    back = {"id": "a", "type": "custom", "custom": {"name": "code", "input": "print(1)"}}
+
+    def sent(made: ToolCall, metadata: dict[str, Any], **more: Any) -> Any:
+        turn = Message(role="assistant", tool_calls=[made], metadata=metadata)
+        return render("openai-chat", ask(USER, turn, **more))["messages"][1]["tool_calls"][0]
+
+    # To whom it came from it goes back as it came; to others as a function's.
+    kept = OF_ISSUER | {"openai_chat": {"customs": [True], "digest": digest_of(0, [handed])}}
+    assert sent(handed, kept) == back
+    assert sent(handed, kept | {"issuer": "x"}) == sent(handed, {}) == handed
+    request = ask(USER, Message(role="assistant", tool_calls=[handed]), tools=[{"type": "custom", "name": "code"}])
+    assert render("openai-chat", request, dialect=dialect)["messages"][1]["tool_calls"] == [back]
 
 
 def test_a_gemini_turn_of_an_older_model_gets_the_signature_that_a_newer_one_insists_on() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from llmring.schemas import LLMRequest, Message
 from llmring.wire import anthropic, gemini, ollama, openai_chat, openai_responses
+from llmring.wire.chat_dialects import dialect_of
 
 from .streams import WIRES
 
@@ -176,8 +177,10 @@ def _means(key: str) -> str:
 
 def test_openais_own_models_count_the_tokens_of_the_completion() -> None:
     request = ask(max_tokens=99)
-    body = openai_chat.render_request(request, "m", stream=False, issuer=ISSUER, max_tokens_key="max_completion_tokens")
-    assert body == PLAIN["openai-chat"] | {"max_completion_tokens": 99}
+    for host, name in (("api.openai.com", "openai"), ("x.openai.azure.com", "x"), ("gateway.example.com", "azure")):
+        dialect = dialect_of(host, name)
+        body = openai_chat.render_request(request, "m", stream=False, issuer=ISSUER, dialect=dialect)
+        assert body == PLAIN["openai-chat"] | {"max_completion_tokens": 99}
 
 
 EXTRA: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -56,6 +56,7 @@ class ProviderSettings:
         api_key_env: the environment variable that holds its key.
         api: for the openai wrapper, `"chat"` or `"responses"`.
         api_version: for the google wrapper, the version of the API, as in `"v1beta"`.
+        think_tags: whether what a model writes between `<think>` and `</think>` before its text is reasoning.
         headers: sent with every request.
         extra: the keys of the table that this release does not know.
     """
@@ -65,6 +66,7 @@ class ProviderSettings:
     api_key_env: str | None = None
     api: str | None = None
     api_version: str | None = None
+    think_tags: bool | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 

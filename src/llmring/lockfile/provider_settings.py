@@ -18,6 +18,7 @@ APIS = ("chat", "responses")
 """What `api` can say: which of OpenAI's APIs an endpoint speaks."""
 _VERSION = re.compile(r"[A-Za-z0-9._-]+")
 _STRINGS = ("sdk", "base_url", "api_key_env", "api", "api_version")
+_KNOWN = frozenset({*_STRINGS, "think_tags", "headers"})
 
 
 def provider_settings(name: str, raw: Any, place: Place) -> ProviderSettings:
@@ -39,10 +40,12 @@ def provider_settings(name: str, raw: Any, place: Place) -> ProviderSettings:
         raise Misfit("base_url must begin with http:// or https://", (*place, "base_url"))
     if api not in (None, *APIS):
         raise Misfit(f"api is {shown(api)}. Write: {' or '.join(f'api = {shown(it)}' for it in APIS)}", (*place, "api"))
-    extra = {key: value for key, value in table.items() if key not in {*_STRINGS, "headers"}}
     if version is not None and not _VERSION.fullmatch(version):
         raise Misfit(f"api_version is {shown(version)}; it is a word as in v1beta", (*place, "api_version"))
-    return ProviderSettings(sdk, base_url, api_key_env, api, version, _headers(table, (*place, "headers")), extra)
+    tags = optional(table.get("think_tags"), bool, "think_tags", (*place, "think_tags"))
+    headers = _headers(table, (*place, "headers"))
+    extra = {key: value for key, value in table.items() if key not in _KNOWN}
+    return ProviderSettings(sdk, base_url, api_key_env, api, version, tags, headers, extra)
 
 
 def _headers(table: dict[str, Any], place: Place) -> dict[str, str]:

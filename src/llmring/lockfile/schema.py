@@ -164,6 +164,10 @@ def _provider() -> dict[str, Any]:
             "api_key_env": {**text, "description": "The environment variable that holds its key, never the key."},
             "api_version": {**text, "description": "Which version of Gemini's API it speaks, as in v1beta."},
             "api": {**text, "enum": [*APIS, None], "description": "Which of OpenAI's APIs it speaks."},
+            "think_tags": {
+                "type": ["boolean", "null"],
+                "description": "Whether what a model writes between <think> and </think> is reasoning, not text.",
+            },
             "headers": {
                 "type": ["object", "null"],
                 "additionalProperties": {"type": "string"},

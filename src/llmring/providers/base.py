@@ -55,6 +55,7 @@ class ProviderConfig:
         base_url: `None` leaves the SDK its own.
         api: for the openai wrapper, `"chat"` or `"responses"`; `None` decides by the host.
         api_version: for the google wrapper, as in `"v1beta"`; `None` leaves the SDK its own.
+        think_tags: whether thinking that a model writes into its text is told apart; `None` decides by the host.
         headers: sent with every request; their values are kept as the key is.
         secrets: what else must not be seen, as are values of headers that came from the environment.
         timeout: seconds, the service's; `None` waits forever.
@@ -69,6 +70,7 @@ class ProviderConfig:
     base_url: str | None = None
     api: str | None = None
     api_version: str | None = None
+    think_tags: bool | None = None
     headers: Mapping[str, Key | str] = field(default_factory=dict)
     secrets: tuple[Key | str, ...] = ()
     timeout: float | None = 60.0

@@ -104,6 +104,7 @@ def _create(
         address=target.address,
         api=target.api,
         api_version=target.api_version,
+        think_tags=target.think_tags,
         headers=headers,
         secrets=secrets,
     )

@@ -44,6 +44,7 @@ class Endpoint:
         address_source: what says where it is: a variable, or the lockfile's table; empty where nothing does.
         api: for the openai wrapper, `"chat"` or `"responses"`.
         api_version: for the google wrapper.
+        think_tags: whether thinking that a model writes into its text is told apart.
         headers: as the lockfile has them, references to the environment unexpanded.
         header_variable: the environment variable whose headers its SDK sends, too.
         local: whether it is a server of one's own, with models that nobody bills for.
@@ -61,6 +62,7 @@ class Endpoint:
     address_source: str = ""
     api: str | None = None
     api_version: str | None = None
+    think_tags: bool | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     header_variable: str | None = None
     local: bool = False
@@ -219,6 +221,7 @@ def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Ite
         address_source=f"base_url in [providers.{name}]" if moved else said_by,
         api=settings.api if settings is not None else None,
         api_version=settings.api_version if settings is not None else None,
+        think_tags=settings.think_tags if settings is not None else None,
         headers=settings.headers if settings is not None else {},
         header_variable=sdk.header_variable if sdk is row else None,
         local=row is not None and row.local and network_of(base_url) != "internet",

@@ -175,7 +175,11 @@ class OllamaProvider(Provider):
     def decoder(self, call: Call) -> Decoder:
         """A decoder for the answer."""
         native = call.model not in self._without_tools
-        return OllamaDecoder(f"{self.name}:{call.model}", tools_in_text(call.request, native=native))
+        return OllamaDecoder(
+            f"{self.name}:{call.model}",
+            tools_in_text(call.request, native=native),
+            think_tags=self.config.think_tags is not False,
+        )
 
     async def send(self, call: Call, body: bytes) -> HTTPResponse:
         """Send through the SDK's own method, with the rendered body in place of its own."""

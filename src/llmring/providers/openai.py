@@ -12,6 +12,7 @@ import openai
 from ..credentials import first_set
 from ..wire import openai_chat, openai_responses
 from ..wire.base import Decoder
+from ..wire.chat_dialects import dialect_of
 from .base import Call, ProviderConfig
 from .exchange import Exchanging
 from .raw import RawProvider
@@ -24,11 +25,6 @@ with suppress(ImportError):
 __all__ = ["OpenAIProvider"]
 
 _OFFICIAL_HOST = "api.openai.com"
-# Where OpenAI's own models are, which take the new name of the limit; the reasoning ones take no other. Azure's two
-# hosts are one API (learn.microsoft.com/azure/foundry/openai/api-version-lifecycle).
-_OPENAI_MODELS = (_OFFICIAL_HOST, ".openai.azure.com", ".services.ai.azure.com")
-# Its calls have ids of nine letters and digits, and no others are taken.
-_MISTRAL_HOST = "api.mistral.ai"
 
 # Headers that the SDK sends with what these variables hold, also if that is nothing.
 _HEADERS = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
@@ -74,8 +70,9 @@ class OpenAIProvider(RawProvider):
             super().__init__(config, openai.AsyncOpenAI, _Client, _of_environment())
         else:
             super().__init__(config, _Elsewhere, _Client)
-        self._host = self.client.base_url.host
-        self.official = self._host == _OFFICIAL_HOST
+        host = self.client.base_url.host
+        self.official = host == _OFFICIAL_HOST
+        self._dialect = dialect_of(host, config.name)
         self.responses = config.api == "responses" or (config.api is None and self.official)
 
     def render(self, call: Call) -> dict[str, Any]:
@@ -87,14 +84,16 @@ class OpenAIProvider(RawProvider):
             call.model,
             stream=call.stream,
             issuer=self.issuer,
-            max_tokens_key="max_completion_tokens" if self._host.endswith(_OPENAI_MODELS) else "max_tokens",
-            call_id=openai_chat.MISTRAL_CALL_ID if self._host == _MISTRAL_HOST else openai_chat.CALL_ID,
+            dialect=self._dialect,
         )
 
     def decoder(self, call: Call) -> Decoder:
         """A decoder for the answer."""
-        kind = openai_responses.ResponsesDecoder if self.responses else openai_chat.ChatDecoder
-        return kind(f"{self.name}:{call.model}")
+        model = f"{self.name}:{call.model}"
+        if self.responses:
+            return openai_responses.ResponsesDecoder(model)
+        own = self.config.think_tags
+        return openai_chat.ChatDecoder(model, think_tags=self._dialect.think_tags if own is None else own)
 
     def create(self, client: Any, call: Call) -> Any:
         """The SDK's raw-response call, with next to nothing to send."""

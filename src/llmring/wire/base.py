@@ -14,14 +14,15 @@ from .errors import WireError, read_error
 from .framing import MAX_BYTES, LineFrames, TooLargeError
 from .values import Halves, contradiction
 
-__all__ = ["Decoder"]
+__all__ = ["MISSHAPEN", "Decoder"]
 
 logger = logging.getLogger("llmring")
 
 _HEAD = 4096
 _WARNINGS = 3
 """Events that are told of one by one; of those after them, only how many there were."""
-_MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What comes of reading an event that has another form than its wire's."""
 
 
 class Decoder:
@@ -173,7 +174,7 @@ class Decoder:
             except WireError as error:
                 self.error = error
                 break
-            except _MISSHAPEN as error:
+            except MISSHAPEN as error:
                 if not cut:
                     self._skip(payload, error)
                 continue
@@ -219,7 +220,7 @@ class Decoder:
                 parsed = self._halves.parse(body, refused, whole=True)
             self.complete = True
             chunk = self.feed_answer(parsed)
-        except _MISSHAPEN:
+        except MISSHAPEN:
             error = read_error(self.conceal(body))
             if not error.enveloped:
                 error.message = f"a body that is no answer of this API: {error.message}"

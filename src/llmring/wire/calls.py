@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from pydantic_core import from_json, to_json
 from ..schemas import ToolCall
 from .errors import WireError
 
-__all__ = ["BuiltCall", "ToolCalls", "custom_arguments", "is_json"]
+__all__ = ["BuiltCall", "ToolCalls", "as_json", "custom_arguments", "is_json"]
 
 
 class BuiltCall:
@@ -27,7 +27,20 @@ class BuiltCall:
         extra: further fields that its server wants back with it.
     """
 
-    __slots__ = ("_damaged", "_last", "_sealed", "custom", "extra", "id", "name", "own_id")
+    __slots__ = (
+        "_begun",
+        "_damaged",
+        "_depth",
+        "_escaped",
+        "_quoted",
+        "_sealed",
+        "_unread",
+        "custom",
+        "extra",
+        "id",
+        "name",
+        "own_id",
+    )
 
     def __init__(self, id: str, name: str, own_id: bool, custom: bool) -> None:
         self.id = id
@@ -35,12 +48,34 @@ class BuiltCall:
         self.own_id = own_id
         self.custom = custom
         self.extra: dict[str, Any] = {}
-        self._last = ""
         self._sealed = self._damaged = False
+        self._unread: list[str] = []
+        self._escaped = self._quoted = self._begun = False
+        self._depth = 0
 
-    def ends_with(self, mark: str) -> bool:
-        """Whether the last piece of its arguments that is not blank ends so."""
-        return self._last.rstrip().endswith(mark)
+    @property
+    def whole(self) -> bool:
+        """Whether what has come of its arguments is an object, or a list, that is closed.
+
+        Each piece is looked at once, however often it is asked.
+        """
+        for piece in self._unread:
+            # What follows a backslash at the end of the piece before is no quote; two of them are none.
+            rest = (("\\" if self._escaped else "") + piece).replace("\\\\", "")
+            self._escaped = rest.endswith("\\")
+            for place, part in enumerate(rest.replace('\\"', "").split('"')):
+                self._quoted = self._quoted != (place > 0)
+                if not self._quoted:
+                    self._depth += part.count("{") + part.count("[") - part.count("}") - part.count("]")
+                    self._begun = self._begun or bool(part.strip())
+        self._unread.clear()
+        return self._begun and not self._quoted and self._depth <= 0
+
+    def _anew(self) -> None:
+        """Its arguments begin anew."""
+        self._unread = []
+        self._escaped = self._quoted = self._begun = False
+        self._depth = 0
 
 
 class ToolCalls:
@@ -74,6 +109,9 @@ class ToolCalls:
     def __len__(self) -> int:
         return len(self._calls)
 
+    def __iter__(self) -> Iterator[BuiltCall]:
+        return iter(self._calls)
+
     def __getitem__(self, position: int) -> BuiltCall:
         return self._calls[position]
 
@@ -103,7 +141,7 @@ class ToolCalls:
         """
         if name.__class__ is not str:
             raise TypeError(f"{name!r} where a function's name was expected")
-        written = _as_json(arguments)
+        written = as_json(arguments)
         given = str(id) if id.__class__ is int else id if isinstance(id, str) and id else None
         own = given is not None and given not in self._ids
         call = BuiltCall(given if given is not None and own else f"call_{os.urandom(12).hex()}", name, own, custom)
@@ -117,12 +155,12 @@ class ToolCalls:
 
     def extend(self, key: Any, fragment: Any) -> None:
         """Add a piece of a call's arguments."""
-        self._note(self._of_key[key], _as_json(fragment), whole=False)
+        self._note(self._of_key[key], as_json(fragment), whole=False)
 
     def replace(self, key: Any, arguments: Any) -> None:
         """Set a call's arguments, whole: what was lost of them before is there again."""
         call = self._of_key[key]
-        self._note(call, _as_json(arguments), whole=True)
+        self._note(call, as_json(arguments), whole=True)
         call._sealed = call._damaged = False
 
     def mend(self, position: int, name: str, arguments: Any) -> None:
@@ -197,8 +235,10 @@ class ToolCalls:
     def _note(self, call: BuiltCall, piece: str, *, whole: bool) -> None:
         self._log.append((call, piece, whole))
         self.size += len(piece)
+        if whole:
+            call._anew()
+        call._unread.append(piece)
         if not piece.isspace() and piece:
-            call._last = piece
             call._damaged = call._damaged or call._sealed
 
     def _texts_at(self, version: int) -> dict[BuiltCall, str]:
@@ -244,7 +284,7 @@ def is_json(text: str) -> bool:
     return True
 
 
-def _as_json(arguments: Any) -> str:
+def as_json(arguments: Any) -> str:
     """Arguments as a JSON string: vendors send a string, fragments of one, an object, or nothing."""
     if isinstance(arguments, str):
         return arguments

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic_core import from_json, to_json
+
 __all__ = ["MAX_BYTES", "LineFrames", "SSEFrames", "TooLargeError"]
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -77,7 +79,8 @@ class SSEFrames(LineFrames):
     """Splits a stream of server-sent events, after the WHATWG standard's rules for lines and fields.
 
     Only `data` is of interest: event names, ids and comments are passed over, since every format that comes
-    this way repeats the event's type inside its data.
+    this way repeats the event's type inside its data. A field `error`, which the standard does not know, is how
+    llama-server said that it failed until September 2025: it becomes the data of an error.
     """
 
     __slots__ = ("_data", "_size")
@@ -106,6 +109,8 @@ class SSEFrames(LineFrames):
                     if self._size > self._most:
                         raise TooLargeError("an event")
                 self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+            elif line.startswith(b"error:"):
+                payloads.append(_error(line[6:].strip()))
             elif line == b"data":
                 self._data.append(b"")
         return payloads
@@ -113,3 +118,12 @@ class SSEFrames(LineFrames):
     def close(self) -> list[bytes]:
         """The payload of a last event whose blank line the sender left out."""
         return self.feed(b"\n\n")
+
+
+def _error(value: bytes) -> bytes:
+    """The data of an error in the forms of all formats that come this way."""
+    try:
+        said = from_json(value)
+    except ValueError:
+        said = value.decode(errors="replace")
+    return to_json({"type": "error", "error": said})

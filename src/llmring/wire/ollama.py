@@ -16,17 +16,22 @@ from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
 from .base import Decoder
 from .errors import CannotCarry, WireError, read_error
 from .framing import LineFrames
+from .think_tags import ThinkTags
 from .turns import (
     arguments_of,
     described_schema,
+    digest_of,
     effort_of,
     function_tool,
     json_instruction,
     kept_of,
     media,
     named_calls,
+    own_ids,
     parts,
+    picture,
     plain_text,
+    unchanged,
     without_custom_tools,
 )
 from .values import as_list, given, merge_params, name_of, text, usage_of
@@ -34,12 +39,12 @@ from .values import as_list, given, merge_params, name_of, text, usage_of
 __all__ = ["OllamaDecoder", "render_request", "tools_in_text"]
 
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
-_FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
 _AT_FAULT = re.compile(
     r"does not support|exceeds? (the )?(available )?context|(input|prompt) (is )?too (long|large)|missing data required"
     r"|invalid (format|image|json|message|option|role|think)|failed to (parse|process) (grammar|image|input|schema)",
     re.IGNORECASE,
 )
+_OF_A_CALL = frozenset({"id", "type", "function"})
 _OPENINGS = ("{", "[", "`")
 _INSTRUCTION = (
     "You can call these tools:\n{tools}\n\n"
@@ -67,11 +72,12 @@ def render_request(
 ) -> dict[str, Any]:
     """The body of a request."""
     request = without_custom_tools(request)
+    own = own_ids(request.messages, issuer)
     told = tools_in_text(request, native=native_tools)
     names = named_calls(request.messages)
     barred = request.tool_choice == "none"
     as_text = bool(told) or not native_tools
-    messages = [_told(m, names) if as_text else _message(m, names, issuer) for m in request.messages]
+    messages = [_told(m, names) if as_text else _message(m, names, issuer, own) for m in request.messages]
     if instruction := "\n\n".join(_instructions(request, told)):
         messages.insert(0, {"role": "system", "content": instruction})
     body: dict[str, Any] = {
@@ -97,18 +103,25 @@ def render_request(
     return body
 
 
-def _message(message: Message, names: dict[str, str], issuer: str) -> dict[str, Any]:
+def _message(message: Message, names: dict[str, str], issuer: str, own: Collection[str]) -> dict[str, Any]:
     if message.role == "tool":
-        said = plain_text(message, "a tool's result for Ollama")
-        return {"role": "tool", "content": said, "tool_name": names[message.tool_call_id or ""]}
+        said, id = plain_text(message, "a tool's result for Ollama"), message.tool_call_id or ""
+        return {"role": "tool", "content": said, "tool_name": names[id], **({"tool_call_id": id} if id in own else {})}
     rendered = {"role": message.role, **_content(message)}
     if message.tool_calls:
         rendered["tool_calls"] = [
-            {"function": {**call["function"], "arguments": arguments_of(call["function"]["arguments"])}}
+            {
+                # Newer servers give ids; what knows none has no use for another's.
+                **({"id": call["id"]} if call["id"] in own else {}),
+                "function": {**call["function"], "arguments": arguments_of(call["function"]["arguments"])},
+            }
             for call in message.tool_calls
         ]
-        if (kept := kept_of(message, "ollama", issuer)) is not None:
-            rendered["thinking"] = kept["thinking"]
+    if (kept := unchanged(message, kept_of(message, "ollama", issuer))) is not None:
+        for call, extra in zip(rendered.get("tool_calls", ()), kept.get("extras") or (), strict=False):
+            call |= extra
+        rendered["content"] = kept.get("before", "") + rendered["content"]
+        rendered |= given(thinking=kept.get("thinking"))
     return rendered
 
 
@@ -218,7 +231,8 @@ def _failure(event: dict[str, Any]) -> WireError:
     Where Ollama still can give a status to a failure of no known one, it gives 500 (`streamResponse` in its
     `server/routes.go`).
     """
-    error = read_error(event)
+    # A message beside it, which may be empty, would hide it.
+    error = read_error({"error": event["error"]})
     if error.status is None:
         error.status = 400 if _AT_FAULT.search(error.message) else 500
     return error
@@ -230,28 +244,33 @@ class OllamaDecoder(Decoder):
     Args:
         model: the `provider:model`.
         tools: the names of the tools that the model was told of in words; `None` if there are none.
+        think_tags: whether `<think>` at the beginning of the text begins thinking.
     """
 
-    __slots__ = ("_held", "_thoughts", "_tools")
+    __slots__ = ("_held", "_holds", "_length", "_tags", "_thoughts", "_tools", "_written")
 
     frames = LineFrames
     end_marker = '"done": true'
 
-    def __init__(self, model: str, tools: Collection[str] | None = None) -> None:
+    def __init__(self, model: str, tools: Collection[str] | None = None, *, think_tags: bool = True) -> None:
         super().__init__(model)
         self._tools = tools
-        self._held: str | None = "" if tools else None
+        # Text that may be a call is kept back; whether it may be shows its first letter.
+        self._held: list[str] = []
+        self._holds: bool | None = None if tools else False
+        self._length = 0
         self._thoughts: list[str] = []
+        self._tags = self._written = ThinkTags() if think_tags else None
 
     @property
     def held(self) -> str:
-        """Text that may turn out to be a call."""
-        return self._held or ""
+        """Text that may turn out to be a call, or a tag."""
+        return "".join(self._held) + (self._tags.undecided if self._tags is not None else "")
 
     def feed(self, event: Any, *, whole: bool = False) -> StreamChunk | None:
         """Take one line, or the only one."""
         if event.get("error"):
-            raise _failure(event)
+            self.error = _failure(event)
         done = bool(event.get("done"))
         if done:
             # It is the end, however odd the rest of what it says may be.
@@ -267,47 +286,84 @@ class OllamaDecoder(Decoder):
 
     def feed_answer(self, answer: Any) -> StreamChunk | None:
         """Take a whole answer, which is at its end only if it says so."""
-        if "message" not in answer and not answer.get("error"):
+        if answer.get("error") and not answer.get("message"):
+            raise _failure(answer)
+        if "message" not in answer:
             raise KeyError("message")
-        self.complete = False
-        return self.feed(answer, whole=True)
+        if self._tags is not None:
+            self._tags.whole = True
+        chunk = self.feed(answer, whole=True)
+        self.complete = bool(answer.get("done")) or self.error is not None
+        return chunk
 
     def close(self) -> StreamChunk:
         """The final chunk."""
-        if self.calls and self._thoughts:
-            self.metadata["ollama"] = {"thinking": "".join(self._thoughts)}
-        return super().close()
+        if self.error is not None:
+            raise self.error
+        final = super().close()
+        extras = [call.extra for call in self.calls] if any(call.extra for call in self.calls) else None
+        before = self._written.before if self._written is not None else ""
+        kept = given(thinking="".join(self._thoughts) or None, before=before or None, extras=extras)
+        if kept:
+            digest = digest_of(self._length, final.tool_calls or [])
+            self.metadata |= {"ollama": {**kept, "digest": digest}, "issuer": self.issuer}
+        return final
 
     def _message(self, message: dict[str, Any], *, last: bool) -> StreamChunk | None:
         said, thinking = text(message.get("content") or ""), text(message.get("thinking") or "")
-        calls = message.get("tool_calls") or []
-        for call in calls:
+        before = len(self.calls)
+        for call in message.get("tool_calls") or ():
             function = call["function"]
-            self.calls.start(len(self.calls), function["name"], call.get("id"), function.get("arguments") or {})
+            # Calls come whole: a list of them is one of calls, not of pieces.
+            built = self.calls.start(len(self.calls), function["name"], call.get("id"), function.get("arguments") or {})
+            if not _OF_A_CALL.issuperset(call):
+                built.extra = {key: value for key, value in call.items() if key not in _OF_A_CALL}
+        for image in message.get("images") or ():
+            self.parts.append(picture(text(image)))
         if thinking:
             self._thoughts.append(thinking)
-        before = len(self.calls)
-        if self._held is not None:
+        if self._tags is not None:
+            said, thinking = self._untagged(said, thinking, last=last)
+        if self._holds is not False:
             said = self._hold(said, last=last)
-        advanced = bool(calls) or len(self.calls) > before
+        advanced = len(self.calls) > before
+        self._length += len(said)
         if not said and not thinking and not advanced:
             return None
         return StreamChunk(said, self.model, thinking or None, self.calls.snapshot() if advanced else None)
 
+    def _untagged(self, said: str, thinking: str, *, last: bool) -> tuple[str, str]:
+        """The text and the thinking of what the model wrote, where the server does not tell them apart."""
+        tags = self._tags
+        assert tags is not None
+        if thinking and not tags.thinking:
+            said, self._tags = tags.held + said, None
+            return said, thinking
+        if said:
+            said, thinking = tags.feed(said)
+        if last and tags.held:
+            more, rest = tags.close()
+            said, thinking = said + more, thinking + rest
+        if tags.over:
+            self._tags = None
+        return said, thinking
+
     def _hold(self, said: str, *, last: bool) -> str:
         """Keep back text that may turn out to be a call, and give what is text for certain."""
-        held = (self._held or "") + said
-        begun = held.lstrip()
-        if not last and (not begun or begun.startswith(_OPENINGS)):
-            self._held = held
+        self._held.append(said)
+        if self._holds is None and (begun := said.lstrip()):
+            self._holds = begun.startswith(_OPENINGS)
+        if self._holds is not False and not last:
             return ""
-        self._held = "" if last else None
-        return "" if begun.startswith(_OPENINGS) and self._read_calls(begun) else held
+        held = "".join(self._held)
+        self._held.clear()
+        return "" if self._holds and self._read_calls(held.strip()) else held
 
     def _read_calls(self, written: str) -> bool:
-        fenced = _FENCED.match(written.rstrip())
+        if written.startswith("```") and written.endswith("```"):
+            written = written[3:-3].removeprefix("json")
         try:
-            value = from_json(fenced[1] if fenced else written)
+            value = from_json(written)
             calls = value if isinstance(value, list) else value.get("tool_calls", [value])
             wanted = [(call["name"], call.get("arguments", call.get("parameters")) or {}) for call in calls]
         except (ValueError, AttributeError, KeyError, TypeError):

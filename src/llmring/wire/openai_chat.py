@@ -6,32 +6,23 @@ Request and events: the vendor's reference "Chat completions", and what compatib
 
 from __future__ import annotations
 
-import re
+import logging
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
-from .base import Decoder
-from .calls import BuiltCall, is_json
-from .errors import CannotCarry, read_error
+from ..schemas import FinishReason, StreamChunk
+from .base import MISSHAPEN, Decoder
+from .calls import BuiltCall, as_json
+from .chat_requests import render_request
+from .chat_turns import BLOCKS, THOUGHTS, Kept, Sound, citations_of, pictures_of
+from .errors import WireError, read_error
 from .framing import SSEFrames
-from .turns import (
-    call_ids,
-    effort_of,
-    function_tool,
-    json_instruction,
-    kept_of,
-    media,
-    openai_schema,
-    plain_text,
-    schema_of,
-    without_custom_tools,
-)
-from .values import given, merge_params, name_of, usage_of
+from .think_tags import ThinkTags
+from .values import completed, count, name_of, text, usage_of
 
-__all__ = ["CALL_ID", "MISTRAL_CALL_ID", "ChatDecoder", "render_request"]
+__all__ = ["ChatDecoder", "render_request"]
 
-CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
-MISTRAL_CALL_ID = re.compile(r"[a-zA-Z0-9]{9}")
+logger = logging.getLogger("llmring")
 
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
@@ -40,119 +31,66 @@ _FINISH: dict[str, FinishReason] = {
     "length": "length",
     "max_tokens": "length",
     "model_length": "length",
+    "model_context_window_exceeded": "length",  # Z.ai
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",
+    "sensitive": "content_filter",  # Z.ai
 }
-
-
-def render_request(
-    request: LLMRequest,
-    model: str,
-    *,
-    stream: bool,
-    issuer: str,
-    max_tokens_key: str = "max_tokens",
-    call_id: re.Pattern[str] = CALL_ID,
-) -> dict[str, Any]:
-    """The body of a request.
-
-    Args:
-        request, model, stream: what to ask whom, and how.
-        issuer: who is asked; what another one wants back is not sent to it.
-        max_tokens_key: OpenAI's own models want `max_completion_tokens`.
-        call_id: what the server takes for a call's id.
-    """
-    request = without_custom_tools(request)
-    ids = call_ids(request.messages, call_id, 9 if call_id is MISTRAL_CALL_ID else 24, issuer)
-    messages = [_message(m, ids, issuer) for m in request.messages]
-    if instruction := json_instruction(request, unless_said=True):
-        # The format's JSON mode is refused where no message speaks of JSON.
-        messages.insert(0, {"role": "system", "content": instruction})
-    body = {
-        "model": model,
-        "messages": messages,
-        **given(
-            temperature=request.temperature,
-            top_p=request.top_p,
-            stop=request.stop,
-            seed=request.seed,
-            reasoning_effort=effort_of(request),
-            response_format=_format(request),
-            tools=[function_tool(t) for t in request.tools] if request.tools else None,
-            tool_choice=request.tool_choice,
-        ),
-        **given(**{max_tokens_key: request.max_tokens}),
-    }
-    merge_params(body, request.extra_params)
-    if stream:
-        body["stream"] = True
-        body.setdefault("stream_options", {"include_usage": True})
-    return body
-
-
-def _message(message: Message, ids: dict[str, str], issuer: str) -> dict[str, Any]:
-    if message.role == "tool":
-        content = plain_text(message, "a tool's result in Chat Completions")
-        return {"role": "tool", "tool_call_id": ids[message.tool_call_id or ""], "content": content}
-    rendered: dict[str, Any] = {"role": message.role}
-    if isinstance(message.content, list):
-        rendered["content"] = [_part(part) for part in message.content]
-    else:
-        rendered["content"] = plain_text(message, "a message") or (None if message.tool_calls else "")
-    if message.tool_calls:
-        rendered["tool_calls"] = [{**call, "id": ids[call["id"]]} for call in message.tool_calls]
-    rendered.update(kept_of(message, "openai_chat", issuer) or {})
-    return rendered
-
-
-def _part(part: dict[str, Any]) -> dict[str, Any]:
-    if part.get("type") == "text":
-        return {"type": "text", "text": part["text"]}
-    found = media(part)
-    if found is None:
-        return part
-    if found.kind == "image":
-        return {"type": "image_url", "image_url": {"url": found.url or found.data_url, **given(detail=found.detail)}}
-    if found.kind == "audio":
-        return {"type": "input_audio", "input_audio": part["input_audio"]}
-    if found.is_text:
-        return {"type": "text", "text": found.quoted}
-    if found.url:
-        raise CannotCarry("Chat Completions takes no documents by address; fetch it and send its bytes")
-    if found.file_id:
-        return {"type": "file", "file": {"file_id": found.file_id}}
-    if found.mime != "application/pdf":
-        raise CannotCarry(f"Chat Completions takes no documents of type {found.mime}; convert it to PDF or text")
-    return {"type": "file", "file": {"filename": found.filename, "file_data": found.data_url}}
-
-
-def _format(request: LLMRequest) -> dict[str, Any] | None:
-    table = schema_of(request)
-    if table is None:
-        given: dict[str, Any] | None = request.response_format
-        return given
-    return {"type": "json_schema", "json_schema": openai_schema(table)}
+_FAILED = frozenset({"insufficient_system_resource", "abort"})
+"""Reasons of a failure, beside those that say `error`: DeepSeek's, vLLM's and SGLang's."""
+_CACHE_READ = ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens")
+"""Beside the format's own place: DeepSeek, Moonshot, Mistral, LiteLLM."""
+_OF_A_CALL = frozenset({"id", "index", "type", "function", "custom"})
 
 
 class ChatDecoder(Decoder):
-    """Chunks of a Chat Completions answer."""
+    """Chunks of a Chat Completions answer.
 
-    __slots__ = ("_ids", "_last_call", "_refused", "_streamed", "_thoughts")
+    Args:
+        model: the `provider:model`.
+        think_tags: whether `<think>` at the beginning of the text begins thinking.
+    """
+
+    __slots__ = (
+        "_chosen",
+        "_counts",
+        "_ids",
+        "_kept",
+        "_last_call",
+        "_length",
+        "_marks",
+        "_refused",
+        "_spoken",
+        "_streamed",
+        "_tags",
+        "_written",
+    )
 
     frames = SSEFrames
     end_marker = "[DONE]"
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, *, think_tags: bool = True) -> None:
         super().__init__(model)
         # The ids that the server itself gave to the calls, and what it told the last fragment's call by.
         self._ids: dict[Any, Any] = {}
         self._last_call: Any = None
-        # What the server wants back with a turn that calls tools: DeepSeek its reasoning, OpenRouter the details.
-        self._thoughts: dict[str, list[Any]] = {}
+        self._kept = Kept()
+        self._length = 0
+        self._counts: dict[str, Any] = {}
+        self._spoken = Sound()
+        self._marks: set[tuple[Any, ...]] = set()
+        # What reads tags out of the text, as long as there may be some; and for what stood before it.
+        self._tags = self._written = ThinkTags() if think_tags else None
         # Whether deltas have brought anything: the whole message that some servers send after them says it again.
         self._streamed = False
+        self._chosen = False
         self._refused = False
+
+    @property
+    def held(self) -> str:
+        """Text that may turn out to be a tag."""
+        return self._tags.undecided if self._tags is not None else ""
 
     def feed(self, event: Any) -> StreamChunk | None:
         """Take one `chat.completion.chunk`."""
@@ -160,129 +98,275 @@ class ChatDecoder(Decoder):
 
     def feed_answer(self, answer: Any) -> StreamChunk | None:
         """Take a whole `chat.completion`."""
-        if "choices" not in answer and not answer.get("error"):
+        if self._tags is not None:
+            self._tags.whole = True
+        chunk = self._take(answer, "message")
+        if "choices" not in answer and not self.error:
             raise KeyError("choices")
-        return self._take(answer, "message")
+        return chunk
+
+    def end_of_bytes(self) -> list[StreamChunk]:
+        """The bytes have ended: an answer that has named its reason is whole without the marker."""
+        chunks = super().end_of_bytes()
+        self.complete = self.complete or self.finish_reason is not None
+        return chunks
 
     def close(self) -> StreamChunk:
-        """The final chunk."""
-        if self.calls and self._thoughts:
-            kept: dict[str, Any] = {}
-            if details := self._thoughts.get("reasoning_details"):
-                kept["reasoning_details"] = [detail for some in details for detail in some]
-            elif pieces := self._thoughts.get("reasoning_content"):
-                kept["reasoning_content"] = "".join(map(str, pieces))
-            self.metadata["openai_chat"] = kept
+        """The final chunk. Raises `WireError`, too, if there was none to close."""
+        if self.error is not None:
+            raise self.error
+        if not self._chosen and not self._streamed:
+            raise WireError("an answer in which there is none: it has no choice. Ask again")
+        said, thought = self._untagged("", last=True)
         if self._refused and self.finish_reason in (None, "stop"):
             self.finish_reason = "content_filter"
-        return super().close()
+        if (sound := self._spoken.part()) is not None:
+            self.parts.append(sound)
+        final = super().close()
+        final.delta, final.reasoning = said, thought or None
+        if self._written is not None:
+            self._kept.before = self._written.before
+        if (kept := self._kept.all(self._length, self.calls, final.tool_calls or [])) is not None:
+            self.metadata |= {"openai_chat": kept, "issuer": self.issuer}
+        return final
 
     def _take(self, event: Any, holder: str) -> StreamChunk | None:
-        if event.get("error") or ("choices" not in event and ("message" in event or "detail" in event)):
-            raise read_error(event)
         if usage := event.get("usage"):
             self._report(usage)
-        if usage or self.response_model is None:
-            self.response_model = self.response_model or name_of(event.get("model"))
-            self.service_tier = name_of(event.get("service_tier")) or self.service_tier
+        if self.response_model is None:
+            self.response_model = name_of(event.get("model"))
         choices = event.get("choices")
-        if not choices:
-            return None
+        if event.get("error") or not choices:
+            self._without_choice(event)
+            if not choices:
+                return None
         choice = choices[0]
         if choice.get("index"):
-            return None
-        if reason := choice.get("finish_reason"):
-            self.finish_reason = _FINISH.get(reason, "other")
+            choice = next((other for other in choices if not other.get("index")), None)
+            if choice is None:
+                return None
+        delta = choice.get(holder)
+        reason = choice.get("finish_reason")
+        if reason or choice.get("error"):
+            self._finish(reason, choice, event)
         if usage := choice.get("usage"):
             self._report(usage)
-        delta = choice.get(holder)
-        whole = not delta
-        if whole:
+        if delta and self._tags is None and len(delta) == 1 and (said := delta.get("content")).__class__ is str:
+            # Nearly every chunk of nearly every answer.
+            if not said:
+                return None
+            self._streamed = True
+            self._length += len(said)
+            return StreamChunk(said, self.model)
+        self._chosen = True
+        listed = holder == "message" or not delta
+        if not delta:
             delta = None if self._streamed else choice.get("message")
         if not delta:
-            return None
-        if thought := delta.get("reasoning_content"):
-            self._thoughts.setdefault("reasoning_content", []).append(thought)
-        if details := delta.get("reasoning_details"):
-            self._thoughts.setdefault("reasoning_details", []).append(details)
+            return self._said("", None, last=bool(reason), advanced=False) if self._tags is not None else None
+        return self._message(delta, listed=listed, last=bool(reason) or holder == "message")
+
+    def _message(self, delta: dict[str, Any], *, listed: bool, last: bool) -> StreamChunk | None:
+        """Take a delta, or a whole message: what it lists is whole then, and no pieces."""
+        reasoning = None
+        for name in THOUGHTS:
+            if (piece := delta.get(name)) is not None:
+                self._kept.think(name, text(piece))
+                reasoning = reasoning or piece
+        for name in BLOCKS:
+            for block in delta.get(name) or ():
+                self._kept.block(name, block, whole=listed)
+        if extra := delta.get("extra_content"):
+            self._kept.field("extra_content", extra)
         content = delta.get("content") or ""
         if refusal := delta.get("refusal"):
             self._refused = True
             content = content or refusal
-        reasoning = thought or delta.get("reasoning") or None
+        if (audio := delta.get("audio")) and audio.__class__ is dict:
+            content = content or audio.get("transcript") or ""
+            self._spoken.add(audio.get("data"))
         if content.__class__ is list:
-            content, thinking = _texts(content)
+            content, thinking = self._parts_of(content, listed=listed)
             reasoning = thinking or reasoning
-        if content.__class__ is not str or (reasoning is not None and reasoning.__class__ is not str):
-            raise TypeError("content is neither text nor a list of parts")
-        if advanced := bool(delta.get("tool_calls")):
-            self._take_calls(delta["tool_calls"])
+        if images := delta.get("images"):
+            self._add(pictures_of(images))
+        if (annotations := delta.get("annotations")) and annotations.__class__ is list:
+            self._cite(annotations)
+        calls: Any = delta.get("tool_calls")
+        if not calls and (function := delta.get("function_call")) and any(function.values()):
+            calls = [{"index": 0, "function": function}]  # as it was before there were several
+        if advanced := bool(calls):
+            self._take_calls(calls, listed=listed)
+        content = text(content)
+        if content or advanced or reasoning:
+            self._streamed = self._streamed or not listed
+        return self._said(content, reasoning or None, last=last, advanced=advanced)
+
+    def _said(self, content: str, reasoning: str | None, *, last: bool, advanced: bool) -> StreamChunk | None:
+        if self._tags is not None:
+            if reasoning and not self._tags.thinking:
+                # The server tells thinking apart by itself.
+                content, self._tags = self._tags.held + content, None
+            elif content or last or advanced:
+                content, thought = self._untagged(content, last=last or advanced)
+                reasoning = thought or reasoning
+        self._length += len(content)
         if not content and reasoning is None and not advanced:
             return None
-        self._streamed = self._streamed or not whole
         return StreamChunk(content, self.model, reasoning, self.calls.snapshot() if advanced else None)
 
-    def _take_calls(self, fragments: list[Any]) -> None:
+    def _untagged(self, content: str, *, last: bool) -> tuple[str, str]:
+        """The text and the thinking of what the model wrote."""
+        tags = self._tags
+        if tags is None:
+            return content, ""
+        said, thought = tags.feed(content) if content else ("", "")
+        if last and tags.held:
+            more, rest = tags.close()
+            said, thought = said + more, thought + rest
+        if tags.over:
+            self._tags = None
+        return said, thought
+
+    def _without_choice(self, event: Any) -> None:
+        """An event that says no more than a failure, counts or a verdict on the prompt, or says a failure beside."""
+        base = event.get("base_resp")
+        if event.get("error"):
+            failure = read_error(event)
+        elif isinstance(base, dict) and base.get("status_code"):
+            failure = WireError(str(base.get("status_msg") or base))  # MiniMax
+        elif event.get("message") or event.get("detail"):
+            failure = read_error(event)
+        else:
+            if any(_filtered(event.get("prompt_filter_results") or ())):  # Azure
+                self._chosen, self.finish_reason = True, "content_filter"
+            self._cite_sources(event)
+            return
+        if not event.get("choices"):
+            raise failure
+        self.error = failure
+
+    def _finish(self, reason: Any, choice: dict[str, Any], event: dict[str, Any]) -> None:
+        """Take the reason of the end, which may be a failure, and what else stands beside it alone."""
+        if reason:
+            self.finish_reason = _FINISH.get(reason, "other")
+        if usage := (event.get("x_groq") or {}).get("usage"):
+            self._report(usage)
+        self._cite_sources(event)
+        if self.error is not None:
+            return
+        if choice.get("error"):
+            self.error = read_error({"error": choice["error"]})
+        elif reason in _FAILED or "error" in str(reason).lower():
+            self.error = WireError(f"the provider ended it with the reason {reason!r}, and did not say why")
+
+    def _parts_of(self, parts: list[Any], *, listed: bool) -> tuple[str, str]:
+        """Text and thinking of a content list, as Mistral's reasoning models send it."""
+        said, thinking, at = [], [], self._length
+        for part in parts:
+            kind = part["type"]
+            if kind in ("text", "refusal"):
+                said.append(text(part[kind]))
+                at += len(said[-1])
+            elif kind == "thinking":
+                inner = part["thinking"]
+                thought = inner if inner.__class__ is str else "".join(it.get("text") or "" for it in inner)
+                self._kept.part(at, {**part, "thinking": thought}, whole=listed)
+                thinking.append(thought)
+            elif kind == "image_url":
+                self._add(pictures_of([part]))
+            else:
+                self._leave_out(kind)
+        return "".join(said), "".join(thinking)
+
+    def _add(self, parts: Iterator[dict[str, Any]]) -> None:
+        """Take parts that are no text; the same one is often said again at the end."""
+        try:
+            for part in parts:
+                mark = (part["type"], *part[part["type"]].values())
+                if mark not in self._marks:
+                    self._marks.add(mark)
+                    self.parts.append(part)
+        except MISSHAPEN as error:
+            # It must not cost the text beside it.
+            self._leave_out(error)
+
+    def _leave_out(self, what: Any) -> None:
+        self.skipped_events += 1
+        logger.warning("%s: left out a part that cannot be read: %.120s", self.model, what)
+
+    def _cite(self, annotations: list[Any]) -> None:
+        if files := [it for it in annotations if it.__class__ is dict and it.get("type") == "file"]:
+            # OpenRouter reads a document once, and takes what it read of it back (its docs, "PDF inputs").
+            self._kept.field("annotations", files)
+        self._add(citations_of([it for it in annotations if it not in files]))
+
+    def _cite_sources(self, event: dict[str, Any]) -> None:
+        if sources := event.get("search_results") or event.get("citations"):  # Perplexity, xAI
+            self._add(citations_of(sources))
+
+    def _take_calls(self, fragments: list[Any], *, listed: bool) -> None:
         for position, fragment in enumerate(fragments):
-            custom = fragment.get("custom")
+            custom = fragment.get("custom") if fragment.get("type", "custom") == "custom" else None
             function = custom or fragment.get("function") or {}
-            name, arguments, id = (
-                function.get("name"),
-                function.get("input" if custom else "arguments"),
-                fragment.get("id"),
-            )
-            key = fragment.get("index")
+            name, id = function.get("name"), fragment.get("id")
+            arguments = function.get("input" if custom else "arguments")
+            key = (None, len(self.calls)) if listed else fragment.get("index")
             if key is None:
                 # What names neither an index, an id nor a function goes on with the last call.
                 key = id or (position if name else self._last_call)
             self._last_call = key
-            current = self.calls.known(key)
-            if current is None or (name and self._is_another(key, id, name, arguments, current)):
-                self.calls.start(key, name or "", id, arguments, arriving=True, custom=bool(custom))
+            call = self.calls.known(key)
+            if call is None or (name and self._is_another(key, id, name, arguments, call)):
+                call = self.calls.start(key, name or "", id, arguments, arriving=not listed, custom=bool(custom))
                 self._ids[key] = id
-                continue
-            current.name = current.name or name or ""
-            if arguments.__class__ is str:
-                self.calls.extend(key, arguments)
-            elif arguments:
-                self.calls.replace(key, arguments)
+            else:
+                call.name = call.name or name or ""
+                if arguments.__class__ is not str:
+                    if arguments:
+                        self.calls.replace(key, arguments)
+                elif not (name and call.whole and arguments == self.calls.arguments(call)):  # else it is said again
+                    self.calls.extend(key, arguments)
+            if not _OF_A_CALL.issuperset(fragment):
+                call.extra |= {k: v for k, v in fragment.items() if k not in _OF_A_CALL and v is not None}
 
     def _is_another(self, key: Any, id: Any, name: str, arguments: Any, current: BuiltCall) -> bool:
         """Whether a fragment that names a function begins a new call: some servers number them all 0."""
-        if current.name and name != current.name:
+        if (current.name and name != current.name) or (id and id != self._ids[key]):
             return True
-        if id:
-            return bool(id != self._ids[key])
-        begins = arguments.lstrip()[:1] in ("", "{") if isinstance(arguments, str) else True
-        # The cheap signs come first: some servers name the function in every one of many fragments.
-        return begins and current.ends_with("}") and is_json(self.calls.arguments(current))
+        if current.custom or not current.whole:
+            return False
+        begun = as_json(arguments).lstrip()[:1]
+        return begun == "{" and as_json(arguments) != self.calls.arguments(current) if id else begun in ("", "{")
 
     def _report(self, usage: Any) -> None:
         """Take the counts; what has another form than theirs must not cost the text beside it."""
         if not isinstance(usage, dict):
             return
+        counts = self._counts = completed(self._counts, usage)
         prompt, completion = (
-            details if isinstance(details := usage.get(f"{side}_tokens_details"), dict) else {}
+            details if isinstance(details := counts.get(f"{side}_tokens_details"), dict) else {}
             for side in ("prompt", "completion")
         )
-        cached = prompt.get("cached_tokens")
         counted = usage_of(
-            usage.get("prompt_tokens"),
-            usage.get("completion_tokens"),
-            cache_read=usage.get("prompt_cache_hit_tokens") if cached is None else cached,
-            cache_write=prompt.get("cache_write_tokens"),
-            reasoning=completion.get("reasoning_tokens"),
+            counts.get("prompt_tokens"),
+            counts.get("completion_tokens"),
+            total=counts.get("total_tokens"),
+            cache_read=_largest(prompt.get("cached_tokens"), *map(counts.get, _CACHE_READ)),
+            cache_write=_largest(prompt.get("cache_write_tokens"), counts.get("cache_creation_input_tokens")),
+            reasoning=_largest(completion.get("reasoning_tokens"), counts.get("reasoning_tokens")),
+            beyond_is_input=bool(counts.get("prompt_audio_seconds")),
         )
         self.usage = counted or self.usage
+        self.reported_total = usage.get("total_tokens")
 
 
-def _texts(parts: list[Any]) -> tuple[str, str]:
-    """Text and thinking of a content list, as Mistral's reasoning models send it."""
-    text, thinking = [], []
-    for part in parts:
-        if part["type"] == "text":
-            text.append(part["text"])
-        elif part["type"] == "thinking":
-            inner = part["thinking"]
-            thinking.append(inner if isinstance(inner, str) else _texts(inner)[0])
-    return "".join(text), "".join(thinking)
+def _largest(*counts: Any) -> int | None:
+    """The largest of the counts that are some."""
+    return max((found for it in counts if (found := count(it)) is not None), default=None)
+
+
+def _filtered(results: Iterable[Any]) -> Iterator[bool]:
+    for result in results:
+        for verdict in (result.get("content_filter_results") or {}).values():
+            yield isinstance(verdict, dict) and bool(verdict.get("filtered"))

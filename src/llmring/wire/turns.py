@@ -26,6 +26,7 @@ __all__ = [
     "custom_names",
     "custom_text",
     "described_schema",
+    "digest_of",
     "effort_of",
     "function_tool",
     "in_dialect",
@@ -35,10 +36,13 @@ __all__ = [
     "media",
     "named_calls",
     "openai_schema",
+    "own_ids",
     "parts",
     "parts_of_result",
+    "picture",
     "plain_text",
     "schema_of",
+    "unchanged",
     "without_custom_tools",
 ]
 
@@ -52,6 +56,8 @@ _TEXT = {
 """The parameters of a custom tool, where it is a function."""
 _MADE_ID = re.compile(r"call_[0-9a-f]{24}")
 """An id that was made here, for a call whose server gave none."""
+_PICTURES = {"iVBOR": "png", "/9j/": "jpeg", "UklGR": "webp", "R0lGO": "gif"}
+"""How a picture's data begins, in base64."""
 _JSON_ONLY = "Answer with one JSON object and nothing else."
 
 
@@ -158,6 +164,16 @@ def _addressed(kind: str, address: Any, name: str | None, detail: str | None) ->
     return Media(kind, mime, data, name=name, detail=detail)
 
 
+def picture(data: str) -> dict[str, Any]:
+    """A picture that a model made, of which only the bytes are known, as a part of a message.
+
+    Args:
+        data: in base64.
+    """
+    kind = next((kind for head, kind in _PICTURES.items() if data.startswith(head)), "png")
+    return {"type": "image_url", "image_url": {"url": f"data:image/{kind};base64,{data}"}}
+
+
 def plain_text(message: Message, where: str) -> str:
     """A message's content as text, for places that take nothing else."""
     if message.content is None or isinstance(message.content, str):
@@ -191,6 +207,26 @@ def kept_of(message: Message, wire: str, issuer: str) -> dict[str, Any] | None:
     return kept if isinstance(kept, dict) and is_of(message, issuer) else None
 
 
+def digest_of(length: int, calls: Sequence[ToolCall]) -> str:
+    """What tells whether a turn was changed: the length of its text, and its calls, whatever their ids."""
+    said = [length, *([call["function"]["name"], call["function"]["arguments"]] for call in calls)]
+    return hashlib.sha256(to_json(said)).hexdigest()[:32]
+
+
+def unchanged(message: Message, kept: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What was kept of a turn with its digest, if the turn still says what it said then."""
+    said = message.content or ""
+    if kept is None or not isinstance(said, str):
+        return None
+    return kept if kept.get("digest") == digest_of(len(said), message.tool_calls or ()) else None
+
+
+def own_ids(messages: Sequence[Message], issuer: str) -> frozenset[str]:
+    """The ids of a conversation's calls that who is asked now gave itself."""
+    calls = (call for message in messages if is_of(message, issuer) for call in message.tool_calls or ())
+    return frozenset(call["id"] for call in calls if not _MADE_ID.fullmatch(call["id"]))
+
+
 def call_ids(messages: Sequence[Message], fits: re.Pattern[str], length: int, issuer: str) -> dict[str, str]:
     """An id for every call of a conversation: that which its server gave goes back to it, whatever its form.
 
@@ -202,14 +238,11 @@ def call_ids(messages: Sequence[Message], fits: re.Pattern[str], length: int, is
         length: of the ids that are made.
         issuer: who is asked now.
     """
-    ids = {}
-    for message in messages:
-        own = is_of(message, issuer)
-        for call in message.tool_calls or ():
-            id = call["id"]
-            its = fits.fullmatch(id) or (own and not _MADE_ID.fullmatch(id))
-            ids[id] = id if its else hashlib.sha256(id.encode()).hexdigest()[:length]
-    return ids
+    own = own_ids(messages, issuer)
+    ids = {call["id"] for message in messages for call in message.tool_calls or ()}
+    return {
+        id: id if id in own or fits.fullmatch(id) else hashlib.sha256(id.encode()).hexdigest()[:length] for id in ids
+    }
 
 
 def named_calls(messages: Sequence[Message]) -> dict[str, str]:

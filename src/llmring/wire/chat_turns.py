@@ -1,0 +1,195 @@
+"""What a Chat Completions server sends beside text and calls: what it wants back with the turn, and what is no text."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+from ..schemas import ToolCall
+from .calls import ToolCalls
+from .turns import digest_of
+from .values import given, text
+
+__all__ = ["BLOCKS", "THOUGHTS", "Kept", "Sound", "citations_of", "pictures_of", "replay"]
+
+BLOCKS = ("reasoning_details", "thinking_blocks")
+"""Thinking in blocks: OpenRouter's and MiniMax's (openrouter.ai/docs, "Preserving reasoning"), and that of Anthropic's
+models behind LiteLLM (docs.litellm.ai, "Reasoning content")."""
+THOUGHTS = ("reasoning_content", "reasoning")
+"""Thinking as text: DeepSeek's, Kimi's, SGLang's; vLLM's, Groq's, OpenRouter's."""
+_PIECES = ("text", "summary", "thinking")
+"""Of a block's fields, those that come in pieces; all others come whole, the signature last."""
+_AUDIO_FORMATS = {"UklGR": "wav", "SUQz": "mp3", "//": "mp3", "ZkxhQ": "flac", "T2dnUw": "opus"}
+"""How a sound's data begins, in base64; OpenAI's streams are bare PCM."""
+
+
+class _Blocks:
+    """Blocks put together from the pieces that were streamed."""
+
+    __slots__ = ("_blocks", "_of_key")
+
+    def __init__(self) -> None:
+        self._blocks: list[tuple[dict[str, Any], dict[str, list[str]]]] = []
+        self._of_key: dict[Any, tuple[dict[str, Any], dict[str, list[str]]]] = {}
+
+    def add(self, piece: dict[str, Any], *, whole: bool) -> None:
+        """A piece of the block of its index and type; without an index, of the last one, if it is of its type."""
+        key = (piece.get("index"), piece.get("type"))
+        block = self._of_key.get(key)
+        # Encrypted thinking comes whole, one block after the other.
+        if whole or block is None or (piece.get("data") is not None and block[0].get("data") is not None):
+            if piece.get("index") is None:
+                self._of_key.clear()
+            block = self._of_key[key] = ({}, {})
+            self._blocks.append(block)
+        fields, pieces = block
+        for name, value in piece.items():
+            if name in _PIECES and value.__class__ is str:
+                fields.setdefault(name, "")
+                pieces.setdefault(name, []).append(value)
+            elif value is not None or name not in fields:
+                fields[name] = value
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for fields, pieces in self._blocks:
+            yield {name: "".join(pieces[name]) if name in pieces else value for name, value in fields.items()}
+
+
+class Kept:
+    """Gathers what the server wants back with the turn.
+
+    Attributes:
+        before: what stood before the text, as the model wrote it.
+    """
+
+    __slots__ = ("_blocks", "_fields", "_parts", "_thoughts", "before")
+
+    def __init__(self) -> None:
+        self.before = ""
+        self._thoughts: dict[str, list[str]] = {}
+        self._blocks: dict[str, _Blocks] = {}
+        self._fields: dict[str, Any] = {}
+        # Parts of the content that are no text, with where in the text they stood.
+        self._parts: list[tuple[int, _Blocks]] = []
+
+    def think(self, name: str, piece: str) -> None:
+        """A piece of thinking, under the server's own name for it; an empty one is one, too."""
+        self._thoughts.setdefault(name, []).append(piece)
+
+    def block(self, name: str, piece: dict[str, Any], *, whole: bool) -> None:
+        """A block of thinking, or a piece of one."""
+        self._blocks.setdefault(name, _Blocks()).add(piece, whole=whole)
+
+    def field(self, name: str, value: Any) -> None:
+        """A field of the message."""
+        before = self._fields.get(name)
+        self._fields[name] = before | value if isinstance(before, dict) and isinstance(value, dict) else value
+
+    def part(self, at: int, part: dict[str, Any], *, whole: bool) -> None:
+        """A part of the content, or a piece of one, and where in the text it stood."""
+        if not self._parts or self._parts[-1][0] != at:
+            self._parts.append((at, _Blocks()))
+        self._parts[-1][1].add(part, whole=whole)
+
+    def all(self, length: int, built: ToolCalls, calls: list[ToolCall]) -> dict[str, Any] | None:
+        """What is to be kept of the whole answer, `None` if nothing is.
+
+        Args:
+            length: of its text.
+            built, calls: its calls.
+        """
+        fields = dict(self._fields)
+        for name, blocks in self._blocks.items():
+            fields[name] = list(blocks)
+        for name, pieces in self._thoughts.items():
+            # OpenRouter says its blocks once more as text, and wants one of the two.
+            if name != "reasoning" or "reasoning_details" not in fields:
+                fields[name] = "".join(pieces)
+        parts = [[at, part] for at, blocks in self._parts for part in _whole_parts(blocks)]
+        extras = [call.extra for call in built] if any(call.extra for call in built) else None
+        customs = [call.custom for call in built] if any(call.custom for call in built) else None
+        kept = {
+            **given(fields=fields or None, parts=parts or None, before=self.before or None),
+            **given(extras=extras, customs=customs),
+        }
+        return {**kept, "digest": digest_of(length, calls)} if kept else None
+
+
+def _whole_parts(blocks: _Blocks) -> Iterator[dict[str, Any]]:
+    """Parts of a content that were put together: what Mistral's thinking says is a list of texts in itself."""
+    for part in blocks:
+        yield {**part, "thinking": [{"type": "text", "text": part["thinking"]}]} if "thinking" in part else part
+
+
+def replay(rendered: dict[str, Any], kept: dict[str, Any]) -> None:
+    """Put what was kept of a turn back into its message.
+
+    Args:
+        rendered: the message as text and calls, to be changed.
+        kept: what `Kept.all` gave.
+    """
+    content = rendered["content"] or ""
+    if before := kept.get("before"):
+        rendered["content"] = before + content
+    elif parts := kept.get("parts"):
+        pieces, last = [], 0
+        for at, part in [*parts, [len(content), None]]:
+            if content[last:at]:
+                pieces.append({"type": "text", "text": content[last:at]})
+            pieces += [part] if part else []
+            last = at
+        rendered["content"] = pieces
+    for call, extra in zip(rendered.get("tool_calls") or (), kept.get("extras") or (), strict=False):
+        call |= extra
+    rendered |= kept.get("fields") or {}
+
+
+class Sound:
+    """A spoken answer, put together from what was streamed of it."""
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+
+    def add(self, piece: Any) -> None:
+        """Data in base64."""
+        if piece:
+            self._pieces.append(text(piece))
+
+    def part(self) -> dict[str, Any] | None:
+        """The sound as a part, `None` if there is none."""
+        if not self._pieces:
+            return None
+        data = "".join(self._pieces)
+        if any(piece.endswith("=") for piece in self._pieces[:-1]):
+            # Pieces that are padded, each for itself, are no base64 one after the other.
+            data = base64.b64encode(b"".join(map(base64.b64decode, self._pieces))).decode()
+        form = next((form for head, form in _AUDIO_FORMATS.items() if data.startswith(head)), "pcm16")
+        return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
+
+
+def pictures_of(images: list[Any]) -> Iterator[dict[str, Any]]:
+    """Pictures as parts of a message: `images` as OpenRouter and others have it."""
+    for image in images:
+        inner = image.get("image_url") if isinstance(image, dict) else image
+        url = inner.get("url") if isinstance(inner, dict) else inner
+        yield {"type": "image_url", "image_url": {"url": text(url)}}
+
+
+def citations_of(cited: list[Any]) -> Iterator[dict[str, Any]]:
+    """Citations as parts: `annotations`, and the lists of sources that Perplexity and xAI give."""
+    for source in cited:
+        inner: Any = source if isinstance(source, dict) else {"url": text(source)}
+        inner = inner.get("url_citation") or inner
+        citation = given(
+            url=inner.get("url"),
+            title=inner.get("title"),
+            cited_text=inner.get("content") or inner.get("snippet"),
+            file_id=inner.get("file_id"),
+            start_index=inner.get("start_index"),
+            end_index=inner.get("end_index"),
+        )
+        if citation:
+            yield {"type": "citation", "citation": citation}

@@ -1,0 +1,101 @@
+"""Thinking that open models write into their text, told apart from it.
+
+DeepSeek R1, Qwen3, QwQ, MiniMax M2 and their kin begin with `<think>…</think>`; a server that knows the model hands on
+what stands there as reasoning, another one as text.
+"""
+
+from __future__ import annotations
+
+__all__ = ["ThinkTags"]
+
+_OPEN, _CLOSE = "<think>", "</think>"
+_BLANKS = 256
+"""So many blanks are held back at most: what goes on longer is said, whatever follows."""
+
+
+class ThinkTags:
+    """Splits text that arrives in pieces, cut anywhere. Only tags at its very beginning are tags.
+
+    Attributes:
+        held: what may still turn out to be a tag, or blanks around one.
+        thinking: it is in the middle of thinking; `None` before, `False` after.
+        over: the text proper has begun, all of what comes is text.
+        whole: all comes in one piece, of which thinking that is never closed is text: nobody can tell whether it is.
+    """
+
+    __slots__ = ("_before", "_said", "held", "over", "thinking", "whole")
+
+    def __init__(self) -> None:
+        self.held = ""
+        self.over = self.whole = False
+        self.thinking: bool | None = None  # not yet, in it, past it
+        self._said = False
+        self._before: list[str] = []
+
+    @property
+    def before(self) -> str:
+        """All that stood before the text, tags and blanks included, as the model wrote it."""
+        return "".join(self._before)
+
+    @property
+    def undecided(self) -> str:
+        """What is held back and may be text."""
+        return "" if self.thinking is not None else self.held
+
+    def feed(self, piece: str) -> tuple[str, str]:
+        """The text and the thinking that the piece makes certain."""
+        if self.whole and _CLOSE not in piece:
+            self.over = True
+            return piece, ""
+        if self.thinking is None:
+            return self._begin(self.held + piece)
+        self._before.append(piece)
+        return self._think(self.held + piece) if self.thinking else self._past(piece)
+
+    def close(self) -> tuple[str, str]:
+        """The end has come: what was held back."""
+        held, self.held = self.held, ""
+        if self.thinking is None:
+            self.over = bool(held)
+            return held, ""
+        return "", self._thought(held.rstrip())
+
+    def _begin(self, piece: str) -> tuple[str, str]:
+        begun = piece.lstrip()
+        if begun.startswith(_OPEN):
+            self.thinking, self.held = True, ""
+            self._before.append(piece)
+            return self._think(begun.removeprefix(_OPEN))
+        if _OPEN.startswith(begun) and len(piece) < _BLANKS:
+            self.held = piece
+            return "", ""
+        self.held, self.over = "", True
+        return piece, ""
+
+    def _think(self, piece: str) -> tuple[str, str]:
+        thought, closed, rest = piece.partition(_CLOSE)
+        if closed:
+            self.thinking, self.held = False, ""
+            said, _ = self._past(rest)
+            return said, self._thought(thought.rstrip())
+        # Half of the closing tag, and the blanks before it, wait for what follows.
+        at = piece.rfind("<", -len(_CLOSE))
+        tail = at if at >= 0 and _CLOSE.startswith(piece[at:]) else len(piece)
+        certain = piece[:tail].rstrip()
+        if tail - len(certain) > _BLANKS:
+            certain = piece[:tail]
+        self.held = piece[len(certain) :]
+        return "", self._thought(certain)
+
+    def _thought(self, thought: str) -> str:
+        if not self._said:
+            thought = thought.lstrip()
+            self._said = bool(thought)
+        return thought
+
+    def _past(self, piece: str) -> tuple[str, str]:
+        said = piece.lstrip()
+        if said:
+            self.over = True
+            self._before[-1] = self._before[-1][: -len(said)]
+        return said, ""
