@@ -258,7 +258,8 @@ def rows() -> list[Row]:
         _fault("cut after 2, gzip", replace(cut, text=_TWO), Fault.gzip(), Fault.cut_after(2)),
         _fault("ends first", cut, Fault.end_early(0), whole=broken),
         _fault("ends after 2", replace(cut, text=_TWO), Fault.end_early(2), whole=broken),
-        _fault("ends without end", replace(cut, text=TEXT), Fault.end_early(), whole=broken),
+        # Chat Completions that have named their reason are whole.
+        _fault("ends without end", {"": replace(cut, text=TEXT), "openai-chat": good}, Fault.end_early(), whole=broken),
         _fault(
             "no reason",
             {"": good, "gemini": replace(cut, text=TEXT)},

@@ -280,6 +280,8 @@ async def test_it_hangs_up(way: Way, server: PracticeServer, stream: bool) -> No
 )
 async def test_a_stream_that_breaks_off(way: Way, server: PracticeServer, fault: Fault) -> None:
     """What came is given first, and is on the error."""
+    if way.wire == "openai-chat" and fault == Fault.end_early():
+        pytest.skip("it has named its reason, and is whole")
     server.reply(chunks=["Hel", "lo", " there"], fault=fault)
     said = ""
     async with LLMRing() as service:

@@ -104,7 +104,7 @@ async def test_azure(server: PracticeServer, monkeypatch: pytest.MonkeyPatch, pa
     [
         ("https://mine.openai.azure.com", "max_completion_tokens"),
         ("https://mine.services.ai.azure.com", "max_completion_tokens"),
-        ("https://mine.example.net", "max_tokens"),
+        ("https://gateway.example.net", "max_completion_tokens"),
     ],
 )
 async def test_azures_own_name_for_the_limit(

@@ -228,15 +228,17 @@ class Decoder:
         try:
             final = self.close() if self.complete else self._so_far()
         except WireError as error:
-            error.partial = LLMResponse(
-                model=self.model,
-                content=chunk.delta if chunk else "",
-                reasoning=chunk.reasoning if chunk else None,
-                tool_calls=self.calls.snapshot()() or None,
-                usage=self.usage,
-                response_model=self.response_model,
-                served=(self.served,),
-            )
+            calls = self.calls.snapshot()()
+            if chunk or calls:
+                error.partial = LLMResponse(
+                    model=self.model,
+                    content=chunk.delta if chunk else "",
+                    reasoning=chunk.reasoning if chunk else None,
+                    tool_calls=calls or None,
+                    usage=self.usage,
+                    response_model=self.response_model,
+                    served=(self.served,),
+                )
             raise
         if chunk is not None:
             final.delta, final.reasoning = chunk.delta, chunk.reasoning
@@ -260,7 +262,7 @@ class Decoder:
                 self.parts.append(next(parts))
             except StopIteration:
                 return
-            except _MISSHAPEN as error:
+            except MISSHAPEN as error:
                 self._skip(b"", error)
                 return
 

@@ -168,7 +168,7 @@ class ToolCalls:
         call = self._calls[position]
         if call.name != name or self.arguments(call) != arguments or call._damaged:
             call.name = name
-            self._note(call, _as_json(arguments), whole=True)
+            self._note(call, as_json(arguments), whole=True)
             call._sealed = call._damaged = False
 
     def settle(self, key: Any = None) -> None:

@@ -1,17 +1,16 @@
-"""What a Chat Completions server sends beside text and calls: what it wants back with the turn, and what is no text."""
+"""What a Chat Completions server wants back with a turn beside its text and calls: gathered, and put back."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from typing import Any
 
 from ..schemas import ToolCall
 from .calls import ToolCalls
 from .turns import digest_of
-from .values import given, text
+from .values import given
 
-__all__ = ["BLOCKS", "THOUGHTS", "Kept", "Sound", "citations_of", "pictures_of", "replay"]
+__all__ = ["BLOCKS", "THOUGHTS", "Kept", "replay"]
 
 BLOCKS = ("reasoning_details", "thinking_blocks")
 """Thinking in blocks: OpenRouter's and MiniMax's (openrouter.ai/docs, "Preserving reasoning"), and that of Anthropic's
@@ -20,8 +19,6 @@ THOUGHTS = ("reasoning_content", "reasoning")
 """Thinking as text: DeepSeek's, Kimi's, SGLang's; vLLM's, Groq's, OpenRouter's."""
 _PIECES = ("text", "summary", "thinking")
 """Of a block's fields, those that come in pieces; all others come whole, the signature last."""
-_AUDIO_FORMATS = {"UklGR": "wav", "SUQz": "mp3", "//": "mp3", "ZkxhQ": "flac", "T2dnUw": "opus"}
-"""How a sound's data begins, in base64; OpenAI's streams are bare PCM."""
 
 
 class _Blocks:
@@ -143,53 +140,3 @@ def replay(rendered: dict[str, Any], kept: dict[str, Any]) -> None:
     for call, extra in zip(rendered.get("tool_calls") or (), kept.get("extras") or (), strict=False):
         call |= extra
     rendered |= kept.get("fields") or {}
-
-
-class Sound:
-    """A spoken answer, put together from what was streamed of it."""
-
-    __slots__ = ("_pieces",)
-
-    def __init__(self) -> None:
-        self._pieces: list[str] = []
-
-    def add(self, piece: Any) -> None:
-        """Data in base64."""
-        if piece:
-            self._pieces.append(text(piece))
-
-    def part(self) -> dict[str, Any] | None:
-        """The sound as a part, `None` if there is none."""
-        if not self._pieces:
-            return None
-        data = "".join(self._pieces)
-        if any(piece.endswith("=") for piece in self._pieces[:-1]):
-            # Pieces that are padded, each for itself, are no base64 one after the other.
-            data = base64.b64encode(b"".join(map(base64.b64decode, self._pieces))).decode()
-        form = next((form for head, form in _AUDIO_FORMATS.items() if data.startswith(head)), "pcm16")
-        return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
-
-
-def pictures_of(images: list[Any]) -> Iterator[dict[str, Any]]:
-    """Pictures as parts of a message: `images` as OpenRouter and others have it."""
-    for image in images:
-        inner = image.get("image_url") if isinstance(image, dict) else image
-        url = inner.get("url") if isinstance(inner, dict) else inner
-        yield {"type": "image_url", "image_url": {"url": text(url)}}
-
-
-def citations_of(cited: list[Any]) -> Iterator[dict[str, Any]]:
-    """Citations as parts: `annotations`, and the lists of sources that Perplexity and xAI give."""
-    for source in cited:
-        inner: Any = source if isinstance(source, dict) else {"url": text(source)}
-        inner = inner.get("url_citation") or inner
-        citation = given(
-            url=inner.get("url"),
-            title=inner.get("title"),
-            cited_text=inner.get("content") or inner.get("snippet"),
-            file_id=inner.get("file_id"),
-            start_index=inner.get("start_index"),
-            end_index=inner.get("end_index"),
-        )
-        if citation:
-            yield {"type": "citation", "citation": citation}

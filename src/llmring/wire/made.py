@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .values import given
+from .values import given, text
 
-__all__ = ["citation", "made_of_blocks", "made_of_candidate", "made_of_items", "media_part"]
+__all__ = [
+    "Sound",
+    "citation",
+    "citations_of",
+    "made_of_blocks",
+    "made_of_candidate",
+    "made_of_items",
+    "media_part",
+    "picture",
+    "pictures_of",
+]
 
 Part = dict[str, Any]
+
+_PICTURES = {"iVBOR": "png", "/9j/": "jpeg", "UklGR": "webp", "R0lGO": "gif"}
+"""How a picture's data begins, in base64."""
+_SOUNDS = {"UklGR": "wav", "SUQz": "mp3", "//": "mp3", "ZkxhQ": "flac", "T2dnUw": "opus"}
+"""How a sound's data begins, in base64; OpenAI's streams are bare PCM."""
 
 
 def citation(**said: Any) -> Part:
@@ -124,3 +140,61 @@ def made_of_candidate(parts: Iterable[Part], grounding: Mapping[str, Any], cited
             yield citation(url=source.get("uri"), title=source.get("title"), cited_text=words or None)
     for source in cited:
         yield citation(url=source.get("uri"), title=source.get("title"))
+
+
+def picture(data: str) -> Part:
+    """A picture that a model made, of which only the bytes are known, as a part of a message.
+
+    Args:
+        data: in base64.
+    """
+    kind = next((kind for head, kind in _PICTURES.items() if data.startswith(head)), "png")
+    return media_part(f"image/{kind}", data)
+
+
+class Sound:
+    """A spoken answer, put together from what was streamed of it."""
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+
+    def add(self, piece: Any) -> None:
+        """Data in base64."""
+        if piece:
+            self._pieces.append(text(piece))
+
+    def part(self) -> Part | None:
+        """The sound as a part, `None` if there is none."""
+        if not self._pieces:
+            return None
+        data = "".join(self._pieces)
+        if any(piece.endswith("=") for piece in self._pieces[:-1]):
+            # Pieces that are padded, each for itself, are no base64 one after the other.
+            data = base64.b64encode(b"".join(map(base64.b64decode, self._pieces))).decode()
+        form = next((form for head, form in _SOUNDS.items() if data.startswith(head)), "pcm16")
+        return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
+
+
+def pictures_of(images: list[Any]) -> Iterator[Part]:
+    """Pictures as parts of a message: `images` as OpenRouter and others have it."""
+    for image in images:
+        inner = image.get("image_url") if isinstance(image, dict) else image
+        url = inner.get("url") if isinstance(inner, dict) else inner
+        yield {"type": "image_url", "image_url": {"url": text(url)}}
+
+
+def citations_of(cited: list[Any]) -> Iterator[Part]:
+    """Citations as parts: `annotations`, and the lists of sources that Perplexity and xAI give."""
+    for source in cited:
+        inner: Any = source if isinstance(source, dict) else {"url": text(source)}
+        inner = inner.get("url_citation") or inner
+        yield citation(
+            url=inner.get("url"),
+            title=inner.get("title"),
+            cited_text=inner.get("content") or inner.get("snippet"),
+            file_id=inner.get("file_id"),
+            start_index=inner.get("start_index"),
+            end_index=inner.get("end_index"),
+        )

@@ -16,6 +16,7 @@ from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
 from .base import Decoder
 from .errors import CannotCarry, WireError, read_error
 from .framing import LineFrames
+from .made import picture
 from .think_tags import ThinkTags
 from .turns import (
     arguments_of,
@@ -29,7 +30,6 @@ from .turns import (
     named_calls,
     own_ids,
     parts,
-    picture,
     plain_text,
     unchanged,
     without_custom_tools,

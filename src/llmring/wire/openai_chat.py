@@ -14,9 +14,10 @@ from ..schemas import FinishReason, StreamChunk
 from .base import MISSHAPEN, Decoder
 from .calls import BuiltCall, as_json
 from .chat_requests import render_request
-from .chat_turns import BLOCKS, THOUGHTS, Kept, Sound, citations_of, pictures_of
+from .chat_turns import BLOCKS, THOUGHTS, Kept
 from .errors import WireError, read_error
 from .framing import SSEFrames
+from .made import Sound, citations_of, pictures_of
 from .think_tags import ThinkTags
 from .values import completed, count, name_of, text, usage_of
 
@@ -103,6 +104,7 @@ class ChatDecoder(Decoder):
         chunk = self._take(answer, "message")
         if "choices" not in answer and not self.error:
             raise KeyError("choices")
+        self.service_tier = name_of(answer.get("service_tier")) or self.service_tier
         return chunk
 
     def end_of_bytes(self) -> list[StreamChunk]:
@@ -250,6 +252,7 @@ class ChatDecoder(Decoder):
         """Take the reason of the end, which may be a failure, and what else stands beside it alone."""
         if reason:
             self.finish_reason = _FINISH.get(reason, "other")
+        self.service_tier = name_of(event.get("service_tier")) or self.service_tier
         if usage := (event.get("x_groq") or {}).get("usage"):
             self._report(usage)
         self._cite_sources(event)

@@ -39,7 +39,6 @@ __all__ = [
     "own_ids",
     "parts",
     "parts_of_result",
-    "picture",
     "plain_text",
     "schema_of",
     "unchanged",
@@ -56,8 +55,6 @@ _TEXT = {
 """The parameters of a custom tool, where it is a function."""
 _MADE_ID = re.compile(r"call_[0-9a-f]{24}")
 """An id that was made here, for a call whose server gave none."""
-_PICTURES = {"iVBOR": "png", "/9j/": "jpeg", "UklGR": "webp", "R0lGO": "gif"}
-"""How a picture's data begins, in base64."""
 _JSON_ONLY = "Answer with one JSON object and nothing else."
 
 
@@ -162,16 +159,6 @@ def _addressed(kind: str, address: Any, name: str | None, detail: str | None) ->
     if not head.endswith(";base64"):
         data = base64.b64encode(unquote_to_bytes(data)).decode()
     return Media(kind, mime, data, name=name, detail=detail)
-
-
-def picture(data: str) -> dict[str, Any]:
-    """A picture that a model made, of which only the bytes are known, as a part of a message.
-
-    Args:
-        data: in base64.
-    """
-    kind = next((kind for head, kind in _PICTURES.items() if data.startswith(head)), "png")
-    return {"type": "image_url", "image_url": {"url": f"data:image/{kind};base64,{data}"}}
 
 
 def plain_text(message: Message, where: str) -> str:
