@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import time
 from pathlib import Path
 
@@ -464,3 +465,19 @@ def test_a_big_tree_is_quick(project: Path, write: Write) -> None:
     begun = time.process_time()
     assert check(project).files == 3001
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_or_a_flood_instead_of_source_code_is_a_warning(project: Path) -> None:
+    os.mkfifo("odd.py")
+    Path("large.py").touch()
+    os.truncate("large.py", 17 * 1024 * 1024)
+    found = [
+        it.message
+        for it in check(project, [Path("odd.py"), Path("large.py")]).findings
+        if it.code == "source-unreadable"
+    ]
+    assert found == [
+        "The file was passed over: it cannot be read: it is larger than 16 MiB.",
+        "The file was passed over: it cannot be read: it is a pipe.",
+    ]

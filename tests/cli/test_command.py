@@ -148,3 +148,12 @@ def test_asking_for_the_aliases_is_quick(project: Path) -> None:
         if best[1] < 1.8 * best[0]:
             break
     assert best[1] < 2 * best[0]
+
+
+def test_a_module_in_the_working_directory_is_not_run(bare: Path) -> None:
+    """Python puts the working directory first for `python -m`, and it may hold a stranger's files."""
+    for name in ("keyring", "genai_prices", "pydantic", "typer"):
+        (bare / f"{name}.py").write_text(f"open({str(bare / 'ran')!r}, 'a').write({name!r})\n")
+    done = subprocess.run([sys.executable, "-m", "llmring", "doctor"], capture_output=True, text=True, timeout=60)
+    assert "genai-prices" in done.stdout, done.stderr
+    assert not (bare / "ran").exists()

@@ -17,6 +17,7 @@ from llmring.exceptions import (
     LockfileVersionError,
 )
 from llmring.lockfile import Binding, ProviderSettings, load, split_reference
+from llmring.lockfile.reading import plain
 
 Write = Callable[..., Path]
 
@@ -381,11 +382,13 @@ def test_what_is_no_plain_file_is_refused_at_once(
 ) -> None:
     monkeypatch.chdir(tmp_path)  # a socket's path must be short
     make(Path("llmring.lock"))
-    with pytest.raises(LockfileParseError, match=rf"{kind}.*Move it away.*LLMRING_LOCKFILE_PATH=PATH"):
+    with pytest.raises(
+        LockfileParseError, match=rf"{kind}, as no lockfile is.*Move it away.*LLMRING_LOCKFILE_PATH=PATH"
+    ):
         load("llmring.lock")
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/mounts"), reason="a file that is longer than it says")
+@pytest.mark.skipif(not os.path.exists("/proc/self/mounts"), reason="there is no file that is longer than it says")
 def test_no_more_is_read_than_a_lockfile_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that grows while it is read, or does not know its size, has a bound too."""
     monkeypatch.setattr("llmring.lockfile.reading.LARGEST", 10)
@@ -403,3 +406,15 @@ def test_a_merge_that_ended_in_conflict_is_said_to_be_one(write: Write, plain: s
     ) as caught:
         load(path)
     assert (caught.value.line, caught.value.column) == (2, 1)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="a pipe is to have a name")
+def test_nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some files of the system pass for plain ones, and have their reader wait."""
+    handle, other = os.pipe()
+    os.set_blocking(handle, False)
+    monkeypatch.setattr("llmring.lockfile.reading._refuse", lambda _: None)
+    with pytest.raises(OSError, match="it is a pipe"):
+        plain(Path(f"/dev/fd/{handle}"))
+    os.close(handle)
+    os.close(other)

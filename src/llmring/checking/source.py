@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..lockfile.reading import plain
 from .findings import Spot
 from .names import Names
 from .notebooks import code_of
@@ -92,7 +93,7 @@ def uses_in(path: Path, around: Surroundings) -> list[Use]:
         Unreadable: it cannot be read or parsed.
     """
     try:
-        content = path.read_bytes()
+        content = plain(path)
     except OSError as error:
         raise Unreadable(f"it cannot be read: {error.strerror}") from None
     named = strings_in(content.decode(errors="replace"), around.aliases)

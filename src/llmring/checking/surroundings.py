@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..lockfile.reading import plain
+
 __all__ = ["Surroundings"]
 
 _IMPORT = re.compile(
@@ -45,7 +47,7 @@ class Surroundings:
 def _imported(file: Path) -> set[str]:
     """The names that may be modules among what a file imports, and the modules that it imports from."""
     try:
-        content = file.read_bytes()
+        content = plain(file)
     except OSError:
         return set()
     if file.suffix == ".ipynb":

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 
+from ..lockfile.reading import plain
+
 __all__ = ["is_text", "names_in", "names_in_file", "strings_in"]
 
 _SUFFIX = re.compile(
@@ -29,7 +31,7 @@ def names_in_file(path: Path, names: Collection[str]) -> set[str]:
     try:
         if path.stat().st_size > _LARGEST:
             return set()
-        return names_in(path.read_text(encoding="utf-8", errors="replace"), names)
+        return names_in(plain(path).decode(errors="replace").replace("\r\n", "\n"), names)
     except OSError:
         return set()
 
