@@ -76,8 +76,11 @@ def test_what_nobody_foresaw_is_short_unless_asked(
     assert ended.value.code == 1
     assert "RuntimeError: boom" in capsys.readouterr().err
     monkeypatch.setenv("LLMRING_DEBUG", "1")
-    with pytest.raises(RuntimeError, match="boom"):
+    with pytest.raises(SystemExit):
         main()
+    traced = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in traced
+    assert "in explode" in traced
 
 
 def test_it_is_a_module_too(project: Path) -> None:

@@ -77,13 +77,15 @@ def test_bytes_that_are_no_text(bare: Path, server: PracticeServer) -> None:
     with Terminal("chat") as terminal:
         terminal.expect(READY)
         terminal.say("caf\udcff?")
-        terminal.expect("You said: caf", READY)
+        terminal.expect("its character 4 is the byte 0xff. Nothing was asked.", READY)
+        terminal.say("caf\xe9?")
+        terminal.expect("You said: caf\xe9?", READY)
         terminal.say("/save link.md")
-        terminal.expect("Replace it? [y/N] ")
+        terminal.expect(f"link.md, a link to {bare / 'talk.md'}, is there already. Replace it? [y/N] ")
         terminal.say("y")
         terminal.expect("Saved 1 turn to link.md", READY)
-    assert "## You\n\ncaf\ufffd?\n" in (bare / "talk.md").read_text(encoding="utf-8")
-    assert server.requests[0].question == "caf\ufffd?"
+    assert "## You\n\ncaf\xe9?\n" in (bare / "talk.md").read_text(encoding="utf-8")
+    assert [it.question for it in server.requests] == ["caf\xe9?"]
     assert (bare / "link.md").is_symlink()
     assert stat.S_IMODE((bare / "talk.md").stat().st_mode) == 0o640
 

@@ -43,15 +43,16 @@ __all__ = [
 ]
 
 
-_VISIBLE = "\u0300-\u1fff\u2100-\U0010ffff"
 _HIDDEN = re.compile(
     "[\0-\x08\x0b-\x1f\x7f-\x9f"  # what steers a terminal
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what turns the direction of writing, and shows other words
     "\xad\u115f\u1160\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"  # what cannot be seen
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-    # Joiners belong to the letters of many scripts, and to pictures of families; between others they only hide.
-    f"|(?<![{_VISIBLE}])[\u200c\u200d]|[\u200c\u200d](?![{_VISIBLE}])"
 )
+_IDLE = re.compile(
+    "(?<![\u0300-\u1fff\u2100-\U0010ffff])[\u200c\u200d]+|[\u200c\u200d]+(?![\u0300-\u1fff\u200c\u200d\u2100-\U0010ffff])"
+)
+"""Joiners that join nothing: they belong between letters of many scripts, and into pictures of families."""
 _LINE_ENDS = {0x2028: "\n", 0x2029: "\n"}
 _lacking: set[str] = set()
 """The encodings that lacked something."""
@@ -104,7 +105,7 @@ def printable(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return _HIDDEN.sub("", text.translate(_LINE_ENDS))
+    return _IDLE.sub("", _HIDDEN.sub("", text.translate(_LINE_ENDS)))
 
 
 def escape_what_is_lacking() -> None:

@@ -155,7 +155,7 @@ def _save(talk: Talk, name: str) -> None:
     check_name(path)
     if not talk.dialogue.turns:
         raise ConfigurationError("Nothing was said yet, so there is nothing to save.")
-    where = f"{path}, which is a link to {path.resolve()}," if path.is_symlink() else path
+    where = f"{path}, a link to {os.path.realpath(path)}," if os.path.islink(path) else path
     if os.path.lexists(path) and not talk.keyboard.confirm(f"{where} is there already. Replace it?"):
         talk.screen.note("Nothing was saved.")
         return
