@@ -186,6 +186,8 @@ def _response_format(path: str) -> dict[str, Any]:
         schema = json.loads(Path(os.path.expanduser(path)).read_bytes())
     except OSError as error:
         raise ConfigurationError(f"the schema {path} cannot be read: {error.strerror}.") from None
+    except RecursionError:
+        raise ConfigurationError(f"the schema {path} is nested too deeply.") from None
     except ValueError as error:
         raise ConfigurationError(f"the schema {path} is not JSON: {error}.") from None
     if not isinstance(schema, dict):

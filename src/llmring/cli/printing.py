@@ -6,6 +6,7 @@ import math
 import sys
 from typing import Any
 
+from ..exceptions import LLMRingError
 from .terminal import is_utf8, say
 
 __all__ = ["json_text", "say_json", "with_escapes"]
@@ -28,7 +29,10 @@ def json_text(data: Any, *, is_for_people: bool = False) -> str:
     import json
 
     may_be_read = is_for_people and is_utf8(sys.stdout.encoding)
-    text = json.dumps(_sayable(data), indent=2, ensure_ascii=not may_be_read, default=str, allow_nan=False)
+    try:
+        text = json.dumps(_sayable(data), indent=2, ensure_ascii=not may_be_read, default=str, allow_nan=False)
+    except RecursionError:
+        raise LLMRingError("What was to be printed is nested too deeply for JSON that others can read.") from None
     halves = not text.isascii() and any("\ud800" <= it <= "\udfff" for it in text)
     return with_escapes(text) if halves else text
 

@@ -54,8 +54,8 @@ _IDLE = re.compile(
 )
 """Joiners that join nothing: they belong between letters of many scripts, and into pictures of families."""
 _LINE_ENDS = {0x2028: "\n", 0x2029: "\n"}
-_lacking: set[str] = set()
-"""The encodings that lacked something."""
+_lacking: list[bool] = []
+"""Whether an encoding lacked something: empty until then."""
 _OURS = f"\x1b{os.urandom(8).hex()}["
 """What `paint` begins a colour with until it is written, so that nothing from outside passes for one of ours."""
 
@@ -119,7 +119,8 @@ def escape_what_is_lacking() -> None:
 def say_what_was_lacking() -> None:
     """Say, if anything was written as an escape, that it was, and what to do."""
     if _lacking:
-        names = " and ".join(sorted(_lacking))
+        found = [it.encoding for it in (sys.stdout, sys.stderr) if it is not None and not is_utf8(it.encoding)]
+        names = " and ".join(dict.fromkeys(found))
         note(f"What {names} does not have was written as \\u and a number. For all of it: PYTHONIOENCODING=utf-8")
 
 
@@ -127,7 +128,7 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     if not is_utf8(error.encoding):  # which lacks halves of characters alone
-        _lacking.add(error.encoding)
+        _lacking[:] = [True]
     # As JSON and TOML have them.
     codes = map(ord, error.object[error.start : error.end])
     return "".join(f"\\u{it:04x}" if it < 0x10000 else f"\\U{it:08x}" for it in codes), error.end

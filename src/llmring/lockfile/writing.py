@@ -275,13 +275,12 @@ def _is_immutable(path: Path) -> bool:
     flags = getattr(os.stat(path), "st_flags", 0)
     if flags & (stat.UF_IMMUTABLE | stat.SF_IMMUTABLE):
         return True
-    if sys.platform != "linux":
-        return False
-    with contextlib.suppress(OSError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            found = fcntl.ioctl(handle, 0x80086601, bytes(8))  # FS_IOC_GETFLAGS
-            return bool(int.from_bytes(found, sys.byteorder) & 0x30)  # FS_IMMUTABLE_FL, FS_APPEND_FL
-        finally:
-            os.close(handle)
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                found = fcntl.ioctl(handle, 0x80086601, bytes(8))  # FS_IOC_GETFLAGS
+                return bool(int.from_bytes(found, sys.byteorder) & 0x30)  # FS_IMMUTABLE_FL, FS_APPEND_FL
+            finally:
+                os.close(handle)
     return False
