@@ -274,6 +274,12 @@ BAD: dict[str, tuple[str, Any, int, str]] = {
         "without `tool_result` blocks immediately after: toolu_1",
     ),
     "a result without a call": (MESSAGES, anthropic(says(used(), role="user")), 400, "unexpected `tool_use_id`"),
+    "a call in a result": (
+        MESSAGES,
+        anthropic(says(use()), says(used(content=[use("toolu_2")]), role="user")),
+        400,
+        "Input tag 'tool_use' found using 'type'",
+    ),
     "one id twice": (MESSAGES, anthropic(says(use(), use()), says(used(), role="user")), 400, "must be unique"),
     "a caller that nobody knows": (
         MESSAGES,
@@ -552,6 +558,12 @@ BAD: dict[str, tuple[str, Any, int, str]] = {
         400,
         "Prompt must contain the word 'json'",
     ),
+    "moonshot: a call without its reasoning": (
+        f"/moonshot{CHAT}",
+        chat(*STEP),
+        400,
+        "reasoning_content is missing in assistant tool call message at index 1",
+    ),
     # Google's compatible endpoint
     "gemini's endpoint: no signature": (
         f"/gemini{CHAT}",
@@ -706,12 +718,7 @@ BAD: dict[str, tuple[str, Any, int, str]] = {
         "illegal base64 data at input byte 4",
     ),
     "ollama: a degree of thinking": (OLLAMA, ollama(think="much"), 400, 'invalid think value: "much"'),
-    "ollama: messages that are no list": (
-        OLLAMA,
-        {"model": "m", "messages": {}, "stream": False},
-        400,
-        "cannot unmarshal object",
-    ),
+    "ollama: images that are no list": (OLLAMA, ollama({**USER, "images": {}}), 400, "cannot unmarshal object"),
 }
 
 
@@ -844,7 +851,7 @@ def test_what_gemini_has_signed_goes_back_signed(path: str, server: PracticeServ
     assert post(path, gemini(turn("model", *parts[1:]), results))[0] == 200
 
 
-@pytest.mark.parametrize("vendor", ["openai", "mistral", "deepseek", "openrouter", "vllm", "gemini"])
+@pytest.mark.parametrize("vendor", ["openai", "mistral", "deepseek", "moonshot", "openrouter", "vllm", "gemini"])
 def test_what_a_chat_host_has_said_it_takes_back(vendor: str, server: PracticeServer, post: Post) -> None:
     server.reply(THINK)
     path = f"/{vendor}{CHAT}"

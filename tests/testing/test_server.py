@@ -512,7 +512,7 @@ DEEP = b"[" * 200_000 + b"]" * 200_000
 )
 def test_what_is_no_request_is_refused_as_the_vendor_does(server: PracticeServer, wire: str, body: bytes) -> None:
     status, said = posted(server, CHATS[wire], body)
-    assert status == 400
+    assert status in (400, 422)  # Mistral's for a field that it does not know
     assert is_of_the_vendor(wire, said)
 
 

@@ -545,6 +545,18 @@ def test_mistral_takes_ids_of_nine_letters_and_its_own_words() -> None:
     body = render("openai-chat", request, dialect=dialect_of("api.mistral.ai", "x"))
     assert (body["random_seed"], "seed" in body, "service_tier" in body) == (3, False, False)
     assert all(re.fullmatch("[a-zA-Z0-9]{9}", id) for id in ids_in(body["messages"]))
+    assert "stream_options" not in render(
+        "openai-chat", request, stream=True, dialect=dialect_of("api.mistral.ai", "x")
+    )
+
+
+def test_deepseek_is_told_of_a_schema_in_words() -> None:
+    table = {"name": "x", "schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
+    request = ask(USER, response_format={"type": "json_schema", "json_schema": table})
+    body = render("openai-chat", request, dialect=dialect_of("api.deepseek.com", "x"))
+    assert body["response_format"] == {"type": "json_object"}
+    assert body["messages"][0]["role"] == "system"
+    assert '"city"' in body["messages"][0]["content"]
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,8 @@ class PracticeServer:
             the vendor does: fields that it does not know (`seed` on Anthropic, `stop` on the Responses API), blank
             text, calls without results, ids of a wrong form, signatures that this server has not given. Which vendor's
             Chat Completions are asked for, the first step of the path says (`/mistral/v1`; or `openai`, `deepseek`,
-            `openrouter`, `vllm`, `gemini`), or the host, where the server is reached as a proxy; any other host takes
-            what most hosts take.
+            `moonshot`, `openrouter`, `vllm`, `gemini`), or the host, where the server is reached as a proxy; any other
+            host takes what most hosts take.
         capabilities: what Ollama's `/api/show` says that a model can do, if not `completion` and `tools`.
         requests: what has been asked, oldest first.
 

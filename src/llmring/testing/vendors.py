@@ -10,7 +10,7 @@ from .replies import Problem
 
 __all__ = ["CHAT_VENDORS", "refused", "vendor_of"]
 
-CHAT_VENDORS = ("openai", "mistral", "deepseek", "openrouter", "vllm", "gemini")
+CHAT_VENDORS = ("openai", "mistral", "deepseek", "moonshot", "openrouter", "vllm", "gemini")
 """The hosts that the practice server can play. `gemini` is Google's compatible endpoint; `openai` is Azure's, too."""
 
 _HOSTS = {
@@ -19,6 +19,8 @@ _HOSTS = {
     "services.ai.azure.com": "openai",
     "api.mistral.ai": "mistral",
     "api.deepseek.com": "deepseek",
+    "moonshot.ai": "moonshot",
+    "moonshot.cn": "moonshot",
     "openrouter.ai": "openrouter",
     "generativelanguage.googleapis.com": "gemini",
 }

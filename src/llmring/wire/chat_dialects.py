@@ -25,6 +25,8 @@ class ChatDialect:
         foreign_call: what the first call of a turn must have, where its own issuer gave no such thing.
         service_tiers: those that it takes; others, which are meant for a stand-by, are not sent. `None` takes any.
         think_tags: whether its models may write their thinking into the text.
+        stream_options: whether it is to be asked for a stream's usage; else it tells that by itself.
+        schemas: whether it holds an answer to a schema; else the model is told of it in words.
     """
 
     hosts: tuple[str, ...] = ()
@@ -37,6 +39,8 @@ class ChatDialect:
     foreign_call: Mapping[str, Any] | None = None
     service_tiers: frozenset[str] | None = None
     think_tags: bool = True
+    stream_options: bool = True
+    schemas: bool = True
 
 
 _PLAIN = ChatDialect()
@@ -45,17 +49,19 @@ _DIALECTS: Mapping[str, ChatDialect] = {
     "openai": ChatDialect(("api.openai.com",), "max_completion_tokens", custom_tools=True, think_tags=False),
     # One API on both hosts: learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
     "azure": ChatDialect(("openai.azure.com", "services.ai.azure.com"), "max_completion_tokens", custom_tools=True),
-    # docs.mistral.ai/api: `random_seed`; fields that it does not know, a tier among them, are a 422. "Tool call id must
-    # be a-z, A-Z, 0-9, with a length of 9".
+    # docs.mistral.ai/api: `random_seed`; fields that it does not know, a tier and `stream_options` among them, are a
+    # 422. "Tool call id must be a-z, A-Z, 0-9, with a length of 9".
     "mistral": ChatDialect(
         ("mistral.ai",),
         seed="random_seed",
         call_id=re.compile(r"[a-zA-Z0-9]{9}"),
         id_length=9,
         service_tiers=frozenset(),
+        stream_options=False,
     ),
-    # api-docs.deepseek.com/guides/thinking_mode, "Tool Calls": 400 without it.
-    "deepseek": ChatDialect(("deepseek.com",), reasoning="reasoning_content"),
+    # api-docs.deepseek.com/guides/thinking_mode, "Tool Calls": 400 without it. guides/json_mode: of the forms of an
+    # answer only `json_object`; with another, "This response_format type is unavailable now".
+    "deepseek": ChatDialect(("deepseek.com",), reasoning="reasoning_content", schemas=False),
     # platform.moonshot.ai, "Use Kimi K2 Thinking": "reasoning_content is missing in assistant tool call message".
     "moonshot": ChatDialect(("moonshot.ai", "moonshot.cn", "kimi.com"), reasoning="reasoning_content"),
     # platform.xiaomimimo.com, "Deep thinking": as with DeepSeek.

@@ -20,6 +20,7 @@ from .turns import (
     media,
     openai_schema,
     plain_text,
+    schema_instruction,
     schema_of,
     unchanged,
     without_custom_tools,
@@ -51,7 +52,8 @@ def render_request(
     ids = call_ids(request.messages, dialect.call_id, dialect.id_length, issuer)
     called = any(m.tool_calls for m in request.messages)
     messages = [_message(m, ids, issuer, customs, dialect, called=called) for m in request.messages]
-    if instruction := json_instruction(request, unless_said=True):
+    told = None if dialect.schemas else schema_instruction(request)
+    if instruction := told or json_instruction(request, unless_said=True):
         # The format's JSON mode is refused where no message speaks of JSON.
         messages.insert(0, {"role": "system", "content": instruction})
     body = {
@@ -62,7 +64,7 @@ def render_request(
             top_p=request.top_p,
             stop=request.stop,
             reasoning_effort=effort_of(request),
-            response_format=_format(request),
+            response_format={"type": "json_object"} if told else _format(request),
             tools=[_tool(t) for t in request.tools] if request.tools else None,
             tool_choice=_choice(request.tool_choice),
         ),
@@ -74,7 +76,8 @@ def render_request(
         logger.info("%s: left out service_tier %r, which it does not have", model, body.pop("service_tier"))
     if stream:
         body["stream"] = True
-        body.setdefault("stream_options", {"include_usage": True})
+        if dialect.stream_options:
+            body.setdefault("stream_options", {"include_usage": True})
     return body
 
 

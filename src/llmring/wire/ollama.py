@@ -31,6 +31,7 @@ from .turns import (
     own_ids,
     parts,
     plain_text,
+    schema_instruction,
     unchanged,
     without_custom_tools,
 )
@@ -172,7 +173,6 @@ def _offered(request: LLMRequest) -> list[dict[str, Any]]:
 
 def _instructions(request: LLMRequest, told: Collection[str] | None) -> Iterator[str]:
     """What the model would not know: tools that the format does not carry, and the form that its answer is held to."""
-    schema = described_schema(request)
     if told:
         tools = "\n".join(to_json(t["function"]).decode() for t in _offered(request))
         answer = "in JSON, as said below" if request.response_format else "in plain text"
@@ -180,9 +180,7 @@ def _instructions(request: LLMRequest, told: Collection[str] | None) -> Iterator
         yield _INSTRUCTION.format(tools=tools, how=how)
         if _forced(request):
             return
-    if schema is not None:
-        yield f"Answer with JSON of this schema and nothing else: {to_json(schema).decode()}"
-    elif instruction := json_instruction(request, unless_said=True):
+    if instruction := schema_instruction(request) or json_instruction(request, unless_said=True):
         yield instruction
 
 

@@ -40,6 +40,7 @@ __all__ = [
     "parts",
     "parts_of_result",
     "plain_text",
+    "schema_instruction",
     "schema_of",
     "unchanged",
     "without_custom_tools",
@@ -324,6 +325,12 @@ def json_instruction(request: LLMRequest, *, unless_said: bool = False) -> str |
     ):
         return None
     return _JSON_ONLY
+
+
+def schema_instruction(request: LLMRequest) -> str | None:
+    """What to tell a model that is not held to the schema of its answer, or does not see it."""
+    schema = described_schema(request)
+    return None if schema is None else f"Answer with JSON of this schema and nothing else: {to_json(schema).decode()}"
 
 
 def function_tool(tool: dict[str, Any]) -> dict[str, Any]:

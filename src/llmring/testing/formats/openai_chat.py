@@ -37,7 +37,8 @@ TROUBLES: Mapping[Trouble, Problem] = {
 def events(answer: Answer) -> list[Event]:
     """Role, reasoning, text, calls, finish reason, usage (if it was asked for), `[DONE]`."""
     options = answer.request.body.get("stream_options") or {}
-    with_usage = bool(options.get("include_usage")) and answer.usage is not None
+    asked = bool(options.get("include_usage")) or answer.request.vendor == "mistral"
+    with_usage = asked and answer.usage is not None
     base: dict[str, Any] = {
         "id": answer.id("chatcmpl-"),
         "object": "chat.completion.chunk",
@@ -64,7 +65,7 @@ def events(answer: Answer) -> list[Event]:
         part = {"index": index, "function": {"arguments": "\x00"}}
         out += map(template(chunk({"tool_calls": [part]})), call.fragments)
     if answer.finish_reason is not None:
-        out.append(event(chunk({}, answer.finish_reason)))
+        out.append(event(chunk(_sign(answer), answer.finish_reason)))
     if with_usage:
         out.append(event({**base, "choices": [], "usage": _usage(answer)}))
     return [*out, Event(b"[DONE]", end=True)]
@@ -81,6 +82,7 @@ def body(answer: Answer) -> dict[str, Any]:
         if answer.request.vendor == "mistral":
             thought["content"] += [{"type": "text", "text": answer.text}] if answer.text else []
         message |= thought
+    message |= _sign(answer)
     if answer.calls:
         message["tool_calls"] = [_call(answer, index, call) for index, call in enumerate(answer.calls)]
     out = {
@@ -142,9 +144,14 @@ def _call(answer: Answer, index: int, call: ToolCallScript) -> dict[str, Any]:
     vendor = answer.request.vendor
     id = f"{answer.request.number:06d}{index:03d}"[-9:] if vendor == "mistral" else answer.id("call_", index)
     out = {"id": call.id or id, "type": "function", "function": {"name": call.name, "arguments": call.json}}
-    if vendor == "gemini" and index == 0 and answer.signature:
-        out["extra_content"] = {"google": {"thought_signature": answer.signature}}
-    return out
+    return out | (_sign(answer, index) if vendor == "gemini" else {})
+
+
+def _sign(answer: Answer, call: int | None = None) -> dict[str, Any]:
+    """Gemini's sign of its thinking: on the first call, on the message where there is none."""
+    if answer.request.vendor != "gemini" or answer.signature is None or call != (0 if answer.calls else None):
+        return {}
+    return {"extra_content": {"google": {"thought_signature": answer.signature}}}
 
 
 def _usage(answer: Answer) -> dict[str, Any]:

@@ -49,6 +49,8 @@ _REQUIRED = {
 }
 # The results of the vendor's other tools, its MCP connector and its compaction: their fields are not looked at.
 _OTHERS = re.compile(r"\w+_tool_result|mcp_tool_use|container_upload|compaction|tool_reference")
+_RETURNED = words("text image document search_result tool_reference")
+"""What a tool may return."""
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 
@@ -114,9 +116,10 @@ def _blank(content: Any, where: str) -> Iterator[Problem]:
             yield _wrong(f"{where}: text content blocks must contain non-whitespace text")
 
 
-def _block(where: str, block: dict[str, Any], given: Given) -> Iterator[Problem]:
+def _block(where: str, block: dict[str, Any], given: Given, *, inside: bool = False) -> Iterator[Problem]:
     kind = block.get("type")
-    if not isinstance(kind, str) or not (kind in _BLOCKS or _OTHERS.fullmatch(kind)):
+    known = isinstance(kind, str) and (kind in _RETURNED if inside else kind in _BLOCKS or _OTHERS.fullmatch(kind))
+    if not isinstance(kind, str) or not known:
         yield _wrong(f"{where}: Input tag '{kind}' found using 'type' does not match any of the expected tags")
         return
     for name in _REQUIRED.get(kind, ()):
@@ -144,7 +147,7 @@ def _block(where: str, block: dict[str, Any], given: Given) -> Iterator[Problem]
     elif kind == "tool_result":
         yield from _blank(block.get("content"), "messages")
         for at, inner in rows(block.get("content")):
-            yield from _block(f"{where}.tool_result.content.{at}", inner, given)
+            yield from _block(f"{where}.tool_result.content.{at}", inner, given, inside=True)
     # What a search has found goes back with what proves that it was found.
     for table in walk(block.get("citations" if kind == "text" else "content")):
         for name in ("encrypted_index", "encrypted_content"):

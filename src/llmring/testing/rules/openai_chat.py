@@ -5,6 +5,7 @@
   them is refused with status 422 (mistralai/platform-docs-public#7, charmbracelet/crush#1590, avante.nvim#2347).
 - `deepseek`: the vendor's guides "Thinking mode" and "JSON output" (langgenius/dify-official-plugins#2306,
   UKGovernmentBEIS/inspect_ai#4916).
+- `moonshot`: the vendor's guide "Use Kimi K2 Thinking" (Gitlawb/openclaude#828).
 - `gemini`: the vendor's guide "Thought signatures", section "OpenAI compatibility" (0xsline/OpenChatCut#6).
 - `openrouter`: the vendor's guide "Reasoning tokens", section "Preserving reasoning" (can1357/oh-my-pi#3399).
 - `vllm` and any other host: what every host refuses. They drop what they do not know.
@@ -221,6 +222,15 @@ def _deepseek(body: dict[str, Any], messages: Messages, given: Given) -> Iterato
         yield Problem(problem.status, said, code="invalid_request_error")
 
 
+def _moonshot(body: dict[str, Any], messages: Messages, given: Given) -> Iterator[Problem]:
+    thinking = body.get("thinking")
+    off = isinstance(thinking, dict) and thinking.get("type") == "disabled"
+    for index, message in messages if not off else ():
+        if _calls(message) and not isinstance(message.get("reasoning_content"), str):
+            said = f"reasoning_content is missing in assistant tool call message at index {index}"
+            yield Problem(400, f"thinking is enabled but {said}")
+
+
 def _gemini(body: dict[str, Any], messages: Messages, given: Given) -> Iterator[Problem]:
     begun = max((index for index, message in messages if message.get("role") == "user"), default=0)
     strict = gemini.is_strict(str(body.get("model")))
@@ -265,6 +275,7 @@ _VENDORS: dict[str, Callable[[dict[str, Any], Messages, Given], Iterator[Problem
     "openai": _openai,
     "mistral": _mistral,
     "deepseek": _deepseek,
+    "moonshot": _moonshot,
     "gemini": _gemini,
     "openrouter": _openrouter,
 }
