@@ -9,8 +9,15 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .exceptions import AliasNotFoundError, ConfigurationError, LockfileNotFoundError, ProviderNotFoundError
+from .exceptions import (
+    AliasNotFoundError,
+    ConfigurationError,
+    LockfileError,
+    LockfileNotFoundError,
+    ProviderNotFoundError,
+)
 from .lockfile import LiveLockfile, Lockfile, bound, find_lockfile, reachable, resolve
+from .tracebacks import bare
 
 if TYPE_CHECKING:
     from .lockfile import Binding
@@ -245,9 +252,9 @@ class Aliases:
             self._live = LiveLockfile(path)
         try:
             return self._live.current()
-        except LockfileNotFoundError:
-            if needed:
-                raise
+        except LockfileError as error:
+            if needed or not isinstance(error, LockfileNotFoundError):
+                raise bare(error)  # noqa: B904 - it is the same error
             return None
 
     def _path(self) -> Path:

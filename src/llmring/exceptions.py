@@ -26,7 +26,7 @@ A message says what happened, with which provider and model, and what to do. It 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,8 +60,21 @@ __all__ = [
 ]
 
 
+_Error = TypeVar("_Error", bound="LLMRingError")
+
+
 class LLMRingError(Exception):
-    """The root of every error that llmring raises on purpose."""
+    """The root of every error that llmring raises on purpose. Pickled, it loses only `original` on the way."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What an SDK raises may hold what cannot be pickled, and asks for arguments that a pickle does not have.
+        fields = dict(vars(self))
+        if "original" in fields:
+            fields["original"] = None
+        return _restored, (type(self), self.args, fields)
+
+    def __copy__(self) -> Self:
+        return _restored(type(self), self.args, vars(self))
 
 
 class ConfigurationError(LLMRingError):
@@ -248,6 +261,14 @@ class ModelNotFoundError(ModelError):
 
 class ModelCapabilityError(ModelError):
     """The model, or the wire it is spoken to over, cannot do what the request asks."""
+
+
+def _restored(kind: type[_Error], args: tuple[Any, ...], fields: dict[str, Any]) -> _Error:
+    """An error as it was, whatever its constructor asks for."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    vars(error).update(fields)
+    return error
 
 
 def is_passing(error: BaseException) -> bool:

@@ -23,6 +23,7 @@ from .exceptions import (
 from .providers.answer import Answer
 from .providers.base import Call, Provider
 from .schemas import LLMRequest, LLMResponse, Message, StreamChunk
+from .tracebacks import bare
 
 __all__ = ["Route", "moves_on"]
 
@@ -176,7 +177,7 @@ class Route:
                 return answer, chunks
         await answer.close()
         if isinstance(broken, ProviderError):
-            self.attempts.append(broken)
+            self.attempts.append(bare(broken))
         del self._candidates[0]
         if not self._candidates:
             assert answer.failure is not None
@@ -197,7 +198,7 @@ class Route:
                 if not following or not moves_on(error):
                     self.listing(error)
                     raise
-                self.attempts.append(error)
+                self.attempts.append(bare(error))
                 self._candidates = following
                 logger.warning("%s: moving on from %s to %s: %s", self._alias, candidate, following[0], error)
 

@@ -24,6 +24,7 @@ from .providers.registry import Registry
 from .routing import Route
 from .schemas import LLMRequest, LLMResponse, StreamChunk
 from .stream import ChatStream, loop_of, settle
+from .tracebacks import bare
 from .wire.framing import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -203,14 +204,19 @@ class LLMRing(Aliases):
         try:
             route = await self._route(request, profile, stream=False)
             return await route.whole()
-        except asyncio.CancelledError:
-            if task not in self._ended or task.uncancel() > cancels:
-                raise
-            raise LLMRingError("This service was closed while it waited for the answer.") from None
+        except BaseException as error:
+            failure = error
+            if isinstance(error, asyncio.CancelledError) and task in self._ended and task.uncancel() <= cancels:
+                failure = LLMRingError("This service was closed while it waited for the answer.")
         finally:
             if not nested:
                 self._waiting.discard(task)
                 self._ended.discard(task)
+        try:
+            # Here, where nothing is handled any more that would be its context.
+            raise bare(failure)
+        finally:
+            del failure
 
     async def _route(self, request: LLMRequest, profile: str | None, *, stream: bool) -> Route:
         """The way of a request: who may serve it, and how each is called."""
@@ -279,7 +285,10 @@ class LLMRing(Aliases):
         lockfile = self._lockfile()
         self._vet(name, lockfile)
         declared = lockfile.providers if lockfile is not None else {}
-        return self._registry.get(name, declared.get(name), declared)
+        try:
+            return self._registry.get(name, declared.get(name), declared)
+        except LLMRingError as error:
+            raise bare(error)  # noqa: B904 - it is the same error
 
     def warm_up(self, *models: str, profile: str | None = None) -> None:
         """Import the SDKs that these aliases need, in threads, while the program is busy with something else.

@@ -14,6 +14,7 @@ from .exceptions import LLMRingError, ProviderError
 from .providers.answer import Answer
 from .routing import Route
 from .schemas import LLMResponse, Served, StreamChunk, ToolCall, Usage, add_usage, calls_unseen
+from .tracebacks import bare
 
 __all__ = ["ChatStream", "loop_of", "settle"]
 
@@ -55,7 +56,10 @@ class ChatStream:
 
     async def __anext__(self) -> StreamChunk:
         if not self._pending:
-            await self._fill()
+            try:
+                await self._fill()
+            except BaseException as error:
+                raise bare(error)  # noqa: B904 - it is the same error
         chunk = self._pending.popleft()
         if chunk.delta:
             self._content.add(chunk.delta)

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
+import pickle
+import subprocess
+import sys
 import traceback
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator
+from copy import copy, deepcopy
+from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmring import LLMRing
+from llmring.credentials import Key, reveal
 from llmring.exceptions import LLMRingError, ProviderError, ProviderNotFoundError
+from llmring.lockfile import load
+from llmring.providers.base import ProviderConfig
 from llmring.providers.vendors import SDKS
 from llmring.testing import Fault, PracticeServer, Reply
 from llmring.testing.requests import RecordedRequest
@@ -53,7 +66,7 @@ def records() -> Iterator[Records]:
     """All loggers, those of the SDKs and of the HTTP libraries too, at DEBUG."""
     handler = Records()
     root = logging.getLogger()
-    names = [None, *logging.root.manager.loggerDict, "httpx", "httpcore", "httpx2", "httpcore2", "openai", "anthropic"]
+    names = [None, *logging.root.manager.loggerDict, *LIBRARIES]
     levels = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.DEBUG)
@@ -64,6 +77,35 @@ def records() -> Iterator[Records]:
         logging.getLogger(name).setLevel(level)
 
 
+HTTP = ("httpx", "httpcore", "httpx2", "httpcore2")
+LIBRARIES = (*HTTP, "openai", "anthropic", "google_genai", "google", "ollama", "asyncio")
+HERE = str(Path(__file__).parents[1])
+
+
+def frames(shown: traceback.TracebackException, depth: int = 9) -> Iterator[str]:
+    """The variables of all frames but the tests' own, of what it came of, too, shown or not."""
+    for frame in shown.stack:
+        if not frame.filename.startswith(HERE):
+            yield f"{frame.name} {frame.locals}"
+    for below in (shown.__cause__, shown.__context__, *(shown.exceptions or ())):
+        if below is not None and depth:
+            yield from frames(below, depth - 1)
+
+
+def fields(thing: object, depth: int = 4) -> Iterator[str]:
+    """What `vars` shows of a thing, and of what is in it."""
+    for name, value in getattr(thing, "__dict__", {}).items():
+        yield f"{name} {value!r}"
+        if depth:
+            yield from fields(value, depth - 1)
+
+
+def around(error: BaseException) -> Iterator[str]:
+    """All that an error says, and what holds it."""
+    yield from everything(error)
+    yield from (repr(it) for it in gc.get_referrers(error) if not isinstance(it, FrameType))
+
+
 def everything(error: BaseException, seen: set[int] | None = None) -> Iterator[str]:
     """All that an error says, in every way that it may be looked at, and all that is under it."""
     seen = seen if seen is not None else set()
@@ -72,6 +114,15 @@ def everything(error: BaseException, seen: set[int] | None = None) -> Iterator[s
     seen.add(id(error))
     yield str(error)
     yield repr(error)
+    yield from frames(traceback.TracebackException.from_exception(error, capture_locals=True))
+    yield from fields(error)
+    if isinstance(error, LLMRingError):
+        data = pickle.dumps(error)
+        yield data.decode("latin-1")
+        back = pickle.loads(data)
+        assert (type(back), str(back)) == (type(error), str(error))
+        same = {name: value for name, value in vars(error).items() if name not in ("original", "attempts", "partial")}
+        assert {name: vars(back)[name] for name in same} == same
     yield from getattr(error, "__notes__", ())
     yield "".join(traceback.format_exception(error))
     for below in (error.__cause__, error.__context__):
@@ -198,7 +249,7 @@ async def test_a_key_that_cannot_be_sent(practice: Ground, records: Records) -> 
             for provider in names:
                 error = await failure(service, f"{provider}:m", stream=True)
                 assert isinstance(error, ProviderNotFoundError)
-                clean(everything(error))
+                clean(around(error))
     clean(said for name, said in records.said if name == "llmring")
 
 
@@ -220,7 +271,7 @@ async def test_failover_repeats_no_key(practice: Ground, records: Records) -> No
         error = await failure(service, "chatbot", stream=True)
     assert isinstance(error, ProviderError)
     assert len(error.attempts) == 4
-    clean(everything(error))
+    clean(around(error))
     clean(said for name, said in records.said if name == "llmring")
 
 
@@ -306,7 +357,7 @@ async def test_a_server_that_repeats_headers_and_password(
         assert len(errors) == 2
         for error in errors:
             assert "[key]" in str(error)
-            clean(everything(error), ALL)
+            clean(around(error), ALL)
     clean((said for name, said in records.said if name == "llmring"), ALL)
 
 
@@ -319,3 +370,171 @@ async def test_the_query_of_an_address(server: PracticeServer, monkeypatch: pyte
     for error in errors:
         assert "cannot be reached at http://127.0.0.1:" in str(error)
         assert "practice" not in str(error)
+
+
+# Where a key is kept
+
+
+@given(secret=st.text(min_size=1))
+def test_a_key_gives_nothing_away(secret: str) -> None:
+    kept = Key(secret)
+    assert {repr(kept), str(kept), f"{kept}"} == {"[key]"}
+    assert kept not in (Key(secret), secret)
+    assert not hasattr(kept, "__dict__")
+    assert reveal(pickle.loads(pickle.dumps(kept))) == ""
+    assert reveal(kept) == secret
+    config = ProviderConfig("mine", key=secret, headers={"x-team": secret}, secrets=(secret,))
+    assert reveal(pickle.loads(pickle.dumps(config)).key) == ""
+    if len(secret) > 12:
+        assert secret not in repr(config) + repr(asdict(config)) + pickle.dumps(config).decode("latin-1")
+        assert reveal(config.key) == reveal(config.headers["x-team"]) == reveal(config.secrets[0]) == secret
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"api_keys": {"opanai": CANARY}},
+        {"api_keys": {"openai": CANARY.encode()}},
+        {"api_keys": [CANARY]},
+        {"api_keys": CANARY},
+        {"api_keys": {"openai": CANARY}, "max_retries": -1},
+    ],
+    ids=lambda it: str(sorted(it)),
+)
+def test_settings_that_are_refused(bare: Path, settings: dict[str, Any]) -> None:
+    """A key that was given is out of sight before anything is looked at."""
+    with pytest.raises(LLMRingError) as caught:
+        LLMRing(**settings)
+    clean(around(caught.value))
+
+
+async def test_what_a_service_keeps(practice: Ground) -> None:
+    """Its clients are told apart by digests of what the environment says."""
+    practice.server.clear()
+    async with practice.service(api_keys={"groq": CANARY}) as service:
+        for provider in PROVIDERS.values():
+            await service.chat(ask(f"{provider}:m"))
+        registry = service._registry
+        clean(iter([repr(vars(service)), repr(vars(registry)), *map(repr, registry._entries)]))
+
+
+async def test_a_cancel_and_a_close(practice: Ground) -> None:
+    """What ends a request from outside goes through the SDK's frames, too."""
+    for provider in PROVIDERS.values():
+        for stream in (True, False):
+            for end in ("cancel", "close"):
+                heard = asyncio.Event()
+                loop = asyncio.get_running_loop()
+
+                def decide(request: RecordedRequest) -> Reply:
+                    loop.call_soon_threadsafe(heard.set)  # noqa: B023 - each has its own
+                    return Reply(fault=Fault.never_answer())
+
+                practice.server.clear()
+                practice.server.script(decide)
+                service = practice.service(max_retries=0, timeout=None)
+                asked = ask(f"{provider}:m")
+                call = service.chat_stream(asked).final_response() if stream else service.chat(asked)
+                task = asyncio.create_task(call)
+                await heard.wait()
+                if end == "cancel":
+                    task.cancel()
+                else:
+                    await service.close()
+                try:
+                    await task
+                except BaseException as error:
+                    clean(around(error))
+                await service.close()
+
+
+async def test_the_attempts_of_a_good_answer(practice: Ground) -> None:
+    practice.server.clear()
+    left = 0
+
+    def decide(request: RecordedRequest) -> Reply:
+        nonlocal left
+        left -= 1
+        return Reply(status=503, error="no") if left >= 0 else Reply()
+
+    practice.bind({"chatbot": [f"{provider}:m" for provider in PROVIDERS.values()]})
+    async with practice.service(max_retries=0) as service:
+        for stream in (True, False):
+            left = len(PROVIDERS) - 1
+            practice.server.script(decide)
+            answer = service.chat_stream(ask("chatbot")).final_response() if stream else service.chat(ask("chatbot"))
+            attempts = (await answer).attempts
+            assert len(attempts) == len(PROVIDERS) - 1
+            for error in attempts:
+                clean(around(error))
+
+
+POOL = """
+import asyncio, pickle, sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from llmring import LLMRequest, LLMRing, Message
+from llmring.exceptions import ProviderError
+
+async def ask(path, model):
+    async with LLMRing(path, max_retries=0) as service:
+        await service.chat(LLMRequest(model=model, messages=[Message(role="user", content="Hi")]))
+
+def fails(path, model):
+    asyncio.run(ask(path, model))
+
+if __name__ == "__main__":
+    path, canary, *models = sys.argv[1:]
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        for model in models:
+            error = pool.submit(fails, path, model).exception(timeout=60)
+            said = pickle.dumps(error).decode("latin-1") + str(error.__cause__)
+            print(isinstance(error, ProviderError), error.status_code, error.original, canary in said)
+"""
+
+
+def test_errors_come_back_from_a_pool(practice: Ground, bare: Path) -> None:
+    """One that cannot be read would break the pool, or hold it for good."""
+    practice.server.clear()
+    practice.server.script(lambda request: Reply(status=429, error=f"{request.headers}"))
+    (bare / "pool.py").write_text(POOL)
+    models = [f"{provider}:m" for provider in PROVIDERS.values()]
+    program = [sys.executable, str(bare / "pool.py"), str(practice.path), CANARY, *models]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines() == ["True 429 None False"] * len(models), done.stderr
+
+
+def every_error() -> Iterator[type[LLMRingError]]:
+    below = [LLMRingError]
+    while below:
+        kind = below.pop()
+        yield kind
+        below += kind.__subclasses__()
+
+
+@pytest.mark.parametrize("kind", [*every_error()], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("copied", [copy, deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_every_error_can_be_copied(kind: type[LLMRingError], copied: Callable[[LLMRingError], LLMRingError]) -> None:
+    class Stubborn(Exception):
+        def __init__(self, *, needed: int) -> None:
+            self.held = (it for it in range(needed))
+
+    error = kind("It failed.")
+    error.add_note("Before it: nothing")
+    error.original = Stubborn(needed=1)  # type: ignore[attr-defined]
+    back = copied(error)
+    assert (type(back), str(back), back.args) == (kind, "It failed.", error.args)
+    kept = copied is copy
+    assert {**vars(back), "original": None} == {**vars(error), "original": None}
+    assert (back.original is error.original) == kept  # type: ignore[attr-defined]
+
+
+def test_a_lockfile_that_holds_a_key(bare: Path) -> None:
+    secret = "sk-" + CANARY.replace("-", "")
+    Path("llmring.lock").write_text(
+        f'version = "1.0"\n[profiles.default]\nname = "default"\n[providers.x]\nkey = "{secret}"\n'
+    )
+    for read in (lambda: load("llmring.lock"), LLMRing().list_aliases):
+        with pytest.raises(LLMRingError) as caught:
+            read()
+        clean(around(caught.value), [secret])

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,7 @@ class LiveLockfile:
         self._lock = threading.Lock()
         self._lockfile: Lockfile | None = None  # what is in force,
         self._whole: _Whole | None = None  # and the last one that was whole
-        self._latest: tuple[bytes, Lockfile | LockfileError] | None = None  # a content, and what came of it
+        self._latest: tuple[bytes, Lockfile | LockfileError] | None = None  # a content's digest, and what came of it
         self._underway: bytes | None = None  # the content that was laid over the whole one
         self._reported: bytes | str | None = None  # the content or the error that was reported last
         self._seen: tuple[int, ...] | None = None  # the file's marks when a change was last seen,
@@ -125,11 +126,12 @@ class LiveLockfile:
         """What the content says or what is wrong with it, found out once."""
         if self._whole is not None and content == self._whole.content:
             return self._whole.lockfile
-        if self._latest is None or self._latest[0] != content:
+        digest = sha256(content).digest()  # the error is the caller's, and what is beside it may hold a key
+        if self._latest is None or self._latest[0] != digest:
             try:
-                self._latest = content, parse(content, self.path)
+                self._latest = digest, parse(content, self.path)
             except LockfileError as error:
-                self._latest = content, error
+                self._latest = digest, error
         return self._latest[1]
 
     def _was_written_into(self, mark: tuple[int, ...]) -> bool:

@@ -8,7 +8,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmring.exceptions import LockfileNotFoundError, LockfileParseError
+from llmring.exceptions import LockfileError, LockfileNotFoundError, LockfileParseError
+from llmring.tracebacks import bare
 
 from .discovery import PATH_VARIABLE
 from .parsing import parse
@@ -39,7 +40,10 @@ def load(path: str | os.PathLike[str]) -> Lockfile:
         LockfileVersionError: it has a version that this release does not read.
     """
     path = Path(path)
-    return parse(read(path), path)
+    try:
+        return parse(read(path), path)
+    except LockfileError as error:
+        raise bare(error)  # noqa: B904 - it is the same error
 
 
 def read(path: Path) -> bytes:

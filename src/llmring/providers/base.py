@@ -16,15 +16,13 @@ from ..structured import AnswerFormat
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError, read_error
 from ..wire.framing import MAX_BYTES
+from .concealment import SHORTEST, copied, without
 from .errors import Refused, error_of_answer, error_of_network, error_of_redirect
 
-__all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig", "without"]
+__all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig"]
 
 _IDLE_CONNECTIONS = 100
 """How many are kept for the next request. The clients look through all of them at each request."""
-
-_SHORTEST_KEY = 8
-"""What is shorter is no secret, and may be a word that messages use."""
 
 
 class HTTPResponse(Protocol):
@@ -179,6 +177,8 @@ class Provider(ABC):
     def error(self, error: Exception, call: Call, headers: Mapping[str, str] | None = None) -> LLMRingError:
         """The error to raise for what `send` raised, the network, or the wire; `headers` are those of the answer."""
         if isinstance(error, LLMRingError):
+            if isinstance(error, ProviderError):
+                self._hide_key(error)
             return error
         if isinstance(error, CannotCarry):
             return ModelCapabilityError(
@@ -213,7 +213,7 @@ class Provider(ABC):
                 timeout=call.timeout,
                 address=self.config.address or self.config.base_url,
             )
-        self._hide_key(raised, error)
+        self._hide_key(raised)
         return raised
 
     def conceal(self, data: bytes) -> bytes:
@@ -225,32 +225,17 @@ class Provider(ABC):
     def _secrets(self) -> list[str]:
         """What must not be seen, the longest first: one may be part of another."""
         known = set(map(reveal, [self.config.key, *self.config.secrets]))
-        return sorted((it for it in known if len(it) >= _SHORTEST_KEY), key=len, reverse=True)
+        return sorted((it for it in known if len(it) >= SHORTEST), key=len, reverse=True)
 
-    def _hide_key(self, *errors: BaseException) -> None:
-        """Take the key out of these errors, and out of all that are under them."""
+    def _hide_key(self, error: WireError | ProviderError) -> None:
+        """Take the key out of what an error of ours says."""
         secrets = self._secrets()
-        below: list[BaseException | None] = [*errors] if secrets else []
-        seen: set[int] = set()
-        while below:
-            error = below.pop()
-            if error is None or id(error) in seen:
-                continue
-            seen.add(id(error))
-            error.args = tuple(_cleaned(secrets, arg) for arg in error.args)
-            vars(error).update({name: _cleaned(secrets, value) for name, value in vars(error).items()})
-            if isinstance(error, WireError):
-                error.message = without(secrets, error.message)
-            elif isinstance(error, ProviderError):
-                below.append(error.original)
-            below += error.__cause__, error.__context__
-
-
-def without(secrets: Iterable[str], text: str) -> str:
-    """The text with these secrets taken out."""
-    for secret in secrets:
-        text = text.replace(secret, "[key]") if len(secret) >= _SHORTEST_KEY else text
-    return text
+        error.args = tuple(_cleaned(secrets, arg) for arg in error.args)
+        vars(error).update({name: _cleaned(secrets, value) for name, value in vars(error).items()})
+        if isinstance(error, WireError):
+            error.message = without(secrets, error.message)
+        elif error.original is not None:
+            error.original = copied(error.original, secrets)
 
 
 def _cleaned(secrets: Iterable[str], value: Any) -> Any:

@@ -11,7 +11,8 @@ from typing import Any
 from ..addresses import can_be_asked
 from ..credentials import KEYRING, SERVICE, Key, Keyring, reveal
 from ..exceptions import ConfigurationError, ProviderNotFoundError
-from .base import Provider, ProviderConfig, without
+from .base import Provider, ProviderConfig
+from .concealment import without
 from .endpoints import Endpoint, near_name
 from .environment import lacking
 from .packages import how_to_install, requirement

@@ -15,12 +15,13 @@ from urllib.request import getproxies
 
 from ..addresses import shown
 
-__all__ = ["CERTIFICATES", "Proxies", "Proxy", "certificates", "lacking"]
+__all__ = ["CERTIFICATES", "Proxies", "Proxy", "lacking", "trusting", "wanting_password"]
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """The variables that name what certificates are checked against; the first one set wins."""
 
 _KINDS = ("http", "https", "socks5", "socks5h")
+_SYSTEM = "the system's settings"
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -49,7 +50,8 @@ class Proxy:
     @property
     def obstacle(self) -> str | None:
         """Why it cannot be used, and what to do about it; `None` where nothing is known to be wrong."""
-        out = f"take it out of the environment: unset {self.variable}"
+        named = self.variable != _SYSTEM
+        out = f"take it out of the environment: unset {self.variable}" if named else f"take it out of {_SYSTEM}"
         if self.kind not in _KINDS:
             kinds = ", ".join(f"{kind}://" for kind in _KINDS)
             return (
@@ -111,7 +113,7 @@ def lacking(address: str | None) -> str | None:
     secure = address.lower().startswith("https:") or (proxy is not None and proxy.kind == "https")
     if not secure:
         return None
-    variable, value, reason = certificates()
+    variable, value, reason = _certificates()
     if reason is None:
         return None
     return (
@@ -120,7 +122,7 @@ def lacking(address: str | None) -> str | None:
     )
 
 
-def certificates() -> tuple[str | None, str, str | None]:
+def _certificates() -> tuple[str | None, str, str | None]:
     """The variable that says what certificates are checked against, `None` if none does; its value; and what is wrong.
 
     The reason is `None` where the certificates can be read.
@@ -147,11 +149,29 @@ def _speaks_socks() -> bool:
     return True
 
 
+def trusting() -> str:
+    """What to do where a certificate is not trusted."""
+    variable, value, _ = _certificates()
+    if variable is None:
+        return "Check the address, or name the certificates to check against: SSL_CERT_FILE=/path/to/file.pem."
+    return f"What is checked against is what {variable} names, {value}. Correct it, or: unset {variable}."
+
+
+def wanting_password(address: str | None) -> str:
+    """What to say of a proxy that wants another name and password."""
+    proxy = Proxies().of(address) if address else None
+    if proxy is None:
+        return "a proxy on the way wants a name and a password. Put them into HTTPS_PROXY or HTTP_PROXY."
+    if "@" in proxy.url:
+        return f"{proxy.said}, does not take the name and the password that it holds. Correct them."
+    return f"{proxy.said}, wants a name and a password. Write it as {proxy.kind}://NAME:PASSWORD@HOST:PORT."
+
+
 def _variable(scheme: str) -> str:
     """The environment variable of a scheme's proxy, as `urllib` looks for it: the name in lower case goes first."""
     wanted = f"{scheme}_proxy"
     names = [name for name in os.environ if name.lower() == wanted and os.environ[name]]
-    return next((name for name in names if name == wanted), next(iter(names), "the system's settings"))
+    return next((name for name in names if name == wanted), next(iter(names), _SYSTEM))
 
 
 def _split(address: str) -> SplitResult | None:

@@ -22,7 +22,7 @@ from ..exceptions import (
     ProviderTimeoutError,
 )
 from ..wire.errors import WireError, cut
-from .environment import Proxies, certificates
+from .environment import Proxies, trusting, wanting_password
 from .vendors import BUILT_IN
 from .wording import meaning_of
 
@@ -167,7 +167,7 @@ def error_of_answer(
             f"{provider} refused the key for {where}{http}: {words} Check {key_source}.", **details
         )
     elif status == 407:
-        raised = ProviderConnectionError(f"{where} was not reached{http}: {_password(address)}", **details)
+        raised = ProviderConnectionError(f"{where} was not reached{http}: {wanting_password(address)}", **details)
     elif means == "too_long":
         raised = ContextLengthError(
             f"The input does not fit the context window of {where}{http}: {words} "
@@ -266,9 +266,9 @@ def error_of_network(
     elif kind is ProviderTimeoutError:
         message = f"{where} kept silent{waited}. Raise `timeout`.{by_way}"
     elif any(isinstance(it, ssl.SSLCertVerificationError) for it in _below(error)):
-        message = f"{provider} cannot be trusted{at}: {reason} {_trusting()}{by_way}"
+        message = f"{provider} cannot be trusted{at}: {reason} {trusting()}{by_way}"
     elif "407" in reason and "ProxyError" in names:
-        message = f"{provider} cannot be reached{at}: {_password(address)}"
+        message = f"{provider} cannot be reached{at}: {wanting_password(address)}"
     elif proxy is not None and names & _OF_THE_PROXY:
         message = (
             f"{provider} cannot be reached{at}: it is asked by way of {proxy.said}, and that fails: {reason} "
@@ -293,24 +293,6 @@ def _below(error: BaseException) -> Iterator[BaseException]:
         if below is not None:
             yield below
             below = below.__cause__ or below.__context__
-
-
-def _trusting() -> str:
-    """What to do where a certificate is not trusted."""
-    variable, value, _ = certificates()
-    if variable is None:
-        return "Check the address, or name the certificates to check against: SSL_CERT_FILE=/path/to/file.pem."
-    return f"What is checked against is what {variable} names, {value}. Correct it, or: unset {variable}."
-
-
-def _password(address: str | None) -> str:
-    """What to say of a proxy that wants another name and password."""
-    proxy = Proxies().of(address) if address else None
-    if proxy is None:
-        return "a proxy on the way wants a name and a password. Put them into HTTPS_PROXY or HTTP_PROXY."
-    if "@" in proxy.url:
-        return f"{proxy.said}, does not take the name and the password that it holds. Correct them."
-    return f"{proxy.said}, wants a name and a password. Write it as {proxy.kind}://NAME:PASSWORD@HOST:PORT."
 
 
 def _class_names(error: BaseException) -> set[str]:

@@ -67,8 +67,10 @@ async def list_models(provider: Provider, *, timeout: float | None = 10.0) -> li
     except LLMRingError:
         raise
     except Exception as error:
-        raise _error(provider, error, timeout) from None
-    return found
+        failure = _error(provider, error, timeout)
+    else:
+        return found
+    raise failure
 
 
 async def _openai(client: Any) -> AsyncIterator[ListedModel]:
