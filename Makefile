@@ -5,6 +5,7 @@
 #   make test     the tests
 #   make check    ruff, mypy, import-linter
 #   make latest   checks and tests with the newest versions that pyproject.toml allows, in .venv-latest
+#   make fuzz     odd bytes at every door for strangers, guided by coverage, for SECONDS=600, in .venv-fuzz
 #   make real     tests against llama.cpp's server with a tiny model, in .venv-real
 #   make lock     requirements-dev.txt, after a change of what pyproject.toml asks for
 #   make upgrade  requirements-dev.txt anew, with the newest versions
@@ -21,7 +22,7 @@ WORKERS ?= 4
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test check latest real lock upgrade bench faults soak docs format clean
+.PHONY: demo test check latest real fuzz lock upgrade bench faults soak docs format clean
 .DEFAULT_GOAL := test
 
 ifneq ($(UV),)
@@ -76,6 +77,15 @@ latest:
 real: .venv-real/.real
 	.venv-real/bin/python -m pytest tests/real
 
+.venv-fuzz/.fuzz: BIN = .venv-fuzz/bin
+.venv-fuzz/.fuzz:
+	@$(MAKE) VENV=.venv-fuzz .venv-fuzz/.dev
+	@$(INSTALL) atheris
+	@touch $@
+
+fuzz: .venv-fuzz/.fuzz
+	@.venv-fuzz/bin/python -m tests.fuzz --seconds $(SECONDS)
+
 upgrade: NEWEST = --upgrade
 lock upgrade: BIN = .venv-uv/bin
 lock upgrade:
@@ -102,4 +112,4 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format
 
 clean:
-	rm -rf $(VENV) .venv-latest .venv-real .venv-uv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-latest .venv-real .venv-fuzz .venv-uv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -35,7 +35,8 @@ _SHOWN = 1500, 300
 """Bytes of a server's words that a message shows, of their beginning and of their end."""
 _LOOKED_AT = 4096
 """Characters of them, at either end, in which something is looked for."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+"""What steers a terminal, ends a line of a log, or turns the direction of writing."""
 _WAIT = re.compile(
     rf"(?:try again|retry)\D{{0,20}}?((?:{_NUMBER}\s{{0,2}}{_UNIT}\s{{0,2}}){{1,4}})(?!\w)", re.IGNORECASE
 )
