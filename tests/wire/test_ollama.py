@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
+from llmring.schemas import LLMRequest, Message
 from llmring.wire import ollama
+from llmring.wire.errors import WireError
 
 from .streams import MODEL, OLLAMA_USAGE, decode, line, usage
 
@@ -120,3 +123,77 @@ def test_the_last_line_is_one_however_odd_the_rest_of_it() -> None:
     result = decode(WIRE, line({"content": "x"}), line({"content": 7}, done=True))
     assert result.whole["content"] == "x"
     assert result.whole["skipped_events"] == 1
+
+
+# What goes back to who sent it, and what is no text
+
+
+def back(*lines: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The turn as it goes back to its issuer, and a result of its first call."""
+    result = decode(WIRE, *lines)
+    assert result.final is not None, result.error
+    metadata = {**json.loads(json.dumps(result.decoder.metadata)), "issuer": "x"}
+    turn = Message(
+        role="assistant", content=result.content, tool_calls=result.final.tool_calls or None, metadata=metadata
+    )
+    id = turn.tool_calls[0]["id"] if turn.tool_calls else ""
+    messages = [Message(role="user", content="Hi"), turn, Message(role="tool", content="pong", tool_call_id=id)]
+    request = LLMRequest(model="m", messages=messages[: 3 if id else 2])
+    sent = ollama.render_request(request, "m", stream=False, issuer="x")["messages"]
+    return sent[1], sent[-1]
+
+
+def test_thinking_goes_back_with_every_turn() -> None:
+    turn, _ = back(line({"thinking": "I "}), line({"thinking": "look."}), line({"content": "Fine."}), done())
+    assert turn == {"role": "assistant", "content": "Fine.", "thinking": "I look."}
+
+
+def test_a_calls_own_id_and_fields_go_back_with_it() -> None:
+    made = {"id": "call_x!", "function": {"name": "f", "arguments": {"x": 1}}, "signature": "c2ln"}
+    turn, result = back(line({"tool_calls": [made]}), done())
+    assert turn["tool_calls"] == [made]
+    assert result == {"role": "tool", "content": "pong", "tool_name": "f", "tool_call_id": "call_x!"}
+    bare = {"function": made["function"]}
+    turn, result = back(line({"tool_calls": [bare]}), done())
+    assert turn["tool_calls"] == [bare]
+    assert result == {"role": "tool", "content": "pong", "tool_name": "f"}
+
+
+def test_a_picture_that_a_model_has_made() -> None:
+    result = decode(WIRE, line({"content": "", "images": ["/9j/AAAA"]}), done())
+    assert result.decoder.parts == [{"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,/9j/AAAA"}}]
+
+
+@pytest.mark.parametrize("said", ["", "Half"])
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_failure_beside_a_message(said: str, ended: bool) -> None:
+    event = line({"role": "assistant", "content": said}, ended, error="It broke")
+    result = decode(WIRE, event, done())
+    assert (result.content, result.final) == (said, None)
+    assert "It broke" in str(result.error)
+    with pytest.raises(WireError, match="It broke") as raised:
+        ollama.OllamaDecoder(MODEL).answer(json.dumps(event).encode())
+    assert (raised.value.partial.content if raised.value.partial else "") == said
+
+
+def test_many_calls_and_long_text_that_may_be_one_are_read_once() -> None:
+    decoder = ollama.OllamaDecoder(MODEL, {"f"})
+    began = time.process_time()
+    for piece in ('{"a": "', *["x" * 10] * 40_000, '"}'):
+        decoder.feed(line({"role": "assistant", "content": piece}))
+    many = ollama.OllamaDecoder(MODEL)
+    for number in range(4_000):
+        many.feed(line({"tool_calls": [{"function": {"name": "f", "arguments": {"n": number}}}]}))
+    assert time.process_time() - began < 5
+    assert len(decoder.held) == 400_009
+    assert len(many.calls.complete()) == 4_000
+
+
+def test_a_fence_is_looked_at_once() -> None:
+    began = time.process_time()
+    for written in (f"```json\n{' ' * 200_000}x", f"```{chr(10) * 200_000}{{}}```x"):
+        decoder = ollama.OllamaDecoder(MODEL, {"f"})
+        chunk = decoder.feed(line({"content": written}, True))
+        assert chunk is not None
+        assert chunk.delta == written
+    assert time.process_time() - began < 2

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from llmring.schemas import LLMRequest, Message, StreamChunk
 from llmring.wire import openai_chat
+from llmring.wire.errors import WireError
 
-from .streams import CHAT_USAGE, MODEL, chat, chat_answer, chat_call, decode, usage
+from .streams import CHAT_USAGE, MODEL, chat, chat_answer, chat_call, decode, read, stream, usage
 
 WIRE = "openai-chat"
 DONE = b"[DONE]"
@@ -295,3 +297,379 @@ def test_the_model_of_the_first_event_that_names_one() -> None:
         DONE,
     ]
     assert decode(WIRE, *events).whole["response_model"] == "m-2"
+
+
+# What goes back to who sent it
+
+
+def back(*events: Any, answer: Any = None) -> dict[str, Any]:
+    """The turn as it goes back to its issuer, streamed, or whole if an answer is given."""
+    if answer is None:
+        result = decode(WIRE, *events, DONE)
+        assert result.final is not None, result.error
+        content, final, decoder = result.content, result.final, result.decoder
+    else:
+        decoder = openai_chat.ChatDecoder(MODEL)
+        final = decoder.answer(json.dumps(answer).encode())
+        content = final.delta
+    metadata = {**json.loads(json.dumps(decoder.metadata)), "issuer": "x"}
+    turn = Message(role="assistant", content=content, tool_calls=final.tool_calls, metadata=metadata)
+    request = LLMRequest(model="m", messages=[Message(role="user", content="Hi"), turn])
+    rendered: dict[str, Any] = openai_chat.render_request(request, "m", stream=False, issuer="x")["messages"][1]
+    return rendered
+
+
+BLOCK = {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 0}
+OTHER = {"type": "reasoning.encrypted", "data": "ZW5j", "id": "rs_1"}
+THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "So."}], "closed": True}
+SIGNED = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
+
+
+@pytest.mark.parametrize(
+    ("deltas", "message", "wanted"),
+    [
+        *(
+            ([{name: "I "}, {name: "look."}], {name: "I look."}, {name: "I look."})
+            for name in ("reasoning_content", "reasoning")
+        ),
+        ([{"reasoning_content": ""}], {"reasoning_content": ""}, {"reasoning_content": ""}),
+        (
+            [
+                {"reasoning": "I", "reasoning_details": [{**BLOCK, "text": "I"}]},
+                {"reasoning_details": [{**BLOCK, "text": " look."}, OTHER]},
+                {"reasoning_details": [{**BLOCK, "signature": "c2ln"}, {**OTHER, "data": "eg=="}]},
+            ],
+            {
+                "reasoning": "I look.",
+                "reasoning_details": [
+                    {**BLOCK, "text": "I look.", "signature": "c2ln"},
+                    OTHER,
+                    {**OTHER, "data": "eg=="},
+                ],
+            },
+            {
+                "reasoning_details": [
+                    {**BLOCK, "text": "I look.", "signature": "c2ln"},
+                    OTHER,
+                    {**OTHER, "data": "eg=="},
+                ]
+            },
+        ),
+        # Without an index a block goes on as long as the next is of its type.
+        (
+            [{"thinking_blocks": [{"type": "thinking", "thinking": piece}]} for piece in ("I ", "look.")],
+            {"thinking_blocks": [{"type": "thinking", "thinking": "I look."}]},
+            {"thinking_blocks": [{"type": "thinking", "thinking": "I look."}]},
+        ),
+        ([SIGNED], SIGNED, SIGNED),
+        (
+            [{"annotations": [{"type": "file", "file": {"hash": "h"}}]}],
+            {"annotations": [{"type": "file", "file": {"hash": "h"}}]},
+            {"annotations": [{"type": "file", "file": {"hash": "h"}}]},
+        ),
+        (
+            [
+                {"content": [{**THOUGHT, "thinking": [{"type": "text", "text": "S"}], "closed": False}]},
+                {"content": [{**THOUGHT, "thinking": [{"type": "text", "text": "o."}]}]},
+            ],
+            {"content": [THOUGHT, {"type": "text", "text": "Fine."}]},
+            {"content": [THOUGHT, {"type": "text", "text": "Fine."}]},
+        ),
+    ],
+)
+def test_what_its_server_wants_back_goes_back(deltas: list[Any], message: Any, wanted: dict[str, Any]) -> None:
+    plain = {"role": "assistant", "content": "Fine."}
+    assert back(*map(chat, deltas), chat({"content": "Fine."}), chat({}, "stop")) == plain | wanted
+    assert back(answer=chat_answer({"content": "Fine.", **message}, "stop")) == plain | wanted
+
+
+def test_fields_of_a_call_go_back_with_it() -> None:
+    made = {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}}
+    more = {"id": "b", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    events = [
+        chat_call(0, "", "f", "a"),
+        calls({"index": 0, "function": {"arguments": '{"x":1}'}, **SIGNED}),
+        chat_call(1, "{}", "f", "b"),
+        chat({}, "tool_calls"),
+    ]
+    wanted = {"role": "assistant", "content": None, "tool_calls": [{**made, **SIGNED}, more]}
+    assert back(*events) == wanted
+    assert back(answer=chat_answer({"content": None, "tool_calls": [{**made, **SIGNED}, more]}, "tool_calls")) == wanted
+
+
+def test_a_call_of_a_custom_tool_goes_back_as_one() -> None:
+    custom = {"id": "a", "type": "custom", "custom": {"name": "code", "input": "print(1)"}}
+    wanted = {"role": "assistant", "content": None, "tool_calls": [custom]}
+    assert back(calls({"index": 0, **custom}), chat({}, "tool_calls")) == wanted
+    assert back(answer=chat_answer({"content": None, "tool_calls": [custom]}, "tool_calls")) == wanted
+
+
+def test_a_plain_turn_keeps_nothing() -> None:
+    assert decode(WIRE, chat({"content": "Fine."}), chat({}, "stop"), DONE).decoder.metadata == {}
+
+
+# What is no text
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBOR"}}
+CITED = {
+    "type": "url_citation",
+    "url_citation": {"url": "https://a.test", "title": "A", "start_index": 0, "end_index": 2},
+}
+CITATION = {"type": "citation", "citation": {"url": "https://a.test", "title": "A", "start_index": 0, "end_index": 2}}
+
+
+@pytest.mark.parametrize(
+    ("deltas", "message", "parts"),
+    [
+        ([{"images": [PICTURE]}, {"images": [PICTURE]}], {"images": [PICTURE]}, [PICTURE]),
+        ([{"content": [PICTURE]}], {"content": [PICTURE]}, [PICTURE]),
+        ([{"annotations": [CITED]}], {"annotations": [CITED]}, [CITATION]),
+        (
+            [{"audio": {"id": "a"}}, {"audio": {"data": "UklGRg=="}}, {"audio": {"data": "AAAA"}}],
+            {"audio": {"id": "a", "data": "UklGRgAAAA=="}},
+            [{"type": "input_audio", "input_audio": {"data": "UklGRgAAAA==", "format": "wav"}}],
+        ),
+    ],
+)
+def test_what_a_model_makes_that_is_no_text(deltas: list[Any], message: Any, parts: list[Any]) -> None:
+    result = decode(WIRE, *map(chat, deltas), chat({}, "stop"), DONE)
+    assert result.final is not None
+    decoder = openai_chat.ChatDecoder(MODEL)
+    decoder.answer(json.dumps(chat_answer(message, "stop")).encode())
+    assert result.decoder.parts == decoder.parts == parts
+
+
+def test_what_is_spoken_is_text_as_well() -> None:
+    spoken = [{"audio": {"id": "a", "transcript": piece, "data": "AAAA"}} for piece in ("Hel", "lo")]
+    result = decode(WIRE, *map(chat, spoken), chat({}, "stop"), DONE)
+    assert result.content == "Hello"
+    assert result.decoder.parts == [{"type": "input_audio", "input_audio": {"data": "AAAAAAAA", "format": "pcm16"}}]
+
+
+def test_sources_beside_the_choices() -> None:
+    found = {"search_results": [{"title": "A", "url": "https://a.test", "date": "2026-01-01"}]}
+    result = decode(WIRE, chat({"content": "x"}), chat({}, "stop", **found), DONE)
+    assert result.decoder.parts == [{"type": "citation", "citation": {"url": "https://a.test", "title": "A"}}]
+    named = decode(WIRE, chat({"content": "x"}, "stop", citations=["https://a.test"]), DONE)
+    assert named.decoder.parts == [{"type": "citation", "citation": {"url": "https://a.test"}}]
+
+
+@pytest.mark.parametrize("odd", [{"images": [7]}, {"content": [{"type": "hologram"}]}, {"annotations": [{"url": []}]}])
+def test_what_has_no_form_known_here_is_counted(odd: dict[str, Any]) -> None:
+    result = decode(WIRE, chat({"content": "x"}), chat(odd), chat({}, "stop"), DONE)
+    assert (result.content, result.whole["skipped_events"]) == ("x", 1)
+
+
+# Failures and ends
+
+
+@pytest.mark.parametrize(
+    ("reason", "beside", "message", "status"),
+    [
+        ("error", {"error": {"code": 502, "message": "It broke"}}, "It broke", 502),
+        (None, {"error": {"message": "It broke"}}, "It broke", None),
+        ("stop", {"error": "It broke"}, "It broke", None),
+        ("error", {}, "'error'", None),
+        ("upstream_error", {}, "'upstream_error'", None),
+        ("insufficient_system_resource", {}, "'insufficient_system_resource'", 503),
+    ],
+)
+def test_a_failure_on_the_choice(reason: str | None, beside: Any, message: str, status: int | None) -> None:
+    last = chat({"content": "lf"}, reason)
+    last["choices"][0] |= beside
+    result = decode(WIRE, chat({"content": "Ha"}), last, chat({"content": "!"}), DONE)
+    assert (result.content, result.final) == ("Half", None)
+    assert result.error is not None
+    answer = chat_answer({"content": "Half"}, reason)
+    answer["choices"][0] |= beside
+    with pytest.raises(WireError) as raised:
+        openai_chat.ChatDecoder(MODEL).answer(json.dumps(answer).encode())
+    assert raised.value.partial is not None
+    assert raised.value.partial.content == "Half"
+    for error in (result.error, raised.value):
+        assert message in error.message
+        assert error.status == status
+
+
+BASE = {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}
+FILTERED = [{"prompt_index": 0, "content_filter_results": {"violence": {"filtered": True, "severity": "high"}}}]
+
+
+@pytest.mark.parametrize("choices", [None, []])
+def test_an_answer_without_a_choice(choices: Any) -> None:
+    def answer(**more: Any) -> StreamChunk:
+        return openai_chat.ChatDecoder(MODEL).answer(json.dumps({"choices": choices, **more}).encode())
+
+    with pytest.raises(WireError, match="insufficient balance") as raised:
+        answer(**BASE)
+    assert raised.value.partial is None
+    with pytest.raises(WireError, match="It broke"):
+        answer(message="It broke")
+    with pytest.raises(WireError, match="no choice"):
+        answer()
+    final = answer(prompt_filter_results=FILTERED)
+    assert (final.delta, final.finish_reason) == ("", "content_filter")
+
+
+def test_a_stream_without_a_choice() -> None:
+    event = {"choices": [], "model": "m"}
+    for events in ([], [event], [{**event, "usage": CHAT_USAGE}]):
+        assert "no choice" in str(decode(WIRE, *events, DONE).error)
+    assert "insufficient balance" in str(decode(WIRE, {**event, **BASE}, DONE).error)
+    assert decode(WIRE, {**event, "prompt_filter_results": FILTERED}, DONE).whole["finish_reason"] == "content_filter"
+    unfiltered = [{"content_filter_results": {"violence": {"filtered": False}}}]
+    good = decode(WIRE, {**event, "prompt_filter_results": unfiltered}, chat({"content": "x"}, "stop"), DONE)
+    assert good.whole["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        (b'error: {"code":400,"message":"It broke","type":"invalid_request_error"}\n\n', "It broke"),
+        (b"error: It broke\n\n", "It broke"),
+        (b'error:{"error":{"message":"It broke"}}\n', "It broke"),
+    ],
+)
+def test_a_field_that_says_error(field: bytes, message: str) -> None:
+    for before in ([], [chat({"content": "Half"})]):
+        result = read(WIRE, [stream(WIRE, before) + field + stream(WIRE, [DONE])])
+        assert result.content == "Half" * len(before)
+        assert result.final is None
+        assert message in str(result.error)
+    comment = stream(WIRE, [chat({"content": "error: none"})]) + b": error: a comment\n\n"
+    assert read(WIRE, [comment + stream(WIRE, [chat({}, "stop"), DONE])]).content == "error: none"
+
+
+def test_a_stream_that_has_named_its_reason_needs_no_marker() -> None:
+    named = [chat({"content": "x"}), chat({}, "length"), {"choices": [], "usage": CHAT_USAGE}]
+    assert decode(WIRE, *named).whole["finish_reason"] == "length"
+    assert decode(WIRE, *named).whole["usage"] == usage(20, 9, cache_read_tokens=12, reasoning_tokens=4)
+    assert decode(WIRE, chat({"content": "x"}), {"choices": [], "usage": CHAT_USAGE}).final is None
+
+
+# Calls, told by what tells them
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        # One index and no ids, or one of both, and two names.
+        (
+            [chat_call(0, "", "f", ""), chat_call(0, "", "g", ""), chat_call(0, '{"x":1}')],
+            [("f", "{}"), ("g", '{"x":1}')],
+        ),
+        ([chat_call(0, "{}", "f", "a"), chat_call(0, "{}", "g", "a")], [("f", "{}"), ("g", "{}")]),
+        # One id, one name, both whole.
+        ([chat_call(0, '{"x":1}', "f", "a"), chat_call(0, '{"x":2}', "f", "a")], [("f", '{"x":1}'), ("f", '{"x":2}')]),
+        (
+            [calls(call('{"x":1}', id="a")), calls(call('{"x":2}', id="a"))],
+            [("f", '{"x":1}'), ("f", '{"x":2}')],
+        ),
+        # The same said again, or no more than its name.
+        ([chat_call(0, '{"x":1}', "f", "a"), chat_call(0, '{"x":1}', "f", "a")], [("f", '{"x":1}')]),
+        ([chat_call(0, '{"x":1}', "f", "a"), chat_call(0, "", "f", "a")], [("f", '{"x":1}')]),
+        # What looks like an end, in a string.
+        (
+            [chat_call(0, p, "f", "a") for p in ('{"x":"', "}", "{", "\\\\", '\\"', "}", '{"}')],
+            [("f", '{"x":"}{\\\\\\"}{"}')],
+        ),
+        # As it was before there were several.
+        (
+            [chat({"function_call": {"name": "f", "arguments": ""}}), chat({"function_call": {"arguments": "{}"}})],
+            [("f", "{}")],
+        ),
+    ],
+)
+def test_calls_that_share_what_tells_them(events: list[Any], expected: list[tuple[str, str]]) -> None:
+    result = decode(WIRE, *events, chat({}, "tool_calls"), DONE)
+    assert result.whole["calls"] == expected
+    assert len(set(result.ids)) == len(expected)
+
+
+@pytest.mark.parametrize("keys", [{"id": "a"}, {"index": 0, "id": "a"}, {"index": 0}, {}])
+def test_a_whole_answers_list_of_calls_is_a_list(keys: dict[str, Any]) -> None:
+    made = [call('{"x":1}', **keys), call('{"x":1}', **keys), call("", **keys)]
+    final = openai_chat.ChatDecoder(MODEL).answer(json.dumps(chat_answer({"tool_calls": made}, "tool_calls")).encode())
+    assert [c["function"]["arguments"] for c in final.tool_calls or ()] == ['{"x":1}', '{"x":1}', "{}"]
+    assert len({c["id"] for c in final.tool_calls or ()}) == 3
+
+
+def test_a_call_whose_beginning_never_came_is_an_error() -> None:
+    result = decode(WIRE, chat_call(0, '{"x":1}'), chat({}, "tool_calls"), DONE)
+    assert result.error is not None
+    assert "could not be decoded" in result.error.message
+
+
+@pytest.mark.parametrize("piece", ["{}", "[{}]", "}", '{"a":1}'])
+def test_named_fragments_that_look_like_ends_are_read_once(piece: str) -> None:
+    decoder = openai_chat.ChatDecoder(MODEL)
+    began = time.process_time()
+    decoder.feed(calls(call('{"x": "', index=0, id="a")))
+    for _ in range(20_000):
+        decoder.feed(calls(call(piece, index=0, id="a")))
+    decoder.feed(calls(call('"}', index=0, id="a")))
+    assert time.process_time() - began < 5
+    assert len(decoder.calls) == 1
+
+
+# Counts
+
+
+@pytest.mark.parametrize(
+    ("reports", "expected"),
+    [
+        # xAI counts reasoning beside the completion; Gemini's compatible endpoint in the total alone.
+        (
+            [
+                {"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135},
+                {"completion_tokens_details": {"reasoning_tokens": 94}},
+            ],
+            usage(32, 103, reasoning_tokens=94),
+        ),
+        ([{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 215}], usage(10, 205)),
+        # Mistral's sound is input.
+        (
+            [{"prompt_tokens": 13, "completion_tokens": 5, "total_tokens": 400, "prompt_audio_seconds": 30}],
+            usage(395, 5),
+        ),
+        # Moonshot, LiteLLM.
+        ([{"prompt_tokens": 19, "completion_tokens": 1, "cached_tokens": 10}], usage(19, 1, cache_read_tokens=10)),
+        (
+            [
+                {
+                    "prompt_tokens": 19,
+                    "completion_tokens": 1,
+                    "cache_read_input_tokens": 10,
+                    "cache_creation_input_tokens": 4,
+                    "prompt_tokens_details": {"cached_tokens": 0},
+                }
+            ],
+            usage(19, 1, cache_read_tokens=10, cache_write_tokens=4),
+        ),
+        # A later report does not erase what an earlier one had.
+        (
+            [
+                {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 8}},
+                {"prompt_tokens": 9, "completion_tokens": 3, "prompt_tokens_details": None},
+            ],
+            usage(9, 3, cache_read_tokens=8),
+        ),
+    ],
+)
+def test_counts_in_the_words_of_others(reports: list[Any], expected: dict[str, int]) -> None:
+    events = [{"choices": [], "usage": report} for report in reports]
+    assert decode(WIRE, chat({"content": "x"}), *events, chat({}, "stop"), DONE).whole["usage"] == expected
+
+
+def test_groqs_own_place_for_the_counts() -> None:
+    counts = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+    last = chat({}, "stop", x_groq={"id": "r", "usage": counts})
+    assert decode(WIRE, chat({"content": "x"}), last, DONE).whole["usage"] == usage(3, 4)
+
+
+def test_the_tier_that_served() -> None:
+    result = decode(WIRE, chat({"content": "x"}), chat({}, "stop", service_tier="flex"), DONE)
+    assert result.final is not None
+    assert result.final.service_tier == "flex"
+    final = openai_chat.ChatDecoder(MODEL).answer(json.dumps(chat_answer({}, "stop", service_tier="flex")).encode())
+    assert final.service_tier == "flex"

@@ -238,8 +238,8 @@ class ToolCalls:
         if whole:
             call._anew()
         call._unread.append(piece)
-        if not piece.isspace() and piece:
-            call._damaged = call._damaged or call._sealed
+        if call._sealed and piece and not piece.isspace():
+            call._damaged = True
 
     def _texts_at(self, version: int) -> dict[BuiltCall, str]:
         """The arguments of all calls as they stood after so many notes."""

@@ -24,20 +24,23 @@ _PIECES = ("text", "summary", "thinking")
 class _Blocks:
     """Blocks put together from the pieces that were streamed."""
 
-    __slots__ = ("_blocks", "_of_key")
+    __slots__ = ("_bare", "_blocks", "_of_key")
 
     def __init__(self) -> None:
         self._blocks: list[tuple[dict[str, Any], dict[str, list[str]]]] = []
         self._of_key: dict[Any, tuple[dict[str, Any], dict[str, list[str]]]] = {}
+        # The last block, if it has no index.
+        self._bare: Any = None
 
     def add(self, piece: dict[str, Any], *, whole: bool) -> None:
         """A piece of the block of its index and type; without an index, of the last one, if it is of its type."""
-        key = (piece.get("index"), piece.get("type"))
+        index = piece.get("index")
+        key = (index, piece.get("type"))
         block = self._of_key.get(key)
         # Encrypted thinking comes whole, one block after the other.
         if whole or block is None or (piece.get("data") is not None and block[0].get("data") is not None):
-            if piece.get("index") is None:
-                self._of_key.clear()
+            self._of_key.pop(self._bare, None)
+            self._bare = key if index is None else None
             block = self._of_key[key] = ({}, {})
             self._blocks.append(block)
         fields, pieces = block
@@ -58,21 +61,18 @@ class Kept:
 
     Attributes:
         before: what stood before the text, as the model wrote it.
+        thoughts: pieces of thinking, by the server's own name for it; empty ones are some, too.
     """
 
-    __slots__ = ("_blocks", "_fields", "_parts", "_thoughts", "before")
+    __slots__ = ("_blocks", "_fields", "_parts", "before", "thoughts")
 
     def __init__(self) -> None:
         self.before = ""
-        self._thoughts: dict[str, list[str]] = {}
+        self.thoughts: dict[str, list[str]] = {}
         self._blocks: dict[str, _Blocks] = {}
         self._fields: dict[str, Any] = {}
         # Parts of the content that are no text, with where in the text they stood.
         self._parts: list[tuple[int, _Blocks]] = []
-
-    def think(self, name: str, piece: str) -> None:
-        """A piece of thinking, under the server's own name for it; an empty one is one, too."""
-        self._thoughts.setdefault(name, []).append(piece)
 
     def block(self, name: str, piece: dict[str, Any], *, whole: bool) -> None:
         """A block of thinking, or a piece of one."""
@@ -99,7 +99,7 @@ class Kept:
         fields = dict(self._fields)
         for name, blocks in self._blocks.items():
             fields[name] = list(blocks)
-        for name, pieces in self._thoughts.items():
+        for name, pieces in self.thoughts.items():
             # OpenRouter says its blocks once more as text, and wants one of the two.
             if name != "reasoning" or "reasoning_details" not in fields:
                 fields[name] = "".join(pieces)

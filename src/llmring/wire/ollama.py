@@ -308,7 +308,11 @@ class OllamaDecoder(Decoder):
         return final
 
     def _message(self, message: dict[str, Any], *, last: bool) -> StreamChunk | None:
-        said, thinking = text(message.get("content") or ""), text(message.get("thinking") or "")
+        said = text(message.get("content") or "")
+        if len(message) == 2 and self._tags is None and self._holds is False and "role" in message:
+            self._length += len(said)
+            return StreamChunk(said, self.model) if said else None
+        thinking = text(message.get("thinking") or "")
         before = len(self.calls)
         for call in message.get("tool_calls") or ():
             function = call["function"]

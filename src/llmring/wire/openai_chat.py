@@ -38,10 +38,11 @@ _FINISH: dict[str, FinishReason] = {
     "content_filter": "content_filter",
     "sensitive": "content_filter",  # Z.ai
 }
-_FAILED = frozenset({"insufficient_system_resource", "abort"})
-"""Reasons of a failure, beside those that say `error`: DeepSeek's, vLLM's and SGLang's."""
+_FAILED = {"insufficient_system_resource": 503, "abort": 500}
+"""Reasons of a failure, beside those that say `error`, and what they are as a status: DeepSeek's; vLLM's, SGLang's."""
 _CACHE_READ = ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens")
 """Beside the format's own place: DeepSeek, Moonshot, Mistral, LiteLLM."""
+_BESIDE = frozenset({*BLOCKS, "extra_content", "refusal", "audio", "images", "annotations", "function_call"})
 _OF_A_CALL = frozenset({"id", "index", "type", "function", "custom"})
 
 
@@ -119,7 +120,8 @@ class ChatDecoder(Decoder):
             raise self.error
         if not self._chosen and not self._streamed:
             raise WireError("an answer in which there is none: it has no choice. Ask again")
-        said, thought = self._untagged("", last=True)
+        said, thought = self._untagged("", None, last=True)
+        self._length += len(said)
         if self._refused and self.finish_reason in (None, "stop"):
             self.finish_reason = "content_filter"
         if (sound := self._spoken.part()) is not None:
@@ -165,7 +167,7 @@ class ChatDecoder(Decoder):
         if not delta:
             delta = None if self._streamed else choice.get("message")
         if not delta:
-            return self._said("", None, last=bool(reason), advanced=False) if self._tags is not None else None
+            delta = {}
         return self._message(delta, listed=listed, last=bool(reason) or holder == "message")
 
     def _message(self, delta: dict[str, Any], *, listed: bool, last: bool) -> StreamChunk | None:
@@ -173,62 +175,66 @@ class ChatDecoder(Decoder):
         reasoning = None
         for name in THOUGHTS:
             if (piece := delta.get(name)) is not None:
-                self._kept.think(name, text(piece))
+                self._kept.thoughts.setdefault(name, []).append(text(piece))
                 reasoning = reasoning or piece
+        content: Any = delta.get("content") or ""
+        calls: Any = delta.get("tool_calls")
+        if not _BESIDE.isdisjoint(delta):
+            content, calls = self._beside(delta, content, calls, listed=listed)
+        if content.__class__ is list:
+            content, thinking = self._parts_of(content, listed=listed)
+            reasoning = thinking or reasoning
+        if advanced := bool(calls):
+            self._take_calls(calls, listed=listed)
+        if content.__class__ is not str:
+            raise TypeError(f"{content!r} is neither text nor a list of parts")
+        if content or advanced or reasoning:
+            self._streamed = self._streamed or not listed
+        elif self._tags is None:
+            return None
+        if self._tags is not None:
+            content, reasoning = self._untagged(content, reasoning, last=last or advanced)
+            if not content and not reasoning and not advanced:
+                return None
+        self._length += len(content)
+        return StreamChunk(content, self.model, reasoning or None, self.calls.snapshot() if advanced else None)
+
+    def _beside(self, delta: dict[str, Any], content: Any, calls: Any, *, listed: bool) -> tuple[Any, Any]:
+        """Take what stands beside the text and the calls, or in their place: these then."""
         for name in BLOCKS:
             for block in delta.get(name) or ():
                 self._kept.block(name, block, whole=listed)
         if extra := delta.get("extra_content"):
             self._kept.field("extra_content", extra)
-        content = delta.get("content") or ""
         if refusal := delta.get("refusal"):
             self._refused = True
             content = content or refusal
         if (audio := delta.get("audio")) and audio.__class__ is dict:
             content = content or audio.get("transcript") or ""
             self._spoken.add(audio.get("data"))
-        if content.__class__ is list:
-            content, thinking = self._parts_of(content, listed=listed)
-            reasoning = thinking or reasoning
         if images := delta.get("images"):
             self._add(pictures_of(images))
         if (annotations := delta.get("annotations")) and annotations.__class__ is list:
             self._cite(annotations)
-        calls: Any = delta.get("tool_calls")
         if not calls and (function := delta.get("function_call")) and any(function.values()):
             calls = [{"index": 0, "function": function}]  # as it was before there were several
-        if advanced := bool(calls):
-            self._take_calls(calls, listed=listed)
-        content = text(content)
-        if content or advanced or reasoning:
-            self._streamed = self._streamed or not listed
-        return self._said(content, reasoning or None, last=last, advanced=advanced)
+        return content, calls
 
-    def _said(self, content: str, reasoning: str | None, *, last: bool, advanced: bool) -> StreamChunk | None:
-        if self._tags is not None:
-            if reasoning and not self._tags.thinking:
-                # The server tells thinking apart by itself.
-                content, self._tags = self._tags.held + content, None
-            elif content or last or advanced:
-                content, thought = self._untagged(content, last=last or advanced)
-                reasoning = thought or reasoning
-        self._length += len(content)
-        if not content and reasoning is None and not advanced:
-            return None
-        return StreamChunk(content, self.model, reasoning, self.calls.snapshot() if advanced else None)
-
-    def _untagged(self, content: str, *, last: bool) -> tuple[str, str]:
-        """The text and the thinking of what the model wrote."""
+    def _untagged(self, content: str, reasoning: str | None, *, last: bool) -> tuple[str, str | None]:
+        """The text and the thinking of what the model wrote, where the server does not tell them apart."""
         tags = self._tags
         if tags is None:
-            return content, ""
+            return content, reasoning
+        if reasoning and not tags.thinking:
+            self._tags = None
+            return tags.held + content, reasoning
         said, thought = tags.feed(content) if content else ("", "")
         if last and tags.held:
             more, rest = tags.close()
             said, thought = said + more, thought + rest
         if tags.over:
             self._tags = None
-        return said, thought
+        return said, thought or reasoning
 
     def _without_choice(self, event: Any) -> None:
         """An event that says no more than a failure, counts or a verdict on the prompt, or says a failure beside."""
@@ -261,7 +267,8 @@ class ChatDecoder(Decoder):
         if choice.get("error"):
             self.error = read_error({"error": choice["error"]})
         elif reason in _FAILED or "error" in str(reason).lower():
-            self.error = WireError(f"the provider ended it with the reason {reason!r}, and did not say why")
+            words = f"the provider ended it with the reason {reason!r}, and did not say why"
+            self.error = WireError(words, _FAILED.get(reason))
 
     def _parts_of(self, parts: list[Any], *, listed: bool) -> tuple[str, str]:
         """Text and thinking of a content list, as Mistral's reasoning models send it."""
@@ -310,6 +317,8 @@ class ChatDecoder(Decoder):
 
     def _take_calls(self, fragments: list[Any], *, listed: bool) -> None:
         for position, fragment in enumerate(fragments):
+            if len(fragment) == 2 and not listed and self._goes_on(fragment):
+                continue
             custom = fragment.get("custom") if fragment.get("type", "custom") == "custom" else None
             function = custom or fragment.get("function") or {}
             name, id = function.get("name"), fragment.get("id")
@@ -332,6 +341,17 @@ class ChatDecoder(Decoder):
                     self.calls.extend(key, arguments)
             if not _OF_A_CALL.issuperset(fragment):
                 call.extra |= {k: v for k, v in fragment.items() if k not in _OF_A_CALL and v is not None}
+
+    def _goes_on(self, fragment: dict[str, Any]) -> bool:
+        """Take a fragment that has nothing but an index and a piece of arguments, as nearly all have."""
+        key, function = fragment.get("index"), fragment.get("function")
+        if key is None or not function or len(function) != 1 or self.calls.known(key) is None:
+            return False
+        if (piece := function.get("arguments")).__class__ is not str:
+            return False
+        self._last_call = key
+        self.calls.extend(key, piece)
+        return True
 
     def _is_another(self, key: Any, id: Any, name: str, arguments: Any, current: BuiltCall) -> bool:
         """Whether a fragment that names a function begins a new call: some servers number them all 0."""
