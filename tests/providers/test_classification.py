@@ -137,6 +137,7 @@ def error_for(words: str, http: int, *sent: str, extra: tuple[str, ...] = (), **
             None,
         ),
         ("Unknown name \"tools\" at 'contents[0].parts': Cannot find field.", ["tools"], None),
+        ("Function call is missing a thought_signature. This is required for tools to work.", ["tools"], None),
         # What was not set is not what was refused, nor is a word that only contains it.
         ("temperature is not supported", [], None),
         ("temperatures are high", ["temperature"], None),

@@ -48,7 +48,16 @@ from llmring.wire.errors import WireError, read_error
             {"detail": [{"loc": ["body", "x"], "msg": "Field required", "type": "missing"}]},
             "Field required",
             "missing",
-            None,
+            "x",
+        ),
+        (
+            {
+                "object": "error",
+                "message": {"detail": [{"loc": ["body", "messages", 1, "x"], "msg": "No", "type": "y"}]},
+            },
+            "No",
+            "y",
+            "messages.1.x",
         ),
         ({"message": "Unauthorized"}, "Unauthorized", None, None),
         ({"message": "Unauthorized", "request_id": "1"}, "Unauthorized", None, None),

@@ -90,7 +90,7 @@ _BROKEN = {
 _OF_THE_PROXY = {"ProxyError", "ConnectError", "ConnectionRefusedError"}
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # A path into the conversation: what is wrong there is no parameter, whatever words follow.
-_CONVERSATION = re.compile(r"(?<![\w.])(messages|contents|input)(\.|\[)\d")
+_CONVERSATION = re.compile(r"(?<![\w.])(messages|contents|input)(\.|\[)\d|missing a thought_signature")
 
 
 class Refused(Exception):

@@ -104,7 +104,10 @@ def read_error(body: Any, status: int | None = None) -> WireError:
         error = read_error(within, status)
         error.codes += tuple(words)
         return error
-    param = inner.get("param")
+    param, place = inner.get("param"), inner.get("loc")
+    if param is None and isinstance(place, list):
+        # Where a server that is built on pydantic, as Mistral's, found it: `["body", "messages", 1, "name"]`.
+        param = ".".join(map(str, place[1:]))
     return WireError(
         message=message or _excerpt(str(inner)),
         status=status,
