@@ -44,14 +44,17 @@ async def after_a_cancel(work: Callable[[], Awaitable[T]]) -> T:
 async def test_a_task_that_was_cancelled_before(way: Way, server: PracticeServer) -> None:
     """Who asks while tidying up hears of timeouts, ends and closings as anyone does."""
     server.default = Reply(chunks=["a", "b"], fault=Fault.stall_after(1))
-    async with LLMRing(max_retries=0, timeout=0.5) as service:
+    async with LLMRing(max_retries=0, timeout=1.5) as service:
         with pytest.raises(ProviderTimeoutError):
             await after_a_cancel(lambda: service.chat_stream(ask()).final_response())
-        stream = service.chat_stream(ask(timeout=30))
-        asyncio.get_running_loop().call_later(0.3, stream.cancel)
+        stream = service.chat_stream(ask(timeout=60))
 
         async def read() -> list[str]:
-            return [chunk.delta async for chunk in stream]
+            said = []
+            async for chunk in stream:
+                said.append(chunk.delta)
+                asyncio.get_running_loop().call_soon(stream.cancel)
+            return said
 
         assert await after_a_cancel(read) == ["a"]
     server.default = Reply("late", delay=30)

@@ -126,14 +126,14 @@ async def test_attempts_can_be_seen_at_once(practice: Ground, server: PracticeSe
 async def test_each_has_a_time_of_its_own(practice: Ground, server: PracticeServer, stream: bool) -> None:
     server.reply(fault=Fault.never_answer(), model="a")
     server.reply(fault=Fault.headers_only(), model="b")
-    async with bound(practice, "anthropic:a", "openai:b", "google:c", timeout=0.4) as service:
+    async with bound(practice, "anthropic:a", "openai:b", "google:c", timeout=1.0) as service:
         for name in ("anthropic", "openai", "google"):
             service.get_provider(name)
         began = time.monotonic()
         response = await answer(service, stream=stream)
     assert response.model == "google:c"
     assert [type(one) for one in response.attempts] == [ProviderTimeoutError] * 2
-    assert 0.7 < time.monotonic() - began < 20
+    assert 1.9 < time.monotonic() - began < 20
     for request in server.requests[:2]:
         assert await request.closed(60)
 
@@ -212,7 +212,7 @@ async def test_text_that_may_be_a_call_is_in_the_partial(
 ) -> None:
     """It is held back from the reader, and had come all the same."""
     server.default = Reply(chunks=[HELD[:5], HELD[5:]], reasoning=thought, fault=fault)
-    async with bound(practice, "ollama:m", timeout=0.4) as service:
+    async with bound(practice, "ollama:m", timeout=1.5) as service:
         service.get_provider("ollama")
         stream = service.chat_stream(CALLING)
         if thought:

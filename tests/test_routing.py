@@ -109,7 +109,7 @@ async def test_faults_of_the_connection(way: Way, server: PracticeServer, stream
         Fault.reset_before_first(): ProviderConnectionError,
         Fault.cut_after(0): ProviderConnectionError,
     }
-    async with LLMRing(timeout=0.15, breaker_threshold=0) as service:
+    async with LLMRing(timeout=1.0, breaker_threshold=0) as service:
         service.get_provider(way.provider)
         for fault, kind in faults.items():
             server.reply(fault=fault)
@@ -172,7 +172,7 @@ async def test_a_failure_in_the_stream_that_is_the_requests_fault(way: Way, serv
 async def test_nothing_is_tried_again_after_the_first_chunk(way: Way, server: PracticeServer) -> None:
     stand_by(way)
     faults = [Fault.cut_after(1), Fault.reset_after(1), Fault.error_event(1, 503, "It broke"), Fault.stall_after(1)]
-    async with LLMRing(timeout=0.15, breaker_threshold=0) as service:
+    async with LLMRing(timeout=1.0, breaker_threshold=0) as service:
         service.get_provider(way.provider)
         for fault in faults:
             server.requests.clear()
@@ -249,7 +249,7 @@ async def test_rate_limited_for_long_is_no_silence(server: PracticeServer, strea
     """A provider that says when to come back has not kept silent: what it said is the error."""
     bind({"chatbot": ["anthropic:m"]})
     server.default = Reply(status=429, error="Slow down", retry_after=30)
-    async with LLMRing(timeout=0.5) as service:
+    async with LLMRing(timeout=20) as service:
         with pytest.raises(ProviderError) as raised:
             await ask(service, stream)
     assert type(raised.value) is ProviderRateLimitError
@@ -310,7 +310,7 @@ async def test_model_is_who_serves(server: PracticeServer) -> None:
 @ways
 async def test_one_alone_is_advised_a_stand_by(way: Way, server: PracticeServer, stream: bool) -> None:
     bind({"chatbot": [way.model]}, way.settings)
-    async with LLMRing(max_retries=0, timeout=0.2, breaker_threshold=4) as service:
+    async with LLMRing(max_retries=0, timeout=1.0, breaker_threshold=4) as service:
         service.get_provider(way.provider)
         server.reply(status=500)
         server.reply(status=429)
@@ -325,7 +325,7 @@ async def test_one_alone_is_advised_a_stand_by(way: Way, server: PracticeServer,
 @streamed
 async def test_one_that_is_named_without_an_alias_is_not(server: PracticeServer, stream: bool) -> None:
     asked = ASKED.model_copy(update={"model": "anthropic:one"})
-    async with LLMRing(max_retries=0, timeout=0.2, breaker_threshold=2) as service:
+    async with LLMRing(max_retries=0, timeout=1.0, breaker_threshold=2) as service:
         service.get_provider("anthropic")
         server.reply(status=500)
         server.reply(fault=Fault.never_answer())
@@ -338,7 +338,7 @@ async def test_one_that_is_named_without_an_alias_is_not(server: PracticeServer,
 @streamed
 async def test_those_with_stand_bys_are_not(server: PracticeServer, stream: bool) -> None:
     bind({"chatbot": ["anthropic:one", "openai:two"]})
-    async with LLMRing(max_retries=0, timeout=0.2, breaker_threshold=4) as service:
+    async with LLMRing(max_retries=0, timeout=1.0, breaker_threshold=4) as service:
         for name in ("anthropic", "openai"):
             service.get_provider(name)
         for fault in (Fault.never_answer(), Fault.reset_before_first()):
@@ -359,15 +359,15 @@ async def test_a_wait_that_was_long_does_not_count_twice(server: PracticeServer)
     """The second candidate has its own time, and what came in it is not cut off by the first one's."""
     bind({"chatbot": ["anthropic:first", "openai:second"]})
     server.reply(fault=Fault.never_answer())
-    server.reply(chunks=["a", "b", "c"], interval=0.15)
-    async with LLMRing(timeout=0.3) as service:
+    server.reply(chunks=["a", "b", "c"], interval=0.5)
+    async with LLMRing(timeout=1.0) as service:
         for name in ("anthropic", "openai"):
             service.get_provider(name)
         began = time.monotonic()
         response = await service.chat_stream(ASKED).final_response()
         assert response.content == "abc"
-        assert 0.55 < time.monotonic() - began < 1.5
-        await asyncio.sleep(0.4)
+        assert 1.9 < time.monotonic() - began < 20
+        await asyncio.sleep(1.2)
         task: Any = asyncio.current_task()
         assert task.cancelling() == 0
 
@@ -378,9 +378,11 @@ async def test_cancelling_moves_on_to_nobody(server: PracticeServer, stream: boo
     server.default = Reply(fault=Fault.never_answer())
     async with LLMRing() as service:
         service.get_provider("anthropic")
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2):
-                await ask(service, stream)
+        asking = asyncio.create_task(ask(service, stream))
+        await server.received(1)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
         await asyncio.sleep(0.05)
     assert [request.model for request in server.requests] == ["first"]
     assert await server.requests[0].closed(60)
@@ -389,7 +391,7 @@ async def test_cancelling_moves_on_to_nobody(server: PracticeServer, stream: boo
 async def test_the_connection_of_one_that_failed_is_closed(server: PracticeServer) -> None:
     bind({"chatbot": ["anthropic:first", "openai:second"]})
     server.reply(fault=Fault.headers_only())
-    async with LLMRing(timeout=0.2) as service:
+    async with LLMRing(timeout=1.0) as service:
         service.get_provider("anthropic")
         await service.chat_stream(ASKED).final_response()
         assert await server.requests[0].closed(60)

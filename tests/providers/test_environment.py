@@ -371,7 +371,7 @@ async def test_a_keyring_that_waits_holds_up_nobody_who_needs_no_key(
     keyring(waiting)
     monkeypatch.delenv("OPENAI_API_KEY")
     try:
-        assert (await ask("ollama:m", timeout=4)).content
+        assert (await ask("ollama:m", timeout=60)).content
         with pytest.raises(ProviderTimeoutError, match="keyring"):
             await ask("openai:m", timeout=0.5)
     finally:

@@ -259,11 +259,11 @@ async def test_a_name_that_nobody_has(bare: Any) -> None:
 async def test_no_answer(way: Way, server: PracticeServer, fault: Fault, stream: bool) -> None:
     server.reply(fault=fault)
     began = time.monotonic()
-    error = await failure(stream, timeout=0.15)
-    assert 0.14 < time.monotonic() - began < 20
+    error = await failure(stream, timeout=0.75)
+    assert 0.74 < time.monotonic() - began < 20
     assert type(error) is ProviderTimeoutError
     assert (error.provider, error.model, error.partial) == (way.provider, "model-1", None)
-    assert "0.15 s" in str(error)
+    assert "0.75 s" in str(error)
     assert await server.requests[0].closed(60)
 
 
@@ -357,11 +357,11 @@ async def test_a_stream_that_stalls(way: Way, server: PracticeServer, fault: Fau
     """Or in which only comments come: it is the gap between chunks that counts, not the one between bytes."""
     server.reply(chunks=["Hel", "lo", " there"], fault=fault)
     said, at = "", 0.0
-    async with LLMRing(timeout=0.2) as service:
+    async with LLMRing(timeout=1.0) as service:
         with pytest.raises(ProviderTimeoutError) as raised:  # noqa: PT012
             async for chunk in service.chat_stream(ASKED):
                 said, at = said + chunk.delta, time.monotonic()
-        assert 0.15 < time.monotonic() - at < 20
+        assert 0.9 < time.monotonic() - at < 20
         assert said == "Hello"
         assert raised.value.partial is not None
         assert raised.value.partial.content == "Hello"
@@ -372,7 +372,7 @@ async def test_an_answer_that_is_whole_but_does_not_end(way: Way, server: Practi
     """All has been said, and the connection stays open: that is no failure, and is not waited for."""
     server.reply(chunks=["Hel", "lo"], fault=Fault.linger())
     began = time.monotonic()
-    async with LLMRing(timeout=0.3) as service:
+    async with LLMRing(timeout=60) as service:
         response = await service.chat_stream(ASKED).final_response()
         assert (response.content, response.finish_reason) == ("Hello", "stop")
         assert time.monotonic() - began < 20
