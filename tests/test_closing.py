@@ -21,7 +21,7 @@ from llmring import ChatStream, LLMRing
 from llmring.exceptions import LLMRingError, ProviderConnectionError, ProviderTimeoutError
 from llmring.testing import Fault, PracticeServer, Reply
 
-from .faults.ground import PROVIDERS, Ground, ask, ground
+from .faults.ground import KEY_VARIABLE, PROVIDERS, Ground, ask, ground
 
 ENDLESS = Reply(chunks=["x"] * 500, interval=0.02)
 ROOT = Path(__file__).parent.parent
@@ -57,6 +57,48 @@ def test_a_thousand_streams() -> None:
         check=False,
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+LAST_ACT = """
+import asyncio, gc
+from llmring import LLMRequest, LLMRing, Message
+
+asked = LLMRequest(model={model!r}, messages=[Message(role="user", content="hi")])
+kept = []
+
+async def main():
+    ring = LLMRing()
+    stream = ring.chat_stream(asked)
+    {leave}
+
+{run}
+"""
+LEFT = {
+    "dropped": "async for _ in ring.chat_stream(asked): break",
+    "held": "async for _ in stream: break",
+    "held for longer": "await anext(stream); kept.append(stream)",
+    "in a cycle": "await anext(stream); it = [stream]; it.append(it)",
+    "cancelled": "await anext(stream); stream.cancel()",
+    "being read": "await anext(stream); kept.append(asyncio.ensure_future(anext(stream))); await asyncio.sleep(0)",
+}
+
+
+@pytest.mark.parametrize(
+    ("left", "wire"), [*((left, "openai-chat") for left in LEFT), ("dropped", "gemini"), ("held for longer", "ollama")]
+)
+def test_the_last_act_of_a_program(practice: Ground, server: PracticeServer, wire: str, left: str) -> None:
+    """Whoever leaves a stream so, and closes no service, is told nothing of it."""
+    environment = os.environ | {"LLMRING_LOCKFILE_PATH": str(practice.path), KEY_VARIABLE: "practice"}
+    runs = ["asyncio.run(main())"]
+    if sys.platform != "win32" and "held for longer" in left:
+        runs.append("import uvloop; uvloop.run(main())")
+    for run in runs:
+        program = LAST_ACT.format(model=f"{PROVIDERS[wire]}:m", leave=LEFT[left], run=run)
+        ran = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False, env=environment
+        )
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+        assert server.requests
 
 
 # Threads and loops

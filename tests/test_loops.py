@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -240,6 +241,48 @@ def test_a_forked_process(way: Way, server: PracticeServer) -> None:
     ran = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=300, check=False)
     assert ran.stdout.split("\n")[:3] == ["child: one two", "stream: one two", "parent: one two"], ran.stderr
     assert ran.returncode == 0
+
+
+FORKED_WHILE_READING = """
+import os
+from llmring import LLMRing
+
+service = LLMRing()
+assert service.has_alias("chatbot")
+service._live._locks[os.getpid()].acquire()  # as another thread may hold it
+os.utime("llmring.lock")
+child = os.fork()
+if not child:
+    os._exit(0 if service.resolve_alias("chatbot") == "anthropic:m" else 1)
+print(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_forked_while_another_thread_reads_the_lockfile(server: PracticeServer) -> None:
+    bind({"chatbot": ["anthropic:m"]})
+    program = [sys.executable, "-c", FORKED_WHILE_READING]
+    ran = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.stdout, ran.stderr) == ("0\n", "")
+
+
+@pytest.mark.parametrize("given", [None, "llmring.lock"], ids=["found", "given"])
+def test_another_working_directory(server: PracticeServer, tmp_path: Path, given: str | None) -> None:
+    """A service reads and writes one file: the one that it found, or was given, where it was."""
+    path = bind({"chatbot": ["anthropic:m"]})
+    service = LLMRing(given)
+    if given is None:
+        assert service.has_alias("chatbot")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    os.chdir(elsewhere)
+    other = bind({"chatbot": ["ollama:other"]})
+    before = other.read_bytes()
+    service.bind_alias("new", "openai:n")
+    assert service.list_aliases() == {"chatbot": "anthropic:m", "new": "openai:n"}
+    service.unbind_alias("new")
+    assert not service.has_alias("new")
+    assert other.read_bytes() == before
+    assert path != other
 
 
 def test_closing_after_the_loop_of_a_request_was_closed(server: PracticeServer) -> None:

@@ -52,7 +52,8 @@ class Aliases:
     """
 
     def __init__(self, lockfile_path: str | os.PathLike[str] | None, profile: str | None) -> None:
-        self._given_path = lockfile_path
+        # As it is now: a process that goes to another folder still means this file.
+        self._given_path = None if lockfile_path is None else _absolute(lockfile_path)
         self._given_profile = profile
         self._live: LiveLockfile | None = None
         self._editing: asyncio.Task[None] | None = None
@@ -167,7 +168,7 @@ class Aliases:
         # Path.expanduser() would raise where there is no such user.
         target = Path(os.path.expanduser(path or self._given_path or "llmring.lock"))
         create(target, _NEW_LOCKFILE, force=force, patience=_ON_A_LOOP if _loop() else None)
-        self._given_path, self._live = target, None
+        self._given_path, self._live = _absolute(target), None
         return target
 
     def clear_alias_cache(self) -> None:
@@ -245,25 +246,33 @@ class Aliases:
 
     def _lockfile(self, *, needed: bool = False) -> Lockfile | None:
         """The lockfile as it is now, `None` if there is none. One that was named must be there if it is needed."""
-        if self._live is None:
-            path = find_lockfile(self._given_path)
-            if path is None:
-                return None
-            self._live = LiveLockfile(path)
+        live = self._followed()
+        if live is None:
+            return None
         try:
-            return self._live.current()
+            return live.current()
         except LockfileError as error:
             if needed or not isinstance(error, LockfileNotFoundError):
                 raise bare(error)  # noqa: B904 - it is the same error
             return None
 
     def _path(self) -> Path:
-        path = find_lockfile(self._given_path)
-        if path is None:
+        """The file to edit: the very one that is read."""
+        if (live := self._followed()) is None:
             from .lockfile.discovery import none_found
 
             raise LockfileNotFoundError(f"{none_found()}. Make one: llmring lock init")
-        return path
+        return live.path
+
+    def _followed(self) -> LiveLockfile | None:
+        if self._live is None and (path := find_lockfile(self._given_path)) is not None:
+            self._live = LiveLockfile(path)
+        return self._live
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    # Path.expanduser() would raise where there is no such user.
+    return Path(os.path.abspath(os.path.expanduser(path)))
 
 
 def _loop() -> asyncio.AbstractEventLoop | None:

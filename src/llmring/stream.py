@@ -313,10 +313,13 @@ def _close_soon(loop: asyncio.AbstractEventLoop | None, answer: Answer) -> None:
         _closing.add(task)
         task.add_done_callback(_closing.discard)
 
-    if loop is not None and not loop.is_closed():
-        loop.call_soon_threadsafe(close)
-    else:
+    if loop is None or loop.is_closed():
         answer.forget()
+    elif asyncio._get_running_loop() is loop:
+        # At once: what ends its loop as the next thing it does still has it closed in order.
+        close()
+    else:
+        loop.call_soon_threadsafe(close)
 
 
 async def settle() -> None:

@@ -64,7 +64,8 @@ class LiveLockfile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(os.path.abspath(path))
         self._name = str(self.path)
-        self._lock = threading.Lock()
+        # One for each process: at a fork, another thread of the parent may hold its own.
+        self._locks: dict[int, threading.Lock] = {}
         self._lockfile: Lockfile | None = None  # what is in force,
         self._whole: _Whole | None = None  # and the last one that was whole
         self._latest: tuple[bytes, Lockfile | LockfileError] | None = None  # a content's digest, and what came of it
@@ -90,7 +91,7 @@ class LiveLockfile:
         return self._look(mark)
 
     def _look(self, mark: tuple[int, ...] | None) -> Lockfile:
-        with self._lock:
+        with self._locks.setdefault(os.getpid(), threading.Lock()):
             now = time.monotonic()
             if mark != self._seen or not self._settles:
                 self._seen, self._settles = mark, now + (_COARSE if _is_coarse(mark) else _FINE)

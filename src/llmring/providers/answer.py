@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import sys
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import replace
+from types import coroutine
+from typing import Any, cast
 
 from pydantic_core import from_json, to_json
 
@@ -37,6 +40,7 @@ class Answer:
     __slots__ = (
         "_bytes",
         "_closed",
+        "_next",
         "_report",
         "call",
         "closed",
@@ -62,7 +66,7 @@ class Answer:
         self.closed = False
         self._report: Callable[[LLMRingError | None], None] = lambda failure: None
         self._closed: Callable[[], None] = lambda: None
-        self._bytes = unpacked(response)
+        self._read_from(response)
         _open.add(self)
 
     @classmethod
@@ -100,8 +104,16 @@ class Answer:
         call = replace(self.call.begun(), continuation=self.decoder.checkpoint)
         self.response = await _send(self.provider, call)
         self.decoder.begin_hop()
-        self._bytes = unpacked(self.response)
+        self._read_from(self.response)
         _open.add(self)
+
+    def _read_from(self, response: HTTPResponse) -> None:
+        self._bytes = unpacked(response)
+        self._next: Callable[[], Awaitable[bytes]] = self._first
+
+    def _first(self) -> Awaitable[bytes]:
+        self._next = self._bytes.__anext__
+        return _by_itself(self._next())
 
     def fail(self, failure: LLMRingError) -> None:
         """End the answer with a failure."""
@@ -127,7 +139,7 @@ class Answer:
         decoder = self.decoder
         while True:
             try:
-                data = await self._bytes.__anext__()
+                data = await self._next()
             except StopAsyncIteration:
                 chunks = decoder.end_of_bytes()
                 if not decoder.hop_ended:
@@ -209,12 +221,14 @@ class Answer:
     async def _all(self) -> bytes:
         """The bytes of a whole answer."""
         parts, size = [], 0
-        async for data in self._bytes:
-            parts.append(data)
+        while True:
+            try:
+                parts.append(data := await self._next())
+            except StopAsyncIteration:
+                return b"".join(parts)
             size += len(data)
             if size > self.call.max_bytes:
                 raise self.decoder.too_large("a body")
-        return b"".join(parts)
 
     def _keep_beginning(self, body: bytes) -> None:
         """What can be read of an answer that was cut: its text so far."""
@@ -278,6 +292,34 @@ class Answer:
     def forget(self) -> None:
         """Let it go without closing it: its loop is closed."""
         _open.discard(self)
+
+
+@coroutine
+def _by_itself(step: Awaitable[bytes]) -> Generator[Any, Any, bytes]:
+    """The first step of an answer's bytes, in which the generators of the HTTP libraries begin, one within the other.
+
+    An event loop that ends closes each generator that has begun in it, all at the same time: what is within another is
+    running by then, and says so. So it is told of the outermost alone.
+    """
+    steps = step.__await__()
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, hooks.finalizer)
+    try:
+        waits_for = steps.send(None)
+    except StopIteration as end:
+        return cast("bytes", end.value)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    while True:
+        try:
+            try:
+                sent = yield waits_for
+            except BaseException as error:
+                waits_for = steps.throw(error)
+            else:
+                waits_for = steps.send(sent)
+        except StopIteration as end:
+            return cast("bytes", end.value)
 
 
 def _is_cut(body: bytes) -> bool:

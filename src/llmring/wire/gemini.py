@@ -269,9 +269,9 @@ class GenerateDecoder(Decoder):
         token = candidate.get("continuationToken")
         if token or parts:
             self.checkpoint = token
+        self._brought = self._brought or any(part.get("text") or "text" not in part for part in parts)
         if reason := candidate.get("finishReason"):
             goes_on = reason == "CONTINUATION" and self.checkpoint not in (None, self._hop_began_at)
-            self._brought = self._brought or any(part.get("text") or "text" not in part for part in parts)
             self.hop_ended = goes_on and self._brought
             self.finish_reason = _FINISH.get(reason, "other")
             self.complete = not goes_on
