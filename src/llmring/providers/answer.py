@@ -239,10 +239,9 @@ class Answer:
                 self.received = LLMResponse(self.model, content=chunk.delta, reasoning=chunk.reasoning)
 
     def _cut(self) -> ProviderConnectionError:
-        end = f"its end marker ({self.decoder.end_marker})" if self.call.stream else "its end"
         return ProviderConnectionError(
-            f"The answer of {self.model} ended before {end}: the connection was cut on the way. Ask again; what had "
-            "arrived is in `partial`.",
+            f"The answer of {self.model} ended before its end marker ({self.decoder.end_marker}): the connection "
+            "was cut on the way. Ask again; what had arrived is in `partial`.",
             provider=self.provider.name,
             model=self.call.model,
         )
