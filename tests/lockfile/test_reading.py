@@ -167,7 +167,7 @@ BOUND = BINDINGS + 'alias = "a"\nmodels = ["x:y"]\n'
 
 FIELDS = {
     *("version", "default_profile", "profiles", "bindings", "alias", "models", "provider", "params", "constraints"),
-    *("providers", "sdk", "base_url", "api", "api_key_env", "headers", "extends", "packages"),
+    *("providers", "sdk", "base_url", "api", "api_key_env", "think_tags", "headers", "extends", "packages"),
 }
 """A message begins with a capital, or with the name of the field that it is about, as the file has it."""
 
@@ -253,6 +253,7 @@ FIELDS = {
         (HEAD + 'providers.g.api = ""', 2, 19, 'api is "". Write'),
         ('{"version": "1.0",\n"providers": {"g": {"api": ""}}}', 2, 28, 'Write: "api": "chat" or "api": "responses"'),
         (HEAD + 'providers.g.api_key_env = "A\\tB"', 2, 27, "api_key_env holds a character"),
+        (HEAD + 'providers.g.think_tags = "no"', 2, 26, "think_tags must be a boolean, not a string"),
         (HEAD + 'providers.g.headers."x\\n" = "y"', 2, 29, "name of a header holds a character"),
         (HEAD + 'providers.g.headers.x = "a\\r\\nb: c"', 2, 25, 'header "x" holds a character'),
         (HEAD + "[providers.groq.headers]\nX-A = 1", 3, 7, 'The header "X-A" must be a string'),

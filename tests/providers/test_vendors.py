@@ -6,6 +6,7 @@ import logging
 import tomllib
 import traceback
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +117,24 @@ async def test_azures_own_name_for_the_limit(
     async with LLMRing() as service:
         body = service.get_provider("azure").render(Call(request, "deployment", False, 60))
     assert {name: value for name, value in body.items() if name.startswith("max")} == {key: 5}
+
+
+async def test_a_vendor_is_known_by_its_host_and_by_its_name(bare: object, tmp_path: Path) -> None:
+    """By its host under any name, by its name before any host."""
+    path = tmp_path / "llmring.lock"
+    path.write_text(
+        'version = "1.0"\n[profiles.default]\nname = "default"\n'
+        '[providers.mine]\nsdk = "openai"\nbase_url = "https://api.mistral.ai/v1"\n'
+        '[providers.mistral]\nbase_url = "https://gateway.example.net/v1"\n'
+        '[providers.openai]\nbase_url = "https://gateway.example.net/v1"\n'
+    )
+    seeds = {}
+    async with LLMRing(path, api_keys={"mistral": SECRET, "openai": SECRET}) as service:
+        for name in ("mine", "mistral", "openai"):
+            request = ask(f"{name}:m").model_copy(update={"seed": 3})
+            body = service.get_provider(name).render(Call(request, "m", False, 60))
+            seeds[name] = [key for key in body if "seed" in key]
+    assert seeds == {"mine": ["random_seed"], "mistral": ["random_seed"], "openai": ["seed"]}
 
 
 @pytest.mark.parametrize("variable", ["GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE"])

@@ -322,6 +322,10 @@ def back(*events: Any, answer: Any = None) -> dict[str, Any]:
 BLOCK = {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 0}
 OTHER = {"type": "reasoning.encrypted", "data": "ZW5j", "id": "rs_1"}
 THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "So."}], "closed": True}
+SIGNED_BLOCKS = [
+    {"type": "thinking", "thinking": "I look.", "signature": "c2ln"},
+    {"type": "thinking", "thinking": "So.", "signature": "c2lo"},
+]
 SIGNED = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
 
 
@@ -360,6 +364,17 @@ SIGNED = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
             [{"thinking_blocks": [{"type": "thinking", "thinking": piece}]} for piece in ("I ", "look.")],
             {"thinking_blocks": [{"type": "thinking", "thinking": "I look."}]},
             {"thinking_blocks": [{"type": "thinking", "thinking": "I look."}]},
+        ),
+        # And a signature ends it.
+        (
+            [
+                {"thinking_blocks": [{"type": "thinking", "thinking": "I "}]},
+                {"thinking_blocks": [{"type": "thinking", "thinking": "look.", "signature": None}]},
+                {"thinking_blocks": [{"type": "thinking", "thinking": "", "signature": "c2ln"}]},
+                {"thinking_blocks": [{"type": "thinking", "thinking": "So.", "signature": "c2lo"}]},
+            ],
+            {"thinking_blocks": SIGNED_BLOCKS},
+            {"thinking_blocks": SIGNED_BLOCKS},
         ),
         ([SIGNED], SIGNED, SIGNED),
         (

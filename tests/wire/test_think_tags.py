@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from llmring import LLMRing
 from llmring.schemas import LLMRequest, Message
+from llmring.testing import PracticeServer
 from llmring.wire import ollama, openai_chat
 from llmring.wire.base import Decoder
 from llmring.wire.think_tags import ThinkTags
@@ -136,3 +139,46 @@ def test_an_answer_that_ends_in_the_middle_of_a_tag(wire: str) -> None:
     cut = decode(wire, *EVENTS[wire](["\n<thi"])[:1])
     assert cut.final is None
     assert cut.decoder.held == "\n<thi"
+
+
+# Through the service
+
+SUM = '{"sum": 3}'
+
+
+@pytest.mark.parametrize("sdk", ["openai", "ollama"])
+@pytest.mark.parametrize(
+    ("setting", "reasoning"), [("", "I add."), ("think_tags = true\n", "I add."), ("think_tags = false\n", None)]
+)
+async def test_the_lockfile_leaves_them_in_the_text(
+    server: PracticeServer, tmp_path: Path, sdk: str, setting: str, reasoning: str | None
+) -> None:
+    path = tmp_path / "llmring.lock"
+    path.write_text(
+        'version = "1.0"\n[profiles.default]\nname = "default"\n'
+        f'[providers.own]\nsdk = "{sdk}"\nbase_url = "{server.url}"\n{setting}'
+    )
+    written = f"<think>I add.</think>\n{SUM}"
+    server.reply(written, times=2)
+    request = LLMRequest(model="own:m", messages=[Message(role="user", content="1 + 2?")])
+    async with LLMRing(path) as service:
+        for response in (await service.chat(request), await service.chat_stream(request).final_response()):
+            assert response.reasoning == reasoning
+            assert response.content == (SUM if reasoning else written)
+
+
+@pytest.mark.parametrize(
+    "written", [f"<think>1 + 2</think>\n{SUM}", f"1 + 2</think>\n\n{SUM}", f"x</think>y</think>{SUM}"]
+)
+async def test_structured_answers_hold(server: PracticeServer, written: str) -> None:
+    """Also where the beginning of the thinking stands in the model's template."""
+    server.reply(written, times=2)
+    form = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}
+    request = LLMRequest(
+        model="openai:m",
+        messages=[Message(role="user", content="1 + 2?")],
+        response_format={"type": "json_schema", "json_schema": {"name": "sum", "schema": form}},
+    )
+    async with LLMRing() as service:
+        for response in (await service.chat(request), await service.chat_stream(request).final_response()):
+            assert response.parsed == {"sum": 3}

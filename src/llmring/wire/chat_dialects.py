@@ -49,14 +49,14 @@ _DIALECTS: Mapping[str, ChatDialect] = {
     "openai": ChatDialect(("api.openai.com",), "max_completion_tokens", custom_tools=True, think_tags=False),
     # One API on both hosts: learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
     "azure": ChatDialect(("openai.azure.com", "services.ai.azure.com"), "max_completion_tokens", custom_tools=True),
-    # docs.mistral.ai/api: `random_seed`; fields that it does not know, a tier and `stream_options` among them, are a
-    # 422. "Tool call id must be a-z, A-Z, 0-9, with a length of 9".
+    # docs.mistral.ai/api: `random_seed`, tiers of its own; fields that it does not know, `stream_options` among them,
+    # are a 422. "Tool call id must be a-z, A-Z, 0-9, with a length of 9".
     "mistral": ChatDialect(
         ("mistral.ai",),
         seed="random_seed",
         call_id=re.compile(r"[a-zA-Z0-9]{9}"),
         id_length=9,
-        service_tiers=frozenset(),
+        service_tiers=frozenset({"auto", "standard_only"}),
         stream_options=False,
     ),
     # api-docs.deepseek.com/guides/thinking_mode, "Tool Calls": 400 without it. guides/json_mode: of the forms of an

@@ -37,8 +37,7 @@ class _Blocks:
         index = piece.get("index")
         key = (index, piece.get("type"))
         block = self._of_key.get(key)
-        # Encrypted thinking comes whole, one block after the other.
-        if whole or block is None or (piece.get("data") is not None and block[0].get("data") is not None):
+        if whole or block is None or _is_over(block[0], piece, index):
             self._of_key.pop(self._bare, None)
             self._bare = key if index is None else None
             block = self._of_key[key] = ({}, {})
@@ -54,6 +53,13 @@ class _Blocks:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for fields, pieces in self._blocks:
             yield {name: "".join(pieces[name]) if name in pieces else value for name, value in fields.items()}
+
+
+def _is_over(block: dict[str, Any], piece: dict[str, Any], index: Any) -> bool:
+    """Whether a piece belongs to another block: encrypted thinking comes whole, and a signature ends a block."""
+    if index is None and block.get("signature") and any(piece.get(name) for name in _PIECES):
+        return True
+    return piece.get("data") is not None and block.get("data") is not None
 
 
 class Kept:

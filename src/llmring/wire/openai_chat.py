@@ -381,6 +381,7 @@ class ChatDecoder(Decoder):
             beyond_is_input=bool(counts.get("prompt_audio_seconds")),
         )
         self.usage = counted or self.usage
+        self.service_tier = name_of(counts.get("service_tier")) or self.service_tier  # Mistral
         self.reported_total = usage.get("total_tokens")
 
 
