@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from llmring.testing import PracticeServer, Reply, ToolCallScript
+from llmring.testing.rules import Given
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 USER = {"role": "user", "content": "Hi"}
@@ -886,3 +887,11 @@ def test_thinking_of_openrouter_goes_back_whole(server: PracticeServer, post: Po
         status, said = post(path, chat(calls(ID, reasoning_details=details), result()))
         assert (status, said["error"]["message"]) == (400, "Provider returned error")
         assert said["error"]["metadata"]["provider_name"]
+
+
+def test_what_was_given_long_ago_is_forgotten() -> None:
+    given = Given()
+    given.learn([{"id": "first", "signature": "sign", "thinking": "Hm."}])
+    given.learn([{"id": str(number)} for number in range(100_000)])
+    assert [given.knows(id) for id in ("first", "sign", "0", "99999")] == [False, False, True, True]
+    assert (given.table("first"), given.thoughts) == ({}, {})

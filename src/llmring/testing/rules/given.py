@@ -21,8 +21,12 @@ _SECRETS = frozenset(
 )
 
 
+_MOST = 100_000
+"""Things remembered: a server that runs for days must not grow for ever."""
+
+
 class Given:
-    """All that one issuer has given away: an address, spoken to in one format."""
+    """All that one issuer has given away of late: an address, spoken to in one format."""
 
     def __init__(self) -> None:
         self._answers: dict[str, frozenset[str]] = {}
@@ -42,8 +46,13 @@ class Given:
                 thought = table.get("thinking", table.get("text"))
                 if isinstance(thought, str) and thought:
                     self.thoughts[signature] = thought
-        for value in found:
-            self._answers[value] = frozenset(found)
+        together = frozenset(found)
+        self._answers |= dict.fromkeys(found, together)
+        while len(self._answers) > _MOST:
+            oldest = next(iter(self._answers))
+            del self._answers[oldest]
+            self._tables.pop(oldest, None)
+            self.thoughts.pop(oldest, None)
 
     def knows(self, value: object) -> bool:
         """Whether it was given here."""
