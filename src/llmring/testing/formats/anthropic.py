@@ -60,6 +60,9 @@ def events(answer: Answer) -> list[Event]:
         for kind, key, pieces in deltas:
             delta = {"type": "content_block_delta", "index": index, "delta": {"type": kind, key: "\x00"}}
             out += map(template(delta, "content_block_delta"), pieces)
+        if block["type"] == "text":
+            cited = [{"type": "citations_delta", "citation": citation} for citation in _citations(answer)]
+            out += [_event("content_block_delta", index=index, delta=delta) for delta in cited]
         out.append(_event("content_block_stop", index=index))
     last: dict[str, Any] = {"delta": {"stop_reason": _stop_reason(answer), "stop_sequence": None}}
     if answer.usage is not None:
@@ -77,7 +80,7 @@ def body(answer: Answer) -> dict[str, Any]:
         content.append({"type": "thinking", "thinking": answer.thought, "signature": answer.signature or ""})
     content += _search(answer)
     if answer.text:
-        content.append({"type": "text", "text": answer.text})
+        content.append({"type": "text", "text": answer.text, "citations": _citations(answer) or None})
     for index, call in enumerate(answer.calls):
         content.append(_tool_use(answer, index, call) | {"input": call.value})
     out = _message(answer) | {"content": content, "stop_reason": _stop_reason(answer)}
@@ -153,6 +156,14 @@ def _search(answer: Answer) -> list[dict[str, Any]]:
         {"type": "server_tool_use", "id": search, "name": "web_search", "input": {"query": answer.searched}},
         {"type": "web_search_tool_result", "tool_use_id": search, "content": [found]},
     ]
+
+
+def _citations(answer: Answer) -> list[dict[str, Any]]:
+    """What the text of an answer that a search has helped refers to."""
+    if answer.searched is None:
+        return []
+    place = {"type": "web_search_result_location", "url": "https://example.com/", "title": "Example"}
+    return [{**place, "encrypted_index": answer.id("index_"), "cited_text": "As an example"}]
 
 
 def _message(answer: Answer) -> dict[str, Any]:
