@@ -664,6 +664,24 @@ async def test_a_redirect_within_the_server(server: PracticeServer, provider: st
             assert (await service.chat(ask(f"{provider}:m"))).content == "You said: Hi"
 
 
+async def test_a_redirect_without_an_end(bare: Path) -> None:
+    """Within its server, and again."""
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await request_of(reader)
+        seen.append(head.split()[1])
+        writer.write(b"HTTP/1.1 307 Moved\r\nlocation: %s/x\r\ncontent-length: 0\r\n\r\n" % head.split()[1])
+        await writer.drain()
+
+    async with listening(serve) as port:
+        declare(bare, "ollama", f"http://127.0.0.1:{port}")
+        async with LLMRing(max_retries=0) as service:
+            with pytest.raises(ProviderResponseError, match="it is one of more than 5"):
+                await service.chat(ask("ollama:m"))
+    assert len(seen) == 6
+
+
 @pytest.mark.parametrize("status", [301, 302, 303])
 @pytest.mark.parametrize("provider", PATHS)
 async def test_a_redirect_that_would_ask_by_a_get(

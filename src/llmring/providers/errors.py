@@ -99,15 +99,17 @@ class Refused(Exception):
     Attributes:
         status, headers: of the answer.
         body: all that came of it; where it broke off before anything came, its status line.
-        target: where it redirects to; `None` where it does not.
+        target, why: where it redirects to, and why that was not followed; `None` where it does not.
     """
 
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, target: str | None = None) -> None:
+    def __init__(
+        self, status: int, headers: Mapping[str, str], body: bytes, target: str | None = None, why: str | None = None
+    ) -> None:
         super().__init__(f"HTTP {status}")
         self.status = status
         self.headers = headers
         self.body = body
-        self.target = target
+        self.target, self.why = target, why
 
 
 def error_of_answer(
@@ -223,13 +225,8 @@ def error_of_redirect(refused: Refused, provider: str, model: str) -> ProviderRe
     setting = " or ".join([f"base_url in [providers.{provider}]", *(row.address_variables if row else ())])
     return ProviderResponseError(
         f"{provider}:{model} was not asked (HTTP {refused.status}): its address redirects to "
-        f"{_sentence(shown(refused.target))} That is not followed: "
-        + (
-            "the key is for no other server."
-            if refused.status in (307, 308)
-            else "it would ask by a GET, without the request's body."
-        )
-        + f" If it is right, set it: {setting}.",
+        f"{_sentence(shown(refused.target))} That is not followed: {refused.why}. "
+        f"If it is right, set it: {setting}.",
         provider=provider,
         model=model,
         status_code=refused.status,

@@ -135,9 +135,8 @@ class Exchanging:
                 return answer
             exchange.response = answer
             return self.response(200, content=b"", request=request)
-        target = answer.next_request.url if answer.next_request is not None else None
         body = await exchange.words(answer)
-        exchange.refused = Refused(answer.status_code, answer.headers, body, str(target) if target else None)
+        exchange.refused = Refused(answer.status_code, answer.headers, body, *_redirect(answer))
         headers = [(name, value) for name, value in answer.headers.multi_items() if name not in _OF_THE_BODY]
         return self.response(answer.status_code, headers=headers, content=body, request=request)
 
@@ -155,16 +154,26 @@ class Exchanging:
         for hop in range(_HOPS + 1):
             response = await self.carry(request, stream=True, follow_redirects=False)
             following = response.next_request
-            if (
-                following is None
-                or hop == _HOPS
-                or response.status_code not in _REPEATS
-                or not _same_server(request.url, following.url)
-            ):
+            if following is None or hop == _HOPS or _forbids(response, following) is not None:
                 break
             await response.aclose()
             request = following
         return response
+
+
+def _redirect(response: httpx2.Response) -> tuple[str, str] | tuple[()]:
+    """Where an answer redirects to, and why that was not followed."""
+    following = response.next_request
+    if following is None:
+        return ()
+    return str(following.url), _forbids(response, following) or f"it is one of more than {_HOPS}"
+
+
+def _forbids(response: httpx2.Response, following: httpx2.Request) -> str | None:
+    """What keeps a redirect from being followed."""
+    if response.status_code not in _REPEATS:
+        return "it would ask by a GET, without the request's body"
+    return None if _same_server(response.request.url, following.url) else "the key is for no other server"
 
 
 def _same_server(here: Any, there: Any) -> bool:
