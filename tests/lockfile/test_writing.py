@@ -264,6 +264,25 @@ def test_a_save_at_the_very_moment_of_the_move_is_put_back(write: Write, plain: 
     assert beside(path) == []
 
 
+@posix
+@pytest.mark.skipif(writing._exchanger() is None, reason="no two files can be exchanged here")
+def test_a_pipe_that_comes_at_that_moment_stays_one(write: Write, plain: str) -> None:
+    path = write(plain)
+    os.mkfifo(path.with_name("pipe"))
+    is_heard = [True]
+
+    def hear(event: str, arguments: tuple[object, ...]) -> None:
+        if is_heard and event == "os.rename" and str(arguments[1]) == str(path):
+            is_heard.clear()
+            path.with_name("pipe").replace(path)
+
+    sys.addaudithook(hear)
+    with pytest.raises(LockfileError, match="it is a pipe"):
+        bind(path, "a", ["x:y"])
+    assert path.is_fifo()
+    assert beside(path) == []
+
+
 def test_what_is_deleted_at_that_moment_stays_deleted(write: Write, plain: str) -> None:
     path = write(plain)
     is_heard = [True]

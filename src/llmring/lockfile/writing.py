@@ -19,7 +19,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmring.exceptions import LockfileError
+from llmring.exceptions import LockfileError, LockfileParseError
 
 from .reading import read
 
@@ -127,15 +127,24 @@ def _moved(temporary: str, path: Path, content: bytes, before: bytes) -> bool:
     if not _exchange(temporary, path):
         os.replace(temporary, path)
         return True
-    inside, out = content, read(Path(temporary))
+    inside: bytes | None = content
+    out = _content(temporary)
     if out == before:
         return True
     while True:  # somebody has just saved that; it goes back, as does what they have saved since
         _exchange(temporary, path)
-        newer = read(Path(temporary))
+        newer = _content(temporary)
         if newer == inside:
             return False
         inside, out = out, newer
+
+
+def _content(name: str) -> bytes | None:
+    """What a file holds; `None` where it is no lockfile that could be read, such as a pipe."""
+    try:
+        return read(Path(name))
+    except LockfileParseError:
+        return None
 
 
 def _exchange(one: str, other: Path) -> bool:
