@@ -152,7 +152,7 @@ async def test_not_tried_again(way: Way, server: PracticeServer, status: int) ->
 async def test_no_longer_than_the_timeout(way: Way, server: PracticeServer) -> None:
     """The last refusal is told of, though it was to be tried again."""
     server.reply("", status=503, times=9)
-    async with LLMRing(max_retries=8, timeout=3) as service:
+    async with LLMRing(max_retries=8, timeout=6) as service:
         service.get_provider(way.provider)  # the import of its SDK is not counted
         began = time.monotonic()
         with pytest.raises(ProviderResponseError) as caught:

@@ -94,6 +94,8 @@ class _Body(httpx2.AsyncByteStream):
         if (connection := _with_more(self._stream)) is not None:
             connection.abort()
         await self._stream.aclose()
+        # A connection that was closed is gone in the loop's next step.
+        await asyncio.sleep(0)
 
 
 def _with_more(stream: Any) -> Connection | None:
