@@ -276,6 +276,16 @@ def test_a_link_out_of_the_repository(repository: Path, tmp_path_factory: pytest
         at_revision(repository / "llmring.lock", "HEAD")
 
 
+def test_a_path_through_a_link_and_back_is_where_the_link_leads(repository: Path) -> None:
+    (repository / "deep" / "er").mkdir(parents=True)
+    (repository / "deep" / "llmring.lock").write_text("deep\n")
+    (repository / "llmring.lock").write_text("top\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "second")
+    (repository / "linked").symlink_to("deep/er")
+    assert at_revision(Path("linked/../llmring.lock"), "HEAD").content == b"deep\n"
+
+
 def test_a_submodule_has_a_history_of_its_own(repository: Path) -> None:
     (repository / "sub").mkdir()
     git(repository / "sub", "init", "-q")

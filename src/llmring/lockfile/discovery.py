@@ -37,9 +37,11 @@ def none_found() -> str:
     """That the search found nothing, in a sentence, and which file of another user's it passed over."""
     said = f"There is no {FILE_NAME} in {os.getcwd()} or above it"
     if passed := [file for file, is_ours in _candidates(None) if not is_ours]:
+        from shlex import quote
+
         said += (
             f" ({passed[0]} is another user's, and is not used; to use it all the same: "
-            f"export {PATH_VARIABLE}={passed[0]})"
+            f"export {PATH_VARIABLE}={quote(str(passed[0]))})"
         )
     return said
 

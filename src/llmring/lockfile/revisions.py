@@ -78,8 +78,8 @@ def _place(path: Path) -> tuple[Path, str]:
         LockfileError: this is no repository, or a link leads out of it.
     """
     here = Path(os.path.realpath(os.curdir))
+    real = Path(os.path.realpath(here / path))
     path = Path(os.path.normpath(here / path))
-    real = Path(os.path.realpath(path))
     folder = path.parent if path == real else here
     done = git(folder, "rev-parse", "--show-cdup")
     if done.returncode:
