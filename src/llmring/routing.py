@@ -169,7 +169,7 @@ class Route:
         raise self.listing(self.late())
 
     async def _resume(self, answer: Answer, said: str) -> tuple[Answer, list[StreamChunk]]:
-        broken = answer.failure
+        broken = bare(answer.failure) if answer.failure is not None else None
         if answer.can_go_on:
             logger.warning("%s: %s broke off and goes on from its own token: %s", self._alias, answer.model, broken)
             chunks = await answer.go_on()
@@ -177,7 +177,7 @@ class Route:
                 return answer, chunks
         await answer.close()
         if isinstance(broken, ProviderError):
-            self.attempts.append(bare(broken))
+            self.attempts.append(broken)
         del self._candidates[0]
         if not self._candidates:
             assert answer.failure is not None
@@ -251,7 +251,7 @@ class Route:
                     raise
                 logger.info(
                     "%s: asking %s:%s again in %.1f s (%d of %d): %s",
-                    *(self._alias, provider.name, call.model, pause, retry + 1, most, error),
+                    *(self._alias, provider.name, call.model, pause, retry + 1, most, bare(error)),
                 )
             await asyncio.sleep(pause)
             self.retries += 1

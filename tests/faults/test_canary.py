@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmring import LLMRing
+from llmring import LLMRequest, LLMRing
 from llmring.credentials import Key, reveal
 from llmring.exceptions import LLMRingError, ProviderError, ProviderNotFoundError
 from llmring.lockfile import load
@@ -59,6 +59,10 @@ class Records(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.said.append((record.name, f"{self.format(record)} {record.args!r} {record.exc_info!r}"))
+        given = record.args if isinstance(record.args, tuple) else ()
+        for error in given if record.name == "llmring" else ():
+            if isinstance(error, BaseException):
+                self.said += [(record.name, words) for words in everything(error)]
 
 
 @pytest.fixture
@@ -527,6 +531,38 @@ def test_every_error_can_be_copied(kind: type[LLMRingError], copied: Callable[[L
     kept = copied is copy
     assert {**vars(back), "original": None} == {**vars(error), "original": None}
     assert (back.original is error.original) == kept  # type: ignore[attr-defined]
+
+
+async def test_what_is_logged_of_a_failure(practice: Ground, records: Records) -> None:
+    """A record of a move, of another try, and of going on holds the error itself."""
+    practice.bind({"chatbot": [f"{provider}:m" for provider in PROVIDERS.values()]})
+    left = 0
+
+    def decide(request: RecordedRequest) -> Reply:
+        nonlocal left
+        left -= 1
+        return Reply(status=503, error="no", headers={"retry-after": "0"}) if left >= 0 else Reply()
+
+    async with practice.service(max_retries=1) as service:
+        for reference in ("chatbot", *(f"{provider}:m" for provider in PROVIDERS.values())):
+            left = len(PROVIDERS) if reference == "chatbot" else 1
+            practice.server.clear()
+            practice.server.script(decide)
+            await service.chat(ask(reference))
+        practice.server.clear()
+        practice.server.script(lambda request: Reply(chunks=["One", " two"], fault=Fault.cut_after(1)))
+        request = ask("chatbot").model_copy(update={"on_interrupt": "resume"})
+        await failure_of(service, request)
+    said = [words for name, words in records.said if name == "llmring"]
+    for words in ("moving on", "again in", "goes on"):
+        assert any(words in it for it in said)
+    clean(iter(said))
+
+
+async def failure_of(service: LLMRing, request: LLMRequest) -> LLMRingError:
+    with pytest.raises(LLMRingError) as raised:
+        await service.chat_stream(request).final_response()
+    return raised.value
 
 
 def test_a_lockfile_that_holds_a_key(bare: Path) -> None:
