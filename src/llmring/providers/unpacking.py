@@ -11,8 +11,6 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
-import httpx2
-
 from .base import HTTPResponse
 
 __all__ = ["ENCODINGS", "unpacked"]
@@ -33,6 +31,8 @@ def unpacked(response: HTTPResponse) -> AsyncIterator[bytes]:
 
 
 async def _unpacked(raw: AsyncIterator[bytes], encoding: str) -> AsyncIterator[bytes]:
+    import httpx2  # it is there by now, with the SDK
+
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise httpx2.DecodingError(f"the body is packed as {encoding[:40]!r}, and only {ENCODINGS} was asked for")
     unpacker, begun = zlib.decompressobj(zlib.MAX_WBITS | (0 if encoding == "deflate" else 16)), False
