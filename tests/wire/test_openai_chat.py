@@ -398,6 +398,19 @@ def test_what_its_server_wants_back_goes_back(deltas: list[Any], message: Any, w
     assert back(answer=chat_answer({"content": "Fine.", **message}, "stop")) == plain | wanted
 
 
+def test_what_gemini_marks_as_thinking_is_no_mark_of_the_message() -> None:
+    marked = {"google": {"thought": True}}
+    events = [
+        chat({"content": "<thought>So", "extra_content": marked}),
+        chat({"content": ".", "extra_content": marked}),
+        chat({"content": "</thought>Fine."}),
+        chat({"extra_content": {"google": {"thought_signature": "c2ln"}}}, "stop"),
+    ]
+    result = decode(WIRE, *events, DONE)
+    assert (result.content, result.reasoning) == ("Fine.", "So.")
+    assert back(*events) == {"role": "assistant", "content": "<thought>So.</thought>Fine.", **SIGNED}
+
+
 def test_fields_of_a_call_go_back_with_it() -> None:
     made = {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}}
     more = {"id": "b", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -520,6 +533,10 @@ def test_an_answer_without_a_choice(choices: Any) -> None:
     assert raised.value.partial is None
     with pytest.raises(WireError, match="It broke"):
         answer(message="It broke")
+    with pytest.raises(WireError, match="It broke"):
+        answer(code=500, msg="It broke")
+    with pytest.raises(WireError, match="It broke"):
+        answer(error_code=18, error_msg="It broke")
     with pytest.raises(WireError, match="no choice"):
         answer()
     final = answer(prompt_filter_results=FILTERED)

@@ -8,9 +8,9 @@ from typing import Any
 from ..schemas import ToolCall
 from .calls import ToolCalls
 from .turns import digest_of
-from .values import given
+from .values import completed, given
 
-__all__ = ["BLOCKS", "THOUGHTS", "Kept", "replay"]
+__all__ = ["BLOCKS", "THOUGHTS", "Kept", "of_message", "replay"]
 
 BLOCKS = ("reasoning_details", "thinking_blocks")
 """Thinking in blocks: OpenRouter's and MiniMax's (openrouter.ai/docs, "Preserving reasoning"), and that of Anthropic's
@@ -87,7 +87,7 @@ class Kept:
     def field(self, name: str, value: Any) -> None:
         """A field of the message."""
         before = self._fields.get(name)
-        self._fields[name] = before | value if isinstance(before, dict) and isinstance(value, dict) else value
+        self._fields[name] = completed(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
 
     def part(self, at: int, part: dict[str, Any], *, whole: bool) -> None:
         """A part of the content, or a piece of one, and where in the text it stood."""
@@ -123,6 +123,15 @@ def _whole_parts(blocks: _Blocks) -> Iterator[dict[str, Any]]:
     """Parts of a content that were put together: what Mistral's thinking says is a list of texts in itself."""
     for part in blocks:
         yield {**part, "thinking": [{"type": "text", "text": part["thinking"]}]} if "thinking" in part else part
+
+
+def of_message(extra: Any) -> Any:
+    """What of `extra_content` is of the whole message: Gemini marks with it, too, which pieces of it are thinking."""
+    google = extra.get("google") if extra.__class__ is dict else None
+    if google.__class__ is not dict or "thought" not in google:
+        return extra
+    rest = {key: value for key, value in google.items() if key != "thought"}
+    return {**extra, "google": rest} if rest else None
 
 
 def replay(rendered: dict[str, Any], kept: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from ..schemas import FinishReason, StreamChunk
 from .base import MISSHAPEN, Decoder
 from .calls import BuiltCall, as_json
 from .chat_requests import render_request
-from .chat_turns import BLOCKS, THOUGHTS, Kept
+from .chat_turns import BLOCKS, THOUGHTS, Kept, of_message
 from .errors import WireError, read_error
 from .framing import SSEFrames
 from .made import Sound, citations_of, pictures_of
@@ -204,7 +204,7 @@ class ChatDecoder(Decoder):
         for name in BLOCKS:
             for block in delta.get(name) or ():
                 self._kept.block(name, block, whole=listed)
-        if extra := delta.get("extra_content"):
+        if extra := of_message(delta.get("extra_content")):
             self._kept.field("extra_content", extra)
         if refusal := delta.get("refusal"):
             self._refused = True
@@ -243,8 +243,10 @@ class ChatDecoder(Decoder):
             failure = read_error(event)
         elif isinstance(base, dict) and base.get("status_code"):
             failure = WireError(str(base.get("status_msg") or base))  # MiniMax
-        elif event.get("message") or event.get("detail"):
+        elif event.get("message") or event.get("detail") or (event.get("code") and event.get("msg")):
             failure = read_error(event)
+        elif event.get("error_msg"):
+            failure = WireError(str(event["error_msg"]))  # Baidu
         else:
             if any(_filtered(event.get("prompt_filter_results") or ())):  # Azure
                 self._chosen, self.finish_reason = True, "content_filter"

@@ -1,14 +1,14 @@
 """Thinking that open models write into their text, told apart from it.
 
 DeepSeek R1, Qwen3, QwQ, MiniMax M2 and their kin begin with `<think>…</think>`; a server that knows the model hands on
-what stands there as reasoning, another one as text.
+what stands there as reasoning, another one as text. Gemini's compatible endpoint says `<thought>…</thought>`.
 """
 
 from __future__ import annotations
 
 __all__ = ["ThinkTags"]
 
-_OPEN, _CLOSE = "<think>", "</think>"
+_TAGS = {"<think>": "</think>", "<thought>": "</thought>"}
 _BLANKS = 256
 """So many blanks are held back at most: what goes on longer is said, whatever follows."""
 
@@ -23,13 +23,14 @@ class ThinkTags:
         whole: all comes in one piece, of which thinking that is never closed is text: nobody can tell whether it is.
     """
 
-    __slots__ = ("_before", "_said", "held", "over", "thinking", "whole")
+    __slots__ = ("_before", "_close", "_said", "held", "over", "thinking", "whole")
 
     def __init__(self) -> None:
         self.held = ""
         self.over = self.whole = False
         self.thinking: bool | None = None  # not yet, in it, past it
         self._said = False
+        self._close = ""
         self._before: list[str] = []
 
     @property
@@ -44,7 +45,7 @@ class ThinkTags:
 
     def feed(self, piece: str) -> tuple[str, str]:
         """The text and the thinking that the piece makes certain."""
-        if self.whole and _CLOSE not in piece:
+        if self.whole and not any(close in piece for close in _TAGS.values()):
             self.over = True
             return piece, ""
         if self.thinking is None:
@@ -62,25 +63,26 @@ class ThinkTags:
 
     def _begin(self, piece: str) -> tuple[str, str]:
         begun = piece.lstrip()
-        if begun.startswith(_OPEN):
-            self.thinking, self.held = True, ""
-            self._before.append(piece)
-            return self._think(begun.removeprefix(_OPEN))
-        if _OPEN.startswith(begun) and len(piece) < _BLANKS:
+        for opening, close in _TAGS.items():
+            if begun.startswith(opening):
+                self.thinking, self.held, self._close = True, "", close
+                self._before.append(piece)
+                return self._think(begun.removeprefix(opening))
+        if any(opening.startswith(begun) for opening in _TAGS) and len(piece) < _BLANKS:
             self.held = piece
             return "", ""
         self.held, self.over = "", True
         return piece, ""
 
     def _think(self, piece: str) -> tuple[str, str]:
-        thought, closed, rest = piece.partition(_CLOSE)
+        thought, closed, rest = piece.partition(self._close)
         if closed:
             self.thinking, self.held = False, ""
             said, _ = self._past(rest)
             return said, self._thought(thought.rstrip())
         # Half of the closing tag, and the blanks before it, wait for what follows.
-        at = piece.rfind("<", -len(_CLOSE))
-        tail = at if at >= 0 and _CLOSE.startswith(piece[at:]) else len(piece)
+        at = piece.rfind("<", -len(self._close))
+        tail = at if at >= 0 and self._close.startswith(piece[at:]) else len(piece)
         certain = piece[:tail].rstrip()
         if tail - len(certain) > _BLANKS:
             certain = piece[:tail]
