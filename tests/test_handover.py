@@ -246,3 +246,44 @@ async def test_what_a_search_has_found_goes_back_to_who_has_searched(
             for party in (other, searcher):
                 talk.ask(text("Are you sure?"))
                 await talk.say(party, Reply("Yes.", reasoning=party.secret))
+
+
+def looked(id: str, arguments: str = "{}", said: str = "", result: str = "x") -> list[Message]:
+    """A call that nobody of these has made, and its result."""
+    call = {"id": id, "type": "function", "function": {"name": "look", "arguments": arguments}}
+    turn = Message.model_validate({"role": "assistant", "content": said, "tool_calls": [call]})
+    return [turn, Message(role="tool", tool_call_id=id, content=result)]
+
+
+HI, WELL = Message(role="user", content="Hi"), Message(role="user", content="Well?")
+HELLO = Message(role="assistant", content="Hello.")
+ODD = {
+    "an answer of nothing": [HI, Message(role="assistant", content=""), WELL],
+    "an answer of white space": [HI, Message(role="assistant", content=" \n"), WELL],
+    "white space before a call": [HI, *looked("a", said="\n\n")],
+    "a question right after results": [HI, *looked("a"), WELL],
+    "a result of nothing": [HI, *looked("a", "", result="")],
+    "an id of no common form": [HI, *looked("functions.look:0")],
+    "a long id": [HI, *looked("x" * 400)],
+    "one id in two turns": [HI, *looked("a"), *looked("a")],
+    "two questions": [HI, WELL],
+    "an answer before any question": [HELLO, WELL],
+    "instructions in between": [HI, HELLO, Message(role="system", content="Be brief."), WELL],
+    "an empty part": [Message(role="user", content=[text(""), text("Hi")])],
+}
+
+
+@pytest.mark.parametrize("one", PARTIES, ids=lambda party: party.name)
+async def test_odd_conversations_are_taken(one: Party, proxy: PracticeServer) -> None:
+    refused = {}
+    async with LLMRing(max_retries=0) as service:
+        for what, messages in ODD.items():
+            for stream in (True, False):
+                talk = Talk(service, proxy, stream)
+                talk.messages = list(messages)
+                try:
+                    await talk.say(one, Reply("Fine."))
+                except Exception as error:
+                    refused[what] = error
+                    proxy.clear()
+    assert not refused, "\n".join(f"{what}: {error!r}" for what, error in refused.items())

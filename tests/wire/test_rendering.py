@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -548,6 +549,17 @@ def test_mistral_takes_ids_of_nine_letters_and_its_own_words() -> None:
     assert "stream_options" not in render(
         "openai-chat", request, stream=True, dialect=dialect_of("api.mistral.ai", "x")
     )
+
+
+def test_mistral_hears_something_in_each_turn_of_the_model() -> None:
+    silent = [USER, Message(role="assistant", content=""), *ROUND, USER]
+    body = render("openai-chat", ask(*silent), dialect=dialect_of("api.mistral.ai", "x"))
+    said = [(m["role"], bool(m["content"] or m.get("tool_calls"))) for m in body["messages"]]
+    assert all(says for _, says in said)
+    roles = [role for role, _ in said]
+    assert ("tool", "user") not in pairwise(roles)
+    plain = render("openai-chat", ask(*silent), dialect=dialect_of("example.com", "x"))
+    assert len(plain["messages"]) == len(silent)
 
 
 def test_deepseek_is_told_of_a_schema_in_words() -> None:

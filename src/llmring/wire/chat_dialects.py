@@ -27,6 +27,7 @@ class ChatDialect:
         think_tags: whether its models may write their thinking into the text.
         stream_options: whether it is to be asked for a stream's usage; else it tells that by itself.
         schemas: whether it holds an answer to a schema; else the model is told of it in words.
+        silent_turns: whether a turn of the model's may say nothing, or be missing between results and a question.
     """
 
     hosts: tuple[str, ...] = ()
@@ -41,6 +42,7 @@ class ChatDialect:
     think_tags: bool = True
     stream_options: bool = True
     schemas: bool = True
+    silent_turns: bool = True
 
 
 _PLAIN = ChatDialect()
@@ -50,7 +52,8 @@ _DIALECTS: Mapping[str, ChatDialect] = {
     # One API on both hosts: learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
     "azure": ChatDialect(("openai.azure.com", "services.ai.azure.com"), "max_completion_tokens", custom_tools=True),
     # docs.mistral.ai/api: `random_seed`, tiers of its own; fields that it does not know, `stream_options` among them,
-    # are a 422. "Tool call id must be a-z, A-Z, 0-9, with a length of 9".
+    # are a 422. "Tool call id must be a-z, A-Z, 0-9, with a length of 9"; "Assistant message must have either
+    # content or tool_calls"; "Unexpected role 'user' after role 'tool'".
     "mistral": ChatDialect(
         ("mistral.ai",),
         seed="random_seed",
@@ -58,6 +61,7 @@ _DIALECTS: Mapping[str, ChatDialect] = {
         id_length=9,
         service_tiers=frozenset({"auto", "standard_only"}),
         stream_options=False,
+        silent_turns=False,
     ),
     # api-docs.deepseek.com/guides/thinking_mode, "Tool Calls": 400 without it. guides/json_mode: of the forms of an
     # answer only `json_object`; with another, "This response_format type is unavailable now".

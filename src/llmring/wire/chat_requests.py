@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from ..schemas import LLMRequest, Message, ToolCall
@@ -33,6 +34,8 @@ logger = logging.getLogger("llmring")
 
 _ANOTHERS_THOUGHT = " "
 """In the place of thinking that is another's: a server that insists on the field may take none for missing."""
+_SILENCE = "…"
+"""In the place of what the model has not said, where it must say something."""
 
 
 def render_request(
@@ -52,6 +55,8 @@ def render_request(
     ids = call_ids(request.messages, dialect.call_id, dialect.id_length, issuer)
     called = any(m.tool_calls for m in request.messages)
     messages = [_message(m, ids, issuer, customs, dialect, called=called) for m in request.messages]
+    if not dialect.silent_turns:
+        messages = list(_spoken(messages))
     told = None if dialect.schemas else schema_instruction(request)
     if instruction := told or json_instruction(request, unless_said=True):
         # The format's JSON mode is refused where no message speaks of JSON.
@@ -79,6 +84,18 @@ def render_request(
         if dialect.stream_options:
             body.setdefault("stream_options", {"include_usage": True})
     return body
+
+
+def _spoken(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The messages, with something said wherever the model's turn would be silent."""
+    before = None
+    for message in messages:
+        if message["role"] == "assistant" and not message["content"] and not message.get("tool_calls"):
+            message = {**message, "content": _SILENCE}
+        elif message["role"] == "user" and before == "tool":
+            yield {"role": "assistant", "content": _SILENCE}
+        before = message["role"]
+        yield message
 
 
 def _message(
