@@ -256,8 +256,32 @@ async def test_closing_a_service_with_many_open(practice: Ground, server: Practi
     await until(lambda: server.open_connections == 0)
     outcomes = await asyncio.gather(*reading, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {LLMRingError}
-    for stream in (*ended, *between, fresh):
+    for stream in ended:
         assert [chunk async for chunk in stream] == []
+    for stream in (*between, fresh):
+        # Whoever reads on is told, once.
+        with pytest.raises(LLMRingError, match="was closed while"):
+            await anext(stream)
+        assert [chunk async for chunk in stream] == []
+
+
+@pytest.mark.parametrize("wire", PROVIDERS)
+async def test_closing_while_a_stream_is_read(practice: Ground, server: PracticeServer, wire: str) -> None:
+    """The loop that reads it does not take what has come for the whole answer."""
+    service = practice.service()
+    server.default = Reply(chunks=["a"] * 1000, interval=0.05)
+    seen: list[str] = []
+
+    async def read() -> None:
+        async with service.chat_stream(ask(f"{PROVIDERS[wire]}:m")) as stream:
+            while True:
+                seen.append((await anext(stream)).delta)
+
+    task = asyncio.create_task(read())
+    await until(lambda: seen)
+    await service.close()
+    with pytest.raises(LLMRingError, match="was closed while"):
+        await task
 
 
 async def test_closing_twice(practice: Ground, server: PracticeServer) -> None:

@@ -51,6 +51,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+_CLOSED = "This service was closed while an answer was under way."
+
+
 class LLMRing(Aliases):
     """The way to every provider.
 
@@ -155,7 +158,7 @@ class LLMRing(Aliases):
             if task in self._waiting and task not in self._ended:
                 self._ended.add(task)
                 task.cancel()
-        await asyncio.gather(*(stream.aclose() for stream in streams))
+        await asyncio.gather(*(stream.shut(LLMRingError(_CLOSED)) for stream in streams))
         await settle()
 
     def _leave_to_parent(self) -> None:
@@ -207,7 +210,7 @@ class LLMRing(Aliases):
         except BaseException as error:
             failure = error
             if isinstance(error, asyncio.CancelledError) and task in self._ended and task.uncancel() <= cancels:
-                failure = LLMRingError("This service was closed while it waited for the answer.")
+                failure = LLMRingError(_CLOSED)
         finally:
             if not nested:
                 self._waiting.discard(task)

@@ -35,6 +35,8 @@ class ChatStream:
         self._pending: deque[StreamChunk] = deque()
         self._over = False
         self._error: LLMRingError | None = None
+        # Why it was closed by another than its reader, until the reader has been told.
+        self._untold: LLMRingError | None = None
         self._content = _Text()
         self._reasoning = _Text()
         self._tool_calls: list[ToolCall] | Callable[[], list[ToolCall]] | None = None
@@ -157,6 +159,12 @@ class ChatStream:
         if self._answer is not None:
             await self._answer.close()
 
+    async def shut(self, why: LLMRingError) -> None:
+        """Close it for what it belongs to is closed: its reader is told, now or when it reads on."""
+        if not self._over and self._final is None:
+            self._untold = why
+        await self.aclose()
+
     async def _fill(self) -> None:
         """Make a chunk pending, or raise what ends the iteration."""
         if self._reader is not None:
@@ -170,6 +178,9 @@ class ChatStream:
         await self.aclose()
         if failure is not None and self._route is not None:
             raise self._failed(self._route.listing(failure))
+        if (untold := self._untold) is not None:
+            self._untold = None
+            raise self._failed(untold)
         raise StopAsyncIteration
 
     def _may_read(self) -> bool:

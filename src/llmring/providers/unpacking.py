@@ -13,7 +13,7 @@ from contextlib import aclosing
 
 from .base import HTTPResponse
 
-__all__ = ["ENCODINGS", "unpacked"]
+__all__ = ["ENCODINGS", "PackedBodyError", "unpacked"]
 
 ENCODINGS = "gzip, deflate"
 """Those that are asked for."""
@@ -21,8 +21,12 @@ _STEP = 256 * 1024
 """Bytes that are unpacked at a time."""
 
 
+class PackedBodyError(OSError):
+    """A body that cannot be unpacked, or not to its end."""
+
+
 def unpacked(response: HTTPResponse) -> AsyncIterator[bytes]:
-    """The body as it arrives, unpacked. Raises what httpx2 raises where it breaks off, or is packed in another way."""
+    """The body as it arrives, unpacked. Raises `PackedBodyError` where it breaks off, or is packed in another way."""
     packed: Callable[[], AsyncIterator[bytes]] | None = getattr(response, "aiter_raw", None)
     if packed is None:
         return response.aiter_bytes()
@@ -34,7 +38,7 @@ async def _unpacked(raw: AsyncIterator[bytes], encoding: str) -> AsyncIterator[b
     import httpx2  # it is there by now, with the SDK
 
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise httpx2.DecodingError(f"the body is packed as {encoding[:40]!r}, and only {ENCODINGS} was asked for")
+        raise PackedBodyError(f"the body is packed as {encoding[:40]!r}, and only {ENCODINGS} was asked for")
     unpacker, begun = zlib.decompressobj(zlib.MAX_WBITS | (0 if encoding == "deflate" else 16)), False
     async with aclosing(raw):  # type: ignore[type-var]
         async for data in raw:
@@ -43,7 +47,7 @@ async def _unpacked(raw: AsyncIterator[bytes], encoding: str) -> AsyncIterator[b
                     piece = unpacker.decompress(data, _STEP)
                 except zlib.error as error:
                     if begun or encoding != "deflate":
-                        raise httpx2.DecodingError(f"the body cannot be unpacked: {error}") from None
+                        raise PackedBodyError(f"the body cannot be unpacked: {error}") from None
                     # Some servers leave out the header that the name stands for.
                     unpacker, begun = zlib.decompressobj(-zlib.MAX_WBITS), True
                     continue
@@ -53,4 +57,4 @@ async def _unpacked(raw: AsyncIterator[bytes], encoding: str) -> AsyncIterator[b
                     # So that much out of little holds nobody up.
                     await asyncio.sleep(0)
     if begun and not unpacker.eof:
-        raise httpx2.RemoteProtocolError("the packed body ended before its end")
+        raise PackedBodyError("the packed body ended before its end")
