@@ -35,7 +35,6 @@ def unpacked(response: HTTPResponse) -> AsyncIterator[bytes]:
 
 
 async def _unpacked(raw: AsyncIterator[bytes], encoding: str) -> AsyncIterator[bytes]:
-    import httpx2  # it is there by now, with the SDK
 
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise PackedBodyError(f"the body is packed as {encoding[:40]!r}, and only {ENCODINGS} was asked for")
