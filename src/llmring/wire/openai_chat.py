@@ -137,8 +137,9 @@ class ChatDecoder(Decoder):
     def _take(self, event: Any, holder: str) -> StreamChunk | None:
         if usage := event.get("usage"):
             self._report(usage)
-        if self.response_model is None:
-            self.response_model = name_of(event.get("model"))
+        if usage or self.response_model is None:
+            self.response_model = self.response_model or name_of(event.get("model"))
+            self.service_tier = name_of(event.get("service_tier")) or self.service_tier
         choices = event.get("choices")
         if event.get("error") or not choices:
             self._without_choice(event)
