@@ -287,6 +287,8 @@ class Answer:
         finally:
             self.forget()
             await self.response.aclose()
+            # The socket is closed in the loop's next step.
+            await asyncio.sleep(0)
 
     def forget(self) -> None:
         """Let it go without closing it: its loop is closed."""

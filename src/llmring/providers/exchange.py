@@ -105,6 +105,8 @@ class Exchange:
             body = body or bytearray(f"{response.status_code} {response.reason_phrase}".strip().encode())
         finally:
             await response.aclose()
+            # The socket is closed in the loop's next step.
+            await asyncio.sleep(0)
         return bytes(body[:_REFUSAL])
 
 
