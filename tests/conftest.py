@@ -194,7 +194,8 @@ WAYS = [
     Way("openai", "openai-chat"),
     Way("openai", "openai-responses", '[providers.openai]\napi = "responses"\n'),
     Way("anthropic", "anthropic"),
-    Way("google", "gemini"),
+    # Gemini's API has two versions, and where one has nothing, the other is tried.
+    Way("google", "gemini", '[providers.google]\napi_version = "v1"\n'),
     Way("ollama", "ollama"),
 ]
 
