@@ -264,7 +264,7 @@ async def test_all_of_them_fail(server: PracticeServer, stream: bool, caplog: py
     bind({"chatbot": ["anthropic:one", "openai:two", "mystery:three", "google:four"]})
     server.reply(status=529, model="one")
     server.reply(status=429, model="two", retry_after=3)
-    server.reply(problem="unknown_model", model="four")
+    server.reply(problem="unknown_model", model="four", times=2)  # at each version of its API
     async with LLMRing(max_retries=0) as service:
         with pytest.raises(LLMRingError) as raised:
             await ask(service, stream)

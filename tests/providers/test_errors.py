@@ -369,8 +369,7 @@ async def test_a_stream_that_stalls(way: Way, server: PracticeServer, fault: Fau
 
 
 async def test_an_answer_that_is_whole_but_does_not_end(way: Way, server: PracticeServer) -> None:
-    """All has been said, and the connection stays open: that is no failure, and where there is a marker of the end, it is
-    not waited for."""
+    """All has been said, and the connection stays open: that is no failure. Only Gemini has no marker of its end."""
     server.reply(chunks=["Hel", "lo"], fault=Fault.linger())
     began = time.monotonic()
     async with LLMRing(timeout=60 if way.wire != "gemini" else 3) as service:

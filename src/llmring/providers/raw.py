@@ -41,7 +41,7 @@ class RawProvider(Provider):
             max_retries=config.max_retries,
             http_client=http(**http_options(config.limits)),
         )
-        self._once = self.client.with_options(max_retries=0)
+        self._once: Any = None
 
     @abstractmethod
     def create(self, client: Any, call: Call) -> Any:
@@ -54,6 +54,8 @@ class RawProvider(Provider):
 
     async def send(self, call: Call, body: bytes) -> HTTPResponse:
         """Send through the SDK's raw-response path, with the rendered body in place of its own."""
+        if self._once is None:
+            self._once = self.client.with_options(max_retries=0)
         async with Exchange(body, call.until):
             answer = await self.create(self._once, call).__aenter__()
         response: HTTPResponse = answer.http_response
