@@ -72,10 +72,10 @@ class Exchange:
             await self.response.aclose()
         if isinstance(error, Exception) and self.refused is not None:
             raise self.refused from error
-        if kind is None and not self.sent:
+        if not self.sent and (error is None or _is_answered(error)):
             raise RuntimeError(
                 "this version of the SDK does not send through the HTTP client that it is given. Install an earlier one"
-            )
+            ) from None
 
     def request(self, theirs: Any, url: Any) -> httpx2.Request:
         """The SDK's request with our body, as httpx2 has it, to the same URL."""
@@ -108,6 +108,11 @@ class Exchange:
             # The socket is closed in the loop's next step.
             await asyncio.sleep(0)
         return bytes(body[:_REFUSAL])
+
+
+def _is_answered(error: BaseException) -> bool:
+    """Whether an SDK's exception is about an answer that it got."""
+    return isinstance(getattr(error, "status_code", getattr(error, "code", None)), int)
 
 
 _current: ContextVar[ref[Exchange] | None] = ContextVar("llmring_exchange", default=None)
