@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from typing import Any
 
@@ -705,3 +706,24 @@ def test_the_tier_that_served() -> None:
     assert result.final.service_tier == "flex"
     final = openai_chat.ChatDecoder(MODEL).answer(json.dumps(chat_answer({}, "stop", service_tier="flex")).encode())
     assert final.service_tier == "flex"
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"images": [{"image_url": {"url": {"auth": "the-secret-key"}}}]},
+        {"content": [{"type": "x\nERROR a line of its own, the-secret-key"}]},
+    ],
+)
+def test_what_is_left_out_is_told_without_keys_and_on_one_line(
+    delta: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    decoder = openai_chat.ChatDecoder(MODEL)
+    decoder.conceal = lambda data: data.replace(b"the-secret-key", b"[key]")
+    with caplog.at_level(logging.WARNING, "llmring"):
+        decoder.read(stream(WIRE, [chat(delta)] * 20))
+    assert decoder.skipped_events == 20
+    assert 0 < len(caplog.records) < 20, "of a flood, not each is told of"
+    for record in caplog.records:
+        assert "the-secret-key" not in record.getMessage()
+        assert "\n" not in record.getMessage()

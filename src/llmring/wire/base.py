@@ -183,13 +183,17 @@ class Decoder:
         return chunks
 
     def _skip(self, payload: bytes, error: Exception) -> None:
-        self.skipped_events += 1
         self.calls.lose()
+        self.leave_out(error, payload)
+
+    def leave_out(self, why: object, payload: bytes = b"") -> None:
+        """Count what cannot be read, and tell of the first few, without what must not be shown."""
+        self.skipped_events += 1
         if self.skipped_events > _WARNINGS:
             return
-        why = self.conceal(str(error).encode(errors="replace")).decode()
+        said = self.conceal(str(why).encode(errors="replace")).decode()
         shown = self.conceal(payload)
-        logger.warning("%s: left out an event that cannot be decoded (%.120s): %.120r", self.model, why, shown)
+        logger.warning("%s: left out an event that cannot be decoded (%.120s): %.120r", self.model, said, shown)
 
     def not_a_stream(self) -> WireError | None:
         """The error that the bytes are, if they were no stream at all."""
@@ -263,7 +267,7 @@ class Decoder:
             except StopIteration:
                 return
             except MISSHAPEN as error:
-                self._skip(b"", error)
+                self.leave_out(error)
                 return
 
     def begin_hop(self) -> None:

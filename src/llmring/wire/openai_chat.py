@@ -6,7 +6,6 @@ Request and events: the vendor's reference "Chat completions", and what compatib
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -22,8 +21,6 @@ from .think_tags import ThinkTags
 from .values import completed, count, name_of, text, usage_of
 
 __all__ = ["ChatDecoder", "render_request"]
-
-logger = logging.getLogger("llmring")
 
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
@@ -289,7 +286,7 @@ class ChatDecoder(Decoder):
             elif kind == "image_url":
                 self._add(pictures_of([part]))
             else:
-                self._leave_out(kind)
+                self.leave_out(f"a part of type {kind!r}")
         return "".join(said), "".join(thinking)
 
     def _add(self, parts: Iterator[dict[str, Any]]) -> None:
@@ -302,11 +299,7 @@ class ChatDecoder(Decoder):
                     self.parts.append(part)
         except MISSHAPEN as error:
             # It must not cost the text beside it.
-            self._leave_out(error)
-
-    def _leave_out(self, what: Any) -> None:
-        self.skipped_events += 1
-        logger.warning("%s: left out a part that cannot be read: %.120s", self.model, what)
+            self.leave_out(error)
 
     def _cite(self, annotations: list[Any]) -> None:
         if files := [it for it in annotations if it.__class__ is dict and it.get("type") == "file"]:
