@@ -292,3 +292,11 @@ def test_a_custom_tool_is_a_function_of_its_text() -> None:
     (tool,) = body["tools"]
     assert (tool["name"], tool["input_schema"]["required"]) == ("code", ["input"])
     assert body["tool_choice"] == {"type": "tool", "name": "code"}
+
+
+def test_counts_of_another_form_cost_no_answer() -> None:
+    usage = {"input_tokens": "12", "output_tokens": 3}
+    answer = {"type": "message", "content": [{"type": "text", "text": "Hi"}], "stop_reason": "end_turn", "usage": usage}
+    final = anthropic.MessagesDecoder(MODEL).answer(json.dumps(answer).encode())
+    assert (final.delta, final.finish_reason) == ("Hi", "stop")
+    assert final.usage == {"prompt_tokens": 0, "completion_tokens": 3, "total_tokens": 3}

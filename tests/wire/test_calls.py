@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from llmring.wire.calls import ToolCalls
 from llmring.wire.errors import WireError
 from llmring.wire.values import Halves, completed, contradiction, usage_of
 
-from .streams import MODEL, chat, decode
+from .streams import MODEL, WIRES, chat, decode
 
 pieces = st.lists(st.tuples(st.integers(0, 3), st.text("ab{} ", max_size=3), st.booleans()), max_size=20)
 
@@ -169,3 +170,31 @@ def test_a_later_report_erases_nothing() -> None:
         "b": None,
         "c": 0,
     }
+
+
+@pytest.mark.parametrize(
+    ("wire", "events"),
+    [
+        ("openai-chat", [b'{"choices":[{"delta":{"tool_calls":[', chat({}, "tool_calls"), b"[DONE]"]),
+        (
+            "anthropic",
+            [
+                b'{"type":"content_block_start","index":0,"content_block":{"type":"tool_use",',
+                {"type": "message_delta", "delta": {"stop_reason": "tool_use"}},
+                {"type": "message_stop"},
+            ],
+        ),
+    ],
+)
+def test_a_turn_that_calls_tools_and_lost_the_only_call_is_an_error(wire: str, events: list[Any]) -> None:
+    result = decode(wire, *events)
+    assert "could not be decoded" in str(result.error)
+    without = decode(wire, *events[1:])
+    assert without.error is None, "nothing was lost"
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("depth", [100, 600, 950, 100_000])
+def test_half_a_character_in_the_depth_costs_one_event_at_most(wire: str, depth: int) -> None:
+    deep = b'{"type":"ping","x":' + b"[" * depth + b'"\\ud83d"' + b"]" * depth + b"}"
+    assert decode(wire, deep).decoder.skipped_events <= 1

@@ -197,3 +197,11 @@ def test_a_fence_is_looked_at_once() -> None:
         assert chunk is not None
         assert chunk.delta == written
     assert time.process_time() - began < 2
+
+
+def test_text_that_names_no_tool_by_a_name_is_text() -> None:
+    said = '{"name": ["f"]}'
+    decoder = ollama.OllamaDecoder(MODEL, frozenset({"f"}))
+    line = {"model": "m", "message": {"role": "assistant", "content": said}, "done": True, "done_reason": "stop"}
+    chunks = decoder.read(json.dumps(line).encode() + b"\n")
+    assert ["".join(chunk.delta for chunk in chunks), decoder.skipped_events] == [said, 0]

@@ -32,7 +32,7 @@ from .turns import (
     plain_text,
     without_custom_tools,
 )
-from .values import as_list, completed, given, merge_params, name_of, text, usage_of
+from .values import as_list, completed, count, given, merge_params, name_of, text, usage_of
 
 __all__ = ["MessagesDecoder", "render_request"]
 
@@ -387,9 +387,9 @@ class MessagesDecoder(Decoder):
         self.service_tier = "fast" if counts.get("speed") == "fast" else name_of(counts.get("service_tier"))
         read = counts.get("cache_read_input_tokens")
         written = counts.get("cache_creation_input_tokens")
-        prompt = counts.get("input_tokens")
+        prompt = count(counts.get("input_tokens"))
         self.usage = usage_of(
-            None if prompt is None else prompt + (read or 0) + (written or 0),
+            None if prompt is None else prompt + (count(read) or 0) + (count(written) or 0),
             counts.get("output_tokens"),
             cache_read=read,
             cache_write=written,

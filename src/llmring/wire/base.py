@@ -289,6 +289,8 @@ class Decoder:
         if self.metadata or self.calls:
             self.metadata["issuer"] = self.issuer
         finish = self.finish_reason or "stop"
+        if finish == "tool_calls" and self.calls.gap and not self.calls:
+            self.calls.lose_call()
         calls = self.calls.complete(cut=finish == "length") if self.calls else None
         if calls and finish in ("stop", "other"):
             finish = "tool_calls"

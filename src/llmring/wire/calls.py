@@ -85,9 +85,13 @@ class ToolCalls:
     or for each of thousands of calls, would make the work grow with the square of the answer.
 
     `key` is whatever a wire tells one call's fragments by: an index, a block, an item's id.
+
+    Attributes:
+        size: characters of arguments and names that have come.
+        gap: an event was lost, which may have been a call.
     """
 
-    __slots__ = ("_arriving", "_calls", "_ids", "_joined_to", "_log", "_lost", "_of_key", "_texts", "size")
+    __slots__ = ("_arriving", "_calls", "_ids", "_joined_to", "_log", "_lost", "_of_key", "_texts", "gap", "size")
 
     def __init__(self) -> None:
         self._calls: list[BuiltCall] = []
@@ -99,8 +103,7 @@ class ToolCalls:
         self._joined_to = 0
         # Calls whose arguments come in fragments, of which more may come.
         self._arriving: dict[BuiltCall, None] = {}
-        self._lost = False
-        # Characters of arguments and names that have come.
+        self._lost = self.gap = False
         self.size = 0
 
     def __bool__(self) -> bool:
@@ -180,6 +183,7 @@ class ToolCalls:
 
     def lose(self) -> None:
         """An event was lost: calls whose arguments are under way may lack a piece of them."""
+        self.gap = True
         for call in self._arriving:
             # What is whole already can have lost nothing but blanks.
             call._sealed = not call.custom and is_json(self.arguments(call))

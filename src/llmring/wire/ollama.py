@@ -370,7 +370,7 @@ class OllamaDecoder(Decoder):
             wanted = [(call["name"], call.get("arguments", call.get("parameters")) or {}) for call in calls]
         except (ValueError, AttributeError, KeyError, TypeError):
             return False
-        if not wanted or any(name not in (self._tools or ()) for name, _ in wanted):
+        if not wanted or any(name.__class__ is not str or name not in (self._tools or ()) for name, _ in wanted):
             return False
         for name, arguments in wanted:
             self.calls.start(len(self.calls), name, None, arguments)

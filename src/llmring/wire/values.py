@@ -166,10 +166,9 @@ class Halves:
         if not _HALF.search(payload):
             raise refused
         try:
-            event = json.loads(payload)
+            return self.join(json.loads(payload), whole=whole)
         except RecursionError:
             raise refused from None
-        return self.join(event, whole=whole)
 
     def join(self, event: Any, *, whole: bool = False) -> Any:
         """The event with the halves that waited for it, and without those that wait for the next."""
