@@ -508,24 +508,3 @@ def test_a_function_is_read_once_and_not_kept() -> None:
     del once
     gc.collect()
     assert alive() is None
-
-
-def test_calls_of_servers_that_count_anew_with_every_turn_are_told_apart() -> None:
-    def turn(name: str) -> Message:
-        return Message(
-            role="assistant",
-            tool_calls=[{"id": "0", "type": "function", "function": {"name": name, "arguments": "{}"}}],
-        )
-
-    def result(id: str) -> Message:
-        return Message(role="tool", tool_call_id=id, content="done")
-
-    talk = [Message(role="user", content="hi"), turn("a"), result("0"), turn("b"), result("0"), turn("c"), result("0")]
-    told = definitions(LLMRequest(model="m", messages=talk)).messages
-    ids = [call["id"] for message in told for call in message.tool_calls or ()]
-    assert len(set(ids)) == 3
-    assert [message.tool_call_id for message in told if message.role == "tool"] == ids
-    assert talk[3].tool_calls is not None
-    assert talk[3].tool_calls[0]["id"] == "0"
-    once = LLMRequest(model="m", messages=talk[:3])
-    assert definitions(once) is once

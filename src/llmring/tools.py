@@ -105,13 +105,12 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
 
 
 def definitions(request: LLMRequest) -> LLMRequest:
-    """The request with its tools as definitions, its tool choice checked against them, and its calls told apart.
+    """The request with its tools as definitions, and its tool choice checked against them.
 
     Raises:
         InvalidRequestError: a tool that is neither a function nor a definition, two of one name, or a choice
             of a tool that is not there.
     """
-    request = _told_apart(request)
     if not request.tools:
         if request.tool_choice not in (None, "auto", "none"):
             raise InvalidRequestError(f"tool_choice is {request.tool_choice!r}, but the request has no tools.")
@@ -123,23 +122,6 @@ def definitions(request: LLMRequest) -> LLMRequest:
         if names.count(name) > 1:
             raise InvalidRequestError(f"Two tools are called {name!r}; give each a name of its own.")
     return request.model_copy(update={"tools": tools, "tool_choice": _choice(request.tool_choice, tools)})
-
-
-def _told_apart(request: LLMRequest) -> LLMRequest:
-    """The request with an id for each call: some servers begin to count anew with every turn."""
-    ids = [call["id"] for message in request.messages for call in message.tool_calls or ()]
-    if len(ids) == len(set(ids)):
-        return request
-    messages, now, taken = [], dict[str, str](), set[str]()
-    for message in request.messages:
-        calls = []
-        for call in message.tool_calls or ():
-            now[call["id"]] = call["id"] if call["id"] not in taken else f"{call['id']}_{len(taken)}"
-            taken.add(now[call["id"]])
-            calls.append({**call, "id": now[call["id"]]})
-        answered = now.get(message.tool_call_id or "", message.tool_call_id)
-        messages.append(message.model_copy(update={"tool_calls": calls or None, "tool_call_id": answered}))
-    return request.model_copy(update={"messages": messages})
 
 
 def _definition(given: Any, position: int) -> dict[str, Any]:

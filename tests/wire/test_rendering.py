@@ -17,7 +17,7 @@ from llmring.schemas import LLMRequest, Message, Role, ToolCall
 from llmring.wire import anthropic, gemini, ollama, openai_chat, openai_responses
 from llmring.wire.chat_dialects import ChatDialect, dialect_of
 from llmring.wire.errors import CannotCarry
-from llmring.wire.turns import digest_of
+from llmring.wire.replay import digest_of
 
 from ..vendor_types import check
 from .streams import WIRES
@@ -1410,3 +1410,47 @@ def test_everything_at_once_is_of_the_vendors_types(wire: str, stream: bool) -> 
         stream=stream,
     )
     check(wire, body)
+
+
+AGAIN = [
+    USER,
+    Message(role="assistant", tool_calls=[call("call_0", "ping"), call("call_1", "pong")]),
+    Message(role="tool", tool_call_id="call_1", content="b"),
+    Message(role="tool", tool_call_id="call_0", content="a"),
+    Message(role="assistant", tool_calls=[call("call_0", "pang")]),
+    Message(role="tool", tool_call_id="call_0", content="c"),
+]
+"""What came from a server that counts its calls anew in each turn."""
+
+
+@pytest.mark.parametrize("wire", ["openai-chat", "openai-responses", "anthropic"])
+def test_an_id_that_comes_again_stands_for_one_call_only(wire: str) -> None:
+    said = repr(turns(wire, *AGAIN))
+    key = {"openai-chat": "'id'", "openai-responses": "'call_id'", "anthropic": "'id'"}[wire]
+    answers = {"openai-chat": "'tool_call_id'", "openai-responses": "'call_id'", "anthropic": "'tool_use_id'"}[wire]
+    ids = re.findall(rf"(?<!\w){key}: '(\w+)'", said)
+    answered = re.findall(rf"{answers}: '(\w+)'", said)
+    if wire == "openai-responses":
+        ids, answered = [*ids[:2], ids[4]], [*ids[2:4], ids[5]]
+    assert ids[:2] == ["call_0", "call_1"]
+    assert len(set(ids)) == 3
+    assert answered == [ids[1], ids[0], ids[2]]
+    # It stays the same when the conversation goes on.
+    assert said[:-1] in repr(turns(wire, *AGAIN, Message(role="assistant", content="Done.")))
+
+
+@pytest.mark.parametrize("wire", ["openai-chat", "openai-responses", "anthropic"])
+def test_a_call_of_who_is_asked_keeps_an_id_that_another_has_used(wire: str) -> None:
+    foreign, own = AGAIN[:4], AGAIN[4].model_copy(update={"metadata": OF_ISSUER})
+    said = repr(turns(wire, *foreign, own, AGAIN[5]))
+    assert said.count("'call_0'") == 2, "its call and the result"
+    everything_own = [m.model_copy(update={"metadata": OF_ISSUER}) if m.tool_calls else m for m in AGAIN]
+    assert repr(turns(wire, *everything_own)).count("'call_0'") == 4
+
+
+@pytest.mark.parametrize("model", [MODELS["gemini"], MODELS["ollama"]])
+def test_a_result_is_of_the_call_before_it(model: str) -> None:
+    wire = "gemini" if model == MODELS["gemini"] else "ollama"
+    said = repr(turns(wire, *AGAIN))
+    key = "'functionResponse': {'name'" if wire == "gemini" else "'tool_name'"
+    assert re.findall(rf"{key}: '(\w+)'", said) == ["pong", "ping", "pang"]

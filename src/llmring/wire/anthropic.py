@@ -15,7 +15,7 @@ from .dialects import ANTHROPIC
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
 from .made import made_of_blocks
-from .replay import Replay, replayed
+from .replay import Replay, kept_of, replayed
 from .turns import (
     Media,
     arguments_of,
@@ -25,11 +25,11 @@ from .turns import (
     effort_of,
     in_dialect,
     json_instruction,
-    kept_of,
     media,
     parts,
     parts_of_result,
     plain_text,
+    told_apart,
     without_custom_tools,
 )
 from .values import as_list, completed, count, given, merge_params, name_of, text, usage_of
@@ -115,6 +115,7 @@ def _container(messages: Sequence[Message], issuer: str) -> str | None:
 
 
 def _turns(messages: Sequence[Message], issuer: str) -> list[dict[str, Any]]:
+    messages = told_apart(messages, issuer)
     ids = call_ids(messages, _CALL_ID, 24, issuer)
     turns: list[dict[str, Any]] = []
     results: list[dict[str, Any]] | None = None

@@ -10,6 +10,7 @@ from ..schemas import LLMRequest, Message, ToolCall
 from .chat_dialects import ChatDialect
 from .chat_turns import replay
 from .errors import CannotCarry
+from .replay import kept_of, unchanged
 from .turns import (
     call_ids,
     custom_names,
@@ -17,13 +18,12 @@ from .turns import (
     effort_of,
     function_tool,
     json_instruction,
-    kept_of,
     media,
     openai_schema,
     plain_text,
     schema_instruction,
     schema_of,
-    unchanged,
+    told_apart,
     without_custom_tools,
 )
 from .values import given, merge_params
@@ -52,9 +52,10 @@ def render_request(
     if not dialect.custom_tools:
         request = without_custom_tools(request)
     customs = custom_names(request)
-    ids = call_ids(request.messages, dialect.call_id, dialect.id_length, issuer)
-    called = any(m.tool_calls for m in request.messages)
-    messages = [_message(m, ids, issuer, customs, dialect, called=called) for m in request.messages]
+    turns = told_apart(request.messages, issuer)
+    ids = call_ids(turns, dialect.call_id, dialect.id_length, issuer)
+    called = any(m.tool_calls for m in turns)
+    messages = [_message(m, ids, issuer, customs, dialect, called=called) for m in turns]
     if not dialect.silent_turns:
         messages = list(_spoken(messages))
     told = None if dialect.schemas else schema_instruction(request)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..schemas import ToolCall
 from .calls import ToolCalls
-from .turns import digest_of
+from .replay import digest_of
 from .values import completed, given
 
 __all__ = ["BLOCKS", "THOUGHTS", "Kept", "of_message", "replay"]

@@ -15,16 +15,15 @@ from .dialects import GEMINI
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
 from .made import made_of_candidate
-from .replay import Replay, replayed
+from .replay import Replay, kept_of, replayed
 from .turns import (
     arguments_of,
     budget_of,
     described_schema,
     effort_of,
     in_dialect,
-    kept_of,
     media,
-    named_calls,
+    named_results,
     parts_of_result,
     plain_text,
     without_custom_tools,
@@ -84,7 +83,7 @@ def _generation(model: str) -> int:
 
 
 def _contents(messages: Sequence[Message], generation: int, issuer: str) -> list[dict[str, Any]]:
-    names = named_calls(messages)
+    names = named_results(messages)
     numbered: set[str] = set()
     contents: list[dict[str, Any]] = []
     results: list[dict[str, Any]] | None = None
@@ -93,7 +92,7 @@ def _contents(messages: Sequence[Message], generation: int, issuer: str) -> list
             continue
         if message.role == "tool":
             id = message.tool_call_id or ""
-            answer = {"name": names[id], **_result(message), **({"id": id} if id in numbered else {})}
+            answer = {"name": next(names), **_result(message), **({"id": id} if id in numbered else {})}
             if results is None:
                 results = []
                 contents.append({"role": "user", "parts": results})
@@ -104,6 +103,7 @@ def _contents(messages: Sequence[Message], generation: int, issuer: str) -> list
             said = _replayed(message, numbered, issuer)
             if said is None:
                 said = [*(_parts(message) if message.content else []), *map(_call, message.tool_calls or ())]
+                numbered.difference_update(call["id"] for call in message.tool_calls or ())
             if said:
                 contents.append({"role": "model", "parts": _signed(said) if generation >= 3 else said})
         else:

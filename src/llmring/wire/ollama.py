@@ -17,22 +17,20 @@ from .base import Decoder
 from .errors import CannotCarry, WireError, read_error
 from .framing import LineFrames
 from .made import picture
+from .replay import digest_of, kept_of, unchanged
 from .think_tags import ThinkTags
 from .turns import (
     arguments_of,
     described_schema,
-    digest_of,
     effort_of,
     function_tool,
     json_instruction,
-    kept_of,
     media,
-    named_calls,
+    named_results,
     own_ids,
     parts,
     plain_text,
     schema_instruction,
-    unchanged,
     without_custom_tools,
 )
 from .values import as_list, given, merge_params, name_of, text, usage_of
@@ -75,7 +73,7 @@ def render_request(
     request = without_custom_tools(request)
     own = own_ids(request.messages, issuer)
     told = tools_in_text(request, native=native_tools)
-    names = named_calls(request.messages)
+    names = named_results(request.messages)
     barred = request.tool_choice == "none"
     as_text = bool(told) or not native_tools
     messages = [_told(m, names) if as_text else _message(m, names, issuer, own) for m in request.messages]
@@ -104,10 +102,15 @@ def render_request(
     return body
 
 
-def _message(message: Message, names: dict[str, str], issuer: str, own: Collection[str]) -> dict[str, Any]:
+def _message(message: Message, names: Iterator[str], issuer: str, own: Collection[str]) -> dict[str, Any]:
     if message.role == "tool":
         said, id = plain_text(message, "a tool's result for Ollama"), message.tool_call_id or ""
-        return {"role": "tool", "content": said, "tool_name": names[id], **({"tool_call_id": id} if id in own else {})}
+        return {
+            "role": "tool",
+            "content": said,
+            "tool_name": next(names),
+            **({"tool_call_id": id} if id in own else {}),
+        }
     rendered = {"role": message.role, **_content(message)}
     if message.tool_calls:
         rendered["tool_calls"] = [
@@ -126,11 +129,11 @@ def _message(message: Message, names: dict[str, str], issuer: str, own: Collecti
     return rendered
 
 
-def _told(message: Message, names: dict[str, str]) -> dict[str, Any]:
+def _told(message: Message, names: Iterator[str]) -> dict[str, Any]:
     """A message for a model that knows calls and results only as text."""
     if message.role == "tool":
         said = plain_text(message, "a tool's result for Ollama")
-        return {"role": "user", "content": f"Result of {names[message.tool_call_id or '']}: {said}"}
+        return {"role": "user", "content": f"Result of {next(names)}: {said}"}
     rendered = {"role": message.role, **_content(message)}
     if message.tool_calls:
         calls = [

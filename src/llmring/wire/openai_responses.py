@@ -13,20 +13,20 @@ from .base import Decoder
 from .errors import CannotCarry, WireError, read_error
 from .framing import SSEFrames
 from .made import made_of_items
-from .replay import Replay, replayed
+from .replay import Replay, kept_of, replayed
 from .turns import (
     call_ids,
     custom_names,
     custom_text,
     effort_of,
     json_instruction,
-    kept_of,
     media,
     openai_schema,
     parts,
     parts_of_result,
     plain_text,
     schema_of,
+    told_apart,
 )
 from .values import given, merge_params, name_of, text, usage_of
 
@@ -50,13 +50,9 @@ _INCOMPLETE: dict[str, FinishReason] = {
 
 def render_request(request: LLMRequest, model: str, *, stream: bool, issuer: str = "") -> dict[str, Any]:
     """The body of a request. Nothing is stored at the vendor unless `extra_params` says so."""
-    talk = _Talk(
-        issuer,
-        call_ids(request.messages, _CALL_ID, 24, issuer),
-        custom_names(request),
-        stored=request.extra_params.get("store") is True,
-    )
-    items = [item for m in request.messages for item in _items(m, talk)]
+    turns, stored = told_apart(request.messages, issuer), request.extra_params.get("store") is True
+    talk = _Talk(issuer, call_ids(turns, _CALL_ID, 24, issuer), custom_names(request), stored=stored)
+    items = [item for m in turns for item in _items(m, talk)]
     if instruction := json_instruction(request, unless_said=True):
         # The format's JSON mode is refused where no message speaks of JSON.
         items.insert(0, {"role": "system", "content": instruction})

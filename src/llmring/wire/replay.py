@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+from pydantic_core import to_json
 
 from ..schemas import Message, ToolCall
 
-__all__ = ["Replay", "replayed"]
+__all__ = ["Replay", "digest_of", "is_of", "kept_of", "replayed", "unchanged"]
+
+
+def is_of(message: Message, issuer: str) -> bool:
+    """Whether an assistant's turn came from this provider at this address."""
+    return bool(issuer) and message.metadata.get("issuer") == issuer
+
+
+def kept_of(message: Message, wire: str, issuer: str) -> dict[str, Any] | None:
+    """What a turn's issuer wants back with it, `None` where it came from another, or the turn was changed since.
+
+    Args:
+        message: an assistant's turn.
+        wire: the name under which the wire keeps it.
+        issuer: who is asked now.
+    """
+    kept = message.metadata.get(wire)
+    return kept if isinstance(kept, dict) and is_of(message, issuer) else None
+
+
+def digest_of(length: int, calls: Sequence[ToolCall]) -> str:
+    """What tells whether a turn was changed: the length of its text, and its calls, whatever their ids."""
+    said = [length, *([call["function"]["name"], call["function"]["arguments"]] for call in calls)]
+    return hashlib.sha256(to_json(said)).hexdigest()[:32]
+
+
+def unchanged(message: Message, kept: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What was kept of a turn with its digest, if the turn still says what it said then."""
+    said = message.content or ""
+    if kept is None or not isinstance(said, str):
+        return None
+    return kept if kept.get("digest") == digest_of(len(said), message.tool_calls or ()) else None
 
 
 class Replay:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -16,6 +16,7 @@ from ..media_types import extension_of
 from ..schemas import LLMRequest, Message, ToolCall
 from .dialects import OPENAI_STRICT, Dialect, UnsupportedKeyword, translate
 from .errors import CannotCarry
+from .replay import is_of
 from .values import given
 
 __all__ = [
@@ -26,15 +27,12 @@ __all__ = [
     "custom_names",
     "custom_text",
     "described_schema",
-    "digest_of",
     "effort_of",
     "function_tool",
     "in_dialect",
-    "is_of",
     "json_instruction",
-    "kept_of",
     "media",
-    "named_calls",
+    "named_results",
     "openai_schema",
     "own_ids",
     "parts",
@@ -42,7 +40,7 @@ __all__ = [
     "plain_text",
     "schema_instruction",
     "schema_of",
-    "unchanged",
+    "told_apart",
     "without_custom_tools",
 ]
 
@@ -178,37 +176,6 @@ def plain_text(message: Message, where: str) -> str:
     return "\n".join(pieces)
 
 
-def is_of(message: Message, issuer: str) -> bool:
-    """Whether an assistant's turn came from this provider at this address."""
-    return bool(issuer) and message.metadata.get("issuer") == issuer
-
-
-def kept_of(message: Message, wire: str, issuer: str) -> dict[str, Any] | None:
-    """What a turn's issuer wants back with it, `None` where it came from another, or the turn was changed since.
-
-    Args:
-        message: an assistant's turn.
-        wire: the name under which the wire keeps it.
-        issuer: who is asked now.
-    """
-    kept = message.metadata.get(wire)
-    return kept if isinstance(kept, dict) and is_of(message, issuer) else None
-
-
-def digest_of(length: int, calls: Sequence[ToolCall]) -> str:
-    """What tells whether a turn was changed: the length of its text, and its calls, whatever their ids."""
-    said = [length, *([call["function"]["name"], call["function"]["arguments"]] for call in calls)]
-    return hashlib.sha256(to_json(said)).hexdigest()[:32]
-
-
-def unchanged(message: Message, kept: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What was kept of a turn with its digest, if the turn still says what it said then."""
-    said = message.content or ""
-    if kept is None or not isinstance(said, str):
-        return None
-    return kept if kept.get("digest") == digest_of(len(said), message.tool_calls or ()) else None
-
-
 def own_ids(messages: Sequence[Message], issuer: str) -> frozenset[str]:
     """The ids of a conversation's calls that who is asked now gave itself."""
     calls = (call for message in messages if is_of(message, issuer) for call in message.tool_calls or ())
@@ -233,9 +200,37 @@ def call_ids(messages: Sequence[Message], fits: re.Pattern[str], length: int, is
     }
 
 
-def named_calls(messages: Sequence[Message]) -> dict[str, str]:
-    """The function's name of every call of a conversation, by the call's id."""
-    return {call["id"]: call["function"]["name"] for m in messages for call in m.tool_calls or ()}
+def told_apart(messages: Sequence[Message], issuer: str) -> Sequence[Message]:
+    """The conversation, in which no id stands for calls of two turns: some servers count anew in each.
+
+    The calls of who is asked now keep theirs.
+    """
+    all_of_them = [call["id"] for message in messages for call in message.tool_calls or ()]
+    taken = set(own_ids(messages, issuer))
+    if len(set(all_of_them)) == len(all_of_them):
+        return messages
+    now: dict[str, str] = {}
+    told = []
+    for at, message in enumerate(messages):
+        if calls := message.tool_calls:
+            again = taken.intersection(call["id"] for call in calls) if not is_of(message, issuer) else ()
+            now |= {call["id"]: call["id"] for call in calls}
+            now |= {id: f"call_{hashlib.sha256(f'{id} {at}'.encode()).hexdigest()[:24]}" for id in again}
+            taken.update(call["id"] for call in calls)
+            message = message.model_copy(update={"tool_calls": [{**call, "id": now[call["id"]]} for call in calls]})
+        elif message.role == "tool" and (id := message.tool_call_id) is not None:
+            message = message.model_copy(update={"tool_call_id": now[id]})
+        told.append(message)
+    return told
+
+
+def named_results(messages: Sequence[Message]) -> Iterator[str]:
+    """The function's name of every result of a conversation, in order: that of the last call of its id by then."""
+    names: dict[str, str] = {}
+    for message in messages:
+        names |= {call["id"]: call["function"]["name"] for call in message.tool_calls or ()}
+        if message.role == "tool":
+            yield names[message.tool_call_id or ""]
 
 
 def arguments_of(arguments: str) -> dict[str, Any]:
