@@ -280,6 +280,8 @@ async def test_leaving_while_going_on(practice: Ground, server: PracticeServer, 
     (outcome,) = await asyncio.gather(task, return_exceptions=True)
     if by in ("task", "timeout"):
         assert isinstance(outcome, TimeoutError if by == "timeout" else asyncio.CancelledError)
+    elif by == "service":
+        assert type(outcome) is LLMRingError
     else:
         assert isinstance(outcome, list)
         assert "".join(chunk.delta for chunk in outcome) == "One"
