@@ -50,7 +50,7 @@ async def test_an_event_of_lines_without_end(way: Way, server: PracticeServer) -
 async def test_a_text_without_end(way: Way, server: PracticeServer) -> None:
     server.reply(Reply(chunks=[LONG[: MOST // 2]] * 8))
     async with LLMRing(max_bytes=MOST, max_retries=0) as service:
-        with pytest.raises(ProviderResponseError, match="a text of more than") as raised:
+        with pytest.raises(ProviderResponseError, match="an answer of more than") as raised:
             await service.chat_stream(ask(way)).final_response()
     assert raised.value.partial is not None
     assert raised.value.partial.content.startswith("xxx")

@@ -727,3 +727,34 @@ def test_what_is_left_out_is_told_without_keys_and_on_one_line(
     for record in caplog.records:
         assert "the-secret-key" not in record.getMessage()
         assert "\n" not in record.getMessage()
+
+
+def test_pictures_and_blocks_without_end() -> None:
+    many: list[Any] = [
+        {"images": [{"image_url": {"url": "data:image/png;base64," + "A" * 40_000}}]},
+        {"reasoning_details": [{"type": "reasoning.encrypted", "data": "A" * 40_000}]},
+        {"reasoning_details": [{"type": "reasoning.encrypted", "data": "A" * 400}]},
+    ]
+    for delta in many:
+        decoder = openai_chat.ChatDecoder(MODEL)
+        decoder.bound(100_000)
+        for number in range(1000):
+            decoder.read(stream(WIRE, [chat({**delta, "n": number})]))
+            if decoder.error:
+                break
+        assert "an answer of more than" in str(decoder.error)
+        assert number * len(str(delta)) < 300_000
+
+
+def test_words_in_chatty_events_have_the_bound_for_themselves() -> None:
+    decoder = openai_chat.ChatDecoder(MODEL)
+    decoder.bound(10_000)
+    for _ in range(5000):
+        decoder.read(stream(WIRE, [chat({"content": "x"})]))
+    assert decoder.error is None
+
+
+def test_sound_that_is_none_costs_no_text() -> None:
+    sounds = chat({"content": "Hi", "audio": {"data": "QUI="}}), chat({"audio": {"data": "abc"}})
+    result = decode(WIRE, *sounds, chat({}, "stop"), DONE)
+    assert (result.content, result.whole["skipped_events"], result.decoder.parts) == ("Hi", 1, [])

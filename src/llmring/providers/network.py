@@ -218,8 +218,7 @@ def _by_turns(found: list[Any]) -> list[str]:
         if family == socket.AF_INET6 and scope != "0" and "%" not in address:
             address = f"{address}%{scope}"
         by_family.setdefault(family, []).append(address)
-    turns = zip_longest(*by_family.values())
-    return list(dict.fromkeys(address for turn in turns for address in turn if address is not None))
+    return list(dict.fromkeys(it for turn in zip_longest(*by_family.values()) for it in turn if it is not None))
 
 
 async def _open(address: str, port: int) -> Connection:
@@ -258,8 +257,7 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             option = getattr(socket, name, None)
             if sock is not None and option is not None:
                 with suppress(OSError):
-                    level = socket.SOL_SOCKET if name.startswith("SO_") else socket.IPPROTO_TCP
-                    sock.setsockopt(level, option, value)
+                    sock.setsockopt(socket.SOL_SOCKET if name.startswith("SO_") else socket.IPPROTO_TCP, option, value)
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""

@@ -19,6 +19,8 @@ __all__ = ["MISSHAPEN", "Decoder"]
 logger = logging.getLogger("llmring")
 
 _HEAD = 4096
+_FEW_WORDS = 4096
+"""Bytes of an event."""
 _WARNINGS = 3
 """Events that are told of one by one; of those after them, only how many there were."""
 MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -115,10 +117,11 @@ class Decoder:
         if len(self._head) < _HEAD:
             self._head += data[:_HEAD]
         try:
-            chunks = self._decode(self._frames.feed(data))
+            payloads = self._frames.feed(data)
+            chunks = self._decode(payloads)
             self._read += len(data)
             if self._read > self.most:
-                self._weigh(chunks)
+                self._weigh(chunks, payloads)
             return chunks
         except TooLargeError as error:
             self.error = self.too_large(str(error))
@@ -137,11 +140,15 @@ class Decoder:
             enveloped=True,
         )
 
-    def _weigh(self, chunks: list[StreamChunk]) -> None:
-        """More has come than may be kept. Most of it may be the wire's: from now on, what is gathered is counted."""
-        self._gathered += sum(len(chunk.delta) + len(chunk.reasoning or "") for chunk in chunks)
+    def _weigh(self, chunks: list[StreamChunk], payloads: list[bytes]) -> None:
+        """More has come than may be kept. Most of it may be the wire's: from now on, what is gathered is counted.
+
+        What is in an event that says nothing, or has more in it than a few words, may be kept as it is.
+        """
+        said = sum(len(chunk.delta) + len(chunk.reasoning or "") for chunk in chunks)
+        self._gathered += max(said, sum(len(it) for it in payloads if not chunks or len(it) > _FEW_WORDS))
         if self._gathered > self.most:
-            raise TooLargeError("a text")
+            raise TooLargeError("an answer")
         if self.calls.size > self.most:
             raise TooLargeError("tool calls")
 

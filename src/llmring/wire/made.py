@@ -165,16 +165,16 @@ class Sound:
         if piece:
             self._pieces.append(text(piece))
 
-    def part(self) -> Part | None:
-        """The sound as a part, `None` if there is none."""
+    def parts(self) -> Iterator[Part]:
+        """The sound as a part, if there is one."""
         if not self._pieces:
-            return None
+            return
         data = "".join(self._pieces)
         if any(piece.endswith("=") for piece in self._pieces[:-1]):
             # Pieces that are padded, each for itself, are no base64 one after the other.
             data = base64.b64encode(b"".join(map(base64.b64decode, self._pieces))).decode()
         form = next((form for head, form in _SOUNDS.items() if data.startswith(head)), "pcm16")
-        return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
+        yield {"type": "input_audio", "input_audio": {"data": data, "format": form}}
 
 
 def pictures_of(images: list[Any]) -> Iterator[Part]:

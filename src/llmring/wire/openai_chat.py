@@ -121,8 +121,7 @@ class ChatDecoder(Decoder):
         self._length += len(said)
         if self._refused and self.finish_reason in (None, "stop"):
             self.finish_reason = "content_filter"
-        if (sound := self._spoken.part()) is not None:
-            self.parts.append(sound)
+        self.gather(self._spoken.parts())
         final = super().close()
         final.delta, final.reasoning = said, thought or None
         if self._written is not None:
