@@ -292,9 +292,9 @@ def rows() -> list[Row]:
         _fault("no usage", Text(usage=False), Fault.no_usage()),
         _fault("an event of 3 MB", Text(TEXT + "x" * 3_000_000), Fault.big_event()),
         # What is tried again stays within the timeout, too; a pause that does not fit into it is not waited for.
-        Row("status 500, retried", Reply(status=500), fails, timeout=1.0, max_retries=2),
+        Row("status 500, retried", Reply(status=500), fails, timeout=9.0, max_retries=2),
         Row("silent, retried", Reply(fault=Fault.never_answer()), silent, timeout=1.0, max_retries=2),
-        Row("refuses, retried", None, cut, timeout=1.0, max_retries=2),
+        Row("refuses, retried", None, cut, timeout=9.0, max_retries=2),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ def main() -> int:
     options.add_argument("--one", choices=TARGETS, help=argparse.SUPPRESS)
     options.add_argument("--corpus", type=Path, help=argparse.SUPPRESS)
     asked = options.parse_args()
+    logging.getLogger("llmring").setLevel(logging.CRITICAL)
     if asked.one:
         return _fuzz(asked.one, asked.seconds, asked.corpus)
     failed = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import tomllib
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -125,6 +124,3 @@ def seeds(name: str) -> list[bytes]:
         ]
     mine = [example for example in EXAMPLES if example.wire == name]
     return [example.data for example in mine] + [json.dumps(it.answer).encode() for it in mine if it.answer]
-
-
-logging.getLogger("llmring").setLevel(logging.CRITICAL)
