@@ -758,3 +758,10 @@ def test_sound_that_is_none_costs_no_text() -> None:
     sounds = chat({"content": "Hi", "audio": {"data": "QUI="}}), chat({"audio": {"data": "abc"}})
     result = decode(WIRE, *sounds, chat({}, "stop"), DONE)
     assert (result.content, result.whole["skipped_events"], result.decoder.parts) == ("Hi", 1, [])
+
+
+@pytest.mark.parametrize("name", [None, "f"])
+def test_an_id_that_comes_after_the_beginning_of_its_call(name: str | None) -> None:
+    begun = call("", index=0)
+    result = decode(WIRE, calls(begun), calls(call("{}", name, index=0, id="given")), chat({}, "tool_calls"), DONE)
+    assert (result.calls, result.ids) == ([("f", "{}")], ["given"])

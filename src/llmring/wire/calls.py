@@ -12,6 +12,7 @@ from pydantic_core import from_json, to_json
 
 from ..schemas import ToolCall
 from .errors import WireError
+from .values import name_of
 
 __all__ = ["BuiltCall", "ToolCalls", "as_json", "custom_arguments", "is_json"]
 
@@ -21,7 +22,6 @@ class BuiltCall:
 
     Attributes:
         id: unique in the answer.
-        own_id: whether the server gave the id, so that it knows it again.
         name: the function's.
         custom: what it hands over is text of any form (OpenAI's custom tools), told as `{"input": TEXT}`.
         extra: further fields that its server wants back with it.
@@ -39,13 +39,11 @@ class BuiltCall:
         "extra",
         "id",
         "name",
-        "own_id",
     )
 
-    def __init__(self, id: str, name: str, own_id: bool, custom: bool) -> None:
+    def __init__(self, id: str, name: str, custom: bool) -> None:
         self.id = id
         self.name = name
-        self.own_id = own_id
         self.custom = custom
         self.extra: dict[str, Any] = {}
         self._sealed = self._damaged = False
@@ -145,16 +143,20 @@ class ToolCalls:
         if name.__class__ is not str:
             raise TypeError(f"{name!r} where a function's name was expected")
         written = as_json(arguments)
-        given = str(id) if id.__class__ is int else id if isinstance(id, str) and id else None
-        own = given is not None and given not in self._ids
-        call = BuiltCall(given if given is not None and own else f"call_{os.urandom(12).hex()}", name, own, custom)
-        self._ids.add(call.id)
+        call = BuiltCall(f"call_{os.urandom(12).hex()}", name, custom)
+        self.name(call, id)
         self._of_key[key] = call
         self._calls.append(call)
         self._note(call, written, whole=True)
         if arriving:
             self._arriving[call] = None
         return call
+
+    def name(self, call: BuiltCall, id: Any) -> None:
+        """Give a call the id that its server has for it, which may come after its beginning."""
+        if (given := name_of(id)) is not None and given not in self._ids:
+            call.id = given
+            self._ids.add(given)
 
     def extend(self, key: Any, fragment: Any) -> None:
         """Add a piece of a call's arguments."""

@@ -328,6 +328,9 @@ class ChatDecoder(Decoder):
                 call = self.calls.start(key, name or "", id, arguments, arriving=not listed, custom=bool(custom))
                 self._ids[key] = id
             else:
+                if id and not self._ids[key]:
+                    self._ids[key] = id
+                    self.calls.name(call, id)
                 call.name = call.name or name or ""
                 if arguments.__class__ is not str:
                     if arguments:
@@ -350,7 +353,7 @@ class ChatDecoder(Decoder):
 
     def _is_another(self, key: Any, id: Any, name: str, arguments: Any, current: BuiltCall) -> bool:
         """Whether a fragment that names a function begins a new call: some servers number them all 0."""
-        if (current.name and name != current.name) or (id and id != self._ids[key]):
+        if (current.name and name != current.name) or (id and id != (self._ids[key] or id)):
             return True
         if current.custom or not current.whole:
             return False
