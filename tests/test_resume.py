@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -288,6 +289,18 @@ async def test_leaving_while_going_on(practice: Ground, server: PracticeServer, 
     assert stream.response.content == "One"
     assert await server.requests[1].closed(60)
     await service.close()
+
+
+async def test_a_picture_made_before_the_break_stays(practice: Ground, server: PracticeServer) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    event = {"choices": [{"index": 0, "delta": {"content": "See:", "images": [picture]}}]}
+    body = b"data: " + json.dumps(event).encode() + b"\n\n"
+    server.reply(body=body, content_type="text/event-stream", model="first")
+    server.reply(chunks=[" well"], model="second")
+    async with bound(practice, f"{PROVIDERS['openai-chat']}:first", "anthropic:second") as service:
+        got = await read(service)
+    assert (got.error, got.text) == (None, "See: well")
+    assert got.response.parts == [picture]
 
 
 # Where the provider kept its place

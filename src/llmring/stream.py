@@ -43,6 +43,7 @@ class ChatStream:
         self._final: StreamChunk | None = None
         # Of the answers that broke off before this one.
         self._before: tuple[Served, ...] = ()
+        self._parts_before: tuple[dict[str, Any], ...] = ()
         self._skipped_before = 0
         # The task that waits for bytes, since when, and who woke it before they came.
         self._reader: asyncio.Task[Any] | None = None
@@ -106,7 +107,7 @@ class ChatStream:
             response_model=decoder.response_model,
             parsed=final.parsed if final else None,
             skipped_events=self._skipped_before + decoder.skipped_events,
-            parts=decoder.parts,
+            parts=[*self._parts_before, *decoder.parts],
             metadata=decoder.metadata,
             attempts=list(self._route.attempts) if self._route else [],
             retries=self._route.retries if self._route else 0,
@@ -234,6 +235,7 @@ class ChatStream:
             self._answer, chunks = await self._route.resume(broken, str(self._content))
             if self._answer is not broken:
                 self._before += (broken.decoder.served,)
+                self._parts_before += (*broken.decoder.parts,)
                 self._skipped_before += broken.decoder.skipped_events
             chunks[0].resumed_from = broken.model
         self._pending.extend(chunks)
