@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from ipaddress import IPv6Address, ip_network
 from pathlib import Path
 
@@ -19,10 +19,12 @@ from hypothesis import strategies as st
 from llmring import LLMRequest, LLMResponse, LLMRing, Message
 from llmring.exceptions import LLMRingError, ProviderConnectionError, ProviderNotFoundError, ProviderTimeoutError
 from llmring.providers.environment import Proxies, lacking
+from llmring.providers.listing import list_models
 from llmring.testing import PracticeServer
 
 MODELS = ["openai:m", "anthropic:m", "google:m", "ollama:m"]
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+Failing = Callable[[str], Awaitable[LLMRingError]]
 everybody = pytest.mark.parametrize("model", MODELS)
 
 
@@ -43,6 +45,17 @@ async def failure(model: str) -> LLMRingError:
     with pytest.raises(LLMRingError) as caught:
         await ask(model)
     return caught.value
+
+
+async def failure_of_listing(model: str) -> LLMRingError:
+    async with LLMRing(max_retries=0) as service:
+        with pytest.raises(LLMRingError) as caught:
+            await list_models(service.get_provider(model.partition(":")[0]), timeout=10)
+    return caught.value
+
+
+either = pytest.mark.parametrize("failed", [failure, failure_of_listing])
+"""A listing says of the network what a request says."""
 
 
 @contextlib.asynccontextmanager
@@ -172,17 +185,18 @@ def free_port() -> int:
     return port
 
 
-@pytest.mark.parametrize("model", ["openai:m", "ollama:m"])
+@either
+@everybody
 async def test_a_proxy_that_is_down(
-    server: PracticeServer, monkeypatch: pytest.MonkeyPatch, model: str, free_port: int
+    server: PracticeServer, monkeypatch: pytest.MonkeyPatch, model: str, free_port: int, failed: Failing
 ) -> None:
-    for variable in ("OPENAI_BASE_URL", "OLLAMA_HOST"):
+    for variable in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "OLLAMA_HOST"):
         monkeypatch.setenv(variable, "https://models.example.com")
     monkeypatch.setenv("HTTPS_PROXY", f"http://somebody:hunter2@127.0.0.1:{free_port}")
-    error = await failure(model)
+    error = await failed(model)
     assert isinstance(error, ProviderConnectionError)
     assert f"the proxy http://127.0.0.1:{free_port}, which HTTPS_PROXY names" in str(error)
-    assert "NO_PROXY" in str(error)
+    assert str(error).endswith("or put the host into NO_PROXY.")
     assert "hunter2" not in str(error)
 
 
@@ -193,16 +207,23 @@ WANTS_A_PASSWORD = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-lengt
     ("login", "words"), [("", "wants a name and a password"), ("me:hunter2@", "does not take the")]
 )
 @pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("model", ["openai:m", "ollama:m"])
+@either
+@everybody
 async def test_a_proxy_that_wants_a_password(
-    server: PracticeServer, monkeypatch: pytest.MonkeyPatch, model: str, scheme: str, login: str, words: str
+    server: PracticeServer,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    scheme: str,
+    login: str,
+    words: str,
+    failed: Failing,
 ) -> None:
-    for variable in ("OPENAI_BASE_URL", "OLLAMA_HOST"):
+    for variable in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "OLLAMA_HOST"):
         monkeypatch.setenv(variable, f"{scheme}://models.example.com")
     variable = f"{scheme}_proxy".upper()
     async with proxy(WANTS_A_PASSWORD) as (port, _):
         monkeypatch.setenv(variable, f"http://{login}127.0.0.1:{port}")
-        error = await failure(model)
+        error = await failed(model)
     assert isinstance(error, ProviderConnectionError)
     assert words in str(error)
     assert variable in str(error)

@@ -28,6 +28,7 @@ from cryptography.x509.oid import NameOID
 
 from llmring import LLMRequest, LLMRing, Message
 from llmring.exceptions import ProviderConnectionError, ProviderResponseError
+from llmring.providers.listing import list_models
 from llmring.providers.network import Transport
 from llmring.testing import PracticeServer, Reply
 
@@ -188,6 +189,8 @@ async def test_a_certificate_that_nobody_vouches_for(
         async with LLMRing(max_retries=0) as service:
             with pytest.raises(ProviderConnectionError, match="certificate verify failed"):
                 await service.chat(ask("openai:m"))
+            with pytest.raises(ProviderConnectionError, match=r"certificate verify failed.* SSL_CERT_FILE"):
+                await list_models(service.get_provider("openai"))
     assert server.requests == []
 
 

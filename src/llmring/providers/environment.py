@@ -15,7 +15,7 @@ from urllib.request import getproxies
 
 from ..addresses import shown
 
-__all__ = ["CERTIFICATES", "Proxies", "Proxy", "lacking", "trusting", "wanting_password"]
+__all__ = ["CERTIFICATES", "Proxies", "Proxy", "by_way_of", "lacking", "trusting", "wanting_password"]
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """The variables that name what certificates are checked against; the first one set wins."""
@@ -155,6 +155,12 @@ def trusting() -> str:
     if variable is None:
         return "Check the address, or name the certificates to check against: SSL_CERT_FILE=/path/to/file.pem."
     return f"What is checked against is what {variable} names, {value}. Correct it, or: unset {variable}."
+
+
+def by_way_of(address: str | None) -> str:
+    """What to add, after a space, to what went wrong at an address: the proxy by way of which it is asked, if any."""
+    proxy = Proxies().of(address) if address else None
+    return "" if proxy is None else f" It is asked by way of {proxy.said}: check that it speaks {proxy.kind}."
 
 
 def wanting_password(address: str | None) -> str:

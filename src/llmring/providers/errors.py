@@ -22,11 +22,11 @@ from ..exceptions import (
     ProviderTimeoutError,
 )
 from ..wire.errors import WireError, cut
-from .environment import Proxies, trusting, wanting_password
+from .environment import Proxies, by_way_of, trusting, wanting_password
 from .vendors import BUILT_IN
 from .wording import meaning_of
 
-__all__ = ["Refused", "error_of_answer", "error_of_network", "error_of_redirect", "kind_of"]
+__all__ = ["Refused", "below", "error_of_answer", "error_of_network", "error_of_redirect", "kind_of"]
 
 # No gap in an expression is without a bound: what is looked through is a stranger's.
 _NUMBER = r"\d{1,9}(?:\.\d{1,12})?"
@@ -246,24 +246,24 @@ def error_of_network(
     error: BaseException,
     *,
     provider: str,
-    model: str,
+    model: str | None,
     timeout: float | None,
     address: str | None = None,
 ) -> ProviderError:
-    """The error for a connection that failed."""
+    """The error for a connection that failed; of a listing it is asked for no model."""
     kind, names = kind_of(error), _class_names(error)
-    where = f"{provider}:{model}"
+    where = f"{provider}:{model}" if model is not None else provider
     waited = f" for {timeout:g} s" if timeout is not None else ""
     at = f" at {shown(address)}" if address else ""
     reason = _sentence(str(error.__cause__ or error).strip() or type(error.__cause__ or error).__name__)
     asked = "PoolTimeout" not in names
     proxy = Proxies().of(address) if address else None
-    by_way = f" It is asked by way of {proxy.said}: check that it speaks {proxy.kind}." if proxy is not None else ""
+    by_way = by_way_of(address)
     if not asked:
         message = f"All connections to {provider} were busy{waited}, so {where} was not asked. Raise `max_connections`."
     elif kind is ProviderTimeoutError:
         message = f"{where} kept silent{waited}. Raise `timeout`.{by_way}"
-    elif any(isinstance(it, ssl.SSLCertVerificationError) for it in _below(error)):
+    elif any(isinstance(it, ssl.SSLCertVerificationError) for it in below(error)):
         message = f"{provider} cannot be trusted{at}: {reason} {trusting()}{by_way}"
     elif "407" in reason and "ProxyError" in names:
         message = f"{provider} cannot be reached{at}: {wanting_password(address)}"
@@ -284,7 +284,7 @@ def error_of_network(
     return raised
 
 
-def _below(error: BaseException) -> Iterator[BaseException]:
+def below(error: BaseException) -> Iterator[BaseException]:
     """An exception, and what it came of."""
     below: BaseException | None = error
     for _ in range(10):

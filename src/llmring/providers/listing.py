@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from ..addresses import shown
 from ..exceptions import (
     LLMRingError,
     ProviderAuthenticationError,
@@ -19,12 +18,14 @@ from ..exceptions import (
 )
 from ..wire.errors import cut, read_error
 from .base import Provider
-from .errors import kind_of
+from .environment import by_way_of, wanting_password
+from .errors import below, error_of_network, kind_of
 
 __all__ = ["ListedModel", "list_models"]
 
 _MOST = 10_000
 """Models: a listing that has not ended by then is none."""
+_HTTP_CLIENTS = ("httpx", "httpx2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,10 @@ def _error(provider: Provider, error: Exception, timeout: float | None) -> Provi
     """The error for an exception of the SDK, by what the SDKs' exceptions have in common."""
     name = provider.name
     status = next((it for key in ("status_code", "code") if isinstance(it := getattr(error, key, None), int)), None)
-    kind = kind_of(error)
-    if status is not None and status > 0:
+    kind, address = kind_of(error), provider.config.address
+    if status == 407:
+        kind, what = ProviderConnectionError, f"{name} was not reached (HTTP 407): {wanting_password(address)}"
+    elif status is not None and status > 0:
         failure = read_error(getattr(error, "body", None) or getattr(error, "details", None) or str(error), status)
         refused = status in (401, 403) or "api_key_invalid" in f"{failure.details}".lower()
         kind = ProviderAuthenticationError if refused else ProviderResponseError
@@ -132,10 +135,11 @@ def _error(provider: Provider, error: Exception, timeout: float | None) -> Provi
         waited = timeout if isinstance(error, TimeoutError) else provider.config.timeout
         within = f"within {waited:g} s" if waited is not None else "in time"
         what = f"{name} did not list its models {within}. Try again, or check that it runs."
+        what += by_way_of(address)
     elif kind is ProviderConnectionError:
-        reason = f"{error.__cause__ or error}".rstrip(".") or type(error).__name__
-        at = f" at {shown(provider.config.address)}" if provider.config.address else ""
-        what = f"{name} cannot be reached{at}: {reason}. Check that it runs and that its address is right."
+        # The HTTP client's own words: an SDK's advice would stand before ours.
+        heard = next((it for it in below(error) if type(it).__module__.partition(".")[0] in _HTTP_CLIENTS), error)
+        what = f"{error_of_network(heard, provider=name, model=None, timeout=None, address=address)}"
     else:
         what = f"{name} answered with something that is no list of models ({type(error).__name__}). Check its address."
     concealed = provider.conceal(what.encode(errors="replace")).decode(errors="replace")
