@@ -765,3 +765,12 @@ def test_an_id_that_comes_after_the_beginning_of_its_call(name: str | None) -> N
     begun = call("", index=0)
     result = decode(WIRE, calls(begun), calls(call("{}", name, index=0, id="given")), chat({}, "tool_calls"), DONE)
     assert (result.calls, result.ids) == ([("f", "{}")], ["given"])
+
+
+def test_calls_that_only_the_whole_message_after_the_deltas_has() -> None:
+    message = {"role": "assistant", "content": "Let me see.", "tool_calls": [call(id="a")]}
+    last = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    result = decode(WIRE, chat({"content": "Let me see."}), last, DONE)
+    assert (result.content, result.calls, result.ids) == ("Let me see.", [("f", "{}")], ["a"])
+    result = decode(WIRE, chat({"content": "Let me see."}), calls(call(id="a", index=0)), last, DONE)
+    assert (result.content, result.calls, result.ids) == ("Let me see.", [("f", "{}")], ["a"])

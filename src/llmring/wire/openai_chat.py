@@ -162,9 +162,10 @@ class ChatDecoder(Decoder):
         self._chosen = True
         listed = holder == "message" or not delta
         if not delta:
-            delta = None if self._streamed else choice.get("message")
-        if not delta:
-            delta = {}
+            delta = choice.get("message") or {}
+        if self._streamed and listed:
+            # Its text has been said by then; its calls may come with it alone.
+            delta = {} if self.calls else {"tool_calls": delta.get("tool_calls")}
         return self._message(delta, listed=listed, last=bool(reason) or holder == "message")
 
     def _message(self, delta: dict[str, Any], *, listed: bool, last: bool) -> StreamChunk | None:
