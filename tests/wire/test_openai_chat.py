@@ -774,3 +774,19 @@ def test_calls_that_only_the_whole_message_after_the_deltas_has() -> None:
     assert (result.content, result.calls, result.ids) == ("Let me see.", [("f", "{}")], ["a"])
     result = decode(WIRE, chat({"content": "Let me see."}), calls(call(id="a", index=0)), last, DONE)
     assert (result.content, result.calls, result.ids) == ("Let me see.", [("f", "{}")], ["a"])
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [chat({"annotations": [{"type": kind, "n": n} for n in range(20_000) for kind in ("file", "url_citation")]})],
+        [chat({"extra_content": {f"key {n}": n}}) for n in range(60_000)],
+        [chat({"content": "x"}, usage={"prompt_tokens": 1, f"key {n}": n}) for n in range(60_000)],
+    ],
+    ids=["annotations", "extra_content", "usage"],
+)
+def test_work_grows_with_what_comes(events: list[Any]) -> None:
+    data = stream(WIRE, [*events, chat({}, "stop"), DONE])
+    began = time.process_time()
+    assert read(WIRE, [data]).decoder.ended
+    assert time.process_time() - began < 5

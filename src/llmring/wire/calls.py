@@ -25,6 +25,7 @@ class BuiltCall:
         name: the function's.
         custom: what it hands over is text of any form (OpenAI's custom tools), told as `{"input": TEXT}`.
         extra: further fields that its server wants back with it.
+        length: characters of its arguments that have come.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class BuiltCall:
         "custom",
         "extra",
         "id",
+        "length",
         "name",
     )
 
@@ -49,7 +51,7 @@ class BuiltCall:
         self._sealed = self._damaged = False
         self._unread: list[str] = []
         self._escaped = self._quoted = self._begun = False
-        self._depth = 0
+        self._depth = self.length = 0
 
     @property
     def whole(self) -> bool:
@@ -73,7 +75,7 @@ class BuiltCall:
         """Its arguments begin anew."""
         self._unread = []
         self._escaped = self._quoted = self._begun = False
-        self._depth = 0
+        self._depth = self.length = 0
 
 
 class ToolCalls:
@@ -200,6 +202,10 @@ class ToolCalls:
         """A call's arguments as far as they have come; the text of a custom tool's."""
         return self._texts_at(len(self._log))[call]
 
+    def says(self, call: BuiltCall, arguments: str) -> bool:
+        """Whether these are a call's arguments as far as they have come; they are joined only where they may be."""
+        return len(arguments) == call.length and arguments == self.arguments(call)
+
     def snapshot(self) -> Callable[[], list[ToolCall]]:
         """All calls as they stand now, to be joined when somebody looks."""
         return partial(self._joined, len(self._log))
@@ -243,6 +249,7 @@ class ToolCalls:
         self.size += len(piece)
         if whole:
             call._anew()
+        call.length += len(piece)
         call._unread.append(piece)
         if call._sealed and piece and not piece.isspace():
             call._damaged = True

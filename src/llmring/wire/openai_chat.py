@@ -302,10 +302,13 @@ class ChatDecoder(Decoder):
             self.leave_out(error)
 
     def _cite(self, annotations: list[Any]) -> None:
-        if files := [it for it in annotations if it.__class__ is dict and it.get("type") == "file"]:
+        files, others = list[Any](), list[Any]()
+        for it in annotations:
+            (files if it.__class__ is dict and it.get("type") == "file" else others).append(it)
+        if files:
             # OpenRouter reads a document once, and takes what it read of it back (its docs, "PDF inputs").
             self._kept.field("annotations", files)
-        self._add(citations_of([it for it in annotations if it not in files]))
+        self._add(citations_of(others))
 
     def _cite_sources(self, event: dict[str, Any]) -> None:
         if sources := event.get("search_results") or event.get("citations"):  # Perplexity, xAI
@@ -336,7 +339,7 @@ class ChatDecoder(Decoder):
                 if arguments.__class__ is not str:
                     if arguments:
                         self.calls.replace(key, arguments)
-                elif not (name and call.whole and arguments == self.calls.arguments(call)):  # else it is said again
+                elif not (name and call.whole and self.calls.says(call, arguments)):  # else it is said again
                     self.calls.extend(key, arguments)
             if not _OF_A_CALL.issuperset(fragment):
                 call.extra |= {k: v for k, v in fragment.items() if k not in _OF_A_CALL and v is not None}
@@ -359,7 +362,7 @@ class ChatDecoder(Decoder):
         if current.custom or not current.whole:
             return False
         begun = as_json(arguments).lstrip()[:1]
-        return begun == "{" and as_json(arguments) != self.calls.arguments(current) if id else begun in ("", "{")
+        return begun == "{" and not self.calls.says(current, as_json(arguments)) if id else begun in ("", "{")
 
     def _report(self, usage: Any) -> None:
         """Take the counts; what has another form than theirs must not cost the text beside it."""

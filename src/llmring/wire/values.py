@@ -100,15 +100,17 @@ def contradiction(usage: Usage, total: Any) -> str | None:
 
 
 def completed(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
-    """A report of counts, completed by a later one, which never erases: what it leaves out stands, tables alike."""
-    whole = dict(earlier)
+    """A report of counts, completed by a later one, which never erases: what it leaves out stands, tables alike.
+
+    It is the earlier one, changed: a copy for each of many small reports would make the work grow with their square.
+    """
     for key, value in later.items():
-        before = whole.get(key)
+        before = earlier.get(key)
         if isinstance(before, dict) and isinstance(value, dict):
-            whole[key] = completed(before, value)
+            completed(before, value)
         elif value is not None:
-            whole[key] = value
-    return whole
+            earlier[key] = value
+    return earlier
 
 
 def count(value: Any) -> int | None:
