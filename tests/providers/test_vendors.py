@@ -551,6 +551,13 @@ async def test_an_sdk_that_is_none(bare: object) -> None:
             service.get_provider("gateway")
 
 
+async def test_a_table_without_an_sdk(bare: object) -> None:
+    bind({}, '[providers.gateway]\nbase_url = "http://127.0.0.1:9/v1"\n')
+    async with LLMRing() as service:
+        with pytest.raises(ProviderNotFoundError, match=r'^\[providers.gateway\] .* sdk = "openai"'):
+            service.get_provider("gateway")
+
+
 def test_a_key_for_nobody_is_refused(bare: object) -> None:
     with pytest.raises(ConfigurationError, match=r"'opnai', which is no provider. Did you mean 'openai'"):
         LLMRing(api_keys={"opnai": "practice"})

@@ -195,6 +195,11 @@ def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Ite
             provider=name,
         )
     sdk = SDKS[wanted] if wanted else row
+    if sdk is None and settings is not None and name not in ALSO_CALLED:
+        raise ProviderNotFoundError(
+            f'[providers.{name}] does not say which SDK speaks to it. Most vendors are spoken to with sdk = "openai".',
+            provider=name,
+        )
     if sdk is None:
         raise _unknown(name, others)
     moved = settings.base_url if settings is not None else None
