@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 
 from llmring import LLMRequest, LLMRing, Message
-from llmring.exceptions import ConfigurationError, ProviderConnectionError, ProviderError, ProviderResponseError
+from llmring.exceptions import (
+    ConfigurationError,
+    ProviderAuthenticationError,
+    ProviderConnectionError,
+    ProviderError,
+    ProviderResponseError,
+)
 from llmring.testing import PracticeServer, Reply
 
 from ..conftest import Way
@@ -161,3 +167,12 @@ async def test_hops_that_bring_nothing_end(server: PracticeServer) -> None:
 async def test_a_bound_that_cannot_be_is_refused(wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match="max_bytes"):
         LLMRing(max_bytes=wrong)
+
+
+async def test_a_refusal_that_cannot_be_unpacked_is_what_its_status_says(way: Way, server: PracticeServer) -> None:
+    for body, encoding in ((gzip.compress(b"{}")[:-8], "gzip"), (b"nonsense", "gzip"), (b"nonsense", "br")):
+        server.reply(Reply(status=401, body=body, content_type="text/plain", headers={"content-encoding": encoding}))
+        async with LLMRing(max_retries=1) as service:
+            with pytest.raises(ProviderAuthenticationError) as raised:
+                await service.chat(ask(way))
+        assert raised.value.status_code == 401

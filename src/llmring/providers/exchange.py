@@ -18,7 +18,7 @@ import httpx2
 
 from .base import HTTPResponse
 from .errors import Refused
-from .unpacking import ENCODINGS, unpacked
+from .unpacking import ENCODINGS, PackedBodyError, unpacked
 
 __all__ = ["Exchange", "Exchanging", "under_way"]
 
@@ -101,7 +101,7 @@ class Exchange:
                         body += part
                         if len(body) >= _REFUSAL:
                             break
-        except (TimeoutError, httpx2.HTTPError):
+        except (TimeoutError, PackedBodyError, httpx2.HTTPError):
             body = body or bytearray(f"{response.status_code} {response.reason_phrase}".strip().encode())
         finally:
             await response.aclose()
