@@ -195,6 +195,7 @@ def test_the_field_that_googles_details_name(field: Any, parameter: str | None) 
         "the input length exceeds the context length",
         "the request exceeds the available context size, try increasing it",
         "Prompt exceeds max length",
+        "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 204800]",
         "Please reduce the length of the messages or completion.",
     ],
 )
