@@ -611,6 +611,13 @@ BAD: dict[str, tuple[str, Any, int, str]] = {
     "gemini: a field of a turn": (GEMINI, gemini({**turn("user", {"text": "x"}), "id": 1}), 400, "at 'contents[1]'"),
     "gemini: a role": (GEMINI, gemini(turn("assistant", {"text": "x"})), 400, "Please use a valid role: user, model."),
     "gemini: no parts": (GEMINI, gemini(turn("model")), 400, "contents.parts must not be empty"),
+    "gemini: an empty text": (GEMINI, gemini(turn("user", {"text": ""})), 400, "must have one initialized field"),
+    "gemini: an empty instruction": (
+        GEMINI,
+        gemini(systemInstruction={"parts": [{"text": ""}]}),
+        400,
+        "GenerateContentRequest.system_instruction.parts[0].data",
+    ),
     "gemini: a field of a part": (
         GEMINI,
         gemini(turn("user", {"text": "x", "type": "text"})),

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from llmring.schemas import Message
 from llmring.wire import gemini
 
 from .streams import MODEL, decode, part, usage
+from .test_requests import ask, render
 
 WIRE = "gemini"
 FINISH = {
@@ -185,3 +187,22 @@ def test_a_snapshot_that_leaves_out_a_count_takes_none_back() -> None:
 def test_what_is_in_the_total_alone_is_output() -> None:
     counts = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 20}
     assert decode(WIRE, part({"text": "a"}, finish="STOP") | counted(**counts)).whole["usage"] == usage(10, 10)
+
+
+def test_no_empty_text_is_sent() -> None:
+    calls: Any = [{"id": "call_1", "type": "function", "function": {"name": "ping", "arguments": "{}"}}]
+    turns = [
+        Message(role="system", content=""),
+        Message(role="user", content=[{"type": "text", "text": ""}, {"type": "text", "text": "Hi"}]),
+        Message(role="assistant", content=[{"type": "text", "text": ""}], tool_calls=calls),
+        Message(role="tool", tool_call_id="call_1", content=""),
+        Message(role="assistant", content=""),
+        Message(role="user", content=""),
+    ]
+    body = render(WIRE, ask(*turns))
+    assert "systemInstruction" not in body
+    assert body["contents"] == [
+        {"role": "user", "parts": [{"text": "Hi"}]},
+        {"role": "model", "parts": [{"functionCall": {"name": "ping", "args": {}}}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "ping", "response": {"result": ""}}}]},
+    ]

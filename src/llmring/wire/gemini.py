@@ -24,6 +24,7 @@ from .turns import (
     in_dialect,
     media,
     named_results,
+    parts,
     parts_of_result,
     plain_text,
     without_custom_tools,
@@ -32,6 +33,8 @@ from .values import as_list, completed, count, given, merge_params, name_of, tex
 
 __all__ = ["GenerateDecoder", "render_request"]
 
+_OF_AN_ANSWER = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId"})
+"""What tells an answer that says nothing, as the vendor's models give some, from a body that is none."""
 _FINISH: dict[str, FinishReason] = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
@@ -102,19 +105,18 @@ def _contents(messages: Sequence[Message], generation: int, issuer: str) -> list
         if message.role == "assistant":
             said = _replayed(message, numbered, issuer)
             if said is None:
-                said = [*(_parts(message) if message.content else []), *map(_call, message.tool_calls or ())]
+                said = [*_parts(message), *map(_call, message.tool_calls or ())]
                 numbered.difference_update(call["id"] for call in message.tool_calls or ())
             if said:
                 contents.append({"role": "model", "parts": _signed(said) if generation >= 3 else said})
-        else:
-            contents.append({"role": "user", "parts": _parts(message)})
+        elif said := _parts(message):
+            contents.append({"role": "user", "parts": said})
     return contents
 
 
 def _parts(message: Message) -> list[dict[str, Any]]:
-    if not isinstance(message.content, list):
-        return [{"text": plain_text(message, "a message")}]
-    return [_part(part) for part in message.content]
+    """A message's parts. An empty text is none: "required oneof field 'data' must have one initialized field"."""
+    return [rendered for part in parts(message) if (rendered := _part(part)) != {"text": ""}]
 
 
 def _part(part: dict[str, Any]) -> dict[str, Any]:
@@ -290,7 +292,7 @@ class GenerateDecoder(Decoder):
         """Take a whole `GenerateContentResponse`. Without a finish reason, the vendor says, it is not at its end."""
         self.complete = False
         chunk = self.feed(answer)
-        if not self.complete and "candidates" not in answer:
+        if not self.complete and _OF_AN_ANSWER.isdisjoint(answer):
             raise KeyError("candidates")
         return chunk
 

@@ -2,7 +2,8 @@
 
 Fields: the types of the `google-genai` SDK, and the vendor's reference "Generating content". Signatures: the vendor's
 guide "Thought signatures". The words of the errors are those of public reports, such as google-gemini/gemini-cli#13972
-(fields), #16972 (counts of responses) and #13467 (signatures).
+(fields), #16972 (counts of responses) and #13467 (signatures); of empty texts, songquanpeng/one-api#2243 and
+router-for-me/CLIProxyAPI#1292.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ def check(body: dict[str, Any], given: Given, request: RecordedRequest) -> Itera
             yield _nameless(name, "generation_config")
     if not rows(body.get("contents")):
         yield _wrong("* GenerateContentRequest.contents: contents is not specified\n")
+    system = body.get("systemInstruction")
+    for at, part in rows(system.get("parts") if isinstance(system, dict) else None):
+        yield from _part(f"system_instruction.parts[{at}]", part, given)
     turns: list[Turn] = []
     for index, content in rows(body.get("contents")):
         role, parts = content.get("role", "user"), [part for _, part in rows(content.get("parts"))]
@@ -105,7 +109,7 @@ def _nameless(name: str, where: str = "") -> Problem:
 def _part(where: str, part: dict[str, Any], given: Given) -> Iterator[Problem]:
     for name in unknown(part, _PART):
         yield _nameless(name, where)
-    held = [name for name in _DATA if name in part]
+    held = [name for name in _DATA if name in part and (part[name] != "" or "thoughtSignature" in part)]
     if not held:
         said = "required oneof field 'data' must have one initialized field"
         yield _wrong(f"* GenerateContentRequest.{where}.data: {said}")
