@@ -127,6 +127,45 @@ def test_a_first_half_whose_second_never_comes_is_counted() -> None:
     assert (result.content, result.whole["skipped_events"]) == ("a", 1)
 
 
+def test_half_a_character_of_the_text_costs_no_call() -> None:
+    half = json.dumps({"choices": [{"delta": {"content": "a<1>"}}]}).replace("<1>", "\\ud83d").encode()
+    call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    result = decode("openai-chat", half, {"choices": [{"delta": {"tool_calls": [call]}}]}, b"[DONE]")
+    assert (result.error, result.calls, result.whole["skipped_events"]) == (None, [("f", '{"a": 1}')], 1)
+    cut = {"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"a": "<1>'}}
+    half = json.dumps({"choices": [{"delta": {"tool_calls": [cut]}}]}).replace("<1>", "\\ud83d").encode()
+    rest = {"choices": [{"delta": {"tool_calls": [{"index": 1, "function": {"name": "g", "arguments": "{}"}}]}}]}
+    assert decode("openai-chat", half, rest, b"[DONE]").error is not None
+
+
+@pytest.mark.parametrize("depth", [100, 300, 900, 990, 200_000])
+def test_half_a_character_in_nested_json_raises_nothing_but_what_is_misshapen(depth: int) -> None:
+    nested = b'{"a": "\\ude00", "b": ' + b"[" * depth + b"]" * depth + b"}"
+    try:
+        Halves().parse(nested, ValueError())
+    except ValueError:
+        assert depth > 300
+
+
+@pytest.mark.parametrize(
+    ("wire", "payload"),
+    [
+        ("ollama", b'{"message": {"tool_calls": [{"function": {"name": "f", "arguments": {"a": 01}}}]}}'),
+        ("gemini", b'{"candidates": [{"content": {"parts": [{"functionCall": {"name": "f", "args": {"a": 01}}}]}}]}'),
+        ("openai-chat", b'{"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"name": "f"'),
+    ],
+)
+def test_an_event_that_was_lost_with_a_whole_call_is_an_error(wire: str, payload: bytes) -> None:
+    ends = {
+        "ollama": {"message": {"content": ""}, "done": True, "done_reason": "stop"},
+        "gemini": {"candidates": [{"finishReason": "STOP"}]},
+        "openai-chat": {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]},
+    }
+    result = decode(wire, payload, ends[wire])
+    assert result.error is not None
+    assert "not the model's" in result.error.message
+
+
 def test_json_that_is_nested_without_end_is_an_event_like_any_other_bad_one() -> None:
     result = decode("openai-chat", chat(), b'{"a": "\\ud83d", "b": ' + b"[" * 200_000, b"[DONE]")
     assert result.whole["skipped_events"] == 1

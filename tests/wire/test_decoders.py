@@ -404,6 +404,25 @@ def test_a_whole_answer_that_is_none(wire: str, body: bytes) -> None:
     assert "no answer of this API" in raised.value.message
 
 
+@pytest.mark.parametrize(
+    ("wire", "body"),
+    [
+        ("gemini", {"modelVersion": "m", "usageMetadata": {"promptTokenCount": 5}}),
+        ("gemini", {"candidates": []}),
+        ("ollama", {"model": "m", "done": True, "done_reason": "stop"}),
+        ("anthropic", {"type": "message", "model": "m", "content": None, "stop_reason": "end_turn", "usage": {}}),
+    ],
+    ids=str,
+)
+def test_an_answer_that_says_nothing_is_judged_as_its_stream_is(wire: str, body: dict[str, Any]) -> None:
+    decoder = DECODERS[wire](MODEL)
+    decoder.answer(json.dumps(body).encode())
+    events = [{"type": "message_start", "message": body}, {"type": "message_stop"}] if wire == "anthropic" else [body]
+    result = decode(wire, *events)
+    assert result.error is None
+    assert decoder.complete == (result.final is not None)
+
+
 CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"x": '}
 
 

@@ -291,7 +291,7 @@ class MessagesDecoder(Decoder):
         if answer.get("type") == "error":
             raise read_error(answer)
         said, reasoning = [], []
-        for index, block in enumerate(answer["content"]):
+        for index, block in enumerate(answer["content"] or ()):
             chunk = self._start(index, block)
             if chunk is not None:
                 said.append(chunk.delta)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -23,6 +24,8 @@ _FEW_WORDS = 4096
 """Bytes of an event."""
 _WARNINGS = 3
 """Events that are told of one by one; of those after them, only how many there were."""
+_OF_A_CALL = re.compile(rb'"tool_calls"\s*:\s*\[\s*\{|"function_?[cC]all"\s*:\s*\{')
+"""What an event that holds a call, or a piece of one, says on the wires whose events may hold all of it."""
 MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What comes of reading an event that has another form than its wire's."""
 
@@ -190,6 +193,8 @@ class Decoder:
         return chunks
 
     def _skip(self, payload: bytes, error: Exception) -> None:
+        if _OF_A_CALL.search(payload):
+            self.calls.lose_call()
         self.calls.lose()
         self.leave_out(error, payload)
 
@@ -287,7 +292,7 @@ class Decoder:
         """The final chunk. Raises `WireError` if a tool call's arguments are not JSON, or not the model's."""
         if self._halves:
             self.skipped_events += len(self._halves)
-            if self.calls:
+            if self._halves.in_arguments:
                 self.calls.lose_call()
         if self.skipped_events > _WARNINGS:
             logger.warning("%s: left out %d events that cannot be decoded", self.model, self.skipped_events)

@@ -289,7 +289,7 @@ class OllamaDecoder(Decoder):
         """Take a whole answer, which is at its end only if it says so."""
         if answer.get("error") and not answer.get("message"):
             raise _failure(answer)
-        if "message" not in answer:
+        if "message" not in answer and not answer.get("done"):
             raise KeyError("message")
         if self._tags is not None:
             self._tags.whole = True

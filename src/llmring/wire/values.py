@@ -151,11 +151,16 @@ class Halves:
     __slots__ = ("_waiting",)
 
     def __init__(self) -> None:
-        # The first half, by the place in the event where the second is to come.
-        self._waiting: dict[tuple[Any, ...], str] = {}
+        # The first half, by the place in the event where the second is to come, and whether it is of arguments.
+        self._waiting: dict[tuple[Any, ...], tuple[str, bool]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def in_arguments(self) -> bool:
+        """Whether the arguments of a call wait for their second half."""
+        return any(of_arguments for _, of_arguments in self._waiting.values())
 
     def parse(self, payload: bytes, refused: ValueError, *, whole: bool = False) -> Any:
         """An event that the strict parser refused. Raises `ValueError` if it is not for half a character.
@@ -186,13 +191,14 @@ class Halves:
             return [self._join(inner, (*place, at), kept, whole) for at, inner in enumerate(value)]
         if not isinstance(value, str):
             return value
-        said = self._waiting.pop(place, "") + value
+        said = self._waiting.pop(place, ("", False))[0] + value
         if said.isascii():
             return said
         # Two halves side by side become one character; one by itself passes.
         said = said.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        of_arguments = bool(place) and place[-1] in kept
         if not whole and "\ud800" <= said[-1] <= "\udbff":
-            self._waiting[place] = said[-1]
+            self._waiting[place] = said[-1], of_arguments
             said = said[:-1]
         # Arguments with half a character are no JSON, and so an error; text is still text.
-        return said if place and place[-1] in kept else _LONE.sub("\ufffd", said)
+        return said if of_arguments else _LONE.sub("\ufffd", said)
