@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from pathlib import Path
 
 import pytest
 
-from llmring import LLMRequest, LLMResponse, LLMRing, Message
+from llmring import LLMRequest, LLMResponse, LLMRing, Message, parts
 from llmring.exceptions import ProviderError, ProviderTimeoutError
 from llmring.testing import Fault, PracticeServer
 
@@ -111,3 +113,21 @@ async def test_a_default_of_the_alias(server: PracticeServer) -> None:
         ready(service)
         with pytest.raises(ProviderTimeoutError, match="deadline"):
             await service.chat(ask("chatbot"))
+
+
+@streamed
+async def test_a_file_that_does_not_come(server: PracticeServer, tmp_path: Path, stream: bool) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    request = LLMRequest(
+        model="anthropic:m",
+        messages=[Message(role="user", content=[parts.image(tmp_path / "a.png")])],
+        deadline=0.3,
+    )
+    async with LLMRing() as service:
+        try:
+            async with asyncio.timeout(30):
+                with pytest.raises(ProviderTimeoutError, match=r"deadline of 0\.3 s passed before anthropic:m had"):
+                    await answer(service, request, stream=stream)
+        finally:
+            os.close(os.open(tmp_path / "a.png", os.O_RDWR | os.O_NONBLOCK))  # whoever reads it is let go
+    assert not server.requests

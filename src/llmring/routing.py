@@ -25,7 +25,7 @@ from .providers.base import Call, Provider
 from .schemas import LLMRequest, LLMResponse, Message, StreamChunk
 from .tracebacks import bare
 
-__all__ = ["Route", "moves_on"]
+__all__ = ["Route", "late", "moves_on"]
 
 logger = logging.getLogger("llmring")
 T = TypeVar("T")
@@ -148,16 +148,8 @@ class Route:
         return self.until is not None and asyncio.get_running_loop().time() >= self.until
 
     def late(self) -> ProviderTimeoutError:
-        """The error to raise then. It says nothing of the model, which may have had but little of the time."""
-        provider, _, model = self._candidates[0].partition(":")
-        error = ProviderTimeoutError(
-            f"The deadline of {self._deadline:g} s passed before {provider}:{model} had answered. Raise `deadline`, or "
-            "set none.",
-            provider=provider,
-            model=model,
-        )
-        error.asked = False
-        return error
+        """The error to raise then."""
+        return late(self._deadline, self._candidates[0])
 
     async def _in_time(self, work: Awaitable[T]) -> T:
         try:
@@ -256,6 +248,23 @@ class Route:
             await asyncio.sleep(pause)
             self.retries += 1
         raise AssertionError
+
+
+def late(deadline: float | None, reference: str) -> ProviderTimeoutError:
+    """The error of a deadline that has passed. It says nothing of the model, which may have had but little of the time.
+
+    Args:
+        deadline: seconds.
+        reference: the `provider:model` that was to answer.
+    """
+    provider, _, model = reference.partition(":")
+    error = ProviderTimeoutError(
+        f"The deadline of {deadline:g} s passed before {provider}:{model} had answered. Raise `deadline`, or set none.",
+        provider=provider,
+        model=model,
+    )
+    error.asked = False
+    return error
 
 
 def _tried(error: ProviderError) -> str:

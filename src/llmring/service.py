@@ -21,7 +21,7 @@ from .providers.base import Call, Provider
 from .providers.creation import check_keys
 from .providers.endpoints import address_of
 from .providers.registry import Registry
-from .routing import Route
+from .routing import Route, late
 from .schemas import LLMRequest, LLMResponse, StreamChunk
 from .stream import ChatStream, loop_of, settle
 from .tracebacks import bare
@@ -230,10 +230,17 @@ class LLMRing(Aliases):
         lockfile = self._lockfile(needed=":" not in request.model)
         binding = resolve(lockfile, request.model, self._profile(profile))
         declared = lockfile.providers if lockfile is not None else {}
-        asked, form = await prepare(with_params(request, binding))
+        asked = with_params(request, binding)
         timeout = seconds(asked.timeout if "timeout" in asked.model_fields_set else self.timeout, "timeout")
         deadline = seconds(asked.deadline if "deadline" in asked.model_fields_set else self.deadline, "deadline")
         until = began + deadline if deadline is not None else None
+        try:
+            async with asyncio.timeout_at(until) as limit:
+                asked, form = await prepare(asked)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise late(deadline, binding.models[0]) from None
 
         async def call(reference: str, request: LLMRequest) -> tuple[Provider, Call, Callable[[], None]]:
             name, model = split_reference(reference)
