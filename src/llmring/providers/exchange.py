@@ -9,6 +9,7 @@ stay the SDK's, and outside an exchange the client is as any other.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import aclosing, suppress
 from contextvars import ContextVar, Token
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ from .base import HTTPResponse
 from .errors import Refused
 from .unpacking import ENCODINGS, PackedBodyError, unpacked
 
-__all__ = ["Exchange", "Exchanging", "under_way"]
+__all__ = ["Exchange", "Exchanging", "keep_at_home", "under_way"]
 
 _SOONER = 0.9
 """The part of the time left after which a wait ends here: whoever keeps the time knows not what was waited for."""
@@ -30,6 +31,8 @@ _HOPS = 5
 """Redirects that are followed."""
 _REPEATS = (307, 308)
 """Redirects that repeat a request as it was (RFC 9110, 15.4). Of a POST, the others make a GET without its body."""
+_KEYS = frozenset({"authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-goog-api-key"})
+_EVERYBODYS = frozenset({"accept", "accept-encoding", "connection", "content-type", "host", "user-agent"})
 _OF_THE_BODY = {"content-encoding", "content-length", "transfer-encoding"}
 """Headers that speak of a body as it was sent."""
 
@@ -166,6 +169,28 @@ class Exchanging:
             await response.aclose()
             request = following
         return response
+
+
+def keep_at_home(http: Any, address: str, headers: Iterable[str]) -> None:
+    """Let redirects that are followed outside an exchange carry none of our headers to another server.
+
+    The HTTP libraries leave out `Authorization` there, and no other: neither Google's key nor what a lockfile adds.
+
+    Args:
+        http: the client, of httpx or httpx2.
+        address: of the provider.
+        headers: the names of those that are sent with every request; what everybody's requests have may go anywhere.
+    """
+    home = httpx2.URL(address)
+    ours = {name.lower() for name in headers} | _KEYS
+    ours -= {name for name in ours if name in _EVERYBODYS or name.startswith("x-stainless-")}
+
+    async def leave_out(request: Any) -> None:
+        if not _same_server(home, request.url):
+            for name in ours & {name.lower() for name in request.headers}:
+                del request.headers[name]
+
+    http.event_hooks = {**http.event_hooks, "request": [*http.event_hooks["request"], leave_out]}
 
 
 def _redirect(response: httpx2.Response) -> tuple[str, str] | tuple[()]:

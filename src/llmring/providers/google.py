@@ -21,7 +21,7 @@ from ..wire.errors import read_error
 from ..wire.gemini import GenerateDecoder, render_request
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .errors import Refused
-from .exchange import Exchange, Exchanging
+from .exchange import Exchange, Exchanging, keep_at_home
 from .transport import http_options, trust
 
 __all__ = ["GoogleProvider"]
@@ -73,6 +73,8 @@ class GoogleProvider(Provider):
                 async_client_args={"ssl": trust()},
             ),
         )
+        if config.base_url is not None:
+            keep_at_home(self._http, config.base_url, config.headers)
         self.client = self._genai.aio
         # Another version than the client's, once it was found to be the one that is there.
         self._version: str | None = None

@@ -20,7 +20,7 @@ from ..wire.base import Decoder
 from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .errors import Refused
-from .exchange import Exchange, Exchanging, under_way
+from .exchange import Exchange, Exchanging, keep_at_home, under_way
 from .transport import http_options
 
 
@@ -111,6 +111,7 @@ class _HTTPClient(Exchanging, httpx.AsyncClient):
         ways = http_options(bounds)
         super().__init__(transport=_Bridge(ways["transport"]), trust_env=False, **options)
         self._carrier = httpx2.AsyncClient(**ways)
+        keep_at_home(self, str(self.base_url), options.get("headers") or ())
         # What the SDK asked last in an exchange, the request of it, and its URL as httpx2 has it.
         self._asked: tuple[str, str] | None = None
         self._request: httpx.Request

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..credentials import reveal
 from .base import Call, HTTPResponse, Provider, ProviderConfig
-from .exchange import Exchange
+from .exchange import Exchange, keep_at_home
 from .transport import http_options
 
 __all__ = ["RawProvider"]
@@ -32,6 +32,7 @@ class RawProvider(Provider):
         headers: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(config)
+        ours = http(**http_options(config.limits))
         self.client = make(
             # Without one, the SDK would take the environment's, which is not for whatever host this is.
             api_key=reveal(config.key) or "none",
@@ -39,8 +40,9 @@ class RawProvider(Provider):
             default_headers={**(headers or {}), **config.sent_headers},
             timeout=config.timeout,
             max_retries=config.max_retries,
-            http_client=http(**http_options(config.limits)),
+            http_client=ours,
         )
+        keep_at_home(ours, str(self.client.base_url), self.client.default_headers)
         self._once: Any = None
 
     @abstractmethod
