@@ -162,7 +162,9 @@ async def by_closing_the_service(service: LLMRing) -> None:
     tasks = [asyncio.create_task(read(stream, 10_000)) for stream in streams]
     await until(lambda: all(stream.response.content for stream in streams))
     await service.close()
-    assert all(said.startswith("x") for said in await asyncio.gather(*tasks))
+    told = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(it) for it in told} == {LLMRingError}
+    assert all(stream.response.content.startswith("x") for stream in streams)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -218,7 +220,10 @@ async def test_a_wait_can_be_ended(way: Way, server: PracticeServer) -> None:
                     task.cancel()
                     with pytest.raises(asyncio.CancelledError):
                         await task
-                if end != "task":
+                if end == "close":
+                    with pytest.raises(LLMRingError, match="was closed while"):
+                        await task
+                elif end != "task":
                     assert await task == ("ab" if fault.kind == "stall" else ""), case
                 await everything_is_closed(server, case)
                 assert time.monotonic() - began < 20, case
@@ -287,6 +292,8 @@ async def test_a_closed_service_takes_no_requests(server: PracticeServer) -> Non
     service = LLMRing()
     stream = service.chat_stream(DIRECT)
     await service.close()
+    with pytest.raises(LLMRingError, match="closed"):
+        await anext(stream)
     assert [chunk async for chunk in stream] == []
     with pytest.raises(LLMRingError, match="closed"):
         await service.chat(DIRECT)
