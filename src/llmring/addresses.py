@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 __all__ = [
     "can_be_asked",
     "completed",
+    "escaping",
     "host_of",
     "is_below",
     "is_this_machine",
@@ -71,6 +72,13 @@ def completed(address: str, port: int, cloud: str = "") -> str:
     elif not scheme:
         scheme, colon, number = "http", ":", number or str(port)
     return f"{scheme}://{host}{colon}{number}{slash}{path}"
+
+
+def escaping(address: str) -> str:
+    """What to add to how an address is written, where an `@` says that a password may be what makes it none."""
+    if "@" not in address:
+        return ""
+    return ", with what is special in its password as %40 for @, %2F for /, %23 for #, %3F for ?"
 
 
 def can_be_asked(address: str) -> bool:

@@ -184,10 +184,99 @@ def test_the_catalogue_has_the_same_notion_of_a_server_of_ones_own(name: str) ->
     assert is_own_host(name, None) == BUILT_IN[name].local
 
 
-def test_the_vendors_are_not_asked(server: PracticeServer, run: Run) -> None:
+def test_the_vendors_are_not_asked(server: PracticeServer, run: Run, billed: None) -> None:
     bind({"chatbot": [HAIKU, "openai:gpt-6-luna", "google:gemini-3.8-flash"]})
     assert examine(run)[0] == 0
     assert server.requests == []
+
+
+OF_VENDORS = [
+    ("openai:gpt-6-luna", "OPENAI_BASE_URL"),
+    (HAIKU, "ANTHROPIC_BASE_URL"),
+    ("google:gemini-3.8-flash", "GOOGLE_GEMINI_BASE_URL"),
+    ("azure:m", "AZURE_OPENAI_ENDPOINT"),
+]
+
+
+@pytest.mark.parametrize(("model", "variable"), OF_VENDORS)
+def test_a_vendor_at_an_address_of_this_machine_is_asked(
+    bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch, model: str, variable: str
+) -> None:
+    name = model.partition(":")[0]
+    monkeypatch.setenv(BUILT_IN[name].key_variables[0], KEY)
+    monkeypatch.setenv(variable, nowhere())
+    bind({"chatbot": [model]})
+    status, whole = examine(run)
+    [(_, what, mend)] = [it for it in troubles(whole) if it[0] == "problem"]
+    assert (status, mend) == (1, f"Start it, or correct {variable}")
+    assert what.startswith(f"{name} does not answer at http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(("model", "variable"), OF_VENDORS)
+def test_a_gateway_of_ones_own_need_not_list_models(
+    server: PracticeServer, run: Run, monkeypatch: pytest.MonkeyPatch, model: str, variable: str
+) -> None:
+    monkeypatch.setenv(BUILT_IN[model.partition(":")[0]].key_variables[0], KEY)
+    monkeypatch.setenv(variable, f"{server.url}/nothing/here")
+    bind({"chatbot": [model]})
+    assert [it for it in troubles(examine(run)[1]) if it[0] == "problem"] == []
+
+
+@pytest.mark.parametrize(("model", "variable"), [*OF_VENDORS, ("ollama:m", "OLLAMA_HOST"), ("mine:m", None)])
+@pytest.mark.parametrize("address", [":abc", "http://h:port", "ftp://h", "https://user:p/w@h"])
+def test_an_address_that_is_no_url(
+    bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch, model: str, variable: str | None, address: str
+) -> None:
+    """What `chat` would say, it says before."""
+    name = model.partition(":")[0]
+    declared = ""
+    if variable is None:
+        declared = f'[providers.mine]\nsdk = "openai"\nbase_url = "{address}"\n'
+    else:
+        monkeypatch.setenv(variable, address)
+        monkeypatch.setenv(BUILT_IN[name].key_variables[0], KEY)
+    bind({"chatbot": [model]}, declared)
+    status, whole = examine(run)
+    assert status == 1
+    said = " ".join(" ".join(it) for it in troubles(whole))
+    if variable is not None:
+        assert f"The address of {name} is no URL to ask, as {variable} has it: nothing serves chatbot." in said
+        assert ("%40 for @" in said) == ("@" in address)
+    assert "Start it" not in said
+    assert "p/w" not in run("doctor").output + run("providers").output
+
+
+@pytest.mark.parametrize("flaw", ["\n", " ", "\u00e9"])
+def test_a_key_that_cannot_be_sent(bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch, flaw: str) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY[:9] + flaw + KEY[9:])
+    bind({"chatbot": [HAIKU]})
+    status, whole = examine(run)
+    assert status == 1
+    [(_, what, mend)] = troubles(whole)
+    assert what.startswith("The key for anthropic, from ANTHROPIC_API_KEY, holds ")
+    assert what.endswith("which cannot be sent: nothing serves chatbot.")
+    assert mend == "Copy it anew."
+    for command in (["doctor"], ["lock", "show"], ["providers"]):
+        assert "ANTHROPIC_API_KEY (holds " in run(*command).stdout
+    made = run("lock", "init", "--force")
+    assert "Copy it anew" in made.stderr
+    assert (
+        "anthropic:" not in Path("llmring.lock").read_text().partition("[profiles.default]")[2].partition("# alias")[0]
+    )
+
+
+def test_a_proxy_that_keeps_a_server_from_being_asked(
+    server: PracticeServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Starting the server would not mend it."""
+    bind({"chatbot": ["ollama:llama3.2"]})
+    monkeypatch.setenv("HTTP_PROXY", nowhere().removesuffix("/v1"))
+    monkeypatch.setenv("OLLAMA_HOST", "http://10.0.0.1:11434")
+    status, whole = examine(run)
+    [(_, what, mend)] = [it for it in troubles(whole) if it[0] == "problem"]
+    assert status == 1
+    assert "which HTTP_PROXY names, and that fails" in what
+    assert mend.startswith("Check that the proxy runs")
 
 
 def test_an_ollama_of_somebody_elses_is_not_asked(

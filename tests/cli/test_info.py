@@ -76,6 +76,7 @@ def test_json_is_all_of_it(project: Path, run: Run, monkeypatch: pytest.MonkeyPa
         "needed": True,
         "set": True,
         "source": "ANTHROPIC_API_KEY",
+        "wrong": None,
         "problem": None,
     }
     assert (standing_by["key"]["set"], standing_by["key"]["needed"]) == (False, True)

@@ -111,6 +111,7 @@ def test_json(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         "set": True,
         "source": "ANTHROPIC_API_KEY",
         "variables": ["ANTHROPIC_API_KEY"],
+        "wrong": None,
     }
     assert (anthropic["aliases"], anthropic["problem"]) == ({"default": ["chatbot"]}, None)
     assert found["ollama"]["aliases"] == {"dev": ["chatbot"]}

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..addresses import network_of
-from ..exceptions import LLMRingError, LockfileNotFoundError, ProviderAuthenticationError, ProviderResponseError
+from ..exceptions import (
+    LLMRingError,
+    LockfileNotFoundError,
+    ProviderAuthenticationError,
+    ProviderResponseError,
+    ProviderTimeoutError,
+)
 from ..providers.vendors import BUILT_IN
 from .standing import KEYRING_WAITS, bindings_of, keyring, standings
 
@@ -164,7 +170,7 @@ def _served(lockfile: Lockfile, profile: str, found: Sequence[Standing], untrust
     """How each alias of the profile stands."""
     obstacles = {one.name: one.problem for one in found if one.problem is not None} | dict(untrusted)
     needed = [one for one in found if one.name not in obstacles and profile in one.aliases]
-    local = [one for one in needed if _is_own_host(one, lockfile)]
+    local = [one for one in needed if _is_own_host(one)]
     bindings = bindings_of(lockfile, profile)
     obstacles |= _absent(local, [model for binding in bindings.values() for model in binding.models])
     return [_stands(binding, obstacles) for binding in bindings.values()]
@@ -180,11 +186,9 @@ def _untrusted(lockfile: Lockfile | None, profile: str | None, found: Sequence[S
     return {name: reason for name in needed if (reason := obstacle(lockfile, name))}
 
 
-def _is_own_host(one: Standing, lockfile: Lockfile) -> bool:
-    """Whether it is a server of one's own: by its name, or by the address that the lockfile gives it."""
-    settings = lockfile.providers.get(one.name)
-    declared = settings.base_url if settings is not None else None
-    return (one.endpoint is not None and one.endpoint.local) or network_of(declared) == "own"
+def _is_own_host(one: Standing) -> bool:
+    """Whether it is a server of one's own: by its name, or by the address that the lockfile or a variable gives it."""
+    return one.endpoint is not None and (one.endpoint.local or network_of(one.endpoint.base_url) == "own")
 
 
 def _stands(binding: Binding, obstacles: Mapping[str, str]) -> Served:
@@ -215,13 +219,19 @@ def _absent(local: Sequence[Standing], models: Sequence[str]) -> dict[str, str]:
 
 def _obstacle(one: Standing, error: LLMRingError) -> str | None:
     """What keeps a server of one's own from serving, by the error that it came to when it was asked for its models."""
+    from ..providers.errors import CHECK_THAT_IT_RUNS
+
     row = BUILT_IN.get(one.name)
     where = f" at {one.address}" if one.address else ""
     if isinstance(error, ProviderAuthenticationError):
         return f"{one.name}{where} refuses the key. Check {one.key_source or 'api_key_env, which names none'}."
-    if isinstance(error, ProviderResponseError) and error.status_code in (404, 405, 501) and row is None:
-        return None  # it is there, and lists nothing
-    start = f": {row.start}" if row is not None and row.start else f", or correct base_url in [providers.{one.name}]"
+    if isinstance(error, ProviderResponseError) and error.status_code in (404, 405, 501):
+        if row is None or not row.local:
+            return None  # it is there, and lists nothing
+    elif not isinstance(error, ProviderTimeoutError) and not str(error).endswith(CHECK_THAT_IT_RUNS):
+        return str(error)  # a proxy, a certificate, or something else that starting it would not mend
+    said_by = (one.endpoint and one.endpoint.address_source) or f"base_url in [providers.{one.name}]"
+    start = f": {row.start}" if row is not None and row.start else f", or correct {said_by}"
     return f"{one.name} does not answer{where}. Start it{start}"
 
 

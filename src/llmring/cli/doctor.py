@@ -84,7 +84,7 @@ def _print(diagnosis: Diagnosis) -> None:
     )
     sdks = {one.package: one.version for one in found if one.package}
     _section("SDKs", [(name, version or "not installed") for name, version in sdks.items()])
-    _section("Keys", [(one.name, one.key_source) for one in found if one.key_source])
+    _section("Keys", [(one.name, one.key_said) for one in found if one.key_said])
     for severity, heading, colour in (("problem", "Problems", "red"), ("warning", "To look at", "yellow")):
         chosen = [it for it in diagnosis.troubles if it.severity == severity]
         if chosen:

@@ -83,8 +83,8 @@ def _sdk(one: Standing) -> str:
 
 
 def _key(one: Standing) -> str:
-    if one.key_source or one.endpoint is None:
-        return one.key_source or "-"
+    if one.key_said or one.endpoint is None:
+        return one.key_said or "-"
     if not one.needs_key:
         return "none needed"
     return "the keyring waits" if one.keyring.waits else f"not set: {one.key_variables[0]}"

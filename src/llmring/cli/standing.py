@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..addresses import shown
-from ..credentials import Keyring
+from ..credentials import Key, Keyring
 from ..exceptions import LockfileError, ProviderNotFoundError
 from ..providers.endpoints import Endpoint, endpoint
 from ..providers.environment import lacking
@@ -82,15 +82,27 @@ class Standing:
         return self.endpoint.address_variables if self.endpoint is not None else ()
 
     @cached_property
+    def key(self) -> Key | None:
+        """Its key. `None` if there is none."""
+        return self.endpoint.key(self.keyring) if self.endpoint is not None else None
+
+    @property
     def key_source(self) -> str | None:
         """Where its key is: an environment variable, or the keyring. `None` if there is none."""
-        return self.endpoint.key_source(self.keyring) if self.endpoint is not None else None
+        return self.key.source if self.key is not None else None
+
+    @property
+    def key_said(self) -> str | None:
+        """Where its key is, and what keeps it from being sent. `None` if there is none."""
+        wrong = self.key.wrong if self.key is not None else None
+        return f"{self.key_source} (holds {wrong})" if wrong else self.key_source
 
     @property
     def address(self) -> str | None:
-        """Where it is, without what may be secret in it. `None` where nobody knows."""
-        url = self.endpoint.address if self.endpoint is not None else None
-        return url and shown(url)
+        """Where it is, without what may be secret in it. `None` where nobody knows, or it is none to ask."""
+        if self.endpoint is None or self.endpoint.wrong_address:
+            return None
+        return self.endpoint.address and shown(self.endpoint.address)
 
     @cached_property
     def lacks(self) -> str | None:
@@ -190,12 +202,16 @@ def described(one: Standing) -> dict[str, Any]:
 
 
 def key_of(one: Standing) -> dict[str, Any]:
-    """Whether a key is `needed`, whether it is `set`, its `source`, and the `variables` that may hold it."""
+    """Whether a key is `needed`, whether it is `set`, its `source`, and the `variables` that may hold it.
+
+    `wrong` is what it holds that cannot be sent, `None` where it can.
+    """
     return {
         "needed": one.needs_key,
         "set": one.key_source is not None,
         "source": one.key_source,
         "variables": list(one.key_variables),
+        "wrong": one.key.wrong if one.key is not None else None,
     }
 
 

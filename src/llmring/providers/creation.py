@@ -8,7 +8,6 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from ..addresses import can_be_asked
 from ..credentials import KEYRING, SERVICE, Key, Keyring, reveal
 from ..exceptions import ConfigurationError, ProviderNotFoundError
 from .base import Provider, ProviderConfig
@@ -78,20 +77,8 @@ def _create(
     key = key or _key_of_keyring(target, common.timeout)
     if key is None and target.needs_key:
         raise ProviderNotFoundError(target.lacks_key, provider=name)
-    if target.lacks_address:
-        raise ProviderNotFoundError(target.lacks_address, provider=name)
-    if target.base_url is not None and not can_be_asked(target.base_url):
-        # It is not shown: what makes it none may be a password.
-        said_by = f", as {target.address_source} has it" if target.address_source else ""
-        raise ProviderNotFoundError(
-            f"The address of {name} is no URL to ask{said_by}. Write it as https://host/path, and what is special in a "
-            "password as %40 for @, %2F for /, %23 for #, %3F for ?.",
-            provider=name,
-        )
-    if key is not None and (wrong := key.wrong):
-        raise ProviderNotFoundError(
-            f"The key for {name}, from {key.source}, holds {wrong}, which cannot be sent. Copy it anew.", provider=name
-        )
+    if obstacle := target.lacks_address or target.wrong_address or target.wrong_key(key):
+        raise ProviderNotFoundError(obstacle, provider=name)
     if obstacle := lacking(target.address):
         raise ProviderNotFoundError(f"{name} cannot be asked: {obstacle}", provider=name)
     adapter = getattr(import_adapter(target.sdk, name), target.sdk.adapter)

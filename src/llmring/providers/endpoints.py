@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from ..addresses import completed, is_below, network_of, same_host, without_login
-from ..credentials import KEYRING, Key, Keyring, find_key, first_set
+from ..addresses import can_be_asked, completed, escaping, is_below, network_of, same_host, without_login
+from ..credentials import Key, Keyring, find_key, first_set
 from ..exceptions import LLMRingError, ProviderNotFoundError
 from .vendors import ALSO_CALLED, BUILT_IN, SDKS, BuiltIn
 
@@ -75,10 +75,9 @@ class Endpoint:
         """Its key in the keyring, which may take its time; `None` if there is none for it."""
         return keyring.find(self.name) if self.keyring else None
 
-    def key_source(self, keyring: Keyring) -> str | None:
-        """Where its key is: an environment variable, or the keyring. `None` if there is none."""
-        variable = next((name for name in self.key_variables if first_set([name])), None)
-        return variable or (KEYRING if self.key_of_keyring(keyring) else None)
+    def key(self, keyring: Keyring) -> Key | None:
+        """Its key, of the environment, else of the keyring. `None` if there is none."""
+        return self.find_key({}) or self.key_of_keyring(keyring)
 
     @property
     def header_variables(self) -> tuple[str, ...]:
@@ -93,15 +92,16 @@ class Endpoint:
 
     def lacks(self, keyring: Keyring) -> str | None:
         """What is missing before it can serve, and what to do about it; `None` where nothing is, its SDK apart."""
-        if self.needs_key and self.key_source(keyring) is None:
+        key = self.key(keyring)
+        if self.needs_key and key is None:
             if not keyring.waits or not self.keyring:
                 return self.lacks_key
             return (
                 f"There is no key for {self.name} in the environment, and the system's keyring does not answer. "
                 f"{_set(self.key_variables)}, or unlock the keyring."
             )
-        if self.lacks_address:
-            return self.lacks_address
+        if obstacle := self.lacks_address or self.wrong_address or self.wrong_key(key):
+            return obstacle
         try:
             self.expand_headers()
         except LLMRingError as error:
@@ -119,6 +119,23 @@ class Endpoint:
         if self.base_url is not None or self.name in SDKS or self.name not in BUILT_IN:
             return None
         return f"There is no address for {self.name}. {_set(self.address_variables)}."
+
+    @property
+    def wrong_address(self) -> str | None:
+        """What to say of an address that is no URL, without it, for it may hold a password; else `None`."""
+        if self.base_url is None or can_be_asked(self.base_url):
+            return None
+        said_by = f", as {self.address_source} has it" if self.address_source else ""
+        return (
+            f"The address of {self.name} is no URL to ask{said_by}. Write it as https://host/path"
+            f"{escaping(self.base_url)}."
+        )
+
+    def wrong_key(self, key: Key | None) -> str | None:
+        """What to say of a key that cannot be sent; `None` where it can."""
+        if key is None or key.wrong is None:
+            return None
+        return f"The key for {self.name}, from {key.source}, holds {key.wrong}, which cannot be sent. Copy it anew."
 
     def expand_headers(self) -> tuple[dict[str, Key], tuple[Key, ...]]:
         """The headers to send, with `$NAME` and `${NAME}` replaced from the environment; and what is secret of them.

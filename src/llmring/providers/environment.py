@@ -13,7 +13,7 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies
 
-from ..addresses import shown
+from ..addresses import escaping, shown
 
 __all__ = ["CERTIFICATES", "Proxies", "Proxy", "by_way_of", "lacking", "trusting", "wanting_password"]
 
@@ -60,8 +60,7 @@ class Proxy:
             )
         if not _has_host(self.url):
             return (
-                f"{self.variable} is no address of a proxy. Write it as http://host:port, with what is special in its "
-                f"password as %40 for @, %2F for /, %23 for #, %3F for ?, or {out}"
+                f"{self.variable} is no address of a proxy. Write it as http://host:port{escaping(self.url)}, or {out}"
             )
         if self.kind.startswith("socks") and not _speaks_socks():
             return (

@@ -26,7 +26,18 @@ from .environment import Proxies, by_way_of, trusting, wanting_password
 from .vendors import BUILT_IN
 from .wording import meaning_of
 
-__all__ = ["Refused", "below", "error_of_answer", "error_of_network", "error_of_redirect", "kind_of"]
+__all__ = [
+    "CHECK_THAT_IT_RUNS",
+    "Refused",
+    "below",
+    "error_of_answer",
+    "error_of_network",
+    "error_of_redirect",
+    "kind_of",
+]
+
+CHECK_THAT_IT_RUNS = "Check that it runs and that its address is right."
+"""What an error ends in where nobody listens at an address, and no proxy is on the way."""
 
 # No gap in an expression is without a bound: what is looked through is a stranger's.
 _NUMBER = r"\d{1,9}(?:\.\d{1,12})?"
@@ -274,7 +285,7 @@ def error_of_network(
             "NO_PROXY."
         )
     elif names & {"ConnectError", "ConnectionRefusedError"}:
-        message = f"{provider} cannot be reached{at}: {reason} Check that it runs and that its address is right."
+        message = f"{provider} cannot be reached{at}: {reason} {CHECK_THAT_IT_RUNS}"
     elif kind is ProviderConnectionError:
         message = f"The connection to {where} broke{at}: {reason} Try again.{by_way}"
     else:

@@ -87,7 +87,7 @@ def _params(binding: Binding) -> str:
 
 def _key(key: Mapping[str, Any]) -> str:
     if key["source"]:
-        return str(key["source"])
+        return f"{key['source']} (holds {key['wrong']})" if key["wrong"] else str(key["source"])
     if key["needed"]:
         return f"{' or '.join(key['variables'])} (not set)"
     return "none needed" if key["needed"] is False else "no such provider"
