@@ -250,10 +250,14 @@ def test_the_same_in_json_is_the_same(bare: Path, run: Run) -> None:
     assert trusted.digest_of(parse(json.dumps(data).encode(), bare / "x.json")) == before
 
 
-@pytest.mark.parametrize("value", ["0", "", "no", "2"])
-def test_only_1_is_a_word(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+@pytest.mark.parametrize("value", ["0", "", "no", "2", "true", "yes", "TRUE"])
+def test_only_1_is_a_word(run: Run, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """Another one is said to be none."""
     monkeypatch.setenv("LLMRING_TRUST", value)
     assert not trusted.is_trusted(load(lockfile(MIRROR)))
+    said = run("chat", "hello").stderr
+    assert "LLMRING_TRUST=1" in said
+    assert ("it takes 1, and nothing else: what it holds now is ignored" in said) == bool(value)
 
 
 # What is kept
@@ -307,7 +311,50 @@ def test_it_can_be_seen_and_taken_back(bare: Path, run: Run) -> None:
     assert "was not trusted. To see what is: llmring trust --list" in result.stderr
     run("trust", "--yes", str(path))
     path.unlink()
+    result = run("trust", "--revoke")
+    assert result.exit_code == 1
+    assert f"llmring trust --revoke {path}. To see what is trusted" in result.stderr
     assert run("trust", "--revoke", str(path)).exit_code == 0, "of a file that is gone, too"
+    assert "llmring trust --revoke FILE. To see" in run("trust", "--revoke").stderr
+
+
+def test_what_holds_no_longer(bare: Path, run: Run) -> None:
+    path = lockfile(MIRROR)
+
+    def listed() -> str | None:
+        (entry,) = json.loads(run("trust", "--list", "--json").stdout)
+        assert entry["holds"] == (entry["why"] is None)
+        assert f"holds no longer: {entry['why']}" in run("trust", "--list").stdout or entry["holds"]
+        why: str | None = entry["why"]
+        return why
+
+    run("trust", "--yes")
+    assert listed() is None
+    text = path.read_text()
+    path.write_text(text.replace("AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN"))
+    assert listed() == "what it says of providers has changed"
+    path.write_text("not = [one")
+    assert listed() == "the file cannot be read"
+    path.unlink()
+    assert listed() == "the file is gone"
+    path.write_text(text)
+    assert listed() is None
+
+
+def test_what_was_agreed_to_already_is_not_asked_again(run: Run, bare: Path) -> None:
+    lockfile(MIRROR)
+    run("trust", "--yes")
+    again = run("trust")
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert "You have agreed to that already. To take it back: llmring trust --revoke\n" in again.stderr
+    assert json.loads(run("trust", "--json").stdout)["trusted"]
+
+
+@pytest.mark.parametrize("options", [[], ["--yes"], ["--json"]])
+def test_a_file_that_is_not_there(run: Run, bare: Path, options: list[str]) -> None:
+    result = run("trust", "nope.lock", *options)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.endswith("There is no lockfile nope.lock. To make it: llmring lock init --file nope.lock\n")
 
 
 def test_nothing_to_agree_to(run: Run, bare: Path) -> None:

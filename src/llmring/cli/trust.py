@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..exceptions import ConfigurationError, LLMRingError
+from ..exceptions import ConfigurationError, LLMRingError, LockfileNotFoundError
 from .printing import say_json
 from .project import lockfile_path
 from .terminal import columns, confirm, note, say, tell
@@ -47,9 +47,11 @@ def trust(
     if every:
         _list(trusted.entries(), as_json=as_json)
         return
-    path = file or lockfile_path()
+    path = file or (_path_to_revoke() if revoke else lockfile_path())
     try:
         _revoke(path, as_json=as_json) if revoke else _trust(path, yes=yes, as_json=as_json)
+    except LLMRingError:
+        raise  # some of which are an OSError, too
     except OSError as error:
         raise LLMRingError(
             f"{error.filename} cannot be written: {error.strerror}. To trust a file for one run: {trusted.VARIABLE}=1"
@@ -62,7 +64,10 @@ def _trust(path: Path, *, yes: bool, as_json: bool) -> None:
 
     lockfile = load(path)
     sends = trusted.away(lockfile)
-    if sends:
+    if sends and trusted.agreed(lockfile):
+        trusted.show(lockfile)
+        note(f"You have agreed to that already. To take it back: {_command('--revoke', path)}")
+    elif sends:
         trusted.show(lockfile)
         if not yes:
             confirm("Do you trust it with that?", otherwise="llmring trust --yes")
@@ -72,6 +77,24 @@ def _trust(path: Path, *, yes: bool, as_json: bool) -> None:
         note(f"{path} has no secret sent to an address of its choice, so there is nothing to agree to.")
     if as_json:
         say_json({"file": str(path), "trusted": bool(sends), "sends": trusted.described(sends)})
+
+
+def _path_to_revoke() -> Path:
+    """The lockfile of the working directory, or what the message says for one that is gone."""
+    from ..lockfile.advice import word
+    from . import trusted
+
+    try:
+        return lockfile_path()
+    except LockfileNotFoundError as error:
+        here = str(Path.cwd())
+        gone = [it.path for it in trusted.entries() if str(Path(it.path).parent) == here]
+        named = word(gone[0], "FILE") if gone else "FILE"
+        what = str(error).partition(". To make it: ")[0]
+        raise LockfileNotFoundError(
+            f"{what}. For a file that is gone: llmring trust --revoke {named}. To see what is trusted: "
+            "llmring trust --list"
+        ) from None
 
 
 def _revoke(path: Path, *, as_json: bool) -> None:
@@ -95,13 +118,15 @@ def _list(found: list[Entry], *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from ..lockfile.checks import escaped
+    from .trusted import lapsed
 
+    states = [lapsed(it) for it in found]
     if as_json:
-        say_json([asdict(it) for it in found])
+        say_json([asdict(it) | {"holds": why is None, "why": why} for it, why in zip(found, states, strict=True)])
         return
     if not found:
         note("Nothing is trusted.")
-    for entry in found:
-        say(f"{escaped(entry.path)} (since {escaped(entry.since)})")
+    for entry, why in zip(found, states, strict=True):
+        say(f"{escaped(entry.path)} (since {escaped(entry.since)}{f'; holds no longer: {why}' if why else ''})")
         rows = [[escaped(f"{it.get(key)}") for key in ("host", "secret", "provider")] for it in entry.sends]
         say(columns(rows, indent="  "))

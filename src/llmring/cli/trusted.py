@@ -21,7 +21,8 @@ import typer
 
 from ..addresses import host_of
 from ..credentials import KEYRING, first_set
-from ..exceptions import ConfigurationError, ProviderNotFoundError
+from ..exceptions import ConfigurationError, LLMRingError, LockfileNotFoundError, ProviderNotFoundError
+from ..lockfile import load
 from ..lockfile.checks import escaped, shown
 from ..providers.endpoints import endpoint
 from ..providers.secrets import Secret, is_at_home, is_set, secrets_of
@@ -36,6 +37,7 @@ __all__ = [
     "VARIABLE",
     "Entry",
     "Service",
+    "agreed",
     "away",
     "described",
     "digest_of",
@@ -43,6 +45,7 @@ __all__ = [
     "forget",
     "is_trusted",
     "keep",
+    "lapsed",
     "obstacle",
     "require",
     "require_for_model",
@@ -96,6 +99,8 @@ def require(lockfile: Lockfile | None, names: Iterable[str]) -> None:
     if not all(it is not None and it.isatty() for it in (sys.stdin, sys.stderr)):
         raise ConfigurationError(_refusal(lockfile, wanted))
     show(lockfile)
+    if _is_ignored():
+        note(f"{VARIABLE} is ignored: it takes 1, and nothing else.")
     if not typer.confirm("Do you trust it with that?", err=True):
         note("Nothing was sent.")
         raise typer.Exit(1)
@@ -189,10 +194,29 @@ def digest_of(lockfile: Lockfile) -> str:
 
 def is_trusted(lockfile: Lockfile) -> bool:
     """Whether the user has agreed to what a file says of providers, now or for this run (`LLMRING_TRUST=1`)."""
-    if os.environ.get(VARIABLE, "").strip() == "1":
-        return True
+    return os.environ.get(VARIABLE, "").strip() == "1" or agreed(lockfile)
+
+
+def agreed(lockfile: Lockfile) -> bool:
+    """Whether the user has agreed to what a file says of providers, and that is kept."""
     entry = _entry(_path(lockfile))
     return entry is not None and entry.digest == digest_of(lockfile)
+
+
+def lapsed(entry: Entry) -> str | None:
+    """Why the user's word on a file holds no longer; `None` where it does."""
+    try:
+        lockfile = load(entry.path)
+    except LockfileNotFoundError:
+        return "the file is gone"
+    except LLMRingError:
+        return "the file cannot be read"
+    return None if digest_of(lockfile) == entry.digest else "what it says of providers has changed"
+
+
+def _is_ignored() -> bool:
+    """Whether the variable says something, in words that count for nothing."""
+    return os.environ.get(VARIABLE, "").strip() not in ("", "1")
 
 
 def keep(lockfile: Lockfile) -> None:
@@ -267,6 +291,7 @@ def _refusal(lockfile: Lockfile, wanted: Sequence[Secret]) -> str:
     return (
         f"{_name(lockfile)} sends {', '.join(flows[:_NAMED])}{more}, {why}. Nothing was sent there. To look at "
         f"it and agree: llmring trust. In CI: {VARIABLE}=1"
+        + (" (it takes 1, and nothing else: what it holds now is ignored)" if _is_ignored() else "")
     )
 
 
