@@ -201,6 +201,17 @@ def test_skills_have_front_matter() -> None:
         assert BLOCK.search(body)
 
 
+@pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs" / "testing.md"], ids=lambda it: it.name)
+def test_what_a_page_installs_is_what_it_uses(document: Path) -> None:
+    written = document.read_text()
+    installed = {
+        extra for extras in re.findall(r"pip install '\.\[([\w,]+)\]'", written) for extra in extras.split(",")
+    }
+    used = "\n".join([*BLOCK.findall(written), *re.findall(r"^\$ llmring bind .*", written, re.MULTILINE)])
+    needed = {name for name in MODELS if f"{name}:" in used} | ({"testing"} if "llmring.testing" in used else set())
+    assert needed <= installed
+
+
 def test_no_advice_installs_another_package() -> None:
     """The one of this name on the package index is not this one."""
     advice = re.compile(r"(pip install|uv add|pipx install).*llmring")
