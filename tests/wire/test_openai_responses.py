@@ -326,3 +326,22 @@ def test_parts_of_an_odd_form_are_counted_and_cost_no_answer() -> None:
     result = decode(WIRE, CREATED, said("Rain."), completed(output=[second]))
     assert result.content == "Rain."
     assert result.whole["skipped_events"] == 1
+
+
+def test_what_came_only_with_the_items_that_were_done_is_said() -> None:
+    answer = message_item("Sunny.")
+    done = {"type": "response.output_item.done", "output_index": 0, "item": answer}
+    result = decode(WIRE, {"type": "response.created", "response": response("in_progress")}, done, completed(output=[]))
+    assert result.error is None
+    assert result.content == "Sunny."
+
+
+def test_an_answer_that_was_cancelled_is_none() -> None:
+    result = decode(WIRE, said("Sun"), {"type": "response.cancelled", "response": response("cancelled")})
+    assert result.error is not None
+    assert "cancelled" in result.error.message
+
+
+def test_an_answer_without_items_says_nothing() -> None:
+    whole = response(output=None)
+    assert ResponsesDecoder(MODEL).answer(json.dumps(whole).encode()).delta == ""

@@ -40,6 +40,7 @@ _OF_A_CALL = ("arguments", "input", "call_id", "name")
 # How a kept message says what its text was.
 _OF_TEXT = ("lengths", "annotations")
 # Some servers name no status at all.
+_AT_THE_END = frozenset(f"response.{it}" for it in ("completed", "incomplete", "failed", "cancelled"))
 _ENDED = ("completed", "incomplete", None)
 _INCOMPLETE: dict[str, FinishReason] = {
     "max_output_tokens": "length",
@@ -245,13 +246,12 @@ class ResponsesDecoder(Decoder):
                 return StreamChunk("", self.model, None, self.calls.snapshot())
         elif kind == "response.output_item.done":
             return self._item_done(self._key(event, event["item"]), event["item"])
-        elif kind in ("response.completed", "response.incomplete", "response.failed"):
+        elif kind in _AT_THE_END:
             # It is the end, however odd the rest of what it says may be.
             self.ended = self.complete = True
             if kind == "response.incomplete":
                 self.finish_reason = "other"
-            self._finish(event["response"])
-            return self._unsaid(event["response"].get("output") or [])
+            return self._unsaid(self._finish(event["response"]))
         elif kind in ("response.created", "response.in_progress"):
             self.response_model = name_of(event["response"].get("model")) or self.response_model
         elif kind == "error":
@@ -260,10 +260,10 @@ class ResponsesDecoder(Decoder):
 
     def feed_answer(self, answer: Any) -> StreamChunk | None:
         """Take a whole response. One that the vendor runs in the background is not at its end at first."""
-        output = answer["output"]
+        if "output" not in answer:
+            raise KeyError("output")
         self.complete = answer.get("status") in _ENDED
-        self._finish(answer)
-        return self._unsaid(output)
+        return self._unsaid(self._finish(answer))
 
     def close(self) -> StreamChunk:
         """The final chunk."""
@@ -328,7 +328,8 @@ class ResponsesDecoder(Decoder):
         self._thinking_part = part
         return StreamChunk("", self.model, text(delta))
 
-    def _finish(self, response: dict[str, Any]) -> None:
+    def _finish(self, response: dict[str, Any]) -> list[Any]:
+        """Take what stands beside the items, and give these: those that have come before, where it has none."""
         if response.get("error"):
             raise read_error(response)
         if (status := response.get("status")) in ("failed", "cancelled"):
@@ -350,9 +351,9 @@ class ResponsesDecoder(Decoder):
             reasoning=(usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
         )
         numbered = all(isinstance(key, int) for key in self._items)
-        self._keep(
-            response.get("output") or [self._items[k] for k in (sorted(self._items) if numbered else self._items)]
-        )
+        output = response.get("output") or [self._items[k] for k in (sorted(self._items) if numbered else self._items)]
+        self._keep(output)
+        return output
 
     def _keep(self, output: list[dict[str, Any]]) -> None:
         """Keep the items that must go back with the turn: reasoning, and whatever stands between."""
