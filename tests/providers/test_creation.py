@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from asyncio.subprocess import PIPE
@@ -120,6 +121,28 @@ async def test_a_slow_keyring_holds_nobody_up(keyring: Keyring, server: Practice
         keyring.unlock()
         assert (await asking).content == "You said: Hi"
     assert server.requests[-1].headers["authorization"] == "Bearer practice-of-the-keyring"
+
+
+async def test_who_waits_for_a_key_is_told_so(keyring: Keyring) -> None:
+    told: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    class Heard(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            loop.call_soon_threadsafe(told.put_nowait, record.getMessage())
+
+    handler, logger = Heard(logging.WARNING), logging.getLogger("llmring")
+    logger.addHandler(handler)
+    try:
+        async with LLMRing(timeout=60) as service:
+            asking = asyncio.create_task(service.chat(ask("anthropic:m")))
+            said = await told.get()
+            assert "keyring is still waited for, for the key of anthropic" in said
+            assert "set ANTHROPIC_API_KEY in the environment" in said
+            keyring.unlock()
+            assert (await asking).content == "You said: Hi"
+    finally:
+        logger.removeHandler(handler)
 
 
 async def test_the_wait_for_a_key_has_an_end(keyring: Keyring) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib import import_module
@@ -20,7 +21,14 @@ from .vendors import BUILT_IN, BuiltIn
 __all__ = ["check_keys", "creation", "import_adapter"]
 
 _PATIENCE = 1.0
-"""Seconds, or half the timeout, that a keyring has for a provider which may well need no key."""
+"""Seconds, or half the timeout, that a keyring has for a provider which may well need no key.
+
+One that needs a key waits on, and says so after that long.
+"""
+_KEYRING_WAITS = (
+    "The system's keyring is still waited for, for the key of %s. It may wait for its password: unlock it, or set %s "
+    "in the environment."
+)
 
 logger = logging.getLogger("llmring")
 
@@ -117,7 +125,15 @@ def _where(target: Endpoint, key: Key | None) -> str:
 def _key_of_keyring(target: Endpoint, timeout: float | None) -> Key | None:
     """The key in the keyring. Who needs none waits for none."""
     if target.needs_key:
-        return target.key_of_keyring(Keyring())
+        remark = threading.Timer(
+            _PATIENCE, logger.warning, [_KEYRING_WAITS, target.name, " or ".join(target.key_variables)]
+        )
+        remark.daemon = True
+        remark.start()
+        try:
+            return target.key_of_keyring(Keyring())
+        finally:
+            remark.cancel()
     keyring = Keyring(_PATIENCE if timeout is None else min(_PATIENCE, timeout / 2))
     key = target.key_of_keyring(keyring)
     if keyring.waits:
