@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import http.client
 import json
@@ -21,7 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmring.testing import Fault, PracticeServer, RecordedRequest, Reply, ToolCallScript
+from llmring.testing import Fault, PracticeServer, RecordedRequest, Reply, Tokens, ToolCallScript
 
 from .conftest import Raw, Received
 
@@ -175,7 +176,14 @@ def test_replies_that_nobody_has_asked_for(server: PracticeServer, said: Callabl
         ({"usage": {"prompt": 1}}, "usage is {'prompt': 1}; it must be Tokens"),
         ({"fault": "cut"}, "fault is 'cut'; it must be a Fault"),
         ({"status": "503"}, "status is '503'; it must be an HTTP status"),
+        ({"status": True}, "status is True"),
         ({"status": 99}, "status is 99"),
+        ({"body": {}}, "body is {}; it must be bytes"),
+        ({"body": "{}"}, "body is '{}'; it must be bytes"),
+        ({"body": ["{}"]}, "it must be bytes"),
+        ({"headers": {"a": 1}}, "headers is {'a': 1}; it must be a dict of strings"),
+        ({"delay": "x"}, "delay is 'x'; it must be a number of seconds"),
+        ({"checkpoints": ["a"]}, "checkpoints is"),
         ({"problem": "zzz"}, "no problem 'zzz'; there are: bad_key, unknown_model, too_long, rate_limit, overloaded"),
         ({"status": 503, "text": "Too busy."}, "its words are error="),
         ({"problem": "overloaded", "text": "Too busy."}, "its words are error="),
@@ -185,6 +193,19 @@ def test_a_slip_is_refused_where_it_is_written(server: PracticeServer, fields: d
     with pytest.raises((TypeError, ValueError), match=words):
         server.reply(**fields)
     assert server.pending == []
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [(make, it.name) for make in (Reply, Tokens, ToolCallScript) for it in dataclasses.fields(make)],
+    ids=lambda it: it if isinstance(it, str) else it.__name__,
+)
+def test_every_field_refuses_what_it_cannot_be(make: Any, name: str) -> None:
+    needed = {"prompt": 1, "completion": 1, "name": "x"}
+    fields = {it.name: needed[it.name] for it in dataclasses.fields(make) if it.name in needed}
+    assert make(**fields)
+    with pytest.raises((TypeError, ValueError), match=name):
+        make(**{**fields, name: object()})
 
 
 @pytest.mark.parametrize("model", ["llama3.2:latest", "mistral:7b", "ft:gpt-5-mini:of-mine"])

@@ -32,6 +32,11 @@ class Tokens:
     cache_write: int = 0
     reasoning: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse what is no count, where it is written."""
+        for name in ("prompt", "completion", "cache_read", "cache_write", "reasoning"):
+            _check(name, value := getattr(self, name), "a number of tokens", _is_whole(value))
+
     @property
     def total(self) -> int:
         """Input and output together."""
@@ -52,6 +57,13 @@ class ToolCallScript:
     name: str
     arguments: Mapping[str, Any] | str | Sequence[str] = field(default_factory=dict)
     id: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no call, where it is written."""
+        _check("name", self.name, "a string", isinstance(self.name, str))
+        arguments = isinstance(self.arguments, Mapping | str) or _all(self.arguments, str)
+        _check("arguments", self.arguments, "a dict, a string or a list of strings", arguments)
+        _check("id", self.id, "a string or None", isinstance(self.id, str | None))
 
     @property
     def json(self) -> str:
@@ -75,6 +87,22 @@ class ToolCallScript:
             return list(self.arguments)
         text = self.json
         return [text[at : at + 6] for at in range(0, len(text), 6)]
+
+
+_TEXTS = ("text", "content_type")
+_TEXTS_OR_NONE = (
+    "signature",
+    "reasoning_field",
+    "searched",
+    "finish_reason",
+    "continuation",
+    "response_model",
+    "error",
+    "error_type",
+    "error_code",
+    "request_id",
+)
+"""Fields of a reply."""
 
 
 @dataclass(frozen=True)
@@ -158,15 +186,29 @@ class Reply:
             TypeError: a field holds the wrong kind of thing.
             ValueError: there is no such problem or status, or an error is given the text of an answer.
         """
-        _check("text", self.text, "a string", isinstance(self.text, str))
+        for name in _TEXTS:
+            _check(name, value := getattr(self, name), "a string", isinstance(value, str))
+        for name in _TEXTS_OR_NONE:
+            _check(name, value := getattr(self, name), "a string or None", isinstance(value, str | None))
+        for name in ("delay", "interval"):
+            _check(name, value := getattr(self, name), "a number of seconds", _is_number(value))
         _check("chunks", self.chunks, "a list of strings", self.chunks is None or _all(self.chunks, str))
+        thinking = isinstance(self.reasoning, str) or _all(self.reasoning, str)
+        _check("reasoning", self.reasoning, "a string or a list of strings", thinking)
         calls = "a list of ToolCallScript"
         _check("tool_calls", self.tool_calls, calls, _all(self.tool_calls, ToolCallScript))
         usage = 'Tokens(prompt=..., completion=...), "auto" or None'
         _check("usage", self.usage, usage, self.usage in (None, "auto") or isinstance(self.usage, Tokens))
+        tokens = "a dict of strings by the number of their chunk"
+        _check("checkpoints", self.checkpoints, tokens, _maps(self.checkpoints, int, str))
+        wait = isinstance(self.retry_after, str | None) or _is_number(self.retry_after)
+        _check("retry_after", self.retry_after, "a number of seconds, an HTTP date or None", wait)
+        _check("headers", self.headers, "a dict of strings", _maps(self.headers, str, str))
+        body = self.body is None or isinstance(self.body, bytes) or _all(self.body, bytes)
+        _check("body", self.body, "bytes, as in json.dumps(...).encode(), or a list of them", body)
         fault = "a Fault, such as Fault.cut_after(2), or a list of them"
         _check("fault", self.fault, fault, isinstance(self.fault, Fault) or _all(self.fault, Fault))
-        _check("status", self.status, "an HTTP status", isinstance(self.status, int))
+        _check("status", self.status, "an HTTP status", _is_whole(self.status))
         if not 200 <= self.status <= 599:
             raise ValueError(f"status is {self.status}; an HTTP status of an answer is from 200 to 599")
         if self.problem not in (None, *get_args(Trouble)):
@@ -193,6 +235,19 @@ class Reply:
 def _all(value: object, kind: type) -> bool:
     """Whether it is a sequence of nothing but that; a string is no list of strings."""
     return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(item, kind) for item in value)
+
+
+def _maps(value: object, key: type, item: type) -> bool:
+    """Whether it is a dictionary from nothing but the one to nothing but the other."""
+    return isinstance(value, Mapping) and all(isinstance(k, key) and isinstance(it, item) for k, it in value.items())
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return _is_whole(value) or isinstance(value, float)
 
 
 def _check(name: str, value: object, wanted: str, fits: bool) -> None:
