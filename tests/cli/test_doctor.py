@@ -17,6 +17,7 @@ from llmring.providers.vendors import BUILT_IN
 from llmring.testing import PracticeServer
 
 from ..conftest import bind
+from ..program import PROGRAM
 from .conftest import Command, Run
 from .test_providers import refusing
 
@@ -65,6 +66,14 @@ def test_all_is_well(bare: Path, run: Run, key: None) -> None:
     told = run("doctor")
     assert "ANTHROPIC_API_KEY" in told.stdout
     assert "No problems." in told.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
+def test_it_ends_with_the_verdict_where_both_outputs_are_one(bare: Path, command: Command, key: None) -> None:
+    bind({"chatbot": [HAIKU]})
+    done = command("-c", '"$0" doctor 2>&1 | cat', PROGRAM, program="sh")
+    assert done.stdout.startswith("llmring ")
+    assert done.stdout.endswith("\n\nNo problems.\n")
 
 
 def test_a_key_that_is_missing(bare: Path, run: Run) -> None:

@@ -46,7 +46,7 @@ def test_nothing_set_up_gives_a_file_that_says_how_to_go_on(bare: Path, run: Run
         assert variable in result.stderr
     assert str(bare / "llmring.lock") in result.stderr
     text = (bare / "llmring.lock").read_text()
-    assert "# No key was set" in text
+    assert "# `llmring lock init` wrote this file where it found neither a key" in text
     assert "ANTHROPIC_API_KEY" in text
     assert bindings(bare / "llmring.lock") == {}
     assert run("bind", "chatbot", "ollama:llama3.2").exit_code == 0

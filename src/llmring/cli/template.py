@@ -38,7 +38,8 @@ PURPOSE: Mapping[Role, str] = {
 """What each alias is for."""
 
 _UNBOUND = """
-# No key was set and no Ollama server answered when this file was written, so no alias was bound. To have one served:
+# `llmring lock init` wrote this file where it found neither a key that it could use nor an Ollama server, and bound
+# nothing. To have an alias served:
 #
 #   export ANTHROPIC_API_KEY=...         or OPENAI_API_KEY, or GEMINI_API_KEY
 #   ollama serve && ollama pull MODEL    models of your own machine, no key
