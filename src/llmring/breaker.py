@@ -124,8 +124,10 @@ class Breakers:
         """The breaker of a model; `None` where there are none."""
         if not self._threshold:
             return None
-        breaker = self._of.pop(reference, None) or CircuitBreaker(reference, self._threshold, self._cooldown)
-        self._of[reference] = breaker
+        # Of two loops in two threads that ask at once, both must get the same.
+        breaker = self._of.setdefault(reference, CircuitBreaker(reference, self._threshold, self._cooldown))
+        self._of.pop(reference, None)
+        breaker = self._of.setdefault(reference, breaker)
         if len(self._of) > _MOST:
             # The one that nobody has asked for longest; loops in other threads may be at it, too.
             self._of.pop(next(iter(self._of)), None)

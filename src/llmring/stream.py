@@ -15,6 +15,7 @@ from .providers.answer import Answer
 from .routing import Route
 from .schemas import LLMResponse, Served, StreamChunk, ToolCall, Usage, add_usage, calls_unseen
 from .tracebacks import bare
+from .wire.made import moved
 
 __all__ = ["ChatStream", "loop_of", "settle"]
 
@@ -44,6 +45,7 @@ class ChatStream:
         # Of the answers that broke off before this one.
         self._before: tuple[Served, ...] = ()
         self._parts_before: tuple[dict[str, Any], ...] = ()
+        self._said_before = 0
         self._skipped_before = 0
         # The task that waits for bytes, since when, and who woke it before they came.
         self._reader: asyncio.Task[Any] | None = None
@@ -107,7 +109,7 @@ class ChatStream:
             response_model=decoder.response_model,
             parsed=final.parsed if final else None,
             skipped_events=self._skipped_before + decoder.skipped_events,
-            parts=[*self._parts_before, *decoder.parts],
+            parts=[*self._parts_before, *(moved(part, self._said_before) for part in decoder.parts)],
             metadata=decoder.metadata,
             attempts=list(self._route.attempts) if self._route else [],
             retries=self._route.retries if self._route else 0,
@@ -235,7 +237,8 @@ class ChatStream:
             self._answer, chunks = await self._route.resume(broken, str(self._content))
             if self._answer is not broken:
                 self._before += (broken.decoder.served,)
-                self._parts_before += (*broken.decoder.parts,)
+                self._parts_before += (*(moved(part, self._said_before) for part in broken.decoder.parts),)
+                self._said_before = len(str(self._content))
                 self._skipped_before += broken.decoder.skipped_events
             chunks[0].resumed_from = broken.model
         self._pending.extend(chunks)

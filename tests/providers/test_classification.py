@@ -24,7 +24,7 @@ from llmring.providers import errors, wording
 from llmring.providers.errors import error_of_answer
 from llmring.providers.wording import meaning_of
 from llmring.routing import moves_on
-from llmring.wire.errors import read_error
+from llmring.wire.errors import WireError, read_error
 
 
 def error_for(words: str, http: int, *sent: str, extra: tuple[str, ...] = (), **more: Any) -> ProviderError:
@@ -474,3 +474,46 @@ def test_the_time_grows_with_the_words_and_not_with_their_square(unit: str) -> N
             taken.append(min(rounds))
         # Four times as many words: four times the time, where their square would be sixteen.
         assert taken[1] < 8 * taken[0] + 0.005, name
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (429, "Requests with a context window above 200k are limited to 2 a minute"),
+        (503, "Context window cache unavailable on this replica"),
+        (400, "Temperature is pinned to 1 for this model"),
+        (400, "The requested model is not supported with tools"),
+        (400, "Invalid model output: reasoning_effort"),
+    ],
+)
+def test_words_that_only_sound_like_it(status: int, words: str) -> None:
+    raised = error_of_answer(WireError(words, status), provider="p", model="m", key_source="KEY")
+    assert not isinstance(raised, ContextLengthError | ModelNotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (500, "the request exceeds the available context size, try increasing it"),
+        (None, "This model's maximum context length is 8192 tokens"),
+        (503, "Prompt is larger than the context window"),
+        (413, "context length"),
+    ],
+)
+def test_a_prompt_that_is_too_long_is_that_whatever_the_status(status: int | None, words: str) -> None:
+    raised = error_of_answer(WireError(words, status), provider="p", model="m", key_source="KEY")
+    assert isinstance(raised, ContextLengthError)
+
+
+@pytest.mark.parametrize(
+    "words", ["Server is pinned to 'a/b'", "model a is pinned to b", "Invalid model", "Invalid model."]
+)
+def test_a_model_that_is_not_served(words: str) -> None:
+    raised = error_of_answer(WireError(words, 400), provider="p", model="m", key_source="KEY")
+    assert isinstance(raised, ModelNotFoundError)
+
+
+def test_a_wait_that_cannot_be_read_hides_none_that_can() -> None:
+    headers = {"retry-after-ms": "soon", "retry-after": "7"}
+    raised = error_of_answer(WireError("No", 429), provider="p", model="m", key_source="KEY", headers=headers)
+    assert raised.retry_after == 7

@@ -300,3 +300,9 @@ def test_counts_of_another_form_cost_no_answer() -> None:
     final = anthropic.MessagesDecoder(MODEL).answer(json.dumps(answer).encode())
     assert (final.delta, final.finish_reason) == ("Hi", "stop")
     assert final.usage == {"prompt_tokens": 0, "completion_tokens": 3, "total_tokens": 3}
+
+
+def test_zeros_at_the_end_take_back_no_input() -> None:
+    start = started(input_tokens=25, cache_read_input_tokens=10, output_tokens=1)
+    end = ended(input_tokens=0, cache_read_input_tokens=0, output_tokens=9)
+    assert decode(WIRE, start, *TEXT, end, MESSAGE_STOP).whole["usage"] == usage(35, 9, cache_read_tokens=10)

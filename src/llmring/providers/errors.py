@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
@@ -324,21 +325,21 @@ def _sentence(words: str) -> str:
 
 def _retry_after(headers: Mapping[str, str], failure: WireError) -> float | None:
     """Seconds to wait: `retry-after-ms`, `Retry-After` in seconds or as a date, Google's RetryInfo, or the text."""
-    try:
-        if value := headers.get("retry-after-ms"):
-            return _finite(float(value) / 1000)
-        if value := headers.get("retry-after"):
-            try:
-                return _finite(float(value))
-            except ValueError:
-                return _finite(parsedate_to_datetime(value).timestamp() - _now(headers))
-    except (ValueError, TypeError, OverflowError):
-        pass
+    for name, read in _WAITS:
+        with suppress(KeyError, ValueError, TypeError, OverflowError):
+            return _finite(read(headers[name], headers))
     for detail in failure.details if isinstance(failure.details, list) else ():
         if isinstance(detail, dict) and isinstance(delay := detail.get("retryDelay"), str):
             return _span(delay[:_LONGEST_SPAN])
     found = _WAIT.search(_ends(failure.message))
     return _span(found[1]) if found else None
+
+
+_WAITS: tuple[tuple[str, Callable[[str, Mapping[str, str]], float]], ...] = (
+    ("retry-after-ms", lambda value, headers: float(value) / 1000),
+    ("retry-after", lambda value, headers: float(value)),
+    ("retry-after", lambda value, headers: parsedate_to_datetime(value).timestamp() - _now(headers)),
+)
 
 
 def _now(headers: Mapping[str, str]) -> float:

@@ -55,7 +55,8 @@ def meaning_of(failure: WireError) -> Meaning | None:
     for row in rows:
         if not row.codes.isdisjoint(failure.codes):
             return row.means
-    message = cut(failure.message, _LOOKED_AT, _LOOKED_AT).lower()
+    # The end of a message is a mark, too.
+    message = cut(failure.message, _LOOKED_AT, _LOOKED_AT).lower() + "\n"
     return next((row.means for row in rows if any(_says(message, words) for words in row.words)), None)
 
 

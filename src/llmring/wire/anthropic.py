@@ -44,6 +44,7 @@ _FINISH: dict[str, FinishReason] = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
+_INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _CHOICES = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
@@ -384,6 +385,9 @@ class MessagesDecoder(Decoder):
         """Counts are cumulative: a later one replaces, one that is left out stands."""
         if not usage:
             return
+        if not any(map(usage.get, _INPUT)):
+            # Some servers end in a report of zeros where they have nothing new to say of the input.
+            usage = {name: value for name, value in usage.items() if name not in _INPUT or name not in self._counts}
         counts = self._counts = completed(self._counts, usage)
         self.service_tier = "fast" if counts.get("speed") == "fast" else name_of(counts.get("service_tier"))
         read = counts.get("cache_read_input_tokens")

@@ -16,8 +16,10 @@ __all__ = [
     "made_of_candidate",
     "made_of_items",
     "media_part",
+    "moved",
     "picture",
     "pictures_of",
+    "thoughts_of_items",
 ]
 
 Part = dict[str, Any]
@@ -35,6 +37,14 @@ def citation(**said: Any) -> Part:
         said: those of `url`, `title`, `cited_text`, `file_id`, and `start_index` and `end_index` in the answer's text.
     """
     return {"type": "citation", "citation": given(**said)}
+
+
+def moved(part: Part, by: int) -> Part:
+    """The part, its places counted from so many characters earlier: another answer's text stands before its own."""
+    if not by or part.get("type") != "citation":
+        return part
+    places = {name: at + by for name, at in part["citation"].items() if name in ("start_index", "end_index")}
+    return {**part, "citation": part["citation"] | places}
 
 
 def media_part(mime: str, data: str) -> Part:
@@ -90,7 +100,7 @@ def made_of_items(items: Iterable[Part]) -> Iterator[Part]:
     at = 0
     for item in items:
         if item["type"] == "message":
-            for content in item["content"]:
+            for content in item.get("content") or ():
                 for note in content.get("annotations") or ():
                     yield _annotated(note, at)
                 at += len(content.get("text") or content.get("refusal") or "")
@@ -198,3 +208,11 @@ def citations_of(cited: list[Any]) -> Iterator[Part]:
             start_index=inner.get("start_index"),
             end_index=inner.get("end_index"),
         )
+
+
+def thoughts_of_items(items: Iterable[Part]) -> Iterator[str]:
+    """The thinking of a Responses answer's items: its summary, and itself where a server shows it."""
+    for item in items:
+        if item["type"] == "reasoning":
+            for part in [*(item.get("summary") or ()), *(item.get("content") or ())]:
+                yield part["text"]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from typing import Any
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall
 from .base import Decoder
 from .errors import CannotCarry, WireError, read_error
 from .framing import SSEFrames
-from .made import made_of_items
+from .made import made_of_items, thoughts_of_items
 from .replay import Replay, kept_of, replayed
 from .turns import (
     call_ids,
@@ -28,7 +27,7 @@ from .turns import (
     schema_of,
     told_apart,
 )
-from .values import given, merge_params, name_of, text, usage_of
+from .values import given, merge_params, name_of, table_of, text, usage_of
 
 __all__ = ["ResponsesDecoder", "render_request"]
 
@@ -220,7 +219,8 @@ class ResponsesDecoder(Decoder):
         self._items: dict[Any, dict[str, Any]] = {}
         # What the events of the item under way are told by, where they do not say.
         self._last: Any = None
-        self._said = False
+        # Characters of text that were streamed.
+        self._said = 0
         self._refused = False
         self._thinking_part: tuple[Any, ...] | None = None
 
@@ -229,8 +229,9 @@ class ResponsesDecoder(Decoder):
         kind = event["type"]
         if kind in ("response.output_text.delta", "response.refusal.delta"):
             self._refused = self._refused or kind == "response.refusal.delta"
-            self._said = self._said or bool(event["delta"])
-            return StreamChunk(text(event["delta"]), self.model) if event["delta"] else None
+            delta = text(event["delta"])
+            self._said += len(delta)
+            return StreamChunk(delta, self.model) if delta else None
         if kind in ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta"):
             key = self._key(event)
             # Whose they are may have been in an event that was lost; it comes once more when the item is done.
@@ -286,10 +287,13 @@ class ResponsesDecoder(Decoder):
 
         Some servers send the text, the thinking and the calls of a stream only at its end.
         """
-        parts = [part for item in output if item["type"] == "message" for part in item["content"]]
+        parts = [part for item in output if item["type"] == "message" for part in item.get("content") or ()]
         self._refused = self._refused or any(part.get("refusal") for part in parts)
-        said = "" if self._said else "".join(part.get("text") or part.get("refusal") or "" for part in parts)
-        thought = "" if self._thinking_part else "\n\n".join(_thoughts_of(output))
+        texts = [part.get("text") or part.get("refusal") or "" for part in parts]
+        # Where what was streamed is the first of several parts, the others are still to be said.
+        ends = list(accumulate(map(len, texts), initial=0))
+        said = "".join(texts[ends.index(self._said) if self._said in ends else len(texts) :])
+        thought = "" if self._thinking_part else "\n\n".join(thoughts_of_items(output))
         before = len(self.calls)
         for position, item in enumerate(filter(_is_call, output)):
             if position >= before:
@@ -339,8 +343,8 @@ class ResponsesDecoder(Decoder):
         reason = (response.get("incomplete_details") or {}).get("reason")
         if reason or status == "incomplete":
             self.finish_reason = _INCOMPLETE.get(str(reason), "other")
-        usage = response.get("usage") or {}
-        prompt = usage.get("input_tokens_details") or {}
+        usage = table_of(response.get("usage"))
+        prompt = table_of(usage.get("input_tokens_details"))
         self.reported_total = usage.get("total_tokens")
         self.usage = usage_of(
             usage.get("input_tokens"),
@@ -348,7 +352,7 @@ class ResponsesDecoder(Decoder):
             total=self.reported_total,
             cache_read=prompt.get("cached_tokens"),
             cache_write=prompt.get("cache_write_tokens"),
-            reasoning=(usage.get("output_tokens_details") or {}).get("reasoning_tokens"),
+            reasoning=table_of(usage.get("output_tokens_details")).get("reasoning_tokens"),
         )
         numbered = all(isinstance(key, int) for key in self._items)
         output = response.get("output") or [self._items[k] for k in (sorted(self._items) if numbered else self._items)]
@@ -361,8 +365,8 @@ class ResponsesDecoder(Decoder):
         at, wanted = 0, False
         for item in output:
             if item["type"] == "message":
-                lengths = [len(part.get("text") or part.get("refusal") or "") for part in item["content"]]
-                notes = [part.get("annotations") or [] for part in item["content"]]
+                lengths = [len(part.get("text") or part.get("refusal") or "") for part in item.get("content") or ()]
+                notes = [part.get("annotations") or [] for part in item.get("content") or ()]
                 kept = given(lengths=lengths, annotations=notes if any(notes) else None)
                 items.append({k: v for k, v in item.items() if k != "content"} | kept)
                 at += sum(lengths)
@@ -378,14 +382,6 @@ class ResponsesDecoder(Decoder):
         if wanted:
             self.metadata["openai_responses"] = {"items": items}
         self.gather(made_of_items(output))
-
-
-def _thoughts_of(output: list[Any]) -> Iterator[str]:
-    """The thinking of an answer's items: its summary, and itself where a server shows it."""
-    for item in output:
-        if item["type"] == "reasoning":
-            for part in [*(item.get("summary") or ()), *(item.get("content") or ())]:
-                yield part["text"]
 
 
 def _is_call(item: dict[str, Any]) -> bool:

@@ -18,6 +18,7 @@ __all__ = [
     "given",
     "merge_params",
     "name_of",
+    "table_of",
     "text",
     "usage_of",
 ]
@@ -111,6 +112,11 @@ def completed(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
         elif value is not None:
             earlier[key] = value
     return earlier
+
+
+def table_of(value: Any) -> dict[str, Any]:
+    """The value where a table is expected, an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
 
 
 def count(value: Any) -> int | None:
