@@ -180,11 +180,7 @@ def _load_part(part: dict[str, Any]) -> dict[str, Any]:
 def _read(path: Path) -> bytes:
     try:
         # Path.expanduser() would raise where there is no such user.
-        found = Path(os.path.expanduser(path))
-        if not stat.S_ISREG(mode := found.stat().st_mode) and not stat.S_ISDIR(mode):
-            # A pipe would be waited for, and a device read, without end.
-            raise InvalidRequestError(f"The file {path} is a pipe or a device; name a file.")
-        return found.read_bytes()
+        return Path(os.path.expanduser(path)).read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidRequestError(f"The file {path} cannot be read: {reason}.") from None

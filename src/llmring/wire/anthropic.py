@@ -305,8 +305,7 @@ class MessagesDecoder(Decoder):
     def close(self) -> StreamChunk:
         """The final chunk."""
         blocks = [self._kept(block) for block in self._blocks.values()]
-        plain = ({"type", "length"}, {"type"})
-        if self._container or any(block.keys() not in plain for block in blocks):
+        if self._container or any(block.keys() - {"type", "length"} for block in blocks):
             self.metadata["anthropic"] = {"blocks": blocks, **given(container=self._container)}
         self.gather(made_of_blocks(blocks))
         return super().close()
@@ -379,12 +378,11 @@ class MessagesDecoder(Decoder):
         if reason := said.get("stop_reason"):
             self.finish_reason = _FINISH.get(reason, "other")
         if container := said.get("container"):
-            self._container = name_of(container.get("id")) or self._container
+            self._container = name_of(container.get("id"))
 
     def _report(self, usage: dict[str, Any] | None) -> None:
         """Counts are cumulative: a later one replaces, one that is left out stands."""
-        if not usage:
-            return
+        usage = usage or {}
         if not any(map(usage.get, _INPUT)):
             # Some servers end in a report of zeros where they have nothing new to say of the input.
             usage = {name: value for name, value in usage.items() if name not in _INPUT or name not in self._counts}
