@@ -318,6 +318,16 @@ def test_it_can_be_seen_and_taken_back(bare: Path, run: Run) -> None:
     assert "llmring trust --revoke FILE. To see" in run("trust", "--revoke").stderr
 
 
+def test_a_long_path_is_named_whole(bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = bare / ("a long name " * 12).strip()
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    path = lockfile(MIRROR)
+    assert run("trust", "--yes").exit_code == 0
+    path.unlink()
+    assert f"llmring trust --revoke '{path}'. To see" in run("trust", "--revoke").stderr
+
+
 def test_what_holds_no_longer(bare: Path, run: Run) -> None:
     path = lockfile(MIRROR)
 

@@ -81,7 +81,6 @@ def _trust(path: Path, *, yes: bool, as_json: bool) -> None:
 
 def _path_to_revoke() -> Path:
     """The lockfile of the working directory, or what the message says for one that is gone."""
-    from ..lockfile.advice import word
     from . import trusted
 
     try:
@@ -89,7 +88,7 @@ def _path_to_revoke() -> Path:
     except LockfileNotFoundError as error:
         here = str(Path.cwd())
         gone = [it.path for it in trusted.entries() if str(Path(it.path).parent) == here]
-        named = word(gone[0], "FILE") if gone else "FILE"
+        named = _word(gone[0]) if gone else "FILE"
         what = str(error).partition(". To make it: ")[0]
         raise LockfileNotFoundError(
             f"{what}. For a file that is gone: llmring trust --revoke {named}. To see what is trusted: "
@@ -109,9 +108,17 @@ def _revoke(path: Path, *, as_json: bool) -> None:
 
 def _command(option: str, path: Path) -> str:
     from ..lockfile import find_lockfile
-    from ..lockfile.advice import word
 
-    return f"llmring trust {option}" + ("" if find_lockfile() == path else f" {word(str(path), 'FILE')}")
+    return f"llmring trust {option}" + ("" if find_lockfile() == path else f" {_word(str(path))}")
+
+
+def _word(path: str) -> str:
+    """A path, however long, as a shell takes it; a stand-in for one that would steer the terminal."""
+    import shlex
+
+    from ..lockfile.checks import escaped
+
+    return shlex.quote(path) if escaped(path) == path else "FILE"
 
 
 def _list(found: list[Entry], *, as_json: bool) -> None:
