@@ -165,12 +165,14 @@ class ProviderError(LLMRingError):
         asked: whether the model was asked at all, and given its time: it was not where no connection was free, no key
             was there in time, or the request's deadline passed.
         begun: whether the provider had begun to answer.
+        by_header: whether `retry_after` is of the header made for it, not of the body.
         out_of_credit: whether the account has no credit left: only another provider can serve.
         retry_after: seconds that the provider wants to be left alone; `None` if it did not say.
     """
 
     asked = True
     begun = False
+    by_header = False
     out_of_credit = False
     retry_after: float | None = None
 

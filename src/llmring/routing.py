@@ -241,6 +241,9 @@ class Route:
                 pause = _pause(error, retry)
                 if any(until is not None and loop.time() + pause >= until for until in (call.until, self.until)):
                     raise
+                if pause > _LONGEST_PAUSE and not error.by_header:
+                    # Words of a body are for the caller to weigh: half a minute of silence is not what they ask for.
+                    raise
                 logger.info(
                     "%s: asking %s:%s again in %.1f s (%d of %d): %s",
                     *(self._alias, provider.name, call.model, pause, retry + 1, most, bare(error)),

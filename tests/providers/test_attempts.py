@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import gzip
+import json
 import logging
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llmring import LLMRequest, LLMResponse, LLMRing, Message
-from llmring.exceptions import ProviderConnectionError, ProviderError, ProviderResponseError
+from llmring.exceptions import ProviderConnectionError, ProviderError, ProviderRateLimitError, ProviderResponseError
 from llmring.providers.exchange import Exchange
 from llmring.testing import Fault, PracticeServer, Reply
 
@@ -125,6 +127,21 @@ async def test_the_pause_that_the_server_names(way: Way, server: PracticeServer,
         began = time.monotonic()
         assert (await answer(service, stream=False)).retries == 1
     assert time.monotonic() - began >= (1.0 if named == "date" else 0.2)
+
+
+@streamed
+async def test_a_long_pause_that_only_the_body_names_is_the_callers(
+    server: PracticeServer, bare: Path, stream: bool
+) -> None:
+    details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "46s"}]
+    body = json.dumps({"error": {"code": 429, "message": "Quota", "status": "RESOURCE_EXHAUSTED", "details": details}})
+    server.default = Reply(status=429, body=body.encode(), content_type="application/json")
+    request = LLMRequest(model="google:m", messages=[Message(role="user", content="Hi")])
+    async with LLMRing(max_retries=2, timeout=600) as service:
+        with pytest.raises(ProviderRateLimitError) as raised:
+            await (service.chat_stream(request).final_response() if stream else service.chat(request))
+    assert raised.value.retry_after == 46
+    assert len(server.requests) == 1
 
 
 @streamed

@@ -213,6 +213,7 @@ def error_of_answer(
         advice = "" if not broke else f" {soon}" if wait is not None else " Try again."
         raised = ProviderResponseError(f"{where} {verb}{http}: {words}{advice}", **details)
     raised.retry_after = wait
+    raised.by_header = any(headers.get(name) for name, _ in _WAITS)
     return raised
 
 
