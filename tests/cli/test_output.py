@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from hypothesis.strategies import text
 from llmring.cli.terminal import columns, dollars, printable
 from llmring.testing import PracticeServer, RecordedRequest, Reply
 
+from ..holding import held
 from ..program import PROGRAM
 from .conftest import LOCKFILE
 
@@ -228,30 +228,6 @@ def test_reading_much_code_is_said_on_a_terminal(project: Path) -> None:
     lines = ["from llmring import LLMRequest", *['LLMRequest(model="chatbot")'] * 60_000]
     (project.parent / "long.py").write_text("\n".join(lines))
     assert "Reading the source code ." in on_a_terminal("lock", "check", "long.py")
-
-
-HOLDER = """
-import sys
-from pathlib import Path
-from llmring.lockfile.locking import exclusive
-with exclusive(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextlib.contextmanager
-def held(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process edits the file, until it is killed."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        try:
-            yield holder
-        finally:
-            holder.kill()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -19,6 +20,8 @@ import pytest
 from llmring import LLMRing
 from llmring.exceptions import LockfileError
 from llmring.lockfile import bind, convert, create, load, locking, unbind, writing
+
+from ..holding import held
 
 Write = Callable[..., Path]
 
@@ -338,6 +341,101 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(
     assert beside(path) == []
 
 
+@contextlib.contextmanager
+def at_a_move(*events: str, to: Path, do: Callable[[], None]) -> Iterator[None]:
+    """Something happens just before each move or link of a file to a path."""
+    is_on = True
+
+    def hear(event: str, arguments: tuple[object, ...]) -> None:
+        if is_on and event in events and str(arguments[1]) == str(to):
+            do()
+
+    sys.addaudithook(hear)  # for good, so it does nothing afterwards
+    try:
+        yield
+    finally:
+        is_on = False
+
+
+def refuse() -> None:
+    raise OSError(errno.EBUSY, "Device or resource busy")
+
+
+def test_a_move_that_fails_leaves_the_file_as_it_was_and_nothing_beside_it(write: Write, plain: str) -> None:
+    path = write(plain)
+    with (
+        at_a_move("os.rename", to=path, do=refuse),
+        pytest.raises(LockfileError, match=r"busy\. It is as it was\. It is"),
+    ):
+        bind(path, "a", ["x:y"])
+    assert path.read_text() == plain
+    assert beside(path) == []
+
+
+def test_a_new_file_that_cannot_get_its_name_is_not_there(tmp_path: Path, plain: str) -> None:
+    path = tmp_path / "llmring.lock"
+    with (
+        at_a_move("os.link", "os.rename", to=path, do=refuse),
+        pytest.raises(LockfileError, match="could not be written"),
+    ):
+        create(path, plain)
+    assert os.listdir(tmp_path) == []
+    with at_a_move("os.link", to=path, do=refuse):
+        create(path, plain)  # there are drives without links
+    assert path.read_text() == plain
+    assert beside(path) == []
+
+
+def test_a_copy_that_cannot_get_its_name_is_not_there(write: Write, plain: str) -> None:
+    path = write(plain)
+    copied = path.with_name("llmring.lock.bak")
+    with (
+        at_a_move("os.rename", to=copied, do=refuse),
+        pytest.raises(LockfileError, match=r"stays as it is, because no copy of it can be made: .*\.bak: .* busy"),
+    ):
+        writing.copy(path, path.read_bytes(), copied)
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_new_content_has_a_name_beside_the_file_until_it_takes_its_place(write: Write, plain: str) -> None:
+    path, seen = write(plain), list[str]()
+    with at_a_move("os.rename", to=path, do=lambda: seen.extend(beside(path))):
+        bind(path, "a", ["x:y"])
+    (name,) = seen
+    assert name.startswith(writing._prefix(path))
+    assert name.endswith(".llmring-tmp")
+
+
+def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path: Path) -> None:
+    path = tmp_path / "no" / "llmring.lock"
+    with (
+        pytest.raises(LockfileError, match=r"llmring\.lock cannot be locked for an edit: No such file") as caught,
+        locking.exclusive(path),
+    ):
+        pytest.fail("it is locked")
+    assert caught.value.path == path
+
+
+@posix
+def test_where_no_folder_can_be_kept_for_locks_nothing_is_edited(
+    write: Write, plain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both places are there, and neither belongs to whoever edits."""
+    path = write(plain)
+    monkeypatch.setenv("HOME", str(path.with_name("home")))
+    somebody = 2**31 - 2 - os.getpid()
+    monkeypatch.setattr(os, "geteuid", lambda: somebody)
+    common = Path(f"/tmp/llmring-{somebody}")
+    try:
+        with pytest.raises(LockfileError, match=f"no folder can be kept for locks in {common} or .*home") as caught:
+            bind(path, "a", ["x:y"])
+    finally:
+        common.rmdir()
+    assert "Make one of them writable" in str(caught.value)
+    assert path.read_text() == plain
+    assert beside(path) == ["home"]
+
+
 @posix
 def test_a_copy_is_as_what_it_was_made_of(write: Write, plain: str) -> None:
     path = write(plain)
@@ -348,30 +446,6 @@ def test_a_copy_is_as_what_it_was_made_of(write: Write, plain: str) -> None:
     assert copied.read_text() == plain
     assert stat.S_IMODE(copied.stat().st_mode) == 0o640
     assert copied.stat().st_mtime == 1_000_000_000
-
-
-HOLDER = """
-import sys
-from pathlib import Path
-from llmring.lockfile.locking import exclusive
-with exclusive(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextlib.contextmanager
-def held(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process edits the file meanwhile, until it is killed."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def test_one_waits_for_the_other_but_not_for_ever(
