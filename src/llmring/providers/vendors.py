@@ -1,15 +1,21 @@
 """The providers that need no declaration: four SDKs, and the vendors and servers that one of them speaks to.
 
-A vendor is a row of data here. `[providers.NAME]` in a lockfile overrides any field of it.
+Each is a row of `vendors.json`, which is read when one is first looked up. `[providers.NAME]` in a lockfile overrides
+any field of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
+
+from ..data import of_vendors
 
 __all__ = ["ALSO_CALLED", "BUILT_IN", "SDKS", "BuiltIn"]
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,113 +57,41 @@ class BuiltIn:
     lists_to_all: bool = False
 
 
-SDKS: Mapping[str, BuiltIn] = {
-    "openai": BuiltIn(
-        "openai",
-        "openai",
-        "OpenAIProvider",
-        ("OPENAI_API_KEY",),
-        ("OPENAI_BASE_URL",),
-        "OPENAI_CUSTOM_HEADERS",
-        home="https://api.openai.com/v1",
-        hosts=("api.openai.com",),
-    ),
-    "anthropic": BuiltIn(
-        "anthropic",
-        "anthropic",
-        "AnthropicProvider",
-        ("ANTHROPIC_API_KEY",),
-        ("ANTHROPIC_BASE_URL",),
-        "ANTHROPIC_CUSTOM_HEADERS",
-        home="https://api.anthropic.com",
-        hosts=("api.anthropic.com",),
-    ),
-    "google": BuiltIn(
-        "google-genai",
-        "google",
-        "GoogleProvider",
-        ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GEMINI_API_KEY"),
-        ("GOOGLE_GEMINI_BASE_URL",),
-        home="https://generativelanguage.googleapis.com",
-        hosts=("googleapis.com",),
-    ),
-    "ollama": BuiltIn(
-        "ollama",
-        "ollama",
-        "OllamaProvider",
-        ("OLLAMA_API_KEY",),
-        ("OLLAMA_HOST", "OLLAMA_BASE_URL"),
-        home="http://127.0.0.1:11434",
-        port=11434,  # docs.ollama.com/faq, and envconfig.Host in its source for the forms of OLLAMA_HOST
-        cloud="ollama.com",
-        needs_key=False,
-        local=True,
-        start="ollama serve",
-        fetch="ollama pull",
-    ),
-}
-"""Those that have an SDK of their own; what `sdk` in a lockfile may name."""
+class _Table(Mapping[str, _Value]):
+    """A table that is read when something is first looked up in it."""
+
+    def __init__(self, read: Callable[[], Mapping[str, _Value]]) -> None:
+        self._read = cache(read)
+
+    def __getitem__(self, name: str) -> _Value:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
 
 
-def _compatible(base_url: str, *key_variables: str, **more: Any) -> BuiltIn:
-    """What the openai SDK speaks to."""
-    return BuiltIn("openai", "openai", "OpenAIProvider", key_variables, base_url=base_url, **more)
+def _built_in() -> dict[str, BuiltIn]:
+    rows = of_vendors("provider")
+    return {name: _row(row, row.get("sdk", name), rows[row.get("sdk", name)]) for name, row in rows.items()}
 
 
-def _server(port: int, *key_variables: str, **more: Any) -> BuiltIn:
-    """A server on this machine, at the port that it takes if not told another."""
-    return _compatible(f"http://127.0.0.1:{port}/v1", *key_variables, needs_key=False, local=True, **more)
+def _row(row: Mapping[str, Any], module: str, sdk: Mapping[str, Any]) -> BuiltIn:
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    for others in ("source", "also_called", "sdk"):
+        fields.pop(others, None)
+    return BuiltIn(**{**fields, "package": sdk["package"], "module": module, "adapter": sdk["adapter"]})
 
 
-BUILT_IN: Mapping[str, BuiltIn] = {
-    **SDKS,
-    "groq": _compatible("https://api.groq.com/openai/v1", "GROQ_API_KEY"),  # console.groq.com/docs/openai
-    "openrouter": _compatible(  # openrouter.ai/docs/quickstart
-        "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", lists_to_all=True
-    ),
-    "deepseek": _compatible("https://api.deepseek.com", "DEEPSEEK_API_KEY"),  # api-docs.deepseek.com
-    "mistral": _compatible("https://api.mistral.ai/v1", "MISTRAL_API_KEY"),  # docs.mistral.ai, migration guides
-    "together": _compatible("https://api.together.ai/v1", "TOGETHER_API_KEY"),  # docs.together.ai, OpenAI compatibility
-    "fireworks": _compatible(  # docs.fireworks.ai/tools-sdks/openai-compatibility
-        "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"
-    ),
-    "xai": _compatible("https://api.x.ai/v1", "XAI_API_KEY"),  # docs.x.ai/api/integrations
-    "cerebras": _compatible("https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"),  # inference-docs.cerebras.ai
-    "azure": BuiltIn(  # learn.microsoft.com/azure/foundry/openai/api-version-lifecycle: the v1 API
-        "openai",
-        "openai",
-        "OpenAIProvider",
-        ("AZURE_OPENAI_API_KEY",),
-        ("AZURE_OPENAI_ENDPOINT",),
-        address_path="/openai/v1/",
-        hosts=("openai.azure.com", "services.ai.azure.com"),
-    ),
-    "vllm": _server(8000, "VLLM_API_KEY"),  # docs.vllm.ai, OpenAI-compatible server
-    "llamacpp": _server(8080, "LLAMA_API_KEY", lists_to_all=True),  # llama-server --help
-    "lmstudio": _server(1234, "LM_API_TOKEN"),  # lmstudio.ai/docs/developer
-}
+BUILT_IN: Mapping[str, BuiltIn] = _Table(_built_in)
 """By the name that `provider:model` begins with."""
 
-ALSO_CALLED: Mapping[str, str] = {
-    "gemini": "google",
-    "google-genai": "google",
-    "claude": "anthropic",
-    "gpt": "openai",
-    "grok": "xai",
-    "x-ai": "xai",
-    "mistralai": "mistral",
-    "togetherai": "together",
-    "together-ai": "together",
-    "together_ai": "together",
-    "fireworks-ai": "fireworks",
-    "fireworks_ai": "fireworks",
-    "azure-openai": "azure",
-    "azure_openai": "azure",
-    "llama.cpp": "llamacpp",
-    "llama-cpp": "llamacpp",
-    "llama_cpp": "llamacpp",
-    "llama-server": "llamacpp",
-    "lm-studio": "lmstudio",
-    "lm_studio": "lmstudio",
-}
+SDKS: Mapping[str, BuiltIn] = _Table(lambda: {name: it for name, it in BUILT_IN.items() if it.module == name})
+"""Those that have an SDK of their own; what `sdk` in a lockfile may name."""
+
+ALSO_CALLED: Mapping[str, str] = _Table(
+    lambda: {other: name for name, row in of_vendors("provider").items() for other in row.get("also_called", ())}
+)
 """What people call them, too."""

@@ -1,11 +1,14 @@
-"""What vendors of Chat Completions want otherwise than the format has it: a row of data for each, with its source."""
+"""What vendors of Chat Completions want otherwise than the format has it: the `chat` section of `vendors.json`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+from ..data import of_vendors
 
 __all__ = ["ChatDialect", "dialect_of"]
 
@@ -46,39 +49,23 @@ class ChatDialect:
 
 
 _PLAIN = ChatDialect()
-_DIALECTS: Mapping[str, ChatDialect] = {
-    # The vendor's reference "Create chat completion": max_tokens is "not compatible with o-series models".
-    "openai": ChatDialect(("api.openai.com",), "max_completion_tokens", custom_tools=True, think_tags=False),
-    # One API on both hosts: learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
-    "azure": ChatDialect(("openai.azure.com", "services.ai.azure.com"), "max_completion_tokens", custom_tools=True),
-    # docs.mistral.ai/api: `random_seed`, tiers of its own; fields that it does not know, `stream_options` among them,
-    # are a 422. "Tool call id must be a-z, A-Z, 0-9, with a length of 9"; "Assistant message must have either
-    # content or tool_calls"; "Unexpected role 'user' after role 'tool'".
-    "mistral": ChatDialect(
-        ("mistral.ai",),
-        seed="random_seed",
-        call_id=re.compile(r"[a-zA-Z0-9]{9}"),
-        id_length=9,
-        service_tiers=frozenset({"auto", "standard_only"}),
-        stream_options=False,
-        silent_turns=False,
-    ),
-    # api-docs.deepseek.com/guides/thinking_mode, "Tool Calls": 400 without it. guides/json_mode: of the forms of an
-    # answer only `json_object`; with another, "This response_format type is unavailable now".
-    "deepseek": ChatDialect(("deepseek.com",), reasoning="reasoning_content", schemas=False),
-    # platform.moonshot.ai, "Use Kimi K2 Thinking": "reasoning_content is missing in assistant tool call message".
-    "moonshot": ChatDialect(("moonshot.ai", "moonshot.cn", "kimi.com"), reasoning="reasoning_content"),
-    # platform.xiaomimimo.com, "Deep thinking": as with DeepSeek.
-    "mimo": ChatDialect(("xiaomimimo.com",), reasoning="reasoning_content"),
-    # ai.google.dev/gemini-api/docs/thought-signatures, "FAQs": the word for calls of other models; a call without a
-    # signature is a 400. Its compatible endpoint has the signature in `extra_content`.
-    "gemini": ChatDialect(
-        ("generativelanguage.googleapis.com", "aiplatform.googleapis.com"),
-        foreign_call={"extra_content": {"google": {"thought_signature": "skip_thought_signature_validator"}}},
-    ),
-    # console.groq.com/docs/service-tiers
-    "groq": ChatDialect(("groq.com",), service_tiers=frozenset({"auto", "on_demand", "flex", "performance"})),
-}
+
+
+@cache
+def _dialects() -> Mapping[str, ChatDialect]:
+    """By vendor, and by what people call it."""
+    found = {name: _dialect(row) for name, row in of_vendors("chat").items()}
+    called = of_vendors("provider")
+    return {other: it for name, it in found.items() for other in (name, *called.get(name, {}).get("also_called", ()))}
+
+
+def _dialect(row: Mapping[str, Any]) -> ChatDialect:
+    fields = {key: value for key, value in row.items() if key != "source"} | {"hosts": tuple(row["hosts"])}
+    if "call_id" in row:
+        fields["call_id"] = re.compile(row["call_id"])
+    if "service_tiers" in row:
+        fields["service_tiers"] = frozenset(row["service_tiers"])
+    return ChatDialect(**fields)
 
 
 def dialect_of(host: str, name: str) -> ChatDialect:
@@ -88,7 +75,8 @@ def dialect_of(host: str, name: str) -> ChatDialect:
         host: of its address.
         name: as in `provider:model`. That of OpenAI stands for any server.
     """
-    for dialect in _DIALECTS.values():
+    for dialect in _dialects().values():
         if any(host == own or host.endswith((f".{own}", f"-{own}")) for own in dialect.hosts):
             return dialect
-    return _PLAIN if name == "openai" else _DIALECTS.get(name, _PLAIN)
+    named = _dialects().get(name, _PLAIN)
+    return _PLAIN if named is _dialects()["openai"] else named

@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic_core import from_json
 
+from ..data import of_vendors
 from ..schemas import LLMResponse
 
 __all__ = ["CannotCarry", "WireError", "cut", "read_error"]
-
-# An error inside a 200 stream has no status of its own: the vendor's word stands for one.
-# Anthropic: docs "Errors"; Google: google.rpc.Code; OpenAI: docs "Error codes".
-_STATUS_OF_WORD = {
-    "invalid_request_error": 400,
-    "invalid_argument": 400,
-    "failed_precondition": 400,
-    "context_length_exceeded": 400,
-    "authentication_error": 401,
-    "unauthenticated": 401,
-    "invalid_api_key": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "permission_denied": 403,
-    "not_found_error": 404,
-    "not_found": 404,
-    "model_not_found": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "rate_limit_exceeded": 429,
-    "resource_exhausted": 429,
-    "insufficient_quota": 429,
-    "too_many_requests": 429,
-    "api_error": 500,
-    "server_error": 500,
-    "internal_server_error": 500,
-    "internal_error": 500,
-    "internal": 500,
-    "unavailable": 503,
-    "service_unavailable": 503,
-    "timeout_error": 504,
-    "deadline_exceeded": 504,
-    "overloaded_error": 529,
-}
-
 
 _MESSAGES = ("message", "msg", "detail", "error")
 
@@ -145,10 +113,16 @@ def _quoted(message: str | None, metadata: Any) -> dict[str, Any] | None:
     return None
 
 
+@cache
+def _statuses() -> Mapping[str, int]:
+    """The HTTP statuses that the vendors' words stand for: an error inside a 200 stream has none of its own."""
+    return {word: status for row in of_vendors("statuses").values() for word, status in row["of"].items()}
+
+
 def _status_of(word: Any) -> int | None:
     if isinstance(word, str):
         if not (word.isdecimal() and len(word) == 3):
-            return _STATUS_OF_WORD.get(word.lower())
+            return _statuses().get(word.lower())
         word = int(word)
     return word if isinstance(word, int) and 400 <= word < 600 else None
 

@@ -1,0 +1,36 @@
+"""The data files of the package: what is known of vendors and of models, each row with where it is from.
+
+A file is read when something in it is first asked for. They are written by hand, and `tests/test_data.py` says what may
+stand in them.
+"""
+
+from __future__ import annotations
+
+import json  # and not pydantic's parser: importing that takes longer than all of this, and Tab waits for it
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+__all__ = ["load", "of_vendors"]
+
+
+@cache
+def load(name: str) -> Mapping[str, Any]:
+    """What a file says; nobody may change it.
+
+    Args:
+        name: its path below the package (`"vendors.json"`).
+    """
+    loaded: Mapping[str, Any] = json.loads(Path(__file__).with_name(name).read_bytes())
+    return loaded
+
+
+def of_vendors(section: str) -> Mapping[str, Any]:
+    """One section of `vendors.json`, by vendor; those that have none are left out.
+
+    Args:
+        section: `"provider"`, how it is reached; `"chat"`, its ways of Chat Completions; `"words"`, what its words
+            mean; `"statuses"`, the HTTP statuses that its words stand for.
+    """
+    return {name: row[section] for name, row in load("vendors.json").items() if section in row}

@@ -1,0 +1,221 @@
+"""The data files: each field is one that is read, each row says where it is from, and nothing stands there twice."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+import llmring
+from llmring.data import load, of_vendors
+from llmring.providers.vendors import BUILT_IN, BuiltIn
+from llmring.providers.wording import Meaning, meaning_of
+from llmring.wire.chat_dialects import ChatDialect, dialect_of
+from llmring.wire.errors import WireError, read_error
+
+ROOT = Path(llmring.__file__).parent
+FILES = sorted(
+    str(path.relative_to(ROOT)) for path in ROOT.rglob("*.json") if path.parent.name in ("llmring", "catalog")
+)
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    assert len({*map(str, values)}) == len(values), f"twice in {values}"
+    return values
+
+
+Text = Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+Host = Annotated[str, Field(pattern=r"^(?:[a-z0-9-]+\.)+[a-z]{2,}$")]
+Url = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:\d+)?(/[\w./-]*[\w/])?$")]
+Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
+Status = Annotated[int, Field(ge=400, lt=600)]
+Lower = Annotated[str, Field(min_length=1), AfterValidator(lambda said: said if said == said.lower() else 1 / 0)]
+Source = Annotated[str, Field(min_length=5)]
+
+
+class Row(BaseModel):
+    """A row of a data file: unknown fields are refused, and so is a value that a list has twice."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    source: Source
+
+    @model_validator(mode="after")
+    def _says_nothing_twice(self) -> Row:
+        for value in vars(self).values():
+            if isinstance(value, list):
+                _distinct(value)
+        return self
+
+
+class Provider(Row):
+    sdk: Literal["openai"] | None = None
+    package: Name | None = None
+    adapter: Annotated[str, Field(pattern=r"^[A-Z]\w+Provider$")] | None = None
+    key_variables: list[Variable] = []
+    address_variables: list[Variable] = []
+    header_variable: Variable | None = None
+    needs_key: bool = True
+    base_url: Url | None = None
+    home: Url | None = None
+    address_path: Annotated[str, Field(pattern=r"^/.*/$")] | None = None
+    port: Annotated[int, Field(gt=0, lt=65536)] | None = None
+    cloud: Host | None = None
+    hosts: list[Host] = []
+    local: bool = False
+    start: Text | None = None
+    fetch: Text | None = None
+    lists_to_all: bool = False
+    also_called: list[Name] = []
+
+    @model_validator(mode="after")
+    def _is_spoken_to_by_one_sdk(self) -> Provider:
+        assert (self.sdk is None) == (self.package is not None) == (self.adapter is not None)
+        assert self.home or self.base_url or self.address_variables, "nobody knows where it is"
+        assert self.key_variables
+        return self
+
+
+class Chat(Row):
+    hosts: Annotated[list[Host], Field(min_length=1)]
+    max_tokens: Text | None = None
+    seed: Text | None = None
+    call_id: Annotated[str, AfterValidator(lambda said: said if re.compile(said) else "")] | None = None
+    id_length: Annotated[int, Field(gt=0)] | None = None
+    custom_tools: bool | None = None
+    reasoning: Text | None = None
+    foreign_call: dict[str, Any] | None = None
+    service_tiers: list[Name] | None = None
+    think_tags: bool | None = None
+    stream_options: bool | None = None
+    schemas: bool | None = None
+    silent_turns: bool | None = None
+
+
+class Words(Row):
+    means: Meaning
+    codes: list[Lower] = []
+    words: list[Lower] = []
+    statuses: list[Status] = []
+    unless: list[Annotated[str, Field(pattern=r"^[a-z_]+$")]] = []
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Words:
+        assert self.codes or self.words
+        assert all(words.strip("* ") for words in self.words)
+        return self
+
+
+class Statuses(Row):
+    of: Annotated[dict[Lower, Status], Field(min_length=1)]
+
+
+class Vendor(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    provider: Provider | None = None
+    chat: Chat | None = None
+    words: Annotated[list[Words], Field(min_length=1)] | None = None
+    statuses: Statuses | None = None
+
+
+FORMS: dict[str, Any] = {"vendors.json": dict[Name, Vendor]}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _distinct([key for key, _ in pairs])
+    return dict(pairs)
+
+
+def test_each_file_has_a_form() -> None:
+    assert set(FILES) == set(FORMS)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_file_has_its_form(name: str) -> None:
+    written = json.loads((ROOT / name).read_text(encoding="utf-8"), object_pairs_hook=_once)
+    TypeAdapter(FORMS[name]).validate_python(written)
+    assert written == load(name)
+
+
+def test_no_two_vendors_are_called_alike() -> None:
+    names = [*load("vendors.json")]
+    names += [other for row in of_vendors("provider").values() for other in row.get("also_called", ())]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+
+
+def test_no_two_rows_mean_the_same_words() -> None:
+    rows = [row for rows in of_vendors("words").values() for row in rows]
+    said = [(word, row["means"]) for row in rows for word in (*row.get("codes", ()), *row.get("words", ()))]
+    assert [it for it, count in Counter(said).items() if count > 1] == []
+
+
+def test_each_word_is_known_by_its_row() -> None:
+    for rows in of_vendors("words").values():
+        for row in rows:
+            for status in row.get("statuses") or [400]:
+                for code in row.get("codes", ()):
+                    assert meaning_of(WireError("", status, (code,))) == row["means"]
+                for words in row.get("words", ()):
+                    message = words.replace("*", " it ").rstrip("\n")
+                    assert meaning_of(WireError(f"Oh: {message}", status)) is not None
+
+
+def test_each_word_for_a_status_is_read() -> None:
+    for row in of_vendors("statuses").values():
+        for word, status in row["of"].items():
+            assert read_error({"error": {"message": "Oh.", "type": word}}).status == status
+
+
+def test_no_word_stands_for_two_statuses() -> None:
+    words = [word for row in of_vendors("statuses").values() for word in row["of"]]
+    assert [word for word, count in Counter(words).items() if count > 1] == []
+
+
+def test_each_field_of_a_provider_is_read() -> None:
+    for name, row in of_vendors("provider").items():
+        built_in = BUILT_IN[name]
+        assert built_in.module == row.get("sdk", name)
+        for key, value in row.items():
+            if key not in ("source", "sdk", "also_called"):
+                assert getattr(built_in, key) == (tuple(value) if isinstance(value, list) else value)
+    assert {*Provider.model_fields} - {"source", "sdk", "also_called"} == {*BuiltIn.__dataclass_fields__} - {"module"}
+
+
+def test_each_field_of_a_dialect_is_read() -> None:
+    for name, row in of_vendors("chat").items():
+        for host in row["hosts"]:
+            dialect = dialect_of(f"api.{host}", "gateway")
+            assert dialect == dialect_of(host, "gateway")
+            for key, value in row.items():
+                if key == "call_id":
+                    assert dialect.call_id.pattern == value
+                elif key != "source":
+                    found = getattr(dialect, key)
+                    assert found == (type(found)(value) if isinstance(value, list) else value)
+        assert name == "openai" or dialect_of("gateway.invalid", name) == dialect_of(row["hosts"][0], "")
+    assert {*Chat.model_fields} - {"source"} == {*ChatDialect.__dataclass_fields__}
+
+
+def test_a_vendor_is_known_by_what_people_call_it() -> None:
+    assert dialect_of("gateway.invalid", "gemini").foreign_call is not None
+    assert dialect_of("gateway.invalid", "gemini") == dialect_of("gateway.invalid", "google")
+    assert dialect_of("gateway.invalid", "gpt") == dialect_of("gateway.invalid", "openai") == ChatDialect()
+
+
+@pytest.mark.parametrize("row", ["source", "sdk", "nothing"])
+def test_what_cannot_stand_in_the_file_is_refused(row: str) -> None:
+    broken = json.loads((ROOT / "vendors.json").read_text(encoding="utf-8"))
+    provider = broken["groq"]["provider"]
+    if row == "nothing":
+        provider["nothing"] = "?"
+    else:
+        del provider[row]
+    with pytest.raises(ValueError, match=r"groq\.provider"):
+        TypeAdapter(FORMS["vendors.json"]).validate_python(broken)
