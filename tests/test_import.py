@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -43,6 +45,42 @@ def test_the_package_loads_nothing() -> None:
         *_SDKS,
         *_TOOLS,
     }
+
+
+def test_the_service_loads_what_its_methods_name_and_no_more() -> None:
+    bare = loaded_by("import asyncio, threading, weakref")
+    loaded = loaded_by("from llmring import LLMRing") - bare
+    assert {name for name in loaded if name.startswith("llmring")} == {
+        "llmring",
+        "llmring.aliases",
+        "llmring.credentials",
+        "llmring.exceptions",
+        "llmring.lazy",
+        "llmring.lockfile",
+        "llmring.loops",
+        "llmring.providers",
+        "llmring.service",
+        "llmring.tracebacks",
+        "llmring.wire",
+    }
+    assert not loaded & {"pydantic", "pydantic_core", "tomllib", "json", "dataclasses", "hashlib", "urllib.request"}
+
+
+@pytest.mark.parametrize("package", ["llmring", "llmring.catalog", "llmring.lockfile", "llmring.providers"])
+def test_what_a_package_loads_later_is_there(package: str) -> None:
+    """Each module that may be named and imported later is one, and is imported with the first use of a name of it."""
+    names = vars(import_module(package))
+    for name in inspect.getclosurevars(names.get("_load", names["__getattr__"])).nonlocals["later"]:
+        module = f"{package}.{name}"
+        program = f"from {package} import {name} as it; import sys; assert {module!r} not in sys.modules; it.__all__"
+        assert module in loaded_by(program)
+
+
+def test_what_is_set_on_a_module_to_be_loaded_later_is_set_there() -> None:
+    loaded_by(
+        "from llmring import routing; routing.logger = 1\n"
+        "from llmring.routing import logger; assert logger == routing.logger == 1"
+    )
 
 
 def test_the_names_load_no_sdk() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import lockfile as lockfiles
 from .exceptions import (
     AliasNotFoundError,
     ConfigurationError,
@@ -16,11 +17,12 @@ from .exceptions import (
     LockfileNotFoundError,
     ProviderNotFoundError,
 )
-from .lockfile import LiveLockfile, Lockfile, bound, find_lockfile, reachable, resolve
+from .lockfile import advice, checks, discovery, extends, locking
+from .providers import vendors
 from .tracebacks import bare
 
 if TYPE_CHECKING:
-    from .lockfile import Binding
+    from .lockfile import Binding, LiveLockfile, Lockfile
 
 __all__ = ["Aliases"]
 
@@ -72,7 +74,7 @@ class Aliases:
         if lockfile is None:
             return False
         try:
-            return bound(lockfile, alias, self._profile(profile)) is not None
+            return lockfiles.bound(lockfile, alias, self._profile(profile)) is not None
         except AliasNotFoundError:
             return False
 
@@ -101,7 +103,7 @@ class Aliases:
         lockfile = self._lockfile(needed=True)
         if lockfile is None:
             return {}
-        bindings = reachable(lockfile, self._profile(profile))
+        bindings = lockfiles.reachable(lockfile, self._profile(profile))
         return {alias: binding.models[0] for alias, binding in bindings.items()}
 
     def bind_alias(
@@ -131,12 +133,10 @@ class Aliases:
             ConfigurationError: the alias, a model, the profile's name or the params cannot be written.
             LockfileError: the file is not there, not valid, or could not be written.
         """
-        from .lockfile import bind
-
         listed = [m.strip() for m in models.split(",")] if isinstance(models, str) else list(models)
         path, chosen = self._path(), self._profile(profile)
         return self._edited(
-            lambda patience: bind(path, alias, listed, profile=chosen, params=params, patience=patience)
+            lambda patience: lockfiles.bind(path, alias, listed, profile=chosen, params=params, patience=patience)
         )
 
     def unbind_alias(self, alias: str, *, profile: str | None = None) -> Awaitable[None]:
@@ -146,10 +146,8 @@ class Aliases:
             AliasNotFoundError: it is not bound there.
             LockfileError: the file is not there, not valid, or could not be written.
         """
-        from .lockfile import unbind
-
         path, chosen = self._path(), self._profile(profile)
-        return self._edited(lambda it: unbind(path, alias, profile=chosen, patience=it))
+        return self._edited(lambda it: lockfiles.unbind(path, alias, profile=chosen, patience=it))
 
     def init_lockfile(self, path: str | os.PathLike[str] | None = None, *, force: bool = False) -> Path:
         """Write a new lockfile with no aliases yet, and use it.
@@ -163,11 +161,9 @@ class Aliases:
             LockfileError: it could not be written, or another process is editing it: for 30 seconds, or where this is
                 called on an event loop for a quarter of one.
         """
-        from .lockfile import create
-
         # Path.expanduser() would raise where there is no such user.
         target = Path(os.path.expanduser(path or self._given_path or "llmring.lock"))
-        create(target, _NEW_LOCKFILE, force=force, patience=_ON_A_LOOP if _loop() else None)
+        lockfiles.create(target, _NEW_LOCKFILE, force=force, patience=_ON_A_LOOP if _loop() else None)
         self._given_path, self._live = _absolute(target), None
         return target
 
@@ -181,14 +177,12 @@ class Aliases:
         if loop is None:
             edit(None)
             return _Done()
-        from .lockfile.locking import HeldError
-
         before = self._editing if self._editing and self._editing.get_loop() is loop else None
         if before is None or before.done():
             try:
                 edit(_ON_A_LOOP)
                 return _Done()
-            except HeldError:
+            except locking.HeldError:
                 pass
 
         async def go_on() -> None:
@@ -207,39 +201,32 @@ class Aliases:
 
     def _lacking(self, aliases: Sequence[str], profile: str | None, who: str) -> AliasNotFoundError:
         """The error that names aliases that are not bound, and how to bind each."""
-        from .lockfile.advice import bind
-        from .lockfile.checks import shown
-        from .lockfile.extends import extends_advice
-
         lockfile = self._lockfile()
-        names = ", ".join(map(shown, aliases))
-        binds = "; ".join(bind(alias, profile) for alias in aliases)
+        names = ", ".join(map(checks.shown, aliases))
+        binds = "; ".join(advice.bind(alias, profile) for alias in aliases)
         packages = dict.fromkeys(alias.partition(":")[::2] for alias in aliases if ":" in alias)
-        advice = " ".join(dict.fromkeys(filter(None, (extends_advice(lockfile, *it) for it in packages))))
+        extending = " ".join(dict.fromkeys(filter(None, (extends.extends_advice(lockfile, *it) for it in packages))))
         if lockfile is None:
             return AliasNotFoundError(
                 f"{who} needs the aliases {names}, and there is no lockfile. Make one: llmring lock init. "
-                f"Then bind each: {binds}{f'. {advice}' if advice else ''}"
+                f"Then bind each: {binds}{f'. {extending}' if extending else ''}"
             )
         return AliasNotFoundError(
             f'{who} needs aliases that the profile "{lockfile.profile(profile).name}" of {lockfile.path} does not '
-            f"bind: {names}. Bind each: {binds}{f'. {advice}' if advice else ''}",
+            f"bind: {names}. Bind each: {binds}{f'. {extending}' if extending else ''}",
             path=lockfile.path,
         )
 
     def _no_provider(self, name: str, error: ProviderNotFoundError) -> ProviderNotFoundError:
         """The error about a name such as `somelib:summarizer`, with what `[extends]` has to do with it."""
-        from .lockfile.extends import unknown_provider
-        from .providers.vendors import BUILT_IN
-
         provider = name.partition(":")[0]
-        if provider in BUILT_IN:
+        if provider in vendors.BUILT_IN:
             return error
-        return ProviderNotFoundError(unknown_provider(self._lockfile(), name, str(error)), provider=provider)
+        return ProviderNotFoundError(extends.unknown_provider(self._lockfile(), name, str(error)), provider=provider)
 
     def _resolve(self, name: str, profile: str | None) -> Binding:
         lockfile = self._lockfile(needed=":" not in name)
-        return resolve(lockfile, name, self._profile(profile))
+        return lockfiles.resolve(lockfile, name, self._profile(profile))
 
     def _profile(self, profile: str | None) -> str | None:
         return profile or self._given_profile or os.environ.get("LLMRING_PROFILE") or None
@@ -259,14 +246,12 @@ class Aliases:
     def _path(self) -> Path:
         """The file to edit: the very one that is read."""
         if (live := self._followed()) is None:
-            from .lockfile.discovery import none_found
-
-            raise LockfileNotFoundError(f"{none_found()}. Make one: llmring lock init")
+            raise LockfileNotFoundError(f"{discovery.none_found()}. Make one: llmring lock init")
         return live.path
 
     def _followed(self) -> LiveLockfile | None:
-        if self._live is None and (path := find_lockfile(self._given_path)) is not None:
-            self._live = LiveLockfile(path)
+        if self._live is None and (path := lockfiles.find_lockfile(self._given_path)) is not None:
+            self._live = lockfiles.LiveLockfile(path)
         return self._live
 
 

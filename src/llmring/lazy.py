@@ -5,22 +5,43 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 __all__ = ["lazily"]
 
 
-def lazily(package: str, modules: Mapping[str, Iterable[str]]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+class _Later(ModuleType):
+    """Stands in for a module that is imported when a name of it is first asked for, and is found here from then on."""
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(import_module(self.__name__), name)
+        vars(self)[name] = value
+        return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(import_module(self.__name__), name, value)
+        vars(self)[name] = value
+
+
+def lazily(
+    package: str, modules: Mapping[str, Iterable[str]], later: Iterable[str] = ()
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """The `__getattr__` and the `__dir__` of a package.
 
     Args:
         package: its `__name__`.
         modules: its modules, each with the names that are the package's, too. A module itself is one of them.
+        later: modules for the package's own use. Where one is named by `from . import routing`, and is not there yet,
+            it is imported with the first use of `routing.Route`: it may stand at the top of a module that seldom needs
+            it, or not at the start.
     """
     namespace = vars(sys.modules[package])
     home = {name: module for module, names in modules.items() for name in names}
 
     def load(name: str) -> Any:
+        if name in later:
+            return _Later(f"{package}.{name}")
         if name in home:
             value = getattr(import_module(f".{home[name]}", package), name)
         elif name in modules:

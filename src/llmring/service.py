@@ -10,26 +10,23 @@ from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from . import breaker, catalog, preparing, routing
+from . import lockfile as lockfiles
+from . import stream as streams
 from .aliases import Aliases
-from .breaker import Breakers
 from .credentials import kept
 from .exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
-from .lockfile import resolve, split_reference
 from .loops import run_in
-from .preparing import check, number, prepare, seconds, with_params
-from .providers.base import Call, Provider
-from .providers.creation import check_keys
-from .providers.endpoints import address_of
-from .providers.registry import Registry
-from .routing import Route, late
-from .schemas import LLMRequest, LLMResponse, StreamChunk
-from .stream import ChatStream, loop_of, settle
+from .providers import base, creation, endpoints, registry
 from .tracebacks import bare
-from .wire.framing import MAX_BYTES
+from .wire import MAX_BYTES
 
 if TYPE_CHECKING:
     from .catalog import Cost, ModelInfo
     from .lockfile import Lockfile, ProviderSettings
+    from .providers.base import Provider
+    from .schemas import LLMRequest, LLMResponse, StreamChunk
+    from .stream import ChatStream
 
 __all__ = ["DEFAULT_TIMEOUT", "LLMRing"]
 
@@ -95,25 +92,27 @@ class LLMRing(Aliases):
         # At once: from here on, what may show what it has at hand, as a traceback with locals, has no key of it.
         keys = kept(api_keys)
         del api_keys
-        self._breakers = Breakers(
-            number(breaker_threshold, "breaker_threshold", 0),
-            seconds(breaker_cooldown, "breaker_cooldown", forever=False),
+        self._breakers = breaker.Breakers(
+            preparing.number(breaker_threshold, "breaker_threshold", 0),
+            preparing.seconds(breaker_cooldown, "breaker_cooldown", forever=False),
         )
-        self.timeout = _timeout_of_environment() if timeout is DEFAULT_TIMEOUT else seconds(timeout, "timeout")
-        self.deadline = seconds(deadline, "deadline")
-        self.max_retries = number(max_retries, "max_retries", 0)
+        self.timeout = (
+            _timeout_of_environment() if timeout is DEFAULT_TIMEOUT else preparing.seconds(timeout, "timeout")
+        )
+        self.deadline = preparing.seconds(deadline, "deadline")
+        self.max_retries = preparing.number(max_retries, "max_retries", 0)
         if max_connections is not None:
-            number(max_connections, "max_connections", 1)
-        number(max_bytes, "max_bytes", 1)
+            preparing.number(max_connections, "max_connections", 1)
+        preparing.number(max_bytes, "max_bytes", 1)
         self.max_bytes = max_bytes
         super().__init__(lockfile_path, profile)
-        self._registry = Registry(
+        self._registry = registry.Registry(
             keys=keys,
             timeout=self.timeout,
             max_retries=max_retries,
             max_connections=max_connections,
         )
-        check_keys(keys, self._declared)
+        creation.check_keys(keys, self._declared)
         self._streams: weakref.WeakSet[ChatStream] = weakref.WeakSet()
         # The tasks that wait in `chat`, and those whose wait `close` has ended.
         self._waiting: set[asyncio.Task[Any]] = set()
@@ -136,12 +135,16 @@ class LLMRing(Aliases):
         self._closed = True
         here = asyncio.get_running_loop()
         with self._guard:
-            streams = list(self._streams)
+            open_streams = list(self._streams)
         tasks = [task for task in list(self._waiting) if not task.get_loop().is_closed()]
-        loops = {here, *(task.get_loop() for task in tasks), *(loop_of(stream) or here for stream in streams)}
+        loops = {
+            here,
+            *(task.get_loop() for task in tasks),
+            *(streams.loop_of(stream) or here for stream in open_streams),
+        }
 
         def ending(loop: asyncio.AbstractEventLoop) -> Callable[[], Coroutine[Any, Any, None]]:
-            own_streams = [stream for stream in streams if (loop_of(stream) or here) is loop]
+            own_streams = [stream for stream in open_streams if (streams.loop_of(stream) or here) is loop]
             own_tasks = [task for task in tasks if task.get_loop() is loop]
             return lambda: self._end(own_streams, own_tasks)
 
@@ -152,14 +155,14 @@ class LLMRing(Aliases):
         finally:
             await self._registry.close()
 
-    async def _end(self, streams: list[ChatStream], tasks: list[asyncio.Task[Any]]) -> None:
+    async def _end(self, open_streams: list[ChatStream], tasks: list[asyncio.Task[Any]]) -> None:
         """End what belongs to this loop."""
         for task in tasks:
             if task in self._waiting and task not in self._ended:
                 self._ended.add(task)
                 task.cancel()
-        await asyncio.gather(*(stream.shut(LLMRingError(_CLOSED)) for stream in streams))
-        await settle()
+        await asyncio.gather(*(stream.shut(LLMRingError(_CLOSED)) for stream in open_streams))
+        await streams.settle()
 
     def _leave_to_parent(self) -> None:
         """Begin anew in a forked process: what is open is its parent's, which would lose it if it were closed here."""
@@ -180,10 +183,10 @@ class LLMRing(Aliases):
             profile: instead of the service's.
         """
 
-        async def start() -> Route:
+        async def start() -> routing.Route:
             return await self._route(request, profile, stream=True)
 
-        stream = ChatStream(getattr(request, "model", ""), start)
+        stream = streams.ChatStream(getattr(request, "model", ""), start)
         with self._guard:
             self._streams.add(stream)
         return stream
@@ -221,37 +224,41 @@ class LLMRing(Aliases):
         finally:
             del failure
 
-    async def _route(self, request: LLMRequest, profile: str | None, *, stream: bool) -> Route:
+    async def _route(self, request: LLMRequest, profile: str | None, *, stream: bool) -> routing.Route:
         """The way of a request: who may serve it, and how each is called."""
         if self._closed:
             raise LLMRingError("This service is closed; make a new LLMRing.")
         began = asyncio.get_running_loop().time()
-        check(request)
+        preparing.check(request)
         lockfile = self._lockfile(needed=":" not in request.model)
-        binding = resolve(lockfile, request.model, self._profile(profile))
+        binding = lockfiles.resolve(lockfile, request.model, self._profile(profile))
         declared = lockfile.providers if lockfile is not None else {}
-        asked = with_params(request, binding)
-        timeout = seconds(asked.timeout if "timeout" in asked.model_fields_set else self.timeout, "timeout")
-        deadline = seconds(asked.deadline if "deadline" in asked.model_fields_set else self.deadline, "deadline")
+        asked = preparing.with_params(request, binding)
+        timeout = preparing.seconds(asked.timeout if "timeout" in asked.model_fields_set else self.timeout, "timeout")
+        deadline = preparing.seconds(
+            asked.deadline if "deadline" in asked.model_fields_set else self.deadline, "deadline"
+        )
         until = began + deadline if deadline is not None else None
         try:
             async with asyncio.timeout_at(until) as limit:
-                asked, form = await prepare(asked)
+                asked, form = await preparing.prepare(asked)
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise late(deadline, binding.models[0]) from None
+            raise routing.late(deadline, binding.models[0]) from None
 
-        async def call(reference: str, request: LLMRequest) -> tuple[Provider, Call, Callable[[], None]]:
-            name, model = split_reference(reference)
+        async def call(reference: str, request: LLMRequest) -> tuple[Provider, base.Call, Callable[[], None]]:
+            name, model = lockfiles.split_reference(reference)
             self._vet(name, lockfile)
             try:
                 provider, let_go = await self._registry.borrow(name, declared.get(name), declared, timeout)
             except ProviderNotFoundError as error:
                 raise self._no_provider(reference, error) from error.__cause__
-            return provider, Call(request, model, stream, timeout, form, max_bytes=self.max_bytes), let_go
+            return provider, base.Call(request, model, stream, timeout, form, max_bytes=self.max_bytes), let_go
 
-        return Route(binding.alias, asked, binding.models, self._breakers, call, self.max_retries, deadline, until)
+        return routing.Route(
+            binding.alias, asked, binding.models, self._breakers, call, self.max_retries, deadline, until
+        )
 
     # What it costs
 
@@ -263,9 +270,7 @@ class LLMRing(Aliases):
         Args:
             response: a whole answer, or the final chunk of one.
         """
-        from .catalog import cost_of
-
-        return cost_of(response, base_url=self._address)
+        return catalog.cost_of(response, base_url=self._address)
 
     def get_model_info(self, model: str, *, profile: str | None = None) -> ModelInfo:
         """What the catalogue knows of a model: its limits and its prices.
@@ -274,15 +279,13 @@ class LLMRing(Aliases):
             model: an alias (then: of the model that serves it), or `provider:model`.
             profile: instead of the service's.
         """
-        from .catalog import model_info
-
         reference = self.resolve_alias(model, profile)
-        return model_info(reference, base_url=self._address(reference))
+        return catalog.model_info(reference, base_url=self._address(reference))
 
     def _address(self, reference: str) -> str | None:
         """Where the provider of a `provider:model` is asked."""
         provider = reference.partition(":")[0]
-        return address_of(provider, self._declared().get(provider))
+        return endpoints.address_of(provider, self._declared().get(provider))
 
     # Providers
 
@@ -314,7 +317,9 @@ class LLMRing(Aliases):
             AliasNotFoundError: no such alias.
         """
         declared = self._declared()
-        for provider in dict.fromkeys(split_reference(self.resolve_alias(model, profile))[0] for model in models):
+        for provider in dict.fromkeys(
+            lockfiles.split_reference(self.resolve_alias(model, profile))[0] for model in models
+        ):
             self._registry.warm_up(provider, declared.get(provider))
 
     def register_provider(self, name: str, provider: Provider) -> None:
@@ -337,7 +342,7 @@ def _timeout_of_environment() -> float | None:
     if value.lower() == "none":
         return None
     try:
-        return seconds(float(value), "LLMRING_PROVIDER_TIMEOUT_S")
+        return preparing.seconds(float(value), "LLMRING_PROVIDER_TIMEOUT_S")
     except ValueError:
         raise ConfigurationError(
             f"LLMRING_PROVIDER_TIMEOUT_S is {value!r}; it takes seconds, or none to wait forever."

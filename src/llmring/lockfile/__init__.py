@@ -73,4 +73,5 @@ if not TYPE_CHECKING:
                 "unbind",
             ),
         },
+        later=("advice", "checks", "discovery", "extends", "locking"),
     )

@@ -13,9 +13,9 @@ from ..credentials import Key, reveal
 from ..exceptions import LLMRingError, ModelCapabilityError, ProviderError
 from ..schemas import LLMRequest
 from ..structured import AnswerFormat
+from ..wire import MAX_BYTES
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError, read_error
-from ..wire.framing import MAX_BYTES
 from .concealment import SHORTEST, copied, without
 from .errors import Refused, error_of_answer, error_of_network, error_of_redirect
 

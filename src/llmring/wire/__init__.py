@@ -3,3 +3,10 @@
 Each turns a request into the JSON its format wants (`render_request`) and the format's events into chunks
 (`Decoder`). A wire is not a provider: every OpenAI-compatible server speaks `openai_chat`.
 """
+
+from __future__ import annotations
+
+__all__ = ["MAX_BYTES"]
+
+MAX_BYTES = 64 * 1024 * 1024
+"""That a line, an event, the calls or a whole answer may have, unless the service says otherwise."""

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 from pydantic_core import from_json
 
 from ..schemas import FinishReason, LLMResponse, Served, StreamChunk, Usage
+from . import MAX_BYTES
 from .calls import ToolCalls
 from .errors import WireError, read_error
-from .framing import MAX_BYTES, LineFrames, TooLargeError
+from .framing import LineFrames, TooLargeError
 from .values import Halves, contradiction
 
 __all__ = ["MISSHAPEN", "Decoder"]

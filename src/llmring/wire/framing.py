@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pydantic_core import from_json, to_json
 
-__all__ = ["MAX_BYTES", "LineFrames", "SSEFrames", "TooLargeError"]
+from . import MAX_BYTES
 
-MAX_BYTES = 64 * 1024 * 1024
-"""That a line, an event, the calls or a whole answer may have, unless the service says otherwise."""
+__all__ = ["LineFrames", "SSEFrames", "TooLargeError"]
 
 _BOM = b"\xef\xbb\xbf"
 
