@@ -9,18 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from llmring.checking.source import Unreadable, Use
+from llmring.checking.findings import Finding
+from llmring.checking.source import Project, Use
 from llmring.checking.source import uses_in as uses_around
-from llmring.checking.surroundings import Surroundings
 
 from .conftest import Write
 
 HEAD = "from llmring import LLMRequest, LLMRing\n"
 
 
+def looked_at(path: Path, *own: str) -> tuple[list[Use], list[Finding]]:
+    return uses_around(path, replace(Project.of([path]), packages=frozenset(own)))
+
+
 def uses_in(path: Path, *own: str) -> list[Use]:
-    around = Surroundings.of([path])
-    return uses_around(path, replace(around, packages=frozenset(own)))
+    uses, unreadable = looked_at(path, *own)
+    assert unreadable == []
+    return uses
 
 
 def named(path: Path, *own: str) -> list[tuple[str, str]]:
@@ -37,6 +42,19 @@ def named(path: Path, *own: str) -> list[tuple[str, str]]:
         ("LLMRequest(model=x or 'b')", ["b"]),
         ("MODEL = 'a'\nLLMRequest(model=MODEL)", ["a"]),
         ("MODEL: Final = 'a'\nLLMRequest(model=MODEL)", ["a"]),
+        ("MODEL = 'a'\nasync def f():\n    LLMRequest(model=MODEL)", ["a"]),
+        ("A = 'a'\nB = A\nLLMRequest(model=B)", ["a"]),
+        ("A = 'a' if x else 'b'\nLLMRequest(model=A)", ["a", "b"]),
+        ("if x:\n    A = 'a'\nLLMRequest(model=A)", []),
+        ("A = 'a'\nimport A\nLLMRequest(model=A)", []),
+        ("A = 'a'\nfrom x import y as A\nLLMRequest(model=A)", []),
+        ("A = 'a'\ndef A(): pass\nLLMRequest(model=A)", []),
+        ("A = 'a'\nclass A: pass\nLLMRequest(model=A)", []),
+        ("A = 'a'\ntry: x()\nexcept E as A: LLMRequest(model=A)", []),
+        ("A = 'a'\nmatch x:\n    case [A, *_]: LLMRequest(model=A)", []),
+        ("A = 'a'\nmatch x:\n    case [_, *A]: LLMRequest(model=A)", []),
+        ("A = 'a'\nmatch x:\n    case {**A}: LLMRequest(model=A)", []),
+        ("A = 'a'\ndel A\nLLMRequest(model=A)", []),
         ("MODEL = 'a'\nMODEL = 'b'\nLLMRequest(model=MODEL)", []),
         ("MODEL = 'a'\ndef f(MODEL):\n    LLMRequest(model=MODEL)", []),
         ("for MODEL in x:\n    pass\nMODEL = 'a'\nLLMRequest(model=MODEL)", []),
@@ -52,38 +70,38 @@ def named(path: Path, *own: str) -> list[tuple[str, str]]:
         ("r = LLMRequest(messages=[])\nr.model_copy(update={'model': 'a'})", ["a"]),
         ("u = {'model': 'a'}\ndef f(r: LLMRequest):\n    r.model_copy(update=u)", ["a"]),
         ("car.model_copy(update={'model': 'T'})", []),
-        ("def f(q, model='a'):\n    LLMRequest(model=model)", ["a"]),
-        ("async def f(q, /, *, w, model='a'):\n    LLMRequest(model=model)", ["a"]),
-        ("f = lambda q, model='a': LLMRequest(model=model)", ["a"]),
-        ("A = 'a'\ndef f(model=A):\n    LLMRequest(model=model)", ["a"]),
+        ("def f(q, model='a'):\n    LLMRequest(model=model)", []),
+        ("async def f(q, /, *, w, model='a'):\n    LLMRequest(model=model)", []),
+        ("f = lambda q, model='a': LLMRequest(model=model)", []),
+        ("A = 'a'\ndef f(model=A):\n    LLMRequest(model=model)", []),
         ("def f(model=None):\n    LLMRequest(model=model or 'a')", ["a"]),
         ("def f(model='a'):\n    model = x\n    LLMRequest(model=model)", []),
         ("def f(model, q='a'):\n    LLMRequest(model=model)", []),
-        ("def f():\n    it = 'a'\n    LLMRequest(model=it)\ndef g():\n    it = 'b'", ["a"]),
-        ("def f():\n    it = 'a'\n    def g():\n        LLMRequest(model=it)", ["a"]),
+        ("def f():\n    it = 'a'\n    LLMRequest(model=it)\ndef g():\n    it = 'b'", []),
+        ("def f():\n    it = 'a'\n    def g():\n        LLMRequest(model=it)", []),
         ("it = 'a'\ndef f():\n    it = x\n    LLMRequest(model=it)", []),
         ("it = 'a'\ndef f():\n    global it\n    it = x\nLLMRequest(model=it)", []),
         ("try:\n    from x import it\nexcept E:\n    it = 'a'\nLLMRequest(model=it)", []),
         ("it = 'a'\nit += 'b'\nLLMRequest(model=it)", []),
-        ("class C:\n    A = 'a'\n    def f(self):\n        LLMRequest(model=self.A)", ["a"]),
-        ("class C:\n    A: str = 'a'\n    def f(cls):\n        LLMRequest(model=cls.A)", ["a"]),
-        ("class C:\n    A = 'a'\nLLMRequest(model=C.A)", ["a"]),
-        ("class C:\n    A = 'a'\n    def f(self, model=A):\n        LLMRequest(model=model)", ["a"]),
+        ("class C:\n    A = 'a'\n    def f(self):\n        LLMRequest(model=self.A)", []),
+        ("class C:\n    A: str = 'a'\n    def f(cls):\n        LLMRequest(model=cls.A)", []),
+        ("class C:\n    A = 'a'\nLLMRequest(model=C.A)", []),
+        ("class C:\n    A = 'a'\n    def f(self, model=A):\n        LLMRequest(model=model)", []),
         ("class C:\n    A = 'a'\n    def f(self):\n        LLMRequest(model=A)", []),
         ("class C:\n    A = 'a'\n    def f(self):\n        self.A = x\n        LLMRequest(model=self.A)", []),
         ("class C:\n    A = 'a'\nclass D(C):\n    def f(self):\n        LLMRequest(model=self.A)", []),
         (
             "class C:\n    def __init__(self, m='a'):\n        self.m = m\n"
             "    def f(self):\n        LLMRequest(model=self.m)",
-            ["a"],
+            [],
         ),
         ("class C:\n    def f(self):\n        self.m = self.m\n        LLMRequest(model=self.m)", []),
         ("def f(self):\n    LLMRequest(model=self.m)", []),
-        ("for it in ('a', 'b'):\n    LLMRequest(model=it)", ["a", "b"]),
-        ("B = 'b'\nfor it in ['a', B, x]:\n    LLMRequest(model=it)", ["a", "b"]),
-        ("ALL = ('a', 'b')\nasync def f():\n    for it in ALL:\n        LLMRequest(model=it)", ["a", "b"]),
-        ("[LLMRequest(model=it) for it in {'a'}]", ["a"]),
-        ("for it in ('a', 'b'):\n    s.resolve_alias(it)", ["a", "b"]),
+        ("for it in ('a', 'b'):\n    LLMRequest(model=it)", []),
+        ("B = 'b'\nfor it in ['a', B, x]:\n    LLMRequest(model=it)", []),
+        ("ALL = ('a', 'b')\nasync def f():\n    for it in ALL:\n        LLMRequest(model=it)", []),
+        ("[LLMRequest(model=it) for it in {'a'}]", []),
+        ("for it in ('a', 'b'):\n    s.resolve_alias(it)", []),
         ("for it in ('a', 'b'):\n    it = x\n    LLMRequest(model=it)", []),
         ("for it in 'ab':\n    LLMRequest(model=it)", []),
         ("IT = 'ab'\nfor it in IT:\n    LLMRequest(model=it)", []),
@@ -97,13 +115,13 @@ def named(path: Path, *own: str) -> list[tuple[str, str]]:
         ("r = LLMRequest(messages=[])\nr.model_copy(update=dict(model='a'))", ["a"]),
         ("LLMRequest(**dict(name='a'))", []),
         ("LLMRequest(**table(model='a'))", []),
-        ("class M(StrEnum):\n    A = 'a'\nLLMRequest(model=M.A)", ["a"]),
-        ("class M(enum.Enum):\n    A = 'a'\n    B = 'b'\nLLMRequest(model=M.A.value)", ["a"]),
-        ("class M(str, Enum):\n    A = 'a'\ndef f(m: M = M.A):\n    LLMRequest(model=m.value)", ["a"]),
-        ("class M(StrEnum):\n    A = 'a'\n    B = 'b'\nfor m in (M.A, M.B):\n    LLMRequest(model=m)", ["a", "b"]),
+        ("class M(StrEnum):\n    A = 'a'\nLLMRequest(model=M.A)", []),
+        ("class M(enum.Enum):\n    A = 'a'\n    B = 'b'\nLLMRequest(model=M.A.value)", []),
+        ("class M(str, Enum):\n    A = 'a'\ndef f(m: M = M.A):\n    LLMRequest(model=m.value)", []),
+        ("class M(StrEnum):\n    A = 'a'\n    B = 'b'\nfor m in (M.A, M.B):\n    LLMRequest(model=m)", []),
         ("class M(StrEnum):\n    A = auto()\nLLMRequest(model=M.A)", []),
         ("class M:\n    A = 'a'\nLLMRequest(model=M.A.value)", []),
-        ("class M:\n    value = 'a'\nLLMRequest(model=M.value)", ["a"]),
+        ("class M:\n    value = 'a'\nLLMRequest(model=M.value)", []),
         ("class M(Enum):\n    A = 'a'\nLLMRequest(model=M.A.name)", []),
         ("LLMRequest(model=x.value)", []),
         ("LLMRequest(model=b'a')", []),
@@ -127,6 +145,44 @@ def named(path: Path, *own: str) -> list[tuple[str, str]]:
 def test_what_must_be_bound(write: Write, code: str, expected: list[str]) -> None:
     path = write("app.py", HEAD + code)
     assert named(path) == [("needs", name) for name in expected]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("LLMRequest(model=pick())  # llmring: uses a", [("a", 1, 75)]),
+        ("#llmring:uses a,b ,  c", [("a", 1, 15), ("b", 1, 17), ("c", 1, 22)]),
+        ("# llmring: uses a of those", [("a", 1, 17)]),
+        ("x = 'é😀'  # llmring: uses lib:a, b.c", [("lib:a", 1, 27), ("b.c", 1, 34)]),
+        ("def f(x):\n    return s.chat(x)  # llmring: uses a", [("a", 2, 39)]),
+        ("LLMRequest(model='b')  # llmring: uses a", [("b", 1, 50), ("a", 1, 72)]),
+        ("x = '# llmring: uses a'", []),
+        ('"""\n# llmring: uses a\n"""', []),
+        ("# llmring: uses", []),
+        ("# llmring: used a", []),
+        ("# as in # llmring: uses a", []),
+    ],
+)
+def test_what_a_comment_says(write: Write, code: str, expected: list[tuple[str, int, int]]) -> None:
+    """In any source file, whether it has to do with llmring or not."""
+    path = write("app.py", code.replace("LLMRequest", "from llmring import LLMRequest; LLMRequest"))
+    uses = uses_in(path)
+    assert [(use.name, use.spot.line) for use in uses] == [(name, line) for name, line, _ in expected]
+    for use, (_, line, column) in zip(uses, expected, strict=True):
+        text = path.read_text(encoding="utf-8").splitlines()[line - 1]
+        assert use.spot.column == column
+        assert text[column - 1 :].startswith((use.name, f"'{use.name}'"))
+    assert {use.kind for use in uses} <= {"needs"}
+
+
+def test_what_a_comment_in_a_notebook_says(write: Write) -> None:
+    (use,) = uses_in(write("book.ipynb", notebook("x = 1", "%time\nf()  # llmring: uses a")))
+    assert (use.name, use.spot.cell, use.spot.line, use.spot.column) == ("a", 3, 2, 22)
+
+
+def test_a_comment_in_what_is_no_python(write: Write) -> None:
+    uses, [finding] = looked_at(write("app.py", "# llmring: uses a\nx = (\n"))
+    assert (uses, finding.spot.line) == ([], 2)
 
 
 @pytest.mark.parametrize(
@@ -170,8 +226,8 @@ def test_other_kinds(write: Write) -> None:
     assert named(write("app.py", textwrap.dedent(code))) == [
         ("profile", "dev"),
         ("profile", "prod"),
-        ("wonders", "a"),
-        ("wonders", "b"),
+        ("asks", "a"),
+        ("asks", "b"),
         ("binds", "c"),
         ("model", "openai:x"),
         ("model", "ollama:y"),
@@ -253,10 +309,17 @@ def test_comparisons_and_modulo_are_no_magic(write: Write) -> None:
 
 def test_a_cell_that_is_no_python_costs_no_other_cell(write: Write) -> None:
     path = write("book.ipynb", notebook(HEAD, "LLMRequest(model='a')", "x = 1\nLLMRequest(", "LLMRequest(model='b')"))
-    with pytest.raises(Unreadable) as caught:
-        uses_in(path)
-    assert (caught.value.cell, caught.value.line) == (4, 2)
-    assert [use.name for use in caught.value.uses] == ["a", "b"]
+    uses, [finding] = looked_at(path)
+    assert (finding.spot.cell, finding.spot.line, finding.spot.column) == (4, 2, 1)
+    assert finding.message.startswith("The cell was passed over: it is no valid Python: ")
+    assert [use.name for use in uses] == ["a", "b"]
+
+
+def test_each_cell_that_is_no_python_is_told_of(write: Write) -> None:
+    path = write("book.ipynb", notebook(HEAD, "x = (", "LLMRequest(model='a')", ")"))
+    uses, unreadable = looked_at(path)
+    assert [finding.spot.cell for finding in unreadable] == [3, 5]
+    assert [use.name for use in uses] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -272,9 +335,10 @@ def test_a_cell_that_is_no_python_costs_no_other_cell(write: Write) -> None:
     ],
 )
 def test_what_cannot_be_read_says_so(write: Write, name: str, text: str, line: int | None) -> None:
-    with pytest.raises(Unreadable) as caught:
-        uses_in(write(name, text))
-    assert line is None or caught.value.line == line
+    uses, [finding] = looked_at(write(name, text))
+    assert uses == []
+    assert (finding.code, finding.severity) == ("source-unreadable", "warning")
+    assert line is None or (finding.spot.line, finding.spot.column) == (line, 1 if line else 0)
 
 
 def test_what_does_not_speak_of_us_is_not_parsed(write: Write) -> None:

@@ -1,4 +1,4 @@
-"""Whether a model can serve: its provider, its SDK, and what the catalogue says of it."""
+"""Whether a model can serve: its provider, its SDK, and what the catalogue says of it; and which bound ones end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..providers.packages import how_to_install, installed_version
 from ..providers.vendors import BUILT_IN, SDKS
 from .findings import Finding, Severity, Spot
 
-__all__ = ["Mention", "check_models"]
+__all__ = ["Ending", "Mention", "check_models", "endings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,31 @@ class Mention:
     Attributes:
         reference: the `provider:model`.
         spot: where.
-        mend: how to name another one there.
+        fix: how to name another one there.
         bound: whether the lockfile binds it, so that an upgrade of that can move it.
     """
 
     reference: str
     spot: Spot
-    mend: str
+    fix: str
     bound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A model that ends.
+
+    Attributes:
+        model: what the catalogue knows of it, its last day included.
+        reference: it, as `provider:model`.
+        successor: what takes its place; `None` where the catalogue does not make that plain.
+        bindings: where it is bound, as profile and alias.
+    """
+
+    model: catalog.ModelInfo
+    reference: str
+    successor: str | None
+    bindings: tuple[tuple[str, str], ...]
 
 
 def check_models(lockfile: Lockfile, mentioned: Iterable[Mention]) -> Iterator[Finding]:
@@ -43,7 +60,7 @@ def check_models(lockfile: Lockfile, mentioned: Iterable[Mention]) -> Iterator[F
         try:
             provider, _ = split_reference(mention.reference)
         except ConfigurationError as error:
-            yield Finding("model-malformed", "error", mention.spot, str(error), mention.mend)
+            yield Finding("model-malformed", "error", mention.spot, str(error), mention.fix)
             continue
         if provider not in endpoints:
             endpoints[provider], findings = _provider(lockfile, provider, mention)
@@ -114,5 +131,36 @@ def _has_own_names(found: Endpoint) -> bool:
 def _replacement(mention: Mention) -> str:
     new = catalog.successor(mention.reference)
     if new is None:
-        return mention.mend
-    return f"To move to {new}: llmring lock upgrade" if mention.bound else f"{new} follows. {mention.mend}"
+        return mention.fix
+    return f"To move to {new}: llmring lock upgrade" if mention.bound else f"{new} follows. {mention.fix}"
+
+
+def endings(lockfile: Lockfile, profile: str | None = None) -> Iterator[Ending]:
+    """The models that a lockfile binds and whose vendor has retired them, says when it will, or advises against them.
+
+    Args:
+        lockfile: what binds them.
+        profile: the only profile to look at; `None` is every profile.
+
+    Raises:
+        ConfigurationError: there is no such profile.
+    """
+    bound: dict[str, list[tuple[str, str]]] = {}
+    for chosen in lockfile.profiles.values() if profile is None else [lockfile.profile(profile)]:
+        for binding in chosen.bindings.values():
+            for reference in dict.fromkeys(binding.models):
+                bound.setdefault(reference, []).append((chosen.name, binding.alias))
+    for reference, bindings in bound.items():
+        provider, _ = split_reference(reference)
+        settings = lockfile.providers.get(provider)
+        info = catalog.model_info(reference, base_url=settings.base_url if settings is not None else None)
+        if info.deprecated and _is_at_home(lockfile, provider):
+            yield Ending(info, reference, catalog.successor(reference), tuple(bindings))
+
+
+def _is_at_home(lockfile: Lockfile, provider: str) -> bool:
+    """Whether a provider is where its vendor has it: another host keeps a model for as long as it likes."""
+    try:
+        return endpoint(provider, lockfile.providers.get(provider)).at_home
+    except ProviderNotFoundError:
+        return False

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..exceptions import LockfileParseError, LockfileVersionError
-from .aliases import Aliases, bound_in, unbound, unused
-from .bindings import Source, mentions, unresolved_packages
-from .files import Files, project_files
+from ..lockfile import Binding, Lockfile, reachable
+from ..lockfile.checks import shown
+from ..lockfile.extends import as_listed
+from ..lockfile.resolution import nearest
+from .files import Files, names_in_file, project_files
 from .findings import Finding, Severity, Spot
-from .keys import misplaced_params, misspelt_keys
-from .models import check_models
-from .params import unusable_params
-from .providers import doubtful_providers, loose_keys
-from .source import Unreadable, Use, uses_in
-from .surroundings import Surroundings
+from .lockfile import Text, bind, broken_packages, doubts, mentions, unbind
+from .models import Mention, check_models
+from .source import Project, Use, uses_in
 
 __all__ = ["Report", "check", "check_lockfile"]
 
@@ -63,22 +62,25 @@ def check_lockfile(path: Path) -> Report:
 
 def _check(path: Path, files: Files | None) -> Report:
     try:
-        source = Source.read(path)
+        text = Text.read(path)
     except (LockfileParseError, LockfileVersionError) as error:
         return Report([_invalid(path, error)])
-    broken = dict(unresolved_packages(source))
-    findings = [*broken.values(), *misspelt_keys(source), *misplaced_params(source), *unusable_params(source)]
-    findings += [*doubtful_providers(source), *loose_keys(source)]
-    mentioned = list(mentions(source))
+    broken = dict(broken_packages(text))
+    findings = [*broken.values(), *doubts(text)]
+    mentioned = list(mentions(text))
     if files is not None:
-        aliases = Aliases.of(source.lockfile, broken)
-        around = Surroundings.of(files.source, bound_in(source.lockfile))
-        uses, unreadable = _uses(files.source, around)
-        findings += [*unreadable, *unbound(aliases, uses)]
-        if around.users:  # a project without any code for llmring has not begun to use its aliases
-            findings += unused(source, uses, files.texts)
+        aliases = _Aliases.of(text.lockfile, broken)
+        project = Project.of(files.source, _bound_in(text.lockfile))
+        uses: list[Use] = []
+        for file in files.source:
+            named, unreadable = uses_in(file, project)
+            uses += named
+            findings += unreadable
+        findings += _unbound(aliases, uses)
+        if project.users:  # a project without any code for llmring has not begun to use its aliases
+            findings += _unused(text, uses, files.texts)
         mentioned += aliases.models(uses)
-    findings += check_models(source.lockfile, mentioned)
+    findings += check_models(text.lockfile, mentioned)
     findings.sort(key=lambda finding: (finding.spot.path != path, finding.spot))
     return Report(findings, len(files.source) if files is not None else 0)
 
@@ -90,16 +92,113 @@ def _invalid(path: Path, error: LockfileParseError | LockfileVersionError) -> Fi
     return Finding("lockfile-invalid", "error", spot, message, "Once it is mended: llmring lock validate")
 
 
-def _uses(files: Iterable[Path], around: Surroundings) -> tuple[list[Use], list[Finding]]:
-    uses: list[Use] = []
-    unreadable: list[Finding] = []
-    for file in files:
-        try:
-            uses += uses_in(file, around)
-        except Unreadable as error:
-            uses += error.uses
-            spot = Spot(file, error.line, 1 if error.line else 0, cell=error.cell)
-            what = "The cell" if error.cell else "The file"
-            message = f"{what} was passed over: {error}."
-            unreadable.append(Finding("source-unreadable", "warning", spot, message, "Mend it, or check other paths."))
-    return uses, unreadable
+@dataclass(frozen=True, slots=True)
+class _Aliases:
+    """Which aliases each profile has.
+
+    Attributes:
+        lockfile: whose they are.
+        by_profile: the profile's own aliases, and those of packages as `package:alias`.
+        broken: packages whose aliases cannot be had.
+    """
+
+    lockfile: Lockfile
+    by_profile: Mapping[str, Mapping[str, Binding]]
+    broken: Collection[str]
+
+    @classmethod
+    def of(cls, lockfile: Lockfile, broken: Collection[str]) -> _Aliases:
+        """Those of a lockfile, without those of the packages that are broken."""
+        sound = replace(lockfile, extends=tuple(it for it in lockfile.extends if it not in broken))
+        return cls(lockfile, {profile: reachable(sound, profile) for profile in lockfile.profiles}, broken)
+
+    def lacking(self, use: Use) -> list[str]:
+        """The profiles in which a name that is meant as an alias is none."""
+        if self._is_direct(use) or use.name.partition(":")[0] in self.broken:
+            return []
+        meant = [it for it in self.by_profile if use.profile in (None, it)]
+        return [it for it in meant if not self._has(it, use.name)]
+
+    def models(self, uses: Iterable[Use]) -> Iterator[Mention]:
+        """The models that the code names without an alias, and those that it gets from packages."""
+        packaged: set[str] = set()
+        for use in uses:
+            if use.kind == "model" or (use.kind in ("needs", "asks") and self._is_direct(use)):
+                yield Mention(use.name, use.spot, "Name another model there, or an alias.")
+            elif use.kind == "needs" and use.name not in packaged:
+                packaged.add(use.name)
+                fix = f"To bind another one to the package's alias: {bind(self.lockfile, use.name)}"
+                models = [model for binding in self._shipped(use.name) for model in binding.models]
+                yield from (Mention(model, use.spot, fix) for model in dict.fromkeys(models))
+
+    def _has(self, profile: str, name: str) -> bool:
+        aliases, listed = self.by_profile[profile], as_listed(self.lockfile, name)
+        return name in aliases or any(as_listed(self.lockfile, it) == listed for it in aliases)
+
+    def _shipped(self, name: str) -> Iterator[Binding]:
+        name = as_listed(self.lockfile, name)
+        for profile, aliases in self.by_profile.items():
+            if name in aliases and name not in self.lockfile.profiles[profile].bindings:
+                yield aliases[name]
+
+    def _is_direct(self, use: Use) -> bool:
+        """Whether a name is a `provider:model` and no alias."""
+        package = as_listed(self.lockfile, use.name).partition(":")[0]
+        is_alias = any(self._has(profile, use.name) for profile in self.by_profile)
+        return ":" in use.name and not is_alias and package not in self.lockfile.extends
+
+
+def _unbound(aliases: _Aliases, uses: Sequence[Use]) -> Iterator[Finding]:
+    """The aliases that some profile lacks, each once, where the code names it first; and profiles that are not there.
+
+    An alias that the program binds itself is none of them. One that it only asks about is a warning.
+    """
+    bound_by_program = {use.name for use in uses if use.kind == "binds"}
+    said: set[tuple[str, str]] = set()
+    for use in sorted(uses, key=lambda use: (use.kind != "needs", use.spot)):
+        if use.kind == "profile" and use.name not in aliases.lockfile.profiles:
+            message = f"The lockfile has no profile {shown(use.name)}."
+            step = f"There are: {', '.join(aliases.lockfile.profiles)}. To add it: llmring lock profile add NAME"
+            yield Finding("profile-unknown", "error", use.spot, message, step)
+        elif use.kind in ("needs", "asks") and use.name not in bound_by_program:
+            lacking = [profile for profile in aliases.lacking(use) if (use.name, profile) not in said]
+            said.update((use.name, profile) for profile in lacking)
+            if lacking:
+                yield _lack(aliases, use, lacking)
+
+
+def _lack(aliases: _Aliases, use: Use, profiles: Sequence[str]) -> Finding:
+    names = {alias for profile in profiles for alias in aliases.by_profile[profile]}
+    listed = " and ".join(f'"{profile}"' for profile in profiles)
+    where = f"the profile{'s' if len(profiles) > 1 else ''} {listed}"
+    message = f"The alias {shown(use.name)} is not bound in {where}{nearest(use.name, names)}"
+    steps = "; ".join(bind(aliases.lockfile, use.name, it) for it in profiles)
+    severity: Severity = "error" if use.kind == "needs" else "warning"
+    return Finding("alias-unbound", severity, use.spot, message, f"To bind it: {steps}")
+
+
+def _unused(text: Text, uses: Iterable[Use], texts: Iterable[Path]) -> Iterator[Finding]:
+    """Aliases that nothing names, neither the code nor a text beside it.
+
+    Those that override a package's are the package's to use.
+    """
+    bound = _bound_in(text.lockfile)
+    used = {use.name for use in uses if use.kind != "profile"}.intersection(bound)
+    for beside in texts:
+        if beside != text.path and len(used) < len(bound):
+            used |= names_in_file(beside, bound.keys() - used)
+    for alias, profiles in bound.items():
+        if alias not in used and as_listed(text.lockfile, alias).partition(":")[0] not in text.lockfile.extends:
+            steps = "; ".join(unbind(text.lockfile, alias, it) for it in profiles)
+            message = f"No file of the project names the alias {shown(alias)}."
+            spot = text.spot_in_binding(profiles[0], alias, "alias")
+            yield Finding("alias-unused", "warning", spot, message, f"To take it out: {steps}")
+
+
+def _bound_in(lockfile: Lockfile) -> dict[str, list[str]]:
+    """The aliases that a lockfile binds, each with the profiles in which it does."""
+    found: dict[str, list[str]] = {}
+    for profile in lockfile.profiles.values():
+        for alias in profile.bindings:
+            found.setdefault(alias, []).append(profile.name)
+    return found

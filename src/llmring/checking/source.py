@@ -1,38 +1,38 @@
 """The aliases, models and profiles that Python code names, as far as they are written there.
 
-Only what stands in the text is found: strings, and constants of the module that hold one. What is put together while
-the program runs is not guessed at. What must be bound is read strictly, where a call of llmring's says so; that an
-alias is used somehow is believed of any string that is its name.
+Only what stands in the text is found: strings, and constants of the module that hold one. What else a program asks
+for, a comment says (`# llmring: uses NAME`). What must be bound is read strictly, where a call of llmring's or such a
+comment says so; that an alias is used somehow is believed of any string that is its name.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-import warnings
-from collections.abc import Iterator, Sequence
+import tokenize
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
 from ..lockfile.reading import plain
-from .findings import Spot
-from .names import Names
-from .notebooks import code_of
-from .surroundings import Surroundings
-from .syntax import CLASSES, argument, entry, foreign, given, imported, root
-from .texts import strings_in
+from .files import Code, code_in, strings_in
+from .findings import Finding, Spot
 
-__all__ = ["Unreadable", "Use", "uses_in"]
+__all__ = ["Project", "Use", "uses_in"]
 
-Kind = Literal["needs", "wonders", "binds", "model", "profile", "mention"]
+Kind = Literal["needs", "asks", "binds", "model", "profile", "mention"]
 
+_CLASSES = frozenset({"LLMRequest", "LLMRing"})
+"""Those of llmring that are told an alias or a profile."""
 _METHODS: dict[str, Kind] = {
     "resolve_alias": "needs",
     "get_model_info": "needs",
     "require_aliases": "needs",
-    "has_alias": "wonders",
-    "unbind_alias": "wonders",
+    "has_alias": "asks",
+    "unbind_alias": "asks",
     "bind_alias": "binds",
 }
 _FIRST = {"require_aliases": "aliases", "get_model_info": "model"}
@@ -43,11 +43,17 @@ _PROFILES: dict[str, int | None] = {
     **dict.fromkeys(("resolve_alias", "has_alias"), 1),
     "list_aliases": 0,
 }
-_OURS = re.compile("|".join(CLASSES).encode())
+_OURS = re.compile("|".join(_CLASSES).encode())
 _CALLS = re.compile(rf"\.(?:{'|'.join(_PROFILES)})\b".encode())
 _LONGEST = 8
 """How many names may stand for one another."""
 _IGNORED = re.compile(rb"#\s*llmring:\s*ignore\b")
+_SAYS = re.compile(rb"#\s*llmring:\s*uses\b")
+_USES = re.compile(r"#\s*llmring:\s*uses\s+([^\s,]+(?:\s*,\s*[^\s,]+)*)")
+_IMPORT = re.compile(
+    rb"^[ \t]*(?:from[ \t]+([.\w]+)[ \t]+import[ \t]*\(?([^#\n]*)|import[ \t]+([^#\n]+))", re.MULTILINE
+)
+_WORD = re.compile(rb"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class Use:
 
     Attributes:
         name: an alias, a `provider:model`, or a profile.
-        kind: `"needs"`, an alias that must be bound; `"wonders"`, one that is asked about; `"binds"`, one that the
+        kind: `"needs"`, an alias that must be bound; `"asks"`, one that is only asked about; `"binds"`, one that the
             program binds itself; `"model"`, a `provider:model`; `"profile"`; `"mention"`, any other string that is the
             name of an alias.
         spot: where it is written.
@@ -69,108 +75,116 @@ class Use:
     profile: str | None = None
 
 
-class Unreadable(Exception):
-    """A source file, or a cell of a notebook, that cannot be parsed. Its message says why.
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project, as its files see it.
 
     Attributes:
-        line, cell: where, 0 if that is not known.
-        uses: what could be found all the same.
+        packages: the names of its own modules and packages.
+        users: those of its files that import llmring, or something of a file that does.
+        aliases: the names to be noticed in any string.
     """
 
-    def __init__(self, message: str, line: int = 0, cell: int = 0, uses: Sequence[Use] = ()) -> None:
-        super().__init__(message)
-        self.line, self.cell, self.uses = line, cell, uses
+    packages: frozenset[str] = frozenset()
+    users: frozenset[Path] = frozenset()
+    aliases: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, files: Iterable[Path], aliases: Iterable[str] = ()) -> Project:
+        """That of some source files. A file that cannot be read imports nothing."""
+        imports = {file: _imported_by(file) for file in files}
+        packages = {part for file in imports for part in (file.stem, file.parent.name) if part.isidentifier()}
+        users: set[Path] = set()
+        names = {"llmring"}
+        while more := [file for file in imports if file not in users and not names.isdisjoint(imports[file])]:
+            users.update(more)
+            names.update(file.parent.name if file.stem == "__init__" else file.stem for file in more)
+        return cls(frozenset(packages), frozenset(users), frozenset(aliases))
 
 
-def uses_in(path: Path, around: Surroundings) -> list[Use]:
-    """The names in a Python file or a notebook, in the order in which they stand.
+def _imported_by(file: Path) -> set[str]:
+    """The names that may be modules among what a file imports, and the modules that it imports from."""
+    try:
+        content = plain(file)
+    except OSError:
+        return set()
+    if file.suffix == ".ipynb":
+        return {"llmring"} if b"llmring" in content else set()
+    found: set[str] = set()
+    for module, names, modules in _IMPORT.findall(content):
+        parts = _WORD.findall(module)
+        words = [*parts[:1], *parts[-1:], *_WORD.findall(names), *_WORD.findall(modules)]
+        found.update(word.decode(errors="replace") for word in words)
+    return found
+
+
+def uses_in(path: Path, project: Project) -> tuple[list[Use], list[Finding]]:
+    """The names in a Python file or a notebook, in the order in which they stand, and what could not be read of it.
 
     Args:
         path: the file. A line with the comment `# llmring: ignore` is passed over.
-        around: the project that it belongs to.
-
-    Raises:
-        Unreadable: it cannot be read or parsed.
+        project: what it belongs to.
     """
     try:
         content = plain(path)
     except OSError as error:
-        raise Unreadable(f"it cannot be read: {error.strerror}") from None
-    named = strings_in(content.decode(errors="replace"), around.aliases)
-    mentioned = [Use(name, "mention", Spot(path)) for name in sorted(named)]
-    if not (_OURS.search(content) or (path in around.users and _CALLS.search(content))):
-        return mentioned
-    try:
-        return [*mentioned, *_found(path, content, around)]
-    except Unreadable as error:
-        error.uses = [*mentioned, *error.uses]
-        raise
+        return [], [_unreadable(Spot(path), f"it cannot be read: {error.strerror}")]
+    named = strings_in(content.decode(errors="replace"), project.aliases)
+    uses = [Use(name, "mention", Spot(path)) for name in sorted(named)]
+    if not (_OURS.search(content) or _SAYS.search(content) or (path in project.users and _CALLS.search(content))):
+        return uses, []
+    code, faults = code_in(content, notebook=path.suffix == ".ipynb")
+    if code is not None:
+        uses += sorted(_Scan(path, code, project).uses(), key=lambda use: use.spot)
+    spots = [Spot(path, fault.line, 1 if fault.line else 0, cell=fault.cell) for fault in faults]
+    return uses, [_unreadable(spot, fault.why) for spot, fault in zip(spots, faults, strict=True)]
 
 
-def _found(path: Path, content: bytes, around: Surroundings) -> list[Use]:
-    if path.suffix != ".ipynb":
-        code = content.removeprefix(b"\xef\xbb\xbf")
-        return _in_order(_Scan(path, code, _parsed(code), around))
-    try:
-        cells = code_of(content)
-    except ValueError as error:
-        raise Unreadable(f"it is no valid notebook: {error}") from None
-    uses = _in_order(_Scan(path, cells.code, _parsed(cells.code), around, cells.places))
-    for cell, line, complaint in cells.faults:
-        raise Unreadable(f"a cell is no valid Python: {complaint}", line, cell, uses)
-    return uses
-
-
-def _in_order(scan: _Scan) -> list[Use]:
-    return sorted(scan.uses(), key=lambda use: use.spot)
-
-
-def _parsed(code: bytes) -> ast.Module:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(code)
-    except SyntaxError as error:
-        raise Unreadable(f"it is no valid Python: {error.msg}", error.lineno or 0) from None
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise Unreadable(f"it is no valid Python: {error}") from None
+def _unreadable(spot: Spot, why: str) -> Finding:
+    message = f"The {'cell' if spot.cell else 'file'} was passed over: {why}."
+    return Finding("source-unreadable", "warning", spot, message, "Mend it, or check other paths.")
 
 
 class _Scan:
-    def __init__(
-        self,
-        path: Path,
-        code: bytes,
-        tree: ast.Module,
-        around: Surroundings,
-        places: Sequence[tuple[int, int]] = (),
-    ) -> None:
+    """The names in the code of one file."""
+
+    def __init__(self, path: Path, code: Code, project: Project) -> None:
         self._path = path
-        self._lines = code.splitlines()
-        self._places = places
-        self._tree = tree
-        self._classes = imported(tree, {"llmring", *around.packages})
-        self._is_user = path in around.users or bool(self._classes)
-        self._foreign = foreign(tree, {"llmring", *around.packages})
-        self._names = Names(tree)
-        self._requests = {name for name, value in given(tree) if self._called(value) == "LLMRequest"}
+        self._code = code
+        self._lines = code.text.splitlines()
+        self._classes, self._foreign = _imports(code.tree, {"llmring", *project.packages})
+        self._is_user = path in project.users or bool(self._classes)
+        self._constants = _constants(code.tree)
+        self._requests = {name for name, value in _given(code.tree) if self._called(value) == "LLMRequest"}
         self._profile_of: dict[ast.expr, str] = {}
 
     def uses(self) -> Iterator[Use]:
-        for node in ast.walk(self._tree):  # a call comes before its arguments
+        if _SAYS.search(self._code.text):
+            yield from self._said()
+        for node in ast.walk(self._code.tree):  # a call comes before its arguments
             if isinstance(node, ast.Call):
                 yield from self._call(node)
             elif isinstance(node, ast.Assign):
-                yield from self._assignment(node)
+                for target in node.targets:
+                    if isinstance(target, ast.Attribute) and target.attr == "model" and self._is_request(target):
+                        yield from self._named(node.value, "needs")
+
+    def _said(self) -> Iterator[Use]:
+        """The aliases that comments name."""
+        for token in tokenize.tokenize(BytesIO(self._code.text).readline):
+            if token.type == tokenize.COMMENT and (found := _USES.match(token.string)):
+                line, column = token.start
+                for name in re.finditer(r"[^\s,]+", found[1]):
+                    yield Use(name[0], "needs", self._spot(line, column + found.start(1) + name.start()))
 
     def _call(self, call: ast.Call) -> Iterator[Use]:
         called = self._called(call)
         if called == "LLMRequest":
             yield from self._named(self._model(call), "needs", self._profile_of.get(call))
         elif called == "LLMRing":
-            yield from self._named(argument(call, "profile", 1), "profile")
+            yield from self._named(_argument(call, "profile", 1), "profile")
         elif called == "model_copy" and self._is_request(call.func):
-            yield from self._named(entry(self._known(argument(call, "update")), "model"), "needs")
+            yield from self._named(_entry(self._known(_argument(call, "update")), "model"), "needs")
         elif called in _PROFILES and isinstance(call.func, ast.Attribute) and self._is_user:
             yield from self._method(call, called)
 
@@ -179,26 +193,26 @@ class _Scan:
         named = node.func if isinstance(node, ast.Call) else node
         if isinstance(named, ast.Name):
             return self._classes.get(named.id)
-        return named.attr if isinstance(named, ast.Attribute) and root(named) not in self._foreign else None
+        return named.attr if isinstance(named, ast.Attribute) and _root(named) not in self._foreign else None
 
     def _model(self, call: ast.Call) -> ast.expr | None:
         """The model of a request, named by itself or in a dictionary of arguments."""
-        tables = (entry(self._known(it.value), "model") for it in call.keywords if it.arg is None)
-        return argument(call, "model") or next((model for model in tables if model is not None), None)
+        tables = (_entry(self._known(it.value), "model") for it in call.keywords if it.arg is None)
+        return _argument(call, "model") or next((model for model in tables if model is not None), None)
 
     def _known(self, node: ast.expr | None) -> ast.expr | None:
-        """An expression, or what it stands for if it is a name."""
-        return (self._names.value(node) or node) if node is not None else None
+        """An expression, or what it stands for if it is a constant."""
+        return self._constants.get(node.id, node) if isinstance(node, ast.Name) else node
 
     def _is_request(self, node: ast.expr) -> bool:
-        return (name := root(node)) in self._requests or self._classes.get(name or "") == "LLMRequest"
+        return (name := _root(node)) in self._requests or self._classes.get(name or "") == "LLMRequest"
 
     def _method(self, call: ast.Call, called: str) -> Iterator[Use]:
-        profiles = list(self._named(argument(call, "profile", _PROFILES[called]), "profile"))
+        profiles = list(self._named(_argument(call, "profile", _PROFILES[called]), "profile"))
         profile = profiles[0].name if len(profiles) == 1 else None
         yield from profiles
         if called in _METHODS:
-            aliases = argument(call, _FIRST.get(called, "alias"), 0)
+            aliases = _argument(call, _FIRST.get(called, "alias"), 0)
             yield from self._named(aliases, _METHODS[called], profile, several=called == "require_aliases")
         if called == "warm_up":
             for alias in call.args:
@@ -206,21 +220,16 @@ class _Scan:
         if called in ("chat", "chat_stream") and profile is not None and call.args:
             self._profile_of[call.args[0]] = profile
         if called == "bind_alias":
-            for use in self._named(argument(call, "models", 1), "model", several=True):
-                for model in use.name.split(","):
-                    yield Use(model.strip(), "model", use.spot)
-
-    def _assignment(self, statement: ast.Assign) -> Iterator[Use]:
-        for target in statement.targets:
-            if isinstance(target, ast.Attribute) and target.attr == "model" and self._is_request(target):
-                yield from self._named(statement.value, "needs")
+            for use in self._named(_argument(call, "models", 1), "model", several=True):
+                yield from (Use(model.strip(), "model", use.spot) for model in use.name.split(","))
 
     def _named(
         self, node: ast.expr | None, kind: Kind, profile: str | None = None, *, several: bool = False
     ) -> Iterator[Use]:
         for text in self._strings(node, several=several) if node is not None else ():
-            spot = self._spot(text)
+            before = self._lines[text.lineno - 1][: text.col_offset]
             if not _IGNORED.search(self._lines[text.lineno - 1]):
+                spot = self._spot(text.lineno, len(before.decode(errors="replace")))
                 yield Use(str(text.value), kind, spot, profile)
 
     def _strings(self, node: ast.expr, *, several: bool, depth: int = 0) -> Iterator[ast.Constant]:
@@ -228,7 +237,7 @@ class _Scan:
         match node:
             case ast.Constant(value=str()):
                 yield node
-            case ast.Name() | ast.Attribute() if depth < _LONGEST and (value := self._names.value(node)):
+            case ast.Name() if depth < _LONGEST and (value := self._known(node)) not in (node, None):
                 for text in self._strings(value, several=several, depth=depth + 1):
                     yield ast.copy_location(ast.Constant(text.value), node)
             case ast.IfExp(body=body, orelse=orelse):
@@ -243,7 +252,90 @@ class _Scan:
                 for item in items:
                     yield from self._strings(item, several=False, depth=depth)
 
-    def _spot(self, node: ast.expr) -> Spot:
-        before = self._lines[node.lineno - 1][: node.col_offset]
-        cell, line = self._places[node.lineno - 1] if self._places else (0, node.lineno)
-        return Spot(self._path, line, len(before.decode(errors="replace")) + 1, cell=cell)
+    def _spot(self, line: int, column: int) -> Spot:
+        cell, line = self._code.cells[line - 1] if self._code.cells else (0, line)
+        return Spot(self._path, line, column + 1, cell=cell)
+
+
+def _argument(call: ast.Call, name: str, position: int | None = None) -> ast.expr | None:
+    """An argument of a call, by its name or its position; `None` where it is not there, or cannot be told."""
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return keyword.value
+    if position is None or len(call.args) <= position:
+        return None
+    starred = any(isinstance(it, ast.Starred) for it in call.args[: position + 1])
+    return None if starred else call.args[position]
+
+
+def _entry(table: ast.expr | None, key: str) -> ast.expr | None:
+    """What a dictionary that is written out has under a key."""
+    if isinstance(table, ast.Call):
+        return _argument(table, key) if isinstance(table.func, ast.Name) and table.func.id == "dict" else None
+    pairs = zip(table.keys, table.values, strict=True) if isinstance(table, ast.Dict) else ()
+    found = [value for it, value in pairs if isinstance(it, ast.Constant) and it.value == key]
+    return found[-1] if found else None
+
+
+def _root(node: ast.expr) -> str | None:
+    """The name that an expression like `a.b().c` begins with."""
+    while isinstance(node, ast.Attribute | ast.Call | ast.Subscript | ast.Await):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def _imports(tree: ast.Module, packages: Collection[str]) -> tuple[dict[str, str], set[str]]:
+    """By which names a module knows our classes, and the names that it has from somebody else's package."""
+    classes: dict[str, str] = {}
+    foreign: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").partition(".")[0] in packages):
+            for it in node.names:
+                classes |= {it.asname or name: name for name in _CLASSES if it.name in (name, "*")}
+        elif isinstance(node, ast.ImportFrom):
+            foreign.update(it.asname or it.name for it in node.names)
+        elif isinstance(node, ast.Import):
+            others = (it for it in node.names if it.name.partition(".")[0] not in packages)
+            foreign.update(it.asname or it.name.partition(".")[0] for it in others)
+    return classes, foreign
+
+
+def _constants(tree: ast.Module) -> dict[str, ast.expr]:
+    """The names that a module gives a value, and that nothing in it, at whatever place, gives another one."""
+    given: dict[str, ast.expr] = {}
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                given[name] = value
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                given[name] = value
+    stored = Counter(name for node in ast.walk(tree) for name in _stored(node))
+    return {name: value for name, value in given.items() if stored[name] == 1}
+
+
+def _stored(node: ast.AST) -> Iterator[str]:
+    """The names that a node itself gives a value."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+            yield name
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.alias(name=name, asname=asname):
+            yield asname or name.partition(".")[0]
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            yield name
+        case ast.MatchMapping(rest=str(name)):
+            yield name
+
+
+def _given(tree: ast.Module) -> Iterator[tuple[str, ast.expr | None]]:
+    """What each name is given anywhere in a module, or said to be."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                yield name, value
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value):
+                yield name, annotation
+                yield name, value
+            case ast.arg(arg=name, annotation=annotation):
+                yield name, annotation

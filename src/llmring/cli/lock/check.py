@@ -38,7 +38,7 @@ def check(
     extends are installed; every alias that the Python code asks llmring for is bound in every profile; and, once a
     file of the project imports llmring, every bound alias is named in a string of the code or in a file beside it. The
     status is 1 on an error, with --strict on a warning too. A line of code with the comment "# llmring: ignore" is
-    passed over.
+    passed over; "# llmring: uses NAME" says of an alias what the code does not say as a string.
 
     \b
     Example:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...catalog import ModelInfo
-    from ...checking.endings import Ending
+    from ...checking.models import Ending
     from ...lockfile import Lockfile
 
 __all__ = ["upgrade"]
@@ -45,7 +45,7 @@ def upgrade(
       llmring lock upgrade --dry-run
       llmring lock upgrade --profile dev --yes
     """
-    from ...checking.endings import endings
+    from ...checking.models import endings
     from ...lockfile import load
 
     path = lockfile_path()

@@ -1,0 +1,237 @@
+"""The lockfile by itself: its packages, its keys, its params, its tables of providers, and the models that it binds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..addresses import host_of, is_this_machine
+from ..exceptions import LLMRingError, LockfileError, LockfileParseError, LockfileVersionError, ProviderNotFoundError
+from ..lockfile import Lockfile, advice, package_lockfile, parse
+from ..lockfile.checks import escaped, shown
+from ..lockfile.extends import missing
+from ..lockfile.parsing import decode, holds_json
+from ..lockfile.places import Entry, Place, line_and_column, locate, scan
+from ..lockfile.reading import read
+from ..lockfile.rendering import toml_key
+from ..lockfile.schema import json_schema
+from ..preparing import seconds, with_params
+from ..providers.endpoints import endpoint, variables_in
+from ..providers.secrets import has_name_of, is_owned, secrets_of
+from ..providers.vendors import BUILT_IN
+from ..schemas import LLMRequest
+from ..structured import answer_format
+from ..tools import definitions
+from .findings import Finding, Spot
+from .models import Mention
+
+if TYPE_CHECKING:
+    from ..lockfile import Binding, ProviderSettings
+    from ..providers.endpoints import Endpoint
+
+__all__ = ["Text", "bind", "broken_packages", "doubts", "mentions", "unbind"]
+
+_OF_VENDORS = frozenset({"reasoning_format", "speed"})
+"""Parameters of vendors' APIs that look like slips of ours."""
+_NEAR = 0.85
+"""How alike two names are if one is a slip of the other: `top_k` is not one of `top_p`."""
+_SECRET = re.compile(
+    "(?:.*_)?(?:APIKEY|AUTH|COOKIE|CREDENTIALS?|DSN|KEY|PASS|PASSWD|PASSWORD|PRIVATE|PWD|SECRET|SESSION|TOKEN|UR[IL])(?:_.*)?",
+    re.IGNORECASE,
+)
+"""Words of a variable that holds what is nobody else's business; a header may well name a harmless one (`$TEAM`)."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A lockfile with its text, which says where each thing is written."""
+
+    lockfile: Lockfile
+    path: Path
+    text: str
+
+    @classmethod
+    def read(cls, path: Path) -> Text:
+        """Reads a lockfile.
+
+        Raises:
+            LockfileError: there is none, or it is not valid.
+        """
+        content = read(path)
+        return cls(parse(content, path), path, decode(content, path))
+
+    @cached_property
+    def _entries(self) -> list[Entry]:
+        return scan(self.text, is_json=holds_json(self.text, self.path))
+
+    def spot(self, *place: str | int, key: bool = False) -> Spot:
+        """Where something is written, or its key, by the keys and indices that lead to it."""
+        return Spot(self.path, *line_and_column(self.text, locate(self._entries, place, key=key)))
+
+    def spot_in_binding(self, profile: str, alias: str, *place: str | int) -> Spot:
+        """Where something of a binding is written: `"alias"`, `"params"`, or a model, as `"models", 0`."""
+        index = list(self.lockfile.profiles[profile].bindings).index(alias)
+        return self.spot("profiles", profile, "bindings", index, *place)
+
+
+def bind(lockfile: Lockfile, alias: str, profile: str | None = None) -> str:
+    """The command that binds an alias in a profile; it names none where that is the default one."""
+    return advice.bind(alias, None if profile == lockfile.default_profile else profile)
+
+
+def unbind(lockfile: Lockfile, alias: str, profile: str) -> str:
+    """The command that takes an alias out of a profile."""
+    return advice.unbind(alias, None if profile == lockfile.default_profile else profile)
+
+
+def mentions(text: Text) -> Iterator[Mention]:
+    """The models that the file binds, each where it is written."""
+    for profile, binding in _bindings(text.lockfile):
+        fix = f"To bind another one: {bind(text.lockfile, binding.alias, profile)}"
+        for index, model in enumerate(binding.models):
+            spot = text.spot_in_binding(profile, binding.alias, "models", index)
+            yield Mention(model, spot, fix, bound=True)
+
+
+def broken_packages(text: Text) -> Iterator[tuple[str, Finding]]:
+    """The packages of `[extends]` whose aliases cannot be had, each with the finding that says so."""
+    for index, package in enumerate(text.lockfile.extends):
+        try:
+            package_lockfile(package)
+        except (LockfileParseError, LockfileVersionError) as error:
+            message, step = str(error), "Install another version of the package, or take it out of [extends]."
+        except LockfileError:
+            message, step = missing(package)
+        else:
+            continue
+        yield package, Finding("extends-unresolved", "error", text.spot("extends", "packages", index), message, step)
+
+
+def doubts(text: Text) -> Iterator[Finding]:
+    """What is wrong with the file whatever the code says, or looks so, its packages and its models apart."""
+    yield from _odd_keys(text)
+    yield from _unusable_params(text)
+    bound = {model.partition(":")[0] for _, binding in _bindings(text.lockfile) for model in binding.models}
+    for name, settings in text.lockfile.providers.items():
+        try:
+            target = endpoint(name, settings, others=text.lockfile.providers)
+        except ProviderNotFoundError as error:
+            if name not in bound:  # else it is found unknown there, with the model
+                spot = text.spot("providers", name, *(["sdk"] if settings.sdk else []))
+                yield Finding("provider-unknown", "error", spot, str(error), f"Correct it in {text.path}.")
+            continue
+        if name not in BUILT_IN and settings.base_url is None:
+            yield _lack_of_address(text, target, settings)
+        yield from _loose_keys(text, target, settings)
+
+
+def _bindings(lockfile: Lockfile) -> Iterator[tuple[str, Binding]]:
+    """Every binding, with the profile that it is in."""
+    return ((profile.name, binding) for profile in lockfile.profiles.values() for binding in profile.bindings.values())
+
+
+def _odd_keys(text: Text) -> Iterator[Finding]:
+    """The unknown keys that are nearly a known one of their place, and parameters that stand beside `params`.
+
+    Others that llmring does not know are kept, and do nothing.
+    """
+    misplaced = {*LLMRequest.model_fields} - {"model", "messages", "metadata", "profile", "tools"}
+    for place, table, known, where in _tables(text.lockfile):
+        for key in table.keys() - known:
+            spot = text.spot(*place, key, key=True)
+            if near := next(iter(get_close_matches(key, known, 1, _NEAR)), None):
+                message = f"{shown(key)} is no key of {where}; did you mean {shown(near)}?"
+                step = f"Write {near}. If it is meant as it is: llmring lock check --ignore key-misspelt"
+                yield Finding("key-misspelt", "warning", spot, message, step)
+            if key in misplaced and place[:1] != ("providers",):
+                message = f"{shown(key)} does nothing in {where}: it is a parameter of requests."
+                step = f"Write it into the params of a binding: params = {{ {key} = ... }}"
+                yield Finding("params-misplaced", "warning", spot, message, step)
+
+
+def _tables(lockfile: Lockfile) -> Iterator[tuple[Place, Mapping[str, Any], Collection[str], str]]:
+    """The tables of the file: their place, what is in them, the keys that they may have, and what to call them."""
+    data, schema = lockfile.data, json_schema()
+    forms = schema["$defs"]
+    of_binding = {key for form in (forms["binding"], *forms["binding"]["anyOf"]) for key in form["properties"]}
+    params = {*LLMRequest.model_fields} - {"model", "messages"}
+    yield (), data, schema["properties"].keys(), "the file"
+    yield ("extends",), data.get("extends") or {}, forms["extends"]["properties"].keys(), "[extends]"
+    for profile, table in data.get("profiles", {}).items():
+        yield ("profiles", profile), table, forms["profile"]["properties"].keys(), f"[profiles.{toml_key(profile)}]"
+        for index, binding in enumerate(table.get("bindings", ())):
+            place: Place = ("profiles", profile, "bindings", index)
+            alias = shown(binding["alias"])
+            yield place, binding, of_binding, f"the binding of {alias}"
+            own = {key: value for key, value in (binding.get("params") or {}).items() if _is_ours(key)}
+            yield (*place, "params"), own, params, f"the params of {alias}"
+    for provider, table in data.get("providers", {}).items():
+        form = forms["provider"]["properties"].keys()
+        yield ("providers", provider), table, form, f"[providers.{toml_key(provider)}]"
+
+
+def _is_ours(param: str) -> bool:
+    """Whether a parameter may be meant as a field of a request: those have no capitals, as many a vendor's have."""
+    return param.islower() and param not in _OF_VENDORS
+
+
+def _unusable_params(text: Text) -> Iterator[Finding]:
+    """The bindings whose params every request would fail with."""
+    for profile, binding in _bindings(text.lockfile):
+        if binding.params and (problem := _problem(binding)):
+            spot = text.spot_in_binding(profile, binding.alias, "params")
+            message = f"No request can be made under the alias {shown(binding.alias)}: {problem}"
+            step = f"Correct its params, or take them out, in {text.path}."
+            yield Finding("params-invalid", "error", spot, message, step)
+
+
+def _problem(binding: Binding) -> str | None:
+    """What a request with these params would be refused for, by the same code. A choice of tools is the request's."""
+    try:
+        request = with_params(LLMRequest(model=binding.models[0], messages=[]), binding)
+        seconds(request.timeout, "timeout")
+        answer_format(definitions(request) if request.tools is not None else request)
+    except LLMRingError as error:
+        return escaped(str(error))
+    return None
+
+
+def _lack_of_address(text: Text, target: Endpoint, settings: ProviderSettings) -> Finding:
+    """A table of a name of one's own that says nothing of where it is."""
+    table, home = f"[providers.{toml_key(target.name)}]", target.sdk.home
+    message = (
+        f"{table} names no base_url, so its requests{' and its key' * bool(settings.api_key_env)} go to "
+        f"{home}, or where {target.sdk.address_variables[0]} says."
+    )
+    step = f'Write its address in {table}; that one, if it is meant: base_url = "{home}"'
+    return Finding("address-missing", "warning", text.spot("providers", target.name), message, step)
+
+
+def _loose_keys(text: Text, target: Endpoint, settings: ProviderSettings) -> Iterator[Finding]:
+    """The keys that a table sends over plain http, and the variables in it that are, by their names, others'."""
+    name, url, variables = target.name, settings.base_url, _secrets_named(settings)
+    place, table, row = ("providers", name), f"[providers.{toml_key(name)}]", BUILT_IN.get(name)
+    sent = [*variables] or [*(target.key_variables if row is not None and not row.local else ())]
+    if url is not None and url.startswith("http://") and sent and not is_this_machine(url):
+        message = f"{table} sends {shown(sent[0])} to {host_of(url)} over plain http: whoever is on the way reads it."
+        step = "Write https:// in its base_url. Where nobody is on the way: llmring lock check --ignore key-over-http"
+        yield Finding("key-over-http", "warning", text.spot(*place, "base_url"), message, step)
+    for secret in secrets_of(target):
+        named = is_owned(secret) or has_name_of(secret.source, name, secret.address)
+        if secret.source in variables and not named:
+            message = f"{table} is given {shown(secret.source)}, which is not {name}'s by its name."
+            step = "Name its own variable. If it is meant as it is: llmring lock check --ignore key-foreign"
+            yield Finding("key-foreign", "warning", text.spot(*place, *variables[secret.source]), message, step)
+
+
+def _secrets_named(settings: ProviderSettings) -> dict[str, Place]:
+    """The variables that a table names as holding a secret, and where below the table."""
+    found: dict[str, Place] = {}
+    for header, written in settings.headers.items():
+        found |= {variable: ("headers", header) for variable in variables_in(written) if _SECRET.fullmatch(variable)}
+    return {settings.api_key_env: ("api_key_env",), **found} if settings.api_key_env else found
