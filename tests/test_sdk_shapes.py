@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Callable
+import json
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,35 +37,45 @@ def server(server: PracticeServer) -> PracticeServer:
 
 @pytest.fixture
 def openai_client(server: PracticeServer) -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(max_retries=0)
+    return openai.AsyncOpenAI()
 
 
 @pytest.fixture
 def anthropic_client(server: PracticeServer) -> anthropic.AsyncAnthropic:
-    return anthropic.AsyncAnthropic(max_retries=0)
+    return anthropic.AsyncAnthropic()
 
 
-ENTRANCES = ["openai.chat.completions", "openai.responses", "anthropic.messages"]
+ENTRANCES = ["openai /chat/completions", "openai /responses", "anthropic /v1/messages"]
+
+
+class Entrance:
+    """Where one of the two SDKs posts bytes."""
+
+    def __init__(self, sdk: Any, client: Any, path: str) -> None:
+        self.sdk, self.client, self.path = sdk, client, path
+        self.asked = {"input": "Hi"} if path == "/responses" else {"messages": [{"role": "user", "content": "Hi"}]}
+
+    async def post(self, body: dict[str, Any], content: Any = None, **options: Any) -> Any:
+        return await self.client.post(
+            self.path,
+            cast_to=httpx2.Response,
+            content=content or json.dumps(body).encode(),
+            options=options,
+            stream=True,
+            stream_cls=self.sdk.AsyncStream[object],
+        )
 
 
 @pytest.fixture(params=ENTRANCES)
 def entrance(
     request: pytest.FixtureRequest, openai_client: openai.AsyncOpenAI, anthropic_client: anthropic.AsyncAnthropic
-) -> Any:
-    """One of the objects with a `create`."""
-    name, *path = request.param.split(".")
-    found: Any = openai_client if name == "openai" else anthropic_client
-    for step in path:
-        found = getattr(found, step)
-    return found
+) -> Entrance:
+    name, path = request.param.split()
+    sdk, client = (openai, openai_client) if name == "openai" else (anthropic, anthropic_client)
+    return Entrance(sdk, client, path)
 
 
-# openai and anthropic: bytes through `with_streaming_response`
-
-
-def test_create_takes_what_we_give(entrance: Any) -> None:
-    assert {"extra_body", "extra_headers", "timeout", "stream", "model"} <= parameters(entrance.create)
-    assert parameters(entrance.with_streaming_response.create) >= {"extra_body", "timeout", "stream", "model"}
+# openai and anthropic: bytes, posted in public
 
 
 def test_anthropics_create_has_no_sampling_parameters(anthropic_client: anthropic.AsyncAnthropic) -> None:
@@ -74,43 +85,53 @@ def test_anthropics_create_has_no_sampling_parameters(anthropic_client: anthropi
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_extra_body_is_the_body(entrance: Any, server: PracticeServer, stream: bool) -> None:
-    """It wins over the arguments, key by key, and the bytes of the answer come as they are."""
-    body = {"model": "mine", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 7, "x": {"a": [1]}}
-    if "responses" in type(entrance).__name__.lower():
-        body = {"model": "mine", "input": "Hi", "x": {"a": [1]}}
-    needed: dict[str, Any] = {"model": ""}
-    if "messages" in parameters(entrance.create):
-        needed["messages"] = ()
-    if "max_tokens" in parameters(entrance.create) and "Anthropic" in type(entrance._client).__name__:
-        needed["max_tokens"] = 1
-    manager = entrance.with_streaming_response.create(stream=stream, extra_body=body, timeout=5.0, **needed)
-    answer = await manager.__aenter__()
-    response = answer.http_response
+async def test_what_is_posted_is_the_body(entrance: Entrance, server: PracticeServer, stream: bool) -> None:
+    """To the last key; and the bytes of the answer come as they are, streamed or whole."""
+    body = {**entrance.asked, "model": "mine", "max_tokens": 7, "stream": stream, "x": {"a": [1]}}
+    response = await entrance.post(body, timeout=5.0, max_retries=0)
     assert isinstance(response, httpx2.Response)
+    assert not response.is_closed
     data = b"".join([piece async for piece in response.aiter_bytes()])
     await response.aclose()
     assert b" said" in data
     assert data.startswith((b"data:", b"event:") if stream else b"{")
-    sent = server.requests[0].body
-    assert {key: sent[key] for key in body} == body
-    assert set(sent) - set(body) <= {"stream"}
-    await entrance._client.close()
+    assert server.requests[0].body == body
+    assert server.requests[0].headers["content-type"] == "application/json"
+    await entrance.client.close()
 
 
-async def test_leaving_a_response_early_closes_its_connection(entrance: Any, server: PracticeServer) -> None:
+async def test_a_content_of_any_kind_reaches_the_http_client_as_it_is(
+    entrance: Entrance, server: PracticeServer
+) -> None:
+    """So ours can know it for its own."""
+
+    class Content:
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"{}"
+
+    class Client(httpx2.AsyncClient):
+        def build_request(self, method: str, url: Any, **options: Any) -> httpx2.Request:
+            seen.append(options["content"])
+            return super().build_request(method, url, **options)
+
+    seen: list[Any] = []
+    content = Content()
+    async with Client() as own:
+        entrance.client = entrance.client.with_options(http_client=own)
+        await (await entrance.post({}, content)).aclose()
+    assert seen == [content]
+
+
+async def test_leaving_a_response_early_closes_its_connection(entrance: Entrance, server: PracticeServer) -> None:
     """`aclose` of the response does, and nothing else of the SDK has to be closed with it."""
     server.reply(chunks=["x"] * 1000, interval=0.05)
-    needed: dict[str, Any] = {"messages": ()} if "messages" in parameters(entrance.create) else {"input": ()}
-    if "Anthropic" in type(entrance._client).__name__:
-        needed["max_tokens"] = 1
-    answer = await entrance.with_streaming_response.create(model="m", stream=True, **needed).__aenter__()
-    pieces = answer.http_response.aiter_bytes()
+    response = await entrance.post({**entrance.asked, "model": "m", "stream": True})
+    pieces = response.aiter_bytes()
     await anext(pieces)
-    await answer.http_response.aclose()
+    await response.aclose()
     await pieces.aclose()
     assert await server.requests[0].closed(60)
-    await entrance._client.close()
+    await entrance.client.close()
 
 
 @pytest.mark.parametrize("sdk", [openai, anthropic])
@@ -124,17 +145,14 @@ def test_errors_of_a_status_hold_the_answer(sdk: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 503, 529])
-async def test_every_status_is_an_error_of_that_kind(entrance: Any, server: PracticeServer, status: int) -> None:
-    sdk: Any = anthropic if "Anthropic" in type(entrance._client).__name__ else openai
-    needed: dict[str, Any] = {"messages": ()} if "messages" in parameters(entrance.create) else {"input": ()}
-    if sdk is anthropic:
-        needed["max_tokens"] = 1
+async def test_every_status_is_an_error_of_that_kind(entrance: Entrance, server: PracticeServer, status: int) -> None:
     server.reply(status=status, error="It broke")
-    with pytest.raises(sdk.APIStatusError) as raised:
-        await entrance.with_streaming_response.create(model="m", stream=True, **needed).__aenter__()
+    with pytest.raises(entrance.sdk.APIStatusError) as raised:
+        await entrance.post({**entrance.asked, "model": "m", "stream": True}, max_retries=0)
     assert raised.value.status_code == status
     assert b"It broke" in raised.value.response.content
-    await entrance._client.close()
+    assert len(server.requests) == 1
+    await entrance.client.close()
 
 
 @pytest.mark.parametrize("sdk", [openai, anthropic])
@@ -142,14 +160,8 @@ def test_clients_take_what_we_give(sdk: Any) -> None:
     client = sdk.AsyncOpenAI if sdk is openai else sdk.AsyncAnthropic
     given = {"api_key", "base_url", "default_headers", "timeout", "max_retries", "http_client"}
     assert given <= parameters(client)
-    assert "max_retries" in parameters(client.with_options)
+    assert {"cast_to", "content", "options", "stream", "stream_cls"} <= parameters(client.post)
     assert issubclass(sdk.DefaultAsyncHttpxClient, httpx2.AsyncClient)
-
-
-async def test_a_copy_with_other_retries_shares_the_connections(openai_client: openai.AsyncOpenAI) -> None:
-    assert openai_client.with_options(max_retries=7)._client is openai_client._client
-    assert str(openai_client.base_url).startswith("http://127.0.0.1")
-    await openai_client.close()
 
 
 # google-genai: a client of ours, through which every request passes

@@ -17,7 +17,7 @@ import pytest
 
 from llmring import LLMRequest, LLMResponse, LLMRing, Message
 from llmring.exceptions import ProviderConnectionError, ProviderError, ProviderRateLimitError, ProviderResponseError
-from llmring.providers.exchange import Exchange
+from llmring.providers.posting import Exchange
 from llmring.testing import Fault, PracticeServer, Reply
 
 from ..conftest import Way, bind

@@ -211,6 +211,18 @@ async def test_one_that_the_caller_has_stays(way: Way, server: PracticeServer) -
         assert service.get_provider(way.provider) is mine
 
 
+async def test_a_key_that_is_changed_on_the_client(way: Way, server: PracticeServer) -> None:
+    """It is the client's own, and the next request goes out with it."""
+    if way.provider not in ("openai", "anthropic"):
+        pytest.skip("its SDK has no such attribute")
+    async with LLMRing() as service:
+        client = service.get_provider(way.provider).client
+        for key in range(1, 3):
+            client.api_key = f"practice-{key}"
+            await ask(service, stream=key == 1)
+    assert [key_of(request) for request in server.requests] == ["1", "2"]
+
+
 async def test_closing_the_service_closes_those_under_way(way: Way, server: PracticeServer) -> None:
     server.default = Reply(chunks=["x"] * 500, interval=0.02)
     service = LLMRing()

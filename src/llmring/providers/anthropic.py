@@ -12,18 +12,13 @@ from ..catalog.limits import max_output_tokens
 from ..wire.anthropic import MessagesDecoder, render_request
 from ..wire.base import Decoder
 from .base import Call, ProviderConfig
-from .exchange import Exchanging
-from .raw import RawProvider
+from .posting import PostingProvider
 
 __all__ = ["AnthropicProvider"]
 
 logger = logging.getLogger("llmring")
 
 _MAX_TOKENS_UNKNOWN = 4096
-
-
-class _Client(Exchanging, anthropic.DefaultAsyncHttpxClient):
-    """The SDK's own HTTP client."""
 
 
 class _Elsewhere(anthropic.AsyncAnthropic):
@@ -34,13 +29,15 @@ class _Elsewhere(anthropic.AsyncAnthropic):
         self._custom_headers = default_headers or {}
 
 
-class AnthropicProvider(RawProvider):
+class AnthropicProvider(PostingProvider):
     """Anthropic's Messages API."""
 
     sdk = "anthropic"
+    path = "/v1/messages"
 
     def __init__(self, config: ProviderConfig) -> None:
-        super().__init__(config, anthropic.AsyncAnthropic if config.name == self.sdk else _Elsewhere, _Client)
+        make = anthropic.AsyncAnthropic if config.name == self.sdk else _Elsewhere
+        super().__init__(config, make, anthropic.AsyncStream[object])
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
@@ -62,15 +59,3 @@ class AnthropicProvider(RawProvider):
     def decoder(self, call: Call) -> Decoder:
         """A decoder for the answer."""
         return MessagesDecoder(f"{self.name}:{call.model}")
-
-    def create(self, client: Any, call: Call) -> Any:
-        """The SDK's raw-response call, with next to nothing to send."""
-        return client.messages.with_streaming_response.create(
-            # The model is in the body. Named here, one near its end raises the SDK's DeprecationWarning, which would
-            # point at this line, and be an error where warnings are; the catalogue tells what is to be retired.
-            model="",
-            max_tokens=1,
-            messages=(),
-            stream=call.stream,
-            timeout=call.timeout,
-        )

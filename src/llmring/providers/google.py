@@ -2,7 +2,7 @@
 
 The SDK has no public raw stream, and its typed one costs hundreds of microseconds a chunk, rejects comments in
 the stream and takes a cut for an end. But it sends every request through an HTTP client of ours, if it is
-given one (`HttpOptions.httpx_async_client`): that client keeps the answer (`exchange`).
+given one (`HttpOptions.httpx_async_client`): that client keeps the answer (`posting.Swapping`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ..wire.errors import read_error
 from ..wire.gemini import GenerateDecoder, render_request
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .errors import Refused
-from .exchange import Exchange, Exchanging, keep_at_home
-from .transport import http_options, trust
+from .posting import Carrier, Exchange, Swapping
+from .transport import http_options, keep_at_home, trust
 
 __all__ = ["GoogleProvider"]
 
@@ -42,8 +42,12 @@ def _config(version: str | None) -> types.GenerateContentConfig:
     )
 
 
-class _Client(Exchanging, httpx2.AsyncClient):
+class _Client(Swapping, httpx2.AsyncClient):
     """The HTTP client underneath."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, follow_redirects=True)
+        self.carrier, self.exchanges = Carrier(**options), {}
 
 
 class GoogleProvider(Provider):
@@ -53,11 +57,8 @@ class GoogleProvider(Provider):
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
-        self._http = _Client(
-            **http_options(config.limits),
-            timeout=config.timeout,
-            follow_redirects=True,
-        )
+        ways = http_options(config.limits)
+        self._http = _Client(**ways, timeout=config.timeout)
         self._genai = genai.Client(
             # Without one, the SDK would take the environment's, which is not for whatever host this is.
             api_key=reveal(config.key) or "none",
@@ -74,7 +75,7 @@ class GoogleProvider(Provider):
             ),
         )
         if config.base_url is not None:
-            keep_at_home(self._http, config.base_url, config.headers)
+            keep_at_home(ways["transport"], config.base_url, config.headers)
         self.client = self._genai.aio
         # Another version than the client's, once it was found to be the one that is there.
         self._version: str | None = None
@@ -121,14 +122,13 @@ class GoogleProvider(Provider):
     async def _send(self, call: Call, body: bytes, version: str | None) -> HTTPResponse:
         """Send, with the rendered body in place of the SDK's."""
         models, config = self.client.models, _config(version)
-        async with Exchange(body, call.until, keep=True) as exchange:
+        async with Exchange(body, call.until, self._http.exchanges) as exchange:
             if call.stream:
                 async for _ in await models.generate_content_stream(model=call.model, contents="-", config=config):
                     pass
             else:
                 await models.generate_content(model=call.model, contents="-", config=config)
-        assert exchange.response is not None
-        return exchange.response
+        return exchange.answer
 
     async def close(self) -> None:
         """Close the client and its connections."""

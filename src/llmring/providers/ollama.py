@@ -1,16 +1,18 @@
 """Adapter of the `ollama` SDK.
 
 The SDK parses every line twice and takes a cut for an end, its timeouts are its client's, not a call's, and its
-errors lose the answer's headers. So its client is put on an HTTP client of ours, which keeps the answer (`exchange`).
+errors lose the answer's headers. So its client is put on an HTTP client of ours, which keeps the answer
+(`posting.Swapping`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpx2
 from pydantic_core import to_json
@@ -20,8 +22,8 @@ from ..wire.base import Decoder
 from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .errors import Refused
-from .exchange import Exchange, Exchanging, keep_at_home, under_way
-from .transport import http_options
+from .posting import Carrier, Exchange, Exchanges, Swapping
+from .transport import http_options, keep_at_home
 
 
 def _sdk() -> Any:
@@ -95,23 +97,23 @@ def _raise_as_httpx(error: httpx2.HTTPError) -> NoReturn:
     raise getattr(httpx, type(error).__name__, httpx.TransportError)(str(error)) from error
 
 
-class _HTTPClient(Exchanging, httpx.AsyncClient):
+class _HTTPClient(Swapping, httpx.AsyncClient):
     """The HTTP client underneath.
 
     What carries our requests is one of httpx2: httpx's own pool loses connections whose requests are cancelled.
     """
 
-    response: ClassVar[Any] = httpx.Response
+    response = httpx.Response
 
-    def __init__(self, *, limits: httpx.Limits, **options: Any) -> None:
+    def __init__(self, *, exchanges: Exchanges, limits: httpx.Limits, **options: Any) -> None:
         bounds = {
             "max_connections": limits.max_connections,
             "max_keepalive_connections": limits.max_keepalive_connections,
         }
         ways = http_options(bounds)
         super().__init__(transport=_Bridge(ways["transport"]), trust_env=False, **options)
-        self._carrier = httpx2.AsyncClient(**ways)
-        keep_at_home(self, str(self.base_url), options.get("headers") or ())
+        self.carrier, self.exchanges = Carrier(**ways), exchanges
+        keep_at_home(ways["transport"], str(self.base_url), options.get("headers") or ())
         # What the SDK asked last in an exchange, the request of it, and its URL as httpx2 has it.
         self._asked: tuple[str, str] | None = None
         self._request: httpx.Request
@@ -119,25 +121,21 @@ class _HTTPClient(Exchanging, httpx.AsyncClient):
 
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
         """In an exchange nearly always the same: only the body is another each time, and that is the exchange's."""
-        if under_way() is None:
+        if asyncio.current_task() not in self.exchanges:
             return super().build_request(method, url, **options)
         if (method, str(url)) != self._asked:
             self._request = super().build_request(method, url, **options)
             self._asked, self._url = (method, str(url)), httpx2.URL(str(self._request.url))
         return self._request
 
-    def url(self, request: httpx.Request) -> httpx2.URL:
-        """Where the request of an exchange goes, as httpx2 has it."""
-        return self._url
-
-    async def carry(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Send the request of an exchange, over httpx2."""
-        return await self._carrier.send(request, **options)
+    def swapped(self, exchange: Exchange, request: httpx.Request) -> httpx2.Request:
+        """What is sent in place of the SDK's request."""
+        return exchange.request(request.method, self._url, request.headers.raw)
 
     async def aclose(self) -> None:
         """Close its connections, and those of its carrier."""
         await super().aclose()
-        await self._carrier.aclose()
+        await self.carrier.aclose()
 
 
 class _Client(ollama.AsyncClient):
@@ -148,8 +146,9 @@ class _Client(ollama.AsyncClient):
             if not keyed:
                 # It is the environment's, which is not for whatever host this is.
                 headers.pop("authorization", None)
-            return _HTTPClient(headers=headers, **options)
+            return _HTTPClient(exchanges=self.exchanges, headers=headers, **options)
 
+        self.exchanges: Exchanges = {}
         keyed = "authorization" in headers
         super(ollama.AsyncClient, self).__init__(make, host, headers=headers, **options)
 
@@ -199,12 +198,11 @@ class OllamaProvider(Provider):
         return await self._send(call, to_json(self.render(call)))
 
     async def _send(self, call: Call, body: bytes) -> HTTPResponse:
-        async with Exchange(body, call.until, keep=True) as exchange:
+        async with Exchange(body, call.until, self.client.exchanges) as exchange:
             # Whether the answer streams is in the body; to the SDK it is always a stream, of no lines.
             async for _ in await self.client.chat(model=call.model, messages=[], stream=True):
                 pass
-        assert exchange.response is not None
-        return exchange.response
+        return exchange.answer
 
     async def close(self) -> None:
         """Close the client and its connections."""

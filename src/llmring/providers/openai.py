@@ -14,8 +14,7 @@ from ..wire import openai_chat, openai_responses
 from ..wire.base import Decoder
 from ..wire.chat_dialects import dialect_of
 from .base import Call, ProviderConfig
-from .exchange import Exchanging
-from .raw import RawProvider
+from .posting import PostingProvider
 
 # With each request the SDK looks whether httpx is loaded, and trips over one that another thread is just loading, as
 # ollama's first use does.
@@ -39,10 +38,6 @@ def _of_environment() -> dict[str, Any]:
     }
 
 
-class _Client(Exchanging, openai.DefaultAsyncHttpxClient):
-    """The SDK's own HTTP client."""
-
-
 class _Elsewhere(openai.AsyncOpenAI):
     """The SDK's client for a host that is not OpenAI's: what the environment says of OpenAI is not for it."""
 
@@ -60,16 +55,16 @@ class _Elsewhere(openai.AsyncOpenAI):
         self.organization, self.project, self.admin_api_key = organization, project, admin_api_key
 
 
-class OpenAIProvider(RawProvider):
+class OpenAIProvider(PostingProvider):
     """OpenAI through its Responses API, other hosts through Chat Completions, unless `api` says otherwise."""
 
     sdk = "openai"
 
     def __init__(self, config: ProviderConfig) -> None:
         if config.name == self.sdk:
-            super().__init__(config, openai.AsyncOpenAI, _Client, _of_environment())
+            super().__init__(config, openai.AsyncOpenAI, openai.AsyncStream[object], _of_environment())
         else:
-            super().__init__(config, _Elsewhere, _Client)
+            super().__init__(config, _Elsewhere, openai.AsyncStream[object])
         host = self.client.base_url.host
         self.official = host == _OFFICIAL_HOST
         self._dialect = dialect_of(host, config.name)
@@ -95,12 +90,7 @@ class OpenAIProvider(RawProvider):
         own = self.config.think_tags
         return openai_chat.ChatDecoder(model, think_tags=self._dialect.think_tags if own is None else own)
 
-    def create(self, client: Any, call: Call) -> Any:
-        """The SDK's raw-response call, with next to nothing to send."""
-        if self.responses:
-            return client.responses.with_streaming_response.create(
-                model=call.model, stream=call.stream, timeout=call.timeout
-            )
-        return client.chat.completions.with_streaming_response.create(
-            model=call.model, messages=(), stream=call.stream, timeout=call.timeout
-        )
+    @property
+    def path(self) -> str:
+        """Where requests are posted, below the base URL."""
+        return "/responses" if self.responses else "/chat/completions"

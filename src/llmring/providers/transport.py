@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Coroutine, Iterable
 from functools import cache
 from typing import Any
 
@@ -12,7 +13,10 @@ import httpx2
 from .environment import CERTIFICATES, Proxies, Proxy
 from .network import Transport
 
-__all__ = ["http_options", "trust"]
+__all__ = ["http_options", "is_same_server", "keep_at_home", "trust"]
+
+_KEYS = frozenset({"authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-goog-api-key"})
+_EVERYBODYS = frozenset({"accept", "accept-encoding", "connection", "content-type", "host", "user-agent"})
 
 
 def http_options(limits: dict[str, int | None]) -> dict[str, Any]:
@@ -25,9 +29,7 @@ def http_options(limits: dict[str, int | None]) -> dict[str, Any]:
         limits: as `httpx2.Limits` takes them.
     """
     bounds = httpx2.Limits(**limits)
-    proxies = Proxies()
-    transport = _Routed(bounds, proxies) if proxies else Transport(bounds, trust())
-    return {"limits": bounds, "transport": transport, "trust_env": False}
+    return {"limits": bounds, "transport": _Routed(bounds, Proxies()), "trust_env": False}
 
 
 class _Routed(httpx2.AsyncBaseTransport):
@@ -36,21 +38,29 @@ class _Routed(httpx2.AsyncBaseTransport):
     Args:
         limits: of each way's pool.
         proxies: which is for whom.
+
+    Attributes:
+        home, ours: the provider's address, and the names of headers that are for no other server.
     """
 
     def __init__(self, limits: httpx2.Limits, proxies: Proxies) -> None:
+        self.home: httpx2.URL | None = None
+        self.ours: frozenset[str] = frozenset()
         self._limits = limits
         self._proxies = proxies
         self._trust = trust()
         self._ways: dict[Proxy | None, httpx2.AsyncBaseTransport] = {}
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+    def handle_async_request(self, request: httpx2.Request) -> Coroutine[Any, Any, httpx2.Response]:
         """Send, and give the answer with its body still to be read."""
-        proxy = self._proxies.of(str(request.url))
+        if self.home is not None and not is_same_server(self.home, request.url):
+            for name in self.ours & {name.lower() for name in request.headers}:
+                del request.headers[name]
+        proxy = self._proxies.of(str(request.url)) if self._proxies else None
         way = self._ways.get(proxy)
         if way is None:
             way = self._ways[proxy] = self._way(proxy)
-        return await way.handle_async_request(request)
+        return way.handle_async_request(request)
 
     def _way(self, proxy: Proxy | None) -> httpx2.AsyncBaseTransport:
         if proxy is None:
@@ -64,6 +74,29 @@ class _Routed(httpx2.AsyncBaseTransport):
         ways, self._ways = self._ways, {}
         for way in ways.values():
             await way.aclose()
+
+
+def keep_at_home(transport: _Routed, address: str, headers: Iterable[str]) -> None:
+    """Let no other server have headers of ours, to which a redirect may lead that is followed outside an exchange.
+
+    The HTTP libraries leave out `Authorization` there, and no other: neither Google's key nor what a lockfile adds.
+
+    Args:
+        transport: all that is asked goes over it.
+        address: of the provider.
+        headers: the names of those that are sent with every request; what everybody's requests have may go anywhere.
+    """
+    ours = {name.lower() for name in headers} | _KEYS
+    transport.ours = frozenset(it for it in ours if it not in _EVERYBODYS and not it.startswith("x-stainless-"))
+    transport.home = httpx2.URL(address)
+
+
+def is_same_server(here: httpx2.URL, there: httpx2.URL) -> bool:
+    """Whether both are one server, or the second is the first over TLS. A port of `None` is the scheme's own."""
+    if here.raw_host != there.raw_host:
+        return False
+    upgraded = (here.scheme, here.port, there.scheme, there.port) == ("http", None, "https", None)
+    return upgraded or (here.scheme, here.port) == (there.scheme, there.port)
 
 
 def trust() -> ssl.SSLContext:
