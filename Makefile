@@ -105,7 +105,7 @@ soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.soak --seconds $(SECONDS)
 
 docs: $(VENV)/.dev
-	@$(BIN)/python -m llmring.cli.reference > $(VENV)/cli.md && mv $(VENV)/cli.md docs/cli.md
+	@$(BIN)/python -m docs.reference > $(VENV)/cli.md && mv $(VENV)/cli.md docs/cli.md
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix

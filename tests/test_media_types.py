@@ -14,7 +14,7 @@ BARE = """
 import json, mimetypes, sys
 mimetypes.knownfiles.clear()
 mimetypes.init()
-from llmring.cli.attaching import file_part
+from llmring.cli.attachments import file_part
 from llmring.media_types import extension_of, type_of
 names = sys.argv[1].split()
 print(json.dumps([[type_of(name), extension_of(type_of(name)), file_part(name)["type"]] for name in names]))

@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmring.cli.conversation.dialogue import Dialogue, Turn
-from llmring.cli.conversation.history import KEPT, History, history_path
-from llmring.cli.conversation.interrupts import Interrupts
-from llmring.cli.conversation.markdown import blocks, cut
+from llmring.cli.conversation.keyboard import KEPT, History, Interrupts, history_path
+from llmring.cli.conversation.screen import blocks, cut
+from llmring.cli.conversation.transcript import Conversation, Turn
 from llmring.schemas import LLMResponse
 
 LINES = ["", "text", "text with `code` and *more*", "# heading", "===", "---", "- item", "  - inner", "  inside"]
@@ -117,33 +116,33 @@ def test_a_history_does_not_grow_for_ever(bare: Path) -> None:
 
 
 def test_what_was_asked_again_or_forgotten_was_paid_all_the_same() -> None:
-    dialogue = Dialogue("chatbot")
+    conversation = Conversation("chatbot")
     answer = LLMResponse("a:b", "text", usage={"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7})
-    first = Turn(dialogue.question("hi"), "chatbot", answer)
+    first = Turn(conversation.question("hi"), "chatbot", answer)
     for turn in (first, Turn(first.question, "chatbot", answer)):
-        dialogue.tally.add(turn)
-    assert (dialogue.tally.requests, dialogue.tally.tokens, dialogue.tally.is_whole) == (2, 14, True)
-    dialogue.tally.add(Turn(first.question, "chatbot", outcome="stopped"))
-    assert not dialogue.tally.is_whole
+        conversation.tally.add(turn)
+    assert (conversation.tally.requests, conversation.tally.tokens, conversation.tally.is_whole) == (2, 14, True)
+    conversation.tally.add(Turn(first.question, "chatbot", outcome="stopped"))
+    assert not conversation.tally.is_whole
 
 
 def test_a_turn_takes_the_place_of_the_one_that_it_repeats() -> None:
-    dialogue = Dialogue("chatbot")
+    conversation = Conversation("chatbot")
     first, second, better, failed = (
-        Turn(dialogue.question(text), "chatbot", LLMResponse("a:b", text) if text else None)
+        Turn(conversation.question(text), "chatbot", LLMResponse("a:b", text) if text else None)
         for text in ("one", "two", "better", "")
     )
-    dialogue.keep(first)
-    dialogue.keep(second)
-    told = dialogue.request(second.question, instead_of=second).messages
+    conversation.keep(first)
+    conversation.keep(second)
+    told = conversation.request(second.question, instead_of=second).messages
     assert [message.content for message in told] == ["one", "one", "two"], "what is asked again is not told too"
-    dialogue.keep(failed, instead_of=second)
-    assert dialogue.turns == [first, second], "nothing came of it"
-    dialogue.keep(better, instead_of=second)
-    assert dialogue.turns == [first, better]
-    dialogue.keep(failed)
-    dialogue.keep(replace(failed), instead_of=failed)
-    assert dialogue.turns == [first, better, failed]
+    conversation.keep(failed, instead_of=second)
+    assert conversation.turns == [first, second], "nothing came of it"
+    conversation.keep(better, instead_of=second)
+    assert conversation.turns == [first, better]
+    conversation.keep(failed)
+    conversation.keep(replace(failed), instead_of=failed)
+    assert conversation.turns == [first, better, failed]
 
 
 def test_ctrl_c_does_one_thing_at_a_time_and_that_once() -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from llmring import catalog
 from llmring.cli import demo
-from llmring.providers import packages
 from llmring.providers.vendors import SDKS
 from llmring.testing import PracticeServer, RecordedRequest, Reply
 
@@ -70,7 +69,7 @@ def test_an_answer_that_fails_fails_the_demo(
 
 @pytest.mark.parametrize("missing", ["h11", "google-genai"])
 def test_what_is_missing_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
-    monkeypatch.setattr(packages, "installed_version", lambda package: None if package == missing else "1.0")
+    monkeypatch.setattr(demo, "installed_version", lambda package: None if package == missing else "1.0")
     result = run("demo")
     assert (result.exit_code, result.stdout) == (1, "")
     assert re.search(rf"the demo needs {missing}: pip install '?{missing}\b", result.stderr)

@@ -10,7 +10,7 @@ import pytest
 
 from llmring import catalog
 from llmring.catalog.succession import successor
-from llmring.cli.figures import price, tokens
+from llmring.cli.facts import price, tokens
 
 from .conftest import LOCKFILE, RETIRED, RETIRING, Run
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from llmring import catalog
-from llmring.cli.figures import percent, price, tokens
+from llmring.cli.facts import percent, price, tokens
 
 from .conftest import LOCKFILE, RETIRING, Command, Run
 

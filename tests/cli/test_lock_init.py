@@ -13,7 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from llmring import catalog, lockfile
-from llmring.cli import machine, standing
+from llmring.cli import status
+from llmring.cli.lock import init
 from llmring.lockfile.schema import json_schema
 from llmring.providers.endpoints import endpoint
 from llmring.providers.vendors import BUILT_IN
@@ -92,7 +93,7 @@ def test_an_sdk_that_is_missing_is_bound_last_and_named(
 ) -> None:
     monkeypatch.setenv("GEMINI_API_KEY", "practice")
     monkeypatch.setenv("OPENAI_API_KEY", "practice")
-    monkeypatch.setattr(standing, "installed_version", lambda package: "1.0" if package == "anthropic" else None)
+    monkeypatch.setattr(status, "installed_version", lambda package: "1.0" if package == "anthropic" else None)
     result = run("lock", "init")
     assert "pip install 'google-genai>=" in result.stderr
     assert "pip install 'anthropic" not in result.stderr
@@ -103,7 +104,7 @@ def test_an_sdk_that_is_missing_is_bound_last_and_named(
 def test_a_server_is_found_though_its_sdk_is_missing(
     bare: Path, run: Run, server: PracticeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(standing, "installed_version", lambda package: None if package == "ollama" else "1.0")
+    monkeypatch.setattr(status, "installed_version", lambda package: None if package == "ollama" else "1.0")
     result = run("lock", "init")
     assert f"answers at {server.url} with 1 model; its SDK is missing: pip install 'ollama>=" in result.stderr
     assert bindings(bare / "llmring.lock")["fast"][-1] == "ollama:llama3.2"
@@ -276,7 +277,7 @@ def test_the_addresses_that_ollama_takes(
     bare: Path, monkeypatch: pytest.MonkeyPatch, host: str, address: tuple[str, int, bool, str]
 ) -> None:
     monkeypatch.setenv("OLLAMA_HOST", host)
-    assert machine._address(endpoint("ollama").address or "") == address
+    assert init._address(endpoint("ollama").address or "") == address
 
 
 @pytest.mark.parametrize("host", ["box:notaport", "http://", "box:99999", "a b"])
@@ -295,9 +296,9 @@ def test_local_models_are_ordered_by_size() -> None:
         {"name": "elsewhere:480b-cloud", "size": 0, "remote_host": "https://somewhere"},
         {"name": "nomic-embed-text", "size": 0},
     ]
-    assert machine._by_size(listed) == {"fast": "small:1b", "balanced": "medium", "deep": "large:70b"}
-    assert machine._by_size(listed[:1]) == dict.fromkeys(catalog.ROLES, "large:70b")
-    assert machine._by_size([]) == {}
+    assert init._by_size(listed) == {"fast": "small:1b", "balanced": "medium", "deep": "large:70b"}
+    assert init._by_size(listed[:1]) == dict.fromkeys(catalog.ROLES, "large:70b")
+    assert init._by_size([]) == {}
 
 
 def test_the_program_itself(bare: Path, command: Command, server: PracticeServer) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llmring import catalog
-from llmring.cli.figures import percent, price, tokens
+from llmring.cli.facts import percent, price, tokens
 from llmring.testing import PracticeServer
 
 from .conftest import LOCKFILE, RETIRED, RETIRING, Command, Run

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import text
 
-from llmring.cli.terminal import columns, dollars, printable
+from llmring.cli.facts import dollars
+from llmring.cli.terminal import columns, printable
 from llmring.testing import PracticeServer, RecordedRequest, Reply
 
 from ..holding import held

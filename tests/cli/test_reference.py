@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
-from llmring.cli.app import app
-from llmring.cli.reference import commands, render
+from llmring.cli.app import app, commands
 from llmring.testing import PracticeServer
 
 from .conftest import LOCKFILE, Command, Run
 from .test_command import on_a_terminal
 
 COMMANDS = commands()
-REFERENCE = Path(__file__).parents[2] / "docs" / "cli.md"
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "cli.md"
 SAYS_JSON = [words for words, command in COMMANDS.items() if any("--json" in param.opts for param in command.params)]
 
 # What a command needs before it has anything to say.
@@ -126,12 +128,25 @@ def test_there_is_json_wherever_there_is_data() -> None:
     assert len(SAYS_JSON) >= 6
 
 
+@every
+def test_a_command_is_listed_with_the_first_line_of_its_help(words: tuple[str, ...]) -> None:
+    """The help of a group lists its commands without importing them."""
+    listed: Any = typer.main.get_command(app)
+    for word in words:
+        listed = listed.commands[word]
+    assert listed.help == COMMANDS[words].help.partition("\n\n")[0].replace("\n", " ")
+
+
 def test_the_reference_is_what_the_commands_say() -> None:
-    assert REFERENCE.read_text(encoding="utf-8") == render(), "the help texts have changed since: make docs"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "docs.reference"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert REFERENCE.read_text(encoding="utf-8") == done.stdout, "the help texts have changed since: make docs"
 
 
 def test_the_reference_has_every_command_option_and_example() -> None:
-    written = render()
+    written = REFERENCE.read_text(encoding="utf-8")
     for words, command in COMMANDS.items():
         section = re.split(r"^## ", written.partition(f"## `llmring {' '.join(words)}`\n")[2], flags=re.MULTILINE)[0]
         assert section.count("```sh") == 1

@@ -479,4 +479,4 @@ def test_no_command_asks_through_anything_else() -> None:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "LLMRing"
     }
-    assert made == {"demo.py", "diagnosis.py"}
+    assert made == {"demo.py", "doctor.py"}

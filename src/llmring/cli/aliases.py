@@ -1,22 +1,13 @@
-"""`llmring aliases`, `bind` and `unbind`: what is bound, and binding it."""
+"""`llmring aliases`: what is bound."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from . import completion
-from .printing import say_json
-from .project import ProfileOption, WrittenOption, bindings_in, lockfile_path, open_lockfile
-from .terminal import columns, note, paint, say, tell, warn
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from ..lockfile import Binding, Lockfile
-
-__all__ = ["bind", "list_aliases", "unbind"]
+from .project import ProfileOption, bindings_in, open_lockfile
+from .terminal import columns, note, say, say_json, say_table
 
 
 def list_aliases(
@@ -38,9 +29,16 @@ def list_aliases(
     chosen = lockfile.profile(profile)
     bindings = bindings_in(lockfile, chosen)
     if as_json:
-        served = {alias: binding.models[0] for alias, binding in bindings.items()}
-        full = _described(lockfile, chosen.name, bindings)
-        say_json(full if verbose else served)
+        described = {
+            "file": str(lockfile.path),
+            "profile": chosen.name,
+            "profiles": list(lockfile.profiles),
+            "aliases": {
+                alias: {"model": it.models[0], "stand_bys": list(it.models[1:]), "params": dict(it.params)}
+                for alias, it in bindings.items()
+            },
+        }
+        say_json(described if verbose else {alias: it.models[0] for alias, it in bindings.items()})
         return
     if verbose:
         say(columns([("File", str(lockfile.path)), ("Profile", f"{chosen.name} (of {', '.join(lockfile.profiles)})")]))
@@ -54,165 +52,4 @@ def list_aliases(
     for alias, binding in bindings.items():
         params = ", ".join(f"{name} = {value!r}" for name, value in binding.params.items())
         rows.append((alias, binding.models[0], ", ".join(binding.models[1:]), params))
-    heading, *lines = columns(rows if verbose else [row[:2] for row in rows]).splitlines()
-    say(paint(heading, bold=True))
-    say("\n".join(lines))
-
-
-def _described(lockfile: Lockfile, profile: str, bindings: Mapping[str, Binding]) -> dict[str, object]:
-    return {
-        "file": str(lockfile.path),
-        "profile": profile,
-        "profiles": list(lockfile.profiles),
-        "aliases": {
-            alias: {
-                "model": binding.models[0],
-                "stand_bys": list(binding.models[1:]),
-                "params": dict(binding.params),
-            }
-            for alias, binding in bindings.items()
-        },
-    }
-
-
-def bind(
-    ctx: typer.Context,
-    alias: Annotated[
-        str,
-        typer.Argument(
-            metavar="ALIAS",
-            help="The name that programs ask for.",
-            show_default=False,
-            autocompletion=completion.aliases,
-        ),
-    ],
-    models: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL[,MODEL...]",
-            help="provider:model; the first serves, the rest stand by.",
-            show_default=False,
-            autocompletion=completion.models,
-        ),
-    ],
-    profile: ProfileOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Even if no provider of that name is known.")] = False,
-    as_json: WrittenOption = False,
-) -> None:
-    """Bind an alias to a model, or to several.
-
-    The first model serves, the rest stand by. A profile that is not there yet is made. Comments, order and
-    everything else in the file stay as they are. A provider that is neither built in nor declared in the file is
-    refused.
-
-    \b
-    Example:
-      llmring bind chatbot anthropic:claude-haiku-5-5
-      llmring bind chatbot anthropic:claude-haiku-5-5,openai:gpt-6-luna
-      llmring bind chatbot ollama:llama3.2 --profile dev --json
-    """
-    from .. import lockfile as lockfiles
-    from .progress import working
-
-    named = _listed(ctx, models)
-    path = lockfile_path()
-    before, wanted = lockfiles.load(path), list(dict.fromkeys(named))
-    for model in wanted:
-        _check_provider(model, before, force=force)
-    with working(f"Writing {path.name}"):
-        lockfile = lockfiles.bind(path, alias, wanted, profile=profile)
-    chosen = profile or lockfile.default_profile
-    if chosen not in before.profiles:
-        note(f'The profile "{chosen}" is new. There were: {", ".join(before.profiles)}.')
-    if len(wanted) < len(named):
-        note("A model that is named twice is bound once.")
-    for model in wanted:
-        _question(model, lockfile)
-    if as_json:
-        say_json({"file": str(lockfile.path), "profile": chosen, "alias": alias, "models": wanted})
-        return
-    first, *rest = wanted
-    behind = f", with {', '.join(rest)} standing by" if rest else ""
-    tell(f'{alias} is served by {first}{behind} (profile "{chosen}" of {lockfile.path})')
-
-
-def _listed(ctx: typer.Context, models: str) -> list[str]:
-    """The models that were named, in one word."""
-    from ..exceptions import ConfigurationError
-    from ..lockfile.checks import shown
-
-    if ctx.args:
-        together = ",".join(it.strip(",") for it in (models, *ctx.args))
-        raise typer.BadParameter(f"separate models by commas: {shown(together)}", param_hint="MODEL[,MODEL...]")
-    named = [model.strip() for model in models.split(",")]
-    if "" in named and any(named):
-        raise ConfigurationError(f"There is a comma too many in {shown(models)}. Take it out")
-    return named
-
-
-def _check_provider(reference: str, lockfile: Lockfile, *, force: bool) -> None:
-    """Refuse a model whose provider nobody knows; with force, only say so."""
-    from .. import catalog
-    from ..exceptions import ConfigurationError
-    from ..lockfile import advice, secrets_in, split_reference
-    from ..providers.endpoints import near_name
-    from ..providers.vendors import BUILT_IN
-
-    provider, name = split_reference(reference)
-    if provider in BUILT_IN or provider in lockfile.providers or secrets_in([reference]):
-        return  # a secret is refused by whoever writes, and not repeated here
-    meant = f"{near_name(provider, lockfile.providers) or provider}:{name}"
-    near = next(iter(catalog.nearest(meant, limit=1)), meant if meant != reference else None)
-    problem = (
-        f'There is no provider "{provider}".{f" Did you mean {near}?" if near else ""} '
-        f"For another endpoint, add to the lockfile: {advice.declare(lockfile, provider)}."
-    )
-    if not force:
-        raise ConfigurationError(f"{problem} To bind it all the same: --force")
-    warn(problem)
-
-
-def _question(reference: str, lockfile: Lockfile) -> None:
-    """Say what looks odd about a model. It is bound all the same: catalogues are never complete."""
-    from .. import catalog
-    from .known import known_of
-
-    provider, _, name = reference.partition(":")
-    info = known_of(reference, lockfile)
-    if not (info.known or info.own_host) and catalog.covers(provider):
-        near = ", ".join(catalog.nearest(reference))
-        warn(f'the catalogue does not know "{name}" of {provider}.{f" Near it: {near}." if near else ""} It is bound.')
-    elif info.retired:
-        warn(f"{reference} is retired; its last day was {info.retires}.")
-    elif info.deprecated:
-        warn(f"{reference} is deprecated by its vendor{f'; its last day is {info.retires}' if info.retires else ''}.")
-
-
-def unbind(
-    alias: Annotated[
-        str,
-        typer.Argument(
-            metavar="ALIAS", help="The alias to take out.", show_default=False, autocompletion=completion.aliases
-        ),
-    ],
-    profile: ProfileOption = None,
-    as_json: WrittenOption = False,
-) -> None:
-    """Take an alias out of the lockfile.
-
-    \b
-    Example:
-      llmring unbind chatbot
-      llmring unbind chatbot --profile dev --json
-    """
-    from .. import lockfile as lockfiles
-    from .progress import working
-
-    path = lockfile_path()
-    with working(f"Writing {path.name}"):
-        lockfile = lockfiles.unbind(path, alias, profile=profile)
-    chosen = profile or lockfile.default_profile
-    if as_json:
-        say_json({"file": str(lockfile.path), "profile": chosen, "alias": alias, "models": []})
-        return
-    tell(f'{alias} is no longer bound (profile "{chosen}" of {lockfile.path})')
+    say_table(rows if verbose else [row[:2] for row in rows])

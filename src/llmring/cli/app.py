@@ -1,4 +1,4 @@
-"""The `llmring` command: its groups put together, and what an error looks like."""
+"""The `llmring` command: which commands there are, each loaded when it is called, and what an error looks like."""
 
 from __future__ import annotations
 
@@ -9,21 +9,58 @@ from importlib import import_module
 from typing import Annotated, Any, TypeGuard
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from ..exceptions import AliasNotFoundError, LLMRingError
-from .terminal import (
-    Closed,
-    complain,
-    escape_what_is_lacking,
-    printable,
-    say,
-    say_what_was_lacking,
-    unforeseen,
-    unwritable,
-)
+from .terminal import Closed, Escapes, fail, printable, say, unforeseen, unwritable
 
-__all__ = ["build", "run"]
+_COMMANDS: Mapping[str, tuple[str, str]] = {
+    "chat": ("chat:chat", "Ask a model, or talk with it."),
+    "aliases": ("aliases:list_aliases", "Show which model serves which alias."),
+    "bind": ("bind:bind", "Bind an alias to a model, or to several."),
+    "unbind": ("bind:unbind", "Take an alias out of the lockfile."),
+    "models": ("models:models", "List models, with their prices and windows."),
+    "info": ("info:info", "Show what is known of an alias or a model."),
+    "providers": ("providers:providers", "Show how each provider stands here."),
+    "doctor": ("doctor:doctor", "Look at all of it at once."),
+    "trust": ("trust:trust", "Agree to where the lockfile has your secrets sent."),
+    "demo": ("demo:demo", "Stream from four providers, with no key and no network."),
+    "lock init": ("lock.init:init", "Write a lockfile for the providers that this machine can use."),
+    "lock show": ("info:show", "Show the lockfile resolved."),
+    "lock diff": ("lock.diff:diff", "Show what changed in the lockfile, and what that costs."),
+    "lock validate": ("lock.document:validate", "Say whether the lockfile is valid, and where it is not."),
+    "lock check": (
+        "lock.check:check",
+        "Check the lockfile, and the source code that relies on it. For CI: it asks nobody over the network.",
+    ),
+    "lock upgrade": ("lock.upgrade:upgrade", "Move bindings off models that end."),
+    "lock convert": ("lock.document:convert", "Print the lockfile in the other format, or write it."),
+    "lock schema": ("lock.document:schema", "Print the JSON Schema of the lockfile."),
+    "lock profile list": ("lock.profile:list_profiles", "List the profiles and what they bind."),
+    "lock profile add": ("lock.profile:add", "Add a profile without bindings."),
+    "lock profile copy": ("lock.profile:copy", "Copy a profile with all that it binds."),
+    "lock profile remove": ("lock.profile:remove", "Remove a profile with all that it binds."),
+}
+"""In the order of the help: where each command is, `module:function`, and the first line of its docstring."""
+
+_GROUPS: Mapping[str, str] = {
+    "lock": """Make and keep the lockfile.
+
+\b
+Example:
+  llmring lock init
+  llmring lock show
+  llmring lock check --strict""",
+    "lock profile": """Add, remove, list and copy profiles.
+
+\b
+Example:
+  llmring lock profile list
+  llmring lock profile copy default staging""",
+}
+
+_SETTINGS: Mapping[str, dict[str, Any]] = {"bind": {"allow_extra_args": True}}
+"""What a command says itself where Typer's own words would not help."""
 
 
 class _AsIs:
@@ -31,8 +68,27 @@ class _AsIs:
         return value
 
 
-class _Commands(TyperGroup):
-    """The commands, quick to start and plain in their errors."""
+class _Group(TyperGroup):
+    """Commands that are listed without their modules, quick to start, and plain in their errors."""
+
+    def __init__(self, *, words: str = "", **settings: Any) -> None:
+        super().__init__(**settings)
+        self._words = words
+        for path, (_, line) in _COMMANDS.items():
+            if path.startswith(f"{words} ".lstrip()):
+                name, *deeper = path.removeprefix(words).split()
+                if not deeper:
+                    self.add_command(TyperCommand(name, help=line, rich_markup_mode=None))
+                elif name not in self.commands:
+                    self.add_command(_subgroup(f"{words} {name}".strip(), name))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        path = f"{self._words} {name}".strip()
+        if path in _COMMANDS:
+            command = load(path)
+            _spare_pydantic(command.get_params(ctx))
+        return name, command, rest
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         _spare_pydantic(self.get_params(ctx))
@@ -42,20 +98,35 @@ class _Commands(TyperGroup):
             _make_plain(error)
             raise
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        command = super().get_command(ctx, cmd_name)
-        _spare_pydantic(command.get_params(ctx) if command is not None else ())
-        return command
-
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except LLMRingError as error:
-            complain(f"{error}{_meant(error)}")
+            fail(f"{error}{_meant(error)}")
             raise typer.Exit(1) from None
         except Exception as error:
             _make_plain(error)
             raise
+
+
+def _subgroup(words: str, name: str) -> _Group:
+    return _Group(words=words, name=name, help=_GROUPS[words], no_args_is_help=True, rich_markup_mode=None)
+
+
+def load(path: str) -> Any:
+    """A command by its words (`"lock diff"`), with its module."""
+    module, _, function = _COMMANDS[path][0].partition(":")
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    settings = _SETTINGS.get(path)
+    alone.command(path.rpartition(" ")[2], context_settings=settings)(
+        getattr(import_module(f".{module}", __package__), function)
+    )
+    return typer.main.get_command(alone)
+
+
+def commands() -> dict[tuple[str, ...], Any]:
+    """Every command by its words (`("lock", "diff")`), in the order in which the help lists them; no groups."""
+    return {tuple(path.split()): load(path) for path in _COMMANDS}
 
 
 def _make_plain(error: Exception) -> None:
@@ -69,7 +140,7 @@ def _meant(error: LLMRingError) -> str:
     """What to add where the name of a model was taken for an alias, since it named no provider."""
     if not isinstance(error, AliasNotFoundError) or error.alias is None:
         return ""
-    from .known import of_some_provider
+    from .facts import of_some_provider
 
     model = of_some_provider(error.alias)
     return f". Did you mean {model}?" if model else ""
@@ -84,58 +155,6 @@ def _spare_pydantic(params: Iterable[Any]) -> None:
     for param in params:
         if getattr(getattr(param, "type_descriptor", None), "annotation", None) in (str, bool):
             param._runtime_param = _AsIs()
-
-
-_COMMANDS: Mapping[str, tuple[str, str]] = {
-    "chat": ("chat", "chat"),
-    "aliases": ("aliases", "list_aliases"),
-    "bind": ("aliases", "bind"),
-    "unbind": ("aliases", "unbind"),
-    "models": ("models", "models"),
-    "info": ("info", "info"),
-    "providers": ("providers", "providers"),
-    "doctor": ("doctor", "doctor"),
-    "trust": ("trust", "trust"),
-    "lock": ("lock", "app"),
-    "demo": ("demo", "demo"),
-}
-"""Where each command is, in the order of the help: a module here, and a name in it."""
-
-_SETTINGS: Mapping[str, dict[str, Any]] = {"bind": {"allow_extra_args": True}}
-"""What a command says itself where Typer's own words would not help."""
-
-
-def build(names: Iterable[str] = _COMMANDS) -> typer.Typer:
-    """The application with these commands. Each costs the import of its module."""
-    built = typer.Typer(
-        cls=_Commands,
-        help="One alias, any provider: the lockfile says which model answers, and the answer streams the same way.\n\n"
-        "Start with `llmring demo`, which needs no key, or with `llmring lock init`.\n\n"
-        '\b\nExample:\n  llmring lock init\n  llmring aliases\n  llmring chat "Why is the sky blue?"',
-        epilog="LLMRING_LOCKFILE_PATH chooses the file for every command, LLMRING_PROFILE the profile for each that "
-        "asks or shows one; lock check, lock diff and lock upgrade look at all profiles.",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    built.callback()(_root)
-    for name in names:
-        module, attribute = _COMMANDS[name]
-        found = getattr(import_module(f"llmring.cli.{module}"), attribute)
-        if isinstance(found, typer.Typer):
-            built.add_typer(found, name=name)
-        else:
-            built.command(name, context_settings=_SETTINGS.get(name))(found)
-    return built
-
-
-def __getattr__(name: str) -> Any:
-    """`app`, with all commands."""
-    if name != "app":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()["app"] = app = build()
-    return app
 
 
 def _version(wanted: bool) -> None:
@@ -154,27 +173,42 @@ def _root(
     pass
 
 
+app = typer.Typer(
+    cls=_Group,
+    help="One alias, any provider: the lockfile says which model answers, and the answer streams the same way.\n\n"
+    "Start with `llmring demo`, which needs no key, or with `llmring lock init`.\n\n"
+    '\b\nExample:\n  llmring lock init\n  llmring aliases\n  llmring chat "Why is the sky blue?"',
+    epilog="LLMRING_LOCKFILE_PATH chooses the file for every command, LLMRING_PROFILE the profile for each that "
+    "asks or shows one; lock check, lock diff and lock upgrade look at all profiles.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.callback()(_root)
+
+
 def run() -> None:
     """Run the command that the process was started with, and leave with its status."""
     sys.stdout = sys.stdout or Closed()
-    escape_what_is_lacking()
+    escapes = Escapes()
     try:
         if os.environ.get("_LLMRING_COMPLETE") == "complete_bash":
             from .completion import complete_in_bash
 
-            complete_in_bash(_answer)
+            complete_in_bash(lambda: app(prog_name="llmring"))
         else:
-            _answer()
+            app(prog_name="llmring")
     except KeyboardInterrupt:
         sys.exit(130)
     except LLMRingError as error:  # outside any command, as with --version
-        complain(str(error))
+        fail(str(error))
         sys.exit(1)
     except Exception as error:
-        complain(unwritable(error) if _is_of_typers_own_words(error) else unforeseen(error))
+        fail(unwritable(error) if _is_of_typers_own_words(error) else unforeseen(error))
         sys.exit(1)
     finally:
-        say_what_was_lacking()
+        escapes.explain()
         _flush()
 
 
@@ -185,13 +219,6 @@ def _is_of_typers_own_words(error: Exception) -> TypeGuard[OSError]:
         trace = trace.tb_next
     where = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
     return isinstance(error, OSError) and where.partition(".")[0] in ("typer", "click")
-
-
-def _answer() -> None:
-    """Run with the command that is asked for alone, with all of them where the help or the shell wants to know."""
-    asked = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    alone = asked in _COMMANDS and "_LLMRING_COMPLETE" not in os.environ
-    build([asked] if alone else _COMMANDS)(prog_name="llmring")
 
 
 def _flush() -> None:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import errno
+import json
+import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Any
 
 import typer
 
 from ..exceptions import ConfigurationError, LLMRingError, ProviderError
-from . import completion
-from .printing import json_text
-from .project import ProfileOption, default_model
-from .terminal import hear_warnings, note, say, stream
-from .usage import usage_line
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..schemas import LLMRequest, LLMResponse
-    from ..service import LLMRing
-
-__all__ = ["chat"]
+from ..parts import decoded
+from ..schemas import LLMRequest, LLMResponse, Message
+from ..service import LLMRing
+from .attachments import content_of, file_part, picture_part
+from .facts import usage_line
+from .project import ProfileOption, default_model, offers
+from .terminal import hear_warnings, json_text, note, say, stream, working
+from .trusted import Service, require_for_model
 
 _PATIENCE = 2.0
 """Seconds before a pipe that stays open is spoken of."""
@@ -43,7 +48,7 @@ def chat(
             "-m",
             metavar="ALIAS",
             help="An alias or a provider:model. Not given: chatbot, else balanced, else the first alias.",
-            autocompletion=completion.names,
+            autocompletion=offers("names"),
         ),
     ] = None,
     profile: ProfileOption = None,
@@ -77,8 +82,6 @@ def chat(
       git diff | llmring chat "Review this change"
       llmring chat "What does it say?" --image receipt.png --schema receipt.schema.json
     """
-    from .trusted import require_for_model
-
     _check_argument(prompt, "PROMPT")
     _check_argument(system, "--system")
     if prompt is None and _on_a_terminal():
@@ -95,11 +98,6 @@ def chat(
     text = _asked(prompt)
     model = model or default_model(profile)
     require_for_model(model, profile)
-    import asyncio
-
-    from ..schemas import LLMRequest, Message
-    from .attaching import content_of
-
     messages = [Message(role="system", content=system)] if system else []
     question = Message(role="user", content=content_of(text, _attached(image, file)))
     form: dict[str, Any] = {"response_format": _response_format(schema)} if schema is not None else {}
@@ -143,11 +141,6 @@ def _standard_input(*, needed: bool) -> str:
     """
     if sys.stdin is None:
         return ""
-    import errno
-    import threading
-
-    from ..parts import decoded
-
     remark = "Reading standard input to its end before asking. To ask without it: llmring chat ... </dev/null"
     patience = threading.Timer(_PATIENCE, note, [remark])
     patience.daemon = True
@@ -169,19 +162,11 @@ def _standard_input(*, needed: bool) -> str:
 
 
 def _attached(images: list[str] | None, files: list[str] | None) -> list[dict[str, Any]]:
-    if not images and not files:
-        return []
-    from .attaching import file_part, picture_part
-
     return [*map(picture_part, images or ()), *map(file_part, files or ())]
 
 
 def _response_format(path: str) -> dict[str, Any]:
     """The form of the answer that a file with a JSON Schema asks for."""
-    import json
-    import os
-    from pathlib import Path
-
     try:
         schema = json.loads(Path(os.path.expanduser(path)).read_bytes())
     except OSError as error:
@@ -197,12 +182,6 @@ def _response_format(path: str) -> dict[str, Any]:
 
 
 async def _ask(request: LLMRequest, profile: str | None, *, no_stream: bool, as_json: bool) -> None:
-    import contextlib
-    from time import monotonic
-
-    from .progress import working
-    from .trusted import Service
-
     begun = monotonic()
     shown = not (no_stream or as_json or request.response_format)
     async with Service(profile=profile) as service:
@@ -266,8 +245,6 @@ def _formed(response: LLMResponse) -> str:
 
 def _as_json(service: LLMRing, response: LLMResponse, error: LLMRingError | None = None) -> str:
     """All of an answer, or what had arrived of it before the error."""
-    from dataclasses import asdict
-
     cost = asdict(service.calculate_cost(response))
     described: dict[str, Any] = {
         "model": response.model,

@@ -10,14 +10,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from io import StringIO
 
 import typer
 
-if TYPE_CHECKING:
-    from ..lockfile import Lockfile
-
-__all__ = ["aliases", "complete_in_bash", "models", "names", "profiles", "providers"]
+from .. import catalog
+from ..catalog import ROLES, suggested
+from ..providers.vendors import BUILT_IN, SDKS
+from .project import bindings_in, lockfile_if_any
 
 _PLAIN = re.compile(r"[\w./:@+-]+")
 """What a shell takes as one word with no further meaning: nothing else gets onto a command line."""
@@ -41,7 +41,7 @@ def names(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def profiles(ctx: typer.Context, incomplete: str) -> list[str]:
     """The lockfile's profiles."""
-    return _offered(lambda: (_lockfile() or _none()).profiles, incomplete)
+    return _offered(_profiles, incomplete)
 
 
 def providers(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -69,8 +69,6 @@ def complete_in_bash(run: Callable[[], None]) -> None:
     os.environ.update(COMP_WORDS="\n".join(joined), COMP_CWORD=str(where))
     begun = joined[where] if where < len(joined) else ""
     given = begun.rpartition(":")[0] + ":" if len(joined) < len(words) and ":" in begun else ""
-    from io import StringIO
-
     answer = StringIO()
     try:
         with contextlib.redirect_stdout(answer):
@@ -87,48 +85,32 @@ def _offered(candidates: Callable[[], Iterable[str]], incomplete: str) -> list[s
         return []
 
 
-def _lockfile() -> Lockfile | None:
-    from .known import lockfile_if_any
-
-    return lockfile_if_any()
-
-
-def _none() -> Lockfile:
-    from ..lockfile import Lockfile
-
-    return Lockfile(profiles={})
+def _profiles() -> Iterable[str]:
+    lockfile = lockfile_if_any()
+    return lockfile.profiles if lockfile is not None else ()
 
 
 def _bound(ctx: typer.Context) -> Iterable[str]:
-    from .standing import bindings_of
-
-    lockfile = _lockfile()
+    lockfile = lockfile_if_any()
     if lockfile is None:
         return ()
     profile = ctx.params.get("profile") or os.environ.get("LLMRING_PROFILE") or None
-    return bindings_of(lockfile, lockfile.profile(profile).name)
+    return bindings_in(lockfile, lockfile.profile(profile), quietly=True)
 
 
 def _providers() -> Iterable[str]:
-    from ..providers.vendors import BUILT_IN
-
-    lockfile = _lockfile()
+    lockfile = lockfile_if_any()
     return [*BUILT_IN, *(lockfile.providers if lockfile is not None else ())]
 
 
 def _models(incomplete: str) -> Iterable[str]:
     """The models that are bound; and those that the catalogue knows of the providers that are begun."""
-    from ..catalog import ROLES, suggested
-    from ..providers.vendors import SDKS
-
-    lockfile = _lockfile()
+    lockfile = lockfile_if_any()
     declared = lockfile.providers if lockfile is not None else {}
     bound = lockfile.profiles.values() if lockfile is not None else ()
     found = [model for profile in bound for binding in profile.bindings.values() for model in binding.models]
     if not incomplete:
         return found + [f"{name}:{model}" for role in ROLES for name, model in suggested(role).items() if name in SDKS]
-    from .. import catalog
-
     for name in (name for name in _providers() if f"{name}:".startswith(incomplete.partition(":")[0])):
         base_url = declared[name].base_url if name in declared else None
         found += [f"{name}:{it.name}" for it in catalog.models(name, base_url=base_url) if not it.retired]

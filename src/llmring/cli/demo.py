@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
+from difflib import ndiff
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
+from ..catalog import suggested
 from ..exceptions import ConfigurationError, LLMRingError
+from ..lockfile import create
+from ..providers.packages import installed_version, requirement
+from ..providers.vendors import SDKS
+from ..schemas import LLMRequest, Message
+from ..service import LLMRing
+from .facts import usage_line
 from .terminal import paint, say, stream, warn
 
 if TYPE_CHECKING:
-    from ..service import LLMRing
     from ..testing import RecordedRequest, Reply
-
-__all__ = ["demo"]
 
 QUESTION = "Count from one to ten, and say who you are."
 PACE = 0.06
@@ -51,10 +59,7 @@ def demo() -> None:
       llmring demo
     """
     _check_installed()
-    import asyncio
-    import tempfile
-
-    from ..testing import PracticeServer
+    from ..testing import PracticeServer  # whose h11 may be missing
 
     with tempfile.TemporaryDirectory(prefix="llmring-demo-") as folder, PracticeServer() as server:
         server.script(_reply)
@@ -66,9 +71,6 @@ def demo() -> None:
 
 
 def _check_installed() -> None:
-    from ..providers.packages import installed_version, requirement
-    from ..providers.vendors import SDKS
-
     needed = [*(it.package for it in SDKS.values()), "h11"]
     missing = [package for package in needed if installed_version(package) is None]
     if missing:
@@ -77,9 +79,6 @@ def _check_installed() -> None:
 
 
 def _models() -> list[str]:
-    from ..catalog import suggested
-    from ..providers.vendors import SDKS
-
     return [*(f"{provider}:{name}" for provider, name in suggested("fast").items() if provider in SDKS), _LOCAL_MODEL]
 
 
@@ -114,9 +113,6 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 async def _run(lockfile: Path, url: str) -> tuple[int, int]:
     """How many answers came, and how many were asked for."""
-    from ..lockfile import create
-    from ..service import LLMRing
-
     models = _models()
     first = _LOCKFILE.format(model=models[0])
     create(lockfile, first)
@@ -144,8 +140,6 @@ async def _run(lockfile: Path, url: str) -> tuple[int, int]:
 
 def _rebind(service: LLMRing, lockfile: Path, model: str) -> None:
     """Bind the alias to another model while the service runs, and show the edit."""
-    from difflib import ndiff
-
     before = lockfile.read_text(encoding="utf-8").splitlines()
     service.bind_alias("chatbot", model)
     for line in ndiff(before, lockfile.read_text(encoding="utf-8").splitlines()):
@@ -154,11 +148,6 @@ def _rebind(service: LLMRing, lockfile: Path, model: str) -> None:
 
 
 async def _answer(service: LLMRing) -> None:
-    from time import monotonic
-
-    from ..schemas import LLMRequest, Message
-    from .usage import usage_line
-
     begun = monotonic()
     request = LLMRequest(model="chatbot", messages=[Message(role="user", content=QUESTION)])
     async for chunk in service.chat_stream(request):

@@ -2,18 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+import os
+import platform
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
-from .printing import say_json
-from .terminal import columns, note, paint, say
+from ..addresses import network_of
+from ..checking import check_lockfile
+from ..exceptions import (
+    LLMRingError,
+    LockfileNotFoundError,
+    ProviderAuthenticationError,
+    ProviderResponseError,
+    ProviderTimeoutError,
+)
+from ..lockfile import Binding, Lockfile, find_lockfile, load
+from ..lockfile.discovery import none_found
+from ..providers.errors import CHECK_THAT_IT_RUNS
+from ..providers.packages import fits, how_to_install, installed_version, requirement
+from ..providers.vendors import BUILT_IN
+from ..service import LLMRing
+from .project import bindings_in
+from .status import KEYRING_WAITS, Status, ask, keyring, statuses
+from .terminal import columns, note, paint, say, say_json, working
+from .trusted import obstacle
 
-if TYPE_CHECKING:
-    from .diagnosis import Diagnosis, Served
+Severity = Literal["problem", "warning"]
 
-__all__ = ["doctor"]
+
+@dataclass(frozen=True)
+class Trouble:
+    """One thing that is wrong, or that is to be looked at.
+
+    Attributes:
+        severity: `"problem"`, something cannot serve; `"warning"`, it can for now.
+        what: in a sentence.
+        mend: the step that mends it.
+    """
+
+    severity: Severity
+    what: str
+    mend: str
+
+
+@dataclass(frozen=True)
+class Served:
+    """How an alias stands.
+
+    Attributes:
+        alias: its name.
+        models: its candidates, in order.
+        obstacles: what keeps a candidate from serving, by model.
+    """
+
+    alias: str
+    models: Sequence[str]
+    obstacles: dict[str, str]
+
+    @property
+    def server(self) -> str | None:
+        """The first candidate that can serve, `None` if none can."""
+        return next((model for model in self.models if model not in self.obstacles), None)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All that was found.
+
+    Attributes:
+        lockfile: `None` where there is none that can be used.
+        profile: the one in force, `None` where there is none.
+        served: how its aliases stand.
+        statuses: how the providers stand.
+        troubles: what is wrong, or to be looked at.
+    """
+
+    lockfile: Lockfile | None
+    profile: str | None
+    served: Sequence[Served]
+    statuses: Sequence[Status]
+    troubles: Sequence[Trouble]
+
+    @property
+    def path(self) -> Path | None:
+        """The lockfile's."""
+        return self.lockfile.path if self.lockfile is not None else None
+
+    def of(self, severity: Severity) -> list[Trouble]:
+        """The troubles of a severity."""
+        return [trouble for trouble in self.troubles if trouble.severity == severity]
 
 
 def doctor(
@@ -31,9 +113,6 @@ def doctor(
       LLMRING_PROFILE=dev llmring doctor
       llmring doctor --json | jq -r '.troubles[] | .mend'
     """
-    from .diagnosis import diagnose
-    from .progress import working
-
     with working("Looking around"):
         diagnosis = diagnose()
     if as_json:
@@ -45,20 +124,13 @@ def doctor(
 
 
 def _versions() -> Iterator[tuple[str, str]]:
-    import platform
-    from importlib.metadata import version
-
-    from ..providers.packages import installed_version
-
-    yield "llmring", version("llmring")
+    yield "llmring", metadata.version("llmring")
     yield "python", f"{platform.python_version()} ({platform.system()} {platform.machine()})"
-    yield "genai-prices", version("genai-prices")
+    yield "genai-prices", metadata.version("genai-prices")
     yield "keyring", installed_version("keyring") or "not installed"
 
 
 def _described(diagnosis: Diagnosis) -> dict[str, Any]:
-    from .standing import described
-
     return {
         "ok": not diagnosis.of("problem"),
         "versions": dict(_versions()),
@@ -68,13 +140,13 @@ def _described(diagnosis: Diagnosis) -> dict[str, Any]:
             {"alias": it.alias, "models": list(it.models), "served_by": it.server, "obstacles": it.obstacles}
             for it in diagnosis.served
         ],
-        "providers": [described(one) for one in diagnosis.standings],
+        "providers": [one.as_data() for one in diagnosis.statuses],
         "troubles": [{"severity": it.severity, "what": it.what, "mend": it.mend} for it in diagnosis.troubles],
     }
 
 
 def _print(diagnosis: Diagnosis) -> None:
-    lockfile, profile, found = diagnosis.lockfile, diagnosis.profile, diagnosis.standings
+    lockfile, profile, found = diagnosis.lockfile, diagnosis.profile, diagnosis.statuses
     head = [*_versions(), ("lockfile", str(diagnosis.path or "none that can be used"))]
     if lockfile is not None and profile is not None:
         head.append(("profile", f"{profile} (of {', '.join(lockfile.profiles)})"))
@@ -104,3 +176,183 @@ def _mark(one: Served) -> str:
     if one.server is None:
         return "no"
     return "ok" if one.server == one.models[0] else "stand-by"
+
+
+def diagnose() -> Diagnosis:
+    """Look at the settings, the lockfile, the profile in force and its aliases, their providers, keys and SDKs.
+
+    Nobody is asked over the network but the servers of one's own that an alias of the profile needs.
+    """
+    lockfile, of_lockfile = _lockfile()
+    keys = keyring()
+    found = statuses(lockfile, keys)
+    profile, of_profile = _profile(lockfile)
+    untrusted = _untrusted(lockfile, profile, found)
+    served = _served(lockfile, profile, found, untrusted) if lockfile is not None and profile is not None else []
+    obstacles = dict.fromkeys(one.obstacle for one in found if one.obstacle and (one.aliases or one.key_source))
+    troubles = [*_settings(), *of_lockfile, *of_profile, *map(_of_network, obstacles), *_of_trust(untrusted)]
+    troubles += _of_aliases(served, {*obstacles, *untrusted.values(), *(one.unknown for one in found)})
+    troubles += [*_of_sdks(found), *_of_nothing(lockfile, profile, served, found)]
+    if keys.waits:
+        what, _, mend = KEYRING_WAITS.partition(". ")
+        troubles.append(Trouble("warning", f"{what}.", mend))
+    return Diagnosis(lockfile, profile, served, found, troubles)
+
+
+def _settings() -> Iterator[Trouble]:
+    try:
+        LLMRing()
+    except LLMRingError as error:
+        yield Trouble("problem", str(error), "Correct it, or take it out of the environment.")
+
+
+def _of_network(obstacle: str) -> Trouble:
+    """What the environment's proxies and certificates keep providers from being asked by."""
+    what, _, mend = obstacle.partition(". ")
+    return Trouble("problem", f"{what}.", mend)
+
+
+def _lockfile() -> tuple[Lockfile | None, list[Trouble]]:
+    """The lockfile, and what a check of it finds."""
+    path = find_lockfile()
+    if path is None:
+        what = f"{none_found()}, so aliases mean nothing here."
+        return None, [Trouble("warning", what, "To make one: llmring lock init")]
+    try:
+        lockfile = load(path)
+    except LockfileNotFoundError:
+        mend = f"To make it: llmring lock init --file {path}"
+        return None, [Trouble("problem", f"There is no lockfile at {path}, where LLMRING_LOCKFILE_PATH says.", mend)]
+    except LLMRingError as error:
+        return None, [Trouble("problem", str(error), "Once it is mended: llmring lock validate")]
+    troubles = []
+    for finding in check_lockfile(path).findings:
+        # SDKs are looked at for the profile in force, since a machine need not run the others.
+        if finding.code != "sdk-missing":
+            severity: Severity = "problem" if finding.severity == "error" else "warning"
+            troubles.append(Trouble(severity, f"{finding.spot}: {finding.message}", finding.advice))
+    return lockfile, troubles
+
+
+def _profile(lockfile: Lockfile | None) -> tuple[str | None, list[Trouble]]:
+    """The profile in force."""
+    wanted = os.environ.get("LLMRING_PROFILE") or None
+    if lockfile is None:
+        return None, []
+    try:
+        return lockfile.profile(wanted).name, []
+    except LLMRingError as error:
+        return None, [Trouble("problem", f"LLMRING_PROFILE is {wanted!r}. {error}", "Or: unset LLMRING_PROFILE")]
+
+
+def _served(lockfile: Lockfile, profile: str, found: Sequence[Status], untrusted: Mapping[str, str]) -> list[Served]:
+    """How each alias of the profile stands."""
+    obstacles = {one.name: one.problem for one in found if one.problem is not None} | dict(untrusted)
+    needed = [one for one in found if one.name not in obstacles and profile in one.aliases]
+    local = [one for one in needed if _is_own_host(one)]
+    bindings = bindings_in(lockfile, lockfile.profiles[profile], quietly=True)
+    obstacles |= _absent(local, [model for binding in bindings.values() for model in binding.models])
+    return [_stands(binding, obstacles) for binding in bindings.values()]
+
+
+def _untrusted(lockfile: Lockfile | None, profile: str | None, found: Sequence[Status]) -> dict[str, str]:
+    """Why providers of the profile are not sent their secrets by any command."""
+    if lockfile is None:
+        return {}
+    needed = [one.name for one in found if one.problem is None and profile in one.aliases]
+    return {name: reason for name in needed if (reason := obstacle(lockfile, name))}
+
+
+def _is_own_host(one: Status) -> bool:
+    """Whether it is a server of one's own: by its name, or by the address that the lockfile or a variable gives it."""
+    return one.endpoint is not None and (one.endpoint.local or network_of(one.endpoint.base_url) == "own")
+
+
+def _stands(binding: Binding, obstacles: Mapping[str, str]) -> Served:
+    """How an alias stands, with the obstacles by model or by provider."""
+    keeping = {model: obstacles.get(model) or obstacles.get(model.partition(":")[0]) for model in binding.models}
+    return Served(binding.alias, binding.models, {model: reason for model, reason in keeping.items() if reason})
+
+
+def _absent(local: Sequence[Status], models: Sequence[str]) -> dict[str, str]:
+    """The servers of one's own that do not answer, and the models that those lack which fetch them on command."""
+    answers = ask([one.name for one in local])
+    obstacles = {}
+    for one in local:
+        answer, row = answers[one.name], BUILT_IN.get(one.name)
+        if isinstance(answer, LLMRingError):
+            if reason := _obstacle(one, answer):
+                obstacles[one.name] = reason
+        elif row is not None and (fetch := row.fetch):
+            there = {listed.name for listed in answer}
+            for model in models:
+                provider, _, name = model.partition(":")
+                if provider == one.name and name.removesuffix(":latest") not in there:
+                    obstacles[model] = f"{provider.title()} does not have {name}. To get it: {fetch} {name}"
+    return obstacles
+
+
+def _obstacle(one: Status, error: LLMRingError) -> str | None:
+    """What keeps a server of one's own from serving, by the error that it came to when it was asked for its models."""
+    row = BUILT_IN.get(one.name)
+    where = f" at {one.address}" if one.address else ""
+    if isinstance(error, ProviderAuthenticationError):
+        return f"{one.name}{where} refuses the key. Check {one.key_source or 'api_key_env, which names none'}."
+    if isinstance(error, ProviderResponseError) and error.status_code in (404, 405, 501):
+        if row is None or not row.local:
+            return None  # it is there, and lists nothing
+    elif not isinstance(error, ProviderTimeoutError) and not str(error).endswith(CHECK_THAT_IT_RUNS):
+        return str(error)  # a proxy, a certificate, or something else that starting it would not mend
+    said_by = (one.endpoint and one.endpoint.address_source) or f"base_url in [providers.{one.name}]"
+    start = f": {row.start}" if row is not None and row.start else f", or correct {said_by}"
+    return f"{one.name} does not answer{where}. Start it{start}"
+
+
+# What is wrong
+
+
+def _of_trust(untrusted: Mapping[str, str]) -> Iterator[Trouble]:
+    """What the user has not agreed to: no command asks these providers, whoever stands by for them."""
+    for name, reason in untrusted.items():
+        what, _, mend = reason.partition(". Nothing was sent there. ")
+        yield Trouble("problem", f"{name} is asked by no command: {what}.", mend)
+
+
+def _of_aliases(served: Sequence[Served], said: Collection[str]) -> Iterator[Trouble]:
+    """Obstacles, each once, with what they do to the aliases; but those that were said."""
+    affected: dict[str, list[Served]] = {}
+    for one in served:
+        for reason in dict.fromkeys(one.obstacles.values()):
+            affected.setdefault(reason, []).append(one)
+    for reason, aliases in affected.items():
+        if reason in said:
+            continue
+        what, _, mend = reason.partition(". ")
+        without = [one.alias for one in aliases if one.server is None]
+        moved = [one.alias for one in aliases if one.server is not None and one.models[0] in one.obstacles]
+        effects = [f"nothing serves {', '.join(without)}"] if without else []
+        effects += [f"a stand-by serves {', '.join(moved)}"] if moved else []
+        effects = effects or [f"a stand-by of {', '.join(one.alias for one in aliases)} cannot serve"]
+        yield Trouble("problem" if without else "warning", f"{what}: {'; '.join(effects)}.", mend)
+
+
+def _of_sdks(found: Sequence[Status]) -> Iterator[Trouble]:
+    """SDKs that are there in a version that does not work, whoever needs them."""
+    for package, version in {one.package: one.version for one in found}.items():
+        if version is not None and not fits(package, version):
+            what = f"{package} {version} is installed, and llmring works with {requirement(package)}."
+            yield Trouble("warning", what, how_to_install(package))
+
+
+def _of_nothing(
+    lockfile: Lockfile | None, profile: str | None, served: Sequence[Served], found: Sequence[Status]
+) -> Iterator[Trouble]:
+    """What is missing where nothing can be asked for yet."""
+    if served:
+        return
+    if lockfile is not None and profile is not None:
+        what = f'The profile "{profile}" binds no alias, so there is nothing to ask for.'
+        yield Trouble("warning", what, "To bind one: llmring bind chatbot provider:model")
+    if not any(one.key_source for one in found):
+        what = "No key is set, so only models of this machine can serve."
+        yield Trouble("warning", what, "Set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY in the environment.")

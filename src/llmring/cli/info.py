@@ -1,24 +1,21 @@
-"""`llmring info`: all that is known of one alias or model."""
+"""`llmring info` and `llmring lock show`: all that is known of an alias or a model, and of all that a profile binds."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
 import typer
 
+from .. import catalog
+from ..catalog import ModelInfo, PriceTier
 from ..exceptions import LLMRingError
-from . import completion
-from .figures import price, remark, tokens
-from .known import described, key_of, known_of, lockfile_if_any
-from .printing import say_json
-from .project import ProfileOption
-from .terminal import columns, paint, say, warn
-
-if TYPE_CHECKING:
-    from ..catalog import ModelInfo, PriceTier
-    from ..lockfile import Binding, Lockfile
-
-__all__ = ["info"]
+from ..lockfile import Binding, Lockfile, resolve
+from ..lockfile.extends import unknown_provider
+from .facts import as_data, facts_of, not_listed, price, remark, tokens
+from .project import ProfileOption, bindings_in, lockfile_if_any, offers, open_lockfile
+from .status import Status, keyring, status_of
+from .terminal import columns, note, paint, say, say_json, say_table, warn, working
 
 
 def info(
@@ -28,7 +25,7 @@ def info(
             metavar="NAME",
             help="An alias, or a provider:model.",
             show_default=False,
-            autocompletion=completion.names,
+            autocompletion=offers("names"),
         ),
     ],
     profile: ProfileOption = None,
@@ -45,50 +42,124 @@ def info(
       llmring info anthropic:claude-haiku-5-5
       llmring info openai:gpt-6-luna --json | jq .context_window
     """
-    from ..lockfile import resolve
-    from .progress import working
-
     lockfile = lockfile_if_any()
     binding = resolve(lockfile, name, profile if lockfile is not None else None)
-    models = [known_of(reference, lockfile) for reference in binding.models]
-    _refuse_nonsense(name, binding, models, lockfile)
+    models = [facts_of(reference, lockfile) for reference in binding.models]
     with working("Looking for keys"):
-        keys = {model.provider: key_of(model.provider, lockfile) for model in models}
+        keys = _keys(models, lockfile)
+    _refuse_nonsense(name, binding, models[0], keys, lockfile)
     if as_json:
-        listed = [described(model) | {"key": keys[model.provider]} for model in models]
-        say_json({"name": name, "params": dict(binding.params), "models": listed})
+        say_json({"name": name, "params": dict(binding.params), "models": [_as_data(it, keys) for it in models]})
         return
     if binding.models != (name,):
-        _print_alias(binding)
+        rows = [("serves", binding.models[0])]
+        rows += [("stands by" if not number else "", model) for number, model in enumerate(binding.models[1:])]
+        rows += [("params", _params(binding))]
+        say(paint(binding.alias, bold=True))
+        say(columns([row for row in rows if row[1]], indent="  "))
         say()
     for number, model in enumerate(models):
         say("\n" * (number > 0) + paint(f"{model.provider}:{model.name}", bold=True))
         say(columns(_rows(model, keys[model.provider]), indent="  "))
-        _question(model)
+        if said := not_listed(model):
+            warn(f"T{said[1:]}")
 
 
-def _refuse_nonsense(name: str, binding: Binding, models: list[ModelInfo], lockfile: Lockfile | None) -> None:
+def show(
+    profile: ProfileOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the lockfile resolved.
+
+    Every alias of the profile, those of extended packages too: who serves it, who stands by (below it), what a
+    million tokens cost in and out, how much fits into the window, and whether the key that it needs is set.
+
+    \b
+    Example:
+      llmring lock show
+      llmring lock show --profile dev
+      llmring lock show --json | jq '.aliases.chatbot.models[0].key'
+    """
+    lockfile = open_lockfile()
+    chosen = lockfile.profile(profile)
+    bindings = bindings_in(lockfile, chosen)
+    models = {it: facts_of(it, lockfile) for binding in bindings.values() for it in binding.models}
+    if as_json:
+        with working("Looking for keys"):
+            keys = _keys(models.values(), lockfile)
+            aliases = {
+                alias: {"params": dict(it.params), "models": [_as_data(models[model], keys) for model in it.models]}
+                for alias, it in bindings.items()
+            }
+        described = {
+            "file": str(lockfile.path),
+            "profile": chosen.name,
+            "profiles": list(lockfile.profiles),
+            "default_profile": lockfile.default_profile,
+            "extends": list(lockfile.extends),
+        }
+        say_json(described | {"aliases": aliases})
+        return
+    others = [name for name in lockfile.profiles if name != chosen.name]
+    also = f" (there is also {', '.join(others)})" if others else ""
+    head = [("File", str(lockfile.path)), ("Profile", f"{chosen.name}{also}")]
+    head += [("Extends", ", ".join(lockfile.extends))] if lockfile.extends else []
+    say(columns(head))
+    if not bindings:
+        note(f'No aliases in the profile "{chosen.name}". Bind one: llmring bind ALIAS provider:model')
+        return
+    say()
+    with working("Looking for keys"):
+        keys = _keys(models.values(), lockfile)
+    rows = [("ALIAS", "MODEL", "IN", "OUT", "WINDOW", "KEY", "REMARKS")]
+    for alias, binding in bindings.items():
+        for number, reference in enumerate(binding.models):
+            model = models[reference]
+            figures = price(model.input_price), price(model.output_price), tokens(model.context_window)
+            remarks = ", ".join(filter(None, (remark(model), "" if number else _params(binding))))
+            names = ("", f"  {reference}") if number else (alias, reference)
+            rows.append((*names, *figures, _key_in_table(keys[model.provider]), remarks))
+    say_table(rows, 2, 3, 4)
+
+
+def _keys(models: Iterable[ModelInfo], lockfile: Lockfile | None) -> dict[str, Status]:
+    """How the providers of models stand, whose keys have been looked for."""
+    ring = keyring()
+    keys = {name: status_of(name, lockfile, ring) for name in dict.fromkeys(model.provider for model in models)}
+    for status in keys.values():
+        _ = status.lacks
+    return keys
+
+
+def _as_data(model: ModelInfo, keys: Mapping[str, Status]) -> dict[str, Any]:
+    status = keys[model.provider]
+    return as_data(model) | {"key": status.key_data() | {"problem": status.lacks}}
+
+
+def _params(binding: Binding) -> str:
+    return ", ".join(f"{name} = {value!r}" for name, value in binding.params.items())
+
+
+def _key_in_table(status: Status) -> str:
+    if status.key_said:
+        return status.key_said
+    if status.needs_key:
+        return f"{' or '.join(status.key_variables)} (not set)"
+    return "none needed" if status.needs_key is False else "no such provider"
+
+
+def _refuse_nonsense(
+    name: str, binding: Binding, model: ModelInfo, keys: Mapping[str, Status], lockfile: Lockfile | None
+) -> None:
     """A provider:model that names no provider is a slip, perhaps of an alias."""
-    from ..catalog import nearest
-    from ..lockfile.extends import unknown_provider
-
-    (model, *_) = models
-    problem = key_of(model.provider, lockfile)
-    if binding.models == (name,) and problem["needed"] is None and not model.known:
-        near = ", ".join(nearest(name))
-        said = f"{problem['problem']}{f' Models of such a name: {near}.' if near else ''}"
+    status = keys[model.provider]
+    if binding.models == (name,) and status.endpoint is None and not model.known:
+        near = ", ".join(catalog.nearest(name))
+        said = f"{status.lacks}{f' Models of such a name: {near}.' if near else ''}"
         raise LLMRingError(unknown_provider(lockfile, name, said))
 
 
-def _print_alias(binding: Binding) -> None:
-    rows = [("serves", binding.models[0])]
-    rows += [("stands by" if not number else "", model) for number, model in enumerate(binding.models[1:])]
-    rows += [("params", ", ".join(f"{key} = {value!r}" for key, value in binding.params.items()))]
-    say(paint(binding.alias, bold=True))
-    say(columns([row for row in rows if row[1]], indent="  "))
-
-
-def _rows(model: ModelInfo, key: dict[str, Any]) -> list[tuple[str, str]]:
+def _rows(model: ModelInfo, status: Status) -> list[tuple[str, str]]:
     rows = [
         ("title", model.title or ""),
         ("price", _prices(model) or ("none: it runs at a host of your own" if model.own_host else "not known")),
@@ -98,7 +169,7 @@ def _rows(model: ModelInfo, key: dict[str, Any]) -> list[tuple[str, str]]:
         ("window", f"{model.context_window:,} tokens" if model.context_window else "not known"),
         ("output", f"at most {model.max_output_tokens:,} tokens" if model.max_output_tokens else ""),
         ("status", _status(model)),
-        ("key", _key(key)),
+        ("key", _key(status)),
     ]
     return [row for row in rows if row[1]]
 
@@ -114,28 +185,17 @@ def _prices(rates: ModelInfo | PriceTier) -> str:
 
 
 def _status(model: ModelInfo) -> str:
-    from ..catalog import successor
-
     if not (said := remark(model)):
         return ""
-    following = successor(f"{model.provider}:{model.name}")
+    following = catalog.successor(f"{model.provider}:{model.name}")
     return f"{said}{f'; its successor is {following}' if following else ''}"
 
 
-def _key(key: dict[str, Any]) -> str:
-    if key["needed"] is None:
+def _key(status: Status) -> str:
+    if status.endpoint is None:
         return "there is no such provider here"
-    if key["problem"]:
-        return str(key["problem"])
-    if key["source"]:
-        return f"{key['source']} is set" if key["source"] in key["variables"] else f"in {key['source']}"
+    if status.lacks:
+        return status.lacks
+    if source := status.key_source:
+        return f"{source} is set" if source in status.key_variables else f"in {source}"
     return "none needed"
-
-
-def _question(model: ModelInfo) -> None:
-    """Say so where the catalogue, which lists this provider's models, lacks this one."""
-    from ..catalog import covers, nearest
-
-    if not (model.known or model.own_host) and covers(model.provider):
-        near = ", ".join(nearest(f"{model.provider}:{model.name}"))
-        warn(f'The catalogue does not know "{model.name}" of {model.provider}.{f" Near it: {near}." if near else ""}')

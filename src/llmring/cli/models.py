@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .. import catalog
+from ..catalog import ModelInfo
 from ..exceptions import LLMRingError
-from . import completion
-from .figures import aligned, price, remark, tokens
-from .known import described, known_of, lockfile_if_any
-from .printing import say_json
-from .terminal import note, paint, say, warn
+from ..lockfile import Lockfile
+from ..providers.endpoints import endpoint
+from ..providers.vendors import BUILT_IN, SDKS
+from .facts import as_data, facts_of, price, remark, tokens
+from .project import lockfile_if_any, offers
+from .status import KEYRING_WAITS, ask, keyring, status_of
+from .terminal import note, say_json, say_table, warn, working
 
 if TYPE_CHECKING:
-    from ..catalog import ModelInfo
-    from ..lockfile import Lockfile
-
-__all__ = ["models"]
+    from ..providers.listing import ListedModel
 
 
 def models(
@@ -26,7 +28,7 @@ def models(
         typer.Option(
             metavar="NAME",
             help="Those of one provider. Not given: openai, anthropic, google, and the lockfile's own.",
-            autocompletion=completion.providers,
+            autocompletion=offers("providers"),
         ),
     ] = None,
     search: Annotated[
@@ -55,9 +57,13 @@ def models(
     found = _served(provider, lockfile) if live else _in_catalogue(provider, lockfile)
     chosen = [info for info in found if _has(info, search) and (every or live or not info.retired)]
     if as_json:
-        say_json([described(info) for info in chosen])
+        say_json([as_data(info) for info in chosen])
     elif chosen:
-        _print(chosen)
+        rows = [("MODEL", "IN", "OUT", "WINDOW", "REMARK")]
+        for it in chosen:
+            figures = price(it.input_price), price(it.output_price), tokens(it.context_window)
+            rows.append((f"{it.provider}:{it.name}", *figures, remark(it)))
+        say_table(rows, 1, 2, 3)
     if not chosen:
         note("No models." if not found else f"None of {len(found)} models. With the retired ones: --all")
     elif not live and provider is None and not as_json:
@@ -69,27 +75,7 @@ def _has(info: ModelInfo, search: str | None) -> bool:
     return all(word in text for word in (search or "").lower().split())
 
 
-def _print(chosen: list[ModelInfo]) -> None:
-    rows = [("MODEL", "IN", "OUT", "WINDOW", "REMARK")]
-    rows += [
-        (
-            f"{info.provider}:{info.name}",
-            price(info.input_price),
-            price(info.output_price),
-            tokens(info.context_window),
-            remark(info),
-        )
-        for info in chosen
-    ]
-    heading, *lines = aligned(rows, 1, 2, 3).splitlines()
-    say(paint(heading, bold=True))
-    say("\n".join(lines))
-
-
 def _in_catalogue(provider: str | None, lockfile: Lockfile | None) -> list[ModelInfo]:
-    from .. import catalog
-    from ..providers.vendors import SDKS
-
     declared = lockfile.providers if lockfile is not None else {}
     vendors = [name for name, sdk in SDKS.items() if not sdk.local]
     names = [provider] if provider is not None else dict.fromkeys((*vendors, *declared))
@@ -98,33 +84,23 @@ def _in_catalogue(provider: str | None, lockfile: Lockfile | None) -> list[Model
         settings = declared.get(name)
         found += catalog.models(name, base_url=settings.base_url if settings is not None else None)
     if provider is not None and not found:
-        raise _no_models(provider, lockfile)
+        endpoint(provider, declared.get(provider), others=declared)
+        raise LLMRingError(
+            f"The catalogue lists no models of {provider}. "
+            f"To ask it itself: llmring models --live --provider {provider}"
+        )
     return found
-
-
-def _no_models(provider: str, lockfile: Lockfile | None) -> LLMRingError:
-    from ..providers.endpoints import endpoint
-
-    declared = lockfile.providers if lockfile is not None else {}
-    endpoint(provider, declared.get(provider), others=declared)
-    return LLMRingError(
-        f"The catalogue lists no models of {provider}. To ask it itself: llmring models --live --provider {provider}"
-    )
 
 
 def _served(provider: str | None, lockfile: Lockfile | None) -> list[ModelInfo]:
     """What the providers list; where several are asked, those that answer."""
-    from ..providers.vendors import BUILT_IN
-    from .asking import ask
-    from .progress import working
-
     with working("Looking for keys"):
         names = [provider] if provider is not None else _usable(lockfile)
     answers = ask(names)
     found: list[ModelInfo] = []
     for name, answer in answers.items():
         if not isinstance(answer, LLMRingError):
-            found += [_merged(known_of(f"{name}:{listed.name}", lockfile), listed) for listed in answer]
+            found += [_merged(facts_of(f"{name}:{listed.name}", lockfile), listed) for listed in answer]
         elif provider is not None:
             raise answer
         else:
@@ -136,14 +112,11 @@ def _served(provider: str | None, lockfile: Lockfile | None) -> list[ModelInfo]:
 
 def _usable(lockfile: Lockfile | None) -> list[str]:
     """The providers that can be asked here: those with a key, those that the lockfile declares, and Ollama."""
-    from ..providers.vendors import BUILT_IN, SDKS
-    from .standing import KEYRING_WAITS, keyring, standing
-
     declared = lockfile.providers if lockfile is not None else {}
     local = [name for name, sdk in SDKS.items() if sdk.local]
     usable, keys = [], keyring()
     for name in dict.fromkeys((*BUILT_IN, *declared)):
-        place = standing(name, lockfile, keys)
+        place = status_of(name, lockfile, keys)
         wanted = name in declared or name in local or place.key_source is not None
         if wanted and place.lacks is None:
             usable.append(name)
@@ -154,10 +127,8 @@ def _usable(lockfile: Lockfile | None) -> list[str]:
     return usable
 
 
-def _merged(info: ModelInfo, listed: Any) -> ModelInfo:
+def _merged(info: ModelInfo, listed: ListedModel) -> ModelInfo:
     """What the catalogue knows, with what the provider itself says in its place."""
-    from dataclasses import replace
-
     said = {
         key: value
         for key in ("context_window", "max_output_tokens", "retires")

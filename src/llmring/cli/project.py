@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from .. import lockfile as lockfiles
 from ..exceptions import AliasNotFoundError, LockfileError, LockfileNotFoundError
-from . import completion
+from ..lockfile import Binding, Lockfile, Profile, find_lockfile, load
+from ..lockfile.discovery import none_found
 from .terminal import warn
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from ..lockfile import Binding, Lockfile, Profile
-
-__all__ = ["ProfileOption", "WrittenOption", "bindings_in", "default_model", "lockfile_path", "open_lockfile"]
-
 _PREFERRED = ("chatbot", "balanced")
+
+
+def offers(kind: str) -> Callable[[typer.Context, str], list[str]]:
+    """What completes a word: a function of `completion`, which is loaded when the shell asks."""
+
+    def offer(ctx: typer.Context, incomplete: str) -> list[str]:
+        offered: list[str] = getattr(import_module(".completion", __package__), kind)(ctx, incomplete)
+        return offered
+
+    return offer
+
 
 ProfileOption = Annotated[
     str | None,
@@ -28,7 +36,7 @@ ProfileOption = Annotated[
         metavar="NAME",
         envvar="LLMRING_PROFILE",
         help="Instead of the file's default profile.",
-        autocompletion=completion.profiles,
+        autocompletion=offers("profiles"),
     ),
 ]
 
@@ -41,9 +49,6 @@ def lockfile_path() -> Path:
     Raises:
         LockfileNotFoundError: there is none.
     """
-    from ..lockfile import find_lockfile
-    from ..lockfile.discovery import none_found
-
     path = find_lockfile()
     if path is None:
         raise LockfileNotFoundError(f"{none_found()}. To make it: llmring lock init")
@@ -52,21 +57,31 @@ def lockfile_path() -> Path:
 
 def open_lockfile() -> Lockfile:
     """The lockfile of the working directory, read."""
-    from ..lockfile import load
-
     return load(lockfile_path())
 
 
-def bindings_in(lockfile: Lockfile, profile: Profile) -> Mapping[str, Binding]:
+def lockfile_if_any() -> Lockfile | None:
+    """The lockfile of the working directory; `None` where there is none.
+
+    Raises:
+        LockfileError: there is one that cannot be read.
+    """
+    path = find_lockfile()
+    try:
+        return load(path) if path is not None else None
+    except LockfileNotFoundError:
+        return None
+
+
+def bindings_in(lockfile: Lockfile, profile: Profile, *, quietly: bool = False) -> Mapping[str, Binding]:
     """A profile's aliases, and those of the packages that the file extends; where one cannot be read, a warning."""
     if not lockfile.extends:
         return profile.bindings
-    from ..lockfile import reachable
-
     try:
-        return reachable(lockfile, profile.name)
+        return lockfiles.reachable(lockfile, profile.name)
     except LockfileError as error:
-        warn(str(error))
+        if not quietly:
+            warn(str(error))
         return profile.bindings
 
 

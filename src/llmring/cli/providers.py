@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from ..exceptions import LLMRingError
-from .known import lockfile_if_any
-from .printing import say_json
-from .terminal import columns, note, paint, say, warn
-
-if TYPE_CHECKING:
-    from .standing import Standing
-
-__all__ = ["providers"]
+from ..exceptions import LLMRingError, ProviderAuthenticationError, ProviderConnectionError, ProviderTimeoutError
+from ..providers.vendors import BUILT_IN
+from .project import lockfile_if_any
+from .status import KEYRING_WAITS, Status, ask, keyring, statuses
+from .terminal import note, say_json, say_table, warn, working
 
 _SHOWN = 3
 """Aliases of a profile that the table names."""
@@ -40,36 +36,30 @@ def providers(
       llmring providers --check
       llmring providers --all --json | jq '.[] | select(.key.set) | .provider'
     """
-    from .asking import ask
-    from .progress import working
-    from .standing import KEYRING_WAITS, described, keyring, standings
-
     lockfile = lockfile_if_any()
     with working("Looking for keys"):
         keys = keyring()
-        found = standings(lockfile, keys, every=every)
-        stand = [described(one) for one in found]  # which looks into the keyring
+        found = statuses(lockfile, keys, every=every)
+        said = [one.as_data() for one in found]  # which looks into the keyring
     if keys.waits:
         note(KEYRING_WAITS)
     answers = ask([one.name for one in found if one.problem is None]) if check else {}
     if as_json:
         checks = [{"check": _checked(one, answers)} if check else {} for one in found]
-        say_json([said | checked for said, checked in zip(stand, checks, strict=True)])
+        say_json([data | checked for data, checked in zip(said, checks, strict=True)])
     else:
         _print(found, lockfile.default_profile if lockfile is not None else "", answers if check else None)
     if check and any(_failed(one, answers) for one in found):
         raise typer.Exit(1)
 
 
-def _print(found: list[Standing], profile: str, answers: Mapping[str, Any] | None) -> None:
+def _print(found: list[Status], profile: str, answers: Mapping[str, Any] | None) -> None:
     rows = [["PROVIDER", "SDK", "KEY", "ADDRESS", "ALIASES"]]
     rows += [[one.name, _sdk(one), _key(one), one.address or "-", _aliases(one, profile)] for one in found]
     if answers is not None:
         for row, word in zip(rows, ["ANSWER", *(_answer(one, answers) for one in found)], strict=True):
             row.insert(-1, word)
-    heading, *lines = columns(rows).splitlines()
-    say(paint(heading, bold=True))
-    say("\n".join(lines))
+    say_table(rows)
     for one in found:
         failure = (answers or {}).get(one.name)
         if one.problem and one.aliases:
@@ -78,11 +68,11 @@ def _print(found: list[Standing], profile: str, answers: Mapping[str, Any] | Non
             (warn if _failed(one, answers or {}) else note)(str(failure))
 
 
-def _sdk(one: Standing) -> str:
+def _sdk(one: Status) -> str:
     return f"{one.package} {one.version or '(not installed)'}" if one.package else "-"
 
 
-def _key(one: Standing) -> str:
+def _key(one: Status) -> str:
     if one.key_said or one.endpoint is None:
         return one.key_said or "-"
     if not one.needs_key:
@@ -90,7 +80,7 @@ def _key(one: Standing) -> str:
     return "the keyring waits" if one.keyring.waits else f"not set: {one.key_variables[0]}"
 
 
-def _aliases(one: Standing, profile: str) -> str:
+def _aliases(one: Status, profile: str) -> str:
     """Those of the default profile first, and without its name."""
     said = []
     for name, aliases in sorted(one.aliases.items(), key=lambda item: item[0] != profile):
@@ -100,9 +90,7 @@ def _aliases(one: Standing, profile: str) -> str:
     return "; ".join(said)
 
 
-def _answer(one: Standing, answers: Mapping[str, Any]) -> str:
-    from ..exceptions import ProviderAuthenticationError, ProviderConnectionError, ProviderTimeoutError
-
+def _answer(one: Status, answers: Mapping[str, Any]) -> str:
     if one.name not in answers:
         return "not asked"
     answer = answers[one.name]
@@ -113,10 +101,8 @@ def _answer(one: Standing, answers: Mapping[str, Any]) -> str:
     return "no answer" if isinstance(answer, ProviderConnectionError | ProviderTimeoutError) else "no listing"
 
 
-def _checked(one: Standing, answers: Mapping[str, Any]) -> dict[str, Any] | None:
+def _checked(one: Status, answers: Mapping[str, Any]) -> dict[str, Any] | None:
     """For `--json`; `None` for one that was not asked, since something is missing."""
-    from ..exceptions import ProviderAuthenticationError, ProviderConnectionError, ProviderTimeoutError
-
     if one.name not in answers:
         return None
     answer = answers[one.name]
@@ -130,15 +116,13 @@ def _checked(one: Standing, answers: Mapping[str, Any]) -> dict[str, Any] | None
     }
 
 
-def _proven(one: Standing) -> bool:
+def _proven(one: Status) -> bool:
     """Whether the listing proves the key: there is one, and not everybody is given it."""
-    from ..providers.vendors import BUILT_IN
-
     lists_to_all = one.name in BUILT_IN and BUILT_IN[one.name].lists_to_all
     return one.key_source is not None and one.needs_key is True and not lists_to_all
 
 
-def _failed(one: Standing, answers: Mapping[str, Any]) -> bool:
+def _failed(one: Status, answers: Mapping[str, Any]) -> bool:
     """Whether one that is needed here cannot serve. A server of one's own that no alias needs may well be off."""
     if one.problem is not None:
         return bool(one.aliases)

@@ -1,4 +1,4 @@
-"""What the commands write: data and answers to standard output, remarks to standard error, plain where it must be.
+"""What the commands write: data to standard output, notes, warnings and failures to standard error.
 
 All that is written for people goes through `printable`, whoever said it. What a stream's encoding lacks is written as
 an escape, and that is said once.
@@ -9,53 +9,35 @@ from __future__ import annotations
 import codecs
 import contextlib
 import io
+import itertools
 import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 import typer
 
 from ..exceptions import LLMRingError
 
-__all__ = [
-    "Closed",
-    "cells",
-    "columns",
-    "complain",
-    "confirm",
-    "dollars",
-    "escape_what_is_lacking",
-    "hear_warnings",
-    "is_utf8",
-    "note",
-    "paint",
-    "printable",
-    "say",
-    "say_what_was_lacking",
-    "stream",
-    "tell",
-    "unforeseen",
-    "unwritable",
-    "warn",
-]
-
-
-_HIDDEN = re.compile(
+_HIDDEN = (
     "[\0-\x08\x0b-\x1f\x7f-\x9f"  # what steers a terminal
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what turns the direction of writing, and shows other words
     "\xad\u115f\u1160\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"  # what cannot be seen
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-_IDLE = re.compile(
-    "(?<![\u0300-\u1fff\u2100-\U0010ffff])[\u200c\u200d]+|[\u200c\u200d]+(?![\u0300-\u1fff\u200c\u200d\u2100-\U0010ffff])"
+_IDLE = (
+    "(?<![\u0300-\u1fff\u2100-\U0010ffff])[\u200c\u200d]+"
+    "|[\u200c\u200d]+(?![\u0300-\u1fff\u200c\u200d\u2100-\U0010ffff])"
 )
 """Joiners that join nothing: they belong between letters of many scripts, and into pictures of families."""
 _LINE_ENDS = {0x2028: "\n", 0x2029: "\n"}
-_lacking: list[bool] = []
-"""Whether an encoding lacked something: empty until then."""
+_QUIET = 1.0
+"""Seconds before a command that is at work says so."""
 _OURS = f"\x1b{os.urandom(8).hex()}["
 """What `paint` begins a colour with until it is written, so that nothing from outside passes for one of ours."""
 
@@ -78,14 +60,20 @@ def stream(text: str) -> None:
     _write(text, as_it_is=not _is_terminal(sys.stdout))
 
 
-def tell(text: str = "") -> None:
-    """What was done, for the person at the terminal; programs ask for `--json`."""
-    _write(f"{text}\n", err=True)
+def say_table(rows: Iterable[Sequence[str]], *right: int) -> None:
+    """Rows in columns below their headings, which are the first row. `right` are columns that end below each other."""
+    heading, *lines = columns(rows, *right).splitlines()
+    say("\n".join([paint(heading, bold=True), *lines]))
 
 
-def note(text: str = "") -> None:
-    """A remark for the person at the terminal, which is no part of the data."""
-    _write(f"{paint(text, dim=True, err=True)}\n", err=True)
+def say_json(data: dict[str, Any] | list[Any]) -> None:
+    """Data for programs, as JSON that every parser reads."""
+    say(json_text(data))
+
+
+def note(text: str = "", *, dim: bool = True) -> None:
+    """A remark for the person at the terminal, which is no part of the data; what was done is not dim."""
+    _write(f"{paint(text, dim=True, err=True) if dim else text}\n", err=True)
 
 
 def warn(text: str) -> None:
@@ -93,7 +81,7 @@ def warn(text: str) -> None:
     _write(f"{paint('Warning:', fg='yellow', err=True)} {text}\n", err=True)
 
 
-def complain(text: str) -> None:
+def fail(text: str) -> None:
     """What went wrong, and what to do."""
     _write(f"{paint('Error:', fg='red', err=True)} {text}\n", err=True)
 
@@ -103,35 +91,36 @@ def printable(text: str) -> str:
 
     Tabs and ends of lines stay.
     """
-    if text.isascii() and text.isprintable():
-        return text
-    return _IDLE.sub("", _HIDDEN.sub("", text.translate(_LINE_ENDS)))
+    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
+        return text  # most is, and the expressions take longer to compile than all else that a command does to start
+    return re.sub(_IDLE, "", re.sub(_HIDDEN, "", text.translate(_LINE_ENDS)))
 
 
-def escape_what_is_lacking() -> None:
-    """Have standard output and standard error write what their encoding lacks as an escape."""
-    codecs.register_error("llmring", _escaped)
-    for target in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):
-            target.reconfigure(errors="llmring")  # type: ignore[union-attr]
+class Escapes:
+    """Has standard output and standard error write what their encoding lacks as an escape."""
 
+    def __init__(self) -> None:
+        self._were_needed = False
+        codecs.register_error("llmring", self._escaped)
+        for target in (sys.stdout, sys.stderr):
+            with contextlib.suppress(AttributeError):
+                target.reconfigure(errors="llmring")  # type: ignore[union-attr]
 
-def say_what_was_lacking() -> None:
-    """Say, if anything was written as an escape, that it was, and what to do."""
-    if _lacking:
-        found = [it.encoding for it in (sys.stdout, sys.stderr) if it is not None and not is_utf8(it.encoding)]
-        names = " and ".join(dict.fromkeys(found))
-        note(f"What {names} does not have was written as \\u and a number. For all of it: PYTHONIOENCODING=utf-8")
+    def explain(self) -> None:
+        """Say, if anything was written as an escape, that it was, and what to do."""
+        if self._were_needed:
+            found = [it.encoding for it in (sys.stdout, sys.stderr) if it is not None and not is_utf8(it.encoding)]
+            names = " and ".join(dict.fromkeys(found))
+            note(f"What {names} does not have was written as \\u and a number. For all of it: PYTHONIOENCODING=utf-8")
 
-
-def _escaped(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    if not is_utf8(error.encoding):  # which lacks halves of characters alone
-        _lacking[:] = [True]
-    # As JSON and TOML have them.
-    codes = map(ord, error.object[error.start : error.end])
-    return "".join(f"\\u{it:04x}" if it < 0x10000 else f"\\U{it:08x}" for it in codes), error.end
+    def _escaped(self, error: UnicodeError) -> tuple[str, int]:
+        if not isinstance(error, UnicodeEncodeError):
+            raise error
+        if not is_utf8(error.encoding):  # which lacks halves of characters alone
+            self._were_needed = True
+        # As JSON and TOML have them.
+        codes = map(ord, error.object[error.start : error.end])
+        return "".join(f"\\u{it:04x}" if it < 0x10000 else f"\\U{it:08x}" for it in codes), error.end
 
 
 def is_utf8(encoding: str | None) -> bool:
@@ -139,13 +128,13 @@ def is_utf8(encoding: str | None) -> bool:
     return encoding is None or codecs.lookup(encoding).name.startswith("utf")
 
 
-def hear_warnings() -> None:
+def hear_warnings(show: Callable[[str], None] = warn) -> None:
     """Show what the library warns of, such as moving on to a stand-by, as the other remarks are written."""
-    import logging
+    import logging  # which most commands do without
 
     class Remarks(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            warn(record.getMessage())
+            show(record.getMessage())
 
     logger = logging.getLogger("llmring")
     logger.handlers[:] = [Remarks(logging.WARNING)]
@@ -155,8 +144,6 @@ def hear_warnings() -> None:
 def unforeseen(error: Exception) -> str:
     """What to say of an error that is none of ours; where it happened too, if `LLMRING_DEBUG` is set."""
     if os.environ.get("LLMRING_DEBUG"):
-        import traceback
-
         return "".join(traceback.format_exception(error)).rstrip()
     return f"{type(error).__name__}: {error}\nThis was not foreseen. LLMRING_DEBUG=1 shows where it happened."
 
@@ -219,15 +206,18 @@ def _write(text: str, *, err: bool = False, as_it_is: bool = False) -> None:
         raise LLMRingError(unwritable(error)) from None
 
 
-def columns(rows: Iterable[Sequence[str]], *, indent: str = "") -> str:
-    """Rows as lines, their cells in columns."""
+def columns(rows: Iterable[Sequence[str]], *right: int, indent: str = "") -> str:
+    """Rows of as many cells each as lines, the cells in columns. `right` are columns that end below each other."""
     table = [[" ".join(printable(cell).split("\n")) for cell in row] for row in rows]
     widths = [max(map(cells, column)) for column in zip(*table, strict=True)]
-    return "\n".join(
-        indent
-        + "   ".join(cell + " " * (width - cells(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    )
+    lines = []
+    for row in table:
+        padded = []
+        for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            blanks = " " * (width - cells(cell))
+            padded.append(blanks + cell if number in right else cell + blanks)
+        lines.append(indent + "   ".join(padded).rstrip())
+    return "\n".join(lines)
 
 
 def cells(text: str) -> int:
@@ -241,9 +231,68 @@ def cells(text: str) -> int:
     )
 
 
-def dollars(amount: float) -> str:
-    """An amount as a price tag: cents for what costs some, as many digits as it takes for less."""
-    if amount >= 0.1 or not amount:
-        return f"${amount:.2f}"
-    digits = max(6, 1 - math.floor(math.log10(amount)))
-    return f"${amount:.{digits}f}".rstrip("0")
+def json_text(data: Any, *, is_for_people: bool = False) -> str:
+    """Data as the text of JSON that every parser reads, in ASCII, which goes through every pipe and terminal.
+
+    What JSON cannot say becomes what comes nearest: numbers that are none, or infinite, are null, dates are strings.
+
+    Args:
+        data: what it says.
+        is_for_people: whether letters may stand as they are where standard output has them all.
+    """
+    import json
+
+    may_be_read = is_for_people and is_utf8(sys.stdout.encoding)
+    try:
+        text = json.dumps(_sayable(data), indent=2, ensure_ascii=not may_be_read, default=str, allow_nan=False)
+    except RecursionError:
+        raise LLMRingError("What was to be printed is nested too deeply for JSON that others can read.") from None
+    halves = not text.isascii() and any("\ud800" <= it <= "\udfff" for it in text)
+    return with_escapes(text) if halves else text
+
+
+def with_escapes(text: str) -> str:
+    """The text of JSON in ASCII, laid out as it is."""
+    import json
+
+    return "".join(it if it.isascii() else json.dumps(it)[1:-1] for it in text)
+
+
+def _sayable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sayable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sayable(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show on standard error what is being done, from the second second on. Shows nothing where that is no terminal.
+
+    Args:
+        what: as in `"Asking openai and ollama"`; short enough for a line.
+    """
+    hear_warnings()
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
+    done = threading.Event()
+    shown = threading.Thread(target=_show, args=(printable(what), done), daemon=True)
+    shown.start()
+    try:
+        yield
+    finally:
+        done.set()
+        shown.join()
+
+
+def _show(what: str, done: threading.Event) -> None:
+    """In a thread, so that it moves while an SDK is imported. A remark is written over it."""
+    if done.wait(_QUIET):
+        return
+    for dots in itertools.cycle((".  ", ".. ", "...")):
+        print(f"\r{what} {dots}\r", end="", file=sys.stderr, flush=True)  # noqa: T201
+        if done.wait(0.4):
+            break
+    print(f"\r{' ' * (cells(what) + 4)}\r", end="", file=sys.stderr, flush=True)  # noqa: T201

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ..exceptions import ConfigurationError, LLMRingError, LockfileNotFoundError
-from .printing import say_json
+from ..lockfile import find_lockfile, load
+from ..lockfile.checks import escaped
+from . import trusted
 from .project import lockfile_path
-from .terminal import columns, confirm, note, say, tell
-
-if TYPE_CHECKING:
-    from .trusted import Entry
-
-__all__ = ["trust"]
+from .terminal import columns, confirm, note, say, say_json
+from .trusted import Entry, lapsed
 
 
 def trust(
@@ -42,8 +42,6 @@ def trust(
     """
     if every and revoke:
         raise typer.BadParameter("take one of --list and --revoke", param_hint="--list")
-    from . import trusted
-
     if every:
         _list(trusted.entries(), as_json=as_json)
         return
@@ -59,9 +57,6 @@ def trust(
 
 
 def _trust(path: Path, *, yes: bool, as_json: bool) -> None:
-    from ..lockfile import load
-    from . import trusted
-
     lockfile = load(path)
     sends = trusted.away(lockfile)
     if sends and trusted.agreed(lockfile):
@@ -72,7 +67,10 @@ def _trust(path: Path, *, yes: bool, as_json: bool) -> None:
         if not yes:
             confirm("Do you trust it with that?", otherwise="llmring trust --yes")
         trusted.keep(lockfile)
-        tell(f"Trusted, until what it says of providers changes. To take it back: {_command('--revoke', path)}")
+        note(
+            f"Trusted, until what it says of providers changes. To take it back: {_command('--revoke', path)}",
+            dim=False,
+        )
     else:
         note(f"{path} has no secret sent to an address of its choice, so there is nothing to agree to.")
     if as_json:
@@ -81,8 +79,6 @@ def _trust(path: Path, *, yes: bool, as_json: bool) -> None:
 
 def _path_to_revoke() -> Path:
     """The lockfile of the working directory, or what the message says for one that is gone."""
-    from . import trusted
-
     try:
         return lockfile_path()
     except LockfileNotFoundError as error:
@@ -97,36 +93,23 @@ def _path_to_revoke() -> Path:
 
 
 def _revoke(path: Path, *, as_json: bool) -> None:
-    from . import trusted
-
     if not trusted.forget(path):
         raise ConfigurationError(f"{path} was not trusted. To see what is: llmring trust --list")
-    tell(f"{path} is no longer trusted.")
+    note(f"{path} is no longer trusted.", dim=False)
     if as_json:
         say_json({"file": str(path), "trusted": False, "sends": []})
 
 
 def _command(option: str, path: Path) -> str:
-    from ..lockfile import find_lockfile
-
     return f"llmring trust {option}" + ("" if find_lockfile() == path else f" {_word(str(path))}")
 
 
 def _word(path: str) -> str:
     """A path, however long, as a shell takes it; a stand-in for one that would steer the terminal."""
-    import shlex
-
-    from ..lockfile.checks import escaped
-
     return shlex.quote(path) if escaped(path) == path else "FILE"
 
 
 def _list(found: list[Entry], *, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from ..lockfile.checks import escaped
-    from .trusted import lapsed
-
     states = [lapsed(it) for it in found]
     if as_json:
         say_json([asdict(it) | {"holds": why is None, "why": why} for it, why in zip(found, states, strict=True)])

@@ -15,42 +15,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from ..addresses import host_of
 from ..credentials import KEYRING, first_set
 from ..exceptions import ConfigurationError, LLMRingError, LockfileNotFoundError, ProviderNotFoundError
-from ..lockfile import load
+from ..lockfile import Lockfile, load, resolve
 from ..lockfile.checks import escaped, shown
 from ..providers.endpoints import endpoint
 from ..providers.secrets import Secret, is_at_home, is_set, secrets_of
 from ..service import LLMRing
+from .project import lockfile_if_any
 from .state import read_privately, state_folder, write_privately
-from .terminal import columns, note, tell, warn
-
-if TYPE_CHECKING:
-    from ..lockfile import Lockfile
-
-__all__ = [
-    "VARIABLE",
-    "Entry",
-    "Service",
-    "agreed",
-    "away",
-    "described",
-    "digest_of",
-    "entries",
-    "forget",
-    "is_trusted",
-    "keep",
-    "lapsed",
-    "obstacle",
-    "require",
-    "require_for_model",
-    "show",
-]
+from .terminal import columns, note, warn
 
 VARIABLE = "LLMRING_TRUST"
 """The environment variable that, as 1, trusts the lockfile of this run: for continuous integration."""
@@ -122,9 +101,6 @@ def require_for_model(model: str, profile: str | None) -> None:
     Raises:
         LLMRingError: as resolving the name does, and as `require` does.
     """
-    from ..lockfile import resolve
-    from .known import lockfile_if_any
-
     if (lockfile := lockfile_if_any()) is not None and lockfile.providers:
         require(lockfile, [it.partition(":")[0] for it in resolve(lockfile, model, profile or None).models])
 
@@ -163,9 +139,12 @@ def _wanted(lockfile: Lockfile, names: Iterable[str]) -> list[Secret]:
 
 def show(lockfile: Lockfile) -> None:
     """Tell the person at the terminal which secret goes to which host."""
-    tell(f"{_name(lockfile)} sends these of your secrets to addresses of its choice:")
+    note(f"{_name(lockfile)} sends these of your secrets to addresses of its choice:", dim=False)
     found = away(lockfile)
-    tell(columns([(_host(it), f"{_source(it)}{_state(it)}", f"for {shown(it.provider)}") for it in found], indent="  "))
+    note(
+        columns([(_host(it), f"{_source(it)}{_state(it)}", f"for {shown(it.provider)}") for it in found], indent="  "),
+        dim=False,
+    )
     if any(it.address.startswith("http:") for it in found):
         warn("what goes over plain http can be read by whoever is on the way.")
 

@@ -8,17 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...exceptions import AliasNotFoundError, ConfigurationError
-from ..attaching import file_part, picture_part
-from ..project import default_model
+from ..attachments import file_part, picture_part
+from ..project import default_model, open_lockfile
+from .session import Session
 from .transcript import check_name, save
-
-if TYPE_CHECKING:
-    from .talk import Talk
-
-__all__ = ["COMMANDS", "complete", "is_command", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +29,7 @@ class Command:
 
     argument: str
     help: str
-    run: Callable[[Talk, str], None]
+    run: Callable[[Session, str], None]
 
 
 def is_command(text: str) -> bool:
@@ -41,7 +37,7 @@ def is_command(text: str) -> bool:
     return text.startswith("/") and ("\n" not in text or text.split()[0] in COMMANDS)
 
 
-def run(talk: Talk, text: str) -> None:
+def run(session: Session, text: str) -> None:
     """Do what a command says.
 
     Raises:
@@ -53,18 +49,18 @@ def run(talk: Talk, text: str) -> None:
         near = get_close_matches(name, COMMANDS, 1)
         hint = f"Did you mean {near[0]}?" if near else "/help lists what there is."
         raise ConfigurationError(f"There is no command {name}. {hint} To ask it as it is, begin with a space.")
-    command.run(talk, argument.strip())
+    command.run(session, argument.strip())
 
 
-def complete(talk: Talk, before: str, word: str) -> list[str]:
+def complete(session: Session, before: str, word: str) -> list[str]:
     """The words that may stand where `word` is being typed, after `before`."""
     name = before.strip()
     if not before:
         found = [f"{it} " for it in COMMANDS] if word.startswith("/") else []
     elif name == "/model":
-        found = list(talk.service.list_aliases(talk.dialogue.profile))
+        found = list(session.service.list_aliases(session.conversation.profile))
     elif name == "/profile":
-        found = list(_profiles(talk))
+        found = list(_profiles(session))
     elif name in ("/image", "/file", "/save"):
         found = _paths(word)
     else:
@@ -81,60 +77,63 @@ def _paths(word: str) -> list[str]:
         return []
 
 
-def _profiles(talk: Talk) -> list[str]:
-    from ..project import open_lockfile
-
+def _profiles(session: Session) -> list[str]:
     return list(open_lockfile().profiles)
 
 
-def _model(talk: Talk, alias: str) -> None:
-    dialogue = talk.dialogue
+def _model(session: Session, alias: str) -> None:
+    conversation = session.conversation
     if not alias:
-        aliases = talk.service.list_aliases(dialogue.profile)
-        if dialogue.model not in aliases:
-            aliases = {dialogue.model: talk.service.resolve_alias(dialogue.model, dialogue.profile), **aliases}
-        talk.screen.table((f"{'*' if it == dialogue.model else ' '} {it}", model) for it, model in aliases.items())
+        aliases = session.service.list_aliases(conversation.profile)
+        if conversation.model not in aliases:
+            aliases = {
+                conversation.model: session.service.resolve_alias(conversation.model, conversation.profile),
+                **aliases,
+            }
+        session.screen.table(
+            (f"{'*' if it == conversation.model else ' '} {it}", model) for it, model in aliases.items()
+        )
         return
-    served = talk.service.resolve_alias(alias, dialogue.profile)
-    dialogue.model = alias
-    talk.say_who(served)
+    served = session.service.resolve_alias(alias, conversation.profile)
+    conversation.model = alias
+    session.say_who(served)
 
 
-def _profile(talk: Talk, name: str) -> None:
-    dialogue = talk.dialogue
+def _profile(session: Session, name: str) -> None:
+    conversation = session.conversation
     if not name:
-        talk.screen.say(f"{dialogue.profile or 'the default profile'}, of {', '.join(_profiles(talk))}")
+        session.screen.say(f"{conversation.profile or 'the default profile'}, of {', '.join(_profiles(session))}")
         return
-    model = dialogue.model
+    model = conversation.model
     try:
-        served = talk.service.resolve_alias(model, name)
+        served = session.service.resolve_alias(model, name)
     except AliasNotFoundError:
         model = default_model(name)
-        served = talk.service.resolve_alias(model, name)
-    dialogue.profile, dialogue.model = name, model
-    talk.say_who(served)
+        served = session.service.resolve_alias(model, name)
+    conversation.profile, conversation.model = name, model
+    session.say_who(served)
 
 
-def _system(talk: Talk, text: str) -> None:
+def _system(session: Session, text: str) -> None:
     if text:
-        talk.dialogue.system = None if text == "off" else text
-    talk.screen.note(f"System prompt: {talk.dialogue.system or 'none'}")
+        session.conversation.system = None if text == "off" else text
+    session.screen.note(f"System prompt: {session.conversation.system or 'none'}")
 
 
-def _image(talk: Talk, source: str) -> None:
-    _attach(talk, source, picture_part)
+def _image(session: Session, source: str) -> None:
+    _attach(session, source, picture_part)
 
 
-def _file(talk: Talk, source: str) -> None:
-    _attach(talk, source, file_part)
+def _file(session: Session, source: str) -> None:
+    _attach(session, source, file_part)
 
 
-def _attach(talk: Talk, source: str, part: Callable[[str], dict[str, Any]]) -> None:
+def _attach(session: Session, source: str, part: Callable[[str], dict[str, Any]]) -> None:
     if not source:
         raise ConfigurationError("Nothing was named to attach: /image cat.png, or /file notes.pdf")
-    talk.attach([part(_unquoted(source))])
-    waiting = len(talk.dialogue.attached)
-    talk.screen.note(f"{'It goes' if waiting == 1 else f'All {waiting} go'} with your next question.")
+    session.attach([part(_unquoted(source))])
+    waiting = len(session.conversation.attached)
+    session.screen.note(f"{'It goes' if waiting == 1 else f'All {waiting} go'} with your next question.")
 
 
 def _unquoted(source: str) -> str:
@@ -148,44 +147,44 @@ def _unquoted(source: str) -> str:
     return words[0] if len(words) == 1 else source
 
 
-def _save(talk: Talk, name: str) -> None:
+def _save(session: Session, name: str) -> None:
     if not name:
         raise ConfigurationError("Nothing was named to save to: /save talk.md, or /save talk.json")
     path = Path(os.path.expanduser(name))
     check_name(path)
-    if not talk.dialogue.turns:
+    if not session.conversation.turns:
         raise ConfigurationError("Nothing was said yet, so there is nothing to save.")
     where = f"{path}, a link to {os.path.realpath(path)}," if os.path.islink(path) else path
-    if os.path.lexists(path) and not talk.keyboard.confirm(f"{where} is there already. Replace it?"):
-        talk.screen.note("Nothing was saved.")
+    if os.path.lexists(path) and not session.keyboard.confirm(f"{where} is there already. Replace it?"):
+        session.screen.note("Nothing was saved.")
         return
     try:
-        save(talk.dialogue, path)
+        save(session.conversation, path)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from None
-    turns = len(talk.dialogue.turns)
-    talk.screen.note(f"Saved {turns} turn{'s'[: turns != 1]} to {path}.")
+    turns = len(session.conversation.turns)
+    session.screen.note(f"Saved {turns} turn{'s'[: turns != 1]} to {path}.")
 
 
-def _retry(talk: Talk, _: str) -> None:
-    if not talk.dialogue.turns:
+def _retry(session: Session, _: str) -> None:
+    if not session.conversation.turns:
         raise ConfigurationError("Nothing was asked yet, so there is nothing to ask again.")
-    last = talk.dialogue.turns[-1]
-    talk.ask(last.question, instead_of=last)
+    last = session.conversation.turns[-1]
+    session.ask(last.question, instead_of=last)
 
 
-def _new(talk: Talk, _: str) -> None:
-    talk.dialogue.turns.clear()
-    talk.screen.note("A new conversation.")
+def _new(session: Session, _: str) -> None:
+    session.conversation.turns.clear()
+    session.screen.note("A new conversation.")
 
 
-def _quit(talk: Talk, _: str) -> None:
-    talk.is_over = True
+def _quit(session: Session, _: str) -> None:
+    session.is_over = True
 
 
-def _help(talk: Talk, _: str) -> None:
-    talk.screen.table((f"{name} {command.argument}".strip(), command.help) for name, command in COMMANDS.items())
-    talk.screen.note(
+def _help(session: Session, _: str) -> None:
+    session.screen.table((f"{name} {command.argument}".strip(), command.help) for name, command in COMMANDS.items())
+    session.screen.note(
         'A backslash at its end goes on with a line; so do ``` and """ until the next of them. Pasted lines are one '
         "question. Ctrl-C stops an answer, or forgets what is typed; Ctrl-D leaves."
     )

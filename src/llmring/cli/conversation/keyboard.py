@@ -1,16 +1,19 @@
-"""What is typed: lines, several lines as one, pasted text, with a history."""
+"""What is typed and pressed: lines, several lines as one, pasted text, with a history; Ctrl-C, and what ends it all."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
+import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from ...exceptions import InvalidRequestError
+from ..state import state_folder, write_privately
 from ..terminal import printable
-from .history import History
 
 try:
     import readline
@@ -19,13 +22,16 @@ except ImportError:  # Windows
     readline = None  # type: ignore[assignment]
     termios = None  # type: ignore[assignment]
 
-__all__ = ["Keyboard", "at_rest", "given_back"]
-
+VARIABLE = "LLMRING_HISTORY"
+"""The environment variable that names the file, or says `off`."""
+KEPT = 1000
+"""Entries that are kept."""
 _QUOTES = '"""'
 _FENCES = (_QUOTES, "```")
 _CONTINUED = "... "
 _PASTED_WITHIN = 0.02
 """Seconds: who types takes longer to begin the next line."""
+_ENDS = [getattr(signal, name) for name in ("SIGHUP", "SIGTERM") if hasattr(signal, name)]  # Windows has but one
 
 
 class Keyboard:
@@ -189,3 +195,123 @@ def given_back() -> Callable[[], None]:
                 os.write(sys.stdout.fileno(), b"\033[?25h\033[?2004l")
 
     return give_back
+
+
+def history_path() -> Path | None:
+    """The file of the history: `LLMRING_HISTORY`, else in the user's state folder; `None` where it is switched off."""
+    named = os.environ.get(VARIABLE, "").strip()
+    if named:
+        return None if named.lower() in ("off", "0", "no", "none", "false") else Path(os.path.expanduser(named))
+    return state_folder() / "history"
+
+
+class History:
+    """Lines that were typed, oldest first. An entry is a line of JSON, because a question may have many lines.
+
+    Args:
+        path: the file, made at the first entry with access for its owner alone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self) -> list[str]:
+        """The entries; none if there is no file yet. What is no entry is left out.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        try:
+            lines = self._path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        entries = []
+        for line in lines[-KEPT:]:
+            with contextlib.suppress(ValueError):
+                if isinstance(entry := json.loads(line), str):
+                    entries.append(entry)
+        if len(lines) > 2 * KEPT:
+            self._shorten(lines[-KEPT:])
+        return entries
+
+    def add(self, entry: str) -> None:
+        """Keep an entry. One write appends it, so that several conversations may share the file.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        line = json.dumps(entry).encode() + b"\n"
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            if hasattr(os, "fchmod") and os.fstat(descriptor).st_mode & 0o077:
+                os.fchmod(descriptor, 0o600)
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+
+    def _shorten(self, lines: list[bytes]) -> None:
+        write_privately(self._path, b"\n".join(lines) + b"\n")
+
+
+class Interrupts:
+    """Ctrl-C does one thing at a time, and that once: what is pressed in a hurry, or between two things, does nothing.
+
+    Without that, a second press would end what tidies up after the first.
+    """
+
+    def __init__(self) -> None:
+        self._action: Callable[[], object] | None = None
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """From here on, Ctrl-C does only what `doing` says."""
+        before = signal.signal(signal.SIGINT, self._pressed)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    @contextlib.contextmanager
+    def doing(self, action: Callable[[], object] | None) -> Iterator[None]:
+        """Ctrl-C does this meanwhile; `None` is nothing."""
+        before, self._action = self._action, action
+        try:
+            yield
+        finally:
+            self._action = before
+
+    def _pressed(self, *_: object) -> None:
+        action, self._action = self._action, None
+        if action is not None:
+            action()
+
+
+@contextlib.contextmanager
+def told_to_end(action: Callable[[], object]) -> Iterator[None]:
+    """When the program is told to end meanwhile, by the closing of its window or by `kill`, do this first.
+
+    It then ends as if nothing had been done. Where a signal for that is ignored, as under nohup, it stays so. One that
+    comes in the instant before readline waits for a key is heard with the next key.
+
+    Args:
+        action: what is done. It may have no terminal any more.
+    """
+    heard = [it for it in _ENDS if signal.getsignal(it) is signal.SIG_DFL]
+
+    def end(told: int, _: object) -> None:
+        for it in heard:
+            signal.signal(it, signal.SIG_IGN)  # the shell and the system may both send one
+        try:
+            action()
+        finally:
+            signal.signal(told, signal.SIG_DFL)
+            signal.raise_signal(told)
+
+    for it in heard:
+        signal.signal(it, end)
+    try:
+        yield
+    finally:
+        for it in heard:
+            signal.signal(it, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""A conversation as a file: Markdown to read, JSON for programs."""
+"""What has been said so far, what the next request makes of it, and its file: Markdown to read, JSON for programs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,153 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
+from ...catalog import Cost
 from ...exceptions import ConfigurationError
-from ..usage import usage_line
-
-if TYPE_CHECKING:
-    from .dialogue import Dialogue, Turn
-
-__all__ = ["check_name", "save", "save_somewhere"]
+from ...schemas import LLMRequest, LLMResponse, Message
+from ..attachments import content_of
+from ..facts import usage_line
 
 _MARKDOWN = (".md", ".markdown", ".txt")
 _MARKS = {"stopped": "stopped here", "failed": "broke off here"}
+
+
+@dataclass(slots=True)
+class Turn:
+    """A question and what came of it.
+
+    Attributes:
+        question: as it was asked, with what was attached.
+        model: the alias, or `provider:model`, that was asked.
+        answer: all that came of the answer; `None` if nothing did.
+        outcome: whether the answer is whole, was stopped by the person, or broke off.
+        error: why it broke off.
+        seconds: how long it took.
+        cost: what it cost; `None` where there is no answer.
+    """
+
+    question: Message
+    model: str
+    answer: LLMResponse | None = None
+    outcome: Literal["whole", "stopped", "failed"] = "whole"
+    error: Exception | None = None
+    seconds: float = 0.0
+    cost: Cost | None = None
+
+    @property
+    def text(self) -> str:
+        """The answer's text, as far as it came."""
+        return self.answer.content if self.answer is not None else ""
+
+    @property
+    def asked(self) -> str:
+        """The question's text, without what was attached."""
+        content = self.question.content
+        if isinstance(content, list):
+            return "".join(part.get("text", "") for part in content)
+        return str(content)
+
+    @property
+    def attached(self) -> list[str]:
+        """What went with the question, by name."""
+        return list(self.question.metadata.get("attached", ()))
+
+    def messages(self) -> list[Message]:
+        """The turn as the next request tells it; none where nothing was answered."""
+        if self.answer is None or not self.text:
+            return []
+        # What a provider wants back with a turn holds only for a whole one.
+        whole = self.outcome == "whole"
+        return [self.question, self.answer.to_message() if whole else Message(role="assistant", content=self.text)]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What several requests took together.
+
+    Attributes:
+        requests: how many there were.
+        tokens: all that were reported.
+        cost: US dollars, as far as that is known; `None` where nothing is.
+        is_whole: whether tokens and cost are known of all of them.
+    """
+
+    requests: int = 0
+    tokens: int = 0
+    cost: float | None = None
+    is_whole: bool = True
+
+    def add(self, turn: Turn) -> None:
+        """Count the request of a turn."""
+        usage = turn.answer.usage if turn.answer is not None else None
+        cost = turn.cost.total if turn.cost is not None else None
+        if turn.outcome != "whole" or usage is None or (self.requests and (cost is None) != (self.cost is None)):
+            self.is_whole = False
+        self.requests += 1
+        self.tokens += usage["total_tokens"] if usage is not None else 0
+        if cost is not None:
+            self.cost = (self.cost or 0.0) + cost
+
+
+@dataclass(slots=True)
+class Conversation:
+    """A conversation: who is asked, and all that was said.
+
+    Attributes:
+        model: the alias, or `provider:model`, that is asked next.
+        profile: the lockfile's profile; `None` for its default.
+        system: the system prompt.
+        attached: parts that go with the next question, each with its name.
+        turns: oldest first.
+        tally: what all of it took, with what was asked again or is forgotten.
+    """
+
+    model: str
+    profile: str | None = None
+    system: str | None = None
+    attached: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+
+    def question(self, text: str) -> Message:
+        """A question with all that is attached, which is then no longer waiting."""
+        names, parts = [name for name, _ in self.attached], [part for _, part in self.attached]
+        self.attached = []
+        return Message(role="user", content=content_of(text, parts), metadata={"attached": names} if names else {})
+
+    def request(self, question: Message, *, instead_of: Turn | None = None) -> LLMRequest:
+        """The request that asks this after all that was said before.
+
+        Args:
+            question: what to ask.
+            instead_of: the turn that it repeats, which is then not told.
+        """
+        system = [Message(role="system", content=self.system)] if self.system else []
+        said = [message for turn in self.turns if turn is not instead_of for message in turn.messages()]
+        return LLMRequest(model=self.model, messages=[*system, *said, question])
+
+    def keep(self, turn: Turn, *, instead_of: Turn | None = None) -> bool:
+        """Keep a turn.
+
+        Args:
+            turn: what was asked and what came of it.
+            instead_of: the last turn, if this one repeats it. That one stays if nothing came of the new one, or less
+                than the whole where it has a whole answer.
+
+        Returns:
+            Whether it was kept.
+        """
+        if instead_of is None:
+            self.turns.append(turn)
+            return True
+        better = turn.text and (turn.outcome == "whole" or instead_of.outcome != "whole")
+        if better or not instead_of.text:
+            self.turns[-1] = turn
+            return True
+        return False
 
 
 def check_name(path: Path) -> None:
@@ -35,13 +169,13 @@ def check_name(path: Path) -> None:
         )
 
 
-def save(dialogue: Dialogue, path: Path) -> None:
+def save(conversation: Conversation, path: Path) -> None:
     """Write the file: JSON if its suffix says so, else Markdown. One that is there is replaced at once, or not at all.
 
     Raises:
         OSError: the file cannot be written.
     """
-    content = _render(dialogue, path).encode(errors="backslashreplace")
+    content = _render(conversation, path).encode(errors="backslashreplace")
     target = path.resolve()
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
@@ -56,7 +190,7 @@ def save(dialogue: Dialogue, path: Path) -> None:
         beside.unlink(missing_ok=True)
 
 
-def save_somewhere(dialogue: Dialogue) -> Path:
+def save_somewhere(conversation: Conversation) -> Path:
     """Write it to a new Markdown file among the temporary ones, for its owner alone.
 
     Raises:
@@ -64,21 +198,21 @@ def save_somewhere(dialogue: Dialogue) -> Path:
     """
     handle, name = tempfile.mkstemp(prefix="llmring-chat-", suffix=".md")
     with open(handle, "wb") as file:
-        file.write(_render(dialogue, Path(name)).encode(errors="backslashreplace"))
+        file.write(_render(conversation, Path(name)).encode(errors="backslashreplace"))
     return Path(name)
 
 
-def _render(dialogue: Dialogue, path: Path) -> str:
+def _render(conversation: Conversation, path: Path) -> str:
     if path.suffix.lower() == ".json":
-        return json.dumps(_described(dialogue), indent=2, ensure_ascii=False) + "\n"
-    return "\n\n".join(_sections(dialogue)) + "\n"
+        return json.dumps(_described(conversation), indent=2, ensure_ascii=False) + "\n"
+    return "\n\n".join(_sections(conversation)) + "\n"
 
 
-def _sections(dialogue: Dialogue) -> Iterator[str]:
+def _sections(conversation: Conversation) -> Iterator[str]:
     yield "# A conversation"
-    if dialogue.system:
-        yield f"**System:** {dialogue.system}"
-    for turn in dialogue.turns:
+    if conversation.system:
+        yield f"**System:** {conversation.system}"
+    for turn in conversation.turns:
         yield f"## You\n\n{turn.asked}"
         yield from (f"*Attached: {name}*" for name in turn.attached)
         yield f"## {turn.answer.model if turn.answer is not None else turn.model}"
@@ -92,14 +226,14 @@ def _sections(dialogue: Dialogue) -> Iterator[str]:
             yield f"*{usage_line(turn.answer, turn.cost, turn.seconds)}*"
 
 
-def _described(dialogue: Dialogue) -> dict[str, Any]:
+def _described(conversation: Conversation) -> dict[str, Any]:
     return {
-        "model": dialogue.model,
-        "profile": dialogue.profile,
-        "system": dialogue.system,
-        "turns": [_described_turn(turn) for turn in dialogue.turns],
-        "tokens": dialogue.tally.tokens,
-        "cost": dialogue.tally.cost,
+        "model": conversation.model,
+        "profile": conversation.profile,
+        "system": conversation.system,
+        "turns": [_described_turn(turn) for turn in conversation.turns],
+        "tokens": conversation.tally.tokens,
+        "cost": conversation.tally.cost,
     }
 
 

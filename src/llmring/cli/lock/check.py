@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ..printing import say_json
+from ...checking import CODES, Finding, Report
+from ...checking import check as examine
 from ..project import lockfile_path
-from ..terminal import note, paint, say
-
-if TYPE_CHECKING:
-    from ...checking import Finding, Report
-
-__all__ = ["check"]
+from ..terminal import note, paint, say, say_json, working
 
 
 def check(
@@ -46,10 +43,6 @@ def check(
       llmring lock check src --strict
       llmring lock check --ignore alias-unused --json
     """
-    from ...checking import CODES, Report
-    from ...checking import check as examine
-    from ..progress import working
-
     for code in ignore or ():
         if code not in CODES:
             raise typer.BadParameter(f"{code} is none of: {', '.join(CODES)}", param_hint="--ignore")
@@ -105,8 +98,6 @@ def _print_json(path: Path, report: Report, *, failed: bool) -> None:
 
 
 def _where(finding: Finding) -> str:
-    from dataclasses import replace
-
     return str(replace(finding.spot, path=Path(_relative(finding.spot.path))))
 
 

@@ -1,28 +1,38 @@
-"""`llmring lock diff`: what changed in the lockfile, and what that does to prices and windows."""
+"""`llmring lock diff`: what changed in the lockfile, and what that does to prices and windows.
+
+Of each alias there is one list of rows, which a table, Markdown and JSON are printed from.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ...exceptions import LockfileError
-from ..figures import remark
-from ..printing import say_json
-from ..progress import working
+from ...lockfile import Binding, Lockfile, load, parse
+from ...lockfile.revisions import at_revision, is_revision
+from ..facts import facts_of, percent, price, remark, tokens
 from ..project import lockfile_path
-from ..terminal import columns, note, paint, say
-from .changes import FIGURES, Priced, as_data, details, key_of_place, price_changes, setting_values
+from ..terminal import columns, note, paint, say, say_json, working
+from .comparison import AliasChange, Comparison, Kind, SettingChange, compare
 
-if TYPE_CHECKING:
-    from ...lockfile import Lockfile
-    from .comparing import Comparison, Kind
-
-__all__ = ["diff"]
-
-_SIGN = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
+_SIGN: Mapping[Kind, tuple[str, str]] = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
+_MARK: Mapping[Kind, str] = {"added": " (new)", "removed": " (removed)", "changed": ""}
+_FIGURES: Mapping[str, tuple[str, Callable[..., str]]] = {
+    "input": ("input_price", price),
+    "output": ("output_price", price),
+    "window": ("context_window", tokens),
+}
+"""What is compared, by the word for it: the field of a model's facts, and how it is written."""
+_COLUMNS = 1 + len(_FIGURES)
+"""How many rows every alias has: the model, and those."""
 
 
 def diff(
@@ -47,22 +57,19 @@ def diff(
       llmring lock diff HEAD~3:config/llmring.lock
       llmring lock diff ../other/llmring.lock --exit-code
     """
-    from ...lockfile import load
-    from .comparing import compare
-
     path = lockfile_path()
     after = load(path)
     with working("Asking git"):
         before, origin = _older(path, since)
     comparison = compare(before, after)
+    aliases = {it.name: [_rows(alias, before, after) for alias in it.aliases] for it in comparison.profiles}
     if as_json:
-        say_json({"file": str(path), "since": origin, **as_data(comparison, before, after)})
+        say_json({"file": str(path), "since": origin, **_as_data(comparison, aliases)})
     elif markdown:
-        from .markdown import render
-
-        say(render(comparison, before, after, name=path.name, since=since))
+        say(_as_markdown(comparison, aliases, f"### {_code(path.name)} since {_code(since)}"))
     elif comparison:
-        _print(comparison, before, after, path.name, origin)
+        say(paint(f"{path.name} since {_called(origin)}", bold=True))
+        _print(comparison, aliases)
     else:
         note(f"{path} says the same as {_called(origin)}.")
     if exit_code and comparison:
@@ -71,9 +78,6 @@ def diff(
 
 def _older(path: Path, since: str) -> tuple[Lockfile | None, dict[str, Any]]:
     """The file to compare with, `None` where there was none yet, and where it is from."""
-    from ...lockfile import load, parse
-    from ...lockfile.revisions import at_revision, is_revision
-
     file = os.path.expanduser(since)
     if os.path.isfile(file):
         if is_revision(path, since):
@@ -104,33 +108,176 @@ def _called(origin: dict[str, Any]) -> str:
     return f"{origin['revision']}{f' ({short})' if not origin['revision'].startswith(short) else ''}"
 
 
-def _print(comparison: Comparison, before: Lockfile | None, after: Lockfile, name: str, origin: dict[str, Any]) -> None:
-    say(paint(f"{name} since {_called(origin)}", bold=True))
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing of an alias on its way; `None` on a side where there was, or is, none.
+
+    Attributes:
+        name: `"model"`, a word of `_FIGURES`, or what else changed: the stand-bys, a param, the remark on the model.
+        before, after: in words.
+        note: what there is to say of that.
+        values: the figures themselves, before and after.
+    """
+
+    name: str
+    before: str | None
+    after: str | None
+    note: str = ""
+    values: tuple[float | None, float | None] = (None, None)
+
+    def __str__(self) -> str:
+        moves = None not in (self.before, self.after) and self.before != self.after
+        text = f"{self.before} → {self.after}" if moves else str(self.before if self.after is None else self.after)
+        return f"{text} ({self.note})" if self.note else text
+
+
+Rows = tuple[AliasChange, list[Row]]
+"""A change, with a row for the model that serves and each of `_FIGURES`, then one for whatever else changed."""
+
+
+def _rows(change: AliasChange, before: Lockfile | None, after: Lockfile) -> Rows:
+    sides = ((change.before, before), (change.after, after))
+    models = [binding.models[0] if binding is not None else None for binding, _ in sides]
+    facts = [facts_of(binding.models[0], file) if binding is not None else None for binding, file in sides]
+    rows = [Row("model", models[0], models[1])]
+    for name, (field, form) in _FIGURES.items():
+        old, new = (getattr(it, field) if it is not None else None for it in facts)
+        words = []
+        for it, value in zip(facts, (old, new), strict=True):
+            missing = "no price" if field != "context_window" and it is not None and it.own_host else "unknown"
+            words.append(form(value, unknown=missing) if it is not None else None)
+        said = "same" if old is not None and old == new else percent(old, new)
+        rows.append(Row(name, words[0], words[1], said, (old, new)))
+    if change.kind != "removed":
+        parts = [_parts(binding) for binding, _ in sides]
+        for name in dict.fromkeys((*parts[0], *parts[1])):
+            was, now = (it.get(name) for it in parts)
+            if was != now:
+                rows.append(Row(name, was or "none", now or "none"))
+        if facts[1] is not None and (said := remark(facts[1])):
+            rows.append(Row("remark", None, said))
+    return change, rows
+
+
+def _parts(binding: Binding | None) -> dict[str, str]:
+    """What a binding says besides the model that serves, in words."""
+    if binding is None:
+        return {}
+    parts = {"stand-bys": ", ".join(binding.models[1:])} if binding.models[1:] else {}
+    parts |= {name: _json(value) for name, value in (*binding.params.items(), *binding.extra.items())}
+    return parts | ({"constraints": _json(binding.constraints)} if binding.constraints is not None else {})
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _setting(change: SettingChange) -> Row:
+    before, after = (None if value is None else _json(value) for value in (change.before, change.after))
+    return Row(change.key, before, after)
+
+
+# As a table
+
+
+def _print(comparison: Comparison, aliases: Mapping[str, list[Rows]]) -> None:
     for profile in comparison.profiles:
         say()
-        say(_signed(profile.kind, f"profile {profile.name}", sign=profile.kind != "changed"))
-        for priced in price_changes(profile, before, after):
-            say(f"  {_signed(priced.change.kind, priced.change.alias)}")
-            say(columns(_rows(priced), indent="      "))
+        named = f"profile {profile.name}"
+        say(named if profile.kind == "changed" else _signed(profile.kind, named))
+        for change, rows in aliases[profile.name]:
+            # Of an alias whose model stayed, only what did not.
+            stayed = change.kind == "changed" and rows[0].before == rows[0].after
+            say(f"  {_signed(change.kind, change.alias)}")
+            shown = [] if stayed else [(row.name, str(row)) for row in rows[:_COLUMNS]]
+            shown += [(row.name, str(row if change.kind == "changed" else row.after)) for row in rows[_COLUMNS:]]
+            say(columns(shown, indent="      "))
     if comparison.settings:
-        say()
-        say("settings")
-    for change in comparison.settings:
-        say(f"  {_signed(change.kind, f'{key_of_place(change.place)}: {setting_values(change)}')}")
+        say("\nsettings")
+    for setting in comparison.settings:
+        say(f"  {_signed(setting.kind, f'{setting.key}: {_setting(setting)}')}")
 
 
-def _signed(kind: Kind, text: str, *, sign: bool = True) -> str:
+def _signed(kind: Kind, text: str) -> str:
     mark, colour = _SIGN[kind]
-    return paint(f"{mark} {text}", fg=colour) if sign else text
+    return paint(f"{mark} {text}", fg=colour)
 
 
-def _rows(priced: Priced) -> list[tuple[str, str]]:
-    """What there is to say of an alias: for one whose model stayed, only what did not."""
-    kind = priced.change.kind
-    rows = []
-    if kind != "changed" or priced.model.before != priced.model.after:
-        rows += [("model", str(priced.model)), *((name, str(priced.figure(name))) for name in FIGURES)]
-    if kind != "removed":
-        rows += [(name, str(move) if kind == "changed" else str(move.after)) for name, move in details(priced.change)]
-        rows += [("remark", said)] if priced.after is not None and (said := remark(priced.after)) else []
-    return rows
+# As JSON
+
+
+def _as_data(comparison: Comparison, aliases: Mapping[str, list[Rows]]) -> dict[str, Any]:
+    return {
+        "profiles": [
+            {"name": it.name, "change": it.kind, "aliases": [_alias_data(*rows) for rows in aliases[it.name]]}
+            for it in comparison.profiles
+        ],
+        "settings": [
+            {"place": list(it.place), "change": it.kind, "before": it.before, "after": it.after}
+            for it in comparison.settings
+        ],
+    }
+
+
+def _alias_data(change: AliasChange, rows: list[Row]) -> dict[str, Any]:
+    data: dict[str, Any] = {"alias": change.alias, "change": change.kind}
+    for side, binding in (("before", change.before), ("after", change.after)):
+        data[side] = binding and {"models": list(binding.models), "params": dict(binding.params)}
+    for row in rows[1:_COLUMNS]:
+        old, new = row.values
+        share = round(100 * (new - old) / old, 4) if old and new is not None else None
+        data[_FIGURES[row.name][0]] = {"before": old, "after": new, "percent": share}
+    return data
+
+
+# As Markdown, for a pull request
+
+
+def _as_markdown(comparison: Comparison, aliases: Mapping[str, list[Rows]], heading: str) -> str:
+    if not comparison:
+        return f"{heading}\n\nNo change to what it says."
+    parts = [heading]
+    for profile in comparison.profiles:
+        parts.append(f"**Profile {_code(profile.name)}**{_MARK[profile.kind]}")
+        if rows := aliases[profile.name]:
+            parts.append(
+                "\n".join(("| alias | model | input | output | window |", "|---|---|---|---|---|", *_cells(rows)))
+            )
+        if listed := "\n".join(line for it in rows for line in _listed(*it)):
+            parts.append(listed)
+    if comparison.settings:
+        lines = (f"| {_code(it.key)}{_MARK[it.kind]} | {_moved(_setting(it))} |" for it in comparison.settings)
+        parts += ["**Settings**", "\n".join(("| setting | value |", "|---|---|", *lines))]
+    if comparison.profiles:
+        parts.append("Prices are US dollars for a million tokens, windows are in tokens.")
+    return "\n\n".join(parts)
+
+
+def _cells(aliases: list[Rows]) -> Iterator[str]:
+    for change, (model, *rows) in aliases:
+        figures = " | ".join(str(row) for row in rows[: len(_FIGURES)])
+        yield f"| {_code(change.alias)}{_MARK[change.kind]} | {_moved(model)} | {figures} |"
+
+
+def _listed(change: AliasChange, rows: list[Row]) -> Iterator[str]:
+    """What has no column: stand-bys, params, and the end of a model that now serves."""
+    for row in rows[_COLUMNS:]:
+        told = f"{_code(str(rows[0].after))} {row.after}" if row.before is None else f"{_text(row.name)} {_moved(row)}"
+        yield f"- {_code(change.alias)}: {told}"
+
+
+def _moved(row: Row) -> str:
+    shown = [_code(side) if side != "none" else side for side in (row.before, row.after) if side is not None]
+    return " → ".join(dict.fromkeys(shown))
+
+
+def _code(text: str) -> str:
+    """A code span that holds the text as it is, in a table's cell too."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if longest else ""
+    return f"{fence}{pad}{_text(text)}{pad}{fence}"
+
+
+def _text(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

@@ -1,24 +1,71 @@
-"""`llmring lock init`: a lockfile for what this machine can use."""
+"""`llmring lock init`: a lockfile for what this machine can use: keys that are set, servers that answer, SDKs."""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
+from ...addresses import can_be_asked
+from ...catalog import ROLES, Role, model_info, suggested
+from ...credentials import KEYRING, first_set
 from ...exceptions import ConfigurationError, LLMRingError
-from ..printing import say_json
+from ...lockfile import create, find_lockfile
+from ...lockfile.schema import SCHEMA_FILE, write_beside
+from ...providers.packages import how_to_install
+from ...providers.vendors import SDKS
+from ..facts import dollars
 from ..project import WrittenOption
-from ..terminal import columns, dollars, note, paint, tell, warn
-from .keeping import Copies, backup
+from ..status import KEYRING_WAITS, Status, keyring, statuses
+from ..terminal import columns, note, paint, say_json, warn, working
+from .backup import Copies, backup
 
-if TYPE_CHECKING:
-    from ...lockfile import Lockfile
-    from ..machine import Found
+PATIENCE = 0.5
+"""Seconds to wait for a server on this machine."""
+_LARGEST_LISTING = 4_000_000
 
-__all__ = ["init"]
+_HEAD = """\
+#:schema ./{schema}
+# Which model serves which alias: the first of its models, while the rest stand by. A program names the alias; to swap
+# the provider, edit this file, and a running program follows with its next request. Commit it: it holds no key.
+#
+#   llmring aliases                      what is bound
+#   llmring bind chatbot {example}
+#   llmring chat "Hello" --model chatbot
+version = "1.0"
+default_profile = "default"
+
+[profiles.default]
+name = "default"
+"""
+
+PURPOSE: Mapping[Role, str] = {
+    "fast": "Cheap and quick: sorting, extracting, short answers.",
+    "balanced": "Everyday work.",
+    "deep": "The hardest questions, where thinking longer is worth it.",
+}
+"""What each alias is for."""
+
+_UNBOUND = """
+# `llmring lock init` wrote this file where it found neither a key that it could use nor an Ollama server, and bound
+# nothing. To have an alias served:
+#
+#   export ANTHROPIC_API_KEY=...         or OPENAI_API_KEY, or GEMINI_API_KEY
+#   ollama serve && ollama pull MODEL    models of your own machine, no key
+#
+# and bind it with `llmring bind`, as above, or by hand:
+#
+# [[profiles.default.bindings]]
+# alias = "chatbot"
+# models = ["{example}"]
+"""
 
 
 def init(
@@ -47,12 +94,6 @@ def init(
       llmring lock init
       llmring lock init --file config/llmring.lock --force --json
     """
-    from ...lockfile import create, find_lockfile
-    from ..machine import look
-    from ..progress import working
-    from ..standing import KEYRING_WAITS
-    from ..template import render
-
     path = Path(os.path.expanduser(file or "llmring.lock"))
     if os.path.isfile(path) and not force:  # which, unlike Path.is_file, never raises
         option = f" --file {path}" if file else ""
@@ -62,7 +103,7 @@ def init(
         )
     with working("Looking around"):
         found = look()
-    if any(it.standing.keyring.waits for it in found):
+    if any(it.status.keyring.waits for it in found):
         note(KEYRING_WAITS)
     text = render(found, as_json=path.suffix == ".json")
     copies = Copies(path, text.encode(), render([]).encode())
@@ -71,28 +112,25 @@ def init(
         schema = _write_schema(path)
     kept = copies.kept
     if as_json:
-        _say_written(path, kept, lockfile)
+        say_json(
+            {
+                "file": str(path.absolute()),
+                "kept_as": None if kept is None else str(kept.absolute()),
+                "profile": lockfile.default_profile,
+                "aliases": {alias: list(it.models) for alias, it in lockfile.profile().bindings.items()},
+            }
+        )
         return
     _report(found)
-    tell()
-    tell(f"{paint('Wrote', bold=True, err=True)} {path.absolute()}{_with(schema)}")
+    beside = "" if schema is None else f", and {schema.name}, with which editors check it"
+    note(f"\n{paint('Wrote', bold=True, err=True)} {path.absolute()}{beside}", dim=False)
     if kept:
-        tell(f"{paint('Kept', bold=True, err=True)} what was there as {kept.absolute()}")
+        note(f"{paint('Kept', bold=True, err=True)} what was there as {kept.absolute()}", dim=False)
     used = find_lockfile()
     if used is None or used.resolve() != path.resolve():
-        tell(f"It is not the lockfile of this folder. To use it: export LLMRING_LOCKFILE_PATH={path.absolute()}")
+        use = f"export LLMRING_LOCKFILE_PATH={path.absolute()}"
+        note(f"It is not the lockfile of this folder. To use it: {use}", dim=False)
     _advise(found)
-
-
-def _say_written(path: Path, kept: Path | None, lockfile: Lockfile) -> None:
-    say_json(
-        {
-            "file": str(path.absolute()),
-            "kept_as": None if kept is None else str(kept.absolute()),
-            "profile": lockfile.default_profile,
-            "aliases": {alias: list(it.models) for alias, it in lockfile.profile().bindings.items()},
-        }
-    )
 
 
 def _write_schema(path: Path) -> Path | None:
@@ -101,8 +139,6 @@ def _write_schema(path: Path) -> Path | None:
     Returns:
         Where it is; `None` where it could not be written.
     """
-    from ...lockfile.schema import write_beside
-
     try:
         return write_beside(path)
     except LLMRingError as error:
@@ -110,35 +146,26 @@ def _write_schema(path: Path) -> Path | None:
         return None
 
 
-def _with(schema: Path | None) -> str:
-    return "" if schema is None else f", and {schema.name}, with which editors check it"
-
-
 def _report(found: list[Found]) -> None:
-    from ..template import PURPOSE, bound
-
-    tell(paint("Found", bold=True, err=True))
-    tell(columns([(one.standing.name, one.state) for one in found], indent="  "))
+    rows = [(one.status.name, one.state) for one in found]
+    note(f"{paint('Found', bold=True, err=True)}\n{columns(rows, indent='  ')}\n", dim=False)
     bindings = bound(found)
-    tell()
     if not bindings:
-        tell("Nothing to bind yet; the file says how to go on.")
+        note("Nothing to bind yet; the file says how to go on.", dim=False)
         return
-    tell(paint("Bound", bold=True, err=True))
     rows = []
     for role, (first, *rest) in bindings.items():
         rows += [(role, PURPOSE[role]), ("", f"{first}{_price(first)}")]
         rows += [("", f"stand-by: {', '.join(rest)}")] if rest else []
-    tell(columns(rows, indent="  "))
-    tell(
-        "These are the vendors' current models for the purpose. SDKs that are installed come first, local servers last;"
+    note(
+        f"{paint('Bound', bold=True, err=True)}\n{columns(rows, indent='  ')}\n"
+        "These are the vendors' current models for the purpose. SDKs that are installed come first, local servers "
+        "last;\nto change that, edit the file or use llmring bind.",
+        dim=False,
     )
-    tell("to change that, edit the file or use llmring bind.")
 
 
 def _price(reference: str) -> str:
-    from ...catalog import model_info
-
     info = model_info(reference)
     if info.input_price is None or info.output_price is None:
         return ""
@@ -146,15 +173,130 @@ def _price(reference: str) -> str:
 
 
 def _advise(found: list[Found]) -> None:
-    from ...providers.packages import how_to_install
-
-    ready = [one.standing for one in found if one.models]
+    ready = [one.status for one in found if one.models]
     steps = [how_to_install(it) for it in dict.fromkeys(one.package for one in ready if one.version is None)]
     if ready:
         steps.append('llmring chat "Hello" --model fast')
     else:
         steps.append("export ANTHROPIC_API_KEY=...   (or another of the variables above), or start Ollama")
         steps.append("llmring lock init --force")
-    tell()
-    tell(paint("Next", bold=True, err=True))
-    tell("\n".join(f"  {step}" for step in steps))
+    listed = "\n".join(f"  {step}" for step in steps)
+    note(f"\n{paint('Next', bold=True, err=True)}\n{listed}", dim=False)
+
+
+def bound(found: list[Found]) -> dict[Role, list[str]]:
+    """The models of each role as `provider:model`: SDKs that are installed before others, local servers last."""
+    able = [(one.status, one.models) for one in found if one.models]
+    able.sort(key=lambda pair: (pair[0].version is None, not pair[0].needs_key))
+    return {role: [f"{status.name}:{models[role]}" for status, models in able] for role in ROLES} if able else {}
+
+
+def render(found: list[Found], *, as_json: bool = False) -> str:
+    """A lockfile that binds what was found, or says how to go on if nothing was.
+
+    Args:
+        found: the providers, usable or not.
+        as_json: JSON, which has no place for remarks, instead of TOML.
+    """
+    bindings = bound(found)
+    if as_json:
+        listed = [{"alias": role, "models": models} for role, models in bindings.items()]
+        profiles = {"default": {"name": "default", "bindings": listed}}
+        named = {"$schema": f"./{SCHEMA_FILE}", "version": "1.0", "default_profile": "default"}
+        return json.dumps({**named, "profiles": profiles}, indent=2) + "\n"
+    example = bindings["fast"][0] if bindings else f"anthropic:{suggested('fast')['anthropic']}"
+    text = _HEAD.format(schema=SCHEMA_FILE, example=example)
+    if not bindings:
+        return text + _UNBOUND.format(example=example)
+    for role, models in bindings.items():
+        text += f"\n# {PURPOSE[role]}\n[[profiles.default.bindings]]\nalias = {json.dumps(role)}\n"
+        text += f"models = {json.dumps(models)}\n"
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is of a provider.
+
+    Attributes:
+        status: how it stands.
+        state: that in words, and what to do where something is missing.
+        models: the model for each role; empty if it cannot be used.
+    """
+
+    status: Status
+    state: str
+    models: Mapping[Role, str] = field(default_factory=dict)
+
+
+def look() -> list[Found]:
+    """What there is here of every provider that has an SDK of its own, and of the vendors whose key is set."""
+    found = statuses(None, keyring())
+    return [_served(it) if it.needs_key else _running(it) for it in found if it.needs_key or it.name in SDKS]
+
+
+def _served(one: Status) -> Found:
+    """A vendor's service, of use with a key."""
+    if one.key_source is None:
+        known = "no key, and the keyring does not answer" if one.keyring.waits else "no key"
+        return Found(one, f"{known}; set {' or '.join(one.key_variables)}")
+    state = "a key in the keyring" if one.key_source == KEYRING else f"{one.key_source} is set"
+    if one.lacks:
+        return Found(one, f"{state}; {one.lacks}")
+    if one.endpoint is not None and first_set(one.endpoint.address_variables):
+        state += f"; asked at {one.address}, which may not have these models"
+    models = {role: suggested(role)[one.name] for role in ROLES if one.name in suggested(role)}
+    if not models:
+        state += f"; none of its models is suggested: llmring bind ALIAS {one.name}:MODEL"
+    return Found(one, state + _missing(one), models)
+
+
+def _running(one: Status) -> Found:
+    """A server on this machine or near it, of use if it answers and has models.
+
+    It is asked without its SDK, which may be missing: that it is there is the reason to install it.
+    """
+    address = one.endpoint.address if one.endpoint is not None else None
+    if address is None or not can_be_asked(address):
+        return Found(one, f"{one.endpoint and one.endpoint.address_source} is no address to ask")
+    host, port, secure, path = _address(address)
+    where = f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}{path}"
+    listed = _list_models(host, port, secure, path)
+    if listed is None:
+        return Found(one, f"no server answers at {where}")
+    chosen = _by_size(listed)
+    if not chosen:
+        return Found(one, f"answers at {where}, with no models; ollama pull MODEL")
+    return Found(one, f"answers at {where} with {len(listed)} model{'s'[: len(listed) != 1]}{_missing(one)}", chosen)
+
+
+def _missing(one: Status) -> str:
+    return f"; its SDK is missing: {how_to_install(one.package)}" if one.version is None else ""
+
+
+def _address(url: str) -> tuple[str, int, bool, str]:
+    """Host, port, whether it is https, and path, of an address that can be asked."""
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    return parts.hostname or "", parts.port or (443 if secure else 80), secure, parts.path.rstrip("/")
+
+
+def _list_models(host: str, port: int, secure: bool, path: str) -> list[dict[str, Any]] | None:
+    """The models that an Ollama server has, `None` if none answers there. Asked past any proxy."""
+    connection = (HTTPSConnection if secure else HTTPConnection)(host, port, timeout=PATIENCE)
+    try:
+        connection.request("GET", f"{path}/api/tags")
+        listing = json.loads(connection.getresponse().read(_LARGEST_LISTING))
+        return [model for model in listing["models"] if isinstance(model["name"], str)]
+    except (OSError, HTTPException, ValueError, LookupError, TypeError):
+        return None
+    finally:
+        connection.close()
+
+
+def _by_size(listed: list[dict[str, Any]]) -> dict[Role, str]:
+    """The smallest is fast, the largest is deep. Models that only embed, or run elsewhere, are left out."""
+    able = [it for it in listed if "embed" not in it["name"] and not it.get("remote_host")]
+    able.sort(key=lambda it: (size if isinstance(size := it.get("size"), int) else 0, it["name"]))
+    names = [it["name"].removesuffix(":latest") for it in able]
+    return {"fast": names[0], "balanced": names[len(names) // 2], "deep": names[-1]} if names else {}

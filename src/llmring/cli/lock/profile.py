@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from .. import completion
-from ..printing import say_json
-from ..progress import working
-from ..project import WrittenOption, lockfile_path, open_lockfile
-from ..terminal import columns, confirm, paint, say, tell
-
-if TYPE_CHECKING:
-    from ...lockfile import Lockfile
-
-__all__ = ["app"]
-
-_HELP = """Add, remove, list and copy profiles.
-
-\b
-Example:
-  llmring lock profile list
-  llmring lock profile copy default staging
-"""
-
-app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None)
+from ... import lockfile as lockfiles
+from ...lockfile import Lockfile
+from ..project import WrittenOption, lockfile_path, offers, open_lockfile
+from ..terminal import confirm, note, say_json, say_table, working
 
 Name = Annotated[
     str,
-    typer.Argument(metavar="NAME", help="The profile.", show_default=False, autocompletion=completion.profiles),
+    typer.Argument(metavar="NAME", help="The profile.", show_default=False, autocompletion=offers("profiles")),
 ]
 
 
-@app.command("list")
 def list_profiles(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -57,12 +40,9 @@ def list_profiles(
     for name, profile in lockfile.profiles.items():
         mark = "default" if name == lockfile.default_profile else ""
         rows.append((name, mark, ", ".join(profile.bindings) or "none"))
-    heading, *lines = columns(rows).splitlines()
-    say(paint(heading, bold=True))
-    say("\n".join(lines))
+    say_table(rows)
 
 
-@app.command()
 def add(name: Name, as_json: WrittenOption = False) -> None:
     """Add a profile without bindings.
 
@@ -73,8 +53,6 @@ def add(name: Name, as_json: WrittenOption = False) -> None:
       llmring lock profile add staging
       llmring lock profile add staging --json
     """
-    from ... import lockfile as lockfiles
-
     path = lockfile_path()
     with working(f"Writing {path.name}"):
         lockfile = lockfiles.add_profile(path, name)
@@ -82,12 +60,11 @@ def add(name: Name, as_json: WrittenOption = False) -> None:
     _say_written(lockfile, name, done, as_json=as_json)
 
 
-@app.command()
 def copy(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="FROM", help="The profile to copy.", show_default=False, autocompletion=completion.profiles
+            metavar="FROM", help="The profile to copy.", show_default=False, autocompletion=offers("profiles")
         ),
     ],
     name: Annotated[str, typer.Argument(metavar="TO", help="The new profile.", show_default=False)],
@@ -100,15 +77,12 @@ def copy(
       llmring lock profile copy default staging
       llmring lock profile copy default staging --json
     """
-    from ... import lockfile as lockfiles
-
     path = lockfile_path()
     with working(f"Writing {path.name}"):
         lockfile = lockfiles.copy_profile(path, source, name)
     _say_written(lockfile, name, f'Copied the profile "{source}" to "{name}" in {lockfile.path}', as_json=as_json)
 
 
-@app.command()
 def remove(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
@@ -123,8 +97,6 @@ def remove(
       llmring lock profile remove staging
       llmring lock profile remove staging --yes --json
     """
-    from ... import lockfile as lockfiles
-
     path = lockfile_path()
     lockfile = lockfiles.load(path)
     bindings = lockfile.profile(name).bindings
@@ -141,7 +113,7 @@ def remove(
 def _say_written(lockfile: Lockfile, name: str, done: str, *, as_json: bool) -> None:
     """What was done; for a program, what the profile is now: `null` for its aliases where it is gone."""
     if not as_json:
-        tell(done)
+        note(done, dim=False)
         return
     profile = lockfile.profiles.get(name)
     say_json(

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from difflib import unified_diff
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from ..printing import say_json
-from ..progress import working
+from ...catalog import ModelInfo, model_info
+from ...checking.models import Ending, endings
+from ...lockfile import Lockfile, load, parse, replace_models
+from ...lockfile.editing import with_replacements
+from ...lockfile.parsing import decode
+from ...lockfile.reading import read
+from ..facts import dollars
 from ..project import lockfile_path
-from ..terminal import confirm, dollars, note, paint, say, warn
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ...catalog import ModelInfo
-    from ...checking.models import Ending
-    from ...lockfile import Lockfile
-
-__all__ = ["upgrade"]
+from ..terminal import confirm, note, paint, say, say_json, warn, working
 
 
 def upgrade(
@@ -45,9 +43,6 @@ def upgrade(
       llmring lock upgrade --dry-run
       llmring lock upgrade --profile dev --yes
     """
-    from ...checking.models import endings
-    from ...lockfile import load
-
     path = lockfile_path()
     lockfile = load(path)
     found = list(endings(lockfile, profile))
@@ -75,8 +70,6 @@ def upgrade(
 
 
 def _move(path: Path, moves: Mapping[str, str], profile: str | None) -> None:
-    from ...lockfile import replace_models
-
     with working(f"Writing {path.name}"):
         replace_models(path, moves, profile=profile)
 
@@ -101,8 +94,6 @@ def _end(model: ModelInfo) -> str:
 
 def _changes(it: Ending, lockfile: Lockfile) -> str:
     """What is to be known of a move: its prices and its window, and the params that the new model gets too."""
-    from ...catalog import model_info
-
     new = model_info(it.successor or "")
     said = [*_prices(it.model, new), *_window(it.model, new), *_params(it, lockfile)]
     return f" ({'; '.join(said)})" if said else ""
@@ -134,13 +125,6 @@ def _carried(lockfile: Lockfile, profile: str, alias: str) -> Mapping[str, Any]:
 
 
 def _show_diff(path: Path, moves: Mapping[str, str], profile: str | None) -> None:
-    from difflib import unified_diff
-
-    from ...lockfile import parse
-    from ...lockfile.editing import with_replacements
-    from ...lockfile.parsing import decode
-    from ...lockfile.reading import read
-
     content = read(path)
     before = decode(content, path)
     after, _ = with_replacements(before, parse(content, path), moves, profile)
@@ -151,8 +135,6 @@ def _show_diff(path: Path, moves: Mapping[str, str], profile: str | None) -> Non
 
 def _described(it: Ending, lockfile: Lockfile) -> dict[str, Any]:
     """What is to be known of a move, for a program: prices in dollars for a million tokens."""
-    from ...catalog import model_info
-
     new = model_info(it.successor) if it.successor is not None else None
     figures = ("input_price", "output_price", "context_window")
     return {

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from ...lockfile import Binding, Lockfile, Profile
-
-__all__ = ["AliasChange", "Comparison", "Kind", "ProfileChange", "SettingChange", "compare"]
+from ...lockfile import Binding, Lockfile, Profile
 
 Kind = Literal["added", "removed", "changed"]
 
@@ -55,6 +53,11 @@ class SettingChange:
     def kind(self) -> Kind:
         """What became of the setting."""
         return _kind(self.before, self.after)
+
+    @property
+    def key(self) -> str:
+        """`providers.groq.base_url`: the keys as TOML writes them with dots."""
+        return ".".join(key if re.fullmatch(r"[\w-]+", key, re.ASCII) else json.dumps(key) for key in self.place)
 
 
 @dataclass(frozen=True, slots=True)

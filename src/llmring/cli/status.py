@@ -1,35 +1,27 @@
 """How each provider stands here: its SDK, its key, its address, the aliases that need it, and what keeps it from
-serving. Nobody is asked."""
+serving. Nobody is asked but by `ask`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..addresses import shown
 from ..credentials import Key, Keyring
-from ..exceptions import LockfileError, ProviderNotFoundError
+from ..exceptions import LLMRingError, ProviderNotFoundError
+from ..lockfile import Lockfile
 from ..providers.endpoints import Endpoint, endpoint
 from ..providers.environment import lacking
 from ..providers.packages import fits, how_to_install, installed_version, requirement
 from ..providers.vendors import BUILT_IN, SDKS
+from .project import bindings_in, lockfile_if_any
+from .terminal import working
 
 if TYPE_CHECKING:
-    from ..lockfile import Binding, Lockfile
-
-__all__ = [
-    "KEYRING_WAITS",
-    "Standing",
-    "bindings_of",
-    "described",
-    "key_of",
-    "keyring",
-    "needed_by",
-    "standing",
-    "standings",
-]
+    from ..providers.listing import ListedModel
+    from ..service import LLMRing
 
 KEYRING_WAITS = (
     "The system's keyring does not answer, so which keys it has is not known. It may wait for its password: unlock "
@@ -37,9 +29,12 @@ KEYRING_WAITS = (
 )
 """What to say of a keyring that was waited for."""
 
+PATIENCE = 10.0
+"""Seconds that a provider has at most to answer."""
+
 
 @dataclass(frozen=True)
-class Standing:
+class Status:
     """How a provider stands.
 
     Attributes:
@@ -75,11 +70,6 @@ class Standing:
     def key_variables(self) -> tuple[str, ...]:
         """The environment variables that may hold its key."""
         return self.endpoint.key_variables if self.endpoint is not None else ()
-
-    @property
-    def address_variables(self) -> tuple[str, ...]:
-        """The environment variables that say where it is, where nothing else does."""
-        return self.endpoint.address_variables if self.endpoint is not None else ()
 
     @cached_property
     def key(self) -> Key | None:
@@ -128,13 +118,35 @@ class Standing:
         """What the environment's proxies and certificates keep it from being asked by; `None` where nothing does."""
         return lacking(self.endpoint.address) if self.endpoint is not None else None
 
+    def key_data(self) -> dict[str, Any]:
+        """Its key for `--json`, without the key itself; `wrong` is what it holds that cannot be sent."""
+        return {
+            "needed": self.needs_key,
+            "set": self.key is not None,
+            "source": self.key_source,
+            "variables": list(self.key_variables),
+            "wrong": self.key.wrong if self.key is not None else None,
+        }
+
+    def as_data(self) -> dict[str, Any]:
+        """All of it for `--json`."""
+        required = requirement(self.package) if self.package else None
+        return {
+            "provider": self.name,
+            "sdk": {"package": self.package or None, "version": self.version, "requirement": required},
+            "key": self.key_data(),
+            "address": self.address,
+            "aliases": dict(self.aliases),
+            "problem": self.problem,
+        }
+
 
 def keyring() -> Keyring:
     """The system's keyring, for one command: it has two seconds to answer."""
     return Keyring(2.0)
 
 
-def standings(lockfile: Lockfile | None, keys: Keyring, *, every: bool = False) -> list[Standing]:
+def statuses(lockfile: Lockfile | None, keys: Keyring, *, every: bool = False) -> list[Status]:
     """The providers that matter here, built-in ones first.
 
     Those with an SDK of their own always; others where the lockfile declares them, an alias needs them, or their key
@@ -146,18 +158,18 @@ def standings(lockfile: Lockfile | None, keys: Keyring, *, every: bool = False) 
         every: all that are built in.
     """
     declared = lockfile.providers if lockfile is not None else {}
-    needed = needed_by(lockfile)
+    needed = _needed_by(lockfile)
     found = []
     for name in dict.fromkeys((*BUILT_IN, *declared, *needed)):
-        one = standing(name, lockfile, keys, needed.get(name, {}))
+        one = status_of(name, lockfile, keys, needed.get(name, {}))
         if every or name in SDKS or name in declared or name in needed or one.key_source:
             found.append(one)
     return found
 
 
-def standing(
+def status_of(
     name: str, lockfile: Lockfile | None, keys: Keyring, aliases: Mapping[str, list[str]] | None = None
-) -> Standing:
+) -> Status:
     """How one provider stands.
 
     Args:
@@ -168,58 +180,54 @@ def standing(
     """
     declared = lockfile.providers if lockfile is not None else {}
     try:
-        return Standing(name, endpoint(name, declared.get(name), others=declared), keys, aliases or {})
+        return Status(name, endpoint(name, declared.get(name), others=declared), keys, aliases or {})
     except ProviderNotFoundError as error:
-        return Standing(name, None, keys, aliases or {}, str(error))
+        return Status(name, None, keys, aliases or {}, str(error))
 
 
-def needed_by(lockfile: Lockfile | None) -> dict[str, dict[str, list[str]]]:
+def _needed_by(lockfile: Lockfile | None) -> dict[str, dict[str, list[str]]]:
     """Which aliases need a provider, by provider and by profile."""
     needed: dict[str, dict[str, list[str]]] = {}
     if lockfile is None:
         return needed
     for profile in lockfile.profiles:
-        for alias, binding in bindings_of(lockfile, profile).items():
+        for alias, binding in bindings_in(lockfile, lockfile.profiles[profile], quietly=True).items():
             for provider in dict.fromkeys(model.partition(":")[0] for model in binding.models):
                 needed.setdefault(provider, {}).setdefault(profile, []).append(alias)
     return needed
 
 
-def described(one: Standing) -> dict[str, Any]:
-    """All of it, for `--json`. The key itself is not among it."""
-    return {
-        "provider": one.name,
-        "sdk": {
-            "package": one.package or None,
-            "version": one.version,
-            "requirement": requirement(one.package) if one.package else None,
-        },
-        "key": key_of(one),
-        "address": one.address,
-        "aliases": dict(one.aliases),
-        "problem": one.problem,
-    }
+def ask(names: Sequence[str]) -> Mapping[str, list[ListedModel] | LLMRingError]:
+    """Ask providers at the same time, as the lockfile and the environment have them.
 
+    Args:
+        names: as in `provider:model`.
 
-def key_of(one: Standing) -> dict[str, Any]:
-    """Whether a key is `needed`, whether it is `set`, its `source`, and the `variables` that may hold it.
+    Returns:
+        What each one lists, or the error that it came to.
 
-    `wrong` is what it holds that cannot be sent, `None` where it can.
+    Raises:
+        ConfigurationError: the user has not agreed to where the lockfile has their secrets sent.
     """
-    return {
-        "needed": one.needs_key,
-        "set": one.key_source is not None,
-        "source": one.key_source,
-        "variables": list(one.key_variables),
-        "wrong": one.key.wrong if one.key is not None else None,
-    }
+    if not names:
+        return {}
+    import asyncio
 
+    from ..providers.listing import list_models
+    from .trusted import Service, require
 
-def bindings_of(lockfile: Lockfile, profile: str) -> Mapping[str, Binding]:
-    """The aliases of a profile, those of extended packages too if they can be read."""
-    from ..lockfile import reachable
+    async def listed(service: LLMRing, name: str) -> list[ListedModel] | LLMRingError:
+        try:
+            await asyncio.to_thread(service.get_provider, name)  # imports its SDK: the others are asked meanwhile
+            return await list_models(service.get_provider(name), timeout=min(service.timeout or PATIENCE, PATIENCE))
+        except LLMRingError as error:
+            return error
 
-    try:
-        return reachable(lockfile, profile)
-    except LockfileError:
-        return lockfile.profiles[profile].bindings
+    async def asked() -> Mapping[str, list[ListedModel] | LLMRingError]:
+        async with Service(max_retries=0) as service:
+            answers = await asyncio.gather(*(listed(service, name) for name in names))
+        return dict(zip(names, answers, strict=True))
+
+    require(lockfile_if_any(), names)
+    with working(f"Asking {', '.join(names)}"):
+        return asyncio.run(asked())

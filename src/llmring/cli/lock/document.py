@@ -1,24 +1,71 @@
-"""`llmring lock convert`: the lockfile as JSON, or as TOML again."""
+"""`llmring lock validate`, `convert` and `schema`: the lockfile as a document."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from ...exceptions import ConfigurationError
-from ..printing import say_json, with_escapes
-from ..progress import working
+from ...exceptions import ConfigurationError, LockfileError
+from ...lockfile import convert as convert_in_place
+from ...lockfile import create, load, parse
+from ...lockfile.converting import converted
+from ...lockfile.parsing import decode, holds_json
+from ...lockfile.places import holds_comments
+from ...lockfile.reading import read
+from ...lockfile.schema import rendered
 from ..project import lockfile_path
-from ..terminal import is_utf8, note, stream, tell, warn
-from .keeping import Copies, backup
-
-__all__ = ["convert"]
+from ..terminal import is_utf8, note, say, say_json, stream, warn, with_escapes, working
+from .backup import Copies, backup
 
 Format = Literal["toml", "json"]
+
+
+def validate(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="Instead of this folder's lockfile.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say whether the lockfile is valid, and where it is not.
+
+    Reads the file and nothing else; `llmring lock check` looks at models, providers and the source code too. The
+    status is 1 if the file is not valid.
+
+    \b
+    Example:
+      llmring lock validate
+      llmring lock validate config/models.lock --json
+    """
+    path = Path(os.path.expanduser(file)) if file is not None else None
+    try:
+        path = path or lockfile_path()
+        lockfile = load(path)
+    except LockfileError as error:
+        if not as_json:
+            raise
+        _print_json(path, error)
+        raise typer.Exit(1) from None
+    if as_json:
+        _print_json(path, None)
+    else:
+        counted = ", ".join(
+            f"{len(it.bindings)} {'alias' if len(it.bindings) == 1 else 'aliases'} in the profile {name}"
+            for name, it in lockfile.profiles.items()
+        )
+        note(f"{path} is valid: {counted}.", dim=False)
+
+
+def _print_json(path: Path | None, error: LockfileError | None) -> None:
+    described: dict[str, Any] = {"file": None if path is None else str(path), "valid": error is None, "error": None}
+    if error is not None:
+        line, column = getattr(error, "line", None), getattr(error, "column", None)
+        described["error"] = {"message": str(error), "line": line, "column": column}
+    say_json(described)
 
 
 def convert(
@@ -51,12 +98,6 @@ def convert(
       llmring lock convert --output llmring.json
       llmring lock convert --to json --output llmring.lock --force --json
     """
-    from ...lockfile import convert as convert_in_place
-    from ...lockfile import create, parse
-    from ...lockfile.converting import converted
-    from ...lockfile.parsing import decode, holds_json
-    from ...lockfile.reading import read
-
     if as_json and output is None:
         raise typer.BadParameter("it goes with --output; for the lockfile itself: --to json", param_hint="--json")
     path = Path(os.path.expanduser(file)) if file is not None else lockfile_path()
@@ -88,9 +129,9 @@ def convert(
         kept_as = None if kept is None else str(kept)
         say_json({"file": str(output), "format": "json" if to_json else "toml", "kept_as": kept_as})
         return
-    tell(f"Wrote {output} as {'JSON' if to_json else 'TOML'}")
+    note(f"Wrote {output} as {'JSON' if to_json else 'TOML'}", dim=False)
     if kept:
-        tell(f"Kept what was there as {kept}")
+        note(f"Kept what was there as {kept}", dim=False)
 
 
 def _wants_json(to: Format | None, output: Path | None, *, otherwise: bool) -> bool:
@@ -103,9 +144,21 @@ def _wants_json(to: Format | None, output: Path | None, *, otherwise: bool) -> b
 
 
 def _warn(text: str, changes: list[str], *, to_json: bool) -> None:
-    from ...lockfile.places import holds_comments
-
     if to_json and holds_comments(text):
         warn("JSON has no comments: those of the file are not in it.")
     for change in changes:
         note(f"{change}.")
+
+
+def schema() -> None:
+    """Print the JSON Schema of the lockfile.
+
+    A new lockfile begins with a line that names the schema's file beside it, for editors with Taplo, such as VS
+    Code with Even Better TOML; `llmring lock init` writes that file. This renews it, or makes it for an older
+    lockfile, whose first line then is: #:schema ./llmring.schema.json
+
+    \b
+    Example:
+      llmring lock schema > llmring.schema.json
+    """
+    say(rendered().rstrip())

@@ -6,7 +6,7 @@ import itertools
 import os
 from pathlib import Path
 
-__all__ = ["Copies", "backup"]
+from ...lockfile.writing import copy
 
 
 class Copies:
@@ -31,8 +31,6 @@ class Copies:
         Raises:
             LockfileError: no copy can be made.
         """
-        from ...lockfile.writing import copy
-
         if content not in self._worthless:
             self.kept = self.kept or backup(self._path)
             copy(path, content, self.kept)

@@ -1,11 +1,16 @@
-"""The reference of the command line, as Markdown, made from the commands: `python -m llmring.cli.reference`."""
+"""The reference of the command line, as Markdown, made from the commands: `python -m docs.reference`."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["commands", "render"]
+import typer
+
+from llmring.cli.app import app, commands
+
+__all__ = ["render"]
 
 _HEAD = """\
 # The command line
@@ -17,21 +22,8 @@ nothing else. Colours are for terminals only, and `NO_COLOR` turns them off. The
 on an error or a finding, 2 where the command was not understood."""
 
 
-def commands() -> dict[tuple[str, ...], Any]:
-    """Every command by its words (`("lock", "diff")`), in the order in which the help lists them; no groups."""
-    import typer
-
-    from .app import app
-
-    return dict(_leaves(typer.main.get_command(app), ()))
-
-
 def render() -> str:
     """The whole reference."""
-    import typer
-
-    from .app import app
-
     root: Any = typer.main.get_command(app)
     found = commands()
     parts = [_HEAD, f"{root.epilog}"]
@@ -40,15 +32,6 @@ def render() -> str:
         parts.append("\n\n".join(_section(words, command)))
     parts.append("## `llmring` itself\n\n" + "\n".join(_options(root)))
     return "\n\n".join(parts) + "\n"
-
-
-def _leaves(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    if not hasattr(command, "commands"):
-        yield words, command
-        return
-    for name, inner in command.commands.items():
-        if not inner.hidden:
-            yield from _leaves(inner, (*words, name))
 
 
 def _contents(found: dict[tuple[str, ...], Any]) -> Iterator[str]:
@@ -125,6 +108,4 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    from .terminal import stream
-
-    stream(render())
+    sys.stdout.write(render())

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from ..media_types import type_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["content_of", "file_part", "name_of", "picture_part"]
+from ..parts import audio, document, image
 
 
 def picture_part(source: str) -> dict[str, Any]:
@@ -19,8 +16,6 @@ def picture_part(source: str) -> dict[str, Any]:
     Args:
         source: a path or an https address.
     """
-    from ..parts import image
-
     return image(_expanded(source))
 
 
@@ -30,8 +25,6 @@ def file_part(source: str) -> dict[str, Any]:
     Args:
         source: a path or an https address.
     """
-    from ..parts import audio, document, image
-
     source = _expanded(source)
     kind = type_of(source)
     if kind is not None and kind.startswith("image/") and kind != "image/svg+xml":  # which no vendor looks at

@@ -1,0 +1,141 @@
+"""`llmring bind` and `unbind`: who serves an alias."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .. import catalog
+from .. import lockfile as lockfiles
+from ..exceptions import ConfigurationError
+from ..lockfile import Lockfile, advice, secrets_in, split_reference
+from ..lockfile.checks import shown
+from ..providers.endpoints import near_name
+from ..providers.vendors import BUILT_IN
+from .facts import facts_of, not_listed
+from .project import ProfileOption, WrittenOption, lockfile_path, offers
+from .terminal import note, say_json, warn, working
+
+
+def bind(
+    ctx: typer.Context,
+    alias: Annotated[
+        str,
+        typer.Argument(
+            metavar="ALIAS",
+            help="The name that programs ask for.",
+            show_default=False,
+            autocompletion=offers("aliases"),
+        ),
+    ],
+    models: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL[,MODEL...]",
+            help="provider:model; the first serves, the rest stand by.",
+            show_default=False,
+            autocompletion=offers("models"),
+        ),
+    ],
+    profile: ProfileOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Even if no provider of that name is known.")] = False,
+    as_json: WrittenOption = False,
+) -> None:
+    """Bind an alias to a model, or to several.
+
+    The first model serves, the rest stand by. A profile that is not there yet is made. Comments, order and
+    everything else in the file stay as they are. A provider that is neither built in nor declared in the file is
+    refused.
+
+    \b
+    Example:
+      llmring bind chatbot anthropic:claude-haiku-5-5
+      llmring bind chatbot anthropic:claude-haiku-5-5,openai:gpt-6-luna
+      llmring bind chatbot ollama:llama3.2 --profile dev --json
+    """
+    named = _listed(ctx, models)
+    path = lockfile_path()
+    before, wanted = lockfiles.load(path), list(dict.fromkeys(named))
+    for model in wanted:
+        _check_provider(model, before, force=force)
+    with working(f"Writing {path.name}"):
+        lockfile = lockfiles.bind(path, alias, wanted, profile=profile)
+    chosen = profile or lockfile.default_profile
+    if chosen not in before.profiles:
+        note(f'The profile "{chosen}" is new. There were: {", ".join(before.profiles)}.')
+    if len(wanted) < len(named):
+        note("A model that is named twice is bound once.")
+    for model in wanted:
+        _question(model, lockfile)
+    if as_json:
+        say_json({"file": str(lockfile.path), "profile": chosen, "alias": alias, "models": wanted})
+        return
+    first, *rest = wanted
+    behind = f", with {', '.join(rest)} standing by" if rest else ""
+    note(f'{alias} is served by {first}{behind} (profile "{chosen}" of {lockfile.path})', dim=False)
+
+
+def _listed(ctx: typer.Context, models: str) -> list[str]:
+    """The models that were named, in one word."""
+    if ctx.args:
+        together = ",".join(it.strip(",") for it in (models, *ctx.args))
+        raise typer.BadParameter(f"separate models by commas: {shown(together)}", param_hint="MODEL[,MODEL...]")
+    named = [model.strip() for model in models.split(",")]
+    if "" in named and any(named):
+        raise ConfigurationError(f"There is a comma too many in {shown(models)}. Take it out")
+    return named
+
+
+def _check_provider(reference: str, lockfile: Lockfile, *, force: bool) -> None:
+    """Refuse a model whose provider nobody knows; with force, only say so."""
+    provider, name = split_reference(reference)
+    if provider in BUILT_IN or provider in lockfile.providers or secrets_in([reference]):
+        return  # a secret is refused by whoever writes, and not repeated here
+    meant = f"{near_name(provider, lockfile.providers) or provider}:{name}"
+    near = next(iter(catalog.nearest(meant, limit=1)), meant if meant != reference else None)
+    problem = (
+        f'There is no provider "{provider}".{f" Did you mean {near}?" if near else ""} '
+        f"For another endpoint, add to the lockfile: {advice.declare(lockfile, provider)}."
+    )
+    if not force:
+        raise ConfigurationError(f"{problem} To bind it all the same: --force")
+    warn(problem)
+
+
+def _question(reference: str, lockfile: Lockfile) -> None:
+    """Say what looks odd about a model. It is bound all the same: catalogues are never complete."""
+    info = facts_of(reference, lockfile)
+    if said := not_listed(info):
+        warn(f"{said} It is bound.")
+    elif info.retired:
+        warn(f"{reference} is retired; its last day was {info.retires}.")
+    elif info.deprecated:
+        warn(f"{reference} is deprecated by its vendor{f'; its last day is {info.retires}' if info.retires else ''}.")
+
+
+def unbind(
+    alias: Annotated[
+        str,
+        typer.Argument(
+            metavar="ALIAS", help="The alias to take out.", show_default=False, autocompletion=offers("aliases")
+        ),
+    ],
+    profile: ProfileOption = None,
+    as_json: WrittenOption = False,
+) -> None:
+    """Take an alias out of the lockfile.
+
+    \b
+    Example:
+      llmring unbind chatbot
+      llmring unbind chatbot --profile dev --json
+    """
+    path = lockfile_path()
+    with working(f"Writing {path.name}"):
+        lockfile = lockfiles.unbind(path, alias, profile=profile)
+    chosen = profile or lockfile.default_profile
+    if as_json:
+        say_json({"file": str(lockfile.path), "profile": chosen, "alias": alias, "models": []})
+        return
+    note(f'{alias} is no longer bound (profile "{chosen}" of {lockfile.path})', dim=False)

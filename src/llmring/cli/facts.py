@@ -1,0 +1,110 @@
+"""The facts of a model: asked in one place, and prices, windows and dates as people read them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from .. import catalog
+from ..catalog import Cost, ModelInfo
+from ..lockfile import Lockfile
+from ..lockfile.model import is_name
+from ..providers.endpoints import address_of
+from ..providers.vendors import BUILT_IN
+
+if TYPE_CHECKING:
+    from ..schemas import LLMResponse, StreamChunk
+
+
+def facts_of(reference: str, lockfile: Lockfile | None) -> ModelInfo:
+    """What the catalogue says of a model at its provider's address, by the lockfile or the environment."""
+    provider = reference.partition(":")[0]
+    settings = lockfile.providers.get(provider) if lockfile is not None else None
+    return catalog.model_info(reference, base_url=address_of(provider, settings))
+
+
+def of_some_provider(name: str) -> str | None:
+    """The `provider:model` that the catalogue has for the name of a model alone; `None` if it has none."""
+    if ":" in name or not is_name(name):
+        return None
+    return next((f"{it}:{name}" for it in BUILT_IN if catalog.covers(it) and catalog.known(f"{it}:{name}")), None)
+
+
+def not_listed(info: ModelInfo) -> str | None:
+    """What to say where the catalogue, which lists this provider's models, lacks this one."""
+    if info.known or info.own_host or not catalog.covers(info.provider):
+        return None
+    near = ", ".join(catalog.nearest(f"{info.provider}:{info.name}"))
+    return f'the catalogue does not know "{info.name}" of {info.provider}.{f" Near it: {near}." if near else ""}'
+
+
+def as_data(info: ModelInfo) -> dict[str, Any]:
+    """All that is known of a model, for `--json`: prices in US dollars for a million tokens, windows in tokens."""
+    fields = asdict(info)
+    del fields["dearer_above"]
+    retires = info.retires.isoformat() if info.retires is not None else None
+    reference = {"model": f"{info.provider}:{info.name}"}
+    return reference | fields | {"tiers": list(fields["tiers"]), "retires": retires, "retired": info.retired}
+
+
+def price(amount: float | None, *, unknown: str = "-") -> str:
+    """US dollars for a million tokens, to the last digit: `$0.10`, `$0.125`, `$15.00`."""
+    if amount is None:
+        return unknown
+    whole, _, rest = f"{amount:,.6f}".partition(".")
+    return f"${whole}.{rest.rstrip('0').ljust(2, '0')}"
+
+
+def tokens(count: int | None, *, unknown: str = "-") -> str:
+    """A number of tokens, to three digits: `128K`, `1.05M`."""
+    if count is None:
+        return unknown
+    for size, letter in ((1_000_000, "M"), (1_000, "K")):
+        if count >= 0.9995 * size:
+            return f"{count / size:.3g}{letter}" if count < 999.5 * size else f"{count / size:,.0f}{letter}"
+    return str(count)
+
+
+def percent(before: float | None, after: float | None) -> str:
+    """By how much a figure changed: `+25%`; empty where it did not, or where that cannot be said."""
+    if not before or after is None or before == after:
+        return ""
+    change = 100 * (after - before) / before
+    return f"{change:+.3g}%" if abs(change) < 100 else f"{change:+,.0f}%"
+
+
+def remark(info: ModelInfo) -> str:
+    """What to know before a model is bound: that it has ended, or is about to. Empty where there is nothing."""
+    if info.retires is not None:
+        return f"retired {info.retires}" if info.retired else f"retires {info.retires}"
+    return "deprecated" if info.deprecated else ""
+
+
+def dollars(amount: float) -> str:
+    """An amount as a price tag: cents for what costs some, as many digits as it takes for less."""
+    if amount >= 0.1 or not amount:
+        return f"${amount:.2f}"
+    digits = max(6, 1 - math.floor(math.log10(amount)))
+    return f"${amount:.{digits}f}".rstrip("0")
+
+
+def usage_line(answer: LLMResponse | StreamChunk, cost: Cost, seconds: float) -> str:
+    """Who served, what it took and what it cost, on one line.
+
+    Args:
+        answer: a response, whole or broken off, or a stream's final chunk.
+        cost: what `LLMRing.calculate_cost` says of it.
+        seconds: how long it took.
+    """
+    parts = [answer.model]
+    if usage := answer.usage:
+        cached = f" ({usage['cache_read_tokens']} cached)" if usage.get("cache_read_tokens") else ""
+        parts.append(f"tokens: {usage['prompt_tokens']} in{cached}, {usage['completion_tokens']} out")
+    if answer.finish_reason not in ("stop", None):
+        parts.append(f"ended by {answer.finish_reason}")
+    if answer.skipped_events:
+        parts.append(f"{answer.skipped_events} events not understood")
+    if cost.total is not None:
+        parts.append(dollars(cost.total))
+    return " · ".join([*parts, f"{seconds:.1f} s"])
