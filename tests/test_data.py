@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,8 @@ import pytest
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 import llmring
-from llmring.data import load, of_vendors
+from llmring.catalog.naming import billed_by, listed_as, served_by, vendor_of
+from llmring.data import also_called, load, of_vendors
 from llmring.providers.vendors import BUILT_IN, BuiltIn
 from llmring.providers.wording import Meaning, meaning_of
 from llmring.wire.chat_dialects import ChatDialect, dialect_of
@@ -98,6 +100,13 @@ class Chat(Row):
     silent_turns: bool | None = None
 
 
+class Prices(Row):
+    listed_as: Name | None = None
+    prefixes: list[Name] = []
+    open_weights: list[Annotated[str, Field(pattern=r"^[a-z-]*$")]] = []
+    not_served: Text | None = None
+
+
 class Words(Row):
     means: Meaning
     codes: list[Lower] = []
@@ -121,11 +130,44 @@ class Vendor(BaseModel):
 
     provider: Provider | None = None
     chat: Chat | None = None
+    prices: Prices | None = None
     words: Annotated[list[Words], Field(min_length=1)] | None = None
     statuses: Statuses | None = None
 
 
-FORMS: dict[str, Any] = {"vendors.json": dict[Name, Vendor]}
+Model = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9./-]*[a-z0-9]$")]
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(lambda day: str(date.fromisoformat(day)))]
+
+
+class Roles(Row):
+    fast: Model
+    balanced: Model
+    deep: Model
+
+
+class Limits(Row):
+    max_output_tokens: dict[Model, Annotated[int, Field(ge=1024, le=4_000_000)]]
+
+
+class Retired(Row):
+    on: dict[Day, Annotated[list[Model], Field(min_length=1), AfterValidator(_distinct)]]
+
+    @model_validator(mode="after")
+    def _ends_once_and_in_order(self) -> Retired:
+        _distinct([name for names in self.on.values() for name in names])
+        assert [*self.on] == sorted(self.on)
+        return self
+
+
+class Models(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    roles: Roles | None = None
+    limits: Limits | None = None
+    retired: Retired | None = None
+
+
+FORMS: dict[str, Any] = {"vendors.json": dict[Name, Vendor], "catalog/models.json": dict[Name, Models]}
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -146,8 +188,21 @@ def test_a_file_has_its_form(name: str) -> None:
 
 def test_no_two_vendors_are_called_alike() -> None:
     names = [*load("vendors.json")]
-    names += [other for row in of_vendors("provider").values() for other in row.get("also_called", ())]
+    names += also_called()
     assert [name for name, count in Counter(names).items() if count > 1] == []
+
+
+def test_no_two_vendors_are_found_alike_on_price_lists() -> None:
+    rows = of_vendors("prices")
+    _distinct([row.get("listed_as", name) for name, row in rows.items()])
+    _distinct([first for row in rows.values() for first in row.get("prefixes", ())])
+    for name, row in rows.items():
+        there = row.get("listed_as", name)
+        assert (listed_as(name), vendor_of(there)) == (there, name)
+        for first in row.get("prefixes", ()):
+            assert served_by(f"{first.upper()}/m") == (there, "m")
+        for begin in row.get("open_weights", ()):
+            assert all(billed_by(f"{first}/{begin}-m") is None for first in row["prefixes"])
 
 
 def test_no_two_rows_mean_the_same_words() -> None:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["load", "of_vendors"]
+__all__ = ["also_called", "load", "of_vendors"]
 
 
 @cache
@@ -22,15 +22,23 @@ def load(name: str) -> Mapping[str, Any]:
     Args:
         name: its path below the package (`"vendors.json"`).
     """
-    loaded: Mapping[str, Any] = json.loads(Path(__file__).with_name(name).read_bytes())
+    loaded: Mapping[str, Any] = json.loads(Path(__file__).parent.joinpath(name).read_bytes())
     return loaded
 
 
-def of_vendors(section: str) -> Mapping[str, Any]:
-    """One section of `vendors.json`, by vendor; those that have none are left out.
+def of_vendors(section: str, file: str = "vendors.json") -> Mapping[str, Any]:
+    """One section of a file, by vendor; those that have none are left out.
 
     Args:
-        section: `"provider"`, how it is reached; `"chat"`, its ways of Chat Completions; `"words"`, what its words
-            mean; `"statuses"`, the HTTP statuses that its words stand for.
+        section: of `vendors.json`: `"provider"`, how it is reached; `"chat"`, its ways of Chat Completions; `"prices"`,
+            how it is found on price lists; `"words"`, what its words mean; `"statuses"`, the HTTP statuses that its
+            words stand for. Of `catalog/models.json`: `"roles"`, `"limits"` and `"retired"`.
+        file: which one.
     """
-    return {name: row[section] for name, row in load("vendors.json").items() if section in row}
+    return {name: row[section] for name, row in load(file).items() if section in row}
+
+
+@cache
+def also_called() -> Mapping[str, str]:
+    """What people call the vendors, too: their names here by the others."""
+    return {other: name for name, row in of_vendors("provider").items() for other in row.get("also_called", ())}

@@ -58,7 +58,12 @@ LISTS = [
         "openrouter",
         "OpenRouter",
         r"https://openrouter\.ai",
-        models=[entry("anthropic/claude-opal-3.5", 5), entry("meta/opal:free", 8), entry("openai/gpt-77", 7)],
+        models=[
+            entry("anthropic/claude-opal-3.5", 5),
+            entry("meta/opal:free", 8),
+            entry("openai/gpt-77", 7),
+            entry("meta/opal-9-8-large", 4),
+        ],
     ),
     Provider("groq", "Groq", r"https://api\.groq\.com", models=[entry("openai/gpt-oss-9b", 1)]),
 ]
@@ -100,6 +105,10 @@ def price(model: str, base_url: str | None = None) -> float | None:
         ("bedrock:arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-opal-3-v1:0:24k", 11),
         ("fireworks:accounts/fireworks/models/opal-v3", 6),
         ("openrouter:anthropic/claude-opal-3.5", 5),
+        ("openrouter:anthropic/claude-opal-3-5", 5),
+        ("openrouter:anthropic/claude-opal-3-5-20990101", 5),
+        ("openrouter:meta/opal-9.8-large", 4),
+        ("openrouter:meta/opal-9-8-large", 4),
         ("openrouter:meta/opal:free", 8),
         ("groq:openai/gpt-oss-9b", 1),
         # Behind a gateway that the price data does not know.
@@ -137,6 +146,11 @@ def test_a_model_is_found_by_any_name_of_it(model: str, dollars: int) -> None:
         "openrouter:anthropic/claude-opal-3.5:free",
         "openrouter:openai/gpt-77:online",
         "openrouter:openai/gpt-77-mini",
+        "openrouter:openai/gpt-7-7",
+        "openrouter:anthropic/claude-opal-3-5:nitro",
+        "openrouter:meta/opal-9-8b-large",
+        "openrouter:meta/opal-9-80-large",
+        "anthropic:claude-opal-3.5",
         "groq:openai/gpt-77",
         "gateway:claude-opal-3-5",  # who serves it?
         "gateway:openai/gpt-oss-9b",

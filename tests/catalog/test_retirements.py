@@ -7,9 +7,9 @@ from datetime import date
 import pytest
 
 from llmring import catalog
-from llmring.catalog import retirements
 from llmring.catalog.naming import without_issue
-from llmring.catalog.retirements import last_day
+from llmring.catalog.records import last_day
+from llmring.data import of_vendors
 
 from ..conftest import Announce
 
@@ -87,9 +87,10 @@ def test_the_installed_sdk_has_the_first_word() -> None:
 
 
 def test_the_record_is_of_the_past() -> None:
-    for provider, ends in retirements._PAST.items():
-        assert ends, provider
-        assert max(ends.values()) < date.today()
+    for provider, row in of_vendors("retired", "catalog/models.json").items():
+        for day, names in row["on"].items():
+            assert date.fromisoformat(day) < date.today()
+            assert {last_day(provider, name) for name in names} == {date.fromisoformat(day)}
 
 
 @pytest.mark.parametrize(

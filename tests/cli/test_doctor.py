@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from llmring.catalog.price_data import is_own_host
+from llmring.catalog.prices import is_own_host
 from llmring.providers.vendors import BUILT_IN
 from llmring.testing import PracticeServer
 

@@ -17,8 +17,7 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .costs import Cost, cost_of
     from .entries import ModelInfo, PriceTier, covers, known, model_info, models, nearest
-    from .limits import max_output_tokens
-    from .roles import ROLES, Role, suggested
+    from .records import ROLES, Role, max_output_tokens, suggested
     from .succession import successor
 
 __all__ = [
@@ -44,8 +43,7 @@ if not TYPE_CHECKING:
         {
             "costs": ("Cost", "cost_of"),
             "entries": ("ModelInfo", "PriceTier", "covers", "known", "model_info", "models", "nearest"),
-            "limits": ("max_output_tokens",),
-            "roles": ("ROLES", "Role", "suggested"),
+            "records": ("ROLES", "Role", "max_output_tokens", "suggested"),
             "succession": ("successor",),
         },
     )

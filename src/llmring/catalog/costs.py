@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..lockfile import split_reference
-from .price_data import find, listing
+from .prices import find, listing
 
 if TYPE_CHECKING:
     from ..schemas import LLMResponse, StreamChunk, Usage

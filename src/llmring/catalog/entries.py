@@ -8,12 +8,10 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from ..lockfile import split_reference
-from .limits import max_output_tokens
 from .naming import bare
-from .price_data import answers_in_tokens, find, is_own_host, likely, listing, means, name_of, price_source, vendor
-from .retirements import last_day
-from .roles import suggested
-from .sdk_lists import listed_models
+from .prices import answers_in_tokens, find, is_own_host, likely, listing, means, name_of, price_source, vendor
+from .records import last_day, max_output_tokens, suggested
+from .vendor_files import listed_models
 
 __all__ = ["ModelInfo", "PriceTier", "covers", "known", "model_info", "models", "nearest"]
 

@@ -8,8 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
 
-__all__ = ["bare", "billed_by", "forms", "is_issue", "model_of", "served_by", "without_issue"]
+from ..data import also_called, of_vendors
+
+__all__ = [
+    "bare",
+    "billed_by",
+    "forms",
+    "is_issue",
+    "listed_as",
+    "model_of",
+    "served_by",
+    "vendor_of",
+    "without_issue",
+]
 
 # A day (2025-08-07, 20250929, 0613), a build (001) or "latest" at the end of a name: which issue of the same model.
 _ISSUE = re.compile(r"[-@](?:\d{4}-\d\d-\d\d|\d{8}|\d{4}|\d{3}|latest|default)$")
@@ -31,44 +45,35 @@ _PATHS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("aws", re.compile(rf"(?:[\w-]+/)*(?=(?:[a-z-]+\.)?(?:{_ON_BEDROCK})\.)")),
 )
 
-# A first part of a name that says who serves it: the provider, by its name in the price data.
-# docs.litellm.ai/docs/providers, openrouter.ai/docs/guides/routing, vercel.com/docs/ai-gateway/models-and-providers,
-# developers.cloudflare.com/ai-gateway/usage/providers. Who has published a model's weights (meta-llama/, mistralai/)
-# is not who serves it.
-_SERVED_BY: Mapping[str, str] = {
-    "anthropic": "anthropic",
-    "aws-bedrock": "aws",
-    "azure": "azure",
-    "azure-openai": "azure",
-    "azure_ai": "azure",
-    "bedrock": "aws",
-    "cerebras": "cerebras",
-    "cohere": "cohere",
-    "deepseek": "deepseek",
-    "fireworks_ai": "fireworks",
-    "gemini": "google",
-    "google": "google",
-    "google-ai-studio": "google",
-    "google-vertex-ai": "google",
-    "grok": "x-ai",
-    "groq": "groq",
-    "mistral": "mistral",
-    "openai": "openai",
-    "openrouter": "openrouter",
-    "perplexity": "perplexity",
-    "together_ai": "together",
-    "vertex_ai": "google",
-    "x-ai": "x-ai",
-    "xai": "x-ai",
-}
-# How the names of models begin whose weights are published: openai/gpt-oss-20b may be served by anybody, at any price.
-_OPEN_WEIGHTS: Mapping[str, tuple[str, ...]] = {
-    "cohere": ("",),
-    "deepseek": ("",),
-    "google": ("gemma",),
-    "mistral": ("",),
-    "openai": ("gpt-oss",),
-}
+# A generation in the other spelling: OpenRouter writes claude-haiku-4.5, Anthropic claude-haiku-4-5.
+_DASHED = re.compile(r"(?<![\d.])(\d{1,2})-(\d{1,2})(?![\w.])")
+_DOTTED = re.compile(r"(?<![\d.])(\d{1,2})\.(\d{1,2})(?![\w.])")
+
+
+@cache
+def _lists() -> Mapping[str, Mapping[str, Any]]:
+    """How vendors are found on price lists, by their names there: the `prices` of `vendors.json`."""
+    return {row.get("listed_as", name): {"vendor": name, **row} for name, row in of_vendors("prices").items()}
+
+
+@cache
+def _by_prefix() -> Mapping[str, str]:
+    """The provider on price lists that the first part of a model's name says it is served by.
+
+    Who has published a model's weights (meta-llama/, mistralai/) is not who serves it.
+    """
+    return {first: there for there, row in _lists().items() for first in row.get("prefixes", ())}
+
+
+def listed_as(provider: str) -> str:
+    """A provider's name in the price data."""
+    name = also_called().get(provider, provider)
+    return next((there for there, row in _lists().items() if row["vendor"] == name), name)
+
+
+def vendor_of(there: str) -> str:
+    """Whose a price list is, by its provider's name in the price data, as in `provider:model`."""
+    return str(_lists().get(there, {}).get("vendor", there))
 
 
 def served_by(name: str) -> tuple[str, str] | None:
@@ -81,15 +86,17 @@ def served_by(name: str) -> tuple[str, str] | None:
         if (match := path.match(name)) is not None:
             return provider, name[match.end() :]
     first, _, rest = name.partition("/")
-    named = _SERVED_BY.get(first.lower())
+    named = _by_prefix().get(first.lower())
     return (named, rest) if rest and named is not None else None
 
 
 def billed_by(name: str) -> tuple[str, str] | None:
-    """As `served_by`; `None` also where a model's weights are published, so that its name only says whose they are."""
+    """As `served_by`; `None` also where a model's weights are published: anybody may serve openai/gpt-oss-20b."""
     there = served_by(name)
-    is_open = there is not None and there[1].lower().startswith(_OPEN_WEIGHTS.get(there[0], ()))
-    return None if is_open else there
+    if there is None:
+        return None
+    published = _lists().get(there[0], {}).get("open_weights", ())
+    return None if there[1].lower().startswith(tuple(published)) else there
 
 
 def bare(provider: str, name: str) -> str:
@@ -113,6 +120,10 @@ def forms(provider: str, name: str) -> Iterator[str]:
         yield short
     if (undated := _DATED.sub("", _VERSION.sub("", short) if ":" in short else short)) != short:
         yield undated
+    if "/" in short:  # at a gateway: a vendor's own names have one spelling
+        for spelt in dict.fromkeys((short, undated)):
+            yield _DASHED.sub(r"\1.\2", spelt)
+            yield _DOTTED.sub(r"\1-\2", spelt)
 
 
 def is_issue(rest: str) -> bool:

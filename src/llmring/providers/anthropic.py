@@ -8,7 +8,7 @@ from typing import Any
 
 import anthropic
 
-from ..catalog.limits import max_output_tokens
+from ..catalog.records import max_output_tokens
 from ..wire.anthropic import MessagesDecoder, render_request
 from ..wire.base import Decoder
 from .base import Call, ProviderConfig

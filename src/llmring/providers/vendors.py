@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
-from ..data import of_vendors
+from ..data import also_called, of_vendors
 
 __all__ = ["ALSO_CALLED", "BUILT_IN", "SDKS", "BuiltIn"]
 
@@ -91,7 +91,5 @@ BUILT_IN: Mapping[str, BuiltIn] = _Table(_built_in)
 SDKS: Mapping[str, BuiltIn] = _Table(lambda: {name: it for name, it in BUILT_IN.items() if it.module == name})
 """Those that have an SDK of their own; what `sdk` in a lockfile may name."""
 
-ALSO_CALLED: Mapping[str, str] = _Table(
-    lambda: {other: name for name, row in of_vendors("provider").items() for other in row.get("also_called", ())}
-)
+ALSO_CALLED: Mapping[str, str] = _Table(also_called)
 """What people call them, too."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ..data import of_vendors
+from ..data import also_called, of_vendors
 
 __all__ = ["ChatDialect", "dialect_of"]
 
@@ -53,10 +53,7 @@ _PLAIN = ChatDialect()
 
 @cache
 def _dialects() -> Mapping[str, ChatDialect]:
-    """By vendor, and by what people call it."""
-    found = {name: _dialect(row) for name, row in of_vendors("chat").items()}
-    called = of_vendors("provider")
-    return {other: it for name, it in found.items() for other in (name, *called.get(name, {}).get("also_called", ()))}
+    return {name: _dialect(row) for name, row in of_vendors("chat").items()}
 
 
 def _dialect(row: Mapping[str, Any]) -> ChatDialect:
@@ -78,5 +75,5 @@ def dialect_of(host: str, name: str) -> ChatDialect:
     for dialect in _dialects().values():
         if any(host == own or host.endswith((f".{own}", f"-{own}")) for own in dialect.hosts):
             return dialect
-    named = _dialects().get(name, _PLAIN)
-    return _PLAIN if named is _dialects()["openai"] else named
+    vendor = also_called().get(name, name)
+    return _PLAIN if vendor == "openai" else _dialects().get(vendor, _PLAIN)

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ..addresses import network_of, shown, without_login
-from .naming import billed_by, forms, is_issue
-from .sdk_lists import listed_models
+from ..data import of_vendors
+from .naming import billed_by, forms, is_issue, listed_as, vendor_of
+from .vendor_files import listed_models
 
 __all__ = [
     "Listing",
@@ -27,26 +28,17 @@ __all__ = [
     "vendor",
 ]
 
-# Where a provider's name in a lockfile is not its name in the price data.
-_PRICED_AS = {"xai": "x-ai", "moonshot": "moonshotai", "bedrock": "aws", "azure-openai": "azure"}
-
-# Providers whose models run on the caller's own machine, or near it, unless their address says otherwise.
-_LOCAL = frozenset({"ollama", "vllm", "llamacpp", "lmstudio"})
-
-# How the names begin of entries that the provider's API does not serve: Google's cloud has them beside Gemini.
-_NOT_SERVED = {"google": "claude-"}
-
 
 def price_source(provider: str, base_url: str | None) -> tuple[Any, str | None]:
     """The provider in the price data, or why it is not there."""
     base_url, _ = without_login(base_url)
     if is_own_host(provider, base_url):
-        if provider in _LOCAL:
+        if _is_local(provider):
             return None, f"{provider} runs models on your own machine; nobody bills for them"
         return None, f"{provider} is served at a host of your own ({shown(base_url)}); nobody bills for it"
     from genai_prices.data_snapshot import get_snapshot
 
-    if (source := _source(_PRICED_AS.get(provider, provider))) is not None:
+    if (source := _source(listed_as(provider))) is not None:
         return source, None
     if base_url:
         for source in get_snapshot().providers:
@@ -149,22 +141,25 @@ def _names(clause: Any, name: str) -> bool:
 
 def vendor(provider: str, source: Any) -> str:
     """Whose models a provider serves: another name for a vendor's own address changes nothing about them."""
-    if source is None:
-        return provider
-    return next((name for name, priced in _PRICED_AS.items() if priced == source.id), str(source.id))
+    return provider if source is None else vendor_of(source.id)
 
 
 def is_own_host(provider: str, base_url: str | None) -> bool:
     """Whether a provider is on this machine or in a private network, where nobody bills and nothing is retired."""
     network = network_of(base_url)
-    return network == "own" or (provider in _LOCAL and network is None)
+    return network == "own" or (_is_local(provider) and network is None)
+
+
+def _is_local(provider: str) -> bool:
+    """Whether its models run on the caller's own machine, or near it, unless their address says otherwise."""
+    return bool(of_vendors("provider").get(provider, {}).get("local"))
 
 
 def answers_in_tokens(provider: str, model: Any) -> bool:
     """Whether an entry is not priced otherwise (embeddings, speech), and is of the provider's own API."""
     prices = model.get_prices(datetime.now(UTC))
     by_token = prices.output_mtok is not None or not any(vars(prices).values())
-    aside = _NOT_SERVED.get(provider)
+    aside = of_vendors("prices").get(provider, {}).get("not_served")
     return by_token and not (aside and model.id.startswith(aside))
 
 
