@@ -274,6 +274,48 @@ async def test_a_large_request_to_a_slow_server() -> None:
     assert got == content
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_request_travels_in_one_piece(method: str) -> None:
+    """Head and body: what is sent in two costs both sides twice. And the next one on the same connection, too."""
+    pieces: list[bytes] = []
+
+    class Server(asyncio.Protocol):
+        def connection_made(self, transport: Any) -> None:
+            self.transport = transport
+
+        def data_received(self, data: bytes) -> None:
+            pieces.append(data)
+            self.transport.write(BEGINNING + b"content-length: 2\r\n\r\nok")
+
+    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
+    content = b"body" if method == "POST" else None
+    async with server, httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        for _ in range(2):
+            assert (await client.request(method, url, content=content)).text == "ok"
+    assert [piece.endswith(content or b"\r\n\r\n") for piece in pieces] == [True, True]
+
+
+async def test_a_body_that_comes_bit_by_bit() -> None:
+    """What there is of it goes at once."""
+    arrived = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"one")
+        arrived.set()
+        await reader.readuntil(b"0\r\n\r\n")
+        writer.write(BEGINNING + b"content-length: 2\r\n\r\nok")
+        await writer.drain()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"one"
+        await arrived.wait()
+        yield b"two"
+
+    async with listening(serve) as port, httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
+        assert (await client.post(f"http://127.0.0.1:{port}/", content=body())).text == "ok"
+
+
 async def test_a_server_that_takes_nothing() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(60)

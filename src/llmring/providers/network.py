@@ -64,7 +64,10 @@ class Transport(httpx2.AsyncBaseTransport):
         except Exception as error:
             _raise_as_httpx(error)
         return httpx2.Response(
-            answer.status, headers=answer.headers, stream=_Body(answer.stream), extensions=answer.extensions
+            answer.status,
+            headers=answer.headers,
+            stream=_Body(answer.stream, answer.extensions.get("network_stream")),
+            extensions=answer.extensions,
         )
 
     async def aclose(self) -> None:
@@ -77,8 +80,9 @@ class Transport(httpx2.AsyncBaseTransport):
 class _Body(httpx2.AsyncByteStream):
     """An answer's body."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, connection: Any) -> None:
         self._stream = stream
+        self._connection = connection
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts = self._stream.__aiter__()
@@ -91,19 +95,19 @@ class _Body(httpx2.AsyncByteStream):
             await parts.aclose()
 
     async def aclose(self) -> None:
-        if (connection := _with_more(self._stream)) is not None:
+        connection = self._connection if isinstance(self._connection, Connection) else None
+        if connection is not None and _has_more(self._stream):
             connection.abort()
         await self._stream.aclose()
-        # A connection that was closed is gone in the loop's next step.
-        await asyncio.sleep(0)
+        if connection is None or connection.is_closing():
+            # It is gone in the loop's next step.
+            await asyncio.sleep(0)
 
 
-def _with_more(stream: Any) -> Connection | None:
-    """The connection of an answer, if more came over it than the answer: the pool would begin the next one with it."""
-    owner = getattr(getattr(stream, "_stream", None), "_connection", None)
-    state, connection = getattr(owner, "_h11_state", None), getattr(owner, "_network_stream", None)
-    more = state is not None and bool(state.trailing_data[0])
-    return connection if more and isinstance(connection, Connection) else None
+def _has_more(stream: Any) -> bool:
+    """Whether more came over a connection than the answer: the pool would begin the next one with it."""
+    state = getattr(getattr(getattr(stream, "_stream", None), "_connection", None), "_h11_state", None)
+    return state is not None and bool(state.trailing_data[0])
 
 
 def _raise_as_httpx(error: Exception) -> NoReturn:
@@ -246,6 +250,7 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._error: Exception | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
+        self._head: bytes | None = None
 
     # As asyncio sees it
 
@@ -293,6 +298,9 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """The next bytes; none where the other side has said all."""
+        if self._head:
+            self._transport.write(self._head)
+        self._head = None
         if self._arrived:
             # Whoever is sent more than it can take must still let others have their turn.
             await asyncio.sleep(0)
@@ -321,6 +329,12 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         """Send bytes, and wait while the other side takes no more."""
         if self._ended or self._transport.is_closing():
             raise httpcore2.WriteError("the connection is closed")
+        if self._head is None:
+            # A request's head goes with what comes after it: that is one packet, and one call of the system's.
+            self._head = buffer
+            return
+        if self._head:
+            buffer, self._head = self._head + buffer, b""
         self._transport.write(buffer)
         if self._writer is not None:
             await _within(timeout, self._writer, httpcore2.WriteTimeout)
@@ -352,6 +366,10 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         cancelled on the way, nobody would close the rest.
         """
         self.abort()
+
+    def is_closing(self) -> bool:
+        """Whether it is closed, or about to be."""
+        return self._transport.is_closing()
 
     def abort(self) -> None:
         """Close it, from where nothing can be awaited."""
