@@ -60,7 +60,7 @@ _load, __dir__ = lazily(
         "stream": ("ChatStream",),
         "tools": ("tool",),
     },
-    later=("breaker", "catalog", "preparing", "routing", "stream"),
+    later=("breaker", "catalog", "preparing", "references", "routing", "stream"),
 )
 
 if not TYPE_CHECKING:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import lockfile as lockfiles
+from . import references
 from .exceptions import (
     AliasNotFoundError,
     ConfigurationError,
@@ -17,7 +18,7 @@ from .exceptions import (
     LockfileNotFoundError,
     ProviderNotFoundError,
 )
-from .lockfile import advice, checks, discovery, extends, locking
+from .lockfile import extends, files, locking, rendering
 from .providers import vendors
 from .tracebacks import bare
 
@@ -26,14 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Aliases"]
 
-_NEW_LOCKFILE = """\
-# Which model serves which alias. To bind one: llmring bind ALIAS provider:model
-version = "1.0"
-default_profile = "default"
-
-[profiles.default]
-name = "default"
-"""
+_NEW_LOCKFILE = "# Which model serves which alias. To bind one: llmring bind ALIAS provider:model\n"
 _ON_A_LOOP = 0.25
 """Seconds that an edit waits for another process where an event loop would stand still meanwhile."""
 
@@ -163,7 +157,8 @@ class Aliases:
         """
         # Path.expanduser() would raise where there is no such user.
         target = Path(os.path.expanduser(path or self._given_path or "llmring.lock"))
-        lockfiles.create(target, _NEW_LOCKFILE, force=force, patience=_ON_A_LOOP if _loop() else None)
+        text = _NEW_LOCKFILE + rendering.toml(rendering.new_data())
+        lockfiles.create(target, text, force=force, patience=_ON_A_LOOP if _loop() else None)
         self._given_path, self._live = _absolute(target), None
         return target
 
@@ -202,8 +197,8 @@ class Aliases:
     def _lacking(self, aliases: Sequence[str], profile: str | None, who: str) -> AliasNotFoundError:
         """The error that names aliases that are not bound, and how to bind each."""
         lockfile = self._lockfile()
-        names = ", ".join(map(checks.shown, aliases))
-        binds = "; ".join(advice.bind(alias, profile) for alias in aliases)
+        names = ", ".join(map(references.shown, aliases))
+        binds = "; ".join(references.bind_command(alias, profile) for alias in aliases)
         packages = dict.fromkeys(alias.partition(":")[::2] for alias in aliases if ":" in alias)
         extending = " ".join(dict.fromkeys(filter(None, (extends.extends_advice(lockfile, *it) for it in packages))))
         if lockfile is None:
@@ -246,7 +241,7 @@ class Aliases:
     def _path(self) -> Path:
         """The file to edit: the very one that is read."""
         if (live := self._followed()) is None:
-            raise LockfileNotFoundError(f"{discovery.none_found()}. Make one: llmring lock init")
+            raise LockfileNotFoundError(f"{files.none_found()}. Make one: llmring lock init")
         return live.path
 
     def _followed(self) -> LiveLockfile | None:

@@ -46,7 +46,7 @@ def test_four_answers(hostile: dict[str, str], command: Command) -> None:
         assert f"I am {model.partition(':')[2]} as the practice server plays it" in shown.stdout
         assert f"\n{model} · tokens: " in shown.stdout
     for before, after in pairwise(models):
-        assert f'\n- models = ["{before}"]\n+ models = ["{after}"]\n' in shown.stdout
+        assert f'\n-     "{before}",\n+     "{after}",\n' in shown.stdout
     assert shown.stdout.count("\n- ") == shown.stdout.count("\n+ ") == 3
     assert "one-of-their-own" not in shown.stdout + shown.stderr
     assert Path("llmring.lock").read_text() == LOCKFILE

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from llmring.exceptions import LLMRingError, ProviderError
-from llmring.lockfile.editing import says, with_binding
+from llmring.lockfile.changes import says, with_binding
 from llmring.lockfile.parsing import decode, holds_json, parse
 from llmring.lockfile.places import line_and_column, scan
 from llmring.providers.errors import error_of_answer

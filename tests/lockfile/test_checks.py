@@ -8,7 +8,7 @@ import pytest
 
 from llmring.exceptions import AliasNotFoundError, ConfigurationError, LockfileParseError
 from llmring.lockfile import Lockfile, bind, create, load, resolve, secrets_in, split_reference
-from llmring.lockfile.checks import shown
+from llmring.references import shown
 
 Write = Callable[..., Path]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llmring.exceptions import ConfigurationError
 from llmring.lockfile import parse
-from llmring.lockfile.converting import converted
+from llmring.lockfile.rendering import converted
 
 from .test_editing_property import FAST, tidy, toml_files
 

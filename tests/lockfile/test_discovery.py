@@ -7,7 +7,7 @@ import pytest
 
 from llmring.exceptions import LockfileParseError
 from llmring.lockfile import find_lockfile, load
-from llmring.lockfile.discovery import none_found
+from llmring.lockfile.files import none_found
 
 
 @pytest.fixture

@@ -72,8 +72,16 @@ def test_a_new_alias_goes_below_its_profile(write: Write, plain: str) -> None:
     assert edit(path, lambda path: bind(path, "sum.up:1", ["a:b", "c:d"], params={"top_p": 0.5, "stop": ["\n"]})) == [
         "+ [[profiles.default.bindings]]\n",
         '+ alias = "sum.up:1"\n',
-        '+ models = ["a:b", "c:d"]\n',
-        '+ params = { top_p = 0.5, stop = ["\\n"] }\n',
+        "+ models = [\n",
+        '+     "a:b",\n',
+        '+     "c:d",\n',
+        "+ ]\n",
+        "+ \n",
+        "+ [profiles.default.bindings.params]\n",
+        "+ top_p = 0.5\n",
+        "+ stop = [\n",
+        '+     "\\n",\n',
+        "+ ]\n",
         "+ \n",
     ]
     assert path.read_text().index("sum.up:1") < path.read_text().index("[profiles.dev]")
@@ -87,7 +95,9 @@ def test_a_new_profile_goes_below_the_others(write: Write, plain: str) -> None:
         "+ \n",
         '+ [[profiles."p.1".bindings]]\n',
         '+ alias = "a"\n',
-        '+ models = ["x:y"]\n',
+        "+ models = [\n",
+        '+     "x:y",\n',
+        "+ ]\n",
         "+ \n",
     ]
     assert path.read_text().endswith('[providers.groq]\nsdk = "openai"\n')
@@ -108,7 +118,7 @@ def test_a_new_profile_goes_below_the_others(write: Write, plain: str) -> None:
 )
 def test_where_a_new_binding_goes(write: Write, before: str, after: str) -> None:
     head = 'version = "1.0"\n  [[profiles.default.bindings]]\n  alias = "a"\n  models = ["x:y"]'
-    new = '  [[profiles.default.bindings]]\n  alias = "b"\n  models = ["x:y"]\n'
+    new = '  [[profiles.default.bindings]]\n  alias = "b"\n  models = [\n      "x:y",\n  ]\n'
     path = write(f"{head} # y\n{before}")
     bind(path, "b", ["x:y"])
     assert path.read_text() == f"{head} # y\n{after.replace('NEW', new, 1)}"
@@ -493,7 +503,7 @@ models   =   ['x:y']
     assert path.read_text() == text.replace("['x:y']", '["x:z"]')
     bind(path, "b", ["x:y"])
     assert path.read_text().endswith(
-        '\n[[ "profiles".\'default\' . bindings ]]\nalias = "b"\nmodels = ["x:y"]\n',
+        '\n[[ "profiles".\'default\' . bindings ]]\nalias = "b"\nmodels = [\n    "x:y",\n]\n',
     )
 
 

@@ -17,7 +17,7 @@ from llmring.exceptions import (
     LockfileVersionError,
 )
 from llmring.lockfile import Binding, ProviderSettings, load, split_reference
-from llmring.lockfile.reading import plain
+from llmring.lockfile.files import plain
 
 Write = Callable[..., Path]
 
@@ -392,7 +392,7 @@ def test_what_is_no_plain_file_is_refused_at_once(
 @pytest.mark.skipif(not os.path.exists("/proc/self/mounts"), reason="there is no file that is longer than it says")
 def test_no_more_is_read_than_a_lockfile_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that grows while it is read, or does not know its size, has a bound too."""
-    monkeypatch.setattr("llmring.lockfile.reading.LARGEST", 10)
+    monkeypatch.setattr("llmring.lockfile.files.LARGEST", 10)
     with pytest.raises(LockfileParseError, match="is larger than"):
         load("/proc/self/mounts")
 
@@ -414,7 +414,7 @@ def test_nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some files of the system pass for plain ones, and have their reader wait."""
     handle, other = os.pipe()
     os.set_blocking(handle, False)
-    monkeypatch.setattr("llmring.lockfile.reading._refuse", lambda _: None)
+    monkeypatch.setattr("llmring.lockfile.files._refuse", lambda _: None)
     with pytest.raises(OSError, match="it is a pipe"):
         plain(Path(f"/dev/fd/{handle}"))
     os.close(handle)

@@ -10,7 +10,7 @@ import pytest
 
 from llmring.checking.files import project_files
 from llmring.exceptions import LockfileError
-from llmring.lockfile.revisions import at_revision, is_revision
+from llmring.lockfile.git import at_revision, is_revision
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..lockfile import split_reference
+from ..references import split_reference
 from .prices import find, listing
 
 if TYPE_CHECKING:

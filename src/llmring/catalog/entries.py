@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from ..lockfile import split_reference
+from ..references import split_reference
 from .naming import bare
 from .prices import answers_in_tokens, find, is_own_host, likely, listing, means, name_of, price_source, vendor
 from .records import last_day, max_output_tokens, suggested

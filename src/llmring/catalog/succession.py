@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..lockfile import split_reference
+from ..references import split_reference
 from .entries import ModelInfo, model_info, models
 from .naming import without_issue
 

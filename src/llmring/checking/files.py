@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..exceptions import ConfigurationError, LockfileError
+from ..lockfile.files import plain
 from ..lockfile.git import git
-from ..lockfile.reading import plain
 
 __all__ = ["Code", "Fault", "Files", "code_in", "names_in_file", "project_files", "strings_in"]
 

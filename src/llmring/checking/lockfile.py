@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from ..addresses import host_of, is_this_machine
 from ..exceptions import LLMRingError, LockfileError, LockfileParseError, LockfileVersionError, ProviderNotFoundError
-from ..lockfile import Lockfile, advice, package_lockfile, parse
-from ..lockfile.checks import escaped, shown
+from ..lockfile import Lockfile, package_lockfile, parse
 from ..lockfile.extends import missing
+from ..lockfile.files import read
 from ..lockfile.parsing import decode, holds_json
 from ..lockfile.places import Entry, Place, line_and_column, locate, scan
-from ..lockfile.reading import read
 from ..lockfile.rendering import toml_key
 from ..lockfile.schema import json_schema
 from ..preparing import seconds, with_params
 from ..providers.endpoints import endpoint, variables_in
 from ..providers.secrets import has_name_of, is_owned, secrets_of
 from ..providers.vendors import BUILT_IN
+from ..references import bind_command, escaped, shown, unbind_command
 from ..schemas import LLMRequest
 from ..structured import answer_format
 from ..tools import definitions
@@ -81,12 +81,12 @@ class Text:
 
 def bind(lockfile: Lockfile, alias: str, profile: str | None = None) -> str:
     """The command that binds an alias in a profile; it names none where that is the default one."""
-    return advice.bind(alias, None if profile == lockfile.default_profile else profile)
+    return bind_command(alias, None if profile == lockfile.default_profile else profile)
 
 
 def unbind(lockfile: Lockfile, alias: str, profile: str) -> str:
     """The command that takes an alias out of a profile."""
-    return advice.unbind(alias, None if profile == lockfile.default_profile else profile)
+    return unbind_command(alias, None if profile == lockfile.default_profile else profile)
 
 
 def mentions(text: Text) -> Iterator[Mention]:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from .. import catalog
 from ..exceptions import ConfigurationError, ProviderNotFoundError
-from ..lockfile import Lockfile, split_reference
-from ..lockfile.advice import declare
-from ..lockfile.checks import shown
-from ..lockfile.extends import to_extend
+from ..lockfile import Lockfile
+from ..lockfile.extends import declare, to_extend
 from ..providers.endpoints import Endpoint, endpoint, near_name
 from ..providers.packages import how_to_install, installed_version
 from ..providers.vendors import BUILT_IN, SDKS
+from ..references import shown, split_reference
 from .findings import Finding, Severity, Spot
 
 __all__ = ["Ending", "Mention", "check_models", "endings"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ..exceptions import LockfileParseError, LockfileVersionError
 from ..lockfile import Binding, Lockfile, reachable
-from ..lockfile.checks import shown
 from ..lockfile.extends import as_listed
 from ..lockfile.resolution import nearest
+from ..references import shown
 from .files import Files, names_in_file, project_files
 from .findings import Finding, Severity, Spot
 from .lockfile import Text, bind, broken_packages, doubts, mentions, unbind

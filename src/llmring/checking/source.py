@@ -17,7 +17,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
-from ..lockfile.reading import plain
+from ..lockfile.files import plain
 from .files import Code, code_in, strings_in
 from .findings import Finding, Spot
 

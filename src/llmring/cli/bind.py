@@ -9,10 +9,11 @@ import typer
 from .. import catalog
 from .. import lockfile as lockfiles
 from ..exceptions import ConfigurationError
-from ..lockfile import Lockfile, advice, secrets_in, split_reference
-from ..lockfile.checks import shown
+from ..lockfile import Lockfile, secrets_in
+from ..lockfile.extends import declare
 from ..providers.endpoints import near_name
 from ..providers.vendors import BUILT_IN
+from ..references import shown, split_reference
 from .facts import facts_of, not_listed
 from .project import ProfileOption, WrittenOption, lockfile_path, offers
 from .terminal import note, say_json, warn, working
@@ -96,7 +97,7 @@ def _check_provider(reference: str, lockfile: Lockfile, *, force: bool) -> None:
     near = next(iter(catalog.nearest(meant, limit=1)), meant if meant != reference else None)
     problem = (
         f'There is no provider "{provider}".{f" Did you mean {near}?" if near else ""} '
-        f"For another endpoint, add to the lockfile: {advice.declare(lockfile, provider)}."
+        f"For another endpoint, add to the lockfile: {declare(lockfile, provider)}."
     )
     if not force:
         raise ConfigurationError(f"{problem} To bind it all the same: --force")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..catalog import suggested
 from ..exceptions import ConfigurationError, LLMRingError
 from ..lockfile import create
+from ..lockfile.rendering import new_data, toml
 from ..providers.packages import installed_version, requirement
 from ..providers.vendors import SDKS
 from ..schemas import LLMRequest, Message
@@ -33,17 +34,6 @@ _PROGRAM = """\
 async with LLMRing() as service:
     async for chunk in service.chat_stream(request):      # request.model == "chatbot"
         print(chunk.delta, end="", flush=True)
-"""
-_LOCKFILE = """\
-version = "1.0"
-default_profile = "default"
-
-[profiles.default]
-name = "default"
-
-[[profiles.default.bindings]]
-alias = "chatbot"
-models = ["{model}"]
 """
 
 
@@ -114,7 +104,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 async def _run(lockfile: Path, url: str) -> tuple[int, int]:
     """How many answers came, and how many were asked for."""
     models = _models()
-    first = _LOCKFILE.format(model=models[0])
+    first = toml(new_data([("chatbot", models[:1])]))
     create(lockfile, first)
     say(f"A practice server plays the providers at {url}; the SDKs and the streams are real.")
     say("This program runs once, unchanged:\n")
@@ -125,7 +115,7 @@ async def _run(lockfile: Path, url: str) -> tuple[int, int]:
         for number, model in enumerate(models, start=1):
             say(paint(f"{number}. {model}", bold=True))
             if number == 1:
-                say(f"llmring.lock says: {first.splitlines()[-1]}")
+                say(f"llmring.lock says:\n{first[first.index('[[') :]}".replace("\n", "\n  ").rstrip())
             else:
                 _rebind(service, lockfile, model)
             try:

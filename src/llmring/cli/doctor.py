@@ -22,7 +22,7 @@ from ..exceptions import (
     ProviderTimeoutError,
 )
 from ..lockfile import Binding, Lockfile, find_lockfile, load
-from ..lockfile.discovery import none_found
+from ..lockfile.files import none_found
 from ..providers.errors import CHECK_THAT_IT_RUNS
 from ..providers.packages import fits, how_to_install, installed_version, requirement
 from ..providers.vendors import BUILT_IN

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from .. import catalog
 from ..catalog import Cost, ModelInfo
 from ..lockfile import Lockfile
-from ..lockfile.model import is_name
 from ..providers.endpoints import address_of
 from ..providers.vendors import BUILT_IN
+from ..references import is_name
 
 if TYPE_CHECKING:
     from ..schemas import LLMResponse, StreamChunk

@@ -12,7 +12,7 @@ import typer
 from .. import lockfile as lockfiles
 from ..exceptions import AliasNotFoundError, LockfileError, LockfileNotFoundError
 from ..lockfile import Binding, Lockfile, Profile, find_lockfile, load
-from ..lockfile.discovery import none_found
+from ..lockfile.files import none_found
 from .terminal import warn
 
 _PREFERRED = ("chatbot", "balanced")

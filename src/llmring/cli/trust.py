@@ -11,7 +11,7 @@ import typer
 
 from ..exceptions import ConfigurationError, LLMRingError, LockfileNotFoundError
 from ..lockfile import find_lockfile, load
-from ..lockfile.checks import escaped
+from ..references import escaped
 from . import trusted
 from .project import lockfile_path
 from .terminal import columns, confirm, note, say, say_json

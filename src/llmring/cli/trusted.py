@@ -23,9 +23,9 @@ from ..addresses import host_of
 from ..credentials import KEYRING, first_set
 from ..exceptions import ConfigurationError, LLMRingError, LockfileNotFoundError, ProviderNotFoundError
 from ..lockfile import Lockfile, load, resolve
-from ..lockfile.checks import escaped, shown
 from ..providers.endpoints import endpoint
 from ..providers.secrets import Secret, is_at_home, is_set, secrets_of
+from ..references import escaped, shown
 from ..service import LLMRing
 from .project import lockfile_if_any
 from .state import read_privately, state_folder, write_privately

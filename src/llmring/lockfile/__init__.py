@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .checks import secrets_in
-    from .discovery import find_lockfile
+    from ..references import split_reference
+    from .edits import add_profile, bind, convert, copy_profile, create, remove_profile, replace_models, unbind
     from .extends import package_lockfile
+    from .files import find_lockfile, load
     from .live import LiveLockfile
-    from .model import Binding, Lockfile, Profile, ProviderSettings, split_reference
+    from .model import Binding, Lockfile, Profile, ProviderSettings
     from .parsing import parse
-    from .reading import load
     from .resolution import bound, reachable, resolve
-    from .storage import add_profile, bind, convert, copy_profile, create, remove_profile, replace_models, unbind
+    from .secrets import secrets_in
 
 __all__ = [
     "Binding",
@@ -54,15 +54,8 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "checks": ("secrets_in",),
-            "discovery": ("find_lockfile",),
-            "extends": ("package_lockfile",),
-            "live": ("LiveLockfile",),
-            "model": ("Binding", "Lockfile", "Profile", "ProviderSettings", "split_reference"),
-            "parsing": ("parse",),
-            "reading": ("load",),
-            "resolution": ("bound", "reachable", "resolve"),
-            "storage": (
+            ".references": ("split_reference",),
+            "edits": (
                 "add_profile",
                 "bind",
                 "convert",
@@ -72,6 +65,13 @@ if not TYPE_CHECKING:
                 "replace_models",
                 "unbind",
             ),
+            "extends": ("package_lockfile",),
+            "files": ("find_lockfile", "load"),
+            "live": ("LiveLockfile",),
+            "model": ("Binding", "Lockfile", "Profile", "ProviderSettings"),
+            "parsing": ("parse",),
+            "resolution": ("bound", "reachable", "resolve"),
+            "secrets": ("secrets_in",),
         },
-        later=("advice", "checks", "discovery", "extends", "locking"),
+        later=("extends", "files", "locking", "places", "rendering"),
     )

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from .rendering import toml_value
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["relisted"]
 
@@ -37,7 +39,6 @@ def relisted(
     old: Sequence[str],
     new: Sequence[str],
     *,
-    render: Callable[[str], str],
     renamed: Mapping[str, str],
     indent: str,
     step: str,
@@ -48,11 +49,10 @@ def relisted(
     go. Comment lines above the first item alone are about the list, and stay at its head.
 
     Args:
-        text: the list as it is written, TOML or JSON. Lines that are new get the ending of its first one.
+        text: the list as it is written. Lines that are new get the ending of its first one.
         spans: where each item begins and ends in it.
         old: what the items say.
         new: what they shall say.
-        render: a string as the format writes it.
         renamed: what takes the place of an item and inherits what is said about it.
         indent: what the line of the list begins with,
         step: and what an item's line begins with in addition, where the list does not show it.
@@ -65,10 +65,12 @@ def relisted(
     known: dict[str, list[_Item]] = {}
     for value, item in zip(old, items, strict=True):
         if value in renamed:
-            item.written = render(renamed[value])
+            item.written = toml_value(renamed[value])
         known.setdefault(renamed.get(value, value), []).append(item)
     like = items[-1].indent
-    chosen = [known[it].pop(0) if known.get(it) else _Item("", "", like, render(it), ",", "", newline) for it in new]
+    chosen = [
+        known[it].pop(0) if known.get(it) else _Item("", "", like, toml_value(it), ",", "", newline) for it in new
+    ]
     for item in chosen[:-1]:
         item.comma = item.comma or ","
     chosen[-1].comma = (chosen[-1].comma or ",") if has_last_comma else ""

@@ -1,59 +1,86 @@
-"""Edits of a lockfile's text that leave every other byte alone.
+"""Edits of a TOML file's text that leave every other byte alone.
 
-A `Document` is a text and the places of everything in it; each edit splices the text and gives a new `Document`.
-What lies in brackets (all of JSON; arrays and inline tables of TOML) is edited here, TOML's sections in `sections`.
+A `Document` is a text and the places of everything in it; each edit splices the text and gives a new `Document`. What
+is new in a file of sections (`[header]`s) is rendered and put below the last section that it belongs to; what lies in
+brackets (arrays and inline tables) is laid out as what stands beside it.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, reduce
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import sections
 from .arrays import relisted
-from .places import BLANK, Entry, Place, scan
-from .rendering import toml_key, toml_value
+from .places import BLANK, Entry, scan
+from .rendering import toml, toml_key, toml_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from .model import Place
+
+    Splice = tuple[int, int, str]
 
 __all__ = ["Document"]
 
 _SPACES = re.compile(r"[ \t]*")
+_STEP = "    "
+"""What a line in brackets begins with in addition, where nothing shows it."""
+
+
+class _Section(NamedTuple):
+    """A header (`None` for what stands above the first) and the pairs below it."""
+
+    header: Entry | None
+    pairs: list[Entry]
+
+    @property
+    def end(self) -> int:
+        if self.pairs:
+            return self.pairs[-1].end
+        return self.header.end if self.header else 0
+
+    def touches(self, place: Place) -> bool:
+        entries = [*([self.header] if self.header else []), *self.pairs]
+        return any(_below(entry.place, place) for entry in entries)
 
 
 class Document:
-    """The text of a valid lockfile, ready to be edited.
+    """The text of a valid file, ready to be edited.
 
     Attributes:
         text: all of it, line endings as they are.
         newline: the line ending that new lines get.
     """
 
-    def __init__(self, text: str, *, is_json: bool) -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
-        self.is_json = is_json
         self.newline = "\r\n" if re.match(r"[^\n]*\r\n", text) else "\n"
 
     @cached_property
     def entries(self) -> list[Entry]:
         """What `places.scan` finds in the text."""
-        return scan(self.text, is_json=self.is_json)
+        return scan(self.text, is_json=False)
 
     def holds(self, place: Place) -> bool:
         """Whether anything is written at a place or below it."""
-        return any(entry.place[: len(place)] == place for entry in self.entries)
+        return any(_below(entry.place, place) for entry in self.entries)
 
-    def renaming(self, place: Place, key: str, value: Any) -> tuple[int, int, str]:
+    def spliced(self, *edits: Splice) -> Document:
+        """The text with each span (start, end) replaced; spans do not overlap."""
+        parts, at = [], 0
+        for start, end, new in sorted(edits):
+            parts += [self.text[at:start], new]
+            at = end
+        return Document("".join([*parts, self.text[at:]]))
+
+    def renaming(self, place: Place, key: str, value: Any) -> Splice:
         """The splice that gives the pair at a place another key and value."""
         entry = self.entries[self._known(place)]
-        return entry.start, entry.end, self._pair(key, value, entry.start, spread=False)
+        return entry.start, entry.end, _pair(key, value)
 
-    def relisting(
-        self, place: Place, old: Sequence[str], new: Sequence[str], renamed: Mapping[str, str]
-    ) -> tuple[int, int, str]:
+    def relisting(self, place: Place, old: Sequence[str], new: Sequence[str], renamed: Mapping[str, str]) -> Splice:
         """The splice that gives the array at a place other strings; one over several lines keeps its comments.
 
         Args:
@@ -65,42 +92,39 @@ class Document:
         box = self.entries[index]
         text = self.text[box.value : box.end]
         if "\n" not in text or not old:
-            return box.value, box.end, self._rendered(list(new), box.value, spread=False)
-        listed = relisted(
-            text,
-            [(item.start - box.value, item.end - box.value) for item in self._inside(index)],
-            old,
-            new,
-            render=lambda value: self._rendered(value, box.value, spread=False),
-            renamed=renamed,
-            indent=self.indent(box.value),
-            step=self._unit(),
-        )
+            return box.value, box.end, toml_value(list(new))
+        spans = [(item.start - box.value, item.end - box.value) for item in self._inside(index)]
+        listed = relisted(text, spans, old, new, renamed=renamed, indent=self._indent(box.value), step=_STEP)
         return box.value, box.end, listed
 
-    def append(self, place: Place, *values: Any) -> Document:
-        """More items, the last ones, for the array at a place, which may not be there yet."""
-        index = self._index(place)
-        if index is not None:
-            (value,) = values
-            return self._add(index, lambda at, spread: self._rendered(value, at, spread=spread))
-        if self._in_brackets(place[:-1]):
-            return self.put(place, list(values))
-        return sections.append_elements(self, place, values)
-
     def put(self, place: Place, value: Any) -> Document:
-        """One more pair for the table above a place, where nothing is yet."""
-        key = str(place[-1])
-        index = self._index(place[:-1])
-        if index is not None:
-            return self._add(index, lambda at, spread: self._pair(key, value, at, spread=spread))
-        return sections.put(self, place, value)
+        """One more pair, the last, for the table above a place, where nothing is yet."""
+        pair = _pair(str(place[-1]), value)
+        if (index := self._index(place[:-1])) is not None:
+            return self._add(index, pair)
+        owner = next((it for it in self._sections if it.header and it.header.place == place[:-1]), None)
+        if owner is None or owner.header is None:
+            raise LookupError(place)
+        anchor = owner.pairs[-1] if owner.pairs else owner.header
+        at = _next_line(self.text, owner.end)
+        line = f"{self._indent(anchor.start)}{pair}"
+        return self.spliced((at, at, f"{line}{self.newline}" if _ends_line(self.text, at) else self.newline + line))
 
-    def put_table(self, place: Place, value: dict[str, Any]) -> Document:
-        """One more table, in a section of its own where the file has sections; tables above it are made."""
-        if self._in_brackets(place[:-1]):
+    def put_table(self, place: Place, value: Mapping[str, Any]) -> Document:
+        """One more table, in sections of its own, below those beside it; in brackets, if they are."""
+        if self._index(place[:-1]) is not None:
             return self.put(place, value)
-        return self.put_table(place[:-1], {str(place[-1]): value}) if self.is_json else sections.add(self, place, value)
+        return self._insert(_nested(place, value), owner=place[:-1])
+
+    def append(self, place: Place, value: Mapping[str, Any]) -> Document:
+        """One more table, the last, for the array of them at a place, which may not be there yet."""
+        if (index := self._index(place)) is not None:
+            return self._add(index, toml_value(value))
+        if self._index(place[:-1]) is not None:
+            return self.put(place, [value])
+        elements = [entry for entry in self.entries if entry.kind == "header" and entry.place[:-1] == place]
+        like = elements[-1] if elements else None
+        return self._insert(_nested(place, [value]), owner=like.place if like else place[:-1], like=like)
 
     def remove(self, place: Place, *, comments: bool = False) -> Document:
         """Nothing is left at a place or below it; what follows in the same array moves up.
@@ -111,61 +135,29 @@ class Document:
         """
         index = self._index(place)
         if index is not None and self.entries[index].parent is not None:
-            return self._cut(index, comments=comments)
-        document = sections.remove(self, place, comments=comments)
-        while index is None and isinstance(place[-1], str) and (rest := document._first_below(place)) is not None:
-            document = document._cut(rest)
+            return self.spliced(*self._cutting(index, comments=comments))
+        document = self._without_sections(place, comments=comments)
+        while index is None and isinstance(place[-1], str):
+            rest = next((at for at, entry in enumerate(document.entries) if _below(entry.place, place)), None)
+            if rest is None:
+                break
+            document = document.spliced(*document._cutting(rest))
         return document
 
     def remove_pairs(self, *places: Place) -> Document:
         """Without the pairs at these places, of which no two stand in the same table."""
-        edits: list[tuple[int, int, str]] = []
+        edits: list[Splice] = []
         for index in map(self._known, places):
             entry = self.entries[index]
             if entry.parent is not None:
                 edits += self._cutting(index)
             else:
-                line = self.text.rfind("\n", 0, entry.start) + 1
-                edits.append((line, self.text.find("\n", entry.end) + 1 or len(self.text), ""))
+                edits.append((_line(self.text, entry.start), _next_line(self.text, entry.end), ""))
         return self.spliced(*edits)
-
-    def spliced(self, *edits: tuple[int, int, str]) -> Document:
-        """The text with each span (start, end) replaced; spans do not overlap."""
-        parts, at = [], 0
-        for start, end, new in sorted(edits):
-            parts += [self.text[at:start], new]
-            at = end
-        return Document("".join([*parts, self.text[at:]]), is_json=self.is_json)
-
-    def comments_above(self, at: int) -> int:
-        """Where the comment lines begin that touch the line of an offset from above; that line where none do."""
-        written = max(
-            (entry.end if entry.end <= at else entry.value + 1 for entry in self.entries if entry.start < at), default=0
-        )
-        line = self.text.rfind("\n", 0, at) + 1
-        while line:
-            before = self.text.rfind("\n", 0, line - 1) + 1
-            if before < written or not self.text[before:line].lstrip().startswith("#"):
-                break
-            line = before
-        return line
-
-    def indent(self, at: int) -> str:
-        """The white space at the beginning of the line of an offset."""
-        line = self.text.rfind("\n", 0, at) + 1
-        return self.text[line : self._after(_SPACES, line)]
-
-    def _in_brackets(self, place: Place) -> bool:
-        return self._index(place) is not None
 
     def _index(self, place: Place) -> int | None:
         """The pair or the item exactly at a place."""
         return self._indices.get(place)
-
-    @cached_property
-    def _indices(self) -> dict[Place, int]:
-        entries = list(enumerate(self.entries))
-        return {entry.place: index for index, entry in reversed(entries) if entry.kind != "header"}
 
     def _known(self, place: Place) -> int:
         index = self._index(place)
@@ -173,11 +165,10 @@ class Document:
             raise LookupError(place)
         return index
 
-    def _first_below(self, place: Place) -> int | None:
-        for index, entry in enumerate(self.entries):
-            if entry.place[: len(place)] == place:
-                return index
-        return None
+    @cached_property
+    def _indices(self) -> dict[Place, int]:
+        entries = list(enumerate(self.entries))
+        return {entry.place: index for index, entry in reversed(entries) if entry.kind != "header"}
 
     def _inside(self, index: int) -> list[Entry]:
         return self._children.get(index, [])
@@ -190,25 +181,51 @@ class Document:
                 children.setdefault(entry.parent, []).append(entry)
         return children
 
-    def _comma(self, at: int) -> int | None:
-        """The comma after an item that ends at an offset."""
-        comma = self._after(BLANK, at)
-        return comma if self.text.startswith(",", comma) else None
+    @cached_property
+    def _sections(self) -> list[_Section]:
+        found = [_Section(None, [])]
+        for entry in self.entries:
+            if entry.kind == "header":
+                found.append(_Section(entry, []))
+            elif entry.parent is None:
+                found[-1].pairs.append(entry)
+        return found
+
+    def _indent(self, at: int) -> str:
+        """The white space at the beginning of the line of an offset."""
+        line = _line(self.text, at)
+        return self.text[line : self._after(_SPACES, line)]
 
     def _after(self, pattern: re.Pattern[str], at: int) -> int:
         match = pattern.match(self.text, at)
         return match.end() if match else at
 
-    def _add(self, index: int, render: Callable[[int, bool], str]) -> Document:
+    def _comma(self, at: int) -> int | None:
+        """The comma after an item that ends at an offset."""
+        comma = self._after(BLANK, at)
+        return comma if self.text.startswith(",", comma) else None
+
+    def _comments_above(self, at: int) -> int:
+        """Where the comment lines begin that touch the line of an offset from above; that line where none do."""
+        written = max(
+            (entry.end if entry.end <= at else entry.value + 1 for entry in self.entries if entry.start < at), default=0
+        )
+        line = _line(self.text, at)
+        while line:
+            before = _line(self.text, line - 1)
+            if before < written or not self.text[before:line].lstrip().startswith("#"):
+                break
+            line = before
+        return line
+
+    def _add(self, index: int, new: str) -> Document:
         """One more item or pair between the brackets of an entry, laid out as the one before it."""
-        inside = self._inside(index)
+        box, inside, text = self.entries[index], self._inside(index), self.text
         if not inside:
-            return self._fill(index, render)
-        box, last, text = self.entries[index], inside[-1], self.text
-        like = last if last.kind == "item" else box
-        new = render(last.start, "\n" in text[like.value : like.end])
+            return self._fill(box, new)
+        last = inside[-1]
         comma = self._comma(last.end)
-        line, stop = text.rfind("\n", 0, last.start) + 1, text.find("\n", comma or last.end)
+        line, stop = _line(text, last.start), text.find("\n", comma or last.end)
         has_own_line = line > box.value and not text[line : last.start].strip() and 0 <= stop < box.end
         if not has_own_line:
             return self.spliced((last.end, last.end, f", {new}"))
@@ -219,26 +236,17 @@ class Document:
         between = text[last.end : stop]  # a comment that stays on the line of the item before
         return self.spliced((last.end, stop, f",{between}{new}"))
 
-    def _fill(self, index: int, render: Callable[[int, bool], str]) -> Document:
+    def _fill(self, box: Entry, new: str) -> Document:
         """The first item or pair between the brackets of an entry."""
-        box, text = self.entries[index], self.text
-        close, unit = box.end - 1, self._unit()
-        begin, end = f"{self.newline}{self.indent(box.value)}{unit}", f"{self.newline}{self.indent(box.value)}"
-        item = render(box.value, bool(unit))
-        if "#" in text[box.value : close]:
-            line = text.rfind("\n", 0, close) + 1
-            return self.spliced((line, line, f"{begin.lstrip(self.newline)}{item},{self.newline}"))
-        if self.is_json:
-            item = item.replace("\n", f"\n{unit}")
-            filling = f"{begin}{item}{end}" if unit else item
-        else:
-            filling = f"{begin}{item},{end}" if text[box.value] == "[" else f" {item} "
+        close, indent = box.end - 1, self._indent(box.value)
+        if "#" in self.text[box.value : close]:
+            line = _line(self.text, close)
+            return self.spliced((line, line, f"{indent}{_STEP}{new},{self.newline}"))
+        is_array = self.text[box.value] == "["
+        filling = f"{self.newline}{indent}{_STEP}{new},{self.newline}{indent}" if is_array else f" {new} "
         return self.spliced((box.value + 1, close, filling))
 
-    def _cut(self, index: int, *, comments: bool = False) -> Document:
-        return self.spliced(*self._cutting(index, comments=comments))
-
-    def _cutting(self, index: int, *, comments: bool = False) -> list[tuple[int, int, str]]:
+    def _cutting(self, index: int, *, comments: bool = False) -> list[Splice]:
         """The splices that take an item or a pair, and one comma, from between brackets; its own lines too."""
         text, entry = self.text, self.entries[index]
         parent = entry.parent if entry.parent is not None else index
@@ -246,36 +254,98 @@ class Document:
         number = inside.index(entry)
         comma = self._comma(entry.end)
         start, end = entry.start, entry.end if comma is None else comma + 1
-        line, stop = text.rfind("\n", 0, start) + 1, text.find("\n", end)
+        line, stop = _line(text, start), text.find("\n", end)
         rest = text[end:stop].strip()
-        edits: list[tuple[int, int, str]] = []
+        edits: list[Splice] = []
         if comma is None and number > 0:
             before = self._comma(inside[number - 1].end) or start
             edits.append((before, before + 1, ""))
         has_own_lines = line > box.value and not text[line:start].strip() and end <= stop < box.end
         if has_own_lines and rest[:1] in ("", "#"):
-            start, end = self.comments_above(start) if comments else line, stop + 1
+            start, end = self._comments_above(start) if comments else line, stop + 1
         elif number < len(inside) - 1:
             end = self._after(_SPACES, end)
         else:
             start = len(text[:start].rstrip(" \t"))
         return [(start, end, ""), *edits]
 
-    def _rendered(self, value: Any, at: int, *, spread: bool) -> str:
-        """A value as it is written at an offset; JSON may spread it over lines."""
-        if not self.is_json:
-            return toml_value(value)
-        indent = (self._unit() or None) if spread else None
-        written = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
-        return written.replace("\n", f"{self.newline}{self.indent(at)}")
+    def _insert(self, data: dict[str, Any], *, owner: Place, like: Entry | None = None) -> Document:
+        """New sections below the last that belongs to `owner`, at the end of the file if none does.
 
-    def _pair(self, key: str, value: Any, at: int, *, spread: bool) -> str:
-        written = self._rendered(value, at, spread=spread)
-        return f"{json.dumps(key, ensure_ascii=False)}: {written}" if self.is_json else f"{toml_key(key)} = {written}"
+        The first of them begins as the header that it is to be `like`, and all are as far from the margin.
+        """
+        text, newline = self.text, self.newline
+        above = next((it for it in reversed(self._sections) if it.touches(owner)), self._sections[-1])
+        at = _after_comments(text, _next_line(text, above.end))
+        lines, indent = toml(data).split("\n"), ""
+        if like:
+            lines[0], indent = text[like.start : like.end], self._indent(like.start)
+        block = newline.join(f"{indent}{line}" if line else "" for line in lines)
+        lead = newline if _ends_line(text, at) else newline * 2
+        return self.spliced((at, at, f"{lead}{block}" + ("" if _is_blank_line(text, at) else newline)))
 
-    def _unit(self) -> str:
-        """One step of indentation; JSON on a single line has none."""
-        if not self.is_json:
-            return "    "
-        match = re.search(r"\n([ \t]+)\S", self.text)
-        return match[1] if match else ""
+    def _without_sections(self, place: Place, *, comments: bool) -> Document:
+        """Without the sections whose header is at or below a place, and the lines of other sections that are."""
+        text = self.text
+        lines: list[tuple[int, int]] = []
+        spans: list[tuple[int, int]] = []
+        for section in self._sections:
+            if section.header and _below(section.header.place, place):
+                at, end = section.header.start, _next_line(text, section.end)
+                start = self._comments_above(at) if comments else _line(text, at)
+                if spans and not text[spans[-1][1] : start].strip():
+                    start = spans.pop()[0]
+                spans.append((start, end))
+            else:
+                pairs = [pair for pair in section.pairs if _below(pair.place, place)]
+                lines += [(_line(text, pair.start), _next_line(text, pair.end)) for pair in pairs]
+        spans = [_with_blank_line(text, start, end) for start, end in spans]
+        return self.spliced(*((start, end, "") for start, end in spans + lines))
+
+
+def _nested(place: Place, value: Any) -> dict[str, Any]:
+    """The tables above a value."""
+    return reduce(lambda inner, key: {str(key): inner}, reversed(place), value)
+
+
+def _pair(key: str, value: Any) -> str:
+    return f"{toml_key(key)} = {toml_value(value)}"
+
+
+def _below(place: Place, above: Place) -> bool:
+    return place[: len(above)] == above
+
+
+def _line(text: str, at: int) -> int:
+    return text.rfind("\n", 0, at) + 1
+
+
+def _next_line(text: str, at: int) -> int:
+    return text.find("\n", at) + 1 or len(text)
+
+
+def _ends_line(text: str, at: int) -> bool:
+    return at == 0 or text[at - 1] == "\n"
+
+
+def _is_blank_line(text: str, at: int) -> bool:
+    """Whether the line that begins at an offset is blank; the end of the file is."""
+    return not text[at : _next_line(text, at)].strip()
+
+
+def _after_comments(text: str, at: int) -> int:
+    """Past the comment lines that touch a section from below, unless they touch the next one too."""
+    end = at
+    while text[end : _next_line(text, end)].lstrip().startswith("#"):
+        end = _next_line(text, end)
+    return end if _is_blank_line(text, end) else at
+
+
+def _with_blank_line(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span with one of the two blank lines that would meet where it is cut out."""
+    before = _line(text, start - 1) if start else 0
+    if start and not _is_blank_line(text, before):
+        return start, end
+    if end < len(text) and _is_blank_line(text, end):
+        return start, _next_line(text, end)
+    return (before, end) if start and end == len(text) else (start, end)

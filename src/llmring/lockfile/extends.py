@@ -6,18 +6,25 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmring.exceptions import LockfileError
-
-from .advice import extend
-from .checks import shown
-from .discovery import FILE_NAME
+from ..exceptions import LockfileError
+from ..references import FILE_NAME, shown
+from .files import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .model import Binding, Lockfile
 
-__all__ = ["as_listed", "extends_advice", "missing", "package_lockfile", "shipped", "to_extend", "unknown_provider"]
+__all__ = [
+    "as_listed",
+    "declare",
+    "extends_advice",
+    "missing",
+    "package_lockfile",
+    "shipped",
+    "to_extend",
+    "unknown_provider",
+]
 
 
 @cache
@@ -31,8 +38,6 @@ def package_lockfile(package: str) -> Lockfile:
         LockfileError: the package is not installed, or has no `llmring.lock` in its folder.
         LockfileParseError, LockfileVersionError: it is not valid.
     """
-    from .reading import load
-
     file = _find(package)
     if file is None:
         raise LockfileError(" ".join(missing(package)))
@@ -118,8 +123,24 @@ def to_extend(lockfile: Lockfile | None, package: str, alias: str) -> str:
     if package in listed or not _ships(package, alias):
         return ""
     slip = get_close_matches(package, [it for it in listed if _find(it) is None], n=1)
-    step = extend(lockfile, [*(it for it in listed if it not in slip), package])
+    step = _extend(lockfile, [*(it for it in listed if it not in slip), package])
     return f'The installed package "{package}" ships the alias {shown(alias)}. To have its aliases, {step}'
+
+
+def declare(lockfile: Lockfile, provider: str) -> str:
+    """What declares a provider in a lockfile."""
+    if lockfile.is_json:
+        return f'under "providers", "{provider}": {{"sdk": "openai", "base_url": "https://..."}}'
+    return f'[providers.{provider}] with sdk = "openai" and its base_url'
+
+
+def _extend(lockfile: Lockfile | None, packages: Iterable[str]) -> str:
+    """What to write where, to have the aliases of these packages and no others."""
+    listed = ", ".join(f'"{it}"' for it in packages)
+    where = (lockfile.path if lockfile is not None else None) or FILE_NAME
+    if lockfile is not None and lockfile.is_json:
+        return f'write in {where}: "extends": {{"packages": [{listed}]}}'
+    return f"write under [extends] in {where}: packages = [{listed}]"
 
 
 def _ships(package: str, alias: str) -> bool:

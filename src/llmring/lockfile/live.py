@@ -7,19 +7,14 @@ import os
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from llmring.exceptions import LockfileError
-
-from .overlay import overlaid
+from ..exceptions import LockfileError
+from .files import read
+from .model import Lockfile, Profile, ProviderSettings
 from .parsing import parse
-from .reading import read
-
-if TYPE_CHECKING:
-    from .model import Lockfile
 
 __all__ = ["LiveLockfile"]
 
@@ -120,7 +115,7 @@ class LiveLockfile:
         elif content != self._underway:
             # What the whole file begins with says nothing new, and may end in the middle of a number.
             is_beginning = whole.content.startswith(content)
-            self._lockfile = whole.lockfile if is_beginning else overlaid(found, whole.lockfile)
+            self._lockfile = whole.lockfile if is_beginning else _overlaid(found, whole.lockfile)
             self._underway = content
 
     def _parsed(self, content: bytes) -> Lockfile | LockfileError:
@@ -162,3 +157,41 @@ class LiveLockfile:
 
 def _is_coarse(mark: tuple[int, ...] | None) -> bool:
     return mark is not None and mark[0] % 1_000_000_000 == 0
+
+
+def _overlaid(new: Lockfile, old: Lockfile) -> Lockfile:
+    """What `new` says, and of `old` the aliases, profiles, packages and settings of providers that `new` lacks.
+
+    A binding is taken from one of the two as it stands, and so is a provider's table, for a mixture could send a key
+    to the host of another: from `new`, unless its table lacks a key of the old one, and may be half of what it will be.
+    """
+    profiles = {
+        name: _merged(name, new.profiles.get(name), old.profiles.get(name)) for name in {**new.profiles, **old.profiles}
+    }
+    providers = {
+        name: _settings(new.providers.get(name), old.providers.get(name)) for name in {**new.providers, **old.providers}
+    }
+    return replace(
+        new,
+        default_profile=new.default_profile if "default_profile" in new.data else old.default_profile,
+        profiles=profiles,
+        providers=providers,
+        extends=tuple(dict.fromkeys((*new.extends, *old.extends))),
+    )
+
+
+def _merged(name: str, new: Profile | None, old: Profile | None) -> Profile:
+    bindings = [profile.bindings if profile is not None else {} for profile in (new, old)]
+    return Profile(name, {**bindings[0], **{it: bindings[1][it] for it in bindings[1] if it not in bindings[0]}})
+
+
+def _settings(new: ProviderSettings | None, old: ProviderSettings | None) -> ProviderSettings:
+    if new is None or old is None:
+        return new or old or ProviderSettings()
+    return old if _said(old) - _said(new) else new
+
+
+def _said(settings: ProviderSettings) -> set[str]:
+    """What a table has a value for."""
+    named = {it.name for it in fields(ProviderSettings) if getattr(settings, it.name)}
+    return named.union(f"headers.{header}" for header in settings.headers)

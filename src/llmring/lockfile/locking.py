@@ -14,7 +14,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from llmring.exceptions import LockfileError
+from ..exceptions import LockfileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,18 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llmring.exceptions import ConfigurationError
+from ..exceptions import ConfigurationError
+from ..references import is_name, shown, word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["DEFAULT_PROFILE", "VERSION", "Binding", "Lockfile", "Profile", "ProviderSettings", "split_reference"]
+__all__ = [
+    "DEFAULT_PROFILE",
+    "VERSION",
+    "Binding",
+    "Lockfile",
+    "Misfit",
+    "OtherVersion",
+    "Place",
+    "Profile",
+    "ProviderSettings",
+]
 
 VERSION = "1.0"
 """The version of the file that this release reads and writes."""
 DEFAULT_PROFILE = "default"
 """The default profile of a file that names none."""
+Place = tuple[str | int, ...]
+"""The keys and indices that lead to a value, as in `("profiles", "default", "bindings", 0, "models")`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +116,6 @@ class Lockfile:
         try:
             return self.profiles[wanted]
         except KeyError:
-            from .advice import word
-            from .checks import shown
-
             where, name = self.path or "the lockfile", word(wanted, "NAME") if is_name(wanted) else "NAME"
             raise ConfigurationError(
                 f"No profile {shown(wanted)} in {where}. There are: {', '.join(self.profiles)}. To make it: "
@@ -113,31 +123,19 @@ class Lockfile:
             ) from None
 
 
-def split_reference(reference: str) -> tuple[str, str]:
-    """`"anthropic:claude-haiku-5-5"` as `("anthropic", "claude-haiku-5-5")`.
+class Misfit(Exception):
+    """Something in the data of a file that does not fit; whoever holds the text says on which line.
 
-    The first colon divides; a model's name may hold more of them, and slashes (`ollama:llama3.2:3b`).
-
-    Raises:
-        ConfigurationError: it is not of that form; the message says what is wrong and how to write it.
+    Attributes:
+        place: where in the data.
+        offset: where in the text, if that is already known.
     """
-    provider, colon, model = reference.partition(":")
-    if provider and model and "/" not in provider and is_name(reference):
-        return provider, model
-    from .checks import shown
 
-    if not is_name(reference):
-        problem = "is empty or holds white space"
-    elif not colon or "/" in provider:
-        problem = "names no provider"
-    else:
-        problem = "names no provider before the colon" if not provider else "names no model after the colon"
-    raise ConfigurationError(
-        f"The model reference {shown(reference)} {problem}. "
-        "Write it as provider:model, for example anthropic:claude-haiku-5-5"
-    )
+    def __init__(self, message: str, place: Place = (), *, offset: int | None = None) -> None:
+        super().__init__(message)
+        self.place = place
+        self.offset = offset
 
 
-def is_name(text: str) -> bool:
-    """Whether it can name an alias, a profile, a provider or a model: visible characters, no white space."""
-    return bool(text) and text.isprintable() and " " not in text
+class OtherVersion(Misfit):
+    """The version of a format that this release does not read."""

@@ -11,10 +11,9 @@ import re
 import tomllib
 from typing import Literal, NamedTuple
 
-__all__ = ["BLANK", "Entry", "Place", "holds_comments", "line_and_column", "locate", "scan"]
+from .model import Place
 
-Place = tuple[str | int, ...]
-"""The keys and indices that lead to a value, as in `("profiles", "default", "bindings", 0, "models")`."""
+__all__ = ["BLANK", "Entry", "Place", "holds_comments", "line_and_column", "locate", "scan"]
 
 
 class Entry(NamedTuple):

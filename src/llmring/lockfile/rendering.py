@@ -1,4 +1,4 @@
-"""Values as TOML writes them on one line."""
+"""What is written by us: one value in TOML, new text in TOML or JSON, and a file in the other format."""
 
 from __future__ import annotations
 
@@ -7,28 +7,42 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-__all__ = ["toml_key", "toml_value"]
+from ..exceptions import ConfigurationError
+from .model import DEFAULT_PROFILE, VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .model import Place
+
+__all__ = ["Converted", "converted", "json_text", "new_data", "toml", "toml_key", "toml_value"]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def toml_value(value: Any) -> str:
-    """A value on one line, tables as inline tables.
+def toml(data: Mapping[str, Any]) -> str:
+    """A file, or the tables that are to become a part of one: a line for each item of a list.
 
     Raises:
         TypeError: TOML has no such value (`None`, an object of some class).
     """
+    import tomli_w
+
+    toml_value(data)  # what else tomli-w takes (a `Decimal`) is not read as it was
+    return tomli_w.dumps(data)
+
+
+def toml_value(value: Any) -> str:
+    """A value on one line, tables as inline tables, to stand where another one stood. It raises what `toml` does."""
     match value:
         case str():
             return _quoted(value)
         case bool():
             return "true" if value else "false"
-        case int():
+        case int() | float():
             return str(value)
-        case float():
-            return repr(value) if math.isfinite(value) else str(value)
         case datetime() | date() | time():
             return value.isoformat()
         case Mapping():
@@ -43,6 +57,95 @@ def toml_value(value: Any) -> str:
 def toml_key(key: str) -> str:
     """A key, in quotes only where it needs them."""
     return key if _BARE.fullmatch(key) else _quoted(key)
+
+
+def json_text(data: Mapping[str, Any], like: str | None = None) -> str:
+    """A JSON file, laid out as another one is: its indentation, its line endings, what is escaped."""
+    if like is None:
+        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    begin = like.index("{")
+    indent = re.search(r"\n([ \t]*)\S", like[begin:])
+    is_airy = indent is not None or re.search(r'"\s*:\s', like) is not None
+    written = json.dumps(
+        data,
+        indent=indent[1] if indent else None,
+        separators=(", " if is_airy and not indent else ",", ": " if is_airy else ":"),
+        ensure_ascii=like.isascii() and "\\u" in like,
+    )
+    newline = "\r\n" if re.match(r"[^\n]*\r\n", like) else "\n"
+    return like[:begin] + written.replace("\n", newline) + like[len(like.rstrip()) :]
+
+
+def new_data(bindings: Iterable[tuple[str, Sequence[str]]] | None = None) -> dict[str, Any]:
+    """What a new lockfile holds: its default profile with the models of each alias; `None` leaves `bindings` out."""
+    profile: dict[str, Any] = {"name": DEFAULT_PROFILE}
+    if bindings is not None:
+        profile["bindings"] = [{"alias": alias, "models": list(models)} for alias, models in bindings]
+    return {"version": VERSION, "default_profile": DEFAULT_PROFILE, "profiles": {DEFAULT_PROFILE: profile}}
+
+
+class Converted(NamedTuple):
+    """A file in the other format.
+
+    Attributes:
+        text: all of it.
+        data: what it holds.
+        changes: in words, what its data holds otherwise than before.
+    """
+
+    text: str
+    data: dict[str, Any]
+    changes: list[str]
+
+
+def converted(data: Mapping[str, Any], *, to_json: bool) -> Converted:
+    """The data of a lockfile, every key of it, as the text of a JSON or a TOML file.
+
+    TOML has no null: a key that holds one is left out, which says the same. JSON has no dates: they become strings.
+
+    Raises:
+        ConfigurationError: a value has no counterpart in the other format; the message says which.
+    """
+    changes: list[str] = []
+    new: dict[str, Any] = (_for_json if to_json else _for_toml)(dict(data), (), changes)
+    text = json_text(new) if to_json else toml(new)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError("The file holds half of a surrogate pair, which TOML cannot say") from None
+    return Converted(text, new, changes)
+
+
+def _for_json(value: Any, place: Place, changes: list[str]) -> Any:
+    match value:
+        case dict():
+            return {key: _for_json(inner, (*place, key), changes) for key, inner in value.items()}
+        case list():
+            return [_for_json(inner, (*place, index), changes) for index, inner in enumerate(value)]
+        case datetime() | date() | time():
+            changes.append(f"{_written(place)} is a date or a time; in JSON it is a string")
+            return value.isoformat()
+        case float() if not math.isfinite(value):
+            raise ConfigurationError(f"{_written(place)} is {value}, which JSON cannot say. Take it out first")
+        case _:
+            return value
+
+
+def _for_toml(value: Any, place: Place, changes: list[str]) -> Any:
+    match value:
+        case dict():
+            changes += [f"{_written((*place, key))} is null and is left out" for key in value if value[key] is None]
+            return {key: _for_toml(it, (*place, key), changes) for key, it in value.items() if it is not None}
+        case list():
+            return [_for_toml(inner, (*place, index), changes) for index, inner in enumerate(value)]
+        case None:
+            raise ConfigurationError(f"{_written(place)} is null, which a TOML list cannot hold. Take it out first")
+        case _:
+            return value
+
+
+def _written(place: Place) -> str:
+    return ".".join(map(str, place))
 
 
 def _quoted(text: str) -> str:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llmring.exceptions import AliasNotFoundError, LockfileError, LockfileNotFoundError
-
-from .advice import bind
-from .checks import shown
-from .discovery import none_found
+from ..exceptions import AliasNotFoundError, LockfileError, LockfileNotFoundError
+from ..references import bind_command, shown, split_reference
 from .extends import as_listed, shipped
-from .model import Binding, Lockfile, split_reference
+from .files import none_found
+from .model import Binding, Lockfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,7 +106,7 @@ def _extended(lockfile: Lockfile, name: str, listed: str, profile: Profile) -> B
         return replace(aliases[alias], alias=name)
     raise AliasNotFoundError(
         f'The package "{package}" ships no alias {shown(alias)}{nearest(alias, aliases)} '
-        f"It has: {', '.join(aliases) or 'none'}. To bind it here: {bind(name)}",
+        f"It has: {', '.join(aliases) or 'none'}. To bind it here: {bind_command(name)}",
         path=lockfile.path,
     )
 
@@ -120,7 +118,7 @@ def _unknown(lockfile: Lockfile, name: str, profile: str) -> AliasNotFoundError:
         names = list(lockfile.profile(profile).bindings)
     elsewhere = [other.name for other in lockfile.profiles.values() if name in other.bindings]
     hint = f" It is bound in: {', '.join(elsewhere)}." if elsewhere else ""
-    command = bind(name, None if profile == lockfile.default_profile else profile)
+    command = bind_command(name, None if profile == lockfile.default_profile else profile)
     error = AliasNotFoundError(
         f'No alias {shown(name)} in the profile "{profile}" of {lockfile.path or "the lockfile"}{nearest(name, names)}'
         f"{hint} To bind it: {command}. "

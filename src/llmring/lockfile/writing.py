@@ -19,9 +19,8 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmring.exceptions import LockfileError, LockfileParseError
-
-from .reading import read
+from ..exceptions import LockfileError, LockfileParseError
+from .files import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ import typer
 
 from ...exceptions import LockfileError
 from ...lockfile import Binding, Lockfile, load, parse
-from ...lockfile.revisions import at_revision, is_revision
+from ...lockfile.git import at_revision, is_revision
 from ..facts import facts_of, percent, price, remark, tokens
 from ..project import lockfile_path
 from ..terminal import columns, note, paint, say, say_json, working

@@ -12,10 +12,10 @@ import typer
 from ...exceptions import ConfigurationError, LockfileError
 from ...lockfile import convert as convert_in_place
 from ...lockfile import create, load, parse
-from ...lockfile.converting import converted
+from ...lockfile.files import read
 from ...lockfile.parsing import decode, holds_json
 from ...lockfile.places import holds_comments
-from ...lockfile.reading import read
+from ...lockfile.rendering import converted
 from ...lockfile.schema import rendered
 from ..project import lockfile_path
 from ..terminal import is_utf8, note, say, say_json, stream, warn, with_escapes, working

@@ -18,6 +18,7 @@ from ...catalog import ROLES, Role, model_info, suggested
 from ...credentials import KEYRING, first_set
 from ...exceptions import ConfigurationError, LLMRingError
 from ...lockfile import create, find_lockfile
+from ...lockfile.rendering import json_text, new_data, toml
 from ...lockfile.schema import SCHEMA_FILE, write_beside
 from ...providers.packages import how_to_install
 from ...providers.vendors import SDKS
@@ -39,11 +40,6 @@ _HEAD = """\
 #   llmring aliases                      what is bound
 #   llmring bind chatbot {example}
 #   llmring chat "Hello" --model chatbot
-version = "1.0"
-default_profile = "default"
-
-[profiles.default]
-name = "default"
 """
 
 PURPOSE: Mapping[Role, str] = {
@@ -200,17 +196,14 @@ def render(found: list[Found], *, as_json: bool = False) -> str:
     """
     bindings = bound(found)
     if as_json:
-        listed = [{"alias": role, "models": models} for role, models in bindings.items()]
-        profiles = {"default": {"name": "default", "bindings": listed}}
-        named = {"$schema": f"./{SCHEMA_FILE}", "version": "1.0", "default_profile": "default"}
-        return json.dumps({**named, "profiles": profiles}, indent=2) + "\n"
+        return json_text({"$schema": f"./{SCHEMA_FILE}", **new_data(bindings.items())})
     example = bindings["fast"][0] if bindings else f"anthropic:{suggested('fast')['anthropic']}"
-    text = _HEAD.format(schema=SCHEMA_FILE, example=example)
+    text = _HEAD.format(schema=SCHEMA_FILE, example=example) + toml(new_data())
     if not bindings:
         return text + _UNBOUND.format(example=example)
     for role, models in bindings.items():
-        text += f"\n# {PURPOSE[role]}\n[[profiles.default.bindings]]\nalias = {json.dumps(role)}\n"
-        text += f"models = {json.dumps(models)}\n"
+        binding = {"alias": role, "models": models}
+        text += f"\n# {PURPOSE[role]}\n{toml({'profiles': {'default': {'bindings': [binding]}}})}"
     return text
 
 

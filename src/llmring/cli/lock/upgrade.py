@@ -12,9 +12,9 @@ import typer
 from ...catalog import ModelInfo, model_info
 from ...checking.models import Ending, endings
 from ...lockfile import Lockfile, load, parse, replace_models
-from ...lockfile.editing import with_replacements
+from ...lockfile.changes import with_replacements
+from ...lockfile.files import read
 from ...lockfile.parsing import decode
-from ...lockfile.reading import read
 from ..facts import dollars
 from ..project import lockfile_path
 from ..terminal import confirm, note, paint, say, say_json, warn, working

@@ -1,31 +1,31 @@
 """The edits that commands and programs make to a lockfile.
 
 Every edit reads the file again under a lock, changes what it means to and nothing else, and puts the result in
-the file's place at once: see `editing` for what an edit keeps and `writing` for how it is written.
+the file's place at once: see `changes` for what an edit keeps and `writing` for how it is written.
 """
 
 from __future__ import annotations
 
 import os
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmring.exceptions import AliasNotFoundError, ConfigurationError, LockfileError, LockfileParseError
-
-from . import editing
-from .checks import secrets_in, shown
-from .converting import converted
-from .discovery import FILE_NAME
+from ..exceptions import AliasNotFoundError, ConfigurationError, LockfileError, LockfileParseError
+from ..references import FILE_NAME, is_name, shown, split_reference
+from .changes import edited, says, with_binding, with_replacements
+from .files import read
 from .locking import exclusive
-from .model import is_name, split_reference
-from .parsing import decode, holds_json, parse
-from .reading import read
+from .parsing import decode, parse
+from .rendering import converted
 from .resolution import nearest
+from .secrets import secrets_in
 from .writing import replace, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from .changes import Edited
     from .model import Lockfile
 
     StrPath = str | os.PathLike[str]
@@ -83,7 +83,7 @@ def bind(
     _check_secrets([models, values])
     return _edit(
         path,
-        lambda text, lockfile: editing.with_binding(
+        lambda text, lockfile: with_binding(
             text, lockfile, lockfile.default_profile if profile is None else profile, alias, models, values
         ),
         patience=patience,
@@ -101,7 +101,7 @@ def unbind(path: StrPath, alias: str, *, profile: str | None = None, patience: f
         LockfileError: the file is not there, not valid, or could not be written.
     """
 
-    def change(text: str, lockfile: Lockfile) -> editing.Edited:
+    def change(text: str, lockfile: Lockfile) -> Edited:
         chosen = lockfile.profile(profile)
         if alias not in chosen.bindings:
             raise AliasNotFoundError(
@@ -109,7 +109,12 @@ def unbind(path: StrPath, alias: str, *, profile: str | None = None, patience: f
                 f"{nearest(alias, chosen.bindings)} It binds {_listed(chosen.bindings)}.",
                 path=lockfile.path,
             )
-        return editing.without_binding(text, lockfile, chosen.name, alias)
+
+        def edit(data: dict[str, Any]) -> None:
+            bindings = data["profiles"][chosen.name]["bindings"]
+            bindings[:] = [it for it in bindings if it["alias"] != alias]
+
+        return edited(text, lockfile, edit)
 
     return _edit(path, change, patience=patience)
 
@@ -132,7 +137,7 @@ def replace_models(path: StrPath, models: Mapping[str, str], *, profile: str | N
     for model in models.values():
         split_reference(model)
     _check_secrets(list(models.values()))
-    return _edit(path, lambda text, lockfile: editing.with_replacements(text, lockfile, models, profile))
+    return _edit(path, lambda text, lockfile: with_replacements(text, lockfile, models, profile))
 
 
 def convert(path: StrPath, *, to_json: bool, keep: Keep | None = None) -> Lockfile:
@@ -148,8 +153,8 @@ def convert(path: StrPath, *, to_json: bool, keep: Keep | None = None) -> Lockfi
         LockfileError: the file is not there, not valid, or could not be written.
     """
 
-    def change(text: str, lockfile: Lockfile) -> editing.Edited:
-        if holds_json(text, lockfile.path) == to_json:
+    def change(text: str, lockfile: Lockfile) -> Edited:
+        if lockfile.is_json == to_json:
             return text, dict(lockfile.data)
         done = converted(lockfile.data, to_json=to_json)
         return done.text, done.data
@@ -234,9 +239,9 @@ def add_profile(path: StrPath, name: str) -> Lockfile:
     """
     _check_name("profile", name)
 
-    def change(text: str, lockfile: Lockfile) -> editing.Edited:
+    def change(text: str, lockfile: Lockfile) -> Edited:
         _check_new(lockfile, name)
-        return editing.with_profile(text, lockfile, name)
+        return edited(text, lockfile, lambda data: data.setdefault("profiles", {}).update({name: {"name": name}}))
 
     return _edit(path, change)
 
@@ -249,10 +254,16 @@ def copy_profile(path: StrPath, source: str, name: str) -> Lockfile:
     """
     _check_name("profile", name)
 
-    def change(text: str, lockfile: Lockfile) -> editing.Edited:
+    def change(text: str, lockfile: Lockfile) -> Edited:
         chosen = lockfile.profile(source)
         _check_new(lockfile, name)
-        return editing.with_copy(text, lockfile, chosen.name, name)
+
+        def edit(data: dict[str, Any]) -> None:
+            profiles = data.setdefault("profiles", {})
+            profiles[name] = {"name": name, **deepcopy(profiles.get(chosen.name, {}))}
+            profiles[name]["name"] = name
+
+        return edited(text, lockfile, edit)
 
     return _edit(path, change)
 
@@ -264,19 +275,19 @@ def remove_profile(path: StrPath, name: str) -> Lockfile:
         ConfigurationError: there is no such profile, or it is the default one.
     """
 
-    def change(text: str, lockfile: Lockfile) -> editing.Edited:
+    def change(text: str, lockfile: Lockfile) -> Edited:
         if lockfile.profile(name).name == lockfile.default_profile:
             raise ConfigurationError(
                 f'"{name}" is the default profile of {lockfile.path}. Name another one as default_profile first'
             )
-        return editing.without_profile(text, lockfile, name)
+        return edited(text, lockfile, lambda data: data["profiles"].pop(name))
 
     return _edit(path, change)
 
 
 def _edit(
     path: StrPath,
-    change: Callable[[str, Lockfile], editing.Edited],
+    change: Callable[[str, Lockfile], Edited],
     *,
     keep: Keep | None = None,
     patience: float | None = None,
@@ -299,12 +310,12 @@ def _edit(
                 return new
 
 
-def _changed(text: str, old: Lockfile, change: Callable[[str, Lockfile], editing.Edited]) -> tuple[bytes, Lockfile]:
+def _changed(text: str, old: Lockfile, change: Callable[[str, Lockfile], Edited]) -> tuple[bytes, Lockfile]:
     """The bytes that say the change and nothing else, and what they say."""
     try:
         after, meant = change(text, old)
         new = parse(after.encode(), old.path)
-        is_right = editing.says(new.data, meant)
+        is_right = says(new.data, meant)
     except UnicodeEncodeError:
         raise ConfigurationError(
             f"{old.path} cannot hold half of a surrogate pair, and this edit has one; the file is as it was. Take it "

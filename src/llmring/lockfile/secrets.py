@@ -10,29 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..addresses import without_login
-from .misfit import Misfit
+from ..references import KEY_SHAPE, escaped, is_header_value
+from .model import Misfit, Place
 
-if TYPE_CHECKING:
-    from .places import Place
+__all__ = ["refuse_secrets", "secrets_in"]
 
-__all__ = ["escaped", "refuse_secrets", "secrets_in", "shown"]
-
-_SHAPE = re.compile(
-    r"(?<![\w-])(?:"
-    r"(?:sk|csk|xai|pplx|nvapi)-[\w-]{20,}"  # OpenAI, Anthropic, OpenRouter, DeepSeek, Cerebras, xAI, ...
-    r"|AIza[\w-]{30,}|AQ\.[\w-]{30,}|ya29\.[\w-]{20,}"  # Google
-    r"|(?:gsk|hf|fw|r8|tgp_v1|gh[opsur]|github_pat)_\w{20,}"  # Groq, Hugging Face, Fireworks, Replicate, GitHub
-    r"|(?:sk|rk)_(?:live|test)_\w{16,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}"  # Stripe, GitLab, Slack
-    r"|(?:AKIA|ASIA)[A-Z0-9]{16}(?!\w)"  # AWS
-    r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}"  # a JSON web token
-    r")"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
-    r"|://[^\s/@:\"'$]+:[^\s/@\"'$]+@"  # a password in an address
-    r"|[?&](?:api[-_]?key|subscription[-_]?key|key|token|access[-_]token|sig|secret|password)=[\w.~%-]{8,}"  # a query
-)
 _NAME = re.compile(
     r".*(?:api|secret|access|private|account|subscription|functions)[_-]?key"
     r"|.*(?:access|auth|api|bearer|session|refresh)[_-]?token|(?:x[_-])?token"
@@ -46,7 +31,6 @@ _HEADER_NAME = re.compile(
 )
 _HEADERS = re.compile(r"(?:.*[_-])?headers", re.IGNORECASE)
 _IN_HEADER = re.compile(r"(?:bearer|basic|token|api-?key) +(?!\$$)\S+", re.IGNORECASE)
-_ANYWHERE = re.compile(r"(?:bearer|basic) +(?=\S*[\d=])[\w.~+/-]{8,}=*", re.IGNORECASE)
 _VARIABLE = r"(?:[A-Za-z-]+ )?(?:[\w-]+=)?\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})"
 _VARIABLES = re.compile(rf"{_VARIABLE}(?:; *{_VARIABLE})*", re.ASCII)
 _ADVICE = (
@@ -65,24 +49,10 @@ def secrets_in(data: Any) -> list[Place]:
 
 def refuse_secrets(text: str, data: Any) -> None:
     """Raises `Misfit`, with the place and without the secret, if the text or the data parsed from it holds one."""
-    if match := _SHAPE.search(text):
+    if match := KEY_SHAPE.search(text):
         raise Misfit(f"This looks like an API key or a password. {_ADVICE}", offset=match.start())
     for place in _secrets(data, ()):
         raise Misfit(f"{_written(place)} looks like a secret. {_ADVICE}", place)
-
-
-def shown(value: object) -> str:
-    """A value as a message quotes it: shortened, in visible characters, and never a key."""
-    text = str(value)
-    if _SHAPE.search(text) or _ANYWHERE.fullmatch(text):
-        return "(a secret, not shown)"
-    text = escaped(text)
-    return f'"{text}"' if len(text) <= 80 else f'"{text[:77]}..."'
-
-
-def escaped(text: str) -> str:
-    """The text with what steers a terminal, or cannot be sent to one, as escapes: ESC becomes `\\x1b`."""
-    return "".join(it if it.isprintable() else it.encode("unicode_escape").decode() for it in text)
 
 
 def _secrets(value: Any, place: Place) -> Iterator[Place]:
@@ -103,7 +73,7 @@ def _is_secret(value: str, place: Place) -> bool:
         return True
     if name == "base_url" and (login := without_login(value)[1]) is not None and "$" not in login:
         return True
-    return bool(_NAME.fullmatch(name) or _ANYWHERE.fullmatch(value) or _SHAPE.search(value))
+    return bool(_NAME.fullmatch(name) or is_header_value(value) or KEY_SHAPE.search(value))
 
 
 def _written(place: Place) -> str:
