@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -549,6 +550,43 @@ def test_json_looks_as_it_did(write: Write, indent: int | str | None) -> None:
     assert path.read_bytes().decode() == data(b)
     unbind(path, "b")
     assert json.loads(path.read_bytes()) == json.loads(data())
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"version":"1.0"}', '{"version":"1.0","profiles":{"default":{"name":"default","bindings":[BOUND]}}}'),
+        (
+            '\ufeff \n{"version": "1.0", "profiles": {"default": {}}}\n\n',
+            '\ufeff \n{"version": "1.0", "profiles": {"default": {"bindings": [BOUND]}}}\n\n',
+        ),
+        (
+            '{"version":"1.0",\r\n\t"note": "\\u00e9"}\r\n',
+            '{\r\n\t"version": "1.0",\r\n\t"note": "\\u00e9",\r\n\t"profiles": {\r\n\t\t"default": {\r\n'
+            '\t\t\t"name": "default",\r\n\t\t\t"bindings": [\r\n\t\t\t\tBOUND\r\n\t\t\t]\r\n\t\t}\r\n\t}\r\n}\r\n',
+        ),
+        ('{\n"version": "1.0",\n"profiles": {\n"default": {}\n}\n}', None),
+    ],
+)
+def test_json_is_written_anew_in_its_own_layout(write: Write, before: str, after: str | None) -> None:
+    path = write(before)
+    bind(path, "\xe4", ["x:y"])
+    text = path.read_bytes().decode()
+    if after is None:
+        assert text == json.dumps(load(path).data, indent="", ensure_ascii=False)
+        return
+    assert re.sub(r'\{\s*"alias":\s*"(?:\xe4|\\u00e4)",\s*"models":\s*\[\s*"x:y"\s*\]\s*\}', "BOUND", text) == after
+    assert ("\xe4" in text) is ("\\u" not in before)
+    bind(path, "\xe4", ["x:y"], params={})
+    assert path.read_bytes().decode() == text
+
+
+def test_json_that_says_nothing_new_is_not_written(write: Write) -> None:
+    text = '{ "version" : "1.0",\n  "profiles": {"default": {"bindings": [{"alias": "a", "models": ["x:y"]}]}} }'
+    path = write(text)
+    bind(path, "a", ["x:y"])
+    replace_models(path, {"x:z": "x:new"})
+    assert path.read_text() == text
 
 
 def test_a_profile_is_made_copied_and_removed(write: Write, plain: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from llmring.exceptions import LockfileError
-from llmring.lockfile import parse
+from llmring.lockfile import Binding, Lockfile, Profile, ProviderSettings, parse
+from llmring.lockfile.model import DEFAULT_PROFILE, VERSION
 from llmring.lockfile.schema import json_schema, rendered
+from llmring.lockfile.validation import APIS
 from llmring.schemas import LLMRequest
 
 from .test_editing_property import toml_files
@@ -190,6 +193,18 @@ def test_both_accept(data: Any) -> None:
 def test_both_refuse(data: Any) -> None:
     assert not parses(data)
     assert not VALIDATOR.is_valid(data)
+
+
+def test_it_names_all_that_the_model_has() -> None:
+    schema = json_schema()
+    forms = schema["$defs"]
+    assert set(forms["binding"]["properties"]) == {it.name for it in fields(Binding)} - {"extra"}
+    assert set(forms["provider"]["properties"]) == {it.name for it in fields(ProviderSettings)} - {"extra"}
+    assert set(forms["profile"]["properties"]) == {it.name for it in fields(Profile)}
+    assert set(schema["properties"]) == {"version", *(it.name for it in fields(Lockfile))} - {"path", "is_json", "data"}
+    assert forms["provider"]["properties"]["api"]["enum"] == [*APIS, None]
+    assert schema["properties"]["version"]["default"] == VERSION
+    assert schema["properties"]["default_profile"]["default"] == DEFAULT_PROFILE
 
 
 def test_the_params_that_it_offers_are_those_of_a_request() -> None:

@@ -1,6 +1,6 @@
 """From the bytes of a file to a `Lockfile`, or to an error that says where and what to do.
 
-A good file needs no `places`: they are imported where an error needs its line.
+A good file needs no `places`: they are imported with the first error that needs its line.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..exceptions import LockfileParseError, LockfileVersionError
 from ..references import shown
+from . import places
 from .model import Lockfile, Misfit, OtherVersion
 from .secrets import refuse_secrets
 from .validation import kind, validated
@@ -115,10 +116,8 @@ def _json_data(text: str, path: Path | None) -> dict[str, Any]:
 
 
 def _repetition(text: str, name: str) -> Misfit:
-    from .places import scan
-
     seen: set[Place] = set()
-    for entry in scan(text, is_json=True):
+    for entry in places.scan(text, is_json=True):
         if entry.place in seen:
             return Misfit(f"The key {shown(entry.place[-1])} stands here twice. Keep one", offset=entry.start)
         seen.add(entry.place)
@@ -126,23 +125,19 @@ def _repetition(text: str, name: str) -> Misfit:
 
 
 def _toml_error(error: tomllib.TOMLDecodeError, source: str, path: Path | None) -> LockfileParseError:
-    from .places import line_and_column
-
     # Python 3.14 gives the place as attributes, those before it only in the message.
     message = str(error)
     found = re.search(r" \((?:at line (\d+), column (\d+)|at end of document)\)$", message)
-    spot = (int(found[1]), int(found[2])) if found and found[1] else line_and_column(source, len(source))
+    spot = (int(found[1]), int(found[2])) if found and found[1] else places.line_and_column(source, len(source))
     return _error(f"This is not valid TOML: {message[: found.start()] if found else message}", path, spot)
 
 
 def _misplaced(misfit: Misfit, text: str, path: Path | None) -> LockfileParseError | LockfileVersionError:
-    from .places import line_and_column, locate, scan
-
     offset, is_json = misfit.offset, holds_json(text, path)
     if offset is None:
-        offset = locate(scan(text, is_json=is_json), misfit.place)
+        offset = places.locate(places.scan(text, is_json=is_json), misfit.place)
     message = _LINE.sub(r'\1 "\2": ', str(misfit)) if is_json else str(misfit)
-    error = _error(message, path, line_and_column(text, offset))
+    error = _error(message, path, places.line_and_column(text, offset))
     if isinstance(misfit, OtherVersion):
         return LockfileVersionError(str(error), path=path, line=error.line, column=error.column)
     return error

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from ..exceptions import ConfigurationError
 from ..references import bind_command, is_name, shown, split_reference
+from . import rendering
 from .model import DEFAULT_PROFILE, VERSION, Binding, Lockfile, Misfit, OtherVersion, Place, Profile, ProviderSettings
 
 __all__ = ["APIS", "kind", "validated"]
@@ -100,11 +101,9 @@ def _profile(name: str, raw: Any, place: Place) -> Profile:
     bindings: dict[str, Binding] = {}
     listed = table.get("bindings", [])
     if isinstance(listed, dict):
-        from .rendering import toml_key
-
         raise Misfit(
             "bindings must be a list, not a table. In TOML each binding has a header of its own, with two brackets: "
-            f"[[profiles.{toml_key(name)}.bindings]]",
+            f"[[profiles.{rendering.toml_key(name)}.bindings]]",
             place,
         )
     for index, item in enumerate(_checked(listed, list, "bindings", place)):
