@@ -15,8 +15,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 import llmring
 from llmring.catalog.naming import billed_by, listed_as, served_by, vendor_of
 from llmring.data import also_called, load, of_vendors
+from llmring.exceptions import ProviderResponseError
+from llmring.providers.errors import error_of_answer
 from llmring.providers.vendors import BUILT_IN, BuiltIn
 from llmring.providers.wording import Meaning, meaning_of
+from llmring.schemas import LLMRequest
 from llmring.wire.chat_dialects import ChatDialect, dialect_of
 from llmring.wire.errors import WireError, read_error
 
@@ -125,6 +128,12 @@ class Statuses(Row):
     of: Annotated[dict[Lower, Status], Field(min_length=1)]
 
 
+class Parameters(Row):
+    of: Annotated[
+        dict[str, Annotated[list[Lower], Field(min_length=1), AfterValidator(_distinct)]], Field(min_length=1)
+    ]
+
+
 class Vendor(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -133,6 +142,7 @@ class Vendor(BaseModel):
     prices: Prices | None = None
     words: Annotated[list[Words], Field(min_length=1)] | None = None
     statuses: Statuses | None = None
+    parameters: Parameters | None = None
 
 
 Model = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9./-]*[a-z0-9]$")]
@@ -226,6 +236,17 @@ def test_each_word_for_a_status_is_read() -> None:
     for row in of_vendors("statuses").values():
         for word, status in row["of"].items():
             assert read_error({"error": {"message": "Oh.", "type": word}}).status == status
+
+
+def test_each_word_for_a_parameter_is_read() -> None:
+    for row in of_vendors("parameters").values():
+        for parameter, words in row["of"].items():
+            assert parameter in LLMRequest.model_fields
+            for word in words:
+                failure = read_error({"error": {"message": f"{word}: not here"}}, 400)
+                error = error_of_answer(failure, provider="p", model="m", key_source="K", sent=frozenset({parameter}))
+                assert isinstance(error, ProviderResponseError)
+                assert error.parameter == parameter
 
 
 def test_no_word_stands_for_two_statuses() -> None:

@@ -31,8 +31,9 @@ def of_vendors(section: str, file: str = "vendors.json") -> Mapping[str, Any]:
 
     Args:
         section: of `vendors.json`: `"provider"`, how it is reached; `"chat"`, its ways of Chat Completions; `"prices"`,
-            how it is found on price lists; `"words"`, what its words mean; `"statuses"`, the HTTP statuses that its
-            words stand for. Of `catalog/models.json`: `"roles"`, `"limits"` and `"retired"`.
+            how it is found on price lists; `"parameters"`, its words for those of a request; `"words"`, what its words
+            mean; `"statuses"`, which statuses they stand for. Of `catalog/models.json`: `"roles"`, `"limits"`,
+            `"retired"`.
         file: which one.
     """
     return {name: row[section] for name, row in load(file).items() if section in row}

@@ -8,10 +8,12 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from functools import cache
 from time import time
 from typing import Any
 
 from ..addresses import shown
+from ..data import of_vendors
 from ..exceptions import (
     ContextLengthError,
     ModelNotFoundError,
@@ -25,7 +27,7 @@ from ..exceptions import (
 from ..wire.errors import WireError, cut
 from .environment import Proxies, by_way_of, trusting, wanting_password
 from .vendors import BUILT_IN
-from .wording import meaning_of
+from .wording import Meaning, meaning_of
 
 __all__ = [
     "CHECK_THAT_IT_RUNS",
@@ -56,48 +58,21 @@ _SPAN = re.compile(rf"(?<![\d.])({_NUMBER})\s{{0,2}}(ms|milli|s|m|h)", re.IGNORE
 _LONGEST_SPAN = 64
 _SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
-_THINKING = (
+_PARAMETERS = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "stop",
+    "seed",
     "reasoning_effort",
-    "reasoning",
-    "effort",
-    "output_config.effort",
-    "thinking",
-    "thinking_config",
-    "thinking_level",
-    "thinking_budget",
-    "think",
+    "reasoning_tokens",
+    "response_format",
+    "tool_choice",
+    "tools",
 )
-# A parameter of the request, and the words that the vendors' messages use for it, in snake case.
-_PARAMETERS = {
-    "temperature": ("temperature",),
-    "top_p": ("top_p", "top-p"),
-    "max_tokens": ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict"),
-    "stop": ("stop_sequences", "stop"),
-    "seed": ("seed",),
-    "reasoning_effort": _THINKING,
-    "reasoning_tokens": (*_THINKING, "thinking.budget_tokens", "budget_tokens"),
-    "response_format": (
-        "response_format",
-        "response_json_schema",
-        "response_schema",
-        "response_mime_type",
-        "output_config.format",
-        "output_format",
-        "text.format",
-    ),
-    "tool_choice": ("tool_choice", "tool_config", "function_calling_config"),
-    "tools": ("tools", "function_declarations"),
-}
+"""Those of a request that a vendor may refuse."""
 _TIMEOUTS = {"TimeoutException", "TimeoutError", "APITimeoutError"}
-_BROKEN = {
-    "TransportError",
-    "NetworkError",
-    "HTTPError",
-    "APIConnectionError",
-    "OSError",
-    "StreamError",
-    "EndOfStream",
-}
+_BROKEN = {"TransportError", "NetworkError", "HTTPError", "APIConnectionError", "OSError", "StreamError", "EndOfStream"}
 # What goes wrong where there is a proxy, and nothing was heard yet of the provider itself.
 _OF_THE_PROXY = {"ProxyError", "ConnectError", "ConnectionRefusedError"}
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -155,76 +130,64 @@ def error_of_answer(
     http = f" (HTTP {status})" if status else ""
     wait = _retry_after(headers, failure)
     soon = f"Try again in {round(wait, 1):g} s." if wait is not None else "Try again later."
-    details: dict[str, Any] = {
-        "provider": provider,
-        "model": model,
-        "status_code": status,
-        "request_id": headers.get("request-id") or headers.get("x-request-id"),
-        "original": original,
-        "partial": failure.partial,
-    }
-    raised: ProviderError
-    if status == 402 or means == "no_credit":
+    kind: type[ProviderError] = ProviderResponseError
+    no_credit = status == 402 or means == "no_credit"
+    parameter = None
+    if no_credit:
         kind = ProviderRateLimitError if status == 429 else ProviderResponseError
-        raised = kind(
-            f"The account at {provider} has no credit left for {where}{http}: {words} Add credit, or bind another "
-            "provider's model.",
-            **details,
-        )
-        raised.out_of_credit = True
-    elif status == 410 or (means == "no_model" and status not in (401, 429)) or _names_model(failure):
-        raised = ModelNotFoundError(
-            f"{provider} knows no model {model!r}{http}: {words} Check the name, and what your key may use.",
-            **details,
-        )
-    elif status in (401, 403) or (status == 400 and means == "bad_key") or _is_bad_key(failure):
-        raised = ProviderAuthenticationError(
-            f"{provider} refused the key for {where}{http}: {words} Check {key_source}.", **details
-        )
+        said = f"The account at {provider} has no credit left for {where}{http}: {words} "
+        said += "Add credit, or bind another provider's model."
+    elif _is_of_model(failure, means):
+        kind = ModelNotFoundError
+        said = f"{provider} knows no model {model!r}{http}: {words} Check the name, and what your key may use."
+    elif status in (401, 403) or (status == 400 and means == "bad_key"):
+        kind = ProviderAuthenticationError
+        said = f"{provider} refused the key for {where}{http}: {words} Check {key_source}."
     elif status == 407:
-        raised = ProviderConnectionError(f"{where} was not reached{http}: {wanting_password(address)}", **details)
+        kind = ProviderConnectionError
+        said = f"{where} was not reached{http}: {wanting_password(address)}"
     elif means == "too_long":
-        raised = ContextLengthError(
-            f"The input does not fit the context window of {where}{http}: {words} "
-            "Send less, or bind a model with a larger window.",
-            **details,
-        )
+        kind = ContextLengthError
+        said = f"The input does not fit the context window of {where}{http}: {words} "
+        said += "Send less, or bind a model with a larger window."
     elif status == 429:
-        raised = ProviderRateLimitError(f"{where} takes no more requests for now{http}: {words} {soon}", **details)
-    elif status == 404 and failure.enveloped and means != "no_route" and not _is_bare(failure):
-        raised = ModelNotFoundError(
-            f"{provider} knows no model {model!r}{http}: {words} Check the name, and what your key may use.",
-            **details,
-        )
+        kind = ProviderRateLimitError
+        said = f"{where} takes no more requests for now{http}: {words} {soon}"
     elif status == 404:
-        raised = ProviderResponseError(
-            f"{provider} has nothing at the address asked{http}: {words} Check its base URL.", **details
-        )
+        said = f"{provider} has nothing at the address asked{http}: {words} Check its base URL."
     elif parameter := _refused(failure, sent, extra) if status in (400, 422) else None:
-        raised = ProviderResponseError(
-            f"{where} refused the parameter {parameter!r}{http}: {words} "
-            f"Leave {parameter!r} out of the request and of the alias's params, or choose another model.",
-            parameter=parameter,
-            **details,
-        )
+        said = f"{where} refused the parameter {parameter!r}{http}: {words} "
+        said += f"Leave {parameter!r} out of the request and of the alias's params, or choose another model."
     else:
         broke = status is not None and status >= 500
         verb = "failed" if broke else "did not take the request" if status else "sent"
         advice = "" if not broke else f" {soon}" if wait is not None else " Try again."
-        raised = ProviderResponseError(f"{where} {verb}{http}: {words}{advice}", **details)
+        said = f"{where} {verb}{http}: {words}{advice}"
+    raised = kind(
+        said,
+        provider=provider,
+        model=model,
+        status_code=status,
+        request_id=headers.get("request-id") or headers.get("x-request-id"),
+        original=original,
+        partial=failure.partial,
+    )
+    if isinstance(raised, ProviderResponseError):
+        raised.parameter = parameter
+    raised.out_of_credit = no_credit
     raised.retry_after = wait
     raised.by_header = any(headers.get(name) for name, _ in _WAITS)
     return raised
 
 
-def _names_model(failure: WireError) -> bool:
-    """Whether the field that was refused is the model itself."""
-    return failure.param == "model" and failure.status in (400, 404, 422)
-
-
-def _is_bad_key(failure: WireError) -> bool:
-    """Google says it in the details."""
-    return failure.status == 400 and "api_key_invalid" in str(failure.details).lower()
+def _is_of_model(failure: WireError, means: Meaning | None) -> bool:
+    """Whether it is the model that is unknown, retired or unavailable, and not an address that has nothing."""
+    status = failure.status
+    if status == 410 or (means == "no_model" and status not in (401, 429)):
+        return True
+    if failure.param == "model" and status in (400, 404, 422):
+        return True
+    return status == 404 and failure.enveloped and means not in ("too_long", "no_route") and not _is_bare(failure)
 
 
 def _is_bare(failure: WireError) -> bool:
@@ -361,6 +324,13 @@ def _span(text: str) -> float | None:
     return sum(float(number) * _SECONDS[unit.lower()] for number, unit in parts) if parts else None
 
 
+@cache
+def _names() -> Mapping[str, tuple[str, ...]]:
+    """The vendors' words for each parameter, in snake case."""
+    tables = [row["of"] for row in of_vendors("parameters").values()]
+    return {name: (name, *(word for table in tables for word in table.get(name, ()))) for name in _PARAMETERS}
+
+
 def _refused(failure: WireError, sent: frozenset[str], extra: Iterable[str]) -> str | None:
     """Which of the parameters that were set the vendor's words name, the first of them where it names several."""
     fields = " ".join([failure.param or "", *_violated(failure.details)])
@@ -368,12 +338,12 @@ def _refused(failure: WireError, sent: frozenset[str], extra: Iterable[str]) -> 
     if _CONVERSATION.search(words):
         return None
     named: dict[str, tuple[int, int]] = {}
-    for parameter, names in [*_PARAMETERS.items(), *((name, (name,)) for name in extra)]:
-        if parameter in sent or parameter in extra:
-            found = (re.search(rf"(?<!\w){re.escape(_snake(name))}(?!\w)", words) for name in names)
-            # The first, and of those the one that says it most closely.
-            if places := [(match.start(), -len(match[0])) for match in found if match]:
-                named[parameter] = min(places)
+    for parameter in dict.fromkeys((*(it for it in _PARAMETERS if it in sent), *extra)):
+        names = _names().get(parameter, (parameter,))
+        found = (re.search(rf"(?<!\w){re.escape(_snake(name))}(?!\w)", words) for name in names)
+        # The first, and of those the one that says it most closely.
+        if places := [(match.start(), -len(match[0])) for match in found if match]:
+            named[parameter] = min(places)
     return min(named, key=lambda parameter: named[parameter]) if named else None
 
 

@@ -79,11 +79,17 @@ def read_error(body: Any, status: int | None = None) -> WireError:
     return WireError(
         message=message or _excerpt(str(inner)),
         status=status,
-        codes=tuple(words),
+        codes=(*words, *_reasons(inner.get("details"))),
         param=param if isinstance(param, str) else None,
         details=inner.get("details") or inner.get("metadata"),
         enveloped=inner is not body or message is not None,
     )
+
+
+def _reasons(details: Any) -> list[str]:
+    """Google's own words for the kind of an error: `API_KEY_INVALID` is an INVALID_ARGUMENT."""
+    found = [it.get("reason") for it in (details if isinstance(details, list) else [details]) if isinstance(it, dict)]
+    return [reason.lower() for reason in found if isinstance(reason, str)]
 
 
 def _innermost(table: dict[str, Any]) -> dict[str, Any]:
