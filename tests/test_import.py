@@ -12,6 +12,7 @@ import pytest
 
 _SDKS = ["openai", "anthropic", "google.genai", "ollama", "httpx", "httpx2", "httpcore", "anyio"]
 _TOOLS = [
+    "aiohappyeyeballs",
     "typer",
     "click",
     "rich",
@@ -147,3 +148,10 @@ for thread in threading.enumerate():
     assert "ollama" in loaded
     assert not loaded & {"openai", "anthropic", "google.genai"}
     assert "ollama" not in loaded_by(program.replace('"ollama:llama3.2", ', ""))
+
+
+def test_a_provider_that_connects_to_nobody_loads_no_race() -> None:
+    program = "from llmring import LLMRing; LLMRing(api_keys={'openai': 'practice'}).get_provider('openai')"
+    loaded = loaded_by(program)
+    assert "llmring.providers.network" in loaded
+    assert "aiohappyeyeballs" not in loaded

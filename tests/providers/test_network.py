@@ -444,16 +444,15 @@ async def settled(open_at: set[str], number: int) -> bool:
 
 
 def hold(monkeypatch: pytest.MonkeyPatch, until: Callable[[str], Awaitable[None]]) -> None:
-    """Have every connection be open for a while before it is given to whoever asked for it."""
+    """Have every socket be connected for a while before it is given to whoever asked for it."""
     loop = asyncio.get_running_loop()
-    connect = loop.create_connection
+    connect = loop.sock_connect
 
-    async def create_connection(factory: Any, host: str, port: int) -> Any:
-        made = await connect(factory, host, port)
-        await until(host)
-        return made
+    async def sock_connect(sock: socket.socket, address: Any) -> None:
+        await connect(sock, address)
+        await until(address[0])
 
-    monkeypatch.setattr(loop, "create_connection", create_connection)
+    monkeypatch.setattr(loop, "sock_connect", sock_connect)
 
 
 async def test_two_addresses_that_answer_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -487,6 +486,30 @@ async def test_a_race_that_is_called_off_as_it_is_won(monkeypatch: pytest.Monkey
     async with on_two_addresses() as (port, open_at):
         name_both(monkeypatch, "127.0.0.1", "127.0.0.2")
         hold(monkeypatch, call_off)
+        async with httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
+            asking = asyncio.create_task(client.get(f"http://two.invalid:{port}/"))
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            assert await settled(open_at, 0)
+
+
+async def test_a_race_that_is_called_off_while_the_loser_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has a winner by then, whom nobody wants any more."""
+    late = asyncio.Event()
+
+    async def until_late(host: str) -> None:
+        if host == "127.0.0.1":
+            await late.wait()
+            return
+        late.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            asking.cancel()
+
+    async with on_two_addresses() as (port, open_at):
+        name_both(monkeypatch, "127.0.0.1", "127.0.0.2")
+        hold(monkeypatch, until_late)
         async with httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
             asking = asyncio.create_task(client.get(f"http://two.invalid:{port}/"))
             with pytest.raises(asyncio.CancelledError):

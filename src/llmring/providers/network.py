@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from ipaddress import ip_address
-from itertools import zip_longest
 from threading import Thread
 from typing import Any, NoReturn, cast
 
@@ -147,31 +146,19 @@ class _Backend(httpcore2.AsyncNetworkBackend):
 
 
 async def _connect(names: _Names, host: str, port: int) -> Connection:
-    """Race the addresses of a host. Event loops other than asyncio's own can do so only this way."""
-    addresses = [host] if _is_address(host) else _by_turns(await names.look_up(host, port))
-    if len(addresses) == 1:
-        return await _open(addresses[0], port)
-    failures: list[BaseException] = []
-    attempts: set[asyncio.Task[Connection]] = set()
-    running: set[asyncio.Task[Connection]] = set()
-    try:
-        while addresses or running:
-            if addresses:
-                attempts.add(attempt := asyncio.create_task(_open(addresses.pop(0), port)))
-                running.add(attempt)
-            ready, running = await asyncio.wait(
-                running, timeout=_NEXT_ADDRESS if addresses else None, return_when=asyncio.FIRST_COMPLETED
-            )
-            for attempt in ready:
-                if (failure := attempt.exception()) is None:
-                    attempts.discard(attempt)
-                    return attempt.result()
-                failures.append(failure)
-    finally:
-        for attempt in attempts:
-            attempt.add_done_callback(_drop)
-            attempt.cancel()
-    raise OSError("; ".join(dict.fromkeys(map(str, failures)))) from failures[0]
+    """A connection, by whichever of the host's addresses answers first."""
+    from aiohappyeyeballs import addr_to_addr_infos, start_connection
+
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    found = addr_to_addr_infos((host, port)) if _is_address(host) else await names.look_up(host, port)
+    cancelled = task.cancelling() if task is not None else 0
+    sock = await start_connection(found or [], happy_eyeballs_delay=_NEXT_ADDRESS)
+    if task is not None and task.cancelling() > cancelled:
+        # While the race waited for those who lost it, that was lost.
+        sock.close()
+        raise asyncio.CancelledError
+    _, connection = await loop.create_connection(lambda: Connection(loop), sock=sock)
+    return connection
 
 
 class _Names:
@@ -212,29 +199,6 @@ class _Names:
         except Exception as error:
             found.set_exception(error)
         self._under_way.pop(place, None)
-
-
-def _by_turns(found: list[Any]) -> list[str]:
-    """The addresses of a host, in the system's order, its two families by turns."""
-    by_family: dict[int, list[str]] = {}
-    for family, _, _, _, place in found:
-        address, scope = str(place[0]), str(place[-1])
-        if family == socket.AF_INET6 and scope != "0" and "%" not in address:
-            address = f"{address}%{scope}"
-        by_family.setdefault(family, []).append(address)
-    return list(dict.fromkeys(it for turn in zip_longest(*by_family.values()) for it in turn if it is not None))
-
-
-async def _open(address: str, port: int) -> Connection:
-    loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(lambda: Connection(loop), address, port)
-    return connection
-
-
-def _drop(attempt: asyncio.Task[Connection]) -> None:
-    """Leave no connection open that came too late."""
-    if not attempt.cancelled() and attempt.exception() is None:
-        attempt.result().abort()
 
 
 class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
