@@ -36,14 +36,10 @@ def price_source(provider: str, base_url: str | None) -> tuple[Any, str | None]:
         if _is_local(provider):
             return None, f"{provider} runs models on your own machine; nobody bills for them"
         return None, f"{provider} is served at a host of your own ({shown(base_url)}); nobody bills for it"
-    from genai_prices.data_snapshot import get_snapshot
-
     if (source := _source(listed_as(provider))) is not None:
         return source, None
-    if base_url:
-        for source in get_snapshot().providers:
-            if re.match(source.api_pattern, base_url):
-                return source, None
+    if source := next((it for it in _sources() if base_url and re.match(it.api_pattern, base_url)), None):
+        return source, None
     at = f" at {shown(base_url)}" if base_url else ""
     return None, f"the price data does not know the provider {provider!r}{at}"
 
@@ -92,7 +88,9 @@ def find(source: Any, name: str) -> Any:
         return None
     for form in forms(source.id, name):
         for entry in _entries(source):
-            if entry.is_match(form) and (form.lower() == entry.id.lower() or _names(entry.match, form.lower())):
+            if entry.is_match(form) and (
+                form.lower() == entry.id.lower() or means(entry.match, form.lower(), loosely=True)
+            ):
                 return entry
     return _guess(source, name) if name in listed_models(vendor(source.id, source)) else None
 
@@ -103,9 +101,7 @@ def likely(source: Any, name: str) -> Any:
 
 
 def _guess(source: Any, name: str) -> Any:
-    from genai_prices.data_snapshot import get_snapshot
-
-    return source.find_model(name, all_providers=get_snapshot().providers)
+    return source.find_model(name, all_providers=_sources())
 
 
 def _entries(source: Any) -> Iterator[Any]:
@@ -117,26 +113,13 @@ def _entries(source: Any) -> Iterator[Any]:
 
 
 def _source(id: str) -> Any:
+    return next((source for source in _sources() if source.id == id), None)
+
+
+def _sources() -> Any:
     from genai_prices.data_snapshot import get_snapshot
 
-    return next((source for source in get_snapshot().providers if source.id == id), None)
-
-
-def _names(clause: Any, name: str) -> bool:
-    """Whether a clause of the price data names this model, but for what says who serves it and which issue it is."""
-    if means(clause, name):
-        return True
-    if hasattr(clause, "or_"):
-        return any(_names(it, name) for it in clause.or_)
-    if hasattr(clause, "and_") or hasattr(clause, "regex"):
-        return False
-    (text,) = vars(clause).values()
-    before, found, after = name.partition(text.lower())
-    if not found or not clause.is_match(name):
-        return False
-    # The name of a tuned model ends in its owner's words.
-    whole = is_issue(after) or text.endswith(("-", "@")) or text.startswith("ft:")
-    return whole and (not before or before.endswith((".", "/", ":", "~")))
+    return get_snapshot().providers
 
 
 def vendor(provider: str, source: Any) -> str:
@@ -171,13 +154,23 @@ def name_of(model: Any) -> str | None:
     return next((name for name in names if name and model.is_match(name)), None)
 
 
-def means(clause: Any, name: str) -> bool:
-    """Whether a clause of the price data means this very name, or says itself that anything may follow."""
+def means(clause: Any, name: str, *, loosely: bool = False) -> bool:
+    """Whether a clause of the price data means this very name, or says itself that anything may follow.
+
+    Loosely, it is the same but for what says who serves it and which issue it is.
+    """
     if hasattr(clause, "or_"):
-        return any(means(it, name) for it in clause.or_)
+        return any(means(it, name, loosely=loosely) for it in clause.or_)
     if hasattr(clause, "and_"):
         return any(means(it, name) for it in clause.and_ if not hasattr(it, "regex"))
     (text,) = vars(clause).values()
     if hasattr(clause, "regex"):
         return bool(clause.is_match(name))
-    return name == text.lower() or (text.endswith(("-", "@")) and bool(clause.is_match(name)))
+    if name == text.lower() or (text.endswith(("-", "@")) and clause.is_match(name)):
+        return True
+    before, found, after = name.partition(text.lower())
+    if not loosely or not found or not clause.is_match(name):
+        return False
+    # The name of a tuned model ends in its owner's words.
+    whole = is_issue(after) or text.endswith(("-", "@")) or text.startswith("ft:")
+    return whole and (not before or before.endswith((".", "/", ":", "~")))
