@@ -60,7 +60,18 @@ _load, __dir__ = lazily(
         "stream": ("ChatStream",),
         "tools": ("tool",),
     },
-    later=("breaker", "catalog", "preparing", "references", "routing", "stream"),
+    later=(
+        "breaker",
+        "catalog",
+        "media_types",
+        "parts",
+        "preparing",
+        "references",
+        "routing",
+        "stream",
+        "structured",
+        "tools",
+    ),
 )
 
 if not TYPE_CHECKING:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pydantic import ValidationError
 
+from . import parts, structured, tools
 from .exceptions import ConfigurationError, InvalidRequestError
-from .parts import load
 from .schemas import LLMRequest
-from .structured import AnswerFormat, answer_format
-from .tools import definitions
 
 if TYPE_CHECKING:
     from .lockfile import Binding
+    from .structured import AnswerFormat
 
 __all__ = ["check", "number", "prepare", "seconds", "with_params"]
 
@@ -95,8 +94,14 @@ async def prepare(request: LLMRequest) -> tuple[LLMRequest, AnswerFormat | None]
     Raises:
         InvalidRequestError: a tool, a form or a file that is none.
     """
-    request, form = answer_format(definitions(request))
-    return await load(request), form
+    form = None
+    if request.tools or request.tool_choice is not None:
+        request = tools.definitions(request)
+    if request.response_format is not None or request.json_response:
+        request, form = structured.answer_format(request)
+    if any(isinstance(message.content, list) for message in request.messages):
+        request = await parts.load(request)
+    return request, form
 
 
 @overload

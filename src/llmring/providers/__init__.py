@@ -10,5 +10,7 @@ __all__: list[str] = []
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
-        __name__, {}, later=("base", "creation", "endpoints", "errors", "registry", "vendors")
+        __name__,
+        {},
+        later=("base", "concealment", "creation", "endpoints", "errors", "packages", "registry", "vendors"),
     )

@@ -6,18 +6,19 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from ..addresses import shown
 from ..credentials import Key, reveal
 from ..exceptions import LLMRingError, ModelCapabilityError, ProviderError
 from ..schemas import LLMRequest
-from ..structured import AnswerFormat
 from ..wire import MAX_BYTES
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError, read_error
-from .concealment import SHORTEST, copied, without
-from .errors import Refused, error_of_answer, error_of_network, error_of_redirect
+from . import concealment, errors
+
+if TYPE_CHECKING:
+    from ..structured import AnswerFormat
 
 __all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig"]
 
@@ -185,16 +186,16 @@ class Provider(ABC):
                 f"{self.name}:{call.model} cannot take this request: {error}.", provider=self.name, model=call.model
             )
         original = None
-        if isinstance(error, Refused):
+        if isinstance(error, errors.Refused):
             headers, original = error.headers, error.__cause__
             if error.target is not None:
-                raised: ProviderError = error_of_redirect(error, self.name, call.model)
+                raised: ProviderError = errors.error_of_redirect(error, self.name, call.model)
             else:
                 error = read_error(self.conceal(error.body), error.status)
         if isinstance(error, WireError):
             # Before its words are cut: half a key would not be found.
             self._hide_key(error)
-            raised = error_of_answer(
+            raised = errors.error_of_answer(
                 error,
                 provider=self.name,
                 model=call.model,
@@ -205,8 +206,8 @@ class Provider(ABC):
                 original=original,
                 address=self.config.address,
             )
-        elif not isinstance(error, Refused):
-            raised = error_of_network(
+        elif not isinstance(error, errors.Refused):
+            raised = errors.error_of_network(
                 error,
                 provider=self.name,
                 model=call.model,
@@ -225,7 +226,7 @@ class Provider(ABC):
     def _secrets(self) -> list[str]:
         """What must not be seen, the longest first: one may be part of another."""
         known = set(map(reveal, [self.config.key, *self.config.secrets]))
-        return sorted((it for it in known if len(it) >= SHORTEST), key=len, reverse=True)
+        return sorted((it for it in known if len(it) >= concealment.SHORTEST), key=len, reverse=True)
 
     def _hide_key(self, error: WireError | ProviderError) -> None:
         """Take the key out of what an error of ours says."""
@@ -233,15 +234,15 @@ class Provider(ABC):
         error.args = tuple(_cleaned(secrets, arg) for arg in error.args)
         vars(error).update({name: _cleaned(secrets, value) for name, value in vars(error).items()})
         if isinstance(error, WireError):
-            error.message = without(secrets, error.message)
+            error.message = concealment.without(secrets, error.message)
         elif error.original is not None:
-            error.original = copied(error.original, secrets)
+            error.original = concealment.copied(error.original, secrets)
 
 
 def _cleaned(secrets: Iterable[str], value: Any) -> Any:
     """A value that an exception holds; what is parsed of an answer becomes words if it holds a secret."""
     if isinstance(value, str):
-        return without(secrets, value)
+        return concealment.without(secrets, value)
     if isinstance(value, dict | list | bytes) and any(secret in repr(value) for secret in secrets):
-        return without(secrets, repr(value))
+        return concealment.without(secrets, repr(value))
     return value

@@ -11,11 +11,10 @@ from typing import Any
 
 from ..credentials import KEYRING, SERVICE, Key, Keyring, reveal
 from ..exceptions import ConfigurationError, ProviderNotFoundError
+from . import concealment, packages
 from .base import Provider, ProviderConfig
-from .concealment import without
 from .endpoints import Endpoint, near_name
 from .environment import lacking
-from .packages import how_to_install, requirement
 from .vendors import BUILT_IN, BuiltIn
 
 __all__ = ["check_keys", "creation", "import_adapter"]
@@ -108,7 +107,7 @@ def _create(
         provider: Provider = adapter(config)
         return provider
     except Exception as error:
-        reason = without(map(reveal, [key, *secrets]), f"{type(error).__name__}: {error}")
+        reason = concealment.without(map(reveal, [key, *secrets]), f"{type(error).__name__}: {error}")
         raise ProviderNotFoundError(
             f"{name} cannot be set up ({reason}). Check its address and its headers.", provider=name
         ) from None
@@ -157,8 +156,8 @@ def import_adapter(sdk: BuiltIn, name: str) -> Any:
         if isinstance(error, ImportError) and (error.name or "").split(".")[0] == "llmring":
             raise
         if isinstance(error, ImportError) and error.name:
-            words = f"is not installed ({error}): {how_to_install(sdk.package)}"
+            words = f"is not installed ({error}): {packages.how_to_install(sdk.package)}"
         else:
             words = f"cannot be imported ({type(error).__name__}: {error}). Install it anew: "
-            words += f"pip install --force-reinstall '{requirement(sdk.package)}'"
+            words += f"pip install --force-reinstall '{packages.requirement(sdk.package)}'"
         raise ProviderNotFoundError(f"The SDK for {name} {words}", provider=name, original=error) from None

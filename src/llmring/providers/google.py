@@ -19,8 +19,8 @@ from ..credentials import reveal
 from ..wire.base import Decoder
 from ..wire.errors import read_error
 from ..wire.gemini import GenerateDecoder, render_request
+from . import errors
 from .base import Call, HTTPResponse, Provider, ProviderConfig
-from .errors import Refused
 from .posting import Carrier, Exchange, Swapping
 from .transport import http_options, keep_at_home, trust
 
@@ -57,7 +57,7 @@ class GoogleProvider(Provider):
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
-        ways = http_options(config.limits)
+        ways = http_options(config.limits, config.address or config.base_url)
         self._http = _Client(**ways, timeout=config.timeout)
         self._genai = genai.Client(
             # Without one, the SDK would take the environment's, which is not for whatever host this is.
@@ -93,15 +93,15 @@ class GoogleProvider(Provider):
         """Send through the SDK's own method; where its version of the API has nothing, at the other one."""
         try:
             return await self._send(call, body, self._version)
-        except Refused as refused:
+        except errors.Refused as refused:
             if refused.status not in _NOTHING_THERE or self._version or self.config.api_version:
                 raise
             return await self._send_elsewhere(call, body, refused)
 
-    async def _send_elsewhere(self, call: Call, body: bytes, refused: Refused) -> HTTPResponse:
+    async def _send_elsewhere(self, call: Call, body: bytes, refused: errors.Refused) -> HTTPResponse:
         try:
             response = await self._send(call, body, _ELSEWHERE)
-        except Refused as again:
+        except errors.Refused as again:
             if again.status in _NOTHING_THERE and not read_error(again.body).enveloped:
                 raise refused from refused.__cause__
             if again.status not in _NOTHING_THERE:

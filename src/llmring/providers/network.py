@@ -36,12 +36,12 @@ class Transport(httpx2.AsyncBaseTransport):
 
     Args:
         limits: of the pool.
-        verify: what servers' certificates are checked against; not given: what httpx2 takes.
+        verify: what servers' certificates are checked against; not needed for what is asked in the clear.
     """
 
     def __init__(self, limits: httpx2.Limits, verify: ssl.SSLContext | None = None) -> None:
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=verify or httpx2.create_ssl_context(),
+            ssl_context=verify,
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,

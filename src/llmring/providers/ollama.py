@@ -20,8 +20,8 @@ from pydantic_core import to_json
 from ..credentials import reveal
 from ..wire.base import Decoder
 from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
+from . import errors
 from .base import Call, HTTPResponse, Provider, ProviderConfig
-from .errors import Refused
 from .posting import Carrier, Exchange, Exchanges, Swapping
 from .transport import http_options, keep_at_home
 
@@ -110,7 +110,7 @@ class _HTTPClient(Swapping, httpx.AsyncClient):
             "max_connections": limits.max_connections,
             "max_keepalive_connections": limits.max_keepalive_connections,
         }
-        ways = http_options(bounds)
+        ways = http_options(bounds, str(options["base_url"]))
         super().__init__(transport=_Bridge(ways["transport"]), trust_env=False, **options)
         self.carrier, self.exchanges = Carrier(**ways), exchanges
         keep_at_home(ways["transport"], str(self.base_url), options.get("headers") or ())
@@ -185,7 +185,7 @@ class OllamaProvider(Provider):
         """Send through the SDK's own method, with the rendered body in place of its own."""
         try:
             return await self._send(call, body)
-        except Refused as refused:
+        except errors.Refused as refused:
             if not call.request.tools or b"does not support tools" not in refused.body:
                 raise
         if call.model not in self._without_tools:

@@ -17,8 +17,8 @@ from typing import Any, ClassVar, TypeAlias
 import httpx2
 
 from ..credentials import reveal
+from . import errors
 from .base import Call, HTTPResponse, Provider, ProviderConfig
-from .errors import Refused
 from .transport import http_options, is_same_server, keep_at_home
 from .unpacking import ENCODINGS, PackedBodyError, unpacked
 
@@ -66,7 +66,7 @@ class Exchange:
     def __init__(self, body: bytes, until: float | None, among: Exchanges | None = None) -> None:
         self.body = body
         self.response: httpx2.Response | None = None
-        self.refused: Refused | None = None
+        self.refused: errors.Refused | None = None
         self.sent = False
         self._until = until
         self._among = among
@@ -180,7 +180,7 @@ class Carrier(httpx2.AsyncClient):
             exchange.response = answer
             return answer
         body = await exchange.words(answer)
-        exchange.refused = Refused(answer.status_code, answer.headers, body, *_redirect(answer))
+        exchange.refused = errors.Refused(answer.status_code, answer.headers, body, *_redirect(answer))
         headers = [(name, value) for name, value in answer.headers.multi_items() if name not in _OF_THE_BODY]
         return httpx2.Response(answer.status_code, headers=headers, content=body, request=request)
 
@@ -247,7 +247,7 @@ class PostingProvider(Provider):
         headers: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(config)
-        ways = http_options(config.limits)
+        ways = http_options(config.limits, config.address or config.base_url)
         self.client = make(
             # Without one, the SDK would take the environment's, which is not for whatever host this is.
             api_key=reveal(config.key) or "none",

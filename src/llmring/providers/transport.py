@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import cache
 from typing import Any
 
@@ -19,7 +19,7 @@ _KEYS = frozenset({"authorization", "proxy-authorization", "cookie", "api-key", 
 _EVERYBODYS = frozenset({"accept", "accept-encoding", "connection", "content-type", "host", "user-agent"})
 
 
-def http_options(limits: dict[str, int | None]) -> dict[str, Any]:
+def http_options(limits: dict[str, int | None], address: str | None) -> dict[str, Any]:
     """What an `httpx2.AsyncClient` takes to travel this way.
 
     The environment is read here, once, and not by the client, which would refuse all hosts for the sake of one: a
@@ -27,9 +27,13 @@ def http_options(limits: dict[str, int | None]) -> dict[str, Any]:
 
     Args:
         limits: as `httpx2.Limits` takes them.
+        address: of the provider. What certificates are checked against, which takes long, is loaded now unless this is
+            asked in the clear; then only where a redirect leads to TLS.
     """
-    bounds = httpx2.Limits(**limits)
-    return {"limits": bounds, "transport": _Routed(bounds, Proxies()), "trust_env": False}
+    bounds, find = httpx2.Limits(**limits), cache(trust)
+    if not (address or "").lower().startswith("http:"):
+        find()
+    return {"limits": bounds, "transport": _Routed(bounds, Proxies(), find), "trust_env": False}
 
 
 class _Routed(httpx2.AsyncBaseTransport):
@@ -38,18 +42,19 @@ class _Routed(httpx2.AsyncBaseTransport):
     Args:
         limits: of each way's pool.
         proxies: which is for whom.
+        trust: gives what certificates are checked against.
 
     Attributes:
         home, ours: the provider's address, and the names of headers that are for no other server.
     """
 
-    def __init__(self, limits: httpx2.Limits, proxies: Proxies) -> None:
+    def __init__(self, limits: httpx2.Limits, proxies: Proxies, trust: Callable[[], ssl.SSLContext]) -> None:
         self.home: httpx2.URL | None = None
         self.ours: frozenset[str] = frozenset()
         self._limits = limits
         self._proxies = proxies
-        self._trust = trust()
-        self._ways: dict[Proxy | None, httpx2.AsyncBaseTransport] = {}
+        self._trust = trust
+        self._ways: dict[tuple[Proxy | None, str], httpx2.AsyncBaseTransport] = {}
 
     def handle_async_request(self, request: httpx2.Request) -> Coroutine[Any, Any, httpx2.Response]:
         """Send, and give the answer with its body still to be read."""
@@ -57,17 +62,18 @@ class _Routed(httpx2.AsyncBaseTransport):
             for name in self.ours & {name.lower() for name in request.headers}:
                 del request.headers[name]
         proxy = self._proxies.of(str(request.url)) if self._proxies else None
-        way = self._ways.get(proxy)
+        scheme = request.url.scheme
+        way = self._ways.get((proxy, scheme))
         if way is None:
-            way = self._ways[proxy] = self._way(proxy)
+            way = self._ways[proxy, scheme] = self._way(proxy, scheme)
         return way.handle_async_request(request)
 
-    def _way(self, proxy: Proxy | None) -> httpx2.AsyncBaseTransport:
+    def _way(self, proxy: Proxy | None, scheme: str) -> httpx2.AsyncBaseTransport:
         if proxy is None:
-            return Transport(self._limits, self._trust)
+            return Transport(self._limits, None if scheme == "http" else self._trust())
         if proxy.obstacle:
             raise httpx2.ProxyError(proxy.obstacle)
-        return httpx2.AsyncHTTPTransport(verify=self._trust, limits=self._limits, proxy=proxy.url)
+        return httpx2.AsyncHTTPTransport(verify=self._trust(), limits=self._limits, proxy=proxy.url)
 
     async def aclose(self) -> None:
         """Close all connections."""

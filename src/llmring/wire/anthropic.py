@@ -10,8 +10,8 @@ from typing import Any
 from pydantic_core import from_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall
+from . import dialects
 from .base import Decoder
-from .dialects import ANTHROPIC
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
 from .made import made_of_blocks
@@ -245,7 +245,11 @@ def _choice(choice: str | dict[str, Any] | None) -> dict[str, Any] | None:
 
 def _format(request: LLMRequest) -> dict[str, Any] | None:
     schema = described_schema(request)
-    return None if schema is None else {"type": "json_schema", "schema": in_dialect(schema, ANTHROPIC, "Anthropic")}
+    return (
+        None
+        if schema is None
+        else {"type": "json_schema", "schema": in_dialect(schema, dialects.ANTHROPIC, "Anthropic")}
+    )
 
 
 class MessagesDecoder(Decoder):

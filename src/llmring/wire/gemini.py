@@ -10,8 +10,8 @@ from pydantic_core import from_json
 
 from ..media_types import type_of
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall, Usage, add_usage
+from . import dialects
 from .base import Decoder
-from .dialects import GEMINI
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
 from .made import made_of_candidate
@@ -69,7 +69,7 @@ def render_request(request: LLMRequest, model: str, *, issuer: str = "") -> dict
     if request.response_format:
         config["responseMimeType"] = "application/json"
         if (schema := described_schema(request)) is not None:
-            config["responseJsonSchema"] = in_dialect(schema, GEMINI, "Gemini")
+            config["responseJsonSchema"] = in_dialect(schema, dialects.GEMINI, "Gemini")
     if config:
         body["generationConfig"] = config
     if request.tools:

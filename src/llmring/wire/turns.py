@@ -12,9 +12,9 @@ from urllib.parse import unquote_to_bytes
 
 from pydantic_core import from_json, to_json
 
-from ..media_types import extension_of
+from .. import media_types
 from ..schemas import LLMRequest, Message, ToolCall
-from .dialects import OPENAI_STRICT, Dialect, UnsupportedKeyword, translate
+from . import dialects
 from .errors import CannotCarry
 from .replay import is_of
 from .values import given
@@ -87,7 +87,7 @@ class Media:
     @property
     def filename(self) -> str:
         """Its name, or one that tells its type."""
-        return self.name or f"document{extension_of(self.mime or '')}"
+        return self.name or f"document{media_types.extension_of(self.mime or '')}"
 
     @property
     def is_text(self) -> bool:
@@ -274,15 +274,15 @@ def described_schema(request: LLMRequest) -> dict[str, Any] | None:
     return {**schema, "description": "\n".join(said)} if said else schema
 
 
-def in_dialect(schema: dict[str, Any], dialect: Dialect, vendor: str) -> dict[str, Any]:
+def in_dialect(schema: dict[str, Any], dialect: dialects.Dialect, vendor: str) -> dict[str, Any]:
     """The schema of a structured answer in a vendor's dialect.
 
     Raises:
         CannotCarry: it says something that the dialect cannot.
     """
     try:
-        return translate(schema, dialect)
-    except UnsupportedKeyword as error:
+        return dialects.translate(schema, dialect)
+    except dialects.UnsupportedKeyword as error:
         raise CannotCarry(f"{vendor}'s structured output cannot express the schema's {error.path}") from None
 
 
@@ -295,8 +295,8 @@ def openai_schema(table: dict[str, Any]) -> dict[str, Any]:
     if table.get("strict") is False:
         return table
     try:
-        return {**table, "schema": translate(table["schema"], OPENAI_STRICT), "strict": True}
-    except UnsupportedKeyword as error:
+        return {**table, "schema": dialects.translate(table["schema"], dialects.OPENAI_STRICT), "strict": True}
+    except dialects.UnsupportedKeyword as error:
         if table.get("strict"):
             raise CannotCarry(
                 f"OpenAI's strict mode cannot express the schema's {error.path}; leave out \"strict\", and the answer "
