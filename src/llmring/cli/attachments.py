@@ -11,20 +11,12 @@ from ..parts import audio, document, image
 
 
 def picture_part(source: str) -> dict[str, Any]:
-    """The part that a picture makes.
-
-    Args:
-        source: a path or an https address.
-    """
+    """The part that a picture makes, of a path or an https address."""
     return image(_expanded(source))
 
 
 def file_part(source: str) -> dict[str, Any]:
-    """The part that a file makes: a picture, sound, or a document, as its name tells.
-
-    Args:
-        source: a path or an https address.
-    """
+    """The part that a file makes: a picture, sound, or a document, as its name tells; of a path or an https address."""
     source = _expanded(source)
     kind = type_of(source)
     if kind is not None and kind.startswith("image/") and kind != "image/svg+xml":  # which no vendor looks at

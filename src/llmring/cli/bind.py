@@ -15,29 +15,15 @@ from ..providers.endpoints import near_name
 from ..providers.vendors import BUILT_IN
 from ..references import shown, split_reference
 from .facts import facts_of, not_listed
-from .project import ProfileOption, WrittenOption, lockfile_path, offers
+from .project import ProfileOption, WrittenOption, argument, lockfile_path
 from .terminal import note, say_json, warn, working
 
 
 def bind(
     ctx: typer.Context,
-    alias: Annotated[
-        str,
-        typer.Argument(
-            metavar="ALIAS",
-            help="The name that programs ask for.",
-            show_default=False,
-            autocompletion=offers("aliases"),
-        ),
-    ],
+    alias: Annotated[str, argument("ALIAS", "The name that programs ask for.", "aliases")],
     models: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL[,MODEL...]",
-            help="provider:model; the first serves, the rest stand by.",
-            show_default=False,
-            autocompletion=offers("models"),
-        ),
+        str, argument("MODEL[,MODEL...]", "provider:model; the first serves, the rest stand by.", "models")
     ],
     profile: ProfileOption = None,
     force: Annotated[bool, typer.Option("--force", help="Even if no provider of that name is known.")] = False,
@@ -116,12 +102,7 @@ def _question(reference: str, lockfile: Lockfile) -> None:
 
 
 def unbind(
-    alias: Annotated[
-        str,
-        typer.Argument(
-            metavar="ALIAS", help="The alias to take out.", show_default=False, autocompletion=offers("aliases")
-        ),
-    ],
+    alias: Annotated[str, argument("ALIAS", "The alias to take out.", "aliases")],
     profile: ProfileOption = None,
     as_json: WrittenOption = False,
 ) -> None:

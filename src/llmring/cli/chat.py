@@ -23,7 +23,7 @@ from ..schemas import LLMRequest, LLMResponse, Message
 from ..service import LLMRing
 from .attachments import content_of, file_part, picture_part
 from .facts import usage_line
-from .project import ProfileOption, default_model, offers
+from .project import ProfileOption, argument, default_model, offers
 from .terminal import hear_warnings, json_text, note, say, stream, working
 from .trusted import Service, require_for_model
 
@@ -34,11 +34,10 @@ _PATIENCE = 2.0
 def chat(
     prompt: Annotated[
         str | None,
-        typer.Argument(
-            metavar="PROMPT",
-            help="What to ask, about what comes through a pipe if anything does. Without it, a terminal opens a "
+        argument(
+            "PROMPT",
+            "What to ask, about what comes through a pipe if anything does. Without it, a terminal opens a "
             "conversation.",
-            show_default=False,
         ),
     ] = None,
     model: Annotated[
@@ -133,12 +132,8 @@ def _asked(prompt: str | None) -> str:
 
 
 def _standard_input(*, needed: bool) -> str:
-    """All the text on standard input.
-
-    Args:
-        needed: whether there is no other prompt. Where there is one, an input that is not open for reading, as nohup
-            gives it, says nothing.
-    """
+    """All the text on standard input. Where it is not needed, one that is not open for reading, as nohup gives it,
+    says nothing."""
     if sys.stdin is None:
         return ""
     remark = "Reading standard input to its end before asking. To ask without it: llmring chat ... </dev/null"
@@ -207,13 +202,7 @@ async def _ask(request: LLMRequest, profile: str | None, *, no_stream: bool, as_
 
 
 async def _streamed(service: LLMRing, request: LLMRequest, first: Callable[[], None] | None) -> LLMResponse:
-    """The whole answer.
-
-    Args:
-        service: who is asked.
-        request: what is asked.
-        first: called before the answer is shown while it arrives; `None` shows nothing of it.
-    """
+    """The whole answer; `first` is called before it is shown while it arrives, and `None` shows nothing of it."""
     async with service.chat_stream(request) as answer:
         try:
             async for chunk in answer:

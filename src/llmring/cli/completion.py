@@ -50,12 +50,9 @@ def providers(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_in_bash(run: Callable[[], None]) -> None:
-    """Answer bash, to which a colon ends a word.
+    """Answer bash, to which a colon ends a word, by what `run` answers where it is part of one.
 
     `anthropic:cl` comes as three words, and only the last of them is replaced by what is answered.
-
-    Args:
-        run: what answers where a colon is part of a word.
     """
     words = os.environ.get("COMP_WORDS", "").split("\n")
     at = int(os.environ.get("COMP_CWORD") or 0)

@@ -7,7 +7,6 @@ import platform
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -21,7 +20,7 @@ from ..exceptions import (
     ProviderResponseError,
     ProviderTimeoutError,
 )
-from ..lockfile import Binding, Lockfile, find_lockfile, load
+from ..lockfile import Lockfile, find_lockfile, load
 from ..lockfile.files import none_found
 from ..providers.errors import CHECK_THAT_IT_RUNS
 from ..providers.packages import fits, how_to_install, installed_version, requirement
@@ -37,28 +36,16 @@ Severity = Literal["problem", "warning"]
 
 @dataclass(frozen=True)
 class Trouble:
-    """One thing that is wrong, or that is to be looked at.
-
-    Attributes:
-        severity: `"problem"`, something cannot serve; `"warning"`, it can for now.
-        what: in a sentence.
-        mend: the step that mends it.
-    """
+    """A problem, so that something cannot serve, or what is to be looked at; and the step that fixes it."""
 
     severity: Severity
     what: str
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True)
 class Served:
-    """How an alias stands.
-
-    Attributes:
-        alias: its name.
-        models: its candidates, in order.
-        obstacles: what keeps a candidate from serving, by model.
-    """
+    """How an alias stands: its candidates, and what keeps some of them from serving."""
 
     alias: str
     models: Sequence[str]
@@ -72,26 +59,13 @@ class Served:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that was found.
-
-    Attributes:
-        lockfile: `None` where there is none that can be used.
-        profile: the one in force, `None` where there is none.
-        served: how its aliases stand.
-        statuses: how the providers stand.
-        troubles: what is wrong, or to be looked at.
-    """
+    """All that was found."""
 
     lockfile: Lockfile | None
     profile: str | None
     served: Sequence[Served]
     statuses: Sequence[Status]
     troubles: Sequence[Trouble]
-
-    @property
-    def path(self) -> Path | None:
-        """The lockfile's."""
-        return self.lockfile.path if self.lockfile is not None else None
 
     def of(self, severity: Severity) -> list[Trouble]:
         """The troubles of a severity."""
@@ -134,34 +108,33 @@ def _described(diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "ok": not diagnosis.of("problem"),
         "versions": dict(_versions()),
-        "lockfile": str(diagnosis.path) if diagnosis.path else None,
+        "lockfile": str(diagnosis.lockfile.path) if diagnosis.lockfile is not None else None,
         "profile": diagnosis.profile,
         "aliases": [
             {"alias": it.alias, "models": list(it.models), "served_by": it.server, "obstacles": it.obstacles}
             for it in diagnosis.served
         ],
         "providers": [one.as_data() for one in diagnosis.statuses],
-        "troubles": [{"severity": it.severity, "what": it.what, "mend": it.mend} for it in diagnosis.troubles],
+        "troubles": [{"severity": it.severity, "what": it.what, "mend": it.fix} for it in diagnosis.troubles],
     }
 
 
 def _print(diagnosis: Diagnosis) -> None:
-    lockfile, profile, found = diagnosis.lockfile, diagnosis.profile, diagnosis.statuses
-    head = [*_versions(), ("lockfile", str(diagnosis.path or "none that can be used"))]
+    lockfile, profile, found, served = diagnosis.lockfile, diagnosis.profile, diagnosis.statuses, diagnosis.served
+    head = [*_versions(), ("lockfile", str(lockfile.path if lockfile is not None else "none that can be used"))]
     if lockfile is not None and profile is not None:
         head.append(("profile", f"{profile} (of {', '.join(lockfile.profiles)})"))
     say(columns(head))
-    _section(
-        "Aliases", [(_mark(it), it.alias, it.server or f"nobody ({', '.join(it.models)})") for it in diagnosis.served]
-    )
+    marks = ["no" if it.server is None else "ok" if it.server == it.models[0] else "stand-by" for it in served]
+    servers = [it.server or f"nobody ({', '.join(it.models)})" for it in served]
+    _section("Aliases", list(zip(marks, (it.alias for it in served), servers, strict=True)))
     sdks = {one.package: one.version for one in found if one.package}
     _section("SDKs", [(name, version or "not installed") for name, version in sdks.items()])
     _section("Keys", [(one.name, one.key_said) for one in found if one.key_said])
     for severity, heading, colour in (("problem", "Problems", "red"), ("warning", "To look at", "yellow")):
-        chosen = [it for it in diagnosis.troubles if it.severity == severity]
-        if chosen:
+        if chosen := [it for it in diagnosis.troubles if it.severity == severity]:
             say(f"\n{paint(heading, bold=True, fg=colour)}")
-            say("\n".join(f"  {it.what}\n    {it.mend}" for it in chosen))
+            say("\n".join(f"  {it.what}\n    {it.fix}" for it in chosen))
     if not diagnosis.of("problem"):
         note("\nNo problems, but see what to look at." if diagnosis.troubles else "\nNo problems.")
 
@@ -170,12 +143,6 @@ def _section(heading: str, rows: Sequence[Sequence[str]]) -> None:
     if rows:
         say(f"\n{paint(heading, bold=True)}")
         say(columns(rows, indent="  "))
-
-
-def _mark(one: Served) -> str:
-    if one.server is None:
-        return "no"
-    return "ok" if one.server == one.models[0] else "stand-by"
 
 
 def diagnose() -> Diagnosis:
@@ -190,12 +157,14 @@ def diagnose() -> Diagnosis:
     untrusted = _untrusted(lockfile, profile, found)
     served = _served(lockfile, profile, found, untrusted) if lockfile is not None and profile is not None else []
     obstacles = dict.fromkeys(one.obstacle for one in found if one.obstacle and (one.aliases or one.key_source))
-    troubles = [*_settings(), *of_lockfile, *of_profile, *map(_of_network, obstacles), *_of_trust(untrusted)]
+    troubles = [*_settings(), *of_lockfile, *of_profile, *(_split("problem", it) for it in obstacles)]
+    for name, reason in untrusted.items():  # no command asks these, whoever stands by for them
+        what, _, fix = reason.partition(". Nothing was sent there. ")
+        troubles.append(Trouble("problem", f"{name} is asked by no command: {what}.", fix))
     troubles += _of_aliases(served, {*obstacles, *untrusted.values(), *(one.unknown for one in found)})
     troubles += [*_of_sdks(found), *_of_nothing(lockfile, profile, served, found)]
     if keys.waits:
-        what, _, mend = KEYRING_WAITS.partition(". ")
-        troubles.append(Trouble("warning", f"{what}.", mend))
+        troubles.append(_split("warning", KEYRING_WAITS))
     return Diagnosis(lockfile, profile, served, found, troubles)
 
 
@@ -206,10 +175,10 @@ def _settings() -> Iterator[Trouble]:
         yield Trouble("problem", str(error), "Correct it, or take it out of the environment.")
 
 
-def _of_network(obstacle: str) -> Trouble:
-    """What the environment's proxies and certificates keep providers from being asked by."""
-    what, _, mend = obstacle.partition(". ")
-    return Trouble("problem", f"{what}.", mend)
+def _split(severity: Severity, reason: str) -> Trouble:
+    """What is wrong, and what to do about it, from a message that says both."""
+    what, _, fix = reason.partition(". ")
+    return Trouble(severity, f"{what}.", fix)
 
 
 def _lockfile() -> tuple[Lockfile | None, list[Trouble]]:
@@ -221,8 +190,8 @@ def _lockfile() -> tuple[Lockfile | None, list[Trouble]]:
     try:
         lockfile = load(path)
     except LockfileNotFoundError:
-        mend = f"To make it: llmring lock init --file {path}"
-        return None, [Trouble("problem", f"There is no lockfile at {path}, where LLMRING_LOCKFILE_PATH says.", mend)]
+        fix = f"To make it: llmring lock init --file {path}"
+        return None, [Trouble("problem", f"There is no lockfile at {path}, where LLMRING_LOCKFILE_PATH says.", fix)]
     except LLMRingError as error:
         return None, [Trouble("problem", str(error), "Once it is mended: llmring lock validate")]
     troubles = []
@@ -249,10 +218,15 @@ def _served(lockfile: Lockfile, profile: str, found: Sequence[Status], untrusted
     """How each alias of the profile stands."""
     obstacles = {one.name: one.problem for one in found if one.problem is not None} | dict(untrusted)
     needed = [one for one in found if one.name not in obstacles and profile in one.aliases]
-    local = [one for one in needed if _is_own_host(one)]
+    # A server of one's own is so by its name, or by the address that the lockfile or a variable gives it.
+    local = [it for it in needed if it.endpoint and (it.endpoint.local or network_of(it.endpoint.base_url) == "own")]
     bindings = bindings_in(lockfile, lockfile.profiles[profile], quietly=True)
     obstacles |= _absent(local, [model for binding in bindings.values() for model in binding.models])
-    return [_stands(binding, obstacles) for binding in bindings.values()]
+    served = []
+    for it in bindings.values():
+        keeping = {model: obstacles.get(model) or obstacles.get(model.partition(":")[0]) for model in it.models}
+        served.append(Served(it.alias, it.models, {model: reason for model, reason in keeping.items() if reason}))
+    return served
 
 
 def _untrusted(lockfile: Lockfile | None, profile: str | None, found: Sequence[Status]) -> dict[str, str]:
@@ -261,17 +235,6 @@ def _untrusted(lockfile: Lockfile | None, profile: str | None, found: Sequence[S
         return {}
     needed = [one.name for one in found if one.problem is None and profile in one.aliases]
     return {name: reason for name in needed if (reason := obstacle(lockfile, name))}
-
-
-def _is_own_host(one: Status) -> bool:
-    """Whether it is a server of one's own: by its name, or by the address that the lockfile or a variable gives it."""
-    return one.endpoint is not None and (one.endpoint.local or network_of(one.endpoint.base_url) == "own")
-
-
-def _stands(binding: Binding, obstacles: Mapping[str, str]) -> Served:
-    """How an alias stands, with the obstacles by model or by provider."""
-    keeping = {model: obstacles.get(model) or obstacles.get(model.partition(":")[0]) for model in binding.models}
-    return Served(binding.alias, binding.models, {model: reason for model, reason in keeping.items() if reason})
 
 
 def _absent(local: Sequence[Status], models: Sequence[str]) -> dict[str, str]:
@@ -302,20 +265,13 @@ def _obstacle(one: Status, error: LLMRingError) -> str | None:
         if row is None or not row.local:
             return None  # it is there, and lists nothing
     elif not isinstance(error, ProviderTimeoutError) and not str(error).endswith(CHECK_THAT_IT_RUNS):
-        return str(error)  # a proxy, a certificate, or something else that starting it would not mend
+        return str(error)  # a proxy, a certificate, or something else that starting it would not fix
     said_by = (one.endpoint and one.endpoint.address_source) or f"base_url in [providers.{one.name}]"
     start = f": {row.start}" if row is not None and row.start else f", or correct {said_by}"
     return f"{one.name} does not answer{where}. Start it{start}"
 
 
 # What is wrong
-
-
-def _of_trust(untrusted: Mapping[str, str]) -> Iterator[Trouble]:
-    """What the user has not agreed to: no command asks these providers, whoever stands by for them."""
-    for name, reason in untrusted.items():
-        what, _, mend = reason.partition(". Nothing was sent there. ")
-        yield Trouble("problem", f"{name} is asked by no command: {what}.", mend)
 
 
 def _of_aliases(served: Sequence[Served], said: Collection[str]) -> Iterator[Trouble]:
@@ -327,13 +283,13 @@ def _of_aliases(served: Sequence[Served], said: Collection[str]) -> Iterator[Tro
     for reason, aliases in affected.items():
         if reason in said:
             continue
-        what, _, mend = reason.partition(". ")
+        what, _, fix = reason.partition(". ")
         without = [one.alias for one in aliases if one.server is None]
         moved = [one.alias for one in aliases if one.server is not None and one.models[0] in one.obstacles]
         effects = [f"nothing serves {', '.join(without)}"] if without else []
         effects += [f"a stand-by serves {', '.join(moved)}"] if moved else []
         effects = effects or [f"a stand-by of {', '.join(one.alias for one in aliases)} cannot serve"]
-        yield Trouble("problem" if without else "warning", f"{what}: {'; '.join(effects)}.", mend)
+        yield Trouble("problem" if without else "warning", f"{what}: {'; '.join(effects)}.", fix)
 
 
 def _of_sdks(found: Sequence[Status]) -> Iterator[Trouble]:

@@ -90,13 +90,7 @@ def dollars(amount: float) -> str:
 
 
 def usage_line(answer: LLMResponse | StreamChunk, cost: Cost, seconds: float) -> str:
-    """Who served, what it took and what it cost, on one line.
-
-    Args:
-        answer: a response, whole or broken off, or a stream's final chunk.
-        cost: what `LLMRing.calculate_cost` says of it.
-        seconds: how long it took.
-    """
+    """Who served, what it took and what it cost, on one line."""
     parts = [answer.model]
     if usage := answer.usage:
         cached = f" ({usage['cache_read_tokens']} cached)" if usage.get("cache_read_tokens") else ""

@@ -13,21 +13,13 @@ from ..exceptions import LLMRingError
 from ..lockfile import Binding, Lockfile, resolve
 from ..lockfile.extends import unknown_provider
 from .facts import as_data, facts_of, not_listed, price, remark, tokens
-from .project import ProfileOption, bindings_in, lockfile_if_any, offers, open_lockfile
+from .project import ProfileOption, argument, bindings_in, lockfile_if_any, open_lockfile
 from .status import Status, keyring, status_of
 from .terminal import columns, note, paint, say, say_json, say_table, warn, working
 
 
 def info(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME",
-            help="An alias, or a provider:model.",
-            show_default=False,
-            autocompletion=offers("names"),
-        ),
-    ],
+    name: Annotated[str, argument("NAME", "An alias, or a provider:model.", "names")],
     profile: ProfileOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +28,12 @@ def offers(kind: str) -> Callable[[typer.Context, str], list[str]]:
     return offer
 
 
+def argument(metavar: str, says: str, kind: str | None = None) -> Any:
+    """An argument of a command: how the help calls it, what it is for, and what completes it."""
+    offered = offers(kind) if kind is not None else None
+    return typer.Argument(metavar=metavar, help=says, show_default=False, autocompletion=offered)
+
+
 ProfileOption = Annotated[
     str | None,
     typer.Option(
@@ -44,11 +50,7 @@ WrittenOption = Annotated[bool, typer.Option("--json", help="Print what was writ
 
 
 def lockfile_path() -> Path:
-    """The lockfile of the working directory.
-
-    Raises:
-        LockfileNotFoundError: there is none.
-    """
+    """The lockfile of the working directory, which is there."""
     path = find_lockfile()
     if path is None:
         raise LockfileNotFoundError(f"{none_found()}. To make it: llmring lock init")
@@ -61,11 +63,7 @@ def open_lockfile() -> Lockfile:
 
 
 def lockfile_if_any() -> Lockfile | None:
-    """The lockfile of the working directory; `None` where there is none.
-
-    Raises:
-        LockfileError: there is one that cannot be read.
-    """
+    """The lockfile of the working directory, read; `None` where there is none."""
     path = find_lockfile()
     try:
         return load(path) if path is not None else None
@@ -86,14 +84,7 @@ def bindings_in(lockfile: Lockfile, profile: Profile, *, quietly: bool = False) 
 
 
 def default_model(profile: str | None) -> str:
-    """The alias that is asked where none is named: chatbot, else balanced, else the first.
-
-    Args:
-        profile: instead of the file's default profile.
-
-    Raises:
-        LockfileError: there is no lockfile, or the profile binds nothing.
-    """
+    """The alias that is asked where none is named: chatbot, else balanced, else the first."""
     lockfile = open_lockfile()
     bindings = bindings_in(lockfile, lockfile.profile(profile))
     for alias in (*_PREFERRED, *bindings):

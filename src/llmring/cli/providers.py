@@ -91,35 +91,31 @@ def _aliases(one: Status, profile: str) -> str:
 
 
 def _answer(one: Status, answers: Mapping[str, Any]) -> str:
-    if one.name not in answers:
+    if (checked := _checked(one, answers)) is None:
         return "not asked"
-    answer = answers[one.name]
-    if not isinstance(answer, LLMRingError):
-        return f"{len(answer)} model{'s'[: len(answer) != 1]}" + (", key accepted" if _proven(one) else "")
-    if isinstance(answer, ProviderAuthenticationError):
+    if (count := checked["models"]) is not None:
+        return f"{count} model{'s'[: count != 1]}" + (", key accepted" if checked["key_accepted"] else "")
+    if checked["key_accepted"] is False:
         return "key refused"
-    return "no answer" if isinstance(answer, ProviderConnectionError | ProviderTimeoutError) else "no listing"
+    return "no listing" if checked["reachable"] else "no answer"
 
 
 def _checked(one: Status, answers: Mapping[str, Any]) -> dict[str, Any] | None:
-    """For `--json`; `None` for one that was not asked, since something is missing."""
+    """What its answer says, as `--json` has it; `None` for one that was not asked, since something is missing."""
     if one.name not in answers:
         return None
     answer = answers[one.name]
     failed = isinstance(answer, LLMRingError)
     refused = isinstance(answer, ProviderAuthenticationError)
+    # A listing proves the key if there is one, and not everybody is given it.
+    lists_to_all = one.name in BUILT_IN and BUILT_IN[one.name].lists_to_all
+    proven = not failed and one.key_source is not None and one.needs_key is True and not lists_to_all
     return {
         "reachable": not isinstance(answer, ProviderConnectionError | ProviderTimeoutError),
-        "key_accepted": False if refused else (True if not failed and _proven(one) else None),
+        "key_accepted": False if refused else (True if proven else None),
         "models": None if failed else len(answer),
         "error": str(answer) if failed else None,
     }
-
-
-def _proven(one: Status) -> bool:
-    """Whether the listing proves the key: there is one, and not everybody is given it."""
-    lists_to_all = one.name in BUILT_IN and BUILT_IN[one.name].lists_to_all
-    return one.key_source is not None and one.needs_key is True and not lists_to_all
 
 
 def _failed(one: Status, answers: Mapping[str, Any]) -> bool:

@@ -19,11 +19,7 @@ def state_folder() -> Path:
 
 
 def write_privately(path: Path, content: bytes) -> None:
-    """All of a file or nothing of it, with access for its owner alone; its folders are made.
-
-    Raises:
-        OSError: it cannot be written; what was there is there still.
-    """
+    """All of a file or nothing of it, with access for its owner alone; its folders are made."""
     for folder in (path.parent.parent, path.parent):  # the mode is that of the last one alone
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}")

@@ -35,14 +35,9 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class Status:
-    """How a provider stands.
+    """How a provider stands. Where there is none of that name, `endpoint` is `None`, and `unknown` says so.
 
-    Attributes:
-        name: as in `provider:model`.
-        endpoint: how it is reached; `None` where there is no such provider.
-        keyring: where its key is looked for that no variable holds.
-        aliases: those that one of its models serves or stands by for, by profile.
-        unknown: what to say where there is no such provider.
+    `aliases` are those that one of its models serves or stands by for, by profile.
     """
 
     name: str
@@ -147,15 +142,10 @@ def keyring() -> Keyring:
 
 
 def statuses(lockfile: Lockfile | None, keys: Keyring, *, every: bool = False) -> list[Status]:
-    """The providers that matter here, built-in ones first.
+    """The providers that matter here, or `every` one that is built in.
 
     Those with an SDK of their own always; others where the lockfile declares them, an alias needs them, or their key
     is set.
-
-    Args:
-        lockfile: `None` where there is none.
-        keys: where keys are looked for that no variable holds.
-        every: all that are built in.
     """
     declared = lockfile.providers if lockfile is not None else {}
     needed = _needed_by(lockfile)
@@ -170,14 +160,7 @@ def statuses(lockfile: Lockfile | None, keys: Keyring, *, every: bool = False) -
 def status_of(
     name: str, lockfile: Lockfile | None, keys: Keyring, aliases: Mapping[str, list[str]] | None = None
 ) -> Status:
-    """How one provider stands.
-
-    Args:
-        name: as in `provider:model`.
-        lockfile: `None` where there is none.
-        keys: where a key is looked for that no variable holds.
-        aliases: those that need it, by profile.
-    """
+    """How one provider stands, for the aliases that need it."""
     declared = lockfile.providers if lockfile is not None else {}
     try:
         return Status(name, endpoint(name, declared.get(name), others=declared), keys, aliases or {})
@@ -198,13 +181,7 @@ def _needed_by(lockfile: Lockfile | None) -> dict[str, dict[str, list[str]]]:
 
 
 def ask(names: Sequence[str]) -> Mapping[str, list[ListedModel] | LLMRingError]:
-    """Ask providers at the same time, as the lockfile and the environment have them.
-
-    Args:
-        names: as in `provider:model`.
-
-    Returns:
-        What each one lists, or the error that it came to.
+    """What each of these providers lists, asked at the same time, or the error that it came to.
 
     Raises:
         ConfigurationError: the user has not agreed to where the lockfile has their secrets sent.

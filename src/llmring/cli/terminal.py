@@ -87,10 +87,7 @@ def fail(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """The text without what would steer the terminal, turn the direction of writing, or hide in the text.
-
-    Tabs and ends of lines stay.
-    """
+    """The text without what would steer the terminal, turn the direction of writing, or hide; tabs and lines stay."""
     if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return text  # most is, and the expressions take longer to compile than all else that a command does to start
     return re.sub(_IDLE, "", re.sub(_HIDDEN, "", text.translate(_LINE_ENDS)))
@@ -154,16 +151,7 @@ def unwritable(error: OSError) -> str:
 
 
 def confirm(question: str, *, otherwise: str) -> None:
-    """Ask on the terminal, and go on only after a yes.
-
-    Args:
-        question: what is about to be done.
-        otherwise: the command that does it without asking.
-
-    Raises:
-        LLMRingError: there is no terminal to ask on.
-        typer.Exit: the answer was no; with the status 1.
-    """
+    """Ask on the terminal, and go on only after a yes; where there is none, name the command that does not ask."""
     if not sys.stdin or not sys.stdin.isatty():
         raise LLMRingError(f"Nothing was changed: there is no terminal to ask on. To go on without: {otherwise}")
     if not typer.confirm(printable(question), err=True):
@@ -172,13 +160,7 @@ def confirm(question: str, *, otherwise: str) -> None:
 
 
 def paint(text: str, *, err: bool = False, **style: Any) -> str:
-    """The text in colour where that is wanted: on a terminal, unless `NO_COLOR` is set. It is for `say` and `tell`.
-
-    Args:
-        text: what to colour.
-        err: whether it goes to standard error.
-        **style: as `typer.style` takes it.
-    """
+    """The text in colour where that is wanted: on a terminal, unless `NO_COLOR` is set. It is for `say` and `note`."""
     if not text or os.environ.get("NO_COLOR") or not _is_terminal(sys.stderr if err else sys.stdout):
         return text
     return typer.style(printable(text), **style).replace("\x1b[", _OURS)
@@ -235,10 +217,7 @@ def json_text(data: Any, *, is_for_people: bool = False) -> str:
     """Data as the text of JSON that every parser reads, in ASCII, which goes through every pipe and terminal.
 
     What JSON cannot say becomes what comes nearest: numbers that are none, or infinite, are null, dates are strings.
-
-    Args:
-        data: what it says.
-        is_for_people: whether letters may stand as they are where standard output has them all.
+    For people, letters stand as they are where standard output has them all.
     """
     import json
 
@@ -268,11 +247,7 @@ def _sayable(value: Any) -> Any:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show on standard error what is being done, from the second second on. Shows nothing where that is no terminal.
-
-    Args:
-        what: as in `"Asking openai and ollama"`; short enough for a line.
-    """
+    """Show on standard error what is being done, from the second second on. Shows nothing where that is no terminal."""
     hear_warnings()
     if sys.stderr is None or not sys.stderr.isatty():
         yield

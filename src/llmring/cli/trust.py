@@ -13,15 +13,13 @@ from ..exceptions import ConfigurationError, LLMRingError, LockfileNotFoundError
 from ..lockfile import find_lockfile, load
 from ..references import escaped
 from . import trusted
-from .project import lockfile_path
+from .project import argument, lockfile_path
 from .terminal import columns, confirm, note, say, say_json
 from .trusted import Entry, lapsed
 
 
 def trust(
-    file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="The lockfile, instead of this folder's.", show_default=False)
-    ] = None,
+    file: Annotated[Path | None, argument("FILE", "The lockfile, instead of this folder's.")] = None,
     every: Annotated[bool, typer.Option("--list", help="Show what is trusted.")] = False,
     revoke: Annotated[bool, typer.Option("--revoke", help="Take it back.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree without being asked.")] = False,

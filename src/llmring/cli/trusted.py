@@ -39,14 +39,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The word of the user on one file.
-
-    Attributes:
-        path: the lockfile's.
-        digest: of what it said of providers.
-        sends: where it sends what: `secret`, `host` and `provider` of each.
-        since: when that was, ISO 8601.
-    """
+    """The word of the user on one file: a digest of what it said of providers, where it sends what, and since when."""
 
     path: str
     digest: str
@@ -63,16 +56,7 @@ class Service(LLMRing):
 
 
 def require(lockfile: Lockfile | None, names: Iterable[str]) -> None:
-    """See to it that these providers may be sent their secrets: ask on a terminal, refuse elsewhere.
-
-    Args:
-        lockfile: `None` where there is none.
-        names: as in `provider:model`.
-
-    Raises:
-        ConfigurationError: they may not, and there is no terminal to ask on; or the answer cannot be kept.
-        typer.Exit: the answer was no; with the status 1.
-    """
+    """See to it that these providers may be sent their secrets: ask on a terminal, refuse elsewhere."""
     if lockfile is None or not (wanted := _wanted(lockfile, names)):
         return
     if not all(it is not None and it.isatty() for it in (sys.stdin, sys.stderr)):
@@ -92,15 +76,7 @@ def require(lockfile: Lockfile | None, names: Iterable[str]) -> None:
 
 
 def require_for_model(model: str, profile: str | None) -> None:
-    """`require` for whoever may serve a name.
-
-    Args:
-        model: an alias, or `provider:model`.
-        profile: `None` for the file's default.
-
-    Raises:
-        LLMRingError: as resolving the name does, and as `require` does.
-    """
+    """`require` for whoever may serve an alias or a `provider:model`."""
     if (lockfile := lockfile_if_any()) is not None and lockfile.providers:
         require(lockfile, [it.partition(":")[0] for it in resolve(lockfile, model, profile or None).models])
 
@@ -114,9 +90,7 @@ def obstacle(lockfile: Lockfile, name: str) -> str | None:
 def away(lockfile: Lockfile, names: Iterable[str] | None = None) -> list[Secret]:
     """The secrets that a file would have go to addresses that are neither this machine's nor their vendor's own.
 
-    Args:
-        lockfile: whose.
-        names: of the providers; `None` is all that the file declares. Others go where it has no say.
+    Of all the providers that it declares, or of these: others go where it has no say.
     """
     found = []
     for name in lockfile.providers if names is None else dict.fromkeys(names):
@@ -199,11 +173,7 @@ def _is_ignored() -> bool:
 
 
 def keep(lockfile: Lockfile) -> None:
-    """Keep the user's word on a file.
-
-    Raises:
-        OSError: it cannot be kept.
-    """
+    """Keep the user's word on a file."""
     path = _path(lockfile)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     entry = Entry(path, digest_of(lockfile), described(away(lockfile)), now)
@@ -211,11 +181,7 @@ def keep(lockfile: Lockfile) -> None:
 
 
 def forget(path: Path) -> bool:
-    """Take the user's word on a file back; whether there was any.
-
-    Raises:
-        OSError: it cannot be taken back.
-    """
+    """Take the user's word on a file back; whether there was any."""
     file = _file(os.path.realpath(path))
     there = file.exists()
     file.unlink(missing_ok=True)

@@ -31,15 +31,7 @@ def converse(
     keep_history: bool,
     screen: Screen | None = None,
 ) -> None:
-    """Talk with a model in the terminal until the person leaves.
-
-    Args:
-        model: the alias, or `provider:model`, to begin with.
-        profile: the lockfile's profile; `None` for its default.
-        system: the system prompt.
-        attached: parts that go with the first question.
-        keep_history: whether what is typed is kept for the next conversation.
-        screen: where it is shown; not given: the terminal.
+    """Talk with a model in the terminal until the person leaves; `attached` goes with the first question.
 
     Raises:
         LLMRingError: the alias is unknown, or a file that is attached cannot be read.

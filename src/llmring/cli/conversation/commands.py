@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,7 @@ from .transcript import check_name, save
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command of the conversation.
-
-    Attributes:
-        argument: how the help shows what it takes.
-        help: what it does, in a line.
-        run: does it, given what stands behind its name.
-    """
+    """A command: what it takes and what it does, for the help, and what does it, given what stands behind its name."""
 
     argument: str
     help: str
@@ -38,11 +33,7 @@ def is_command(text: str) -> bool:
 
 
 def run(session: Session, text: str) -> None:
-    """Do what a command says.
-
-    Raises:
-        LLMRingError: it cannot be done; the message says why and what can.
-    """
+    """Do what a command says, or raise why it cannot be done and what can."""
     name, argument = [*text.split(maxsplit=1), ""][:2]
     command = COMMANDS.get(name)
     if command is None:
@@ -120,15 +111,7 @@ def _system(session: Session, text: str) -> None:
     session.screen.note(f"System prompt: {session.conversation.system or 'none'}")
 
 
-def _image(session: Session, source: str) -> None:
-    _attach(session, source, picture_part)
-
-
-def _file(session: Session, source: str) -> None:
-    _attach(session, source, file_part)
-
-
-def _attach(session: Session, source: str, part: Callable[[str], dict[str, Any]]) -> None:
+def _attach(part: Callable[[str], dict[str, Any]], session: Session, source: str) -> None:
     if not source:
         raise ConfigurationError("Nothing was named to attach: /image cat.png, or /file notes.pdf")
     session.attach([part(_unquoted(source))])
@@ -194,8 +177,8 @@ COMMANDS = {
     "/model": Command("[ALIAS]", "Ask another alias or provider:model from now on; alone, list them.", _model),
     "/profile": Command("[NAME]", "Use another profile of the lockfile; alone, list them.", _profile),
     "/system": Command("[TEXT]", "Set the system prompt, or drop it with off; alone, show it.", _system),
-    "/image": Command("PATH|URL", "Attach a picture to the next question.", _image),
-    "/file": Command("PATH|URL", "Attach a file to the next question.", _file),
+    "/image": Command("PATH|URL", "Attach a picture to the next question.", partial(_attach, picture_part)),
+    "/file": Command("PATH|URL", "Attach a file to the next question.", partial(_attach, file_part)),
     "/retry": Command("", "Ask the last question again.", _retry),
     "/save": Command("FILE", "Save the conversation as Markdown (.md, .txt) or JSON (.json).", _save),
     "/new": Command("", "Forget what was said and begin anew.", _new),

@@ -35,12 +35,8 @@ _ENDS = [getattr(signal, name) for name in ("SIGHUP", "SIGTERM") if hasattr(sign
 
 
 class Keyboard:
-    """Reads what a person says.
-
-    Args:
-        history: where it is kept; `None` keeps nothing beyond this conversation.
-        complete: the words that may stand where one is being typed, given the line up to it and its beginning.
-    """
+    """Reads what a person says. `complete` has the words that may stand where one is typed, given the line up to it and
+    its beginning."""
 
     def __init__(self, history: History | None, complete: Callable[[str, str], list[str]]) -> None:
         self._history = history
@@ -206,21 +202,14 @@ def history_path() -> Path | None:
 
 
 class History:
-    """Lines that were typed, oldest first. An entry is a line of JSON, because a question may have many lines.
-
-    Args:
-        path: the file, made at the first entry with access for its owner alone.
-    """
+    """Lines that were typed, oldest first, in a file for its owner alone. An entry is a line of JSON, as a question may
+    have several."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def load(self) -> list[str]:
-        """The entries; none if there is no file yet. What is no entry is left out.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
+        """The entries; none if there is no file yet. What is no entry is left out."""
         try:
             lines = self._path.read_bytes().splitlines()
         except FileNotFoundError:
@@ -235,11 +224,7 @@ class History:
         return entries
 
     def add(self, entry: str) -> None:
-        """Keep an entry. One write appends it, so that several conversations may share the file.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
+        """Keep an entry. One write appends it, so that several conversations may share the file."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         line = json.dumps(entry).encode() + b"\n"
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -292,10 +277,7 @@ def told_to_end(action: Callable[[], object]) -> Iterator[None]:
     """When the program is told to end meanwhile, by the closing of its window or by `kill`, do this first.
 
     It then ends as if nothing had been done. Where a signal for that is ignored, as under nohup, it stays so. One that
-    comes in the instant before readline waits for a key is heard with the next key.
-
-    Args:
-        action: what is done. It may have no terminal any more.
+    comes in the instant before readline waits for a key is heard with the next key. There may be no terminal any more.
     """
     heard = [it for it in _ENDS if signal.getsignal(it) is signal.SIG_DFL]
 

@@ -42,21 +42,13 @@ _CODE_THEME = "ansi_dark"
 
 
 class Screen:
-    """The terminal.
-
-    Args:
-        console: where Rich writes; not given: standard output.
-    """
+    """The terminal."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(theme=THEME, highlight=False, markup=False, emoji=False)
 
     def answer(self, waiting: str) -> Answer:
-        """An answer that is about to arrive.
-
-        Args:
-            waiting: what to say until it does.
-        """
+        """An answer that is about to arrive, and what to say until it does."""
         return Answer(self.console, waiting)
 
     def say(self, text: str = "") -> None:
@@ -96,10 +88,6 @@ class Answer:
     """The answer of one turn: finished blocks are printed for good, and only the one under way is drawn anew.
 
     Use it as a context manager; when it is left, all that came is printed for good.
-
-    Args:
-        console: the screen.
-        waiting: what to say until something comes.
     """
 
     def __init__(self, console: Console, waiting: str) -> None:
@@ -212,12 +200,8 @@ class _Markdown(Markdown):
 
 
 class Lines:
-    """The lines of something, without empty ones around it, and without blanks at their ends: they would be copied.
-
-    Args:
-        whole: what to show.
-        last: only that many of its lines, from the end.
-    """
+    """The lines of something, or only the last of them, without empty ones around it, and without blanks at their ends,
+    which would be copied."""
 
     def __init__(self, whole: RenderableType, last: int | None = None) -> None:
         self._whole = whole

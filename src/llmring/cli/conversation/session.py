@@ -21,15 +21,7 @@ from .transcript import Conversation, Tally, Turn, save_somewhere
 
 
 class Session:
-    """A conversation with its terminal and its service, for the commands to change.
-
-    Attributes:
-        service: who is asked.
-        conversation: what has been said.
-        screen, keyboard: the terminal.
-        interrupts: what Ctrl-C does.
-        is_over: whether the person has left.
-    """
+    """A conversation with its terminal and its service, for the commands to change."""
 
     def __init__(
         self,
@@ -57,11 +49,7 @@ class Session:
         self.screen.note(f"{alias} is served by {served_by}{where}." if alias != served_by else f"Asking {alias}.")
 
     def attach(self, parts: list[dict[str, Any]]) -> None:
-        """Have parts go with the next question. Files are read now, so that they stay what they were.
-
-        Raises:
-            InvalidRequestError: a file cannot be read, or is not what it is given for.
-        """
+        """Have parts go with the next question. Files are read now, so that they stay what they were."""
         if not parts:
             return
         request = LLMRequest(model=self.conversation.model, messages=[Message(role="user", content=parts)])
@@ -70,12 +58,7 @@ class Session:
             self.conversation.attached += zip(map(name_of, parts), loaded, strict=True)
 
     def ask(self, question: Message, *, instead_of: Turn | None = None) -> None:
-        """Ask, show the answer while it arrives, and keep both. Ctrl-C stops it; an error is shown.
-
-        Args:
-            question: what to ask.
-            instead_of: the turn that it repeats.
-        """
+        """Ask, or ask again, show the answer while it arrives, and keep both. Ctrl-C stops it; an error is shown."""
         turn = Turn(question, self.conversation.model)
         request = self.conversation.request(question, instead_of=instead_of)
         begun = monotonic()

@@ -24,17 +24,7 @@ _MARKS = {"stopped": "stopped here", "failed": "broke off here"}
 
 @dataclass(slots=True)
 class Turn:
-    """A question and what came of it.
-
-    Attributes:
-        question: as it was asked, with what was attached.
-        model: the alias, or `provider:model`, that was asked.
-        answer: all that came of the answer; `None` if nothing did.
-        outcome: whether the answer is whole, was stopped by the person, or broke off.
-        error: why it broke off.
-        seconds: how long it took.
-        cost: what it cost; `None` where there is no answer.
-    """
+    """A question with what was attached, the alias that was asked, and what came of it, if anything did."""
 
     question: Message
     model: str
@@ -73,14 +63,7 @@ class Turn:
 
 @dataclass(slots=True)
 class Tally:
-    """What several requests took together.
-
-    Attributes:
-        requests: how many there were.
-        tokens: all that were reported.
-        cost: US dollars, as far as that is known; `None` where nothing is.
-        is_whole: whether tokens and cost are known of all of them.
-    """
+    """What several requests took together; whole if tokens and cost are known of all of them."""
 
     requests: int = 0
     tokens: int = 0
@@ -101,16 +84,7 @@ class Tally:
 
 @dataclass(slots=True)
 class Conversation:
-    """A conversation: who is asked, and all that was said.
-
-    Attributes:
-        model: the alias, or `provider:model`, that is asked next.
-        profile: the lockfile's profile; `None` for its default.
-        system: the system prompt.
-        attached: parts that go with the next question, each with its name.
-        turns: oldest first.
-        tally: what all of it took, with what was asked again or is forgotten.
-    """
+    """Who is asked next, and all that was said. The tally has what was asked again or is forgotten, too."""
 
     model: str
     profile: str | None = None
@@ -126,27 +100,14 @@ class Conversation:
         return Message(role="user", content=content_of(text, parts), metadata={"attached": names} if names else {})
 
     def request(self, question: Message, *, instead_of: Turn | None = None) -> LLMRequest:
-        """The request that asks this after all that was said before.
-
-        Args:
-            question: what to ask.
-            instead_of: the turn that it repeats, which is then not told.
-        """
+        """The request that asks this after all that was said before, but for the turn that it repeats."""
         system = [Message(role="system", content=self.system)] if self.system else []
         said = [message for turn in self.turns if turn is not instead_of for message in turn.messages()]
         return LLMRequest(model=self.model, messages=[*system, *said, question])
 
     def keep(self, turn: Turn, *, instead_of: Turn | None = None) -> bool:
-        """Keep a turn.
-
-        Args:
-            turn: what was asked and what came of it.
-            instead_of: the last turn, if this one repeats it. That one stays if nothing came of the new one, or less
-                than the whole where it has a whole answer.
-
-        Returns:
-            Whether it was kept.
-        """
+        """Keep a turn, and say whether it was kept. One that is repeated stays if nothing came of the new one, or less
+        than the whole where it has a whole answer."""
         if instead_of is None:
             self.turns.append(turn)
             return True
@@ -158,11 +119,7 @@ class Conversation:
 
 
 def check_name(path: Path) -> None:
-    """Refuse a file that would be neither Markdown nor JSON.
-
-    Raises:
-        ConfigurationError: its suffix says something else.
-    """
+    """Refuse a file that would be neither Markdown nor JSON."""
     if path.suffix.lower() not in (*_MARKDOWN, ".json"):
         raise ConfigurationError(
             f"{path.name} ends in none of .md, .markdown, .txt and .json: /save talk.md, or /save talk.json"
@@ -170,11 +127,7 @@ def check_name(path: Path) -> None:
 
 
 def save(conversation: Conversation, path: Path) -> None:
-    """Write the file: JSON if its suffix says so, else Markdown. One that is there is replaced at once, or not at all.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
+    """Write the file: JSON if its suffix says so, else Markdown. One that is there is replaced whole or not at all."""
     content = _render(conversation, path).encode(errors="backslashreplace")
     target = path.resolve()
     if target.exists() and not os.access(target, os.W_OK):
@@ -191,11 +144,7 @@ def save(conversation: Conversation, path: Path) -> None:
 
 
 def save_somewhere(conversation: Conversation) -> Path:
-    """Write it to a new Markdown file among the temporary ones, for its owner alone.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write it to a new Markdown file among the temporary ones, for its owner alone."""
     handle, name = tempfile.mkstemp(prefix="llmring-chat-", suffix=".md")
     with open(handle, "wb") as file:
         file.write(_render(conversation, Path(name)).encode(errors="backslashreplace"))

@@ -10,15 +10,8 @@ from ...lockfile.writing import copy
 
 
 class Copies:
-    """Keeps what a write replaces, beside it, with its permissions.
-
-    Args:
-        path: the file as the command has it.
-        worthless: contents that nobody would miss, such as what takes their place.
-
-    Attributes:
-        kept: the copy; `None` where none was needed.
-    """
+    """Keeps what a write replaces, beside it, with its permissions; but nothing worthless, such as what takes its
+    place. `kept` is the copy."""
 
     def __init__(self, path: Path, *worthless: bytes) -> None:
         self._path = path
@@ -26,11 +19,7 @@ class Copies:
         self.kept: Path | None = None
 
     def __call__(self, path: Path, content: bytes) -> None:
-        """Keep the content of a file. One that changed since it was kept is kept anew in the place of the first copy.
-
-        Raises:
-            LockfileError: no copy can be made.
-        """
+        """Keep the content of a file; where it changed since it was kept, anew in the place of the first copy."""
         if content not in self._worthless:
             self.kept = self.kept or backup(self._path)
             copy(path, content, self.kept)

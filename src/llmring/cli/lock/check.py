@@ -11,15 +11,12 @@ import typer
 
 from ...checking import CODES, Finding, Report
 from ...checking import check as examine
-from ..project import lockfile_path
+from ..project import argument, lockfile_path
 from ..terminal import note, paint, say, say_json, working
 
 
 def check(
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="PATH", help="The source code, instead of the lockfile's folder.", show_default=False),
-    ] = None,
+    paths: Annotated[list[Path] | None, argument("PATH", "The source code, instead of the lockfile's folder.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail it too.")] = False,
     ignore: Annotated[
         list[str] | None, typer.Option("--ignore", metavar="CODE", help="Leave a kind of finding out; repeatable.")

@@ -38,12 +38,7 @@ class ProfileChange:
 
 @dataclass(frozen=True, slots=True)
 class SettingChange:
-    """Any other value of the file.
-
-    Attributes:
-        place: the keys that lead to it, as in `("providers", "groq", "base_url")`.
-        before, after: the value; `None` where there was, or is, none.
-    """
+    """Any other value of the file, by the keys that lead to it; `None` where there was, or is, none."""
 
     place: tuple[str, ...]
     before: Any
@@ -72,12 +67,7 @@ class Comparison:
 
 
 def compare(before: Lockfile | None, after: Lockfile) -> Comparison:
-    """What changed.
-
-    Args:
-        before: the older file; `None` where there was none.
-        after: the newer one.
-    """
+    """What changed; `before` is `None` where there was no file yet."""
     old, new = (before.profiles if before is not None else {}), after.profiles
     profiles = (_profile(name, old.get(name), new.get(name)) for name in _names(old, new))
     old_settings = _settings(before) if before is not None else {}

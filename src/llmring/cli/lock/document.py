@@ -17,7 +17,7 @@ from ...lockfile.parsing import decode, holds_json
 from ...lockfile.places import holds_comments
 from ...lockfile.rendering import converted
 from ...lockfile.schema import rendered
-from ..project import lockfile_path
+from ..project import argument, lockfile_path
 from ..terminal import is_utf8, note, say, say_json, stream, warn, with_escapes, working
 from .backup import Copies, backup
 
@@ -25,10 +25,7 @@ Format = Literal["toml", "json"]
 
 
 def validate(
-    file: Annotated[
-        Path | None,
-        typer.Argument(metavar="FILE", help="Instead of this folder's lockfile.", show_default=False),
-    ] = None,
+    file: Annotated[Path | None, argument("FILE", "Instead of this folder's lockfile.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say whether the lockfile is valid, and where it is not.
@@ -69,10 +66,7 @@ def _print_json(path: Path | None, error: LockfileError | None) -> None:
 
 
 def convert(
-    file: Annotated[
-        Path | None,
-        typer.Argument(metavar="FILE", help="Instead of this folder's lockfile.", show_default=False),
-    ] = None,
+    file: Annotated[Path | None, argument("FILE", "Instead of this folder's lockfile.")] = None,
     to: Annotated[
         Format | None,
         typer.Option("--to", help="Not given: what the name of the output ends in, else the other format."),

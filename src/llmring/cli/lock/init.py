@@ -130,11 +130,8 @@ def init(
 
 
 def _write_schema(path: Path) -> Path | None:
-    """Writes the schema that the new file names beside it. A file of that name that is no such is kept, with a warning.
-
-    Returns:
-        Where it is; `None` where it could not be written.
-    """
+    """Writes the schema that the new file names beside it, and says where it is. A file of that name that is no such is
+    kept, with a warning."""
     try:
         return write_beside(path)
     except LLMRingError as error:
@@ -188,12 +185,7 @@ def bound(found: list[Found]) -> dict[Role, list[str]]:
 
 
 def render(found: list[Found], *, as_json: bool = False) -> str:
-    """A lockfile that binds what was found, or says how to go on if nothing was.
-
-    Args:
-        found: the providers, usable or not.
-        as_json: JSON, which has no place for remarks, instead of TOML.
-    """
+    """A lockfile that binds what was found, or says how to go on if nothing was. JSON has no place for remarks."""
     bindings = bound(found)
     if as_json:
         return json_text({"$schema": f"./{SCHEMA_FILE}", **new_data(bindings.items())})
@@ -209,13 +201,8 @@ def render(found: list[Found], *, as_json: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is of a provider.
-
-    Attributes:
-        status: how it stands.
-        state: that in words, and what to do where something is missing.
-        models: the model for each role; empty if it cannot be used.
-    """
+    """How a provider stands, in words too, with what to do where something is missing; and its model for each role,
+    none if it cannot be used."""
 
     status: Status
     state: str

@@ -8,13 +8,10 @@ import typer
 
 from ... import lockfile as lockfiles
 from ...lockfile import Lockfile
-from ..project import WrittenOption, lockfile_path, offers, open_lockfile
+from ..project import WrittenOption, argument, lockfile_path, open_lockfile
 from ..terminal import confirm, note, say_json, say_table, working
 
-Name = Annotated[
-    str,
-    typer.Argument(metavar="NAME", help="The profile.", show_default=False, autocompletion=offers("profiles")),
-]
+Name = Annotated[str, argument("NAME", "The profile.", "profiles")]
 
 
 def list_profiles(
@@ -61,13 +58,8 @@ def add(name: Name, as_json: WrittenOption = False) -> None:
 
 
 def copy(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="FROM", help="The profile to copy.", show_default=False, autocompletion=offers("profiles")
-        ),
-    ],
-    name: Annotated[str, typer.Argument(metavar="TO", help="The new profile.", show_default=False)],
+    source: Annotated[str, argument("FROM", "The profile to copy.", "profiles")],
+    name: Annotated[str, argument("TO", "The new profile.")],
     as_json: WrittenOption = False,
 ) -> None:
     """Copy a profile with all that it binds.
