@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import Any
 
 __all__ = ["KEYRING", "SERVICE", "Key", "Keyring", "find_key", "first_set", "kept", "reveal"]
@@ -123,9 +124,7 @@ class Keyring:
 
 def _kept(provider: str) -> Key | None:
     try:
-        import keyring  # type: ignore[import-not-found, unused-ignore]
-
-        key = (keyring.get_password(SERVICE, provider) or "").strip()
+        key = (import_module("keyring").get_password(SERVICE, provider) or "").strip()
     except Exception:  # one that is not there, is locked, or has no backend, holds no key for us
         return None
     return Key(key, KEYRING) if key else None

@@ -16,8 +16,7 @@ from ..exceptions import InvalidRequestError, LLMRingError, ProviderConnectionEr
 from ..schemas import LLMResponse, StreamChunk
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError
-from .base import Call, HTTPResponse, Provider
-from .unpacking import unpacked
+from .base import Call, HTTPResponse, Provider, unpacked
 
 __all__ = ["Answer"]
 

@@ -10,6 +10,8 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from string import Template
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Endpoint", "address_of", "endpoint", "near_name", "variables_in", "variables_of"]
 
-_REFERENCE = re.compile(r"\$(?:\$|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})?", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -171,25 +172,20 @@ class Endpoint:
 
     def _expand(self, header: str, written: str) -> str:
         where = f"[providers.{self.name}.headers] {header}"
-
-        def replaced(match: re.Match[str]) -> str:
-            if match[0] == "$$":
-                return "$"
-            name = match[1] or match[2]
-            if name is None:
-                raise ProviderNotFoundError(
-                    f"{where} has a $ with no name after it. Write $NAME, ${{NAME}}, or $$ for a $.", provider=self.name
-                )
-            value = first_set([name])
+        values = {name: first_set([name]) for name in variables_in(written)}
+        for name, value in values.items():
             if value is None:
                 raise ProviderNotFoundError(f"{where} needs {name}. {_set([name])}.", provider=self.name)
             if not _sendable(value):
                 raise ProviderNotFoundError(
                     f"{name}, for {where}, holds a character that cannot be sent. Copy it anew.", provider=self.name
                 )
-            return value
-
-        return _REFERENCE.sub(replaced, written)
+        try:
+            return Template(written).substitute(values)
+        except ValueError:
+            raise ProviderNotFoundError(
+                f"{where} has a $ with no name after it. Write $NAME, ${{NAME}}, or $$ for a $.", provider=self.name
+            ) from None
 
 
 def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Iterable[str] = ()) -> Endpoint:
@@ -284,8 +280,6 @@ def near_name(name: str, others: Iterable[str] = ()) -> str | None:
     """
     if name in ALSO_CALLED:
         return ALSO_CALLED[name]
-    from difflib import get_close_matches
-
     return next(iter(get_close_matches(name.lower(), {*BUILT_IN, *others}, 1, 0.7)), None)
 
 
@@ -342,7 +336,7 @@ def _sendable(value: str) -> bool:
 
 def variables_in(value: str) -> list[str]:
     """The environment variables that the value of a header names."""
-    return [match[1] or match[2] for match in _REFERENCE.finditer(value) if match[1] or match[2]]
+    return Template(value).get_identifiers()
 
 
 def _set(variables: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ import os
 import re
 import ssl
 from dataclasses import dataclass, field
+from importlib import import_module
 from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies
@@ -142,7 +143,7 @@ def _certificates() -> tuple[str | None, str, str | None]:
 
 def _speaks_socks() -> bool:
     try:
-        import socksio  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
+        import_module("socksio")
     except ImportError:
         return False
     return True

@@ -18,9 +18,8 @@ import httpx2
 
 from ..credentials import reveal
 from . import errors
-from .base import Call, HTTPResponse, Provider, ProviderConfig
+from .base import ENCODINGS, Call, HTTPResponse, PackedBodyError, Provider, ProviderConfig, unpacked
 from .transport import http_options, is_same_server, keep_at_home
-from .unpacking import ENCODINGS, PackedBodyError, unpacked
 
 __all__ = ["Carrier", "Exchange", "Exchanges", "PostingProvider", "Swapping"]
 
@@ -61,7 +60,7 @@ class Exchange:
         sent: whether the SDK has sent through our client.
     """
 
-    __slots__ = ("_among", "_until", "body", "refused", "response", "sent")
+    __slots__ = ("_among", "_task", "_until", "body", "refused", "response", "sent")
 
     def __init__(self, body: bytes, until: float | None, among: Exchanges | None = None) -> None:
         self.body = body
@@ -69,20 +68,20 @@ class Exchange:
         self.refused: errors.Refused | None = None
         self.sent = False
         self._until = until
-        self._among = among
+        self._among = {} if among is None else among
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         return
         yield b""
 
     async def __aenter__(self) -> Exchange:
-        if self._among is not None:
-            self._among[asyncio.current_task()] = self
+        self._task = asyncio.current_task()
+        self._among[self._task] = self
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        for task in [task for task, exchange in (self._among or {}).items() if exchange is self]:
-            self._among.pop(task)  # type: ignore[union-attr]
+        # Of the task that entered: a coroutine that is garbage ends in another.
+        self._among.pop(self._task, None)
         if kind is not None and self.response is not None:
             await self.response.aclose()
         if isinstance(error, Exception) and self.refused is not None:
