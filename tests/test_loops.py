@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +104,45 @@ def test_what_belongs_to_a_closed_loop_is_let_go(server: PracticeServer) -> None
         await ask(service, False)
         return weakref.ref(service.get_provider("anthropic"))
 
-    first, second = asyncio.run(own()), asyncio.run(own())
+    def without_a_word(work: Coroutine[Any, Any, weakref.ref[Any]]) -> weakref.ref[Any]:
+        loop = asyncio.new_event_loop()
+        try:
+            return loop.run_until_complete(work)
+        finally:
+            loop.close()
+
+    first, second = without_a_word(own()), without_a_word(own())
     gc.collect()
     assert first() is None
     assert second() is not None
+    third = asyncio.run(own())
+    gc.collect()
+    assert second() is None
+    assert third() is None
+    asyncio.run(service.close())
+
+
+def test_a_loop_that_ends_closes_what_is_its_own(way: Way, server: PracticeServer) -> None:
+    """Whoever runs one after the other, and closes the service at the very end, has no more open than the last one."""
+    bind({"chatbot": [way.model]}, way.settings)
+    service = LLMRing()
+    kept: list[Any] = []
+
+    async def use() -> None:
+        await asyncio.gather(ask(service, True), ask(service, False))
+        kept.append(service.get_provider(way.provider))
+        kept.append(stream := service.chat_stream(ASKED))
+        await anext(stream)
+        assert server.open_connections == 2
+
+    server.default = Reply(chunks=["x"] * 2, delay=0.1)
+    for _ in range(2):
+        asyncio.run(use())
+        for _ in range(6000):
+            if not server.open_connections:
+                break
+            time.sleep(0.01)
+        assert not server.open_connections
     asyncio.run(service.close())
 
 

@@ -590,7 +590,7 @@ async def test_one_service_one_client(server: PracticeServer) -> None:
     """Requests that come at once share the client that the first of them makes."""
     async with LLMRing() as service:
         await asyncio.gather(*(service.chat(DIRECT) for _ in range(20)))
-        assert len(service._registry._entries) == 1
+        assert len(service._records.here().providers) == 1
 
 
 async def test_cancelling_a_chat_closes_its_connection(way: Way, server: PracticeServer) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-import llmring.stream
 from llmring import ChatStream, LLMRequest, LLMRing, Message
 from llmring.exceptions import LLMRingError, ProviderConnectionError, ProviderTimeoutError
 from llmring.testing import Fault, PracticeServer, Reply, Tokens
@@ -253,7 +252,7 @@ async def test_hundreds_of_streams_are_dropped(server: PracticeServer, model: st
         await until(lambda: server.open_connections == 0)
         assert len(server.requests) == 60 * rounds
         await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
-        assert len(service._streams) == 0
+        assert len(service._records.here().streams) == 0
 
 
 async def test_nothing_waits_for_a_stream_that_is_over(way: Way, server: PracticeServer) -> None:
@@ -282,8 +281,9 @@ async def test_closing_a_service_waits_for_what_was_dropped(way: Way, server: Pr
     server.default = ENDLESS
     service = LLMRing()
     await by_break(service)
+    record = service._records.here()
     await service.close()
-    assert not llmring.stream._closing
+    assert not record._closing
     await everything_is_closed(server)
     await service.close()
 

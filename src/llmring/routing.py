@@ -22,10 +22,12 @@ from .exceptions import (
 )
 from .providers.answer import Answer
 from .providers.base import Call, Provider
+from .request import prepare
 from .schemas import LLMRequest, LLMResponse, Message, StreamChunk
+from .structured import AnswerFormat
 from .tracebacks import bare
 
-__all__ = ["Route", "late", "moves_on"]
+__all__ = ["Route", "moves_on"]
 
 logger = logging.getLogger("llmring")
 T = TypeVar("T")
@@ -51,10 +53,11 @@ class Route:
 
     Args:
         alias: what the request named.
-        request: what to ask, as every wire reads it.
+        request: what to ask.
         candidates: who may serve, in order: `provider:model`.
         breakers: the service's.
-        call: gives a candidate's provider, brought to life, the call to make of it, and what lets go of the provider.
+        call: of a candidate, the request as every wire reads it, and the form of the answer, gives the provider, the
+            call to make of it, and what lets go of the provider.
         max_retries: how often the last candidate is asked again.
         deadline, until: seconds for all of it, and when they are over, in the loop's time; `None` sets no bound.
 
@@ -69,7 +72,7 @@ class Route:
         request: LLMRequest,
         candidates: Sequence[str],
         breakers: Breakers,
-        call: Callable[[str, LLMRequest], Awaitable[tuple[Provider, Call, Callable[[], None]]]],
+        call: Callable[[str, LLMRequest, AnswerFormat | None], Awaitable[tuple[Provider, Call, Callable[[], None]]]],
         max_retries: int = 0,
         deadline: float | None = None,
         until: float | None = None,
@@ -79,7 +82,7 @@ class Route:
         self.retries = 0
         self._alias = alias
         self._request = request
-        self._asked = request.messages
+        self._form: AnswerFormat | None = None
         self._candidates = list(candidates)
         self._alone = len(candidates) == 1 and candidates[0] != alias
         self._breakers = breakers
@@ -93,7 +96,7 @@ class Route:
         Raises:
             ProviderError: of the last one tried, the earlier ones listed in its `attempts`.
         """
-        return await self._in_time(self._first(_open))
+        return await self._in_time(self._begin(_open))
 
     async def whole(self) -> LLMResponse:
         """The whole answer of the first candidate that gives one.
@@ -101,7 +104,7 @@ class Route:
         Raises:
             ProviderError: of the last one tried, the earlier ones listed in its `attempts`.
         """
-        answer, response = await self._in_time(self._first(_whole))
+        answer, response = await self._in_time(self._begin(_whole))
         response.attempts, response.retries = list(self.attempts), self.retries
         response.parsed = self.parsed(answer, response)
         return response
@@ -148,8 +151,16 @@ class Route:
         return self.until is not None and asyncio.get_running_loop().time() >= self.until
 
     def late(self) -> ProviderTimeoutError:
-        """The error to raise then."""
-        return late(self._deadline, self._candidates[0])
+        """The error to raise then. It says nothing of the model, which may have had but little of the time."""
+        provider, _, model = self._candidates[0].partition(":")
+        error = ProviderTimeoutError(
+            f"The deadline of {self._deadline:g} s passed before {provider}:{model} had answered. Raise `deadline`, or "
+            "set none.",
+            provider=provider,
+            model=model,
+        )
+        error.asked = False
+        return error
 
     async def _in_time(self, work: Awaitable[T]) -> T:
         try:
@@ -180,6 +191,11 @@ class Route:
             turns += [Message(role="assistant", content=said), Message(role="user", content=_CONTINUE)]
         self._request = self._request.model_copy(update={"messages": turns})
         return await self._first(_open)
+
+    async def _begin(self, serve: Callable[[Provider, Call], Awaitable[tuple[Answer, T]]]) -> tuple[Answer, T]:
+        self._request, self._form = await prepare(self._request)
+        self._asked = self._request.messages
+        return await self._first(serve)
 
     async def _first(self, serve: Callable[[Provider, Call], Awaitable[tuple[Answer, T]]]) -> tuple[Answer, T]:
         while True:
@@ -212,7 +228,7 @@ class Route:
         probe = breaker.admit() if breaker is not None else False
         let_go = None
         try:
-            provider, call, let_go = await self._call(candidate, self._request)
+            provider, call, let_go = await self._call(candidate, self._request, self._form)
             answer, served = await self._ask(provider, call.begun(), serve)
         except BaseException as error:
             if breaker is not None:
@@ -251,23 +267,6 @@ class Route:
             await asyncio.sleep(pause)
             self.retries += 1
         raise AssertionError
-
-
-def late(deadline: float | None, reference: str) -> ProviderTimeoutError:
-    """The error of a deadline that has passed. It says nothing of the model, which may have had but little of the time.
-
-    Args:
-        deadline: seconds.
-        reference: the `provider:model` that was to answer.
-    """
-    provider, _, model = reference.partition(":")
-    error = ProviderTimeoutError(
-        f"The deadline of {deadline:g} s passed before {provider}:{model} had answered. Raise `deadline`, or set none.",
-        provider=provider,
-        model=model,
-    )
-    error.asked = False
-    return error
 
 
 def _tried(error: ProviderError) -> str:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
-import weakref
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from . import breaker, catalog, preparing, routing
+from . import breaker, catalog, routing
 from . import lockfile as lockfiles
+from . import request as requests
 from . import stream as streams
 from .aliases import Aliases
 from .credentials import kept
 from .exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
-from .loops import run_in
 from .providers import base, creation, endpoints, registry
+from .record import Records, ended
 from .tracebacks import bare
 from .wire import MAX_BYTES
 
@@ -27,28 +26,12 @@ if TYPE_CHECKING:
     from .providers.base import Provider
     from .schemas import LLMRequest, LLMResponse, StreamChunk
     from .stream import ChatStream
+    from .structured import AnswerFormat
 
 __all__ = ["DEFAULT_TIMEOUT", "LLMRing"]
 
 DEFAULT_TIMEOUT: Final = float("60")
 """Seconds. Known by identity: this very object means that the caller named no timeout."""
-
-
-_services: weakref.WeakSet[LLMRing] = weakref.WeakSet()
-_of_parents: list[Any] = []
-"""In a forked process: never closed, and so never collected."""
-
-
-def _after_fork() -> None:
-    for service in list(_services):
-        service._leave_to_parent()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-_CLOSED = "This service was closed while an answer was under way."
 
 
 class LLMRing(Aliases):
@@ -93,34 +76,26 @@ class LLMRing(Aliases):
         keys = kept(api_keys)
         del api_keys
         self._breakers = breaker.Breakers(
-            preparing.number(breaker_threshold, "breaker_threshold", 0),
-            preparing.seconds(breaker_cooldown, "breaker_cooldown", forever=False),
+            requests.number(breaker_threshold, "breaker_threshold", 0),
+            requests.seconds(breaker_cooldown, "breaker_cooldown", forever=False),
         )
-        self.timeout = (
-            _timeout_of_environment() if timeout is DEFAULT_TIMEOUT else preparing.seconds(timeout, "timeout")
-        )
-        self.deadline = preparing.seconds(deadline, "deadline")
-        self.max_retries = preparing.number(max_retries, "max_retries", 0)
+        self.timeout = _timeout_of_environment() if timeout is DEFAULT_TIMEOUT else requests.seconds(timeout, "timeout")
+        self.deadline = requests.seconds(deadline, "deadline")
+        self.max_retries = requests.number(max_retries, "max_retries", 0)
         if max_connections is not None:
-            preparing.number(max_connections, "max_connections", 1)
-        preparing.number(max_bytes, "max_bytes", 1)
+            requests.number(max_connections, "max_connections", 1)
+        requests.number(max_bytes, "max_bytes", 1)
         self.max_bytes = max_bytes
         super().__init__(lockfile_path, profile)
+        self._records = Records()
         self._registry = registry.Registry(
+            self._records,
             keys=keys,
             timeout=self.timeout,
             max_retries=max_retries,
             max_connections=max_connections,
         )
         creation.check_keys(keys, self._declared)
-        self._streams: weakref.WeakSet[ChatStream] = weakref.WeakSet()
-        # The tasks that wait in `chat`, and those whose wait `close` has ended.
-        self._waiting: set[asyncio.Task[Any]] = set()
-        self._ended: set[asyncio.Task[Any]] = set()
-        # A set of weak references cannot be looked through while another loop's thread adds to it.
-        self._guard = threading.Lock()
-        self._closed = False
-        _services.add(self)
 
     async def __aenter__(self) -> LLMRing:
         return self
@@ -132,44 +107,12 @@ class LLMRing(Aliases):
 
     async def close(self) -> None:
         """End the streams that are open and the requests that wait, and close every provider's connections."""
-        self._closed = True
-        here = asyncio.get_running_loop()
-        with self._guard:
-            open_streams = list(self._streams)
-        tasks = [task for task in list(self._waiting) if not task.get_loop().is_closed()]
-        loops = {
-            here,
-            *(task.get_loop() for task in tasks),
-            *(streams.loop_of(stream) or here for stream in open_streams),
-        }
-
-        def ending(loop: asyncio.AbstractEventLoop) -> Callable[[], Coroutine[Any, Any, None]]:
-            own_streams = [stream for stream in open_streams if (streams.loop_of(stream) or here) is loop]
-            own_tasks = [task for task in tasks if task.get_loop() is loop]
-            return lambda: self._end(own_streams, own_tasks)
-
+        self._records.closed = True
         try:
-            # Another loop that ends meanwhile has ended what it had, too.
-            await asyncio.gather(*(run_in(loop, ending(loop)) for loop in loops), return_exceptions=True)
+            await asyncio.gather(*(record.end() for record in self._records.all()))
             await self._edits_made()
         finally:
             await self._registry.close()
-
-    async def _end(self, open_streams: list[ChatStream], tasks: list[asyncio.Task[Any]]) -> None:
-        """End what belongs to this loop."""
-        for task in tasks:
-            if task in self._waiting and task not in self._ended:
-                self._ended.add(task)
-                task.cancel()
-        await asyncio.gather(*(stream.shut(LLMRingError(_CLOSED)) for stream in open_streams))
-        await streams.settle()
-
-    def _leave_to_parent(self) -> None:
-        """Begin anew in a forked process: what is open is its parent's, which would lose it if it were closed here."""
-        _of_parents.append((list(self._streams), self._registry.leave_to_parent()))
-        self._streams = weakref.WeakSet()
-        self._waiting, self._ended = set(), set()
-        self._guard = threading.Lock()
 
     # Asking
 
@@ -182,14 +125,14 @@ class LLMRing(Aliases):
             request: what to ask.
             profile: instead of the service's.
         """
+        was_closed = self._records.closed
 
-        async def start() -> routing.Route:
-            return await self._route(request, profile, stream=True)
+        def start() -> routing.Route:
+            if self._records.closed and not was_closed:
+                raise ended()
+            return self._route(request, profile, stream=True)
 
-        stream = streams.ChatStream(getattr(request, "model", ""), start)
-        with self._guard:
-            self._streams.add(stream)
-        return stream
+        return streams.ChatStream(getattr(request, "model", ""), start, self._records)
 
     async def chat(self, request: LLMRequest, profile: str | None = None) -> LLMResponse:
         """The whole answer.
@@ -203,51 +146,41 @@ class LLMRing(Aliases):
             InvalidRequestError: no provider could take the request.
             ProviderError: what the provider, or the way to it, did wrong.
         """
-        task = asyncio.current_task()
-        assert task is not None
-        cancels, nested = task.cancelling(), task in self._waiting
-        self._waiting.add(task)
+        calls = self._records.here().calls
         try:
-            route = await self._route(request, profile, stream=False)
-            return await route.whole()
+            async with asyncio.timeout(None) as until_closed:
+                calls.add(until_closed)
+                try:
+                    return await self._route(request, profile, stream=False).whole()
+                finally:
+                    calls.discard(until_closed)
         except BaseException as error:
-            failure = error
-            if isinstance(error, asyncio.CancelledError) and task in self._ended and task.uncancel() <= cancels:
-                failure = LLMRingError(_CLOSED)
-        finally:
-            if not nested:
-                self._waiting.discard(task)
-                self._ended.discard(task)
+            failure = ended() if isinstance(error, TimeoutError) and until_closed.expired() else error
         try:
             # Here, where nothing is handled any more that would be its context.
             raise bare(failure)
         finally:
             del failure
 
-    async def _route(self, request: LLMRequest, profile: str | None, *, stream: bool) -> routing.Route:
+    def _route(self, request: LLMRequest, profile: str | None, *, stream: bool) -> routing.Route:
         """The way of a request: who may serve it, and how each is called."""
-        if self._closed:
+        if self._records.closed:
             raise LLMRingError("This service is closed; make a new LLMRing.")
         began = asyncio.get_running_loop().time()
-        preparing.check(request)
+        requests.check(request)
         lockfile = self._lockfile(needed=":" not in request.model)
         binding = lockfiles.resolve(lockfile, request.model, self._profile(profile))
         declared = lockfile.providers if lockfile is not None else {}
-        asked = preparing.with_params(request, binding)
-        timeout = preparing.seconds(asked.timeout if "timeout" in asked.model_fields_set else self.timeout, "timeout")
-        deadline = preparing.seconds(
+        asked = requests.with_params(request, binding)
+        timeout = requests.seconds(asked.timeout if "timeout" in asked.model_fields_set else self.timeout, "timeout")
+        deadline = requests.seconds(
             asked.deadline if "deadline" in asked.model_fields_set else self.deadline, "deadline"
         )
         until = began + deadline if deadline is not None else None
-        try:
-            async with asyncio.timeout_at(until) as limit:
-                asked, form = await preparing.prepare(asked)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise routing.late(deadline, binding.models[0]) from None
 
-        async def call(reference: str, request: LLMRequest) -> tuple[Provider, base.Call, Callable[[], None]]:
+        async def call(
+            reference: str, request: LLMRequest, form: AnswerFormat | None
+        ) -> tuple[Provider, base.Call, Callable[[], None]]:
             name, model = lockfiles.split_reference(reference)
             self._vet(name, lockfile)
             try:
@@ -342,7 +275,7 @@ def _timeout_of_environment() -> float | None:
     if value.lower() == "none":
         return None
     try:
-        return preparing.seconds(float(value), "LLMRING_PROVIDER_TIMEOUT_S")
+        return requests.seconds(float(value), "LLMRING_PROVIDER_TIMEOUT_S")
     except ValueError:
         raise ConfigurationError(
             f"LLMRING_PROVIDER_TIMEOUT_S is {value!r}; it takes seconds, or none to wait forever."

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import reduce
 from types import TracebackType
 from typing import Any, Literal
 
 from .exceptions import LLMRingError, ProviderError
 from .providers.answer import Answer
+from .record import Record, Records
 from .routing import Route
 from .schemas import LLMResponse, Served, StreamChunk, ToolCall, Usage, add_usage, calls_unseen
 from .tracebacks import bare
 from .wire.made import moved
 
-__all__ = ["ChatStream", "loop_of", "settle"]
+__all__ = ["ChatStream"]
 
 
 class ChatStream:
@@ -28,9 +29,11 @@ class ChatStream:
     A stream belongs to one event loop.
     """
 
-    def __init__(self, model: str, start: Callable[[], Awaitable[Route]]) -> None:
+    def __init__(self, model: str, start: Callable[[], Route], records: Records) -> None:
         self._model = model
         self._start = start
+        self._records = records
+        self._record: Record | None = None
         self._route: Route | None = None
         self._answer: Answer | None = None
         self._pending: deque[StreamChunk] = deque()
@@ -52,7 +55,8 @@ class ChatStream:
         self._waiting_since = 0.0
         self._woken_by: Literal["cancel", "timeout", "deadline"] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        # Set where another task waits for the reader to leave.
+        self._left: asyncio.Event | None = None
         # When all of it has to be over, in the loop's time.
         self._until: float | None = None
 
@@ -88,8 +92,12 @@ class ChatStream:
         await self.aclose()
 
     def __del__(self) -> None:
-        if self._answer is not None and not self._answer.closed:
-            _close_soon(self._loop, self._answer)
+        self._close_soon()
+
+    def _close_soon(self) -> None:
+        """Close the connection, from where nothing can be awaited."""
+        if self._record is not None and self._answer is not None and not self._answer.closed:
+            self._record.close(self._answer.close)
 
     @property
     def response(self) -> LLMResponse:
@@ -145,16 +153,16 @@ class ChatStream:
             if self._woken_by is None:
                 self._reader.cancel()
             self._woken_by = "cancel"
-        elif self._answer is not None:
-            _close_soon(self._loop, self._answer)
+        else:
+            self._close_soon()
 
     async def aclose(self) -> None:
         """Close the connection. A loop that reads the stream in another task ends as with `cancel`."""
         if self._reader is not None and self._reader is not asyncio.current_task():
             self.cancel()
-            running = self._loop is None or self._loop.is_running()
-            while running and self._reader is not None:  # noqa: ASYNC110 - it is on its way out: a step or two
-                await asyncio.sleep(0)
+            if self._reader.get_loop() is asyncio.get_running_loop():
+                self._left = self._left or asyncio.Event()
+                await self._left.wait()
         self._over = True
         self._pending.clear()
         if self._timer is not None:
@@ -192,7 +200,10 @@ class ChatStream:
 
     async def _read(self) -> None:
         """Wait for the next chunks, to be woken by them, by `cancel`, or by the timer."""
-        loop = self._loop = self._loop or asyncio.get_running_loop()
+        if self._record is None:
+            self._record = self._records.here()
+            self._record.streams.add(self)
+        loop = asyncio.get_running_loop()
         reader = self._reader = asyncio.current_task(loop)
         cancels = reader.cancelling() if reader is not None else 0
         answer = self._answer
@@ -216,6 +227,8 @@ class ChatStream:
             raise self._failed(error)  # noqa: B904 - it is the same error
         finally:
             self._reader = self._woken_by = None
+            if self._left is not None:
+                self._left.set()
 
     def _late(self) -> list[StreamChunk]:
         """The deadline has passed: the final chunk if all had been said by then, else none and a failure."""
@@ -228,7 +241,7 @@ class ChatStream:
         if self._timer is not None:
             self._timer.cancel()
         if self._route is None:
-            self._route = await self._start()
+            self._route = self._start()
             self._until = self._route.until
         broken = self._answer
         if broken is None:
@@ -269,9 +282,10 @@ class ChatStream:
 
     def _watch(self) -> None:
         """Set the timer. One serves the whole stream: it looks how long the reader has waited by now."""
-        if self._answer is None or self._loop is None or self._over:
+        if self._answer is None or self._record is None or self._record.loop is None or self._over:
             return
-        timeout, now, looks = self._answer.call.timeout, self._loop.time(), []
+        loop = self._record.loop
+        timeout, now, looks = self._answer.call.timeout, loop.time(), []
         waited = now - self._waiting_since if self._reader is not None else 0.0
         if timeout is not None:
             looks.append(timeout - waited)
@@ -282,12 +296,7 @@ class ChatStream:
             self._woken_by = "deadline" if self._until is not None and now >= self._until else "timeout"
             self._reader.cancel()
         elif looks:
-            self._timer = self._loop.call_later(soonest, _watch, weakref.ref(self))
-
-
-def loop_of(stream: ChatStream) -> asyncio.AbstractEventLoop | None:
-    """The loop that a stream has begun in."""
-    return stream._loop
+            self._timer = loop.call_later(soonest, _watch, weakref.ref(self))
 
 
 def _watch(reference: weakref.ref[ChatStream]) -> None:
@@ -316,31 +325,3 @@ class _Text:
         whole = "".join((*self._blocks, *self._pieces))
         self._blocks, self._pieces = [whole], []
         return whole
-
-
-_closing: set[asyncio.Task[None]] = set()
-
-
-def _close_soon(loop: asyncio.AbstractEventLoop | None, answer: Answer) -> None:
-    """Close an answer from where nothing can be awaited."""
-
-    def close() -> None:
-        task = asyncio.ensure_future(answer.close())
-        _closing.add(task)
-        task.add_done_callback(_closing.discard)
-
-    if loop is None or loop.is_closed():
-        answer.forget()
-    elif asyncio._get_running_loop() is loop:
-        # At once: what ends its loop as the next thing it does still has it closed in order.
-        close()
-    else:
-        loop.call_soon_threadsafe(close)
-
-
-async def settle() -> None:
-    """Wait until the connections of streams that were dropped or cancelled in this loop are closed."""
-    await asyncio.sleep(0)
-    loop = asyncio.get_running_loop()
-    if mine := [task for task in _closing if task.get_loop() is loop]:
-        await asyncio.gather(*mine, return_exceptions=True)

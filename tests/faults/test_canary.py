@@ -419,7 +419,7 @@ async def test_what_a_service_keeps(practice: Ground) -> None:
         for provider in PROVIDERS.values():
             await service.chat(ask(f"{provider}:m"))
         registry = service._registry
-        clean(iter([repr(vars(service)), repr(vars(registry)), *map(repr, registry._entries)]))
+        clean(iter([repr(vars(service)), repr(vars(registry)), *map(repr, service._records.here().providers)]))
 
 
 async def test_a_cancel_and_a_close(practice: Ground) -> None:

@@ -207,8 +207,7 @@ async def test_a_provider_that_comes_after_the_service_was_closed(keyring: Keyri
     service = LLMRing(timeout=60)
     asked = asyncio.create_task(service.chat(ask("anthropic:m")))
     await keyring.asked()
-    (made,) = [entry.made for entry in service._registry._entries.values()]
-    assert made is not None
+    (made,) = [entry.task for entry in service._records.here().providers.values()]
     await service.close()
     with pytest.raises(LLMRingError, match="closed"):
         await asked
@@ -245,9 +244,9 @@ async def test_many_first_requests_make_one_client(way: Way, server: PracticeSer
     async with LLMRing() as service:
         answers = await asyncio.gather(*(service.chat(ask("chatbot")) for _ in range(50)))
         assert [answer.content for answer in answers] == ["You said: Hi"] * 50
-        assert len(service._registry._entries) == 1
+        assert len(service._records.here().providers) == 1
         made = service.get_provider(way.provider)
-        assert [entry.provider for entry in service._registry._entries.values()] == [made]
+        assert [entry.provider for entry in service._records.here().providers.values()] == [made]
 
 
 async def test_a_provider_that_is_loaded_disturbs_no_request_of_another(server: PracticeServer, bare: Path) -> None:

@@ -110,10 +110,10 @@ async def test_it_is_closed_with_the_stream_that_was_dropped(way: Way, server: P
         rotate(way, 1)
         other = service.chat_stream(ASKED)
         await anext(other)
-        assert (server.open_connections, len(service._registry._entries)) == (2, 2)
+        assert (server.open_connections, len(service._records.here().providers)) == (2, 2)
         del stream
         await until(lambda: server.open_connections == 1)
-        await until(lambda: len(service._registry._entries) == 1)
+        await until(lambda: len(service._records.here().providers) == 1)
 
 
 async def test_one_that_is_asked_again_takes_its_place_back(way: Way, server: PracticeServer) -> None:
@@ -126,11 +126,11 @@ async def test_one_that_is_asked_again_takes_its_place_back(way: Way, server: Pr
         rotate(way, 0)
         server.reply("again")
         assert await ask(service, stream=False) == "again"
-        (mine, other) = service._registry._entries.values()
+        (mine, other) = service._records.here().providers.values()
         assert (mine.former, other.former) == (False, True)
         await second.aclose()
         await first.aclose()
-        assert list(service._registry._entries.values()) == [mine]
+        assert list(service._records.here().providers.values()) == [mine]
         server.reply("and again")
         assert await ask(service, stream=False) == "and again"
         assert [key_of(request) for request in server.requests] == ["0", "1", "0", "0"]
@@ -158,7 +158,7 @@ async def test_there_and_back(way: Way, server: PracticeServer, by: str) -> None
             tasks.append(asyncio.create_task(ask(service, stream=n % 3 == 0)))
             await asyncio.sleep(0.003 * (n % 4))
         assert await asyncio.gather(*tasks) == ["ab"] * 60
-        await until(lambda: len(service._registry._entries) == 1)
+        await until(lambda: len(service._records.here().providers) == 1)
         assert await ask(service, stream=True) == "ab"
     if by == "lockfile":
         assert {request.headers["x-turn"] for request in server.requests} == {"0", "1"}
@@ -177,7 +177,7 @@ async def test_all_are_made_at_once(way: Way, server: PracticeServer) -> None:
                 await asyncio.sleep(0)
         assert await asyncio.gather(*tasks) == ["You said: Hi"] * 24
         assert sorted(map(key_of, server.requests)) == sorted("0123" * 6)
-        await until(lambda: len(service._registry._entries) == 1)
+        await until(lambda: len(service._records.here().providers) == 1)
         rotate(way, 4)
         await ask(service, stream=True)
         await until(lambda: server.open_connections == 1)
@@ -187,13 +187,13 @@ async def test_who_gave_up_holds_none(way: Way, server: PracticeServer) -> None:
     """A client that nobody waits for any more, and whose key is a former one, is closed when it is there."""
     async with LLMRing() as service:
         task = asyncio.create_task(ask(service, stream=False))
-        while not service._registry._entries:  # noqa: ASYNC110 - the next step may be too late
+        while not service._records.here().providers:  # noqa: ASYNC110 - the next step may be too late
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         rotate(way, 1)
         assert await ask(service, stream=True) == "You said: Hi"
-        await until(lambda: len(service._registry._entries) == 1)
+        await until(lambda: len(service._records.here().providers) == 1)
     assert [key_of(request) for request in server.requests] == ["1"]
 
 
@@ -234,7 +234,7 @@ async def test_closing_the_service_closes_those_under_way(way: Way, server: Prac
     assert server.open_connections == 3
     await service.close()
     await until(lambda: server.open_connections == 0)
-    assert not service._registry._entries
+    assert not service._records.here().providers
     assert {task for task in asyncio.all_tasks() if task is not asyncio.current_task()} == set()
 
 
@@ -302,7 +302,8 @@ def test_one_that_was_made_in_no_loop_takes_the_place(way: Way, server: Practice
     service.get_provider(way.provider)
     loop.run_until_complete(asked())
     assert [key_of(request) for request in server.requests] == ["0", "1"]
-    assert len(service._registry._entries) == 1
+    (record,) = service._records.all()
+    assert len(record.providers) == 1
     loop.run_until_complete(service.close())
     loop.close()
 
@@ -323,8 +324,8 @@ def test_each_loop_has_its_own(way: Way, server: PracticeServer) -> None:
             rotate(way, key)
             assert await ask(service, stream=False) == "abc"
         assert await asyncio.wrap_future(there) == "abc"
-        await until(lambda: len(service._registry._entries) == 2)
-        assert [key[0] is loop for key in service._registry._entries] == [True, False]
+        await until(lambda: sum(len(it.providers) for it in service._records.all()) == 2)
+        assert [it.loop is loop for it in service._records.all()] == [False, True]
         await service.close()
         await until(lambda: server.open_connections == 0)
 

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from llmring import parts
-from llmring.preparing import prepare
+from llmring.request import prepare
 from llmring.schemas import LLMRequest, Message, Role, ToolCall
 from llmring.wire import anthropic, gemini, ollama, openai_chat, openai_responses
 from llmring.wire.chat_dialects import ChatDialect, dialect_of

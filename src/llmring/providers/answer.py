@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import replace
 from types import coroutine
@@ -13,6 +12,7 @@ from typing import Any, cast
 from pydantic_core import from_json, to_json
 
 from ..exceptions import InvalidRequestError, LLMRingError, ProviderConnectionError
+from ..record import first_steps
 from ..schemas import LLMResponse, StreamChunk
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError
@@ -21,10 +21,6 @@ from .base import Call, HTTPResponse, Provider, unpacked
 __all__ = ["Answer"]
 
 _DRAIN_SECONDS = 0.25
-
-_open: set[Answer] = set()
-"""Answers to be closed. Were one garbage before, together with the stream that dropped it, the collector would have
-each of its nested generators closed at the same time, and they would meet: "already running"."""
 
 
 class Answer:
@@ -66,7 +62,6 @@ class Answer:
         self._report: Callable[[LLMRingError | None], None] = lambda failure: None
         self._closed: Callable[[], None] = lambda: None
         self._read_from(response)
-        _open.add(self)
 
     @classmethod
     async def open(cls, provider: Provider, call: Call) -> Answer:
@@ -104,7 +99,6 @@ class Answer:
         self.response = await _send(self.provider, call)
         self.decoder.begin_hop()
         self._read_from(self.response)
-        _open.add(self)
 
     def _read_from(self, response: HTTPResponse) -> None:
         self._bytes = unpacked(response)
@@ -112,7 +106,8 @@ class Answer:
 
     def _first(self) -> Awaitable[bytes]:
         self._next = self._bytes.__anext__
-        return _by_itself(self._next())
+        with first_steps():
+            return _first(self._next())
 
     def fail(self, failure: LLMRingError) -> None:
         """End the answer with a failure."""
@@ -284,42 +279,27 @@ class Answer:
                 if close := getattr(self._bytes, "aclose", None):
                     await close()
         finally:
-            self.forget()
             await self.response.aclose()
             # The socket is closed in the loop's next step.
             await asyncio.sleep(0)
 
-    def forget(self) -> None:
-        """Let it go without closing it: its loop is closed."""
-        _open.discard(self)
-
 
 @coroutine
-def _by_itself(step: Awaitable[bytes]) -> Generator[Any, Any, bytes]:
-    """The first step of an answer's bytes, in which the generators of the HTTP libraries begin, one within the other.
-
-    An event loop that ends closes each generator that has begun in it, all at the same time: what is within another is
-    running by then, and says so. So it is told of the outermost alone.
-    """
+def _first(step: Awaitable[bytes]) -> Generator[Any, Any, bytes]:
+    """The first step of an answer's bytes: in it the generators of the HTTP libraries begin, one within the other."""
     steps = step.__await__()
-    hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, hooks.finalizer)
     try:
-        waits_for = steps.send(None)
-    except StopIteration as end:
-        return cast("bytes", end.value)
-    finally:
-        sys.set_asyncgen_hooks(*hooks)
-    while True:
-        try:
+        with first_steps():
+            waits_for = steps.send(None)
+        while True:
             try:
                 sent = yield waits_for
             except BaseException as error:
                 waits_for = steps.throw(error)
             else:
                 waits_for = steps.send(sent)
-        except StopIteration as end:
-            return cast("bytes", end.value)
+    except StopIteration as end:
+        return cast("bytes", end.value)
 
 
 def _is_cut(body: bytes) -> bool:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from copy import copy
-from functools import partial
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..credentials import Key
 from ..exceptions import ConfigurationError, LLMRingError, ProviderTimeoutError
-from ..loops import run_in
+from ..record import Record, Records
 from .base import Provider, ProviderConfig
 from .creation import creation, import_adapter
 from .endpoints import Endpoint, endpoint, variables_of
@@ -27,63 +26,94 @@ if TYPE_CHECKING:
 __all__ = ["Registry"]
 
 logger = logging.getLogger("llmring")
+T = TypeVar("T")
 
 _CLOSED = "This service is closed; make a new LLMRing."
-
 _SALT = os.urandom(32)
-
-_Identity = tuple[str, str | None, str]
-_Key = tuple[asyncio.AbstractEventLoop | None, _Identity]
 
 
 class _Entry:
     """A provider of one event loop, from when it is first asked for until it is closed.
 
     Attributes:
-        imported: done when its SDK is there.
-        made: the provider, or why there is none.
+        task: makes it.
+        imported: its SDK is there, or cannot be.
         provider: itself; `None` while it is on its way.
-        uses: how many requests hold it, or wait for it.
+        users: how many requests hold it, or wait for it.
         lent: the caller has it, and may use it whenever.
         former: another took its place: it is closed when the last request has let it go.
     """
 
-    __slots__ = ("former", "imported", "lent", "made", "provider", "uses")
+    __slots__ = ("_key", "_record", "former", "imported", "lent", "provider", "task", "users")
 
-    def __init__(self) -> None:
-        self.imported: asyncio.Future[None] | None = None
-        self.made: asyncio.Future[Provider] | None = None
+    def __init__(self, record: Record, key: tuple[str, ...]) -> None:
+        self._record, self._key = record, key
+        self.task: asyncio.Task[Provider]
+        self.imported = asyncio.Event()
         self.provider: Provider | None = None
-        self.uses = 0
-        self.lent = False
+        self.users = 0
+        self.lent = self.former = False
+
+    def prefer(self) -> None:
+        """Let it take the place of those of its name in its loop: what is asked for from now on is this one."""
+        self._record.providers[self._key] = self
         self.former = False
+        for (name, *_), other in [*self._record.providers.items()]:
+            if name == self._key[0] and other is not self and not other.lent:
+                other.former = True
+                other.leave(0)
+
+    def leave(self, users: int = 1) -> None:
+        """So many have let it go."""
+        self.users -= users
+        if self.former and not self.users and self.provider is not None and self.forget():
+            self._record.close(self.close)
+
+    def forget(self) -> bool:
+        """Take it out of the record, and say whether it stood there."""
+        stood = self._record.providers.get(self._key) is self
+        if stood:
+            del self._record.providers[self._key]
+        return stood
+
+    def move(self, record: Record) -> None:
+        """Take it over into the record of an event loop."""
+        self.forget()
+        self._record = record
+        self.prefer()
+
+    async def close(self) -> None:
+        """Close it, if it is there."""
+        if self.provider is not None:
+            await _close(self.provider)
 
 
 class Registry:
     """The providers of one service, each made when it is first asked for.
 
     An SDK's client belongs to the event loop that its connections were opened in, so every loop gets its own. It is
-    kept until the service closes, or another takes its place: one of another key, or of settings that were edited.
+    kept until the loop ends or the service closes, or another takes its place: one of another key, or of settings that
+    were edited.
 
     Args:
+        records: the service's; a provider stands in that of its loop.
         keys: keys given to the constructor, by provider.
         timeout, max_retries, max_connections: see `ProviderConfig`.
     """
 
     def __init__(
         self,
+        records: Records,
         *,
         keys: Mapping[str, Key | None],
         timeout: float | None,
         max_retries: int,
         max_connections: int | None,
     ) -> None:
+        self._records = records
         self._keys = dict(keys)
         self._common = ProviderConfig("", timeout=timeout, max_retries=max_retries, max_connections=max_connections)
         self._registered: dict[str, Provider] = {}
-        self._entries: dict[_Key, _Entry] = {}
-        self._closing: set[asyncio.Task[None]] = set()
-        self._closed = False
 
     def register(self, name: str, provider: Provider) -> None:
         """Serve `name` by an adapter of the caller's own."""
@@ -103,19 +133,19 @@ class Registry:
             ProviderNotFoundError: no such provider, no key for it, a setting that cannot be used, or its SDK is not
                 installed.
         """
-        if self._closed:
+        if self._records.closed:
             raise LLMRingError(_CLOSED)
         if name in self._registered:
             return self._registered[name]
-        key = _running_loop(), self._identity(name, settings)
+        key = _key(name, settings)
         entry = self._entry(key)
         if entry is None or entry.provider is None:
-            self._leave_closed_loops()
-            made = self._creation(self._endpoint(name, settings, others))()
-            entry = self._entries.setdefault(key, _Entry())
+            made = creation(self._endpoint(name, settings, others), self._keys, self._common)()
+            record = self._records.here()
+            entry = record.providers.setdefault(key, _Entry(record, key))
             entry.provider = made
         entry.lent = True
-        self._prefer(key, entry)
+        entry.prefer()
         return entry.provider
 
     async def borrow(
@@ -133,28 +163,69 @@ class Registry:
             ProviderNotFoundError: as for `get`.
             ProviderTimeoutError: its key was still being looked for.
         """
-        if self._closed:
+        if self._records.closed:
             raise LLMRingError(_CLOSED)
         if name in self._registered:
             return self._registered[name], _nothing
-        key = asyncio.get_running_loop(), self._identity(name, settings)
-        entry = self._entry(key) or self._begin(key, self._endpoint(name, settings, others))
-        if entry.former:
-            self._prefer(key, entry)
-        entry.uses += 1
-        let_go = partial(self._let_go, key, entry)
+        key = _key(name, settings)
+        entry = self._entry(key)
+        if entry is None:
+            target = self._endpoint(name, settings, others)
+            make = creation(target, self._keys, self._common)
+            entry = _Entry(self._records.here(), key)
+            entry.task = asyncio.create_task(self._make(entry, target, make))
+            entry.task.add_done_callback(_heard)
+            entry.prefer()
+        elif entry.former:
+            entry.prefer()
+        entry.users += 1
         try:
-            return entry.provider or await self._arrival(entry, name, timeout), let_go
+            return entry.provider or await self._arrival(entry, name, timeout), entry.leave
         except BaseException:
-            let_go()
+            entry.leave()
             raise
+
+    def _entry(self, key: tuple[str, ...]) -> _Entry | None:
+        """What there is for the loop that runs here; where none runs, for any."""
+        record = self._records.here()
+        entry: _Entry | None = record.providers.get(key)
+        if entry is not None:
+            return entry
+        for other in self._records.all():
+            found: _Entry | None = other.providers.get(key)
+            if found is None or found.provider is None:
+                continue
+            if record.loop is None:
+                return found
+            if other.loop is None:
+                # Made where no loop ran, it goes to the first that asks.
+                found.move(record)
+                return found
+        return None
+
+    async def _make(self, entry: _Entry, target: Endpoint, make: Callable[[], Provider]) -> Provider:
+        """Make a provider in threads of its own: a keyring may keep one for long, and others need the loop's."""
+        try:
+            try:
+                await _in_a_thread(target.name, lambda: import_adapter(target.sdk, target.name))
+            finally:
+                entry.imported.set()
+            made = await _in_a_thread(target.name, make)
+        except BaseException:
+            if entry.provider is None:
+                entry.forget()
+            raise
+        if self._records.closed or entry.provider is not None:  # made by `get` meanwhile
+            await _close(made)
+        else:
+            entry.provider = made
+            entry.leave(0)
+        return made
 
     async def _arrival(self, entry: _Entry, name: str, timeout: float | None) -> Provider:
         """Wait for a provider that is on its way."""
-        assert entry.imported is not None
-        assert entry.made is not None
-        await asyncio.wait([entry.imported])
-        done, _ = await asyncio.wait([entry.made], timeout=timeout)
+        await entry.imported.wait()
+        done, _ = await asyncio.wait([entry.task], timeout=timeout)
         if not done:
             error = ProviderTimeoutError(
                 f"{name} was not ready within {timeout:g} s. If the system's keyring waits for its password, unlock "
@@ -163,46 +234,12 @@ class Registry:
             )
             error.asked = False
             raise error
-        if entry.provider is None and (failure := entry.made.exception()) is not None:
+        if self._records.closed:
+            raise LLMRingError(_CLOSED)
+        if entry.provider is None and not entry.task.cancelled() and (failure := entry.task.exception()) is not None:
             # Each of those who waited has its own, to write on.
             raise copy(failure)
-        if self._closed:
-            raise LLMRingError(_CLOSED)
-        return entry.provider or entry.made.result()
-
-    def _begin(self, key: _Key, target: Endpoint) -> _Entry:
-        """Make a provider in a thread of its own: a keyring may keep it for long, and others need the loop's."""
-        self._leave_closed_loops()
-        make = self._creation(target)
-        imported: concurrent.futures.Future[None] = concurrent.futures.Future()
-        made: concurrent.futures.Future[Provider] = concurrent.futures.Future()
-
-        def work() -> None:
-            try:
-                import_adapter(target.sdk, target.name)
-                imported.set_result(None)
-                made.set_result(make())
-            except BaseException as error:  # whoever waits is told
-                made.set_exception(error)
-                if not imported.done():
-                    imported.set_result(None)
-
-        def keep(done: asyncio.Future[Provider]) -> None:
-            if done.exception() is not None:
-                if entry.provider is None and self._entries.get(key) is entry:
-                    del self._entries[key]
-            elif self._closed or entry.provider is not None:  # made by `get` meanwhile
-                self._close_soon(done.result())
-            else:
-                entry.provider = done.result()
-                self._close_if_over(key, entry)
-
-        entry = self._entries[key] = _Entry()
-        entry.imported, entry.made = asyncio.wrap_future(imported), asyncio.wrap_future(made)
-        entry.made.add_done_callback(keep)
-        self._prefer(key, entry)
-        threading.Thread(target=work, name=f"llmring-{target.name}", daemon=True).start()
-        return entry
+        return entry.provider or entry.task.result()
 
     def warm_up(self, name: str, settings: ProviderSettings | None = None) -> None:
         """Import a provider's SDK in a thread, and return at once. What is wrong with it, its first use says."""
@@ -215,88 +252,37 @@ class Registry:
             threading.Thread(target=work, name=f"llmring-warm-up-{name}").start()
 
     async def close(self) -> None:
-        """Close every provider made here, and those registered by the caller. One that fails stops no other."""
-        self._closed = True
-        self._leave_closed_loops()
-        here = asyncio.get_running_loop()
-        of_caller = [*self._registered.values()]
-        made = [(loop, it.provider) for (loop, _), it in [*self._entries.items()] if it.provider is not None]
-        self._entries.clear()
+        """Close those that the caller registered. One that fails stops no other."""
+        registered = [*self._registered.values()]
         self._registered.clear()
-        # Shielded: what is half closed when its caller is cancelled would stay open.
-        await asyncio.shield(
-            asyncio.gather(
-                *(_close(provider) for provider in of_caller),
-                *(run_in(loop, partial(_close, provider)) for loop, provider in made),
-                *(task for task in [*self._closing] if task.get_loop() is here),
-                return_exceptions=True,
-            )
-        )
-
-    def leave_to_parent(self) -> object:
-        """In a forked process, forget what was made before. Gives it, to be kept."""
-        of_parent = self._entries, self._closing
-        self._entries, self._closing = {}, set()
-        return of_parent
-
-    # How long one is kept
-
-    def _entry(self, key: _Key) -> _Entry | None:
-        """What there is for the loop that runs here; where none runs, for any."""
-        loop, identity = key
-        if loop is None:
-            entries = [*self._entries.items()]
-            return next(
-                (it for (of, what), it in entries if what == identity and it.provider and not _is_over(of)), None
-            )
-        entry = self._entries.get(key)
-        if entry is None and (entry := self._entries.pop((None, identity), None)) is not None:
-            self._entries[key] = entry
-            self._prefer(key, entry)
-        return entry
-
-    def _prefer(self, key: _Key, entry: _Entry) -> None:
-        """Let it take the place of those of its name in its loop: what is asked for from now on is this one."""
-        entry.former = False
-        loop, (name, *_) = key
-        for other, former in [*self._entries.items()]:
-            if former is not entry and other[0] is loop and other[1][0] == name and not former.lent:
-                former.former = True
-                self._close_if_over(other, former)
-
-    def _let_go(self, key: _Key, entry: _Entry) -> None:
-        entry.uses -= 1
-        self._close_if_over(key, entry)
-
-    def _close_if_over(self, key: _Key, entry: _Entry) -> None:
-        if entry.former and not entry.uses and entry.provider is not None and self._entries.get(key) is entry:
-            del self._entries[key]
-            self._close_soon(entry.provider)
-
-    def _close_soon(self, provider: Provider) -> None:
-        closing = asyncio.ensure_future(_close(provider))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
-
-    def _leave_closed_loops(self) -> None:
-        """Drop the providers of loops that are closed: nothing can be awaited for them any more."""
-        for key in [key for key in [*self._entries] if _is_over(key[0])]:
-            self._entries.pop(key, None)
-
-    # What one is made of
-
-    def _identity(self, name: str, settings: ProviderSettings | None) -> _Identity:
-        """An edit of a provider's settings, or another key in the environment, makes another provider."""
-        values = "\0".join(os.environ.get(v, "") for v in variables_of(name, settings))
-        # Keys are among them: what is kept is what they come to, here and nowhere else.
-        digest = blake2b(values.encode(errors="surrogateescape"), key=_SALT).hexdigest()
-        return name, repr(settings) if settings else None, digest
+        await asyncio.gather(*map(_close, registered))
 
     def _endpoint(self, name: str, settings: ProviderSettings | None, others: Iterable[str]) -> Endpoint:
         return endpoint(name, settings, others={*self._registered, *others})
 
-    def _creation(self, target: Endpoint) -> Callable[[], Provider]:
-        return creation(target, self._keys, self._common)
+
+def _key(name: str, settings: ProviderSettings | None) -> tuple[str, ...]:
+    """A provider's name, and what it is made of: an edit of its settings, or another key, makes another one."""
+    values = "\0".join(os.environ.get(v, "") for v in variables_of(name, settings))
+    # Keys are among them: what is kept is what they come to, here and nowhere else.
+    digest = blake2b(values.encode(errors="surrogateescape"), key=_SALT).hexdigest()
+    return name, repr(settings) if settings else "", digest
+
+
+async def _in_a_thread(name: str, work: Callable[[], T]) -> T:
+    """Run it in a thread that neither those of the event loop nor the end of the program wait for."""
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # whoever waits is told
+            done.set_exception(error)
+
+    done.set_running_or_notify_cancel()  # nobody can cancel it
+    waiting = asyncio.wrap_future(done)
+    threading.Thread(target=run, name=f"llmring-{name}", daemon=True).start()
+    return await waiting
 
 
 async def _close(provider: Provider) -> None:
@@ -307,16 +293,11 @@ async def _close(provider: Provider) -> None:
         logger.warning("%s did not close cleanly: %s", provider.name, shown)
 
 
+def _heard(task: asyncio.Task[Provider]) -> None:
+    """Those who wait for it are told; where nobody does any more, nobody is to be."""
+    if not task.cancelled():
+        task.exception()
+
+
 def _nothing() -> None:
     """Let go of what is the caller's own."""
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _is_over(loop: asyncio.AbstractEventLoop | None) -> bool:
-    return loop is not None and loop.is_closed()
