@@ -58,7 +58,7 @@ def test_the_service_loads_what_its_methods_name_and_no_more() -> None:
         "llmring.exceptions",
         "llmring.lazy",
         "llmring.lockfile",
-        "llmring.loops",
+        "llmring.record",
         "llmring.providers",
         "llmring.service",
         "llmring.tracebacks",
