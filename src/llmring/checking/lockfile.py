@@ -19,11 +19,11 @@ from ..lockfile.parsing import decode, holds_json
 from ..lockfile.places import Entry, Place, line_and_column, locate, scan
 from ..lockfile.rendering import toml_key
 from ..lockfile.schema import json_schema
-from ..request import seconds, with_params
 from ..providers.endpoints import endpoint, variables_in
 from ..providers.secrets import has_name_of, is_owned, secrets_of
 from ..providers.vendors import BUILT_IN
 from ..references import bind_command, escaped, shown, unbind_command
+from ..request import seconds, with_params
 from ..schemas import LLMRequest
 from ..structured import answer_format
 from ..tools import definitions
