@@ -508,3 +508,23 @@ def test_a_function_is_read_once_and_not_kept() -> None:
     del once
     gc.collect()
     assert alive() is None
+
+
+def test_what_is_kept_of_a_function_is_not_its_wrappers() -> None:
+    """Who wraps a function copies its attributes."""
+
+    def count(a: int) -> None: ...
+
+    asking(tools=[count])
+
+    @functools.wraps(count)
+    def renamed(b: str) -> None: ...
+
+    del renamed.__wrapped__
+    renamed.__annotations__ = {"b": str}
+    renamed.__name__ = "renamed"
+    tools = asking(tools=[renamed]).tools
+    assert tools is not None
+    definition = tools[0]
+    assert definition["function"]["name"] == "renamed"
+    assert list(definition["function"]["parameters"]["properties"]) == ["b"]

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NotRequired, cast, overload
+from typing import Any, Literal, NamedTuple, NotRequired, Protocol, cast, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import to_json
 from typing_extensions import TypedDict
-
-if TYPE_CHECKING:
-    from .exceptions import ProviderError
 
 __all__ = [
     "FinishReason",
@@ -244,6 +241,18 @@ def _seen(chunk: StreamChunk) -> list[ToolCall] | None:
 StreamChunk.tool_calls = property(_seen, _slot.__set__)  # type: ignore[misc, assignment]
 
 
+class Attempt(Protocol):
+    """The failure of a model that was moved on from: a `ProviderError`, which says what each attribute is."""
+
+    provider: str | None
+    model: str | None
+    status_code: int | None
+    request_id: str | None
+    retry_after: float | None
+    partial: LLMResponse | None
+    original: BaseException | None
+
+
 @dataclass(slots=True)
 class LLMResponse:
     """An answer, whole or so far. The attributes are those of `StreamChunk`, gathered.
@@ -266,7 +275,7 @@ class LLMResponse:
     skipped_events: int = 0
     parts: list[dict[str, Any]] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
-    attempts: list[ProviderError] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
     retries: int = 0
     served: tuple[Served, ...] = ()
 

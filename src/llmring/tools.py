@@ -7,8 +7,8 @@ import inspect
 import math
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, get_type_hints
-from weakref import WeakKeyDictionary
+from typing import Annotated, Any, cast, get_type_hints
+from weakref import ref
 
 from pydantic import Field, create_model
 from pydantic.errors import PydanticUserError
@@ -19,6 +19,9 @@ from .exceptions import InvalidRequestError
 from .schemas import LLMRequest
 
 __all__ = ["definitions", "tool"]
+
+_KEPT = "__llmring_tool__"
+"""The attribute of a function that holds its definition."""
 
 
 def tool(function: Callable[..., Any]) -> dict[str, Any]:
@@ -164,16 +167,18 @@ def _name(tool: dict[str, Any]) -> str | None:
     return str(tool["name"]) if tool.get("type") == "custom" else None
 
 
-# Reading a signature takes a millisecond, and the same tools come with every request of a loop.
-_known: WeakKeyDictionary[Callable[..., Any], dict[str, Any]] = WeakKeyDictionary()
-
-
 def _described(function: Callable[..., Any]) -> dict[str, Any]:
+    """A function's definition. Reading a signature takes a millisecond, so it is kept, where it dies with its function.
+
+    The attribute is copied to a function that wraps this one, and is no definition of that.
+    """
     if not inspect.isfunction(function):
         return tool(function)
-    if function not in _known:
-        _known[function] = tool(function)
-    return _known[function]
+    of, definition = vars(function).get(_KEPT) or (None, None)
+    if of is None or of() is not function:
+        definition = tool(function)
+        setattr(function, _KEPT, (ref(function), definition))
+    return cast("dict[str, Any]", definition)
 
 
 def _choice(choice: str | dict[str, Any] | None, tools: list[dict[str, Any]]) -> str | dict[str, Any] | None:

@@ -470,6 +470,7 @@ async def test_the_attempts_of_a_good_answer(practice: Ground) -> None:
             attempts = (await answer).attempts
             assert len(attempts) == len(PROVIDERS) - 1
             for error in attempts:
+                assert isinstance(error, ProviderError)
                 clean(around(error))
 
 
