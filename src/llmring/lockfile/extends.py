@@ -12,6 +12,7 @@ from .files import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from importlib.metadata import Distribution
 
     from .model import Binding, Lockfile
 
@@ -47,7 +48,7 @@ def package_lockfile(package: str) -> Lockfile:
 def missing(package: str) -> tuple[str, str]:
     """What is wrong with a package of `[extends]` that has no lockfile, and what to do about it: two sentences."""
     named = f'[extends] names the package "{package}", which is'
-    if _is_distribution(package) or any(_folders(package)):
+    if _distribution(package) is not None or any(_folders(package)):
         what = f"{named} installed but ships no {FILE_NAME}."
         return what, "Take it out of [extends], or install a version that has one."
     step = f"Install it (pip install {package}), correct its name, or take it out of [extends]."
@@ -192,22 +193,18 @@ def _import_folders(name: str) -> list[Path]:
     return [Path(folder) for folder in (spec and spec.submodule_search_locations) or []]
 
 
-def _is_distribution(name: str) -> bool:
+def _distribution(name: str) -> Distribution | None:
     from importlib.metadata import PackageNotFoundError, distribution
 
     try:
-        distribution(name)
+        return distribution(name)
     except (PackageNotFoundError, ValueError):
-        return False
-    return True
+        return None
 
 
 def _distribution_folders(name: str) -> Iterator[Path]:
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    try:
-        found = distribution(name)
-    except (PackageNotFoundError, ValueError):
+    found = _distribution(name)
+    if found is None:
         return
     for file in found.files or []:
         if file.name == FILE_NAME:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import stat
 import sys
@@ -26,6 +27,8 @@ else:
     import fcntl
 
 __all__ = ["PATIENCE", "HeldError", "exclusive"]
+
+_log = logging.getLogger("llmring.lockfile")
 
 PATIENCE = 30.0
 """Seconds to wait for a process to finish its edit."""
@@ -128,7 +131,7 @@ def _wait_for(handle: int, path: Path, patience: float) -> None:
             )
         if waited > _SAID_AFTER and not is_said:
             is_said = True
-            _say_waiting(_holder(handle), path)
+            _log.warning("%s is editing %s; waiting for it", _holder(handle), path)
         time.sleep(pause)
         pause = min(2 * pause, _POLL[1])
 
@@ -146,12 +149,6 @@ def _holder(handle: int) -> str:
         return f"The process {int(os.read(handle, 10))}"
     except (OSError, ValueError):
         return "Another process"
-
-
-def _say_waiting(holder: str, path: Path) -> None:
-    import logging
-
-    logging.getLogger("llmring.lockfile").warning("%s is editing %s; waiting for it", holder, path)
 
 
 if sys.platform == "win32":

@@ -15,8 +15,6 @@ from .model import DEFAULT_PROFILE, VERSION
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .model import Place
-
 __all__ = ["Converted", "converted", "json_text", "new_data", "toml", "toml_key", "toml_value"]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -107,7 +105,28 @@ def converted(data: Mapping[str, Any], *, to_json: bool) -> Converted:
         ConfigurationError: a value has no counterpart in the other format; the message says which.
     """
     changes: list[str] = []
-    new: dict[str, Any] = (_for_json if to_json else _for_toml)(dict(data), (), changes)
+
+    def counterpart(value: Any, *place: str | int) -> Any:
+        match value:
+            case dict():
+                if not to_json:
+                    changes.extend(
+                        f"{_dotted(*place, it)} is null and is left out" for it in value if value[it] is None
+                    )
+                pairs = value.items()
+                return {key: counterpart(it, *place, key) for key, it in pairs if to_json or it is not None}
+            case list():
+                return [counterpart(inner, *place, index) for index, inner in enumerate(value)]
+            case None if not to_json:
+                raise ConfigurationError(f"{_dotted(*place)} is null, which a TOML list cannot hold. Take it out first")
+            case datetime() | date() | time() if to_json:
+                changes.append(f"{_dotted(*place)} is a date or a time; in JSON it is a string")
+                return value.isoformat()
+            case float() if to_json and not math.isfinite(value):
+                raise ConfigurationError(f"{_dotted(*place)} is {value}, which JSON cannot say. Take it out first")
+        return value
+
+    new: dict[str, Any] = counterpart(dict(data))
     text = json_text(new) if to_json else toml(new)
     try:
         text.encode()
@@ -116,35 +135,7 @@ def converted(data: Mapping[str, Any], *, to_json: bool) -> Converted:
     return Converted(text, new, changes)
 
 
-def _for_json(value: Any, place: Place, changes: list[str]) -> Any:
-    match value:
-        case dict():
-            return {key: _for_json(inner, (*place, key), changes) for key, inner in value.items()}
-        case list():
-            return [_for_json(inner, (*place, index), changes) for index, inner in enumerate(value)]
-        case datetime() | date() | time():
-            changes.append(f"{_written(place)} is a date or a time; in JSON it is a string")
-            return value.isoformat()
-        case float() if not math.isfinite(value):
-            raise ConfigurationError(f"{_written(place)} is {value}, which JSON cannot say. Take it out first")
-        case _:
-            return value
-
-
-def _for_toml(value: Any, place: Place, changes: list[str]) -> Any:
-    match value:
-        case dict():
-            changes += [f"{_written((*place, key))} is null and is left out" for key in value if value[key] is None]
-            return {key: _for_toml(it, (*place, key), changes) for key, it in value.items() if it is not None}
-        case list():
-            return [_for_toml(inner, (*place, index), changes) for index, inner in enumerate(value)]
-        case None:
-            raise ConfigurationError(f"{_written(place)} is null, which a TOML list cannot hold. Take it out first")
-        case _:
-            return value
-
-
-def _written(place: Place) -> str:
+def _dotted(*place: str | int) -> str:
     return ".".join(map(str, place))
 
 

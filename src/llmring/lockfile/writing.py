@@ -23,7 +23,7 @@ from ..exceptions import LockfileError, LockfileParseError
 from .files import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 if sys.platform != "win32":
     import fcntl
@@ -69,12 +69,8 @@ def replace(path: Path, content: bytes, *, before: bytes | None) -> bool:
         if status and not os.access(path, os.W_OK):
             raise LockfileError(_closed(path), path=path)
         _sweep(path)
-        temporary = _written(path, content, status)
-        try:
+        with _written(path, content, status) as temporary:
             return _made(temporary, path) if before is None else _moved(temporary, path, content, before)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
     except FileNotFoundError:
         if before is not None and os.path.isdir(path.parent):
             return False
@@ -93,12 +89,8 @@ def copy(path: Path, content: bytes, name: Path) -> None:
     """
     try:
         status = os.stat(path)
-        temporary = _written(path, content, status, times=(status.st_atime_ns, status.st_mtime_ns))
-        try:
+        with _written(path, content, status, times=(status.st_atime_ns, status.st_mtime_ns)) as temporary:
             os.replace(temporary, name)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
     except OSError as error:
         raise LockfileError(
             f"{path} stays as it is, because no copy of it can be made: {name}: {error.strerror}{_step(error, path)}",
@@ -186,8 +178,11 @@ def _exchanger() -> Callable[[bytes, bytes], int] | None:
     return call
 
 
-def _written(path: Path, content: bytes, like: os.stat_result | None, *, times: tuple[int, int] | None = None) -> str:
-    """A new file beside, which holds the content and is on the disk.
+@contextlib.contextmanager
+def _written(
+    path: Path, content: bytes, like: os.stat_result | None, *, times: tuple[int, int] | None = None
+) -> Iterator[str]:
+    """A new file beside, which holds the content and is on the disk. It goes again, unless it has been moved.
 
     Args:
         path: the file that it is for.
@@ -212,10 +207,10 @@ def _written(path: Path, content: bytes, like: os.stat_result | None, *, times: 
                 with contextlib.suppress(OSError):  # only the owner may, and on some drives another is
                     os.utime(handle, ns=times or (now, now))
             os.fsync(handle)
-    except BaseException:
-        os.unlink(name)
-        raise
-    return name
+        yield name
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
 
 
 def _prefix(path: Path) -> str:
@@ -239,7 +234,7 @@ def _closed(path: Path) -> str:
     """What to say of a file that may not be written into."""
     if _is_immutable(path):
         return f"{path} is immutable, for everybody. To edit it: {_MUTABLE} {path}"
-    if _is_on_a_read_only_drive(path):
+    if sys.platform != "win32" and os.statvfs(path).f_flag & os.ST_RDONLY:
         return f"{path} lies on a drive that is mounted read-only. {_STEPS[errno.EROFS]}"
     return f"{path} is read-only. To edit it: chmod u+w {path}"
 
@@ -270,12 +265,6 @@ def _step(error: OSError, path: Path) -> str:
         )
     found = _STEPS.get(error.errno or 0)
     return f". {found}" if found else ""
-
-
-def _is_on_a_read_only_drive(path: Path) -> bool:
-    if sys.platform == "win32":
-        return False
-    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def _is_immutable(path: Path) -> bool:
