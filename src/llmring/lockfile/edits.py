@@ -7,6 +7,7 @@ the file's place at once: see `changes` for what an edit keeps and `writing` for
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from .secrets import secrets_in
 from .writing import replace, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from .changes import Edited
     from .model import Lockfile
@@ -359,8 +360,6 @@ def _check_new(lockfile: Lockfile, name: str) -> None:
 
 def _plain(value: Any) -> Any:
     """Mappings as dictionaries and sequences as lists, as they come back when the file is read."""
-    from collections.abc import Mapping
-
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value

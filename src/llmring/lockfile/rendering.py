@@ -109,12 +109,9 @@ def converted(data: Mapping[str, Any], *, to_json: bool) -> Converted:
     def counterpart(value: Any, *place: str | int) -> Any:
         match value:
             case dict():
-                if not to_json:
-                    changes.extend(
-                        f"{_dotted(*place, it)} is null and is left out" for it in value if value[it] is None
-                    )
-                pairs = value.items()
-                return {key: counterpart(it, *place, key) for key, it in pairs if to_json or it is not None}
+                nulls = [] if to_json else [key for key in value if value[key] is None]
+                changes.extend(f"{_dotted(*place, key)} is null and is left out" for key in nulls)
+                return {key: counterpart(it, *place, key) for key, it in value.items() if key not in nulls}
             case list():
                 return [counterpart(inner, *place, index) for index, inner in enumerate(value)]
             case None if not to_json:
