@@ -10,6 +10,8 @@ from importlib import import_module
 
 import pytest
 
+from .conftest import Way
+
 _SDKS = ["openai", "anthropic", "google.genai", "ollama", "httpx", "httpx2", "httpcore", "anyio"]
 _TOOLS = [
     "aiohappyeyeballs",
@@ -94,6 +96,40 @@ def test_the_names_load_no_sdk() -> None:
 def test_a_service_loads_no_sdk() -> None:
     loaded = loaded_by("from llmring import LLMRing; LLMRing()")
     assert not loaded & {*_SDKS, *_TOOLS}
+
+
+def test_a_plain_request_loads_what_it_needs(way: Way) -> None:
+    """What only failures, tools, files, structured answers and other wires need is not loaded for a line of text."""
+    loaded = loaded_by("""
+import asyncio
+from llmring import LLMRequest, LLMRing, Message
+
+async def main():
+    async with LLMRing() as service:
+        async for _ in service.chat_stream(LLMRequest(model="chatbot", messages=[Message(role="user", content="Hi")])):
+            pass
+
+asyncio.run(main())
+""")
+    ours = {name.removeprefix("llmring.") for name in loaded if name.startswith("llmring.")}
+    wires = {f"wire.{name}" for name in ("anthropic", "gemini", "ollama", "openai_chat", "openai_responses")}
+    assert ours & wires == {f"wire.{way.wire.replace('-', '_')}"}
+    assert not ours & {
+        "catalog.price_data",
+        "lockfile.edits",
+        "lockfile.extends",
+        "lockfile.locking",
+        "media_types",
+        "parts",
+        "providers.concealment",
+        "providers.errors",
+        "providers.listing",
+        "providers.packages",
+        "providers.wording",
+        "structured",
+        "tools",
+        "wire.dialects",
+    }
 
 
 @pytest.mark.parametrize("name", ["schemas", "exceptions"])

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from random import uniform
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .breaker import Breakers
 from .exceptions import (
@@ -24,8 +24,10 @@ from .providers.answer import Answer
 from .providers.base import Call, Provider
 from .request import prepare
 from .schemas import LLMRequest, LLMResponse, Message, StreamChunk
-from .structured import AnswerFormat
 from .tracebacks import bare
+
+if TYPE_CHECKING:
+    from .structured import AnswerFormat
 
 __all__ = ["Route", "moves_on"]
 

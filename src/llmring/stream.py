@@ -16,7 +16,7 @@ from .record import Record, Records
 from .routing import Route
 from .schemas import LLMResponse, Served, StreamChunk, ToolCall, Usage, add_usage, calls_unseen
 from .tracebacks import bare
-from .wire.made import moved
+from .wire import made
 
 __all__ = ["ChatStream"]
 
@@ -117,7 +117,7 @@ class ChatStream:
             response_model=decoder.response_model,
             parsed=final.parsed if final else None,
             skipped_events=self._skipped_before + decoder.skipped_events,
-            parts=[*self._parts_before, *(moved(part, self._said_before) for part in decoder.parts)],
+            parts=[*self._parts_before, *(made.moved(part, self._said_before) for part in decoder.parts)],
             metadata=decoder.metadata,
             attempts=list(self._route.attempts) if self._route else [],
             retries=self._route.retries if self._route else 0,
@@ -250,7 +250,7 @@ class ChatStream:
             self._answer, chunks = await self._route.resume(broken, str(self._content))
             if self._answer is not broken:
                 self._before += (broken.decoder.served,)
-                self._parts_before += (*(moved(part, self._said_before) for part in broken.decoder.parts),)
+                self._parts_before += (*(made.moved(part, self._said_before) for part in broken.decoder.parts),)
                 self._said_before = len(str(self._content))
                 self._skipped_before += broken.decoder.skipped_events
             chunks[0].resumed_from = broken.model

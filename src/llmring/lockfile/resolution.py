@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..exceptions import AliasNotFoundError, LockfileError, LockfileNotFoundError
 from ..references import bind_command, shown, split_reference
-from .extends import as_listed, shipped
+from . import extends
 from .files import none_found
 from .model import Binding, Lockfile
 
@@ -66,7 +66,7 @@ def bound(lockfile: Lockfile, name: str, profile: str | None = None) -> Binding 
     binding = chosen.bindings.get(name)
     if binding is not None:
         return binding
-    listed = as_listed(lockfile, name)
+    listed = extends.as_listed(lockfile, name)
     return _extended(lockfile, name, listed, chosen) if listed.partition(":")[0] in lockfile.extends else None
 
 
@@ -79,9 +79,9 @@ def reachable(lockfile: Lockfile, profile: str | None = None) -> dict[str, Bindi
     """
     chosen = lockfile.profile(profile)
     found = dict(chosen.bindings)
-    own = {as_listed(lockfile, alias): binding for alias, binding in found.items()}
+    own = {extends.as_listed(lockfile, alias): binding for alias, binding in found.items()}
     for package in lockfile.extends:
-        for alias, binding in shipped(package, chosen.name).items():
+        for alias, binding in extends.shipped(package, chosen.name).items():
             name = f"{package}:{alias}"
             found.setdefault(name, replace(own.get(name, binding), alias=name))
     return found
@@ -98,10 +98,10 @@ def nearest(name: str, names: Iterable[str]) -> str:
 def _extended(lockfile: Lockfile, name: str, listed: str, profile: Profile) -> Binding:
     """The binding of a package's alias, which the profile may override under the package's other name."""
     for own in profile.bindings.values():
-        if as_listed(lockfile, own.alias) == listed:
+        if extends.as_listed(lockfile, own.alias) == listed:
             return replace(own, alias=name)
     package, _, alias = listed.partition(":")
-    aliases = shipped(package, profile.name)
+    aliases = extends.shipped(package, profile.name)
     if alias in aliases:
         return replace(aliases[alias], alias=name)
     raise AliasNotFoundError(

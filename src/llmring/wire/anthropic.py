@@ -10,11 +10,10 @@ from typing import Any
 from pydantic_core import from_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall
-from . import dialects
+from . import dialects, made
 from .base import Decoder
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
-from .made import made_of_blocks
 from .replay import Replay, kept_of, replayed
 from .turns import (
     Media,
@@ -311,7 +310,7 @@ class MessagesDecoder(Decoder):
         blocks = [self._kept(block) for block in self._blocks.values()]
         if self._container or any(block.keys() - {"type", "length"} for block in blocks):
             self.metadata["anthropic"] = {"blocks": blocks, **given(container=self._container)}
-        self.gather(made_of_blocks(blocks))
+        self.gather(made.made_of_blocks(blocks))
         return super().close()
 
     def _start(self, index: int, block: dict[str, Any]) -> StreamChunk | None:

@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from ..media_types import type_of
+from .. import media_types
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall, Usage, add_usage
 from . import dialects
+from . import made as making
 from .base import Decoder
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
-from .made import made_of_candidate
 from .replay import Replay, kept_of, replayed
 from .turns import (
     arguments_of,
@@ -132,7 +132,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
             raise CannotCarry(f"Gemini's API takes no documents of type {found.mime}; convert it to PDF or text")
         return {"inlineData": {"mimeType": found.mime, "data": found.data}}
     address = found.url or found.file_id or ""
-    mime = found.mime or type_of(address.split("?")[0])
+    mime = found.mime or media_types.type_of(address.split("?")[0])
     return {"fileData": {"fileUri": address, **given(mimeType=mime)}}
 
 
@@ -301,7 +301,7 @@ class GenerateDecoder(Decoder):
         if any("signature" in part or "part" in part for part in self._kept):
             self.metadata["google"] = {"parts": self._kept}
         made = [part["part"] for part in self._kept if "part" in part]
-        self.gather(made_of_candidate(made, self._grounding, self._cited))
+        self.gather(making.made_of_candidate(made, self._grounding, self._cited))
         return super().close()
 
     def _parts(self, parts: list[dict[str, Any]]) -> StreamChunk | None:

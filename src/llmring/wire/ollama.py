@@ -13,10 +13,10 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
+from . import made
 from .base import Decoder
 from .errors import CannotCarry, WireError, read_error
 from .framing import LineFrames
-from .made import picture
 from .replay import digest_of, kept_of, unchanged
 from .think_tags import ThinkTags
 from .turns import (
@@ -38,10 +38,9 @@ from .values import as_list, given, merge_params, name_of, text, usage_of
 __all__ = ["OllamaDecoder", "render_request", "tools_in_text"]
 
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
-_AT_FAULT = re.compile(
+_AT_FAULT = (
     r"does not support|exceeds? (the )?(available )?context|(input|prompt) (is )?too (long|large)|missing data required"
-    r"|invalid (format|image|json|message|option|role|think)|failed to (parse|process) (grammar|image|input|schema)",
-    re.IGNORECASE,
+    r"|invalid (format|image|json|message|option|role|think)|failed to (parse|process) (grammar|image|input|schema)"
 )
 _OF_A_CALL = frozenset({"id", "type", "function"})
 _OPENINGS = ("{", "[", "`")
@@ -235,7 +234,7 @@ def _failure(event: dict[str, Any]) -> WireError:
     # A message beside it, which may be empty, would hide it.
     error = read_error({"error": event["error"]})
     if error.status is None:
-        error.status = 400 if _AT_FAULT.search(error.message) else 500
+        error.status = 400 if re.search(_AT_FAULT, error.message, re.IGNORECASE) else 500
     return error
 
 
@@ -324,7 +323,7 @@ class OllamaDecoder(Decoder):
             if not _OF_A_CALL.issuperset(call):
                 built.extra = {key: value for key, value in call.items() if key not in _OF_A_CALL}
         for image in message.get("images") or ():
-            self.parts.append(picture(text(image)))
+            self.parts.append(made.picture(text(image)))
         if thinking:
             self._thoughts.append(thinking)
         if self._tags is not None:
