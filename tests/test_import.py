@@ -115,7 +115,7 @@ asyncio.run(main())
     wires = {f"wire.{name}" for name in ("anthropic", "gemini", "ollama", "openai_chat", "openai_responses")}
     assert ours & wires == {f"wire.{way.wire.replace('-', '_')}"}
     assert not ours & {
-        "catalog.price_data",
+        "catalog.prices",
         "lockfile.edits",
         "lockfile.extends",
         "lockfile.locking",
@@ -130,6 +130,12 @@ asyncio.run(main())
         "tools",
         "wire.dialects",
     }
+
+
+def test_a_service_reads_no_data_before_its_first_request() -> None:
+    loaded_by(
+        "from llmring import LLMRing\nfrom llmring.data import load\nLLMRing()\nassert load.cache_info().misses == 0"
+    )
 
 
 @pytest.mark.parametrize("name", ["schemas", "exceptions"])

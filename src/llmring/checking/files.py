@@ -123,21 +123,15 @@ def _is_text(name: str) -> bool:
 
 
 def names_in_file(path: Path, names: Collection[str]) -> set[str]:
-    """The names that a file has as a value; none where it is too large, or cannot be read."""
-    try:
-        if path.stat().st_size > _LARGEST:
-            return set()
-        return _names_in(plain(path).decode(errors="replace").replace("\r\n", "\n"), names)
-    except OSError:
-        return set()
+    """The names that a file has as a value: in quotes, after `=` or `:`, in a list, or after `--model`.
 
-
-def _names_in(text: str, names: Collection[str]) -> set[str]:
-    """The names that a text has as a value: in quotes, after `=` or `:`, in a list, or after `--model`.
-
-    That a name is bound there (`alias = "chatbot"`) is no use of it.
+    That a name is bound there (`alias = "chatbot"`) is no use of it. None where it is too large, or cannot be read.
     """
-    if not names:
+    try:
+        if not names or path.stat().st_size > _LARGEST:
+            return set()
+        text = plain(path).decode(errors="replace").replace("\r\n", "\n")
+    except OSError:
         return set()
     found = _values(frozenset(names)).finditer(text)
     return {it[1] for it in found if not _BINDS.search(text, max(0, it.start() - 20), it.start(1))}

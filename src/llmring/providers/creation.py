@@ -47,7 +47,7 @@ def check_keys(keys: Mapping[str, Key | None], declared: Callable[[], Iterable[s
     for name, key in keys.items():
         if key is not None and key.kind is not str:
             raise ConfigurationError(f"api_keys[{name!r}] is of type {key.kind.__name__}; it takes text, or None.")
-    for name in keys.keys() - BUILT_IN.keys():
+    for name in (it for it in keys if it not in BUILT_IN):
         others = declared()
         if name in others:
             continue
