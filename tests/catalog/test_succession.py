@@ -118,6 +118,8 @@ def test_a_malformed_name_is_refused() -> None:
         ("o4-mini", ("mini", "o"), (4,), False),
         ("gemini-2.0-flash-lite-001", ("flash", "gemini", "lite"), (2, 0), False),
         ("gemini-3-pro-preview", ("gemini", "pro"), (3,), True),
+        ("gemini-2.0-flash-exp", ("flash", "gemini"), (2, 0), True),
+        ("gemini-2-pro-experimental", ("gemini", "pro"), (2,), True),
         ("llama-3.3-70b-versatile", ("70b", "llama", "versatile"), (3, 3), False),
         ("a-1-b-2", ("a", "b"), (), False),
     ],
