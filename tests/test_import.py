@@ -114,6 +114,7 @@ asyncio.run(main())
     ours = {name.removeprefix("llmring.") for name in loaded if name.startswith("llmring.")}
     wires = {f"wire.{name}" for name in ("anthropic", "gemini", "ollama", "openai_chat", "openai_responses")}
     assert ours & wires == {f"wire.{way.wire.replace('-', '_')}"}
+    assert ("httpx" in loaded) is (way.provider in ("google", "ollama"))
     assert not ours & {
         "catalog.prices",
         "lockfile.edits",

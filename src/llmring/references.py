@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable
 
 from .exceptions import ConfigurationError
 
 __all__ = [
     "FILE_NAME",
     "KEY_SHAPE",
+    "alike",
     "bind_command",
     "escaped",
     "is_header_value",
@@ -37,6 +39,13 @@ KEY_SHAPE = re.compile(
 )
 """What is a key, a token or a password by its form, wherever it stands."""
 _HEADER_VALUE = re.compile(r"(?:bearer|basic) +(?=\S*[\d=])[\w.~+/-]{8,}=*", re.IGNORECASE)
+
+
+def alike(name: str, names: Iterable[str], most: int = 1, likeness: float = 0.6) -> list[str]:
+    """The names that somebody may have meant who wrote this one, the likeliest first."""
+    from difflib import get_close_matches
+
+    return get_close_matches(name, list(names), most, likeness)
 
 
 def split_reference(reference: str) -> tuple[str, str]:

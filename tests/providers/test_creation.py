@@ -48,7 +48,7 @@ async def main():
     async with LLMRing() as service:
         await service.chat(ask("openai:m"))
         sys.meta_path.insert(0, Slow())
-        other = asyncio.create_task(service.chat(ask("ollama:m")))
+        other = asyncio.create_task(service.chat(ask(sys.argv[1])))
         answers = 0
         while not other.done():
             answers += (await service.chat(ask("openai:m"))).content == "You said: Hi"
@@ -249,9 +249,12 @@ async def test_many_first_requests_make_one_client(way: Way, server: PracticeSer
         assert [entry.provider for entry in service._records.here().providers.values()] == [made]
 
 
-async def test_a_provider_that_is_loaded_disturbs_no_request_of_another(server: PracticeServer, bare: Path) -> None:
+@pytest.mark.parametrize("model", ["google:m", "ollama:m"])
+async def test_a_provider_that_is_loaded_disturbs_no_request_of_another(
+    model: str, server: PracticeServer, bare: Path
+) -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", WHILE_HTTPX_IS_LOADED, stdout=PIPE, stderr=PIPE
+        sys.executable, "-c", WHILE_HTTPX_IS_LOADED, model, stdout=PIPE, stderr=PIPE
     )
     said, complaint = await process.communicate()
     assert (said.decode().strip(), complaint.decode()) == ("You said: Hi True", "")

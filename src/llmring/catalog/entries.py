@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from ..references import split_reference
+from ..references import alike, split_reference
 from .naming import bare
 from .prices import answers_in_tokens, find, is_own_host, likely, listing, means, name_of, price_source, vendor
 from .records import last_day, max_output_tokens, suggested
@@ -133,17 +133,15 @@ def nearest(reference: str, *, limit: int = 3) -> list[str]:
         reference: as it was written; the provider may be misspelt too.
         limit: the most to return.
     """
-    from difflib import get_close_matches
-
     provider, _, name = reference.partition(":")
     if not covers(provider):
-        provider = next(iter(get_close_matches(provider, suggested("fast"), 1)), "")
+        provider = next(iter(alike(provider, suggested("fast"))), "")
     source = price_source(provider, None)[0]
     entries = source.models if source is not None else ()
     names = [known for model in entries if not model.deprecated and (known := name_of(model))]
     names += listed_models(vendor(provider, source))
     staying = [known for known in dict.fromkeys(names) if _info(provider, known, source, None).retires is None]
-    return [f"{provider}:{match}" for match in get_close_matches(name, staying, limit, 0.5)]
+    return [f"{provider}:{match}" for match in alike(name, staying, limit, 0.5)]
 
 
 def _in_order(name: str) -> list[tuple[int, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from ..lockfile.schema import json_schema
 from ..providers.endpoints import endpoint, variables_in
 from ..providers.secrets import has_name_of, is_owned, secrets_of
 from ..providers.vendors import BUILT_IN
-from ..references import bind_command, escaped, shown, unbind_command
+from ..references import alike, bind_command, escaped, shown, unbind_command
 from ..request import seconds, with_params
 from ..schemas import LLMRequest
 from ..structured import answer_format
@@ -144,7 +143,7 @@ def _odd_keys(text: Text) -> Iterator[Finding]:
     for place, table, known, where in _tables(text.lockfile):
         for key in table.keys() - known:
             spot = text.spot(*place, key, key=True)
-            if near := next(iter(get_close_matches(key, known, 1, _NEAR)), None):
+            if near := next(iter(alike(key, known, 1, _NEAR)), None):
                 message = f"{shown(key)} is no key of {where}; did you mean {shown(near)}?"
                 step = f"Write {near}. If it is meant as it is: llmring lock check --ignore key-misspelt"
                 yield Finding("key-misspelt", "warning", spot, message, step)

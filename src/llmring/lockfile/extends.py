@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..exceptions import LockfileError
-from ..references import FILE_NAME, shown
+from ..references import FILE_NAME, alike, shown
 from .files import load
 
 if TYPE_CHECKING:
@@ -118,12 +118,10 @@ def to_extend(lockfile: Lockfile | None, package: str, alias: str) -> str:
     Returns:
         A sentence; nothing where no package of that name ships the alias.
     """
-    from difflib import get_close_matches
-
     listed = lockfile.extends if lockfile is not None else ()
     if package in listed or not _ships(package, alias):
         return ""
-    slip = get_close_matches(package, [it for it in listed if _find(it) is None], n=1)
+    slip = alike(package, [it for it in listed if _find(it) is None])
     step = _extend(lockfile, [*(it for it in listed if it not in slip), package])
     return f'The installed package "{package}" ships the alias {shown(alias)}. To have its aliases, {step}'
 

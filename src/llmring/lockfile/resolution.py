@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..exceptions import AliasNotFoundError, LockfileError, LockfileNotFoundError
-from ..references import bind_command, shown, split_reference
+from ..references import alike, bind_command, shown, split_reference
 from . import extends
 from .files import none_found
 from .model import Binding, Lockfile
@@ -89,9 +89,7 @@ def reachable(lockfile: Lockfile, profile: str | None = None) -> dict[str, Bindi
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """`". Did you mean ...?"`, or nothing where no name is near."""
-    from difflib import get_close_matches
-
-    close = [f'"{other}"' for other in get_close_matches(name, list(names), n=3, cutoff=0.6)]
+    close = [f'"{other}"' for other in alike(name, names, 3)]
     return f". Did you mean {' or '.join(close)}?" if close else "."
 
 

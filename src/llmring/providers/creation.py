@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from ..credentials import KEYRING, SERVICE, Key, Keyring, reveal
 from ..exceptions import ConfigurationError, ProviderNotFoundError
-from . import concealment, packages
+from . import concealment, legacy, packages
 from .base import Provider, ProviderConfig
 from .endpoints import Endpoint, near_name
 from .environment import lacking
@@ -24,6 +25,8 @@ _PATIENCE = 1.0
 
 One that needs a key waits on, and says so after that long.
 """
+_WITH_HTTPX = frozenset({"google-genai", "ollama"})
+"""SDKs that load httpx."""
 _KEYRING_WAITS = (
     "The system's keyring is still waited for, for the key of %s. It may wait for its password: unlock it, or set %s "
     "in the environment."
@@ -151,6 +154,9 @@ def import_adapter(sdk: BuiltIn, name: str) -> Any:
         ProviderNotFoundError: the SDK is not installed, or cannot be imported.
     """
     try:
+        if sdk.package in _WITH_HTTPX:
+            with suppress(ImportError):  # the SDK itself says what is missing
+                legacy.load_httpx()
         return import_module(f"llmring.providers.{sdk.module}")
     except Exception as error:  # whatever a package does when it is imported
         if isinstance(error, ImportError) and (error.name or "").split(".")[0] == "llmring":

@@ -10,7 +10,6 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from string import Template
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -18,6 +17,7 @@ from urllib.parse import unquote
 from ..addresses import can_be_asked, completed, escaping, is_below, network_of, same_host, without_login
 from ..credentials import Key, Keyring, find_key, first_set
 from ..exceptions import LLMRingError, ProviderNotFoundError
+from ..references import alike
 from .vendors import ALSO_CALLED, BUILT_IN, SDKS, BuiltIn
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def near_name(name: str, others: Iterable[str] = ()) -> str | None:
     """
     if name in ALSO_CALLED:
         return ALSO_CALLED[name]
-    return next(iter(get_close_matches(name.lower(), {*BUILT_IN, *others}, 1, 0.7)), None)
+    return next(iter(alike(name.lower(), {*BUILT_IN, *others}, 1, 0.7)), None)
 
 
 def _unknown(name: str, others: Iterable[str]) -> ProviderNotFoundError:

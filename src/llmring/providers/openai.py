@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import openai
@@ -15,11 +14,6 @@ from ..wire.base import Decoder
 from ..wire.chat_dialects import dialect_of
 from .base import Call, ProviderConfig
 from .posting import PostingProvider
-
-# With each request the SDK looks whether httpx is loaded, and trips over one that another thread is just loading, as
-# ollama's first use does.
-with suppress(ImportError):
-    import httpx  # noqa: F401
 
 __all__ = ["OpenAIProvider"]
 
