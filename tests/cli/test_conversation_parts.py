@@ -120,10 +120,10 @@ def test_what_was_asked_again_or_forgotten_was_paid_all_the_same() -> None:
     answer = LLMResponse("a:b", "text", usage={"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7})
     first = Turn(conversation.question("hi"), "chatbot", answer)
     for turn in (first, Turn(first.question, "chatbot", answer)):
-        conversation.tally.add(turn)
-    assert (conversation.tally.requests, conversation.tally.tokens, conversation.tally.is_whole) == (2, 14, True)
-    conversation.tally.add(Turn(first.question, "chatbot", outcome="stopped"))
-    assert not conversation.tally.is_whole
+        conversation.totals.add(turn)
+    assert (conversation.totals.requests, conversation.totals.tokens, conversation.totals.is_whole) == (2, 14, True)
+    conversation.totals.add(Turn(first.question, "chatbot", outcome="stopped"))
+    assert not conversation.totals.is_whole
 
 
 def test_a_turn_takes_the_place_of_the_one_that_it_repeats() -> None:

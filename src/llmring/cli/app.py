@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ..exceptions import AliasNotFoundError, LLMRingError
-from .terminal import Closed, Escapes, fail, printable, say, unforeseen, unwritable
+from .terminal import Closed, Escapes, fail, printable, say, unexpected, unwritable
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "chat": ("chat:chat", "Ask a model, or talk with it."),
@@ -205,7 +205,7 @@ def run() -> None:
         fail(str(error))
         sys.exit(1)
     except Exception as error:
-        fail(unwritable(error) if _is_of_typers_own_words(error) else unforeseen(error))
+        fail(unwritable(error) if _is_of_typers_own_words(error) else unexpected(error))
         sys.exit(1)
     finally:
         escapes.explain()

@@ -138,7 +138,7 @@ def hear_warnings(show: Callable[[str], None] = warn) -> None:
     logger.propagate = False
 
 
-def unforeseen(error: Exception) -> str:
+def unexpected(error: Exception) -> str:
     """What to say of an error that is none of ours; where it happened too, if `LLMRING_DEBUG` is set."""
     if os.environ.get("LLMRING_DEBUG"):
         return "".join(traceback.format_exception(error)).rstrip()

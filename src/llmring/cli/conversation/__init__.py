@@ -14,7 +14,7 @@ from ...exceptions import InvalidRequestError
 from ..terminal import warn
 from ..trusted import Service
 from . import commands
-from .keyboard import History, Keyboard, history_path, told_to_end
+from .keyboard import History, Keyboard, history_path, on_termination
 from .screen import Screen
 from .session import Session
 from .transcript import Conversation, save_somewhere
@@ -46,7 +46,7 @@ def converse(
             session = Session(runner, service, conversation, screen or Screen(), keyboard)
             session.attach(attached)
             try:
-                with session.interrupts.heard(), told_to_end(session.end):
+                with session.interrupts.heard(), on_termination(session.end):
                     _run(session)
             except Exception:
                 _rescue(conversation)

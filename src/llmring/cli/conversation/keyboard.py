@@ -128,7 +128,7 @@ class Keyboard:
 
 
 @contextlib.contextmanager
-def at_rest() -> Iterator[None]:
+def without_echo() -> Iterator[None]:
     """Keys that are pressed meanwhile do not show, and wait for the next prompt; Ctrl-C is heard."""
     if termios is None or not sys.stdin.isatty():
         yield
@@ -178,19 +178,19 @@ def _completer(complete: Callable[[str, str], list[str]]) -> Callable[[str, int]
     return completed
 
 
-def given_back() -> Callable[[], None]:
+def terminal_restorer() -> Callable[[], None]:
     """What gives the terminal back as it is now, with its cursor, from the middle of whatever is being done."""
     if termios is None or not sys.stdin.isatty():
         return lambda: None
     before = termios.tcgetattr(sys.stdin)
 
-    def give_back() -> None:
+    def restore() -> None:
         with contextlib.suppress(OSError, ValueError, termios.error):  # it may be gone
             if os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp():  # else it is another program's by now
                 termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
                 os.write(sys.stdout.fileno(), b"\033[?25h\033[?2004l")
 
-    return give_back
+    return restore
 
 
 def history_path() -> Path | None:
@@ -273,7 +273,7 @@ class Interrupts:
 
 
 @contextlib.contextmanager
-def told_to_end(action: Callable[[], object]) -> Iterator[None]:
+def on_termination(action: Callable[[], object]) -> Iterator[None]:
     """When the program is told to end meanwhile, by the closing of its window or by `kill`, do this first.
 
     It then ends as if nothing had been done. Where a signal for that is ignored, as under nohup, it stays so. One that

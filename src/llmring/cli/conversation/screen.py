@@ -23,7 +23,7 @@ from rich.theme import Theme
 
 from ...exceptions import LLMRingError
 from ...schemas import StreamChunk
-from ..terminal import hear_warnings, printable, unforeseen
+from ..terminal import hear_warnings, printable, unexpected
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -65,7 +65,7 @@ class Screen:
 
     def fail(self, error: Exception) -> None:
         """What went wrong, and what to do."""
-        text = str(error) if isinstance(error, LLMRingError) else unforeseen(error)
+        text = str(error) if isinstance(error, LLMRingError) else unexpected(error)
         self._write(Text.assemble(("Error:", "red"), " ", printable(text)))
 
     def _write(self, text: Text) -> None:

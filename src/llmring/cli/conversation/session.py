@@ -15,9 +15,9 @@ from ...service import LLMRing
 from ...stream import ChatStream
 from ..attachments import name_of
 from ..facts import dollars, usage_line
-from .keyboard import Interrupts, Keyboard, at_rest, given_back
+from .keyboard import Interrupts, Keyboard, terminal_restorer, without_echo
 from .screen import Screen
-from .transcript import Conversation, Tally, Turn, save_somewhere
+from .transcript import Conversation, Totals, Turn, save_somewhere
 
 
 class Session:
@@ -40,7 +40,7 @@ class Session:
         self.is_over = False
         self._asking: tuple[Turn, Turn | None] | None = None
         self._arriving: ChatStream | None = None
-        self._give_back = given_back()
+        self._restore_terminal = terminal_restorer()
 
     def say_who(self, served_by: str) -> None:
         """Say who is asked from now on."""
@@ -65,7 +65,7 @@ class Session:
         self._asking = turn, instead_of
         with self.interrupts.doing(None):
             try:
-                with at_rest():
+                with without_echo():
                     self._runner.run(self._stream(turn, request))
             except Exception as error:
                 turn.outcome, turn.error = "failed", error
@@ -75,7 +75,7 @@ class Session:
                 self._asking = None
             if turn.answer is not None:
                 turn.cost = self.service.calculate_cost(turn.answer)
-            self.conversation.tally.add(turn)
+            self.conversation.totals.add(turn)
             self._sum_up(turn, is_kept=kept)
             self.screen.say()
 
@@ -100,7 +100,7 @@ class Session:
         try:
             self.save_all()
         finally:
-            self._give_back()
+            self._restore_terminal()
 
     async def _stream(self, turn: Turn, request: LLMRequest) -> None:
         stream = self._arriving = self.service.chat_stream(request, profile=self.conversation.profile)
@@ -132,8 +132,8 @@ class Session:
             first = turn.answer.attempts[0]
             line += f" · stood in for {first.provider}:{first.model}"
         self.screen.note(line)
-        if self.conversation.tally.requests > 1:
-            self.screen.note(_total(self.conversation.tally))
+        if self.conversation.totals.requests > 1:
+            self.screen.note(_total(self.conversation.totals))
 
 
 def _take(turn: Turn, stream: ChatStream) -> None:
@@ -144,9 +144,9 @@ def _take(turn: Turn, stream: ChatStream) -> None:
         turn.outcome = "stopped"
 
 
-def _total(tally: Tally) -> str:
+def _total(totals: Totals) -> str:
     """Tokens and cost of the whole conversation."""
-    parts = [f"{tally.requests} requests", f"tokens: {tally.tokens}"]
-    if tally.cost is not None:
-        parts.append(dollars(tally.cost))
-    return ("in all: " if tally.is_whole else "in all, at least: ") + " · ".join(parts)
+    parts = [f"{totals.requests} requests", f"tokens: {totals.tokens}"]
+    if totals.cost is not None:
+        parts.append(dollars(totals.cost))
+    return ("in all: " if totals.is_whole else "in all, at least: ") + " · ".join(parts)

@@ -62,7 +62,7 @@ class Turn:
 
 
 @dataclass(slots=True)
-class Tally:
+class Totals:
     """What several requests took together; whole if tokens and cost are known of all of them."""
 
     requests: int = 0
@@ -84,14 +84,14 @@ class Tally:
 
 @dataclass(slots=True)
 class Conversation:
-    """Who is asked next, and all that was said. The tally has what was asked again or is forgotten, too."""
+    """Who is asked next, and all that was said. The totals have what was asked again or is forgotten, too."""
 
     model: str
     profile: str | None = None
     system: str | None = None
     attached: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
-    tally: Tally = field(default_factory=Tally)
+    totals: Totals = field(default_factory=Totals)
 
     def question(self, text: str) -> Message:
         """A question with all that is attached, which is then no longer waiting."""
@@ -181,8 +181,8 @@ def _described(conversation: Conversation) -> dict[str, Any]:
         "profile": conversation.profile,
         "system": conversation.system,
         "turns": [_described_turn(turn) for turn in conversation.turns],
-        "tokens": conversation.tally.tokens,
-        "cost": conversation.tally.cost,
+        "tokens": conversation.totals.tokens,
+        "cost": conversation.totals.cost,
     }
 
 

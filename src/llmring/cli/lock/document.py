@@ -19,7 +19,7 @@ from ...lockfile.rendering import converted
 from ...lockfile.schema import rendered
 from ..project import argument, lockfile_path
 from ..terminal import is_utf8, note, say, say_json, stream, warn, with_escapes, working
-from .backup import Copies, backup
+from .backup import Backup, backup_path
 
 Format = Literal["toml", "json"]
 
@@ -110,15 +110,15 @@ def convert(
     if is_there and not force:
         raise ConfigurationError(
             f"{output} is there already and stays as it is. "
-            f"To replace it, and keep it as {backup(output).name}: --force"
+            f"To replace it, and keep it as {backup_path(output).name}: --force"
         )
-    copies = Copies(output, text.encode())
+    backup = Backup(output, text.encode())
     with working(f"Writing {output.name}"):
         if is_there and output.samefile(path):
-            convert_in_place(path, to_json=to_json, keep=copies)
+            convert_in_place(path, to_json=to_json, keep=backup)
         else:
-            create(output, text, force=force, keep=copies)
-    kept = copies.kept
+            create(output, text, force=force, keep=backup)
+    kept = backup.kept
     if as_json:
         kept_as = None if kept is None else str(kept)
         say_json({"file": str(output), "format": "json" if to_json else "toml", "kept_as": kept_as})

@@ -26,7 +26,7 @@ from ..facts import dollars
 from ..project import WrittenOption
 from ..status import KEYRING_WAITS, Status, keyring, statuses
 from ..terminal import columns, note, paint, say_json, warn, working
-from .backup import Copies, backup
+from .backup import Backup, backup_path
 
 PATIENCE = 0.5
 """Seconds to wait for a server on this machine."""
@@ -95,18 +95,18 @@ def init(
         option = f" --file {path}" if file else ""
         raise ConfigurationError(
             f"{path} is there already and stays as it is. To add an alias: llmring bind ALIAS provider:model. "
-            f"To replace it, and keep it as {backup(path).name}: llmring lock init{option} --force"
+            f"To replace it, and keep it as {backup_path(path).name}: llmring lock init{option} --force"
         )
     with working("Looking around"):
         found = look()
     if any(it.status.keyring.waits for it in found):
         note(KEYRING_WAITS)
     text = render(found, as_json=path.suffix == ".json")
-    copies = Copies(path, text.encode(), render([]).encode())
+    backup = Backup(path, text.encode(), render([]).encode())
     with working(f"Writing {path.name}"):
-        lockfile = create(path, text, force=force, keep=copies)
+        lockfile = create(path, text, force=force, keep=backup)
         schema = _write_schema(path)
-    kept = copies.kept
+    kept = backup.kept
     if as_json:
         say_json(
             {
