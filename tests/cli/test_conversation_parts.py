@@ -145,6 +145,18 @@ def test_a_turn_takes_the_place_of_the_one_that_it_repeats() -> None:
     assert conversation.turns == [first, better, failed]
 
 
+def test_what_a_provider_wants_back_goes_with_a_whole_turn_alone() -> None:
+    conversation = Conversation("chatbot")
+    answer = LLMResponse("a:b", "text", metadata={"thinking": "signed"})
+    turn = Turn(conversation.question("hi"), "chatbot", answer)
+    conversation.keep(turn)
+    told = conversation.request(conversation.question("and?")).messages[1]
+    assert (told.role, told.content, told.metadata) == ("assistant", "text", {"thinking": "signed"})
+    turn.outcome = "stopped"
+    told = conversation.request(conversation.question("and?")).messages[1]
+    assert (told.role, told.content, told.metadata) == ("assistant", "text", {})
+
+
 def test_ctrl_c_does_one_thing_at_a_time_and_that_once() -> None:
     done: list[str] = []
     interrupts = Interrupts()

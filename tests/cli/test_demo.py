@@ -73,3 +73,12 @@ def test_what_is_missing_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, mis
     result = run("demo")
     assert (result.exit_code, result.stdout) == (1, "")
     assert re.search(rf"the demo needs {missing}: pip install '?{missing}\b", result.stderr)
+
+
+def test_all_that_is_missing_is_named_at_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "installed_version", lambda package: None)
+    result = run("demo")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert re.search(
+        r"the demo needs openai, anthropic, google-genai, ollama, h11: pip install 'openai>=", result.stderr
+    )

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, TypeGuard
 
 import typer
@@ -63,9 +64,14 @@ _SETTINGS: Mapping[str, dict[str, Any]] = {"bind": {"allow_extra_args": True}}
 """What a command says itself where Typer's own words would not help."""
 
 
-class _AsIs:
+class _Plain:
+    """What a word becomes: a path, or what it is."""
+
+    def __init__(self, kind: type) -> None:
+        self._kind = kind
+
     def coerce(self, value: Any, **_: Any) -> Any:
-        return value
+        return Path(value) if self._kind is Path and isinstance(value, str) else value
 
 
 class _Group(TyperGroup):
@@ -147,14 +153,15 @@ def _meant(error: LLMRingError) -> str:
 
 
 def _spare_pydantic(params: Iterable[Any]) -> None:
-    """Let strings and switches through as they are.
+    """Let strings and switches through as they are, and make paths of plain strings.
 
     Typer 0.29 has pydantic check them, whose import takes longer than all the rest of `llmring aliases`. Where
     Typer has no such attribute, setting it does nothing.
     """
     for param in params:
-        if getattr(getattr(param, "type_descriptor", None), "annotation", None) in (str, bool):
-            param._runtime_param = _AsIs()
+        annotation = getattr(getattr(param, "type_descriptor", None), "annotation", None)
+        if annotation in (str, bool, Path):
+            param._runtime_param = _Plain(annotation)
 
 
 def _version(wanted: bool) -> None:

@@ -36,8 +36,8 @@ def info(
     """
     lockfile = lockfile_if_any()
     binding = resolve(lockfile, name, profile if lockfile is not None else None)
-    models = [facts_of(reference, lockfile) for reference in binding.models]
     with working("Looking for keys"):
+        models = [facts_of(reference, lockfile) for reference in binding.models]
         keys = _keys(models, lockfile)
     _refuse_nonsense(name, binding, models[0], keys, lockfile)
     if as_json:
@@ -75,22 +75,22 @@ def show(
     lockfile = open_lockfile()
     chosen = lockfile.profile(profile)
     bindings = bindings_in(lockfile, chosen)
-    models = {it: facts_of(it, lockfile) for binding in bindings.values() for it in binding.models}
+    with working("Looking for keys"):
+        models = {it: facts_of(it, lockfile) for binding in bindings.values() for it in binding.models}
+        keys = _keys(models.values(), lockfile)
     if as_json:
-        with working("Looking for keys"):
-            keys = _keys(models.values(), lockfile)
-            aliases = {
-                alias: {"params": dict(it.params), "models": [_as_data(models[model], keys) for model in it.models]}
-                for alias, it in bindings.items()
-            }
         described = {
             "file": str(lockfile.path),
             "profile": chosen.name,
             "profiles": list(lockfile.profiles),
             "default_profile": lockfile.default_profile,
             "extends": list(lockfile.extends),
+            "aliases": {
+                alias: {"params": dict(it.params), "models": [_as_data(models[model], keys) for model in it.models]}
+                for alias, it in bindings.items()
+            },
         }
-        say_json(described | {"aliases": aliases})
+        say_json(described)
         return
     others = [name for name in lockfile.profiles if name != chosen.name]
     also = f" (there is also {', '.join(others)})" if others else ""
@@ -101,8 +101,6 @@ def show(
         note(f'No aliases in the profile "{chosen.name}". Bind one: llmring bind ALIAS provider:model')
         return
     say()
-    with working("Looking for keys"):
-        keys = _keys(models.values(), lockfile)
     rows = [("ALIAS", "MODEL", "IN", "OUT", "WINDOW", "KEY", "REMARKS")]
     for alias, binding in bindings.items():
         for number, reference in enumerate(binding.models):
@@ -115,11 +113,11 @@ def show(
 
 
 def _keys(models: Iterable[ModelInfo], lockfile: Lockfile | None) -> dict[str, Status]:
-    """How the providers of models stand, whose keys have been looked for."""
+    """How the providers of models stand; their keys have been looked for, which may take a while."""
     ring = keyring()
     keys = {name: status_of(name, lockfile, ring) for name in dict.fromkeys(model.provider for model in models)}
     for status in keys.values():
-        _ = status.lacks
+        _ = status.key, status.lacks
     return keys
 
 
