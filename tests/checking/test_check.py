@@ -82,6 +82,15 @@ def test_an_alias_that_some_profile_lacks_is_said_once_with_the_commands(project
     ]
 
 
+def test_an_alias_that_a_comment_names_must_be_bound_and_is_used(project: Path, write: Write) -> None:
+    write("app.py", "import llmring\ns.chat(picked())  # llmring: uses chatbot, tiny, ollama:llama3.2, openai:gpt-0\n")
+    unbound, unknown = check(project).findings
+    assert (unbound.code, unbound.severity, unbound.spot.line) == ("alias-unbound", "error", 2)
+    assert "tiny" in unbound.message
+    assert (unknown.code, unknown.spot.line) == ("model-unknown", 2)
+    assert unbound.spot < unknown.spot
+
+
 def test_the_commands_to_copy_are_quoted_for_a_shell(project: Path, write: Write) -> None:
     text = LOCKFILE.replace('"chatbot"', '"chat$bot"').replace("profiles.dev", 'profiles."a;b"')
     write("llmring.lock", text.replace("ollama:llama3.2", "anthropic:claude-2.1"))
