@@ -112,6 +112,12 @@ def test_it_is_found_where_it_stands(write: Write) -> None:
         ("key-foreign", '"AWS_KEY"'),
         ("key-foreign", '"$DATABASE_URL" }'),
     ]
+    steps = {it.code: it.advice for it in check_lockfile(path).findings}
+    assert steps == {
+        "key-over-http": "Write https:// in its base_url. Where nobody is on the way: "
+        "llmring lock check --ignore key-over-http",
+        "key-foreign": "Name its own variable. If it is meant as it is: llmring lock check --ignore key-foreign",
+    }
 
 
 @pytest.mark.parametrize(
