@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, NotRequired, Protocol, cast, overload
+from typing import Any, ClassVar, Literal, NamedTuple, NotRequired, Protocol, cast, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import to_json
@@ -214,6 +214,9 @@ class StreamChunk:
     resumed_from: str | None = None
     served: tuple[Served, ...] = ()
 
+    unseen_calls: ClassVar[Any]
+    """A chunk's calls as they were given, a list or what makes it, to be handed on without a look."""
+
     @property
     def service_tier(self) -> str | None:
         """The tier that the provider says the answer was served in; of several that served it, the last one's."""
@@ -221,12 +224,6 @@ class StreamChunk:
 
 
 _slot: Any = StreamChunk.__dict__["tool_calls"]
-
-
-def calls_unseen(chunk: StreamChunk) -> list[ToolCall] | Callable[[], list[ToolCall]] | None:
-    """A chunk's calls as they were given, to be handed on without a look."""
-    calls: list[ToolCall] | Callable[[], list[ToolCall]] | None = _slot.__get__(chunk)
-    return calls
 
 
 def _seen(chunk: StreamChunk) -> list[ToolCall] | None:
@@ -239,6 +236,7 @@ def _seen(chunk: StreamChunk) -> list[ToolCall] | None:
 
 # A property whose setter is the slot's own costs the many chunks without calls next to nothing.
 StreamChunk.tool_calls = property(_seen, _slot.__set__)  # type: ignore[misc, assignment]
+StreamChunk.unseen_calls = _slot
 
 
 class Attempt(Protocol):

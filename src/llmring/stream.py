@@ -14,7 +14,7 @@ from .exceptions import LLMRingError, ProviderError
 from .providers.answer import Answer
 from .record import Record, Records
 from .routing import Route
-from .schemas import LLMResponse, Served, StreamChunk, ToolCall, Usage, add_usage, calls_unseen
+from .schemas import LLMResponse, Served, StreamChunk, ToolCall, Usage, add_usage
 from .tracebacks import bare
 from .wire import made
 
@@ -74,7 +74,7 @@ class ChatStream:
             self._content.add(chunk.delta)
         if chunk.reasoning is not None:
             self._reasoning.add(chunk.reasoning)
-        if (calls := calls_unseen(chunk)) is not None:
+        if (calls := chunk.unseen_calls) is not None:
             self._tool_calls = calls
         if chunk.finish_reason is not None:
             chunk.usage, chunk.served = self._usage(chunk.usage), (*self._before, *chunk.served)
@@ -180,8 +180,41 @@ class ChatStream:
         """Make a chunk pending, or raise what ends the iteration."""
         if self._reader is not None:
             raise RuntimeError("Another task is reading this stream; a stream has one reader.")
-        while not self._over and self._final is None and self._may_read():
-            await self._read()
+        while not self._over and self._final is None:
+            if self._record is None:
+                self._record = self._records.here()
+                self._record.streams.add(self)
+            answer = self._answer
+            reads_on = answer is not None and answer.failure is None
+            if not reads_on and not self._may_connect():
+                break
+            # It waits for the next chunks, to be woken by them, by `cancel`, or by the timer.
+            loop = asyncio.get_running_loop()
+            reader = self._reader = asyncio.current_task(loop)
+            cancels = reader.cancelling() if reader is not None else 0
+            try:
+                if reads_on:
+                    assert answer is not None
+                    self._waiting_since = loop.time()
+                    late = self._until is not None and self._waiting_since >= self._until
+                    self._pending.extend(self._late() if late else await answer.read())
+                else:
+                    await self._connect()
+            except asyncio.CancelledError:
+                if self._woken_by is None or reader is None or reader.uncancel() > cancels:
+                    await self.aclose()
+                    raise
+                if self._woken_by == "timeout" and self._answer is not None:
+                    self._pending.extend(self._answer.silence())
+                elif self._woken_by == "deadline":
+                    self._pending.extend(self._late())
+            except LLMRingError as error:
+                await self.aclose()
+                raise self._failed(error)  # noqa: B904 - it is the same error
+            finally:
+                self._reader = self._woken_by = None
+                if self._left is not None:
+                    self._left.set()
             if self._pending:
                 return
         # Whoever has closed the stream, or cancelled it, does not hear of a failure any more.
@@ -194,41 +227,9 @@ class ChatStream:
             raise self._failed(untold)
         raise StopAsyncIteration
 
-    def _may_read(self) -> bool:
-        answer = self._answer
-        return answer is None or answer.failure is None or (self._route is not None and self._route.may_resume(answer))
-
-    async def _read(self) -> None:
-        """Wait for the next chunks, to be woken by them, by `cancel`, or by the timer."""
-        if self._record is None:
-            self._record = self._records.here()
-            self._record.streams.add(self)
-        loop = asyncio.get_running_loop()
-        reader = self._reader = asyncio.current_task(loop)
-        cancels = reader.cancelling() if reader is not None else 0
-        answer = self._answer
-        try:
-            if answer is not None and answer.failure is None:
-                self._waiting_since = loop.time()
-                late = self._until is not None and self._waiting_since >= self._until
-                self._pending.extend(self._late() if late else await answer.read())
-            else:
-                await self._connect()
-        except asyncio.CancelledError:
-            if self._woken_by is None or reader is None or reader.uncancel() > cancels:
-                await self.aclose()
-                raise
-            if self._woken_by == "timeout" and self._answer is not None:
-                self._pending.extend(self._answer.silence())
-            elif self._woken_by == "deadline":
-                self._pending.extend(self._late())
-        except LLMRingError as error:
-            await self.aclose()
-            raise self._failed(error)  # noqa: B904 - it is the same error
-        finally:
-            self._reader = self._woken_by = None
-            if self._left is not None:
-                self._left.set()
+    def _may_connect(self) -> bool:
+        """Whether there is an answer to open: the first, or one that goes on with the one that broke off."""
+        return self._answer is None or (self._route is not None and self._route.may_resume(self._answer))
 
     def _late(self) -> list[StreamChunk]:
         """The deadline has passed: the final chunk if all had been said by then, else none and a failure."""

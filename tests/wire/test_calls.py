@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmring.schemas import StreamChunk, calls_unseen
+from llmring.schemas import StreamChunk
 from llmring.wire.calls import ToolCalls
 from llmring.wire.errors import WireError
 from llmring.wire.values import Halves, completed, contradiction, usage_of
@@ -56,8 +56,8 @@ def test_calls_that_nobody_looks_at_are_not_joined() -> None:
     calls = ToolCalls()
     calls.start(0, "f", "a", "{}")
     chunk = StreamChunk("", MODEL, None, calls.snapshot())
-    assert callable(calls_unseen(chunk))
-    assert chunk.tool_calls == calls_unseen(chunk)
+    assert callable(chunk.unseen_calls)
+    assert chunk.tool_calls == chunk.unseen_calls
     assert StreamChunk("", MODEL, None, chunk.tool_calls) == chunk
 
 
@@ -106,7 +106,7 @@ def test_a_character_in_halves_is_put_together(said: str, data: st.DataObject) -
     for part in parts:
         gathered += joiner.join({"choices": [{"delta": {"content": part}}]})["choices"][0]["delta"]["content"]
     assert gathered == said
-    assert not joiner
+    assert not joiner.waiting
 
 
 def test_half_a_character_alone_is_a_sign_in_text_and_an_error_in_arguments() -> None:

@@ -7,6 +7,8 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from functools import reduce
+from operator import getitem
 from typing import Any, get_args
 
 import pytest
@@ -372,6 +374,98 @@ def test_an_odd_value_anywhere_in_a_stream(wire: str, caplog: pytest.LogCaptureF
                 result = read(wire, [stream(wire, [*example.events[:at], line, *example.events[at + 1 :]])])
                 well_formed(result.chunks, result.final)
                 assert result.final or result.error or not result.decoder.complete
+
+
+_SAID = {"content": {"parts": [{"text": "said "}], "role": "model"}, "index": 0}
+_COUNTS = {"promptTokenCount": 1, "candidatesTokenCount": 7, "totalTokenCount": 8}
+USUAL: dict[str, Any] = {
+    "openai-chat": {"model": "m", "choices": [{"index": 0, "delta": {"content": "said "}, "finish_reason": None}]},
+    "openai-responses": {"type": "response.output_text.delta", "output_index": 0, "delta": "said "},
+    "anthropic": {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "said "}},
+    "gemini": {"candidates": [_SAID], "usageMetadata": _COUNTS, "modelVersion": "m", "responseId": "r"},
+    "ollama": {"model": "m", "created_at": "t", "message": {"role": "assistant", "content": "said "}, "done": False},
+}
+"""The shape that nearly all events of a stream have, which decoders may take by a shorter way."""
+
+
+Role = tuple[str, ...]
+
+
+def fields(value: Any, role: Role = ()) -> Iterator[tuple[Role, tuple[str, Any]]]:
+    """Every field of every table inside a JSON value, after what the table is."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield role, (key, inner)
+            yield from fields(inner, (*role, key))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from fields(inner, role)
+
+
+EVENTS = {w: [it for x in EXAMPLES if x.wire == w for it in x.events if isinstance(it, dict)] for w in WIRES}
+FIELDS: dict[str, dict[Role, list[tuple[str, Any]]]] = {}
+for _wire in WIRES:
+    for _role, _field in fields(
+        [*EVENTS[_wire], *STRANGERS[_wire], ERRORS[_wire], {"usageMetadata": {"serviceTier": "x"}}]
+    ):
+        FIELDS.setdefault(_wire, {}).setdefault(_role, []).append(_field)
+
+
+@st.composite
+def conversations(draw: st.DrawFn, wire: str) -> list[Any]:
+    """Events of the usual shape, and between them some that have or lack a field more, or have an odd value."""
+    usual, others, odd = USUAL[wire], st.sampled_from(EVENTS[wire]), st.sampled_from([*ODD, ODD, "1"])
+    events = draw(st.lists(st.one_of(st.just(usual), others), max_size=3))
+    for _ in range(draw(st.integers(1, 3))):
+        event = draw(st.one_of(st.just(usual), others))
+        for path in draw(st.lists(st.sampled_from([(), *paths(event)]), max_size=2, unique=True)):
+            role = tuple(key for key in path if isinstance(key, str))
+            known = FIELDS[wire].get(role, [])
+            if path and path not in [*paths(event)]:
+                continue  # it is gone with the one before
+            if known and isinstance(reduce(getitem, path, event), dict) and draw(st.booleans()):
+                name, value = draw(st.sampled_from(known))
+                event = replaced(event, (*path, name), value)
+            elif path and draw(st.booleans()):
+                event = replaced(event, path, draw(odd))
+                break
+        events += [event, draw(st.sampled_from([usual, event])), usual]
+    return events
+
+
+@wires
+@fuzzed
+@given(st.data())
+def test_an_event_of_the_usual_shape_is_read_as_any_other(wire: str, data: st.DataObject) -> None:
+    """A field that nobody knows makes it one of another shape, and no difference."""
+    events = data.draw(conversations(wire))
+    results = [decode(wire, *(json.dumps(it).encode() for it in them)) for them in (events, map(unusual, events))]
+    for result in results:
+        well_formed(result.chunks, result.final)
+    assert come_to(results[0]) == come_to(results[1])
+
+
+def come_to(result: Result) -> list[Any]:
+    """All that a stream came to, the ids of calls aside."""
+    chunks = [(it.delta, it.reasoning, len(it.tool_calls or ())) for it in result.chunks]
+    error, decoder = result.error, result.decoder
+    said = [decoder.metadata, decoder.checkpoint, decoder.hop_ended, decoder.usage, decoder.service_tier, decoder.parts]
+    return [chunks, error and (error.status, error.codes), result.final and result.whole, said]
+
+
+def unusual(event: Any) -> Any:
+    """The event with that field, and in its deltas, where Chat Completions has the text."""
+    if not isinstance(event, dict) or not event:
+        return event
+    event = {**event, "nobody_knows": None}
+    if isinstance(choices := event.get("choices"), list):
+        event["choices"] = [
+            {**it, "delta": {**it["delta"], "nobody_knows": None}}
+            if isinstance(it, dict) and it.get("delta") and isinstance(it["delta"], dict)
+            else it
+            for it in choices
+        ]
+    return event
 
 
 @wires

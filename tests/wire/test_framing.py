@@ -63,6 +63,22 @@ def test_one_byte_at_a_time(data: bytes) -> None:
     assert fed(LineFrames(), pieces) == fed(LineFrames(), [data])
 
 
+HEADS = [b"data: ", b"event: x\ndata: ", b"event: x\r\ndata: ", b"event: x\rdata: ", b"data: a\ndata: ", b"data:"]
+MIDDLES = [b'{"a": 1}', b"{", b'{"a":\r1}', b'{"a":\n1}', b"{}\ndata: {}", b"{}\n\ndata: {}", b"[DONE]", b""]
+ENDS = [b"\n\n", b"\r\n\r\n", b"\n", b"\r\n", b"\r\r", b"\n\r\n", b"\r", b"\n\n\n", b""]
+whole_events = st.lists(
+    st.tuples(st.sampled_from([*HEADS, b""]), st.sampled_from(MIDDLES), st.sampled_from(ENDS)).map(b"".join), max_size=6
+)
+
+
+@given(whole_events)
+def test_a_read_that_is_one_event_is_split_as_any_other(pieces: list[bytes]) -> None:
+    for kind in (SSEFrames, LineFrames):
+        expected = fed(kind(), [bytes([byte]) for byte in b"".join(pieces)])
+        assert fed(kind(), pieces) == expected
+        assert fed(kind(), [b"".join(pieces)]) == expected
+
+
 @given(documents)
 def test_lines_are_what_stands_between_newlines(data: bytes) -> None:
     expected = [line for line in re.split(rb"\r\n|\r|\n", data.removeprefix(BOM)) if line and not line.isspace()]

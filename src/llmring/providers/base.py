@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -41,7 +41,7 @@ class HTTPResponse(Protocol):
         ...
 
     def aiter_bytes(self) -> AsyncIterator[bytes]:
-        """The body as it arrives, its content encoding undone; where there is `aiter_raw`, that is read instead."""
+        """The body as it arrives, its content encoding undone; where there is a `stream`, that is read instead."""
         ...
 
     async def aclose(self) -> None:
@@ -58,11 +58,13 @@ def unpacked(response: HTTPResponse) -> AsyncIterator[bytes]:
 
     Raises `PackedBodyError` where it breaks off, or is packed in another way.
     """
-    packed: Callable[[], AsyncIterator[bytes]] | None = getattr(response, "aiter_raw", None)
+    # What httpx2 lays around it would count the bytes.
+    packed: AsyncIterable[bytes] | None = getattr(response, "stream", None)
     if packed is None:
         return response.aiter_bytes()
     encoding = response.headers.get("content-encoding", "").strip().lower()
-    return packed() if encoding in ("", "identity") else _unpacked(packed(), encoding)
+    parts = aiter(packed)
+    return parts if encoding in ("", "identity") else _unpacked(parts, encoding)
 
 
 async def _unpacked(raw: AsyncIterator[bytes], encoding: str) -> AsyncIterator[bytes]:

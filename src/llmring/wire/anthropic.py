@@ -271,7 +271,15 @@ class MessagesDecoder(Decoder):
         """Take one event of the stream."""
         kind = event["type"]
         if kind == "content_block_delta":
-            return self._delta(event["index"], event["delta"])
+            index, delta = event["index"], event["delta"]
+            if delta["type"] != "text_delta":
+                return self._delta(index, delta)
+            said = text(delta["text"])
+            if (block := self._blocks.get(index)) is None:
+                # The block's start may have been lost: its text must not be.
+                block = self._blocks[index] = {"type": "text"}
+            block["length"] = block.get("length", 0) + len(said)
+            return StreamChunk(said, self.model) if said else None
         if kind == "content_block_start":
             return self._start(event["index"], event["content_block"])
         if kind == "content_block_stop":
@@ -333,12 +341,6 @@ class MessagesDecoder(Decoder):
 
     def _delta(self, index: int, delta: dict[str, Any]) -> StreamChunk | None:
         kind = delta["type"]
-        if kind == "text_delta":
-            said = text(delta["text"])
-            # The block's start may have been lost: its text must not be.
-            block = self._blocks.setdefault(index, {"type": "text"})
-            block["length"] = block.get("length", 0) + len(said)
-            return StreamChunk(said, self.model) if said else None
         if kind == "thinking_delta":
             thought = text(delta["thinking"])
             block = self._blocks.setdefault(index, {"type": "thinking", "thinking": "", "signature": ""})

@@ -166,22 +166,23 @@ class Decoder:
         return self._decode(self._frames.close(), cut=True)
 
     def _decode(self, payloads: list[bytes], *, cut: bool = False) -> list[StreamChunk]:
-        chunks = []
+        chunks: list[StreamChunk] = []
+        feed, halves = self.feed, self._halves
         for payload in payloads:
-            if self.ended or self.error:
-                break
-            if len(payload) < 32 and payload.strip() == b"[DONE]":
-                self.ended = self.complete = True
+            if self.ended or self.error is not None:
                 break
             try:
                 try:
                     event = from_json(payload)
                 except ValueError as refused:
-                    event = self._halves.parse(payload, refused)
+                    if payload.strip() == b"[DONE]":
+                        self.ended = self.complete = True
+                        break
+                    event = halves.parse(payload, refused)
                 else:
-                    if self._halves:
-                        event = self._halves.join(event)
-                chunk = self.feed(event)
+                    if halves.waiting:
+                        event = halves.join(event)
+                chunk = feed(event)
             except WireError as error:
                 self.error = error
                 break
@@ -291,8 +292,8 @@ class Decoder:
 
     def close(self) -> StreamChunk:
         """The final chunk. Raises `WireError` if a tool call's arguments are not JSON, or not the model's."""
-        if self._halves:
-            self.skipped_events += len(self._halves)
+        if self._halves.waiting:
+            self.skipped_events += len(self._halves.waiting)
             if self._halves.in_arguments:
                 self.calls.lose_call()
         if self.skipped_events > _WARNINGS:

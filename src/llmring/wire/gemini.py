@@ -12,7 +12,7 @@ from .. import media_types
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall, Usage, add_usage
 from . import dialects
 from . import made as making
-from .base import Decoder
+from .base import MISSHAPEN, Decoder
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
 from .replay import Replay, kept_of, replayed
@@ -240,6 +240,7 @@ class GenerateDecoder(Decoder):
     end_marker = "finishReason"
 
     def __init__(self, model: str) -> None:
+        self._counts: dict[str, Any] = {}
         super().__init__(model)
         self._kept: list[dict[str, Any]] = []
         self._grounding: dict[str, Any] = {}
@@ -250,6 +251,8 @@ class GenerateDecoder(Decoder):
 
     def feed(self, event: Any) -> StreamChunk | None:
         """Take one `GenerateContentResponse`."""
+        if (said := self._text_alone(event)) is not None:
+            return StreamChunk(said, self.model)
         if "error" in event:
             raise read_error(event)
         if usage := event.get("usageMetadata"):
@@ -279,13 +282,33 @@ class GenerateDecoder(Decoder):
             self.complete = not goes_on
         return self._parts(parts)
 
+    def _text_alone(self, event: dict[str, Any]) -> str | None:
+        """The text of an event that says nothing else, as nearly all do, and is taken with it; `None` for others."""
+        try:
+            if event.keys() != _OF_AN_ANSWER or event["modelVersion"] != self.response_model:
+                return None
+            candidate, counts, last = event["candidates"][0], event["usageMetadata"], self._kept[-1]
+            if len(candidate) != 1 + ("index" in candidate) or counts.keys() != self._counts.keys():
+                return None
+            if self.service_tier is None and ("serviceTier" in counts or "trafficType" in counts):
+                return None
+            (part,) = candidate["content"]["parts"]
+            said = part["text"]
+            if said.__class__ is not str or not said or len(part) != 1 or "signature" in last:
+                return None
+            last["length"] += len(said)
+        except MISSHAPEN:
+            return None
+        self._counts, self._brought, self.checkpoint = counts, True, None
+        return said
+
     def begin_hop(self) -> None:
         """Make ready for the rest; each hop's usage is its own."""
         super().begin_hop()
         self._hop_began_at = self.checkpoint
         self._brought = False
         self._earlier = self.usage
-        self._counts: dict[str, Any] = {}
+        self._counts = {}
         self.finish_reason = None
 
     def feed_answer(self, answer: Any) -> StreamChunk | None:

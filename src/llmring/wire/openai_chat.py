@@ -91,15 +91,11 @@ class ChatDecoder(Decoder):
         """Text that may turn out to be a tag."""
         return self._tags.undecided if self._tags is not None else ""
 
-    def feed(self, event: Any) -> StreamChunk | None:
-        """Take one `chat.completion.chunk`."""
-        return self._take(event, "delta")
-
     def feed_answer(self, answer: Any) -> StreamChunk | None:
         """Take a whole `chat.completion`."""
         if self._tags is not None:
             self._tags.whole = True
-        chunk = self._take(answer, "message")
+        chunk = self.feed(answer, "message")
         if "choices" not in answer and not self.error:
             raise KeyError("choices")
         self.service_tier = name_of(answer.get("service_tier")) or self.service_tier
@@ -130,7 +126,8 @@ class ChatDecoder(Decoder):
             self.metadata |= {"openai_chat": kept, "issuer": self.issuer}
         return final
 
-    def _take(self, event: Any, holder: str) -> StreamChunk | None:
+    def feed(self, event: Any, holder: str = "delta") -> StreamChunk | None:
+        """Take one `chat.completion.chunk`, or what has its form and says a `message` where that has a `delta`."""
         if usage := event.get("usage"):
             self._report(usage)
         if usage or self.response_model is None:

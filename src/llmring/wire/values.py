@@ -152,21 +152,20 @@ class Halves:
 
     A server written in JavaScript cuts its text in UTF-16: what needs two units there, as an emoji does, may come with
     one half at the end of an event and the other at the beginning of the next. Either is valid JSON.
+
+    Attributes:
+        waiting: the first half, by the place in the event where the second is to come, and whether it is of arguments.
     """
 
-    __slots__ = ("_waiting",)
+    __slots__ = ("waiting",)
 
     def __init__(self) -> None:
-        # The first half, by the place in the event where the second is to come, and whether it is of arguments.
-        self._waiting: dict[tuple[Any, ...], tuple[str, bool]] = {}
-
-    def __len__(self) -> int:
-        return len(self._waiting)
+        self.waiting: dict[tuple[Any, ...], tuple[str, bool]] = {}
 
     @property
     def in_arguments(self) -> bool:
         """Whether the arguments of a call wait for their second half."""
-        return any(of_arguments for _, of_arguments in self._waiting.values())
+        return any(of_arguments for _, of_arguments in self.waiting.values())
 
     def parse(self, payload: bytes, refused: ValueError, *, whole: bool = False) -> Any:
         """An event that the strict parser refused. Raises `ValueError` if it is not for half a character.
@@ -197,14 +196,14 @@ class Halves:
             return [self._join(inner, (*place, at), kept, whole) for at, inner in enumerate(value)]
         if not isinstance(value, str):
             return value
-        said = self._waiting.pop(place, ("", False))[0] + value
+        said = self.waiting.pop(place, ("", False))[0] + value
         if said.isascii():
             return said
         # Two halves side by side become one character; one by itself passes.
         said = said.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
         of_arguments = bool(place) and place[-1] in kept
         if not whole and "\ud800" <= said[-1] <= "\udbff":
-            self._waiting[place] = said[-1], of_arguments
+            self.waiting[place] = said[-1], of_arguments
             said = said[:-1]
         # Arguments with half a character are no JSON, and so an error; text is still text.
         return said if of_arguments else _LONE.sub("\ufffd", said)
