@@ -322,5 +322,5 @@ async def _whole(provider: Provider, call: Call) -> tuple[Answer, LLMResponse]:
 def _with_partial(failure: LLMRingError, answer: Answer) -> LLMRingError:
     if isinstance(failure, ProviderError):
         failure.begun = True
-        failure.partial = failure.partial or answer.received
+        failure.partial = failure.partial or answer.received()
     return failure

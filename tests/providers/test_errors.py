@@ -352,6 +352,26 @@ async def test_a_whole_answer_that_is_cut_in_silence(way: Way, server: PracticeS
     assert type(await failure(False)) is ProviderResponseError
 
 
+@pytest.mark.parametrize("how", ["cut", "reset", "silence"])
+async def test_what_had_come_of_a_whole_answer(way: Way, server: PracticeServer, how: str) -> None:
+    """However HTTP frames its body, and whatever broke it off, `partial` has its text so far, as for a stream."""
+    text = "It was the best of times, it was the worst of times"
+    server.reply(text, times=2)
+    async with LLMRing(max_retries=0) as service:
+        await service.chat(ASKED)
+    asked = server.requests[-1]
+    async with httpx2.AsyncClient() as client:
+        whole = (await client.post(server.url + asked.path, content=asked.raw, headers=asked.headers)).content
+    at = whole.index(b"worst")
+    faults = {"cut": Fault.cut_after(1), "reset": Fault.reset_after(1), "silence": Fault.stall_after(1)}
+    server.reply(body=[whole[:at], whole[at:]], content_type="application/json", fault=faults[how], times=9)
+    error = await failure(False, timeout=3.0)
+    assert type(error) is (ProviderTimeoutError if how == "silence" else ProviderConnectionError)
+    assert error.partial is not None
+    assert error.partial.content.startswith("It was the best of times, it was the ")
+    assert error.partial.model == way.model
+
+
 @pytest.mark.parametrize("fault", [Fault.stall_after(2), Fault.chatter_after(2)], ids=lambda fault: fault.kind)
 async def test_a_stream_that_stalls(way: Way, server: PracticeServer, fault: Fault) -> None:
     """Or in which only comments come: it is the gap between chunks that counts, not the one between bytes."""

@@ -29,12 +29,13 @@ class Answer:
     Attributes:
         failure: what ended the answer early, to be raised after the chunks that came before it.
         finished: the final chunk has been read.
-        received: of an answer that failed, what had been read of it and not handed over, if anything had.
     """
 
     __slots__ = (
+        "_body",
         "_bytes",
         "_closed",
+        "_kept",
         "_next",
         "_report",
         "call",
@@ -43,7 +44,6 @@ class Answer:
         "failure",
         "finished",
         "provider",
-        "received",
         "response",
     )
 
@@ -57,8 +57,10 @@ class Answer:
         self.decoder.bound(call.max_bytes)
         self.failure: LLMRingError | None = None
         self.finished = False
-        self.received: LLMResponse | None = None
         self.closed = False
+        # Of what is read whole: the bytes so far, and what earlier ones held.
+        self._body: list[bytes] = []
+        self._kept = LLMResponse(self.decoder.model)
         self._report: Callable[[LLMRingError | None], None] = lambda failure: None
         self._closed: Callable[[], None] = lambda: None
         self._read_from(response)
@@ -112,8 +114,6 @@ class Answer:
     def fail(self, failure: LLMRingError) -> None:
         """End the answer with a failure."""
         self.failure = failure
-        if held := self.decoder.held:
-            self.received = LLMResponse(model=self.model, content=held, response_model=self.decoder.response_model)
         self._report(failure)
 
     def report_to(self, report: Callable[[LLMRingError | None], None]) -> None:
@@ -178,59 +178,54 @@ class Answer:
 
     async def whole(self) -> LLMResponse:
         """The answer to a request that was not streamed. Raises `ProviderError`."""
-        said, reasoning = "", ""
+        decoder, kept = self.decoder, self._kept
         while True:
-            body = b""
             try:
-                body = await self._all()
-                final = self.decoder.answer(body)
+                final = decoder.answer(await self._all())
             except Exception as error:
-                if isinstance(error, WireError) and not error.enveloped and _is_cut(body):
-                    self._keep_beginning(body)
-                    raise self._cut() from None
-                raise self._error(error) from None
-            said += final.delta
-            reasoning += final.reasoning or ""
-            response = LLMResponse(
-                model=final.model,
-                content=said,
-                reasoning=reasoning or None,
-                tool_calls=final.tool_calls,
-                finish_reason=final.finish_reason,
-                usage=final.usage,
-                response_model=final.response_model,
-                skipped_events=final.skipped_events,
-                served=final.served,
-                parts=self.decoder.parts,
-                metadata=self.decoder.metadata,
-            )
-            if self.decoder.complete:
-                return response
-            if said or reasoning or response.tool_calls:
-                self.received = response
-            if not self.decoder.hop_ended:
+                is_cut = isinstance(error, WireError) and not error.enveloped and _is_cut(b"".join(self._body))
+                raise self._cut() if is_cut else self._error(error) from None
+            self._body = []
+            kept.content += final.delta
+            kept.reasoning = (kept.reasoning or "") + (final.reasoning or "") or None
+            kept.tool_calls, kept.finish_reason, kept.usage = final.tool_calls, final.finish_reason, final.usage
+            kept.response_model, kept.served = final.response_model, final.served
+            kept.skipped_events, kept.parts, kept.metadata = final.skipped_events, decoder.parts, decoder.metadata
+            if decoder.complete:
+                return kept
+            if not decoder.hop_ended:
                 raise self._cut()
             await self._next_hop()
 
     async def _all(self) -> bytes:
         """The bytes of a whole answer."""
-        parts, size = [], 0
+        size = 0
         while True:
             try:
-                parts.append(data := await self._next())
+                self._body.append(data := await self._next())
             except StopAsyncIteration:
-                return b"".join(parts)
+                return b"".join(self._body)
             size += len(data)
             if size > self.call.max_bytes:
+                self._body = []
                 raise self.decoder.too_large("a body")
 
-    def _keep_beginning(self, body: bytes) -> None:
-        """What can be read of an answer that was cut: its text so far."""
-        decoder = self.provider.decoder(self.call)
-        with contextlib.suppress(Exception):  # whatever a decoder makes of half an answer
-            chunk = decoder.feed_answer(from_json(body, allow_partial="trailing-strings"))
-            if chunk is not None and (chunk.delta or chunk.reasoning):
-                self.received = LLMResponse(self.model, content=chunk.delta, reasoning=chunk.reasoning)
+    def received(self) -> LLMResponse | None:
+        """Of an answer that failed, what had been read of it and not handed over, if anything had.
+
+        Of a whole one, the beginning of its body is read as far as it goes, whatever it was that broke it off.
+        """
+        kept, decoder = self._kept, self.decoder
+        kept.response_model = kept.response_model or decoder.response_model
+        chunk: StreamChunk | None = StreamChunk(decoder.held)
+        if not self.call.stream:
+            decoder, chunk = self.provider.decoder(self.call), None
+            with contextlib.suppress(Exception):  # whatever a decoder makes of half an answer
+                chunk = decoder.feed_answer(from_json(b"".join(self._body), allow_partial="trailing-strings"))
+        if chunk is not None:
+            kept.content += chunk.delta
+            kept.reasoning = (kept.reasoning or "") + (chunk.reasoning or "") or None
+        return kept if kept.content or kept.reasoning or kept.tool_calls else None
 
     def _cut(self) -> ProviderConnectionError:
         return ProviderConnectionError(
