@@ -44,8 +44,7 @@ class Record:
     Attributes:
         loop: the event loop; `None` for what was made where none ran.
         providers: by their names and what they are made of; whoever puts one in takes it out.
-        streams: those that are read, or were.
-        calls: the limits of those who wait for a whole answer.
+        streams: those that are read, or were; who waits for a whole answer reads one, too.
         over: it was ended.
     """
 
@@ -53,7 +52,6 @@ class Record:
         self.loop = loop
         self.providers: dict[Any, Any] = {}
         self.streams: WeakSet[_Stream] = WeakSet()
-        self.calls: set[asyncio.Timeout] = set()
         self.over = False
         self._process = os.getpid()
         self._closing: set[asyncio.Task[None]] = set()
@@ -114,9 +112,6 @@ class Record:
 
     async def _end(self) -> None:
         loop = asyncio.get_running_loop()
-        for limit in [*self.calls]:
-            if not limit.expired():
-                limit.reschedule(loop.time())
         await asyncio.gather(*(it.shut(ended()) for it in [*self.streams]), return_exceptions=True)
         await asyncio.sleep(0)  # for what another thread has asked to be closed
         while self._closing and loop is self.loop:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from random import uniform
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from .breaker import Breakers
 from .exceptions import (
@@ -23,7 +23,7 @@ from .exceptions import (
 from .providers.answer import Answer
 from .providers.base import Call, Provider
 from .request import prepare
-from .schemas import LLMRequest, LLMResponse, Message, StreamChunk
+from .schemas import LLMRequest, Message, StreamChunk
 from .tracebacks import bare
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Route", "moves_on"]
 
 logger = logging.getLogger("llmring")
-T = TypeVar("T")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 """Seconds before a model is asked again: twice as long each time, unless the provider names them."""
@@ -92,37 +91,28 @@ class Route:
         self._max_retries = max_retries
         self._deadline = deadline
 
-    async def stream(self) -> tuple[Answer, list[StreamChunk]]:
+    async def answer(self, broken: Answer | None = None, said: str = "") -> tuple[Answer, list[StreamChunk]]:
         """The answer of the first candidate that gives a chunk, with the chunks that came first.
 
-        Raises:
-            ProviderError: of the last one tried, the earlier ones listed in its `attempts`.
-        """
-        return await self._in_time(self._begin(_open))
-
-    async def whole(self) -> LLMResponse:
-        """The whole answer of the first candidate that gives one.
+        Args:
+            broken: one that broke off. Its provider goes on with it, if it kept its place, else the next candidate.
+            said: its text so far.
 
         Raises:
             ProviderError: of the last one tried, the earlier ones listed in its `attempts`.
         """
-        answer, response = await self._in_time(self._begin(_whole))
-        response.attempts, response.retries = list(self.attempts), self.retries
-        response.parsed = self.parsed(answer, response)
-        return response
-
-    def parsed(self, answer: Answer, response: LLMResponse) -> Any:
-        """What a whole answer says in the form that was asked for; `None` where none was.
-
-        Raises:
-            ProviderResponseError: it does not have the form.
-        """
-        if (form := answer.call.form) is None:
-            return None
         try:
-            return form.check(response, answer.provider.name, answer.call.model, at=answer.decoder.answer_at)
-        except LLMRingError as error:
-            raise self.listing(error)  # noqa: B904 - it is the same error
+            async with asyncio.timeout_at(self.until) as limit:
+                if broken is None:
+                    self._request, self._form = await prepare(self._request)
+                    self._asked = self._request.messages
+                elif chunks := await self._go_on(broken, said):
+                    return broken, chunks
+                return await self._first()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        raise self.listing(self.late())
 
     def may_resume(self, answer: Answer) -> bool:
         """Whether an answer that broke off may be gone on with: it was asked for, and only text was under way."""
@@ -135,18 +125,6 @@ class Route:
             and answer.call.form is None
             and (answer.can_go_on or len(self._candidates) > 1)
         )
-
-    async def resume(self, answer: Answer, said: str) -> tuple[Answer, list[StreamChunk]]:
-        """Go on with an answer that broke off: where its provider kept its place, else by the next candidate.
-
-        Args:
-            answer: what broke off.
-            said: its text so far.
-
-        Raises:
-            ProviderError: nobody could go on.
-        """
-        return await self._in_time(self._resume(answer, said))
 
     def is_late(self) -> bool:
         """Whether the deadline has passed."""
@@ -164,22 +142,13 @@ class Route:
         error.asked = False
         return error
 
-    async def _in_time(self, work: Awaitable[T]) -> T:
-        try:
-            async with asyncio.timeout_at(self.until) as limit:
-                return await work
-        except TimeoutError:
-            if not limit.expired():
-                raise
-        raise self.listing(self.late())
-
-    async def _resume(self, answer: Answer, said: str) -> tuple[Answer, list[StreamChunk]]:
+    async def _go_on(self, answer: Answer, said: str) -> list[StreamChunk]:
+        """The next chunks of an answer that broke off, or none: then the next candidate is to go on with it."""
         broken = bare(answer.failure) if answer.failure is not None else None
         if answer.can_go_on:
             logger.warning("%s: %s broke off and goes on from its own token: %s", self._alias, answer.model, broken)
-            chunks = await answer.go_on()
-            if chunks:
-                return answer, chunks
+            if chunks := await answer.go_on():
+                return chunks
         await answer.close()
         if isinstance(broken, ProviderError):
             self.attempts.append(broken)
@@ -192,18 +161,13 @@ class Route:
         if said:
             turns += [Message(role="assistant", content=said), Message(role="user", content=_CONTINUE)]
         self._request = self._request.model_copy(update={"messages": turns})
-        return await self._first(_open)
+        return []
 
-    async def _begin(self, serve: Callable[[Provider, Call], Awaitable[tuple[Answer, T]]]) -> tuple[Answer, T]:
-        self._request, self._form = await prepare(self._request)
-        self._asked = self._request.messages
-        return await self._first(serve)
-
-    async def _first(self, serve: Callable[[Provider, Call], Awaitable[tuple[Answer, T]]]) -> tuple[Answer, T]:
+    async def _first(self) -> tuple[Answer, list[StreamChunk]]:
         while True:
             candidate, *following = self._candidates
             try:
-                return await self._try(candidate, serve)
+                return await self._try(candidate)
             except ProviderError as error:
                 if not following or not moves_on(error):
                     self.listing(error)
@@ -223,15 +187,13 @@ class Route:
             error.add_note(f"Before it: {earlier}")
         return error
 
-    async def _try(
-        self, candidate: str, serve: Callable[[Provider, Call], Awaitable[tuple[Answer, T]]]
-    ) -> tuple[Answer, T]:
+    async def _try(self, candidate: str) -> tuple[Answer, list[StreamChunk]]:
         breaker = self._breakers.of(candidate)
         probe = breaker.admit() if breaker is not None else False
         let_go = None
         try:
             provider, call, let_go = await self._call(candidate, self._request, self._form)
-            answer, served = await self._ask(provider, call.begun(), serve)
+            answer, chunks = await self._ask(provider, call.begun())
         except BaseException as error:
             if breaker is not None:
                 breaker.ended(error, probe)
@@ -242,17 +204,15 @@ class Route:
         if breaker is not None:
             breaker.began(probe)
             answer.report_to(breaker.ended)
-        return answer, served
+        return answer, chunks
 
-    async def _ask(
-        self, provider: Provider, call: Call, serve: Callable[[Provider, Call], Awaitable[tuple[Answer, T]]]
-    ) -> tuple[Answer, T]:
+    async def _ask(self, provider: Provider, call: Call) -> tuple[Answer, list[StreamChunk]]:
         """Ask one candidate, and where nobody comes after it again, if what went wrong may pass in the time left."""
         most = self._max_retries if len(self._candidates) == 1 else 0
         loop = asyncio.get_running_loop()
         for retry in count():
             try:
-                return await serve(provider, call)
+                return await _open(provider, call)
             except ProviderError as error:
                 if retry == most or not may_be_repeated(error):
                     raise
@@ -299,28 +259,8 @@ async def _open(provider: Provider, call: Call) -> tuple[Answer, list[StreamChun
         raise
     if not chunks and answer.failure is not None:
         await answer.close()
-        raise _with_partial(answer.failure, answer)
+        if isinstance(answer.failure, ProviderError):
+            answer.failure.begun = True
+            answer.failure.partial = answer.failure.partial or answer.received()
+        raise answer.failure
     return answer, chunks
-
-
-async def _whole(provider: Provider, call: Call) -> tuple[Answer, LLMResponse]:
-    """Open an answer, and read all of it."""
-    answer = None
-    try:
-        async with asyncio.timeout_at(call.until):
-            answer = await Answer.open(provider, call)
-            response = await answer.whole()
-    except (LLMRingError, TimeoutError) as error:
-        failure = provider.error(error, call)
-        raise failure if answer is None else _with_partial(failure, answer) from None
-    finally:
-        if answer is not None:
-            await answer.close()
-    return answer, response
-
-
-def _with_partial(failure: LLMRingError, answer: Answer) -> LLMRingError:
-    if isinstance(failure, ProviderError):
-        failure.begun = True
-        failure.partial = failure.partial or answer.received()
-    return failure

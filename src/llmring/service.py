@@ -125,14 +125,7 @@ class LLMRing(Aliases):
             request: what to ask.
             profile: instead of the service's.
         """
-        was_closed = self._records.closed
-
-        def start() -> routing.Route:
-            if self._records.closed and not was_closed:
-                raise ended()
-            return self._route(request, profile, stream=True)
-
-        return streams.ChatStream(getattr(request, "model", ""), start, self._records)
+        return self._stream(request, profile, stream=True)
 
     async def chat(self, request: LLMRequest, profile: str | None = None) -> LLMResponse:
         """The whole answer.
@@ -146,21 +139,17 @@ class LLMRing(Aliases):
             InvalidRequestError: no provider could take the request.
             ProviderError: what the provider, or the way to it, did wrong.
         """
-        calls = self._records.here().calls
-        try:
-            async with asyncio.timeout(None) as until_closed:
-                calls.add(until_closed)
-                try:
-                    return await self._route(request, profile, stream=False).whole()
-                finally:
-                    calls.discard(until_closed)
-        except BaseException as error:
-            failure = ended() if isinstance(error, TimeoutError) and until_closed.expired() else error
-        try:
-            # Here, where nothing is handled any more that would be its context.
-            raise bare(failure)
-        finally:
-            del failure
+        return await self._stream(request, profile, stream=False).final_response()
+
+    def _stream(self, request: LLMRequest, profile: str | None, *, stream: bool) -> ChatStream:
+        was_closed = self._records.closed
+
+        def start() -> routing.Route:
+            if self._records.closed and not was_closed:
+                raise ended()
+            return self._route(request, profile, stream=stream)
+
+        return streams.ChatStream(getattr(request, "model", ""), start, self._records)
 
     def _route(self, request: LLMRequest, profile: str | None, *, stream: bool) -> routing.Route:
         """The way of a request: who may serve it, and how each is called."""

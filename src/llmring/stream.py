@@ -7,6 +7,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from functools import reduce
+from io import StringIO
 from types import TracebackType
 from typing import Any, Literal
 
@@ -41,8 +42,9 @@ class ChatStream:
         self._error: LLMRingError | None = None
         # Why it was closed by another than its reader, until the reader has been told.
         self._untold: LLMRingError | None = None
-        self._content = _Text()
-        self._reasoning = _Text()
+        # StringIO gathers in linear time, and in little more memory than the text.
+        self._content = StringIO()
+        self._reasoning = StringIO()
         self._tool_calls: list[ToolCall] | Callable[[], list[ToolCall]] | None = None
         self._final: StreamChunk | None = None
         # Of the answers that broke off before this one.
@@ -71,9 +73,9 @@ class ChatStream:
                 raise bare(error)  # noqa: B904 - it is the same error
         chunk = self._pending.popleft()
         if chunk.delta:
-            self._content.add(chunk.delta)
+            self._content.write(chunk.delta)
         if chunk.reasoning is not None:
-            self._reasoning.add(chunk.reasoning)
+            self._reasoning.write(chunk.reasoning)
         if (calls := chunk.unseen_calls) is not None:
             self._tool_calls = calls
         if chunk.finish_reason is not None:
@@ -108,8 +110,8 @@ class ChatStream:
         decoder, final = answer.decoder, self._final
         return LLMResponse(
             model=decoder.model,
-            content=str(self._content),
-            reasoning=str(self._reasoning) or None,
+            content=self._content.getvalue(),
+            reasoning=self._reasoning.getvalue() or None,
             tool_calls=self._tool_calls() if callable(self._tool_calls) else self._tool_calls,
             finish_reason=final.finish_reason if final else None,
             usage=self._usage(decoder.usage),
@@ -246,13 +248,13 @@ class ChatStream:
             self._until = self._route.until
         broken = self._answer
         if broken is None:
-            self._answer, chunks = await self._route.stream()
+            self._answer, chunks = await self._route.answer()
         else:
-            self._answer, chunks = await self._route.resume(broken, str(self._content))
+            self._answer, chunks = await self._route.answer(broken, self._content.getvalue())
             if self._answer is not broken:
                 self._before += (broken.decoder.served,)
                 self._parts_before += (*(made.moved(part, self._said_before) for part in broken.decoder.parts),)
-                self._said_before = len(str(self._content))
+                self._said_before = len(self._content.getvalue())
                 self._skipped_before += broken.decoder.skipped_events
             chunks[0].resumed_from = broken.model
         self._pending.extend(chunks)
@@ -261,20 +263,22 @@ class ChatStream:
 
     async def _parse(self, final: StreamChunk) -> None:
         """Check the answer against the form that was asked for."""
-        if self._route is None or self._answer is None or self._answer.call.form is None:
+        answer, route = self._answer, self._route
+        if route is None or answer is None or answer.call.form is None:
             return
+        call, at = answer.call, answer.decoder.answer_at
         try:
-            final.parsed = self._route.parsed(self._answer, self.response)
+            final.parsed = answer.call.form.check(self.response, answer.provider.name, call.model, at=at)
         except LLMRingError as error:
             self._final = None
             await self.aclose()
-            raise self._failed(error)  # noqa: B904 - it is the same error
+            raise self._failed(route.listing(error))  # noqa: B904 - it is the same error
 
     def _failed(self, error: LLMRingError) -> LLMRingError:
         """The error, with what had been received."""
         self._error = error
         if self._answer is not None:
-            self._content.add(self._answer.decoder.held)
+            self._content.write(self._answer.decoder.held)
         if isinstance(error, ProviderError) and error.partial is None:
             response = self.response
             if response.content or response.reasoning or response.tool_calls:
@@ -305,24 +309,3 @@ def _watch(reference: weakref.ref[ChatStream]) -> None:
     stream = reference()
     if stream is not None:
         stream._watch()
-
-
-class _Text:
-    """Pieces of text, gathered in linear time and in little more memory than the text."""
-
-    __slots__ = ("_blocks", "_pieces")
-
-    def __init__(self) -> None:
-        self._pieces: list[str] = []
-        self._blocks: list[str] = []
-
-    def add(self, piece: str) -> None:
-        self._pieces.append(piece)
-        if len(self._pieces) >= 1024:
-            self._blocks.append("".join(self._pieces))
-            self._pieces.clear()
-
-    def __str__(self) -> str:
-        whole = "".join((*self._blocks, *self._pieces))
-        self._blocks, self._pieces = [whole], []
-        return whole

@@ -32,10 +32,8 @@ class Answer:
     """
 
     __slots__ = (
-        "_body",
         "_bytes",
         "_closed",
-        "_kept",
         "_next",
         "_report",
         "call",
@@ -58,9 +56,6 @@ class Answer:
         self.failure: LLMRingError | None = None
         self.finished = False
         self.closed = False
-        # Of what is read whole: the bytes so far, and what earlier ones held.
-        self._body: list[bytes] = []
-        self._kept = LLMResponse(self.decoder.model)
         self._report: Callable[[LLMRingError | None], None] = lambda failure: None
         self._closed: Callable[[], None] = lambda: None
         self._read_from(response)
@@ -68,7 +63,7 @@ class Answer:
     @classmethod
     async def open(cls, provider: Provider, call: Call) -> Answer:
         """Send the request. Raises `ProviderError`."""
-        return cls(provider, call, await _send(provider, call))
+        return (cls if call.stream else _WholeAnswer)(provider, call, await _send(provider, call))
 
     @property
     def model(self) -> str:
@@ -176,56 +171,10 @@ class Answer:
             self.fail(self._cut())
         return chunks
 
-    async def whole(self) -> LLMResponse:
-        """The answer to a request that was not streamed. Raises `ProviderError`."""
-        decoder, kept = self.decoder, self._kept
-        while True:
-            try:
-                final = decoder.answer(await self._all())
-            except Exception as error:
-                is_cut = isinstance(error, WireError) and not error.enveloped and _is_cut(b"".join(self._body))
-                raise self._cut() if is_cut else self._error(error) from None
-            self._body = []
-            kept.content += final.delta
-            kept.reasoning = (kept.reasoning or "") + (final.reasoning or "") or None
-            kept.tool_calls, kept.finish_reason, kept.usage = final.tool_calls, final.finish_reason, final.usage
-            kept.response_model, kept.served = final.response_model, final.served
-            kept.skipped_events, kept.parts, kept.metadata = final.skipped_events, decoder.parts, decoder.metadata
-            if decoder.complete:
-                return kept
-            if not decoder.hop_ended:
-                raise self._cut()
-            await self._next_hop()
-
-    async def _all(self) -> bytes:
-        """The bytes of a whole answer."""
-        size = 0
-        while True:
-            try:
-                self._body.append(data := await self._next())
-            except StopAsyncIteration:
-                return b"".join(self._body)
-            size += len(data)
-            if size > self.call.max_bytes:
-                self._body = []
-                raise self.decoder.too_large("a body")
-
     def received(self) -> LLMResponse | None:
-        """Of an answer that failed, what had been read of it and not handed over, if anything had.
-
-        Of a whole one, the beginning of its body is read as far as it goes, whatever it was that broke it off.
-        """
-        kept, decoder = self._kept, self.decoder
-        kept.response_model = kept.response_model or decoder.response_model
-        chunk: StreamChunk | None = StreamChunk(decoder.held)
-        if not self.call.stream:
-            decoder, chunk = self.provider.decoder(self.call), None
-            with contextlib.suppress(Exception):  # whatever a decoder makes of half an answer
-                chunk = decoder.feed_answer(from_json(b"".join(self._body), allow_partial="trailing-strings"))
-        if chunk is not None:
-            kept.content += chunk.delta
-            kept.reasoning = (kept.reasoning or "") + (chunk.reasoning or "") or None
-        return kept if kept.content or kept.reasoning or kept.tool_calls else None
+        """Of an answer that failed, what had been read of it and not handed over, if anything had."""
+        held = self.decoder.held
+        return LLMResponse(self.model, held, response_model=self.decoder.response_model) if held else None
 
     def _cut(self) -> ProviderConnectionError:
         return ProviderConnectionError(
@@ -277,6 +226,71 @@ class Answer:
             await self.response.aclose()
             # The socket is closed in the loop's next step.
             await asyncio.sleep(0)
+
+
+class _WholeAnswer(Answer):
+    """An answer that is not streamed: all of it is one chunk, the final one."""
+
+    __slots__ = ("_body", "_said")
+
+    def __init__(self, provider: Provider, call: Call, response: HTTPResponse) -> None:
+        super().__init__(provider, call, response)
+        self._body: list[bytes] = []
+        self._said = StreamChunk()
+
+    async def read(self) -> list[StreamChunk]:
+        """The final chunk; or none and a `failure`."""
+        try:
+            while True:
+                final = self.decoder.answer(await self._all())
+                self._body = []
+                final.delta = self._said.delta + final.delta
+                final.reasoning = (self._said.reasoning or "") + (final.reasoning or "") or None
+                if self.decoder.complete:
+                    self.finished = True
+                    self._report(None)
+                    return [final]
+                self._said = final
+                if not self.decoder.hop_ended:
+                    raise self._cut()
+                await self._next_hop()
+        except Exception as error:
+            is_cut = isinstance(error, WireError) and not error.enveloped and _is_cut(b"".join(self._body))
+            self.fail(self._cut() if is_cut else self._error(error))
+            return []
+
+    async def _all(self) -> bytes:
+        size = 0
+        while True:
+            try:
+                self._body.append(data := await self._next())
+            except StopAsyncIteration:
+                return b"".join(self._body)
+            size += len(data)
+            if size > self.call.max_bytes:
+                self._body = []
+                raise self.decoder.too_large("a body")
+
+    def received(self) -> LLMResponse | None:
+        """The beginning of its body is read as far as it goes, whatever it was that broke it off."""
+        said = self._said
+        with contextlib.suppress(Exception):  # whatever a decoder makes of half an answer
+            begun = from_json(b"".join(self._body), allow_partial="trailing-strings")
+            if (more := self.provider.decoder(self.call).feed_answer(begun)) is not None:
+                said.delta += more.delta
+                said.reasoning = (said.reasoning or "") + (more.reasoning or "") or None
+        if not (said.delta or said.reasoning or said.tool_calls):
+            return None
+        decoder = self.decoder
+        return LLMResponse(
+            self.model,
+            said.delta,
+            said.reasoning,
+            said.tool_calls,
+            usage=decoder.usage,
+            response_model=decoder.response_model,
+            served=(decoder.served,),
+        )
 
 
 @coroutine
