@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from ipaddress import IPv6Address, ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -50,8 +51,6 @@ def completed(address: str, port: int, cloud: str = "") -> str:
         port: the one to ask where it names neither port nor scheme.
         cloud: a host that is asked over TLS where it names no scheme.
     """
-    from ipaddress import ip_address
-
     address = address.strip().strip("\"'").strip()
     scheme, _, rest = address.rpartition("://")
     place, slash, path = rest.partition("/")
@@ -109,8 +108,6 @@ def is_below(url: str, hosts: Iterable[str]) -> bool:
 
 def is_this_machine(url: str) -> bool:
     """Whether an address is `localhost`, or a number of this machine's own: what is sent there does not leave it."""
-    from ipaddress import IPv6Address, ip_address
-
     host = _host(url if "://" in url else f"//{url}")[1]
     if host == "localhost":
         return True
@@ -145,8 +142,6 @@ def network_of(url: str | None) -> Literal["own", "internet"] | None:
 
     A name without a dot, as of a container, does not say: it may be a gateway to a vendor.
     """
-    from ipaddress import ip_address
-
     address = url or ""
     try:
         host = urlsplit(address if "://" in address else f"//{address}").hostname or ""

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 from pydantic_core import from_json, to_json
 
 from .exceptions import InvalidRequestError, ProviderResponseError
@@ -133,8 +135,6 @@ class _Number(float):
 
 def _validated(adapter: Any, text: str) -> tuple[Any, list[str]]:
     """What pydantic makes of the text, and what it has against it."""
-    from pydantic import ValidationError
-
     if "'type': 'decimal'" in str(adapter.core_schema):
         # `validate_json` reads numbers as floats, whose seventeen digits a Decimal may exceed. Where the rules for
         # JSON are laxer than those for Python's objects, they decide.
@@ -211,9 +211,6 @@ def _of_schema(written: bytes) -> _Read:
 @lru_cache(maxsize=_KEPT)
 def _of_type(given: Any, _shown: str, _validator: Any) -> _Read:
     """Told apart by how they are shown, too, as `int | str` equals `str | int`; and a model that was rebuilt."""
-    from pydantic import TypeAdapter
-    from pydantic.errors import PydanticUserError
-
     if inspect.isroutine(given):
         raise InvalidRequestError(_FORMS)
     try:
@@ -261,18 +258,18 @@ def _moved(node: Any) -> Any:
 
 
 def _check_schema(schema: dict[str, Any]) -> None:
-    from jsonschema.exceptions import SchemaError
-    from referencing.exceptions import Unresolvable
+    import jsonschema
+    import referencing.exceptions
 
     try:
         _validator(schema).check_schema(schema)
         for reference in _references(schema):
             _resolver(schema).lookup(reference)
-    except SchemaError as error:
+    except jsonschema.SchemaError as error:
         raise InvalidRequestError(
             f"response_format's schema is no JSON schema: {_path(error.absolute_path)}: {error.message[:200]}"
         ) from None
-    except Unresolvable as error:
+    except referencing.exceptions.Unresolvable as error:
         raise InvalidRequestError(f"response_format's schema refers to {error.ref}, which is not in it.") from None
 
 
@@ -285,19 +282,19 @@ def _references(node: Any) -> Iterator[str]:
 
 
 def _validator(schema: dict[str, Any]) -> Any:
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import validator_for
-    from referencing import Registry
+    import jsonschema.validators
+    import referencing
 
     # The registry is empty: without one, references to elsewhere would be fetched.
-    return validator_for(schema, default=Draft202012Validator)(schema, registry=Registry())
+    validator: Any = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    return validator(schema, registry=referencing.Registry())
 
 
 def _resolver(schema: dict[str, Any]) -> Any:
-    from referencing import Registry
-    from referencing.jsonschema import DRAFT202012
+    import referencing.jsonschema
 
-    return Registry().with_resource("", DRAFT202012.create_resource(schema)).crawl().resolver()
+    resource = referencing.jsonschema.DRAFT202012.create_resource(schema)
+    return referencing.Registry().with_resource("", resource).crawl().resolver()
 
 
 def _path(keys: Any) -> str:

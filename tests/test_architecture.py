@@ -1,0 +1,21 @@
+"""What `docs/architecture.md` says of the house, where a test can see it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "llmring"
+
+
+def test_the_road_of_one_request_is_as_short_as_the_page_says() -> None:
+    """Its files are named there, one by one, and together have no more lines than it says."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"In (\w+) files, of at most ([\d,]+) lines together[^:]*:\n\n((?:\|.*\n)+)", page)
+    number, most, table = said
+    files = re.findall(r"^\| `([\w/]+\.py)` \|", table, re.MULTILINE)
+    assert (number, len(files)) == ("ten", len(set(files)))
+    assert len(files) == 10
+    lines = sum(len((SOURCE / name).read_text(encoding="utf-8").splitlines()) for name in files)
+    assert lines <= int(most.replace(",", ""))
