@@ -11,6 +11,7 @@ excluded error counts as a success and closes it, it goes by the wall clock, and
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 
 from .exceptions import CircuitBreakerError, ProviderError, is_passing
@@ -40,12 +41,14 @@ class CircuitBreaker:
 
     __slots__ = ("_clock", "_cooldown", "_failures", "_opened_at", "_probing", "_reference", "_threshold")
 
-    def __init__(self, reference: str, threshold: int, cooldown: float, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, reference: str, threshold: float, cooldown: float, clock: Callable[[], float] = monotonic
+    ) -> None:
         self._reference = reference
         self._threshold = threshold
         self._cooldown = cooldown
         self._clock = clock
-        self._failures = 0
+        self._failures: float = 0
         self._opened_at: float | None = None
         self._probing = False
 
@@ -98,7 +101,7 @@ class CircuitBreaker:
             if self._failures >= self._threshold:
                 self._opened_at = self._clock()
 
-    def _close(self, failures: int) -> None:
+    def _close(self, failures: float) -> None:
         self._failures = failures
         self._opened_at = None
         self._probing = False
@@ -116,14 +119,12 @@ class Breakers:
     """
 
     def __init__(self, threshold: int, cooldown: float) -> None:
-        self._threshold = threshold
+        self._threshold = threshold or inf
         self._cooldown = cooldown
         self._of: dict[str, CircuitBreaker] = {}
 
-    def of(self, reference: str) -> CircuitBreaker | None:
-        """The breaker of a model; `None` where there are none."""
-        if not self._threshold:
-            return None
+    def of(self, reference: str) -> CircuitBreaker:
+        """The breaker of a model."""
         # Of two loops in two threads that ask at once, both must get the same.
         breaker = self._of.setdefault(reference, CircuitBreaker(reference, self._threshold, self._cooldown))
         self._of.pop(reference, None)

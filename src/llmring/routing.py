@@ -189,21 +189,17 @@ class Route:
 
     async def _try(self, candidate: str) -> tuple[Answer, list[StreamChunk]]:
         breaker = self._breakers.of(candidate)
-        probe = breaker.admit() if breaker is not None else False
-        let_go = None
+        probe, let_go = breaker.admit(), None
         try:
             provider, call, let_go = await self._call(candidate, self._request, self._form)
             answer, chunks = await self._ask(provider, call.begun())
         except BaseException as error:
-            if breaker is not None:
-                breaker.ended(error, probe)
+            breaker.ended(error, probe)
             if let_go is not None:
                 let_go()
             raise
-        answer.when_closed(let_go)
-        if breaker is not None:
-            breaker.began(probe)
-            answer.report_to(breaker.ended)
+        breaker.began(probe)
+        answer.hear(breaker.ended, let_go)
         return answer, chunks
 
     async def _ask(self, provider: Provider, call: Call) -> tuple[Answer, list[StreamChunk]]:

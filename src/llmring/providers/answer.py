@@ -34,8 +34,8 @@ class Answer:
     __slots__ = (
         "_bytes",
         "_closed",
+        "_ended",
         "_next",
-        "_report",
         "call",
         "closed",
         "decoder",
@@ -56,7 +56,7 @@ class Answer:
         self.failure: LLMRingError | None = None
         self.finished = False
         self.closed = False
-        self._report: Callable[[LLMRingError | None], None] = lambda failure: None
+        self._ended: Callable[[LLMRingError | None], None] = lambda failure: None
         self._closed: Callable[[], None] = lambda: None
         self._read_from(response)
 
@@ -109,17 +109,13 @@ class Answer:
     def fail(self, failure: LLMRingError) -> None:
         """End the answer with a failure."""
         self.failure = failure
-        self._report(failure)
+        self._ended(failure)
 
-    def report_to(self, report: Callable[[LLMRingError | None], None]) -> None:
-        """Say how the answer ends, with its failure or `None`, now if it has."""
-        self._report = report
+    def hear(self, ended: Callable[[LLMRingError | None], None], closed: Callable[[], None]) -> None:
+        """Say how the answer ends, with its failure or `None`, and when it is closed; now if it has, or is."""
+        self._ended, self._closed = ended, closed
         if self.finished or self.closed or self.failure is not None:
-            report(self.failure)
-
-    def when_closed(self, closed: Callable[[], None]) -> None:
-        """Say when the answer is closed, now if it is."""
-        self._closed = closed
+            ended(self.failure)
         if self.closed:
             closed()
 
@@ -157,7 +153,7 @@ class Answer:
             try:
                 chunks.append(decoder.close())
                 self.finished = True
-                self._report(None)
+                self._ended(None)
                 return chunks
             except WireError as error:
                 wire_error = error
@@ -202,7 +198,7 @@ class Answer:
         self.closed = True
         if not self.finished and self.failure is None:
             # Its reader has had enough: until then it was a good one.
-            self._report(None)
+            self._ended(None)
         # How the connection of an answer ends is of no interest any more: the answer itself is whole, or given up.
         try:
             with contextlib.suppress(Exception):
@@ -248,7 +244,7 @@ class _WholeAnswer(Answer):
                 final.reasoning = (self._said.reasoning or "") + (final.reasoning or "") or None
                 if self.decoder.complete:
                     self.finished = True
-                    self._report(None)
+                    self._ended(None)
                     return [final]
                 self._said = final
                 if not self.decoder.hop_ended:
