@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from http.client import HTTPConnection
 from typing import Any
 
 import pytest
 
+from llmring.data import load
 from llmring.testing import PracticeServer, Reply, ToolCallScript
 from llmring.testing.rules import Given
 
@@ -902,3 +904,18 @@ def test_what_was_given_long_ago_is_forgotten() -> None:
     given.learn([{"id": str(number)} for number in range(100_000)])
     assert [given.knows(id) for id in ("first", "sign", "0", "99999")] == [False, False, True, True]
     assert (given.table("first"), given.thoughts) == ({}, {})
+
+
+def test_each_field_that_a_vendor_takes_stands_once_beside_its_source() -> None:
+    def check(value: Any) -> None:
+        if isinstance(value, dict):
+            for inner in value.values():
+                check(inner)
+        else:
+            assert value
+            assert len({*value}) == len(value)
+            assert all(re.fullmatch(r"[A-Za-z]\w*", name) for name in value)
+
+    for row in load("testing/rules/fields.json").values():
+        assert len(row["source"]) > 10
+        check({name: value for name, value in row.items() if name != "source"})

@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 try:
@@ -17,9 +17,6 @@ except ImportError as exc:
 
 from .requests import RecordedRequest
 from .script import Script
-
-if TYPE_CHECKING:
-    from .server import PracticeServer
 
 __all__ = ["Connection"]
 
@@ -34,11 +31,18 @@ _BREATH = 0.05
 
 
 class Connection(asyncio.Protocol):
-    """The server's end of a connection. Lives in the server's thread."""
+    """The server's end of a connection. Lives in the server's thread.
 
-    def __init__(self, server: PracticeServer, number: int):
-        self._server = server
+    Args:
+        number: of the connection.
+        answer: decides what to do about a request.
+        among: the connections that are open; it keeps itself there.
+    """
+
+    def __init__(self, number: int, answer: Callable[[RecordedRequest], Script], among: set[Connection]):
         self.number = number
+        self._decide = answer
+        self._among = among
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=256 * 1024)
         self._head: h11.Request | None = None
         self._body: list[bytes] = []
@@ -52,7 +56,7 @@ class Connection(asyncio.Protocol):
         """Begin."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._server.connections.add(self)
+        self._among.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes; while an answer is under way they wait."""
@@ -68,7 +72,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Both sides are closed; an answer under way is given up."""
         self._client_left()
-        self._server.connections.discard(self)
+        self._among.discard(self)
         self._writable.set()
         if self.task is not None:
             self.task.cancel()
@@ -127,7 +131,7 @@ class Connection(asyncio.Protocol):
         assert self._head is not None
         request = self._request = self._recorded(self._head, b"".join(self._body))
         self._body = []
-        await self._perform(self._server.answer(request), request)
+        await self._perform(self._decide(request), request)
 
     def _answered(self, task: asyncio.Task[None]) -> None:
         """Go on with the next request, or close."""

@@ -2,19 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from .bending import STOPS, Faults, Piece, adjust, bend, drip, encode, in_band, stop, zipped
-from .formats import Answer, Format
+from .faults import Fault, Kind
+from .formats import FORMATS, Answer, Event, Format
 from .formats.answer import dumps
 from .replies import Problem, Reply
 from .requests import RecordedRequest
 
-__all__ = ["Script", "script"]
+__all__ = ["Queue", "Script", "script"]
 
+_WIRES = (*FORMATS, "models")
+_PROVIDERS = ("openai:", "anthropic:", "google:", "ollama:")
+"""What an alias's models begin with; the names that the providers give to theirs do not."""
+
+Faults = Mapping[Kind, Fault]
+STOPS: tuple[Kind, ...] = ("stall", "chatter", "reset", "cut")
+
+_INVALID = "\udcff\udcfe"
+"""Text that is encoded to the bytes FF FE."""
 Ending = Literal["done", "stall", "chatter", "reset", "cut"]
+
+
+@dataclass
+class _Queued:
+    reply: Reply
+    wire: str | None
+    model: str | None
+    times: int
+
+    def fits(self, request: RecordedRequest) -> bool:
+        if self.wire is None and request.wire == "models":
+            return False
+        return self.wire in (None, request.wire) and self.model in (None, request.model)
+
+
+class Queue:
+    """Replies in order. Filled by the test, emptied by the server's thread."""
+
+    def __init__(self) -> None:
+        self._waiting: list[_Queued] = []
+        self._lock = threading.Lock()
+
+    def add(self, reply: Reply, wire: str | None, model: str | None, times: int) -> None:
+        """Put a reply at the end, for requests on that wire, for that model; `None` for any.
+
+        Raises:
+            ValueError: no request could be meant.
+        """
+        if wire not in (None, *_WIRES):
+            raise ValueError(f"there is no wire {wire!r}; there are: {', '.join(_WIRES)}")
+        if model is not None and model.startswith(_PROVIDERS):
+            raise ValueError(f"name the model as its provider sees it: {model.partition(':')[2]!r}")
+        if times < 1:
+            raise ValueError(f"times is {times}; a reply answers at least one request")
+        with self._lock:
+            self._waiting.append(_Queued(reply, wire, model, times))
+
+    def take(self, request: RecordedRequest) -> Reply | None:
+        """The first reply that fits the request."""
+        with self._lock:
+            for queued in self._waiting:
+                if queued.fits(request):
+                    queued.times -= 1
+                    if not queued.times:
+                        self._waiting.remove(queued)
+                    return queued.reply
+        return None
+
+    def replies(self) -> list[Reply]:
+        """What waits, once for each request that it would answer."""
+        with self._lock:
+            return [queued.reply for queued in self._waiting for _ in range(queued.times)]
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        with self._lock:
+            self._waiting.clear()
+
+
+class Piece(NamedTuple):
+    """Bytes that travel as one HTTP chunk.
+
+    Attributes:
+        data: the bytes.
+        chunks: how many pieces of text, reasoning or arguments are in them.
+        wait: seconds before they are sent.
+        end: whether they are the end marker, or what a body that is not streamed ends with.
+    """
+
+    data: bytes
+    chunks: int = 0
+    wait: float = 0.0
+    end: bool = False
 
 
 @dataclass
@@ -152,3 +236,102 @@ def _headers(
         yield "retry-after", wait
     elif wait is not None and not format.RETRY_IN_BODY:
         yield "retry-after", f"{wait:g}"
+
+
+def adjust(reply: Reply, faults: Faults, stream: bool) -> Reply:
+    """The reply with the faults in it that concern what is said."""
+    if "no_usage" in faults:
+        reply = replace(reply, usage=None)
+    if "no_finish_reason" in faults:
+        reply = replace(reply, finish_reason=None)
+    if fault := faults.get("big_event"):
+        reply = replace(reply, chunks=[*reply.text_chunks, "x" * fault.size])
+    if "invalid_utf8" in faults and not stream:
+        reply = replace(reply, chunks=[*reply.text_chunks, _INVALID])
+    if fault := faults.get("not_a_stream"):
+        reply = replace(reply, body=fault.text.encode(), content_type=fault.type or "text/html")
+    return reply
+
+
+def bend(events: list[Event], answer: Answer, format: Format, faults: Faults) -> list[Event]:
+    """The stream with the events that the faults put in, and without those that they leave out."""
+    if fault := faults.get("malformed_event"):
+        model = next((event for event in events if event.carries), events[0])
+        broken = Event(model.data[: len(model.data) * 2 // 3], model.name)
+        events.insert(_place(events, fault), broken)
+    if fault := faults.get("invalid_utf8"):
+        strange = format.events(replace(answer, chunks=[_INVALID]))
+        broken = next(event for event in strange if event.carries == _INVALID)
+        events.insert(_place(events, fault), broken._replace(carries=None))
+    if "unknown_events" in faults:
+        events = list(_with_strangers(events, format.unknown_events(answer)))
+    if fault := faults.get("error_event"):
+        return [*events[: _place(events, fault)], *format.error_events(in_band(fault, answer), answer)]
+    if fault := faults.get("end_early"):
+        return events[: _place(events, fault)]
+    return events
+
+
+def in_band(fault: Fault, answer: Answer) -> Problem:
+    """The error that comes inside a good answer."""
+    return Problem(fault.status, fault.message, fault.type, request_id=answer.request.id)
+
+
+def _place(events: list[Event], fault: Fault) -> int:
+    return place([event.carries is not None for event in events], [event.end for event in events], fault.after)
+
+
+def place(carries: list[bool], ends: list[bool], after: int) -> int:
+    """The index right after that many pieces of content, at most that of the end; 0 for none."""
+    if after == 0:
+        return 0
+    end = ends.index(True) if True in ends else len(ends)
+    places = [index + 1 for index, carried in enumerate(carries) if carried]
+    return min(places[after - 1], end) if after <= len(places) else end
+
+
+def stop(pieces: list[Piece], faults: Faults) -> tuple[list[Piece], bytes]:
+    """The pieces before a fault that stops them, and the first half of what is cut there."""
+    fault = next((faults[kind] for kind in STOPS if kind in faults), None)
+    if fault is None:
+        return pieces, b""
+    if len(pieces) == 1:
+        data = pieces[0].data
+        pieces = [Piece(data[: len(data) // 2], 1), Piece(data[len(data) // 2 :], end=True)]
+    at = place([piece.chunks > 0 for piece in pieces], [piece.end for piece in pieces], fault.after)
+    rest = pieces[at].data if at < len(pieces) else b""
+    return pieces[:at], rest[: len(rest) // 2]
+
+
+def _with_strangers(events: list[Event], strangers: list[Event]) -> Iterator[Event]:
+    """Unknown events after the first event, and after each that carries content."""
+    for index, event in enumerate(events):
+        yield event
+        if index == 0 or event.carries is not None:
+            yield from strangers
+
+
+def encode(event: Event, lines: bool, newline: bytes) -> bytes:
+    """The event as it travels."""
+    if lines:
+        return event.data + newline
+    name = b"event: %s%s" % (event.name.encode(), newline) if event.name else b""
+    return b"%sdata: %s%s%s" % (name, event.data, newline, newline)
+
+
+def zipped(pieces: list[Piece], whole: bool) -> Iterator[Piece]:
+    """The pieces compressed, each flushed; the end of the compressed data only if it is whole."""
+    compressor = zlib.compressobj(wbits=31)
+    for piece in pieces:
+        yield piece._replace(data=compressor.compress(piece.data) + compressor.flush(zlib.Z_SYNC_FLUSH))
+    if whole:
+        yield Piece(compressor.flush())
+
+
+def drip(pieces: list[Piece]) -> Iterator[Piece]:
+    """One byte at a time; what a piece holds has come with its last one."""
+    for piece in pieces:
+        for byte in piece.data[:1]:
+            yield Piece(bytes([byte]), piece.chunks if len(piece.data) == 1 else 0, piece.wait)
+        for at in range(1, len(piece.data)):
+            yield Piece(piece.data[at : at + 1], piece.chunks if at == len(piece.data) - 1 else 0)

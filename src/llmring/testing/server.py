@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import socket
 import threading
 from collections import defaultdict
@@ -13,16 +14,12 @@ from dataclasses import replace
 from typing import Any, Self
 
 from .connection import Connection
-from .environment import variables
-from .formats import Answer, Format, route
+from .formats import Answer, Format, listing, route
 from .formats.answer import dumps
-from .listings import listing
-from .queue import Queue
 from .replies import Problem, Reply
 from .requests import RecordedRequest
-from .rules import Given, parsed, refusal, wrong_form
-from .script import Script, script
-from .vendors import refused, vendor_of
+from .rules import Given, parsed, refusal, said_by, vendor_of, wrong_form
+from .script import Queue, Script, script
 
 __all__ = ["PracticeServer", "echo"]
 
@@ -34,6 +31,8 @@ def echo(request: RecordedRequest) -> Reply:
     return Reply(f"You said: {request.question}")
 
 
+_KEY = "practice-key"
+"""No part of what the server says otherwise: a key is blotted out of every error that quotes it."""
 _ROUNDS = 1000
 """Of closing connections, after which it lets clients be that connect again and again."""
 
@@ -157,9 +156,18 @@ class PracticeServer:
     def environ(self, url: str | None = None) -> dict[str, str]:
         """The environment variables that point every official SDK here, or to another address.
 
-        Every vendor's key is among them, so that a real one of yours is sent nowhere.
+        Every vendor's key is among them, so that a real one of yours is sent nowhere. Google's is in the variable that
+        wins over the others; its SDK complains where two are set.
         """
-        return variables(url or self.url, self._host)
+        keys = dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "OLLAMA_API_KEY"), _KEY)
+        url = url or self.url
+        addresses = {"OPENAI_BASE_URL": f"{url}/v1", "OLLAMA_HOST": url}
+        addresses |= dict.fromkeys(("ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"), url)
+        if not any(name.lower() in ("http_proxy", "all_proxy") for name in os.environ):
+            return keys | addresses
+        known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        near = f"{known},{self._host}" if known else self._host
+        return keys | addresses | {"NO_PROXY": near, "no_proxy": near}
 
     def refused_url(self) -> str:
         """An address that refuses every connection, for as long as the server lives."""
@@ -277,7 +285,7 @@ class PracticeServer:
     def _said(self, problem: Problem, request: RecordedRequest, format: Format) -> Reply:
         """A refusal in the vendor's form."""
         request.refused = problem.message
-        said = refused(request.vendor, problem) or format.error(replace(problem, request_id=request.id))
+        said = said_by(request.vendor, problem) or format.error(replace(problem, request_id=request.id))
         return Reply(status=problem.status, body=dumps(said), content_type="application/json")
 
     def _remember(self, reply: Reply, request: RecordedRequest, format: Format, given: Given) -> None:
@@ -308,9 +316,11 @@ class PracticeServer:
         self._loop = asyncio.get_running_loop()
         self._loop.slow_callback_duration = 10.0  # a long reply is rendered in one go
         self._stop = asyncio.Event()
-        server = await self._loop.create_server(
-            lambda: Connection(self, next(self._connection_numbers)), self._host, self._port, backlog=4096
-        )
+
+        def connected() -> Connection:
+            return Connection(next(self._connection_numbers), self.answer, self.connections)
+
+        server = await self._loop.create_server(connected, self._host, self._port, backlog=4096)
         self._port = server.sockets[0].getsockname()[1]
         self._started.set()
         await self._stop.wait()

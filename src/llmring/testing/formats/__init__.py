@@ -1,4 +1,4 @@
-"""The wire formats: which one a request is for, and one module that renders each."""
+"""The wire formats: which one a request is for, one module that renders each, and what each says of its models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from . import anthropic, gemini, ollama, openai_chat, openai_responses
 from .answer import Answer, Event, Format
 
-__all__ = ["FORMATS", "Answer", "Event", "Format", "Route", "route"]
+__all__ = ["FORMATS", "Answer", "Event", "Format", "Route", "listing", "route"]
 
 FORMATS: dict[str, Format] = {
     format.NAME: format for format in (openai_chat, openai_responses, anthropic, gemini, ollama)
@@ -21,6 +21,12 @@ _CHATS: dict[str, Format] = {
     "/api/chat": ollama,
 }
 _GEMINI = re.compile(r"/(models|tunedModels)/(?P<model>.+):(?P<verb>generateContent|streamGenerateContent)$")
+
+
+_VERSION = "0.12.6"
+"""Of the Ollama that is played."""
+
+Capabilities = dict[str, list[str]]
 
 
 class Route(NamedTuple):
@@ -49,3 +55,75 @@ def route(method: str, path: str, query: dict[str, str], headers: dict[str, str]
     if "x-goog-api-key" in headers or "key" in query or "v1beta" in path:
         return Route(gemini, False)
     return Route(openai_chat, False)
+
+
+def listing(wire: str, path: str, models: list[str], asked: str, capabilities: Capabilities) -> dict[str, Any] | None:
+    """The answer to a request that is not a chat, `None` where the wire has nothing at that path."""
+    if wire == "ollama":
+        return _ollama(path, models, asked, capabilities)
+    describe, listed = _SHAPES[wire.partition("-")[0]]
+    if path.endswith("/models"):
+        return listed([describe(model) for model in models])
+    name = path.rpartition("/models/")[2]
+    return describe(name) if name in models else None
+
+
+def _openai_model(model: str) -> dict[str, Any]:
+    return {"id": model, "object": "model", "created": 1735689600, "owned_by": "practice"}
+
+
+def _openai_list(models: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"object": "list", "data": models}
+
+
+def _anthropic_model(model: str) -> dict[str, Any]:
+    return {
+        "type": "model",
+        "id": model,
+        "display_name": model,
+        "created_at": "2025-01-01T00:00:00Z",
+        "lifecycle": "active",
+        "max_input_tokens": 200000,
+        "max_tokens": 64000,
+    }
+
+
+def _anthropic_list(models: list[dict[str, Any]]) -> dict[str, Any]:
+    ids = [model["id"] for model in models] or [None]
+    return {"data": models, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}
+
+
+def _gemini_model(model: str) -> dict[str, Any]:
+    return {
+        "name": f"models/{model}",
+        "version": "001",
+        "displayName": model,
+        "inputTokenLimit": 1048576,
+        "outputTokenLimit": 65536,
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
+    }
+
+
+def _gemini_list(models: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"models": models}
+
+
+def _ollama(path: str, models: list[str], asked: str, capabilities: Capabilities) -> dict[str, Any] | None:
+    if path.endswith("/version"):
+        return {"version": _VERSION}
+    details = {"format": "gguf", "family": "llama", "parameter_size": "3.2B", "quantization_level": "Q4_K_M"}
+    if path.endswith(("/tags", "/ps")):
+        common = {"modified_at": "2025-01-01T00:00:00Z", "size": 2019393189, "digest": "a" * 64}
+        return {"models": [{"name": model, "model": model, **common, "details": details} for model in models]}
+    if path.endswith("/show") and (name := next((m for m in models if asked in (m, m.split(":")[0])), None)):
+        info = {"general.architecture": "llama", "llama.context_length": 131072}
+        able = capabilities.get(name, ["completion", "tools"])
+        return {"details": details, "model_info": info, "capabilities": able}
+    return None
+
+
+_SHAPES = {
+    "openai": (_openai_model, _openai_list),
+    "anthropic": (_anthropic_model, _anthropic_list),
+    "gemini": (_gemini_model, _gemini_list),
+}

@@ -6,16 +6,17 @@ vendor would say, in the vendor's words as far as they are known. Where a rule c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..replies import Problem
 from ..requests import RecordedRequest
 from . import anthropic, gemini, ollama, openai_chat, openai_responses
-from .forms import parsed, wrong_form
 from .given import Given
+from .shapes import parsed, wrong_form
 
-__all__ = ["Given", "parsed", "refusal", "wrong_form"]
+__all__ = ["Given", "parsed", "refusal", "said_by", "vendor_of", "wrong_form"]
 
 _CHECKS: dict[str, Callable[[dict[str, Any], Given, RecordedRequest], Iterator[Problem]]] = {
     "anthropic": anthropic.check,
@@ -25,7 +26,46 @@ _CHECKS: dict[str, Callable[[dict[str, Any], Given, RecordedRequest], Iterator[P
     "openai-responses": openai_responses.check,
 }
 
+_CHAT_VENDORS = ("openai", "mistral", "deepseek", "moonshot", "openrouter", "vllm", "gemini")
+"""The hosts that the practice server can play. `gemini` is Google's compatible endpoint; `openai` is Azure's, too."""
+
+_HOSTS = {
+    "api.openai.com": "openai",
+    "openai.azure.com": "openai",
+    "services.ai.azure.com": "openai",
+    "api.mistral.ai": "mistral",
+    "api.deepseek.com": "deepseek",
+    "moonshot.ai": "moonshot",
+    "moonshot.cn": "moonshot",
+    "openrouter.ai": "openrouter",
+    "generativelanguage.googleapis.com": "gemini",
+}
+
 
 def refusal(wire: str, request: RecordedRequest, given: Given) -> Problem | None:
     """What the vendor would say to the request, `None` if it would take it."""
     return next(_CHECKS[wire](request.body, given, request), None)
+
+
+def vendor_of(path: str, headers: Mapping[str, str]) -> str | None:
+    """The vendor that is asked: the first step of the path names one, or the host does; `None` for any other host."""
+    named = path.lstrip("/").partition("/")[0]
+    if named in _CHAT_VENDORS:
+        return named
+    host = headers.get("host", "").rpartition(":")[0] or headers.get("host", "")
+    return next((vendor for known, vendor in _HOSTS.items() if host == known or host.endswith(f".{known}")), None)
+
+
+def said_by(vendor: str | None, problem: Problem) -> Any:
+    """A refusal in the form that the vendor gives it, `None` where that is OpenAI's."""
+    what = {"type": problem.type or "invalid_request_error", "param": None, "code": problem.code}
+    if vendor == "mistral":
+        message = json.loads(problem.message or "") if problem.status == 422 else problem.message
+        return {"object": "error", "message": message, **what}
+    if vendor == "gemini":
+        return [{"error": {"code": problem.status, "message": problem.message, "status": "INVALID_ARGUMENT"}}]
+    if vendor == "openrouter" and problem.type == "upstream":
+        raw = {"type": "error", "error": {"type": "invalid_request_error", "message": problem.message}}
+        metadata = {"raw": json.dumps(raw), "provider_name": "Anthropic"}
+        return {"error": {"message": "Provider returned error", "code": problem.status, "metadata": metadata}}
+    return None

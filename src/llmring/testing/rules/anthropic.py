@@ -11,45 +11,18 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ...data import load
 from ..replies import Problem
 from ..requests import RecordedRequest
 from .given import Given, walk
-from .shapes import is_base64, rows, unknown, words
+from .shapes import is_base64, rows, unknown
 
 __all__ = ["check"]
 
-_TOP = words(
-    "cache_control container context_management diagnostics inference_geo max_tokens mcp_servers messages "
-    "metadata model output_config output_format service_tier speed stop_sequences stream system temperature "
-    "thinking tool_choice tools top_k top_p user_profile_id workspace_id"
-)
-_BLOCKS = {
-    kind: words(f"type {fields}")
-    for kind, fields in {
-        "text": "text cache_control citations",
-        "image": "source cache_control transformations",
-        "document": "source cache_control citations context title",
-        "search_result": "source title content cache_control citations",
-        "thinking": "thinking signature",
-        "redacted_thinking": "data",
-        "tool_use": "id name input cache_control caller toolset_name",
-        "tool_result": "tool_use_id content is_error cache_control toolset_name",
-        "server_tool_use": "id name input cache_control caller",
-        "web_search_tool_result": "tool_use_id content cache_control caller",
-    }.items()
-}
-_REQUIRED = {
-    "text": ("text",),
-    "image": ("source",),
-    "document": ("source",),
-    "thinking": ("thinking", "signature"),
-    "redacted_thinking": ("data",),
-    "tool_use": ("id", "name", "input"),
-    "tool_result": ("tool_use_id",),
-}
+_FIELDS = load("testing/rules/fields.json")["anthropic"]
 # The results of the vendor's other tools, its MCP connector and its compaction: their fields are not looked at.
 _OTHERS = re.compile(r"\w+_tool_result|mcp_tool_use|container_upload|compaction|tool_reference")
-_RETURNED = words("text image document search_result tool_reference")
+_RETURNED = ("text", "image", "document", "search_result", "tool_reference")
 """What a tool may return."""
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
@@ -63,7 +36,7 @@ def check(body: dict[str, Any], given: Given, request: RecordedRequest) -> Itera
     for name in ("model", "max_tokens", "messages"):
         if name not in body:
             yield _wrong(f"{name}: Field required")
-    for name in () if beta else unknown(body, _TOP):
+    for name in () if beta else unknown(body, _FIELDS["body"]):
         yield _wrong(f"{name}: Extra inputs are not permitted")
     yield from _blank(body.get("system"), "system")
     messages = rows(body.get("messages"))
@@ -76,7 +49,7 @@ def check(body: dict[str, Any], given: Given, request: RecordedRequest) -> Itera
             hint = "The Messages API accepts a top-level `system` parameter, not" if role == "system" else "There is no"
             yield _wrong(f'messages: Unexpected role "{role}". {hint} "{role}" as an input message role.')
             continue
-        for name in unknown(message, frozenset({"role", "content"})):
+        for name in unknown(message, ("role", "content")):
             yield _wrong(f"messages.{index}.{name}: Extra inputs are not permitted")
         last = index == len(messages) - 1
         if not content and not (role == "assistant" and last):
@@ -118,16 +91,15 @@ def _blank(content: Any, where: str) -> Iterator[Problem]:
 
 def _block(where: str, block: dict[str, Any], given: Given, *, inside: bool = False) -> Iterator[Problem]:
     kind = block.get("type")
-    known = isinstance(kind, str) and (kind in _RETURNED if inside else kind in _BLOCKS or _OTHERS.fullmatch(kind))
-    if not isinstance(kind, str) or not known:
+    blocks = _FIELDS["blocks"]
+    if not isinstance(kind, str) or not (kind in _RETURNED if inside else kind in blocks or _OTHERS.fullmatch(kind)):
         yield _wrong(f"{where}: Input tag '{kind}' found using 'type' does not match any of the expected tags")
         return
-    for name in _REQUIRED.get(kind, ()):
+    for name in _FIELDS["required"].get(kind, ()):
         if name not in block:
             yield _wrong(f"{where}.{kind}.{name}: Field required")
-    if kind in _BLOCKS:
-        for name in unknown(block, _BLOCKS[kind]):
-            yield _wrong(f"{where}.{kind}.{name}: Extra inputs are not permitted")
+    for name in unknown(block, blocks.get(kind, block)):
+        yield _wrong(f"{where}.{kind}.{name}: Extra inputs are not permitted")
     if kind == "thinking":
         yield from _thinking(where, block, given)
     elif kind == "redacted_thinking" and not given.knows(block.get("data")):

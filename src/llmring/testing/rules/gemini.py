@@ -12,49 +12,28 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ...data import load
 from ..replies import Problem
 from ..requests import RecordedRequest
 from .given import Given
-from .shapes import is_base64, rows, unknown, words
+from .shapes import is_base64, rows, unknown
 
 __all__ = ["PLACEHOLDERS", "check", "is_strict", "missing_signature"]
 
 PLACEHOLDERS = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
 """What the vendor takes for the signature of a call that its model did not make (the guide's "FAQs")."""
 
-_TOP = words(
-    "contents systemInstruction generationConfig tools toolConfig safetySettings cachedContent serviceTier store "
-    "continuationToken"
-)
-_CONFIG = words(
-    "audioTimestamp audioTranscriptionConfig candidateCount enableAffectiveDialog enableEnhancedCivicAnswers "
-    "frequencyPenalty logprobs maxOutputTokens mediaResolution presencePenalty responseFormat responseJsonSchema "
-    "responseLogprobs responseMimeType responseModalities responseSchema seed speechConfig stopSequences "
-    "temperature thinkingConfig topK topP imageConfig translationConfig modelSelectionConfig routingConfig"
-)
-_DATA = words(
-    "text inlineData fileData functionCall functionResponse executableCode codeExecutionResult toolCall toolResponse"
-)
-_PART = _DATA | words(
-    "thought thoughtSignature videoMetadata mediaResolution partMetadata audioTranscription mediaProcessing "
-    "speechMetadata documentMetadata spreadsheetMetadata audioMetadata"
-)
-_INNER = {
-    "functionCall": frozenset({"id", "name", "args", "partialArgs", "willContinue"}),
-    "functionResponse": frozenset({"id", "name", "response", "parts", "willContinue", "scheduling"}),
-    "inlineData": frozenset({"mimeType", "data", "displayName"}),
-    "fileData": frozenset({"mimeType", "fileUri", "displayName"}),
-}
+_FIELDS = load("testing/rules/fields.json")["gemini"]
 
 Turn = tuple[str, int, list[dict[str, Any]]]
 
 
 def check(body: dict[str, Any], given: Given, request: RecordedRequest) -> Iterator[Problem]:
     """What is wrong with a request."""
-    for name in unknown(body, _TOP):
+    for name in unknown(body, _FIELDS["body"]):
         yield _nameless(name)
     if isinstance(config := body.get("generationConfig"), dict):
-        for name in unknown(config, _CONFIG):
+        for name in unknown(config, _FIELDS["config"]):
             yield _nameless(name, "generation_config")
     if not rows(body.get("contents")):
         yield _wrong("* GenerateContentRequest.contents: contents is not specified\n")
@@ -64,7 +43,7 @@ def check(body: dict[str, Any], given: Given, request: RecordedRequest) -> Itera
     turns: list[Turn] = []
     for index, content in rows(body.get("contents")):
         role, parts = content.get("role", "user"), [part for _, part in rows(content.get("parts"))]
-        for name in unknown(content, frozenset({"role", "parts"})):
+        for name in unknown(content, ("role", "parts")):
             yield _nameless(name, f"contents[{index}]")
         if role not in ("user", "model"):
             yield _wrong("Please use a valid role: user, model.")
@@ -107,15 +86,15 @@ def _nameless(name: str, where: str = "") -> Problem:
 
 
 def _part(where: str, part: dict[str, Any], given: Given) -> Iterator[Problem]:
-    for name in unknown(part, _PART):
+    for name in unknown(part, _FIELDS["part"]):
         yield _nameless(name, where)
-    held = [name for name in _DATA if name in part and (part[name] != "" or "thoughtSignature" in part)]
+    held = [name for name in _FIELDS["data"] if name in part and (part[name] != "" or "thoughtSignature" in part)]
     if not held:
         said = "required oneof field 'data' must have one initialized field"
         yield _wrong(f"* GenerateContentRequest.{where}.data: {said}")
     elif len(held) > 1:
         yield _wrong(f"Invalid value at '{where}' (oneof), oneof field 'data' is already set.")
-    for kind, known in _INNER.items():
+    for kind, known in _FIELDS["inner"].items():
         inner = part.get(kind)
         if isinstance(inner, dict):
             snake = re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", kind)

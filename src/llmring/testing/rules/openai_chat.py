@@ -18,45 +18,20 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ...data import load
 from ..replies import Problem
 from ..requests import RecordedRequest
 from . import gemini
 from .given import Given
-from .shapes import rows, says_json, strict_schema, unknown, words
+from .shapes import no_string, rows, says_json, strict_schema, too_long, unknown, unknown_parameter
 
 __all__ = ["check"]
 
-_OPENAI = words(
-    "audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens "
-    "messages metadata modalities model moderation n parallel_tool_calls prediction presence_penalty "
-    "prompt_cache_key prompt_cache_options prompt_cache_retention reasoning_effort response_format "
-    "safety_identifier seed service_tier stop store stream stream_options temperature tool_choice tools "
-    "top_logprobs top_p user verbosity web_search_options"
-)
-_OPENAI_MESSAGES = {
-    "assistant": frozenset({"role", "content", "tool_calls", "refusal", "name", "audio", "function_call"}),
-    "tool": frozenset({"role", "content", "tool_call_id"}),
-    "user": frozenset({"role", "content", "name"}),
-    "system": frozenset({"role", "content", "name"}),
-    "developer": frozenset({"role", "content", "name"}),
-}
-_OPENAI_CALL = frozenset({"id", "type", "function", "custom"})
+_FIELDS = load("testing/rules/fields.json")
+_OPENAI, _MISTRAL = _FIELDS["openai"], _FIELDS["mistral"]
 _NO_MAX_TOKENS = re.compile(r"(o\d|gpt-([5-9]|\d\d))(?!.*chat)")
 """OpenAI's models that think take `max_completion_tokens` only (the reference, on `max_tokens`)."""
 
-_MISTRAL = words(
-    "frequency_penalty guardrails logprobs max_tokens messages metadata min_tokens model n parallel_tool_calls "
-    "prediction presence_penalty prompt_cache_key prompt_logprobs prompt_mode random_seed reasoning_effort "
-    "repetition_penalty response_format safe_prompt service_tier stop stream temperature tool_choice tools top_k "
-    "top_logprobs top_p top_prompt_logprobs"
-)
-_MISTRAL_MESSAGES = {
-    "assistant": frozenset({"role", "content", "tool_calls", "prefix"}),
-    "tool": frozenset({"role", "content", "tool_call_id", "name"}),
-    "user": frozenset({"role", "content"}),
-    "system": frozenset({"role", "content"}),
-}
-_MISTRAL_CALL = frozenset({"id", "type", "function", "index"})
 _MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 Messages = list[tuple[int, dict[str, Any]]]
@@ -103,10 +78,7 @@ def _everywhere(body: dict[str, Any], messages: Messages) -> Iterator[Problem]:
             open_calls[str(call.get("id"))] = None
             function = call.get("function")
             if isinstance(function, dict) and not isinstance(function.get("arguments"), str):
-                where = f"messages[{index}].tool_calls[{at}].function.arguments"
-                yield _about(
-                    where, f"Invalid type for '{where}': expected a string, but got an object instead.", "invalid_type"
-                )
+                yield no_string(f"messages[{index}].tool_calls[{at}].function.arguments")
     yield from _unanswered(open_calls)
 
 
@@ -121,19 +93,18 @@ def _unanswered(open_calls: dict[str, None]) -> Iterator[Problem]:
 
 
 def _openai(body: dict[str, Any], messages: Messages, given: Given) -> Iterator[Problem]:
-    for name in unknown(body, _OPENAI):
-        yield _about(name, f"Unknown parameter: '{name}'.", "unknown_parameter")
+    for name in unknown(body, _OPENAI["body"]):
+        yield unknown_parameter(name)
     if "max_tokens" in body and _NO_MAX_TOKENS.match(str(body.get("model"))):
         said = "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
         yield _about("max_tokens", f"Unsupported parameter: {said}", "unsupported_parameter")
     for index, message in messages:
         role = message.get("role")
-        if not isinstance(role, str) or role not in _OPENAI_MESSAGES:
+        if not isinstance(role, str) or role not in _OPENAI["messages"]:
             yield _about(f"messages[{index}].role", f"Invalid value: '{role}'.", "invalid_value")
             continue
-        for name in unknown(message, _OPENAI_MESSAGES[role]):
-            where = f"messages[{index}].{name}"
-            yield _about(where, f"Unknown parameter: '{where}'.", "unknown_parameter")
+        for name in unknown(message, _OPENAI["messages"][role]):
+            yield unknown_parameter(f"messages[{index}].{name}")
         if message.get("content") is None and not message.get("tool_calls"):
             where = f"messages.[{index}].content"
             yield _about(where, f"Invalid value for 'content': expected a string, got null. ({where})", "invalid_type")
@@ -144,13 +115,9 @@ def _openai(body: dict[str, Any], messages: Messages, given: Given) -> Iterator[
                 yield _about(where, said, "invalid_value")
         for at, call in enumerate(_calls(message)):
             where = f"messages[{index}].tool_calls[{at}]"
-            for name in unknown(call, _OPENAI_CALL):
-                yield _about(f"{where}.{name}", f"Unknown parameter: '{where}.{name}'.", "unknown_parameter")
-            if len(id := str(call.get("id"))) > 40:
-                said = "string too long. Expected a string with maximum length 40, but got a string with length"
-                yield _about(
-                    f"{where}.id", f"Invalid '{where}.id': {said} {len(id)} instead.", "string_above_max_length"
-                )
+            for name in unknown(call, _OPENAI["call"]):
+                yield unknown_parameter(f"{where}.{name}")
+            yield from too_long(f"{where}.id", str(call.get("id")), 40)
     yield from _json_word(body)
     table = _schema(body)
     if table.get("strict"):
@@ -171,21 +138,21 @@ def _schema(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mistral(body: dict[str, Any], messages: Messages, given: Given) -> Iterator[Problem]:
-    extra: list[tuple[str | int, ...]] = [(name,) for name in unknown(body, _MISTRAL)]
+    extra: list[tuple[str | int, ...]] = [(name,) for name in unknown(body, _MISTRAL["body"])]
     for index, message in messages:
         role = str(message.get("role"))
-        known = _MISTRAL_MESSAGES.get(role, frozenset(message))
+        known = _MISTRAL["messages"].get(role, message)
         extra += [("messages", index, role, name) for name in unknown(message, known)]
         for at, call in enumerate(_calls(message)):
             at_call = ("messages", index, role, "tool_calls", at)
-            extra += [(*at_call, name) for name in unknown(call, _MISTRAL_CALL)]
+            extra += [(*at_call, name) for name in unknown(call, _MISTRAL["call"])]
     if extra:
         what = {"type": "extra_forbidden", "msg": "Extra inputs are not permitted"}
         yield Problem(422, json.dumps({"detail": [{**what, "loc": ["body", *place]} for place in extra]}))
     before = None
     for _, message in messages:
         role = str(message.get("role"))
-        if role not in _MISTRAL_MESSAGES:
+        if role not in _MISTRAL["messages"]:
             yield Problem(422, json.dumps(f"Input tag '{role}' does not match any of the expected tags"))
         # The vendor's words, as pipecat-ai/pipecat-flows#178 and mistralai/client-ts#106 have them.
         if (before, role) in (("tool", "user"), ("user", "tool"), ("system", "tool"), (None, "tool")):
@@ -245,7 +212,7 @@ def _gemini(body: dict[str, Any], messages: Messages, given: Given) -> Iterator[
                 function = call.get("function")
                 yield gemini.missing_signature(function.get("name") if isinstance(function, dict) else None, index + 1)
     for index, message in messages:
-        for name in unknown(message, _OPENAI_MESSAGES.get(str(message.get("role")), frozenset()) | {"extra_content"}):
+        for name in unknown(message, [*_OPENAI["messages"].get(str(message.get("role")), ()), "extra_content"]):
             where = f"messages[{index}]"
             yield Problem(
                 400, f"Invalid JSON payload received. Unknown name \"{name}\" at '{where}': Cannot find field."

@@ -11,39 +11,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ...data import load
 from ..replies import Problem
 from ..requests import RecordedRequest
 from .given import Given
-from .shapes import rows, says_json, strict_schema, unknown, words
+from .shapes import no_string, rows, says_json, strict_schema, too_long, unknown, unknown_parameter
 
 __all__ = ["check"]
 
-_TOP = words(
-    "access_programs background background_options context_management conversation image include input "
-    "instructions max_output_tokens max_tool_calls metadata model moderation parallel_tool_calls "
-    "previous_response_id prompt prompt_cache_key prompt_cache_options prompt_cache_retention reasoning "
-    "safety_identifier service_tier store stream stream_options temperature text tool_choice tools top_logprobs "
-    "top_p truncation user"
-)
-_ITEMS = {
-    kind: words(f"type {fields}")
-    for kind, fields in {
-        "message": "role content phase id status",
-        "reasoning": "id summary content encrypted_content status",
-        "function_call": "id call_id name arguments status caller namespace async",
-        "function_call_output": "id call_id output status name caller namespace",
-        "custom_tool_call": "id call_id name input caller namespace async",
-        "custom_tool_call_output": "id call_id output caller",
-    }.items()
-}
-_REQUIRED = {
-    "message": ("role", "content"),
-    "reasoning": ("id", "summary"),
-    "function_call": ("call_id", "name", "arguments"),
-    "function_call_output": ("call_id", "output"),
-    "custom_tool_call": ("call_id", "name", "input"),
-    "custom_tool_call_output": ("call_id", "output"),
-}
+_FIELDS = load("testing/rules/fields.json")["openai-responses"]
 _PREFIXES = {
     "message": "msg",
     "reasoning": "rs",
@@ -52,17 +28,8 @@ _PREFIXES = {
     "web_search_call": "ws",
 }
 _OUTPUTS = {"function_call_output": "function_call", "custom_tool_call_output": "custom_tool_call"}
-_SPOKEN = frozenset({"output_text", "refusal"})
-_HEARD = frozenset({"input_text", "input_image", "input_file"})
-_PARTS = {
-    "input_text": frozenset({"type", "text", "prompt_cache_breakpoint"}),
-    "input_image": frozenset({"type", "detail", "file_id", "image_url", "prompt_cache_breakpoint"}),
-    "input_file": frozenset(
-        {"type", "detail", "file_data", "file_id", "file_url", "filename", "prompt_cache_breakpoint"}
-    ),
-    "output_text": frozenset({"type", "text", "annotations", "logprobs"}),
-    "refusal": frozenset({"type", "refusal"}),
-}
+_SPOKEN = ("output_text", "refusal")
+_HEARD = ("input_file", "input_image", "input_text")
 _URL = re.compile(r"https?://|data:image/")
 
 Items = list[tuple[int, dict[str, Any]]]
@@ -70,8 +37,8 @@ Items = list[tuple[int, dict[str, Any]]]
 
 def check(body: dict[str, Any], given: Given, request: RecordedRequest) -> Iterator[Problem]:
     """What is wrong with a request."""
-    for name in unknown(body, _TOP):
-        yield _unknown(name)
+    for name in unknown(body, _FIELDS["body"]):
+        yield unknown_parameter(name)
     items = [
         (index, {"type": "message", **item} if "role" in item and "type" not in item else item)
         for index, item in rows(body.get("input"))
@@ -85,8 +52,9 @@ def check(body: dict[str, Any], given: Given, request: RecordedRequest) -> Itera
     yield from _format(body)
 
 
-def _unknown(name: str) -> Problem:
-    return Problem(400, f"Unknown parameter: '{name}'.", code="unknown_parameter", param=name)
+def _missing(where: str) -> Problem:
+    message = f"Missing required parameter: '{where}'."
+    return Problem(400, message, code="missing_required_parameter", param=where)
 
 
 def _invalid(where: str, said: str, code: str = "invalid_value") -> Problem:
@@ -99,25 +67,20 @@ def _about(message: str, status: int = 400, code: str | None = None) -> Problem:
 
 def _item(where: str, item: dict[str, Any]) -> Iterator[Problem]:
     kind, id = str(item.get("type")), item.get("id")
-    for name in _REQUIRED.get(kind, ()):
+    for name in _FIELDS["required"].get(kind, ()):
         if name not in item:
-            full = f"{where}.{name}"
-            message = f"Missing required parameter: '{full}'."
-            yield Problem(400, message, code="missing_required_parameter", param=full)
-    for name in unknown(item, _ITEMS.get(kind, frozenset(item))):
-        yield _unknown(f"{where}.{name}")
+            yield _missing(f"{where}.{name}")
+    for name in unknown(item, _FIELDS["items"].get(kind, item)):
+        yield unknown_parameter(f"{where}.{name}")
     if "id" in item and kind in _PREFIXES and not str(id).startswith(_PREFIXES[kind]):
         said = f"'{id}'. Expected an ID that begins with '{_PREFIXES[kind]}'."
         yield _invalid(f"{where}.id", said)
     call = item.get("call_id", "")
-    if isinstance(call, str) and len(call) > 64:
-        said = "string too long. Expected a string with maximum length 64, but got a string with length"
-        yield _invalid(f"{where}.call_id", f"{said} {len(call)} instead.", "string_above_max_length")
+    if isinstance(call, str):
+        yield from too_long(f"{where}.call_id", call, 64)
     for name in ("arguments", "name"):
         if name in item and not isinstance(item[name], str):
-            full = f"{where}.{name}"
-            said = f"Invalid type for '{full}': expected a string, but got an object instead."
-            yield Problem(400, said, code="invalid_type", param=full)
+            yield no_string(f"{where}.{name}")
     if kind == "message":
         role = item.get("role")
         if role not in ("user", "assistant", "system", "developer"):
@@ -132,20 +95,20 @@ def _item(where: str, item: dict[str, Any]) -> Iterator[Problem]:
         yield _invalid(f"{where}.content", f"{said}{len(content)} instead.", "array_above_max_length")
 
 
-def _parts(where: str, content: Any, known: frozenset[str]) -> Iterator[Problem]:
+def _parts(where: str, content: Any, known: tuple[str, ...]) -> Iterator[Problem]:
     if not isinstance(content, (str, list)):
         said = "expected one of an array of objects or string, but got something else instead."
         yield Problem(400, f"Invalid type for '{where}': {said}", code="invalid_type", param=where)
     for at, part in rows(content):
         full, kind = f"{where}[{at}]", part.get("type")
         if kind not in known:
-            supported = " and ".join(f"'{name}'" for name in sorted(known))
+            supported = " and ".join(f"'{name}'" for name in known)
             yield Problem(
                 400, f"Invalid value: '{kind}'. Supported values are: {supported}.", code="invalid_value", param=full
             )
             continue
-        for name in unknown(part, _PARTS[kind]):
-            yield _unknown(f"{full}.{name}")
+        for name in unknown(part, _FIELDS["parts"][kind]):
+            yield unknown_parameter(f"{full}.{name}")
         if kind == "input_image" and not part.get("file_id") and not _URL.match(str(part.get("image_url"))):
             yield _invalid(f"{full}.image_url", "Expected a valid URL, but got a value with an invalid format.")
 
@@ -204,9 +167,7 @@ def _format(body: dict[str, Any]) -> Iterator[Problem]:
     if form.get("type") == "json_schema":
         for name in ("name", "schema"):
             if name not in form:
-                full = f"text.format.{name}"
-                message = f"Missing required parameter: '{full}'."
-                yield Problem(400, message, code="missing_required_parameter", param=full)
+                yield _missing(f"text.format.{name}")
         if form.get("strict"):
             what = f"response_format '{form.get('name')}'"
             yield from strict_schema(form.get("schema"), what, "text.format.schema")
