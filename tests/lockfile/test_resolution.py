@@ -180,6 +180,12 @@ def test_an_alias_that_the_package_does_not_ship(site: Path, write: Write) -> No
         resolve(lockfile, "somelib.summarizer")
 
 
+def test_a_package_that_ships_no_alias_at_all(site: Path, write: Write) -> None:
+    package(site, "somelib", shipped='version = "1.0"\n')
+    with pytest.raises(AliasNotFoundError, match=r'ships no alias "summarizer"\. It has: none\. To bind it here:'):
+        resolve(load(write(OWN.format("somelib"))), "somelib:summarizer")
+
+
 def test_a_package_that_is_missing_is_named(site: Path, write: Write) -> None:
     lockfile = load(write(OWN.format("somelib")))
     with pytest.raises(
@@ -295,6 +301,7 @@ def test_a_slip_in_extends_is_told_of(site: Path, write: Write, installed: bool)
         LLMRing(lockfile_path=path).require_aliases(["somelib:summarizer"])
     assert '. [extends] names the package "somelibb", which is not installed here. ' in str(caught.value)
     assert str(caught.value).endswith('packages = ["somelib"]') is installed
+    assert ("or take it out of [extends]. The installed package" in str(caught.value)) is installed
     said = asked(path, "somelib:summarizer")
     assert ('packages = ["somelib"]' if installed else '"somelibb", which is not installed here') in said
     assert "somelib" not in asked(path, "openai:gpt-5-mini"), "that it has no key has to do with no package"

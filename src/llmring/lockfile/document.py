@@ -108,7 +108,7 @@ class Document:
         anchor = owner.pairs[-1] if owner.pairs else owner.header
         at = _next_line(self.text, owner.end)
         line = f"{self._indent(anchor.start)}{pair}"
-        return self.spliced((at, at, f"{line}{self.newline}" if _ends_line(self.text, at) else self.newline + line))
+        return self.spliced((at, at, f"{line}{self.newline}" if self.text[at - 1] == "\n" else self.newline + line))
 
     def put_table(self, place: Place, value: Mapping[str, Any]) -> Document:
         """One more table, in sections of its own, below those beside it; in brackets, if they are."""
@@ -281,7 +281,7 @@ class Document:
         if like:
             lines[0], indent = text[like.start : like.end], self._indent(like.start)
         block = newline.join(f"{indent}{line}" if line else "" for line in lines)
-        lead = newline if _ends_line(text, at) else newline * 2
+        lead = newline if text[at - 1] == "\n" else newline * 2
         return self.spliced((at, at, f"{lead}{block}" + ("" if _is_blank_line(text, at) else newline)))
 
     def _without_sections(self, place: Place, *, comments: bool) -> Document:
@@ -322,10 +322,6 @@ def _line(text: str, at: int) -> int:
 
 def _next_line(text: str, at: int) -> int:
     return text.find("\n", at) + 1 or len(text)
-
-
-def _ends_line(text: str, at: int) -> bool:
-    return at == 0 or text[at - 1] == "\n"
 
 
 def _is_blank_line(text: str, at: int) -> bool:
