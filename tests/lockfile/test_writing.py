@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import errno
 import logging
 import os
@@ -252,6 +253,13 @@ def saving(path: Path, texts: list[str]) -> Iterator[None]:
         left = len(waiting)
         waiting.clear()
     assert not left
+
+
+@posix
+def test_files_are_exchanged_wherever_the_system_can() -> None:
+    """Else the tests below would be skipped, and nobody would know that they were needed."""
+    name = "renamex_np" if sys.platform == "darwin" else "renameat2"
+    assert (writing._exchanger() is not None) is hasattr(ctypes.CDLL(None), name)
 
 
 @pytest.mark.skipif(writing._exchanger() is None, reason="no two files can be exchanged here")
