@@ -31,12 +31,14 @@ def test_reading_and_editing_load_nothing_heavy() -> None:
 
 def test_following_loads_nothing_of_what_edits() -> None:
     modules = loaded("from llmring.lockfile import LiveLockfile, find_lockfile, load, resolve")
-    assert modules.isdisjoint({f"llmring.lockfile.{name}" for name in ("storage", "editing", "document", "writing")})
+    assert modules.isdisjoint(
+        {f"llmring.lockfile.{name}" for name in ("edits", "changes", "document", "rendering", "writing")}
+    )
 
 
 def test_a_good_file_is_not_scanned_for_the_places_of_errors() -> None:
     modules = loaded("""from llmring.lockfile import parse; parse(b'version = "1.0"')""")
-    assert modules.isdisjoint({"json", "llmring.lockfile.places", "llmring.lockfile.provider_settings"})
+    assert modules.isdisjoint({"json", "llmring.lockfile.places", "llmring.lockfile.rendering"})
 
 
 def test_every_name_is_there() -> None:
