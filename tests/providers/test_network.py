@@ -30,6 +30,7 @@ from llmring import LLMRequest, LLMRing, Message
 from llmring.exceptions import ProviderConnectionError, ProviderResponseError
 from llmring.providers.listing import list_models
 from llmring.providers.network import Transport
+from llmring.providers.transport import http_options
 from llmring.testing import PracticeServer, Reply
 
 LIMITS = httpx2.Limits(max_connections=None)
@@ -203,6 +204,13 @@ async def test_a_handshake_that_stalls() -> None:
         with pytest.raises(httpx2.ConnectTimeout):
             await client.get(f"https://127.0.0.1:{port}/")
         assert time.monotonic() - began < 20
+
+
+async def test_what_is_trusted_is_loaded_for_whom_it_concerns() -> None:
+    """It takes long: with the client for what is asked over TLS, never for what is asked in the clear."""
+    for address, loaded in (("https://example.com", 1), (None, 1), ("http://127.0.0.1", 0)):
+        transport = http_options({"max_connections": 1}, address)["transport"]
+        assert transport._trust.cache_info().currsize == loaded
 
 
 # Slow readers, slow servers
@@ -730,6 +738,27 @@ async def test_a_redirect_within_the_server(server: PracticeServer, provider: st
         declare(bare, provider, f"http://127.0.0.1:{port}/old{PATHS[provider]}")
         async with LLMRing(max_retries=0) as service:
             assert (await service.chat(ask(f"{provider}:m"))).content == "You said: Hi"
+
+
+@pytest.mark.parametrize("provider", PATHS)
+async def test_a_redirect_holds_no_connection(server: PracticeServer, provider: str, bare: Path) -> None:
+    """One is enough for a request that is sent twice."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            path = (await request_of(reader)).split()[1]
+            if path.startswith(b"/old"):
+                place = path.removeprefix(b"/old")
+                writer.write(b"HTTP/1.1 308 Moved\r\nlocation: " + place + b"\r\ncontent-length: 4\r\n\r\nthen")
+            else:
+                writer.write(b"HTTP/1.1 418 Here\r\ncontent-type: text/plain\r\ncontent-length: 4\r\n\r\nhere")
+
+    async with listening(serve) as port:
+        declare(bare, provider, f"http://127.0.0.1:{port}/old{PATHS[provider]}")
+        async with LLMRing(max_retries=0, max_connections=1, timeout=60) as service:
+            for _ in range(2):
+                with pytest.raises(ProviderResponseError, match=r"HTTP 418\): here"):
+                    await service.chat(ask(f"{provider}:m"))
 
 
 async def test_a_redirect_without_an_end(bare: Path) -> None:
