@@ -60,6 +60,7 @@ async def failure(
 
 
 streamed = pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
 HTML = b"<html><head><title>502 Bad Gateway</title></head></html>"
 
 
@@ -537,3 +538,17 @@ async def test_the_address_that_only_the_sdk_knows_is_named(
     error = await failure(True)
     assert type(error) is ProviderConnectionError
     assert f"{provider} cannot be reached at {SDKS[provider].home}:" in str(error)
+
+
+@streamed
+@pytest.mark.parametrize(
+    ("tools", "words"), [([TOOL], "no such thing"), ([], "m does not support tools")], ids=["other words", "no tools"]
+)
+async def test_ollama_is_asked_without_tools_only_where_it_has_none(
+    server: PracticeServer, stream: bool, tools: list[dict[str, Any]], words: str
+) -> None:
+    """What it refuses for another reason, or without there being any, is refused."""
+    server.reply(status=400, error=words, times=2)
+    error = await failure(stream, LLMRequest(model="ollama:m", messages=ASKED.messages, tools=tools or None))
+    assert words in str(error)
+    assert len(server.requests) == 1

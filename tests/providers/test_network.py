@@ -653,8 +653,9 @@ async def test_idle_connections_are_kept_alive() -> None:
     ):
         sock = response.extensions["network_stream"].get_extra_info("socket")
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-        if hasattr(socket, "TCP_KEEPIDLE"):
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+        for name, expected in {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 60, "TCP_KEEPCNT": 5}.items():
+            if (option := getattr(socket, name, None)) is not None:
+                assert sock.getsockopt(socket.IPPROTO_TCP, option) == expected
 
 
 # Event loops
