@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from llmring.exceptions import (
     ProviderNotFoundError,
 )
 from llmring.lockfile import Binding, Lockfile, extends, load, package_lockfile, reachable, resolve
+from llmring.lockfile.resolution import nearest
 
 Write = Callable[..., Path]
 
@@ -178,6 +180,12 @@ def test_an_alias_that_the_package_does_not_ship(site: Path, write: Write) -> No
     )
     with pytest.raises(AliasNotFoundError, match='Did you mean "somelib:summarizer"'):
         resolve(lockfile, "somelib.summarizer")
+
+
+def test_the_three_nearest_names_are_told() -> None:
+    names = ["chatbot1", "chatbot2", "chatbot3", "chatbot4", "summarizer"]
+    assert re.fullmatch(r'\. Did you mean "chatbot\d" or "chatbot\d" or "chatbot\d"\?', nearest("chatbot", names))
+    assert nearest("chatbot", names[4:]) == "."
 
 
 def test_a_package_that_ships_no_alias_at_all(site: Path, write: Write) -> None:

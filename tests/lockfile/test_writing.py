@@ -456,8 +456,13 @@ def test_a_copy_is_as_what_it_was_made_of(write: Write, plain: str) -> None:
     assert copied.stat().st_mtime == 1_000_000_000
 
 
+@pytest.mark.parametrize("patience", [None, 600.0])
 def test_one_waits_for_the_other_but_not_for_ever(
-    write: Write, plain: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    write: Write,
+    plain: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    patience: float | None,
 ) -> None:
     path = write(plain)
     with held(path) as process:
@@ -473,7 +478,7 @@ def test_one_waits_for_the_other_but_not_for_ever(
         ending = Ending()
         logging.getLogger("llmring.lockfile").addHandler(ending)
         try:
-            bind(path, "a", ["x:y"])
+            bind(path, "a", ["x:y"], patience=patience)
         finally:
             logging.getLogger("llmring.lockfile").removeHandler(ending)
     assert [record.getMessage() for record in caplog.records] == [

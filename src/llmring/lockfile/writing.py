@@ -157,23 +157,21 @@ def _exchange(one: str, other: Path) -> bool:
 @functools.cache
 def _exchanger() -> Callable[[bytes, bytes], int] | None:
     """What exchanges two files and returns the number of its error, 0 for none: Linux has it, and macOS."""
-    if sys.platform not in ("linux", "darwin"):
+    name = {"linux": "renameat2", "darwin": "renamex_np"}.get(sys.platform)
+    if name is None:
         return None
     import ctypes
 
     try:
-        system = ctypes.CDLL(None, use_errno=True)
-        if sys.platform == "darwin":
-            rename, before, between, after = system.renamex_np, (), (), (ctypes.c_uint(2),)  # RENAME_SWAP
-        else:
-            here = (ctypes.c_int(-100),)  # AT_FDCWD
-            rename, before, between, after = system.renameat2, here, here, (ctypes.c_uint(2),)  # RENAME_EXCHANGE
+        rename = getattr(ctypes.CDLL(None, use_errno=True), name)
     except (OSError, AttributeError):  # an old C library
         return None
+    here = (ctypes.c_int(-100),) if name == "renameat2" else ()  # AT_FDCWD
+    exchange = ctypes.c_uint(2)  # RENAME_EXCHANGE, RENAME_SWAP
 
     def call(one: bytes, other: bytes) -> int:
-        names = ctypes.c_char_p(one), ctypes.c_char_p(other)
-        return ctypes.get_errno() if rename(*before, names[0], *between, names[1], *after) else 0
+        failed = rename(*here, ctypes.c_char_p(one), *here, ctypes.c_char_p(other), exchange)
+        return ctypes.get_errno() if failed else 0
 
     return call
 
@@ -246,11 +244,7 @@ _STEPS = {
     errno.EROFS: "Mount it for writing, or edit the file where it comes from",
     errno.ENOSPC: "The disk is full. Make room on it, and try again",
     errno.EFBIG: "The process, or the drive, takes no larger file (ulimit -f)",
-    **(
-        {errno.EDQUOT: "Your share of the disk is used up. Make room, and try again"}
-        if hasattr(errno, "EDQUOT")
-        else {}
-    ),
+    getattr(errno, "EDQUOT", -1): "Your share of the disk is used up. Make room, and try again",
 }
 
 
