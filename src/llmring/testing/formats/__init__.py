@@ -59,53 +59,31 @@ def route(method: str, path: str, query: dict[str, str], headers: dict[str, str]
 
 def listing(wire: str, path: str, models: list[str], asked: str, capabilities: Capabilities) -> dict[str, Any] | None:
     """The answer to a request that is not a chat, `None` where the wire has nothing at that path."""
-    if wire == "ollama":
+    vendor = wire.partition("-")[0]
+    if vendor == "ollama":
         return _ollama(path, models, asked, capabilities)
-    describe, listed = _SHAPES[wire.partition("-")[0]]
-    if path.endswith("/models"):
-        return listed([describe(model) for model in models])
-    name = path.rpartition("/models/")[2]
-    return describe(name) if name in models else None
+    if not path.endswith("/models"):
+        name = path.rpartition("/models/")[2]
+        return _model(vendor, name) if name in models else None
+    described = [_model(vendor, model) for model in models]
+    if vendor == "openai":
+        return {"object": "list", "data": described}
+    if vendor == "gemini":
+        return {"models": described}
+    ids: list[str | None] = [*models] or [None]
+    return {"data": described, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}
 
 
-def _openai_model(model: str) -> dict[str, Any]:
-    return {"id": model, "object": "model", "created": 1735689600, "owned_by": "practice"}
-
-
-def _openai_list(models: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"object": "list", "data": models}
-
-
-def _anthropic_model(model: str) -> dict[str, Any]:
-    return {
-        "type": "model",
-        "id": model,
-        "display_name": model,
-        "created_at": "2025-01-01T00:00:00Z",
-        "lifecycle": "active",
-        "max_input_tokens": 200000,
-        "max_tokens": 64000,
-    }
-
-
-def _anthropic_list(models: list[dict[str, Any]]) -> dict[str, Any]:
-    ids = [model["id"] for model in models] or [None]
-    return {"data": models, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}
-
-
-def _gemini_model(model: str) -> dict[str, Any]:
-    return {
-        "name": f"models/{model}",
-        "version": "001",
-        "displayName": model,
-        "inputTokenLimit": 1048576,
-        "outputTokenLimit": 65536,
-        "supportedGenerationMethods": ["generateContent", "countTokens"],
-    }
-
-
-def _gemini_list(models: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"models": models}
+def _model(vendor: str, name: str) -> dict[str, Any]:
+    if vendor == "openai":
+        return {"id": name, "object": "model", "created": 1735689600, "owned_by": "practice"}
+    if vendor == "gemini":
+        limits = {"inputTokenLimit": 1048576, "outputTokenLimit": 65536}
+        verbs = {"supportedGenerationMethods": ["generateContent", "countTokens"]}
+        return {"name": f"models/{name}", "version": "001", "displayName": name, **limits, **verbs}
+    dates = {"created_at": "2025-01-01T00:00:00Z", "lifecycle": "active"}
+    limits = {"max_input_tokens": 200000, "max_tokens": 64000}
+    return {"type": "model", "id": name, "display_name": name, **dates, **limits}
 
 
 def _ollama(path: str, models: list[str], asked: str, capabilities: Capabilities) -> dict[str, Any] | None:
@@ -120,10 +98,3 @@ def _ollama(path: str, models: list[str], asked: str, capabilities: Capabilities
         able = capabilities.get(name, ["completion", "tools"])
         return {"details": details, "model_info": info, "capabilities": able}
     return None
-
-
-_SHAPES = {
-    "openai": (_openai_model, _openai_list),
-    "anthropic": (_anthropic_model, _anthropic_list),
-    "gemini": (_gemini_model, _gemini_list),
-}

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ...data import load
 from ..replies import Problem
 from ..requests import RecordedRequest
 from . import anthropic, gemini, ollama, openai_chat, openai_responses
@@ -26,20 +27,10 @@ _CHECKS: dict[str, Callable[[dict[str, Any], Given, RecordedRequest], Iterator[P
     "openai-responses": openai_responses.check,
 }
 
-_CHAT_VENDORS = ("openai", "mistral", "deepseek", "moonshot", "openrouter", "vllm", "gemini")
-"""The hosts that the practice server can play. `gemini` is Google's compatible endpoint; `openai` is Azure's, too."""
-
-_HOSTS = {
-    "api.openai.com": "openai",
-    "openai.azure.com": "openai",
-    "services.ai.azure.com": "openai",
-    "api.mistral.ai": "mistral",
-    "api.deepseek.com": "deepseek",
-    "moonshot.ai": "moonshot",
-    "moonshot.cn": "moonshot",
-    "openrouter.ai": "openrouter",
-    "generativelanguage.googleapis.com": "gemini",
+_HOSTS: Mapping[str, list[str]] = {
+    vendor: row["hosts"] for vendor, row in load("testing/rules/fields.json").items() if "hosts" in row
 }
+"""Whose Chat Completions the server can play. `gemini` is Google's compatible endpoint; `openai` is Azure's, too."""
 
 
 def refusal(wire: str, request: RecordedRequest, given: Given) -> Problem | None:
@@ -50,10 +41,12 @@ def refusal(wire: str, request: RecordedRequest, given: Given) -> Problem | None
 def vendor_of(path: str, headers: Mapping[str, str]) -> str | None:
     """The vendor that is asked: the first step of the path names one, or the host does; `None` for any other host."""
     named = path.lstrip("/").partition("/")[0]
-    if named in _CHAT_VENDORS:
+    if named in _HOSTS:
         return named
     host = headers.get("host", "").rpartition(":")[0] or headers.get("host", "")
-    return next((vendor for known, vendor in _HOSTS.items() if host == known or host.endswith(f".{known}")), None)
+    names = host.split(".")
+    parents = {".".join(names[at:]) for at in range(len(names))}
+    return next((vendor for vendor, hosts in _HOSTS.items() if not parents.isdisjoint(hosts)), None)
 
 
 def said_by(vendor: str | None, problem: Problem) -> Any:
