@@ -12,11 +12,11 @@ from .targets import SDK, WIRES, Bytes, Target, targets
 __all__ = ["chunks"]
 
 _BOUNDS = {
-    "openai": (2.0, 0.2),
-    "responses": (2.0, 0.2),
-    "anthropic": (2.0, 0.65),
-    "google": (2.2, 0.15),
-    "ollama": (2.0, 1.0),
+    "openai": (1.45, 0.2),
+    "responses": (1.45, 0.2),
+    "anthropic": (1.45, 0.65),
+    "google": (1.45, 0.15),
+    "ollama": (1.45, 1.0),
 }
 _KINDS = {"text": "text chunk", "calls": "tool-call chunk", "reasoning": "reasoning chunk"}
 

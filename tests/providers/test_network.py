@@ -14,7 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -322,6 +322,43 @@ async def test_a_body_that_comes_bit_by_bit() -> None:
 
     async with listening(serve) as port, httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
         assert (await client.post(f"http://127.0.0.1:{port}/", content=body())).text == "ok"
+
+
+@pytest.mark.parametrize(
+    ("last", "fault"),
+    [(b"1\r\nd\r\n0\r\n\r\n", None), (b"zz\r\n", "zz"), (b"", ".*")],
+    ids=["whole", "broken", "cut"],
+)
+async def test_what_has_come_goes_up_at_once(last: bytes, fault: str | None) -> None:
+    """Also where what follows is broken, which is told of as it is; after its end the connection is used again."""
+    served: list[object] = []
+    said = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            said.clear()
+            await request_of(reader)
+            served.append(writer)
+            writer.write(BEGINNING + b"transfer-encoding: chunked\r\n\r\n1\r\na\r\n")
+            await said.wait()
+            writer.write(b"1\r\nb\r\n1\r\nc\r\n" + last)
+            await writer.drain()
+            if not last:
+                return
+
+    async with listening(serve) as port, httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client:
+        for _ in range(3):
+            pieces: list[bytes] = []
+            broken = nullcontext() if fault is None else pytest.raises(httpx2.TransportError, match=fault)
+            with broken:
+                async with client.stream("GET", f"http://127.0.0.1:{port}/") as response:
+                    async for piece in response.aiter_raw():
+                        if not pieces:
+                            said.set()
+                        pieces.append(piece)
+            assert pieces == [b"a", b"bcd" if fault is None else b"bc"]
+    assert len(served) == 3
+    assert len(set(served)) == (1 if fault is None else 3)
 
 
 async def test_a_server_that_takes_nothing() -> None:

@@ -84,10 +84,15 @@ class _Body(httpx2.AsyncByteStream):
         self._connection = connection
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        parts = self._stream.__aiter__()
+        parts, state = self._stream.__aiter__(), _state_of(self._stream)
         try:
             async for part in parts:
-                yield part
+                come, over, broken = _with_it(part, state)
+                yield come
+                if broken is not None:
+                    raise httpx2.RemoteProtocolError(str(broken)) from broken
+                if over:
+                    break
         except Exception as error:
             _raise_as_httpx(error)
         finally:
@@ -95,7 +100,8 @@ class _Body(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         connection = self._connection if isinstance(self._connection, Connection) else None
-        if connection is not None and _has_more(self._stream):
+        if connection is not None and (state := _state_of(self._stream)) is not None and state.trailing_data[0]:
+            # More came than the answer: the pool would begin the next one with it.
             connection.abort()
         await self._stream.aclose()
         if connection is None or connection.is_closing():
@@ -103,10 +109,25 @@ class _Body(httpx2.AsyncByteStream):
             await asyncio.sleep(0)
 
 
-def _has_more(stream: Any) -> bool:
-    """Whether more came over a connection than the answer: the pool would begin the next one with it."""
-    state = getattr(getattr(getattr(stream, "_stream", None), "_connection", None), "_h11_state", None)
-    return state is not None and bool(state.trailing_data[0])
+def _with_it(part: bytes, state: Any) -> tuple[bytes, bool, Exception | None]:
+    """A piece of a body with those that have come with it: one by one, each of many would pay for all of the way.
+
+    Also whether they are its end, and what is wrong with what follows.
+    """
+    come: list[bytes] = [part]
+    event: Any = type
+    try:
+        while state is not None and (more := getattr(event := state.next_event(), "data", None)) is not None:
+            come.append(more)
+    except Exception as error:
+        return b"".join(come), False, error
+    # Of what h11 gives, only the signs that nothing has come are types.
+    return b"".join(come), not isinstance(event, type), None
+
+
+def _state_of(stream: Any) -> Any:
+    """The `h11.Connection` of an answer, `None` where httpcore2 keeps it elsewhere."""
+    return getattr(getattr(getattr(stream, "_stream", None), "_connection", None), "_h11_state", None)
 
 
 def _raise_as_httpx(error: Exception) -> NoReturn:

@@ -22,7 +22,7 @@ class LineFrames:
         most: bytes that a line, or an event of several, may have.
     """
 
-    __slots__ = ("_after_cr", "_between", "_kept", "_most", "_parts", "_started")
+    __slots__ = ("_after_cr", "_kept", "_most", "_parts", "_started")
 
     def __init__(self, most: int = MAX_BYTES) -> None:
         self._most = most
@@ -30,12 +30,9 @@ class LineFrames:
         self._parts: list[bytes] = []
         self._after_cr = False
         self._started = False
-        # Nothing is kept of what came before: the next bytes begin a line, or an event of several.
-        self._between = False
 
     def _lines(self, data: bytes) -> list[bytes]:
         """The lines that `data` completes; what is left is kept for the next bytes."""
-        self._between = False
         if not data:
             return []
         if not self._started:
@@ -70,11 +67,7 @@ class LineFrames:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads of the events that `data` completes."""
-        if self._between and data.startswith(b"{") and data.find(b"\n") == len(data) - 1 and data.find(b"\r") < 0:
-            return [data[:-1]]  # one whole line, as nearly all that is read
-        lines = [line for line in self._lines(data) if line and not line.isspace()]
-        self._between = self._started and not self._parts and not self._after_cr
-        return lines
+        return [line for line in self._lines(data) if line and not line.isspace()]
 
     def close(self) -> list[bytes]:
         """The payload of a last event whose end the sender left out."""
@@ -98,8 +91,6 @@ class SSEFrames(LineFrames):
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads of the events that `data` completes."""
-        if self._between and (payload := _only(data)) is not None:
-            return [payload]
         payloads = []
         for line in self._lines(data):
             if not line:
@@ -121,26 +112,11 @@ class SSEFrames(LineFrames):
                 payloads.append(_error(line[6:].strip()))
             elif line == b"data":
                 self._data.append(b"")
-        self._between = self._started and not self._parts and not self._data and not self._after_cr
         return payloads
 
     def close(self) -> list[bytes]:
         """The payload of a last event whose blank line the sender left out."""
         return self.feed(b"\n\n")
-
-
-def _only(data: bytes) -> bytes | None:
-    """The payload of bytes that are one event, of one line of JSON, as nearly all that is read; `None` for others."""
-    start = 6
-    if not data.startswith(b"data: {"):
-        start = data.find(b"\n") + 7
-        if not data.startswith(b"event: ") or not data.startswith(b"data: {", start - 6):
-            return None
-    end, returns = data.find(b"\n", start), data.find(b"\r")
-    if end == len(data) - 2 and returns < 0 and data.endswith(b"\n"):
-        return data[start:end]
-    # Gemini's lines end in CRLF.
-    return data[start : end - 1] if end == len(data) - 3 and returns == end - 1 and data.endswith(b"\r\n") else None
 
 
 def _error(value: bytes) -> bytes:

@@ -12,7 +12,7 @@ from .. import media_types
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall, Usage, add_usage
 from . import dialects
 from . import made as making
-from .base import MISSHAPEN, Decoder
+from .base import Decoder
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
 from .replay import Replay, kept_of, replayed
@@ -251,8 +251,6 @@ class GenerateDecoder(Decoder):
 
     def feed(self, event: Any) -> StreamChunk | None:
         """Take one `GenerateContentResponse`."""
-        if (said := self._text_alone(event)) is not None:
-            return StreamChunk(said, self.model)
         if "error" in event:
             raise read_error(event)
         if usage := event.get("usageMetadata"):
@@ -281,26 +279,6 @@ class GenerateDecoder(Decoder):
             self.finish_reason = _FINISH.get(reason, "other")
             self.complete = not goes_on
         return self._parts(parts)
-
-    def _text_alone(self, event: dict[str, Any]) -> str | None:
-        """The text of an event that says nothing else, as nearly all do, and is taken with it; `None` for others."""
-        try:
-            if event.keys() != _OF_AN_ANSWER or event["modelVersion"] != self.response_model:
-                return None
-            candidate, counts, last = event["candidates"][0], event["usageMetadata"], self._kept[-1]
-            if len(candidate) != 1 + ("index" in candidate) or counts.keys() != self._counts.keys():
-                return None
-            if self.service_tier is None and ("serviceTier" in counts or "trafficType" in counts):
-                return None
-            (part,) = candidate["content"]["parts"]
-            said = part["text"]
-            if said.__class__ is not str or not said or len(part) != 1 or "signature" in last:
-                return None
-            last["length"] += len(said)
-        except MISSHAPEN:
-            return None
-        self._counts, self._brought, self.checkpoint = counts, True, None
-        return said
 
     def begin_hop(self) -> None:
         """Make ready for the rest; each hop's usage is its own."""

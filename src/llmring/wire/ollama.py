@@ -43,7 +43,6 @@ _AT_FAULT = (
     r"|invalid (format|image|json|message|option|role|think)|failed to (parse|process) (grammar|image|input|schema)"
 )
 _OF_A_CALL = frozenset({"id", "type", "function"})
-_USUAL = frozenset({"created_at", "done", "message", "model"})
 _OPENINGS = ("{", "[", "`")
 _INSTRUCTION = (
     "You can call these tools:\n{tools}\n\n"
@@ -270,13 +269,6 @@ class OllamaDecoder(Decoder):
 
     def feed(self, event: Any, *, whole: bool = False) -> StreamChunk | None:
         """Take one line, or the only one."""
-        if event.keys() == _USUAL and self._tags is None and self._holds is False and self.response_model is not None:
-            message = event["message"]
-            if message.__class__ is dict and len(message) == 2 and "role" in message and not event["done"]:
-                # Nearly every line of nearly every answer.
-                said = text(message.get("content") or "")
-                self._length += len(said)
-                return StreamChunk(said, self.model) if said else None
         if event.get("error"):
             self.error = _failure(event)
         done = bool(event.get("done"))
