@@ -69,6 +69,7 @@ def named(path: Path, *own: str) -> list[tuple[str, str]]:
         ("def f(d):\n    LLMRequest(**d)", []),
         ("r = LLMRequest(messages=[])\nr.model_copy(update={'model': 'a'})", ["a"]),
         ("u = {'model': 'a'}\ndef f(r: LLMRequest):\n    r.model_copy(update=u)", ["a"]),
+        ("LLMRequest(messages=[]).model_copy(update={'model': 'a'})", ["a"]),
         ("car.model_copy(update={'model': 'T'})", []),
         ("def f(q, model='a'):\n    LLMRequest(model=model)", []),
         ("async def f(q, /, *, w, model='a'):\n    LLMRequest(model=model)", []),
@@ -237,7 +238,9 @@ def test_other_kinds(write: Write) -> None:
     ]
 
 
-@pytest.mark.parametrize("call", ["resolve_alias('a', 'dev')", "has_alias('a', profile='dev')"])
+@pytest.mark.parametrize(
+    "call", ["resolve_alias('a', 'dev')", "has_alias('a', 'dev')", "has_alias('a', profile='dev')"]
+)
 def test_the_only_profile_that_is_meant(write: Write, call: str) -> None:
     uses = uses_in(write("app.py", f"{HEAD}service.{call}"))
     assert [(use.name, use.profile) for use in uses if use.kind != "profile"] == [("a", "dev")]
