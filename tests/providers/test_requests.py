@@ -99,6 +99,15 @@ async def test_a_request(way: Way, server: PracticeServer, stream: bool) -> None
     assert set(flat) == settings | turns | asked | {"x_mine"}
 
 
+async def test_cookies_go_back(way: Way, server: PracticeServer) -> None:
+    """Those in front of a service tell by them which of its machines knows the conversation."""
+    server.reply("Hi", headers={"set-cookie": "machine=7; path=/"})
+    async with LLMRing() as service:
+        for stream in (True, False):
+            await sent(service, server, ask(), stream=stream)
+    assert [request.headers.get("cookie") for request in server.requests] == [None, "machine=7"]
+
+
 async def test_nothing_is_invented(way: Way, server: PracticeServer) -> None:
     async with LLMRing() as service:
         body = await sent(service, server, ask(), stream=False)

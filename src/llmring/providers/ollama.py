@@ -105,12 +105,8 @@ class _HTTPClient(Swapping, httpx.AsyncClient):
 
     response = httpx.Response
 
-    def __init__(self, *, exchanges: Exchanges, limits: httpx.Limits, **options: Any) -> None:
-        bounds = {
-            "max_connections": limits.max_connections,
-            "max_keepalive_connections": limits.max_keepalive_connections,
-        }
-        ways = http_options(bounds, str(options["base_url"]))
+    def __init__(self, *, exchanges: Exchanges, limits: dict[str, int | None], **options: Any) -> None:
+        ways = http_options(limits, str(options["base_url"]))
         super().__init__(transport=_Bridge(ways["transport"]), trust_env=False, **options)
         self.carrier, self.exchanges = Carrier(**ways), exchanges
         keep_at_home(ways["transport"], str(self.base_url), options.get("headers") or ())
@@ -130,7 +126,7 @@ class _HTTPClient(Swapping, httpx.AsyncClient):
 
     def swapped(self, exchange: Exchange, request: httpx.Request) -> httpx2.Request:
         """What is sent in place of the SDK's request."""
-        return exchange.request(request.method, self._url, request.headers.raw)
+        return exchange.request(request.method, self._url, request.headers.raw, cookies=self.carrier.cookies)
 
     async def aclose(self) -> None:
         """Close its connections, and those of its carrier."""
@@ -163,9 +159,7 @@ class OllamaProvider(Provider):
         self._without_tools: set[str] = set()
         headers = {"authorization": f"Bearer {reveal(config.key)}"} if config.key else {}
         headers |= {name.lower(): value for name, value in config.sent_headers.items()}
-        self.client = _Client(
-            config.base_url, headers=headers, timeout=config.timeout, limits=httpx.Limits(**config.limits)
-        )
+        self.client = _Client(config.base_url, headers=headers, timeout=config.timeout, limits=config.limits)
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""

@@ -225,7 +225,7 @@ class Swapping:
 
     def swapped(self, exchange: Exchange, request: Any) -> httpx2.Request:
         """What is sent in place of the SDK's request."""
-        return exchange.request(request.method, request.url, request.headers)
+        return exchange.request(request.method, request.url, request.headers, cookies=self.carrier.cookies)
 
 
 class PostingProvider(Provider):
