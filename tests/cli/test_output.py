@@ -254,6 +254,13 @@ def test_waiting_to_write_is_said_on_a_terminal(project: Path, args: str) -> Non
         assert terminal.ended() == 0
 
 
+def test_what_is_waited_for_moves(project: Path) -> None:
+    with held(project) as holder, Terminal("unbind", "chatbot") as terminal:
+        terminal.expect("".join(f"Writing llmring.lock {dots}" for dots in (".. ", "...", ".  ", ".. ")))
+        holder.kill()
+        assert terminal.ended() == 0
+
+
 def test_who_is_waited_for_is_said(project: Path) -> None:
     with held(project) as holder:
         waiting = subprocess.Popen(
