@@ -84,6 +84,14 @@ def test_info_names_the_package_of_extends_that_is_missing(run: Run, bare: Path)
     assert "[extends]" not in said, "it is no package's name"
 
 
+def test_a_package_that_is_missing_is_no_warning_where_doctor_finds_it(run: Run, bare: Path) -> None:
+    extending(bare, "no_such_lib")
+    said = run("doctor")
+    assert "no_such_lib" in said.stdout
+    assert said.stderr == run("providers").stderr == "", "doctor has said it"
+    assert 'Warning: [extends] names the package "no_such_lib"' in run("aliases").stderr
+
+
 def test_a_file_of_json_gets_advice_in_json(run: Run, bare: Path, library: str) -> None:
     (bare / "llmring.lock").write_text('{"version": "1.0"}')
     (bare / "app.py").write_text(APP.format(library))
