@@ -11,15 +11,18 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol
+from types import coroutine
+from typing import Any, Protocol, TypeVar, cast
 from weakref import WeakSet, ref
 
 from .exceptions import LLMRingError
 
-__all__ = ["Record", "Records", "ended", "first_steps", "running_loop"]
+__all__ = ["Record", "Records", "ended", "first_of", "running_loop"]
+
+T = TypeVar("T")
 
 _OTHER_LOOP = 5.0
 """Seconds to wait for another event loop, which may stand still."""
@@ -59,7 +62,7 @@ class Record:
         self._ended: Future[None] = Future()
         if loop is not None:
             self._life = _life(ref(self))
-            with first_steps(sys.get_asyncgen_hooks().firstiter), suppress(StopIteration):
+            with _unheard(sys.get_asyncgen_hooks().firstiter), suppress(StopIteration):
                 self._life.__anext__().__await__().send(None)
 
     @property
@@ -168,16 +171,37 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-@contextmanager
-def first_steps(begun: Callable[[AsyncGenerator[Any, Any]], None] | None = None) -> Iterator[None]:
-    """Around the first step of async generators that are closed by us, and by nobody else.
+def first_of(generator: AsyncIterator[T]) -> Awaitable[T]:
+    """The first item of a generator that is closed by us, and by nobody else, as are those that begin within it.
 
     An event loop that ends closes each that has begun in it, and so does the garbage collector, all at the same time:
     what is within another is running by then, and says so.
-
-    Args:
-        begun: is told of each, as an event loop is that ends.
     """
+    with _unheard():
+        step = generator.__anext__()
+    return _first(step)
+
+
+@coroutine
+def _first(step: Awaitable[T]) -> Generator[Any, Any, T]:
+    steps = step.__await__()
+    try:
+        with _unheard():
+            waits_for = steps.send(None)
+        while True:
+            try:
+                sent = yield waits_for
+            except BaseException as error:
+                waits_for = steps.throw(error)
+            else:
+                waits_for = steps.send(sent)
+    except StopIteration as end:
+        return cast("T", end.value)
+
+
+@contextmanager
+def _unheard(begun: Callable[[AsyncGenerator[Any, Any]], None] | None = None) -> Iterator[None]:
+    """Tell nobody, or `begun` alone, of async generators that begin here."""
     hooks = sys.get_asyncgen_hooks()
     sys.set_asyncgen_hooks(begun, _let_be)
     try:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from types import coroutine
-from typing import Any, cast
 
 from pydantic_core import from_json, to_json
 
 from ..exceptions import InvalidRequestError, LLMRingError, ProviderConnectionError
-from ..record import first_steps
+from ..record import first_of
 from ..schemas import LLMResponse, StreamChunk
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError
@@ -103,8 +101,7 @@ class Answer:
 
     def _first(self) -> Awaitable[bytes]:
         self._next = self._bytes.__anext__
-        with first_steps():
-            return _first(self._next())
+        return first_of(self._bytes)
 
     def fail(self, failure: LLMRingError) -> None:
         """End the answer with a failure."""
@@ -287,24 +284,6 @@ class _WholeAnswer(Answer):
             response_model=decoder.response_model,
             served=(decoder.served,),
         )
-
-
-@coroutine
-def _first(step: Awaitable[bytes]) -> Generator[Any, Any, bytes]:
-    """The first step of an answer's bytes: in it the generators of the HTTP libraries begin, one within the other."""
-    steps = step.__await__()
-    try:
-        with first_steps():
-            waits_for = steps.send(None)
-        while True:
-            try:
-                sent = yield waits_for
-            except BaseException as error:
-                waits_for = steps.throw(error)
-            else:
-                waits_for = steps.send(sent)
-    except StopIteration as end:
-        return cast("bytes", end.value)
 
 
 def _is_cut(body: bytes) -> bool:
