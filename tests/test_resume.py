@@ -134,13 +134,13 @@ async def test_whatever_broke_it(
         for name in ("anthropic", "openai"):
             service.get_provider(name)
         got = await read(service)
+        # What the other side ended is closed by it, and nobody waits for that.
+        assert fault.kind != "stall" or await server.requests[0].closed(60)
     assert got.error is None
     assert got.text == "One two three"
     (record,) = [record for record in caplog.records if record.name == "llmring"]
     assert record.levelno == logging.WARNING
     assert "chatbot: anthropic:first broke off, openai:second goes on: " in record.message
-    # What the other side ended is closed by it, and nobody waits for that.
-    assert fault.kind != "stall" or await server.requests[0].closed(60)
 
 
 async def test_not_unless_asked(practice: Ground, server: PracticeServer) -> None:
