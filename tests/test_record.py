@@ -157,3 +157,33 @@ def test_a_loop_that_stands_still_is_not_waited_for_without_end(monkeypatch: pyt
         go_on.set()
         thread.join()
     assert records.all() == []
+
+
+def test_another_loop_says_when_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for longer than it takes, and in that loop's own thread it is done."""
+    monkeypatch.setattr("llmring.record._OTHER_LOOP", 600)
+    records, done = Records(), []
+    other = asyncio.new_event_loop()
+    thread = threading.Thread(target=other.run_forever)
+    thread.start()
+
+    class Provider:
+        async def close(self) -> None:
+            done.append(threading.current_thread())
+
+    async def open_one() -> None:
+        records.here().providers["one"] = Provider()
+
+    async def end() -> None:
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(record.end() for record in records.all() * 2))
+
+    try:
+        asyncio.run_coroutine_threadsafe(open_one(), other).result(60)
+        asyncio.run(end())
+        assert done == [thread]
+        assert records.all() == []
+    finally:
+        other.call_soon_threadsafe(other.stop)
+        thread.join()
+        other.close()

@@ -143,6 +143,16 @@ async def test_whatever_broke_it(
     assert "chatbot: anthropic:first broke off, openai:second goes on: " in record.message
 
 
+async def test_who_goes_on_need_not_share_its_connections(practice: Ground, server: PracticeServer) -> None:
+    """What broke off holds none any more."""
+    server.reply(chunks=["One", " two"], fault=Fault.error_event(1, 503), model="first")
+    server.reply(" two", model="second")
+    async with bound(practice, "anthropic:first", "anthropic:second", timeout=60, max_connections=1) as service:
+        async with asyncio.timeout(30):
+            got = await read(service)
+    assert (got.error, got.text) == (None, "One two")
+
+
 async def test_not_unless_asked(practice: Ground, server: PracticeServer) -> None:
     server.reply(chunks=["One", " two"], fault=Fault.cut_after(1), model="first")
     async with bound(practice, "google:first", "openai:second") as service:
