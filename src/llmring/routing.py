@@ -74,9 +74,9 @@ class Route:
         candidates: Sequence[str],
         breakers: Breakers,
         call: Callable[[str, LLMRequest, AnswerFormat | None], Awaitable[tuple[Provider, Call, Callable[[], None]]]],
-        max_retries: int = 0,
-        deadline: float | None = None,
-        until: float | None = None,
+        max_retries: int,
+        deadline: float | None,
+        until: float | None,
     ) -> None:
         self.until = until
         self.attempts: list[ProviderError] = []
