@@ -218,6 +218,8 @@ def rows() -> list[Row]:
     soon = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     key, response, limit = ProviderAuthenticationError, ProviderResponseError, ProviderRateLimitError
     good, cut, silent, broken = Text(), Error(ProviderConnectionError), Error(ProviderTimeoutError), Error(response)
+    # Of a whole answer that had come, but for its end, the text is in `partial`.
+    cut_after, silent_after = replace(cut, partial=TEXT), replace(silent, partial=TEXT)
     fails, waits = Error(response, 500), Error(limit, 429, 7.0)
     odd = Fault.bom(), Fault.comments(), Fault.newlines("\r\n"), Fault.gzip(), Fault.one_byte(), Fault.unknown_events()
     return [
@@ -245,37 +247,38 @@ def rows() -> list[Row]:
         _fault("hangs up", cut, Fault.hang_up()),
         _fault("never answers", silent, Fault.never_answer()),
         _fault("headers only", silent, Fault.headers_only()),
-        _fault("stalls after 2", replace(silent, text=_TWO), Fault.stall_after(2)),
-        _fault("stalls at the end", replace(silent, text=TEXT), Fault.stall_after(99)),
+        _fault("stalls after 2", replace(silent, text=_TWO), Fault.stall_after(2), whole=silent_after),
+        _fault("stalls at the end", replace(silent, text=TEXT), Fault.stall_after(99), whole=silent_after),
         _fault("chatters first", silent, Fault.chatter_after(0)),
         _fault("chatters after 2", replace(silent, text=_TWO), Fault.chatter_after(2)),
-        _fault("lingers", good, Fault.linger(), whole=silent, timeout=2.0),
+        _fault("lingers", good, Fault.linger(), whole=silent_after, timeout=2.0),
         Row("slow, not silent", Reply(chunks=CHUNKS, interval=0.4), good, timeout=1.0),
         _fault("resets first", cut, Fault.reset_before_first()),
-        _fault("resets after 2", replace(cut, text=_TWO), Fault.reset_after(2)),
-        _fault("cut first", cut, Fault.cut_after(0)),
-        _fault("cut after 2", replace(cut, text=_TWO), Fault.cut_after(2)),
-        _fault("cut after 2, gzip", replace(cut, text=_TWO), Fault.gzip(), Fault.cut_after(2)),
-        _fault("ends first", cut, Fault.end_early(0), whole=replace(cut, partial=TEXT)),
-        _fault("ends after 2", replace(cut, text=_TWO), Fault.end_early(2), whole=replace(cut, partial=TEXT)),
+        _fault("resets after 2", replace(cut, text=_TWO), Fault.reset_after(2), whole=cut_after),
+        # Of a whole answer, half is sent: on one wire, its text is in that.
+        _fault("cut first", cut, Fault.cut_after(0), whole={"": cut, "gemini": cut_after}),
+        _fault("cut after 2", replace(cut, text=_TWO), Fault.cut_after(2), whole=cut_after),
+        _fault("cut after 2, gzip", replace(cut, text=_TWO), Fault.gzip(), Fault.cut_after(2), whole=cut_after),
+        _fault("ends first", cut, Fault.end_early(0), whole=cut_after),
+        _fault("ends after 2", replace(cut, text=_TWO), Fault.end_early(2), whole=cut_after),
         # Chat Completions that have named their reason are whole.
         _fault(
             "ends without end",
             {"": replace(cut, text=TEXT), "openai-chat": good},
             Fault.end_early(),
-            whole=replace(cut, partial=TEXT),
+            whole=cut_after,
         ),
         _fault(
             "no reason",
             {"": good, "gemini": replace(cut, text=TEXT)},
             Fault.no_finish_reason(),
-            whole={"": good, "gemini": replace(cut, partial=TEXT)},
+            whole={"": good, "gemini": cut_after},
         ),
         *_in_band("overload", response, status=529, type="overloaded_error"),
         *_in_band("failure", response, status=500),
         *_in_band("rate limit", limit, status=429),
-        _fault("malformed event", Text(skipped=1), Fault.malformed_event(2), whole=replace(cut, partial=TEXT)),
-        _fault("malformed first", Text(skipped=1), Fault.malformed_event(0), whole=replace(cut, partial=TEXT)),
+        _fault("malformed event", Text(skipped=1), Fault.malformed_event(2), whole=cut_after),
+        _fault("malformed first", Text(skipped=1), Fault.malformed_event(0), whole=cut_after),
         _fault("invalid UTF-8", Text(skipped=1), Fault.invalid_utf8(2), whole=broken),
         _fault("a page, no stream", broken, Fault.not_a_stream()),
         _fault("JSON, no stream", broken, Fault.not_a_stream("application/json")),
