@@ -175,10 +175,11 @@ def test_not_a_stream(wire: str, server: PracticeServer, ask: Ask) -> None:
     assert json.loads(ask(wire).body) == {"hello": "world"}
 
 
-def test_one_byte(told: Callable[..., Any]) -> None:
+def test_one_byte(told: Callable[..., Any], server: PracticeServer) -> None:
     got, _, text = told(Fault.one_byte())
     assert text == TEXT
     assert {len(chunk) for chunk in got.chunks} == {1}
+    assert server.requests[-1].chunks_sent == len(CHUNKS)
 
 
 @pytest.mark.parametrize("newline", ["\r\n", "\r", "\n"])
