@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import inspect
 import json
+import re
 from collections.abc import AsyncIterator, Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from google import genai
 from google.genai import errors, types
 
 from llmring import LLMRing
+from llmring.providers.legacy import LOOKED_AT
 from llmring.providers.vendors import SDKS
 from llmring.testing import PracticeServer
 
@@ -153,6 +156,11 @@ async def test_every_status_is_an_error_of_that_kind(entrance: Entrance, server:
     assert b"It broke" in raised.value.response.content
     assert len(server.requests) == 1
     await entrance.client.close()
+
+
+def test_what_is_looked_for_in_httpx_is_there_while_it_is_loaded() -> None:
+    looking = inspect.getsource(import_module("openai._httpx2"))
+    assert set(re.findall(r"\bmodule\.(\w+)", looking)) <= {*LOOKED_AT} <= set(httpx.__all__)
 
 
 @pytest.mark.parametrize("sdk", [openai, anthropic])

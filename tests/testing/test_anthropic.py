@@ -138,6 +138,8 @@ def test_an_error_in_the_stream(server: PracticeServer) -> None:
 def test_models(server: PracticeServer) -> None:
     server.models["anthropic"] = ["one", "two"]
     with anthropic.Anthropic() as client:
-        assert [model.id for model in client.models.list()] == ["one", "two"]
+        listed = client.models.list()
+        assert [model.id for model in listed] == ["one", "two"]
+        assert (listed.first_id, listed.last_id) == ("one", "two")
         assert client.models.retrieve("two").id == "two"
     assert [request.wire for request in server.requests] == ["models", "models"]

@@ -270,6 +270,12 @@ BAD: dict[str, tuple[str, Any, int, str]] = {
     ),
     "a call without a result": (MESSAGES, anthropic(says(use()), USER), 400, "without `tool_result` blocks"),
     "a call at the end": (MESSAGES, anthropic(says(use())), 400, "without `tool_result` blocks"),
+    "two calls without results": (
+        MESSAGES,
+        anthropic(says(use(), use(id="toolu_2")), USER),
+        400,
+        "without `tool_result` blocks immediately after: toolu_1, toolu_2. Each",
+    ),
     "a result after text": (
         MESSAGES,
         anthropic(says(use()), says({"type": "text", "text": "So"}, used(), role="user")),

@@ -12,12 +12,13 @@ from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 
-__all__ = ["load_httpx"]
+__all__ = ["LOOKED_AT", "load_httpx"]
 
-_LOOKED_AT = (
+LOOKED_AT = (
     *("Auth", "AsyncClient", "Client", "HTTPStatusError", "Limits", "RequestError", "RequestNotRead", "Response"),
     *("StreamConsumed", "Timeout", "TimeoutException", "URL"),
 )
+"""The names that it looks at."""
 
 
 class _NotYet(Exception):
@@ -26,7 +27,7 @@ class _NotYet(Exception):
 
 class _Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
-        vars(module).update(dict.fromkeys(_LOOKED_AT, _NotYet))
+        vars(module).update(dict.fromkeys(LOOKED_AT, _NotYet))
         super().exec_module(module)
 
 
