@@ -315,6 +315,25 @@ def test_a_body_that_is_no_json(wire: str, raw: Callable[[], Any]) -> None:
     assert connection.recv(1000).startswith(b"HTTP/1.1 400")
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "first"),
+    [
+        ("/v1/models", {}, "gpt-5-mini"),
+        ("/v1/models", {"anthropic-version": "2023-06-01"}, "claude-haiku-4-5"),
+        ("/v1/models", {"x-goog-api-key": "k"}, "models/gemini-2.5-flash"),
+        ("/v1/models?key=k", {}, "models/gemini-2.5-flash"),
+        ("/v1beta/models", {}, "models/gemini-2.5-flash"),
+        ("/api/tags", {}, "llama3.2:latest"),
+    ],
+)
+def test_whose_models_are_listed(server: PracticeServer, path: str, headers: dict[str, str], first: str) -> None:
+    with contextlib.closing(http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=60)) as connection:
+        connection.request("GET", path, headers=headers)
+        body = json.loads(connection.getresponse().read())
+    listed = body.get("data") or body["models"]
+    assert listed[0].get("id", listed[0].get("name")) == first
+
+
 def test_listings_can_fail_too(server: PracticeServer, raw: Callable[[], Any]) -> None:
     server.reply(Reply(status=401), wire="models")
     connection = raw().socket
