@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import LOCKFILE, Command, Run
+from .test_command import on_a_terminal
 
 CURRENT = LOCKFILE.replace("claude-haiku-4-5", "claude-haiku-5-5").replace("gpt-5-mini", "gpt-6-luna")
 
@@ -57,6 +58,13 @@ def test_an_error_fails_it(fitting: Path, command: Command) -> None:
     assert finding.pop("advice")
     place = {"file": "app.py", "line": 2, "column": 18, "cell": None}
     assert finding == {"code": "alias-unbound", "severity": "error", **place}
+
+
+def test_an_error_is_red_and_a_warning_yellow(fitting: Path) -> None:
+    (fitting.parent / "app.py").write_text("from llmring import LLMRequest\nLLMRequest(model='chatbott')\n")
+    said = on_a_terminal("lock", "check")
+    assert "\x1b[31merror\x1b[0m: " in said
+    assert "\x1b[33mwarning\x1b[0m: " in said
 
 
 def test_a_warning_fails_it_only_if_strict(fitting: Path, run: Run) -> None:

@@ -105,6 +105,9 @@ def test_it_says_what_becomes_of_the_window_and_the_params(old: Path, run: Run) 
 def test_a_program_is_told_of_prices_and_params_too(old: Path, run: Run) -> None:
     before, after = catalog.model_info(OLD), catalog.model_info(follower(OLD))
     models = {it["model"]: it for it in json.loads(run("lock", "upgrade", "--dry-run", "--json").stdout)["models"]}
+    assert {name: it["retired"] for name, it in models.items()} == {
+        name: catalog.model_info(name).retired for name in models
+    }
     assert before.input_price is not None
     assert models[OLD]["input_price"] == {"before": before.input_price, "after": after.input_price}
     assert models[OLD]["output_price"] == {"before": before.output_price, "after": after.output_price}

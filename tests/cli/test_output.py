@@ -404,3 +404,5 @@ models = ["x:\U0001f642"]
 def test_columns_stay_in_line_whatever_the_letters() -> None:
     rows = [("\u8981\u7d04", "x"), ("abcd", "x"), ("e\u0301\u00e9\U0001f642", "x"), ("a\nb\u202e", "x")]
     assert columns(rows).splitlines() == ["\u8981\u7d04   x", "abcd   x", "e\u0301\u00e9\U0001f642   x", "a b    x"]
+    joined = [("\u0915\u200d\u0937", "x"), ("ab", "x")]
+    assert columns(joined).splitlines() == ["\u0915\u200d\u0937   x", "ab   x"], "what joins letters takes no cell"
