@@ -42,6 +42,15 @@ def test_every_word_is_in_the_table() -> None:
     assert {word: gemini._FINISH[word] for word in FINISH} == FINISH
 
 
+def test_a_signature_is_kept_of_a_lone_part_and_nothing_of_a_plain_one() -> None:
+    for said, kept in [
+        ({"text": "x", "thoughtSignature": "c2ln"}, [{"length": 1, "signature": "c2ln"}]),
+        ({"text": "x"}, None),
+    ]:
+        metadata = decode(WIRE, part(said, finish="STOP")).decoder.metadata
+        assert metadata.get("google", {}).get("parts") == kept
+
+
 def test_a_turn_that_calls_tools() -> None:
     call = {"functionCall": {"name": "f", "args": {}}}
     assert decode(WIRE, part(call, finish="STOP")).whole["finish_reason"] == "tool_calls"

@@ -320,6 +320,28 @@ def back(*events: Any, answer: Any = None) -> dict[str, Any]:
     return rendered
 
 
+def test_what_is_kept_of_a_turn_names_who_issued_it() -> None:
+    """Of one without calls, too: to another it goes without."""
+    decoder = openai_chat.ChatDecoder(MODEL)
+    decoder.issuer = "x"
+    answer = decoder.answer(json.dumps(chat_answer({"content": "Yes.", "reasoning_content": "So."}, "stop")).encode())
+    turn = Message(role="assistant", content=answer.delta, metadata=decoder.metadata)
+    request = LLMRequest(model="m", messages=[Message(role="user", content="Hi"), turn])
+    sent = {issuer: openai_chat.render_request(request, "m", stream=False, issuer=issuer) for issuer in ("x", "y", "")}
+    plain = {"role": "assistant", "content": "Yes."}
+    assert sent["x"]["messages"][1] == {**plain, "reasoning_content": "So."}
+    assert sent["y"]["messages"][1] == sent[""]["messages"][1] == plain
+
+
+def test_a_turn_that_says_nothing_has_null_for_content_beside_calls_alone() -> None:
+    made: Any = {"id": "call_a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    turns = [Message(role="assistant", content="", tool_calls=[made]), Message(role="assistant", content="")]
+    result = Message(role="tool", tool_call_id="call_a", content="")
+    request = LLMRequest(model="m", messages=[Message(role="user", content="Hi"), turns[0], result, turns[1]])
+    sent = openai_chat.render_request(request, "m", stream=False)["messages"]
+    assert [message["content"] for message in sent] == ["Hi", None, "", ""]
+
+
 BLOCK = {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": 0}
 OTHER = {"type": "reasoning.encrypted", "data": "ZW5j", "id": "rs_1"}
 THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "So."}], "closed": True}

@@ -967,6 +967,12 @@ def test_ollama_is_told_the_form_that_it_is_held_to() -> None:
 
 # Thinking
 
+BUDGETS: list[tuple[dict[str, Any], int]] = [
+    ({"reasoning_effort": "medium"}, 8192),
+    ({"reasoning_effort": "high"}, 24_576),
+    ({"reasoning_effort": "xhigh"}, 32_768),
+    ({"reasoning_effort": "low", "reasoning_tokens": 9000}, 9000),
+]
 THINKING: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("openai-chat", "gpt-5-mini", {"reasoning_effort": "low"}, {"reasoning_effort": "low"}),
     ("openai-chat", "gpt-5-mini", {"reasoning_tokens": 0}, {"reasoning_effort": "none"}),
@@ -1059,6 +1065,15 @@ THINKING: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
         "gemini-2.5-flash",
         {"reasoning_effort": "none"},
         {"generationConfig": {"thinkingConfig": {"thinkingBudget": 0}}},
+    ),
+    *(
+        (
+            "gemini",
+            "gemini-2.5-pro",
+            fields,
+            {"generationConfig": {"thinkingConfig": {"includeThoughts": True, "thinkingBudget": budget}}},
+        )
+        for fields, budget in BUDGETS
     ),
     ("ollama", "qwen3", {"reasoning_effort": "high"}, {"think": True}),
     ("ollama", "qwen3", {"reasoning_tokens": 0}, {"think": False}),

@@ -23,6 +23,7 @@ from .turns import (
     described_schema,
     effort_of,
     in_dialect,
+    in_turns,
     json_instruction,
     media,
     parts,
@@ -118,24 +119,10 @@ def _turns(messages: Sequence[Message], issuer: str) -> list[dict[str, Any]]:
     messages = told_apart(messages, issuer)
     ids = call_ids(messages, _CALL_ID, 24, issuer)
     turns: list[dict[str, Any]] = []
-    results: list[dict[str, Any]] | None = None
-    for message in messages:
-        if message.role == "system":
-            continue
-        if message.role == "tool":
-            block = {
-                "type": "tool_result",
-                "tool_use_id": ids[message.tool_call_id or ""],
-                "content": _result(message),
-            }
-            # The results of one turn's calls belong in one turn.
-            if results is None:
-                results = []
-                turns.append({"role": "user", "content": results})
-            results += _marked([block], message)
-            continue
-        results = None
-        if message.role == "assistant":
+    for message, results in in_turns(messages):
+        if message is None:
+            turns.append({"role": "user", "content": [block for m in results for block in _result(m, ids)]})
+        elif message.role == "assistant":
             blocks = _replayed(message, ids, issuer) or [
                 *_content(message),
                 *(_call(call, ids) for call in message.tool_calls or ()),
@@ -193,8 +180,10 @@ def _media(found: Media) -> dict[str, Any]:
     return {"type": "document", "source": source, **given(title=found.name)}
 
 
-def _result(message: Message) -> str | list[dict[str, Any]]:
-    return plain_text(message, "a tool's result") if parts_of_result(message) is None else _content(message)
+def _result(message: Message, ids: dict[str, str]) -> list[dict[str, Any]]:
+    said = plain_text(message, "a tool's result") if parts_of_result(message) is None else _content(message)
+    block = {"type": "tool_result", "tool_use_id": ids[message.tool_call_id or ""], "content": said}
+    return _marked([block], message)
 
 
 def _call(call: ToolCall, ids: dict[str, str]) -> dict[str, Any]:
@@ -253,8 +242,6 @@ def _format(request: LLMRequest) -> dict[str, Any] | None:
 
 class MessagesDecoder(Decoder):
     """Chunks of a Messages answer."""
-
-    __slots__ = ("_blocks", "_container", "_counts", "_named")
 
     frames = SSEFrames
     end_marker = "message_stop"

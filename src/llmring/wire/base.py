@@ -50,33 +50,6 @@ class Decoder:
         hop_ended: the provider gives only so much at a time: the bytes end, the answer goes on at the checkpoint.
     """
 
-    __slots__ = (
-        "_frames",
-        "_gathered",
-        "_halves",
-        "_head",
-        "_read",
-        "answer_at",
-        "calls",
-        "checkpoint",
-        "complete",
-        "conceal",
-        "ended",
-        "error",
-        "finish_reason",
-        "hop_ended",
-        "issuer",
-        "metadata",
-        "model",
-        "most",
-        "parts",
-        "reported_total",
-        "response_model",
-        "service_tier",
-        "skipped_events",
-        "usage",
-    )
-
     frames: ClassVar[type[LineFrames]]
     end_marker: ClassVar[str]
 

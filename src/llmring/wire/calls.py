@@ -118,6 +118,12 @@ class ToolCalls:
     def __getitem__(self, position: int) -> BuiltCall:
         return self._calls[position]
 
+    @property
+    def extras(self) -> list[dict[str, Any]] | None:
+        """What the server wants back with each call, `None` where that is nothing."""
+        extras = [call.extra for call in self._calls]
+        return extras if any(extras) else None
+
     def known(self, key: Any) -> BuiltCall | None:
         """The call that `key` stands for now."""
         return self._of_key.get(key)

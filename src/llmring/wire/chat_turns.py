@@ -110,11 +110,10 @@ class Kept:
             if name != "reasoning" or "reasoning_details" not in fields:
                 fields[name] = "".join(pieces)
         parts = [[at, part] for at, blocks in self._parts for part in _whole_parts(blocks)]
-        extras = [call.extra for call in built] if any(call.extra for call in built) else None
         customs = [call.custom for call in built] if any(call.custom for call in built) else None
         kept = {
             **given(fields=fields or None, parts=parts or None, before=self.before or None),
-            **given(extras=extras, customs=customs),
+            **given(extras=built.extras, customs=customs),
         }
         return {**kept, "digest": digest_of(length, calls)} if kept else None
 

@@ -22,6 +22,7 @@ from .turns import (
     described_schema,
     effort_of,
     in_dialect,
+    in_turns,
     media,
     named_results,
     parts,
@@ -89,20 +90,11 @@ def _contents(messages: Sequence[Message], generation: int, issuer: str) -> list
     names = named_results(messages)
     numbered: set[str] = set()
     contents: list[dict[str, Any]] = []
-    results: list[dict[str, Any]] | None = None
-    for message in messages:
-        if message.role == "system":
-            continue
-        if message.role == "tool":
-            id = message.tool_call_id or ""
-            answer = {"name": next(names), **_result(message), **({"id": id} if id in numbered else {})}
-            if results is None:
-                results = []
-                contents.append({"role": "user", "parts": results})
-            results.append({"functionResponse": answer})
-            continue
-        results = None
-        if message.role == "assistant":
+    for message, results in in_turns(messages):
+        if message is None:
+            answers = [{"name": next(names), **_result(m), **_numbered(m.tool_call_id, numbered)} for m in results]
+            contents.append({"role": "user", "parts": [{"functionResponse": answer} for answer in answers]})
+        elif message.role == "assistant":
             said = _replayed(message, numbered, issuer)
             if said is None:
                 said = [*_parts(message), *map(_call, message.tool_calls or ())]
@@ -169,6 +161,10 @@ def _result(message: Message) -> dict[str, Any]:
     return {"response": value if isinstance(value, dict) else {"result": value}}
 
 
+def _numbered(id: str | None, numbered: set[str]) -> dict[str, Any]:
+    return {"id": id} if id in numbered else {}
+
+
 def _replayed(message: Message, numbered: set[str], issuer: str) -> list[dict[str, Any]] | None:
     """The turn's parts as Gemini sent them, signatures and all, unless the caller has changed it since."""
     ids: set[str] = set()
@@ -233,8 +229,6 @@ class GenerateDecoder(Decoder):
     The format has no end marker but a finish reason, and some models repeat it on several events: what follows
     it still counts, and the end of the bytes is the end.
     """
-
-    __slots__ = ("_brought", "_cited", "_counts", "_earlier", "_grounding", "_hop_began_at", "_kept")
 
     frames = SSEFrames
     end_marker = "finishReason"

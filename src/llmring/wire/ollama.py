@@ -247,8 +247,6 @@ class OllamaDecoder(Decoder):
         think_tags: whether `<think>` at the beginning of the text begins thinking.
     """
 
-    __slots__ = ("_held", "_holds", "_length", "_tags", "_thoughts", "_tools", "_written")
-
     frames = LineFrames
     end_marker = '"done": true'
 
@@ -301,9 +299,8 @@ class OllamaDecoder(Decoder):
         if self.error is not None:
             raise self.error
         final = super().close()
-        extras = [call.extra for call in self.calls] if any(call.extra for call in self.calls) else None
         before = self._written.before if self._written is not None else ""
-        kept = given(thinking="".join(self._thoughts) or None, before=before or None, extras=extras)
+        kept = given(thinking="".join(self._thoughts) or None, before=before or None, extras=self.calls.extras)
         if kept:
             digest = digest_of(self._length, final.tool_calls or [])
             self.metadata |= {"ollama": {**kept, "digest": digest}, "issuer": self.issuer}
@@ -327,7 +324,8 @@ class OllamaDecoder(Decoder):
         if thinking:
             self._thoughts.append(thinking)
         if self._tags is not None:
-            said, thinking = self._untagged(said, thinking, last=last)
+            said, thinking = self._tags.split(said, thinking, last=last)
+            self._tags = None if self._tags.over else self._tags
         if self._holds is not False:
             said = self._hold(said, last=last)
         advanced = len(self.calls) > before
@@ -335,22 +333,6 @@ class OllamaDecoder(Decoder):
         if not said and not thinking and not advanced:
             return None
         return StreamChunk(said, self.model, thinking or None, self.calls.snapshot() if advanced else None)
-
-    def _untagged(self, said: str, thinking: str, *, last: bool) -> tuple[str, str]:
-        """The text and the thinking of what the model wrote, where the server does not tell them apart."""
-        tags = self._tags
-        assert tags is not None
-        if thinking and not tags.thinking:
-            said, self._tags = tags.held + said, None
-            return said, thinking
-        if said:
-            said, thinking = tags.feed(said)
-        if last and tags.held:
-            more, rest = tags.close()
-            said, thinking = said + more, thinking + rest
-        if tags.over:
-            self._tags = None
-        return said, thinking
 
     def _hold(self, said: str, *, last: bool) -> str:
         """Keep back text that may turn out to be a call, and give what is text for certain."""

@@ -51,21 +51,6 @@ class ChatDecoder(Decoder):
         think_tags: whether `<think>` at the beginning of the text begins thinking.
     """
 
-    __slots__ = (
-        "_chosen",
-        "_counts",
-        "_ids",
-        "_kept",
-        "_last_call",
-        "_length",
-        "_marks",
-        "_refused",
-        "_spoken",
-        "_streamed",
-        "_tags",
-        "_written",
-    )
-
     frames = SSEFrames
     end_marker = "[DONE]"
 
@@ -217,19 +202,10 @@ class ChatDecoder(Decoder):
 
     def _untagged(self, content: str, reasoning: str | None, *, last: bool) -> tuple[str, str | None]:
         """The text and the thinking of what the model wrote, where the server does not tell them apart."""
-        tags = self._tags
-        if tags is None:
-            return content, reasoning
-        if reasoning and not tags.thinking:
-            self._tags = None
-            return tags.held + content, reasoning
-        said, thought = tags.feed(content) if content else ("", "")
-        if last and tags.held:
-            more, rest = tags.close()
-            said, thought = said + more, thought + rest
-        if tags.over:
-            self._tags = None
-        return said, thought or reasoning
+        if (tags := self._tags) is not None:
+            content, reasoning = tags.split(content, reasoning or "", last=last)
+            self._tags = None if tags.over else tags
+        return content, reasoning
 
     def _without_choice(self, event: Any) -> None:
         """An event that says no more than a failure, counts or a verdict on the prompt, or says a failure beside."""

@@ -209,8 +209,6 @@ def _format(request: LLMRequest) -> dict[str, Any] | None:
 class ResponsesDecoder(Decoder):
     """Chunks of a Responses answer."""
 
-    __slots__ = ("_items", "_last", "_refused", "_said", "_thinking_part")
-
     frames = SSEFrames
     end_marker = "response.completed"
 

@@ -53,6 +53,25 @@ class ThinkTags:
         self._before.append(piece)
         return self._think(self.held + piece) if self.thinking else self._past(piece)
 
+    def split(self, said: str, thought: str, *, last: bool) -> tuple[str, str]:
+        """The text and the thinking of a piece of an answer.
+
+        Args:
+            said: its text.
+            thought: thinking that the server itself has told apart: unless a tag has been seen, the text has none then.
+            last: no more text comes.
+        """
+        if thought and not self.thinking:
+            self.over = True
+            return self.held + said, thought
+        if said:
+            said, within = self.feed(said)
+            thought = within or thought
+        if last and self.held:
+            more, rest = self.close()
+            said, thought = said + more, thought + rest
+        return said, thought
+
     def close(self) -> tuple[str, str]:
         """The end has come: what was held back."""
         held, self.held = self.held, ""

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -30,6 +31,7 @@ __all__ = [
     "effort_of",
     "function_tool",
     "in_dialect",
+    "in_turns",
     "json_instruction",
     "media",
     "named_results",
@@ -222,6 +224,15 @@ def told_apart(messages: Sequence[Message], issuer: str) -> Sequence[Message]:
             message = message.model_copy(update={"tool_call_id": now[id]})
         told.append(message)
     return told
+
+
+def in_turns(messages: Sequence[Message]) -> Iterator[tuple[Message | None, Sequence[Message]]]:
+    """What was said, but for system messages: each message, or `None` and the results of one turn's calls."""
+    for of_tools, said in groupby((m for m in messages if m.role != "system"), lambda m: m.role == "tool"):
+        if of_tools:
+            yield None, list(said)
+        else:
+            yield from ((message, ()) for message in said)
 
 
 def named_results(messages: Sequence[Message]) -> Iterator[str]:
