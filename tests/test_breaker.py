@@ -402,3 +402,11 @@ async def test_none_at_all(practice: Ground) -> None:
         for _ in range(12):
             assert isinstance(await outcome(service, "anthropic:never"), ProviderResponseError)
         assert await outcome(service, "anthropic:never") == "anthropic:never"
+
+
+async def test_ten_failures_in_a_row_open_it(practice: Ground) -> None:
+    """Unless the service says otherwise."""
+    practice.server.reply(status=500, model="ten", times=10)
+    async with LLMRing(practice.path, max_retries=0, api_keys={"anthropic": "practice"}) as service:
+        outcomes = [await outcome(service, "anthropic:ten") for _ in range(11)]
+    assert [type(it) for it in outcomes] == [ProviderResponseError] * 10 + [CircuitBreakerError]
