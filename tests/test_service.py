@@ -134,6 +134,9 @@ async def test_timeouts_that_are_none(server: PracticeServer, monkeypatch: pytes
 
 
 def test_a_timeout_of_the_environment_that_is_no_number(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMRING_PROVIDER_TIMEOUT_S", "-1")
+    with pytest.raises(ConfigurationError, match=r"^LLMRING_PROVIDER_TIMEOUT_S is -1\.0; it takes a number of seconds"):
+        LLMRing()
     monkeypatch.setenv("LLMRING_PROVIDER_TIMEOUT_S", "soon")
     with pytest.raises(ConfigurationError, match="LLMRING_PROVIDER_TIMEOUT_S is 'soon'"):
         LLMRing()
