@@ -101,8 +101,8 @@ def is_same_server(here: httpx2.URL, there: httpx2.URL) -> bool:
     """Whether both are one server, or the second is the first over TLS. A port of `None` is the scheme's own."""
     if here.raw_host != there.raw_host:
         return False
-    upgraded = (here.scheme, here.port, there.scheme, there.port) == ("http", None, "https", None)
-    return upgraded or (here.scheme, here.port) == (there.scheme, there.port)
+    one, other = (here.raw_scheme, here.port), (there.raw_scheme, there.port)
+    return one == other or (one, other) == ((b"http", None), (b"https", None))
 
 
 def trust() -> ssl.SSLContext:
