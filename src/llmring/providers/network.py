@@ -110,12 +110,8 @@ class _Body(httpx2.AsyncByteStream):
 
 
 def _with_it(part: bytes, state: Any) -> tuple[bytes, bool, Exception | None]:
-    """A piece of a body with those that have come with it: one by one, each of many would pay for all of the way.
-
-    Also whether they are its end, and what is wrong with what follows.
-    """
-    come: list[bytes] = [part]
-    event: Any = type
+    """A piece and those that have come with it, whether they are the end, and what is wrong with what follows."""
+    come, event = [part], cast("Any", type)
     try:
         while state is not None and (more := getattr(event := state.next_event(), "data", None)) is not None:
             come.append(more)
