@@ -234,25 +234,39 @@ def test_a_link_is_followed_to_a_lockfile_alone(tmp_path: Path, plain: str, text
 
 
 @contextlib.contextmanager
-def saving(path: Path, texts: list[str]) -> Iterator[None]:
-    """An editor that saves each of the texts when somebody else is about to rename a file to that one."""
-    waiting, is_saving = list(texts), False
+def at_a_move(*events: str, to: Path, do: Callable[[], object]) -> Iterator[None]:
+    """Something happens just before each move or link of a file to a path, but for those that it makes itself."""
+    is_on = True
 
     def hear(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal is_saving
-        if event == "os.rename" and str(arguments[1]) == str(path) and waiting and not is_saving:
-            is_saving = True
-            path.with_name("editor").write_text(waiting.pop(0))
-            path.with_name("editor").replace(path)
-            is_saving = False
+        nonlocal is_on
+        if is_on and event in events and str(arguments[1]) == str(to):
+            is_on = False
+            try:
+                do()
+            finally:
+                is_on = True
 
-    sys.addaudithook(hear)  # for good, so it does nothing once all are saved
+    sys.addaudithook(hear)  # for good, so it does nothing afterwards
     try:
         yield
     finally:
-        left = len(waiting)
-        waiting.clear()
-    assert not left
+        is_on = False
+
+
+@contextlib.contextmanager
+def saving(path: Path, texts: list[str]) -> Iterator[None]:
+    """An editor that saves each of the texts when somebody else is about to rename a file to that one."""
+    waiting = list(texts)
+
+    def save() -> None:
+        if waiting:
+            path.with_name("editor").write_text(waiting.pop(0))
+            path.with_name("editor").replace(path)
+
+    with at_a_move("os.rename", to=path, do=save):
+        yield
+    assert not waiting
 
 
 @posix
@@ -279,16 +293,12 @@ def test_a_save_at_the_very_moment_of_the_move_is_put_back(write: Write, plain: 
 @pytest.mark.skipif(writing._exchanger() is None, reason="no two files can be exchanged here")
 def test_a_pipe_that_comes_at_that_moment_stays_one(write: Write, plain: str) -> None:
     path = write(plain)
-    os.mkfifo(path.with_name("pipe"))
-    is_heard = [True]
-
-    def hear(event: str, arguments: tuple[object, ...]) -> None:
-        if is_heard and event == "os.rename" and str(arguments[1]) == str(path):
-            is_heard.clear()
-            path.with_name("pipe").replace(path)
-
-    sys.addaudithook(hear)
-    with pytest.raises(LockfileError, match="it is a pipe"):
+    pipe = path.with_name("pipe")
+    os.mkfifo(pipe)
+    with (
+        at_a_move("os.rename", to=path, do=lambda: pipe.exists() and pipe.replace(path)),
+        pytest.raises(LockfileError, match="it is a pipe"),
+    ):
         bind(path, "a", ["x:y"])
     assert path.is_fifo()
     assert beside(path) == []
@@ -296,17 +306,9 @@ def test_a_pipe_that_comes_at_that_moment_stays_one(write: Write, plain: str) ->
 
 def test_what_is_deleted_at_that_moment_stays_deleted(write: Write, plain: str) -> None:
     path = write(plain)
-    is_heard = [True]
-
-    def hear(event: str, arguments: tuple[object, ...]) -> None:
-        if is_heard and event == "os.rename" and str(arguments[1]) == str(path):
-            is_heard.clear()
-            path.unlink()
-
-    sys.addaudithook(hear)
     if writing._exchanger() is None:
         return
-    with pytest.raises(LockfileError, match="There is no lockfile"):
+    with at_a_move("os.rename", to=path, do=path.unlink), pytest.raises(LockfileError, match="There is no lockfile"):
         bind(path, "a", ["x:y"])
     assert os.listdir(path.parent) == []
 
@@ -347,22 +349,6 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(
     assert caught.value.path == path
     assert path.read_text() == plain
     assert beside(path) == []
-
-
-@contextlib.contextmanager
-def at_a_move(*events: str, to: Path, do: Callable[[], None]) -> Iterator[None]:
-    """Something happens just before each move or link of a file to a path."""
-    is_on = True
-
-    def hear(event: str, arguments: tuple[object, ...]) -> None:
-        if is_on and event in events and str(arguments[1]) == str(to):
-            do()
-
-    sys.addaudithook(hear)  # for good, so it does nothing afterwards
-    try:
-        yield
-    finally:
-        is_on = False
 
 
 def refuse() -> None:
