@@ -637,6 +637,13 @@ def test_what_cannot_be_bound(
     assert path.read_text() == plain
 
 
+def test_no_malformed_model_takes_the_place_of_one(write: Write, plain: str) -> None:
+    path = write(plain)
+    with pytest.raises(ConfigurationError, match="names no provider"):
+        replace_models(path, {"ollama:llama3.2": "llama4"})
+    assert path.read_text() == plain
+
+
 def test_unbinding_what_is_not_bound_names_the_nearest(write: Write, plain: str) -> None:
     path = write(plain)
     with pytest.raises(AliasNotFoundError, match=r'"chatbto" is not bound .* Did you mean "chatbot"'):

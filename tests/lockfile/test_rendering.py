@@ -6,6 +6,7 @@ import json
 import tomllib
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,3 +57,9 @@ def test_from_json(more: dict[str, Any]) -> None:
         assert "TOML" in str(error)  # noqa: PT017
         return
     assert tidy(tomllib.loads(there.text)) == tidy(without_nulls(data)) == tidy(there.data)
+
+
+def test_letters_stay_letters_and_half_of_one_is_refused() -> None:
+    assert '"caf\xe9": 1' in converted({"version": "1.0", "caf\xe9": 1}, to_json=True).text
+    with pytest.raises(ConfigurationError, match=r"^The file holds half of a surrogate pair"):
+        converted({"version": "1.0", "half": "\ud800"}, to_json=False)
