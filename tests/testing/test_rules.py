@@ -324,6 +324,7 @@ BAD: dict[str, tuple[str, Any, int, str]] = {
     ),
     # OpenAI's Responses
     "a parameter": (RESPONSES, responses(stop=["x"]), 400, "Unknown parameter: 'stop'."),
+    "instructions of another kind": (RESPONSES, responses(instructions=[1]), 400, "Invalid type for 'instructions'"),
     "a field of an item": (RESPONSES, responses({**USER, "name": "x"}), 400, "Unknown parameter: 'input[1].name'."),
     "a call without an id": (
         RESPONSES,
