@@ -205,3 +205,9 @@ def test_text_that_names_no_tool_by_a_name_is_text() -> None:
     line = {"model": "m", "message": {"role": "assistant", "content": said}, "done": True, "done_reason": "stop"}
     chunks = decoder.read(json.dumps(line).encode() + b"\n")
     assert ["".join(chunk.delta for chunk in chunks), decoder.skipped_events] == [said, 0]
+
+
+def test_of_a_call_without_further_fields_nothing_is_kept() -> None:
+    made = {"id": "call_a", "type": "function", "function": {"name": "f", "arguments": {}}}
+    result = decode(WIRE, line({"role": "assistant", "content": "", "tool_calls": [made]}), line(done=True))
+    assert "ollama" not in result.decoder.metadata
