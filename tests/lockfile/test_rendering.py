@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from llmring.exceptions import ConfigurationError
 from llmring.lockfile import parse
-from llmring.lockfile.rendering import converted
+from llmring.lockfile.rendering import converted, json_text
 
 from .test_editing_property import FAST, tidy, toml_files
 
@@ -63,3 +63,21 @@ def test_letters_stay_letters_and_half_of_one_is_refused() -> None:
     assert '"caf\xe9": 1' in converted({"version": "1.0", "caf\xe9": 1}, to_json=True).text
     with pytest.raises(ConfigurationError, match=r"^The file holds half of a surrogate pair"):
         converted({"version": "1.0", "half": "\ud800"}, to_json=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_escaped"),
+    [
+        ("caf\xe9", True),
+        ("\x7f", True),
+        ("\x01\x1f", False),
+        ("\\u00e9", False),
+        ("\\\\u00e9", False),
+        ("\\\xe9", True),
+        ("plain", False),
+    ],
+)
+def test_json_escapes_letters_where_it_did(text: str, is_escaped: bool) -> None:
+    like = json.dumps({"text": text})
+    assert json_text({"text": text}, like) == like
+    assert json_text({"new": "\xe9"}, like) == json.dumps({"new": "\xe9"}, ensure_ascii=is_escaped)

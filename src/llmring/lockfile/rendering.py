@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Converted", "converted", "json_text", "new_data", "toml", "toml_key", "toml_value"]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_LETTER_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\u(?!00[01])")
+"""In JSON, what need not be an escape: not a control character, nor a `u` that follows an escaped backslash."""
 
 
 def toml(data: Mapping[str, Any]) -> str:
@@ -68,7 +70,7 @@ def json_text(data: Mapping[str, Any], like: str | None = None) -> str:
         data,
         indent=indent[1] if indent else None,
         separators=(", " if is_airy and not indent else ",", ": " if is_airy else ":"),
-        ensure_ascii=like.isascii() and "\\u" in like,
+        ensure_ascii=like.isascii() and _LETTER_ESCAPED.search(like) is not None,
     )
     newline = "\r\n" if re.match(r"[^\n]*\r\n", like) else "\n"
     return like[:begin] + written.replace("\n", newline) + like[len(like.rstrip()) :]
