@@ -111,7 +111,7 @@ class ChatStream:
         return LLMResponse(
             model=decoder.model,
             content=self._content.getvalue(),
-            reasoning=self._reasoning.getvalue() or None,
+            reasoning=None if final and decoder.unclosed else self._reasoning.getvalue() or None,
             tool_calls=self._tool_calls() if callable(self._tool_calls) else self._tool_calls,
             finish_reason=final.finish_reason if final else None,
             usage=self._usage(decoder.usage),

@@ -30,9 +30,8 @@ def pieces_of(text: str, cuts: list[int]) -> list[str]:
     return [text[start:end] for start, end in pairwise(places)]
 
 
-def read(pieces: list[str], *, whole: bool = False) -> tuple[str, str, ThinkTags]:
+def read(pieces: list[str]) -> tuple[str, str, ThinkTags]:
     tags = ThinkTags()
-    tags.whole = whole
     said, thought = "", ""
     for piece in pieces:
         more, rest = (piece, "") if tags.over else tags.feed(piece)
@@ -68,10 +67,9 @@ def test_what_looks_like_a_tag_elsewhere_is_text(written: str, cuts: list[int]) 
 def test_thinking_that_never_ends(written: str, cuts: list[int]) -> None:
     written = f"<think>{written}"
     for pieces in (pieces_of(written, cuts), list(written)):
-        said, thought, _ = read(pieces)
+        said, thought, tags = read(pieces)
         assert (said, thought.strip()) == ("", written.removeprefix("<think>").strip())
-    # In a whole answer nobody can tell that it is any.
-    assert read([written], whole=True)[:2] == (written, "")
+        assert tags.unclosed == written
 
 
 def test_long_thinking_in_small_pieces_is_read_once() -> None:
@@ -138,10 +136,24 @@ def test_a_server_that_tells_them_apart_itself_is_believed(wire: str) -> None:
 @pytest.mark.parametrize("wire", EVENTS)
 def test_an_answer_that_ends_in_the_middle_of_a_tag(wire: str) -> None:
     assert decode(wire, *EVENTS[wire](["\n", "<thi"])).content == "\n<thi"
-    assert decode(wire, *EVENTS[wire](["<think>", "Hm. </th"])).reasoning == "Hm. </th"
     cut = decode(wire, *EVENTS[wire](["\n<thi"])[:1])
     assert cut.final is None
     assert cut.decoder.held == "\n<thi"
+
+
+@pytest.mark.parametrize("wire", EVENTS)
+@given(BLANKS, THOUGHT, st.lists(st.integers(0, 60), max_size=5))
+def test_thinking_that_is_never_closed_is_text(wire: str, blanks: str, thought: str, cuts: list[int]) -> None:
+    """Nobody can tell that it is any. A stream has called it thinking by then, and says so in the end."""
+    written = f"{blanks}<think>{thought}"
+    chunks = decode(wire, *EVENTS[wire](pieces_of(written, cuts)))
+    assert (chunks.content, chunks.final and chunks.final.delta) == ("", written)
+    decoder: Decoder = {"openai-chat": openai_chat.ChatDecoder, "ollama": ollama.OllamaDecoder}[wire](MODEL)
+    final = decoder.answer(json.dumps(ANSWERS[wire](written)).encode())
+    assert (final.delta, final.reasoning) == (written, None)
+    # What is kept of it is a turn of that text.
+    assert decoder.metadata == chunks.decoder.metadata
+    assert "before" not in str(decoder.metadata)
 
 
 # Through the service
@@ -168,6 +180,26 @@ async def test_the_lockfile_leaves_them_in_the_text(
         for response in (await service.chat(request), await service.chat_stream(request).final_response()):
             assert response.reasoning == reasoning
             assert response.content == (SUM if reasoning else written)
+
+
+@pytest.mark.parametrize("sdk", ["openai", "ollama"])
+async def test_unclosed_thinking_is_the_same_text_for_chat_and_a_stream(
+    server: PracticeServer, tmp_path: Path, sdk: str
+) -> None:
+    path = tmp_path / "llmring.lock"
+    path.write_text(
+        'version = "1.0"\n[profiles.default]\nname = "default"\n'
+        f'[providers.own]\nsdk = "{sdk}"\nbase_url = "{server.url}"\n'
+    )
+    written = "<think>\nI add one and two, and then"
+    server.reply(written, times=2)
+    request = LLMRequest(model="own:m", messages=[Message(role="user", content="1 + 2?")])
+    async with LLMRing(path) as service:
+        whole, stream = await service.chat(request), service.chat_stream(request)
+        said = "".join([chunk.delta async for chunk in stream])
+        for response in (whole, stream.response):
+            assert (response.content, response.reasoning) == (written, None)
+    assert said == written
 
 
 @pytest.mark.parametrize(

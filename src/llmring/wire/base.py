@@ -45,6 +45,7 @@ class Decoder:
         error: what the provider said in the stream instead of going on.
         conceal: takes out of bytes what must not be shown, before they come into a message or a log.
         metadata: what the same provider needs back with the turn.
+        unclosed: all of the text, where it has ended within `<think>`; till then its chunks said it as thinking.
         checkpoint: the provider's token to go on from, if all that was said came before it.
         most: bytes that a line, an event, the calls or a whole answer may have.
         hop_ended: the provider gives only so much at a time: the bytes end, the answer goes on at the checkpoint.
@@ -65,6 +66,7 @@ class Decoder:
         self.response_model: str | None = None
         self.service_tier: str | None = None
         self.metadata: dict[str, Any] = {}
+        self.unclosed = ""
         self.skipped_events = 0
         self.checkpoint: str | None = None
         self.hop_ended = False
@@ -231,7 +233,7 @@ class Decoder:
                     served=(self.served,),
                 )
             raise
-        if chunk is not None:
+        if chunk is not None and not self.unclosed:
             final.delta, final.reasoning = chunk.delta, chunk.reasoning
         return final
 
@@ -282,7 +284,8 @@ class Decoder:
         if calls and finish in ("stop", "other"):
             finish = "tool_calls"
         return StreamChunk(
-            model=self.model,
+            self.unclosed,
+            self.model,
             tool_calls=calls,
             finish_reason=finish,
             usage=self.usage,

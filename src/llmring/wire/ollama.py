@@ -288,8 +288,6 @@ class OllamaDecoder(Decoder):
             raise _failure(answer)
         if "message" not in answer and not answer.get("done"):
             raise KeyError("message")
-        if self._tags is not None:
-            self._tags.whole = True
         chunk = self.feed(answer, whole=True)
         self.complete = bool(answer.get("done")) or self.error is not None
         return chunk
@@ -298,8 +296,12 @@ class OllamaDecoder(Decoder):
         """The final chunk."""
         if self.error is not None:
             raise self.error
+        before = ""
+        if (written := self._written) is not None:
+            self.unclosed = written.unclosed
+            before = "" if self.unclosed else written.before
+        self._length += len(self.unclosed)
         final = super().close()
-        before = self._written.before if self._written is not None else ""
         kept = given(thinking="".join(self._thoughts) or None, before=before or None, extras=self.calls.extras)
         if kept:
             digest = digest_of(self._length, final.tool_calls or [])

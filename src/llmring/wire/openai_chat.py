@@ -78,8 +78,6 @@ class ChatDecoder(Decoder):
 
     def feed_answer(self, answer: Any) -> StreamChunk | None:
         """Take a whole `chat.completion`."""
-        if self._tags is not None:
-            self._tags.whole = True
         chunk = self.feed(answer, "message")
         if "choices" not in answer and not self.error:
             raise KeyError("choices")
@@ -99,14 +97,16 @@ class ChatDecoder(Decoder):
         if not self._chosen and not self._streamed:
             raise WireError("an answer in which there is none: it has no choice. Ask again")
         said, thought = self._untagged("", None, last=True)
-        self._length += len(said)
+        if (written := self._written) is not None:
+            self.unclosed = written.unclosed
+            self._kept.before = "" if self.unclosed else written.before
+        self._length += len(said) + len(self.unclosed)
         if self._refused and self.finish_reason in (None, "stop"):
             self.finish_reason = "content_filter"
         self.gather(self._spoken.parts())
         final = super().close()
-        final.delta, final.reasoning = said, thought or None
-        if self._written is not None:
-            self._kept.before = self._written.before
+        if not self.unclosed:
+            final.delta, final.reasoning = said, thought or None
         if (kept := self._kept.all(self._length, self.calls, final.tool_calls or [])) is not None:
             self.metadata |= {"openai_chat": kept, "issuer": self.issuer}
         return final

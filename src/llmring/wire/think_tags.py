@@ -20,14 +20,13 @@ class ThinkTags:
         held: what may still turn out to be a tag, or blanks around one.
         thinking: it is in the middle of thinking; `None` before, `False` after.
         over: the text proper has begun, all of what comes is text.
-        whole: all comes in one piece, of which thinking that is never closed is text: nobody can tell whether it is.
     """
 
-    __slots__ = ("_before", "_close", "_said", "held", "over", "thinking", "whole")
+    __slots__ = ("_before", "_close", "_said", "held", "over", "thinking")
 
     def __init__(self) -> None:
         self.held = ""
-        self.over = self.whole = False
+        self.over = False
         self.thinking: bool | None = None  # not yet, in it, past it
         self._said = False
         self._close = ""
@@ -39,15 +38,17 @@ class ThinkTags:
         return "".join(self._before)
 
     @property
+    def unclosed(self) -> str:
+        """All of the text, where it has ended in the middle of thinking: nobody can tell whether it was any."""
+        return self.before if self.thinking else ""
+
+    @property
     def undecided(self) -> str:
         """What is held back and may be text."""
         return "" if self.thinking is not None else self.held
 
     def feed(self, piece: str) -> tuple[str, str]:
         """The text and the thinking that the piece makes certain."""
-        if self.whole and not any(close in piece for close in _TAGS.values()):
-            self.over = True
-            return piece, ""
         if self.thinking is None:
             return self._begin(self.held + piece)
         self._before.append(piece)
