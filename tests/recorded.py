@@ -18,7 +18,7 @@ from typing import Any
 from genai_prices import types
 from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
 
-from llmring.catalog import vendor_files
+from llmring.catalog import records
 
 __all__ = ["forget", "in_place", "installed", "use"]
 
@@ -32,13 +32,13 @@ _CLAUSES: Any = {
     "contains": types.ClauseContains,
     "regex": types.ClauseRegex,
 }
-_read = vendor_files._text
+_read = records._text
 
 
 def use() -> None:
     """Have the catalogue read what is recorded."""
     set_custom_snapshot(_snapshot())
-    vars(vendor_files)["_text"] = _text
+    vars(records)["_text"] = _text
     forget()
 
 
@@ -46,7 +46,7 @@ def use() -> None:
 def installed() -> Iterator[None]:
     """Have it read what is installed."""
     set_custom_snapshot(None)
-    vars(vendor_files)["_text"] = _read
+    vars(records)["_text"] = _read
     forget()
     yield
     use()
@@ -54,8 +54,8 @@ def installed() -> Iterator[None]:
 
 def forget() -> None:
     """Forget what was read of the SDKs' files."""
-    vendor_files.announced_ends.cache_clear()
-    vendor_files.listed_models.cache_clear()
+    records.announced_ends.cache_clear()
+    records.listed_models.cache_clear()
 
 
 @cache

@@ -20,8 +20,8 @@ def loaded(statement: str) -> set[str]:
     ("statement", "modules"),
     [
         ("import llmring.catalog", set()),
-        ("from llmring.catalog import ROLES, suggested", {"records", "naming", "vendor_files"}),
-        ("from llmring.catalog.records import max_output_tokens", {"records", "naming", "vendor_files"}),
+        ("from llmring.catalog import ROLES, suggested", {"records", "naming"}),
+        ("from llmring.catalog.records import max_output_tokens", {"records", "naming"}),
     ],
 )
 def test_only_what_is_asked_for_is_loaded(statement: str, modules: set[str]) -> None:

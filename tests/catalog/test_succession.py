@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmring import catalog
-from llmring.catalog.succession import _follower, _read, successor
+from llmring.catalog.entries import _follower, _read, successor
 from llmring.exceptions import ConfigurationError
 
 from ..conftest import Announce, Say

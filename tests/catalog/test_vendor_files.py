@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from llmring import catalog
-from llmring.catalog import vendor_files
+from llmring.catalog import records
 
 from ..conftest import Say
 
@@ -49,10 +49,10 @@ def test_an_sdk_that_says_nothing_is_no_error(sdk_says: Say, text: str | None) -
 @pytest.mark.latest
 @pytest.mark.parametrize("provider", ["anthropic", "openai"])
 def test_the_installed_sdks_are_understood(provider: str) -> None:
-    package, file, _ = vendor_files._ENDS[provider]
-    text = vendor_files._text(package, file)
+    package, file, _ = records._ENDS[provider]
+    text = records._text(package, file)
     assert text, f"the file of {provider} that lists what ends is elsewhere now"
-    found = vendor_files.announced_ends(provider)
+    found = records.announced_ends(provider)
     assert found or not re.search(r"\b20\d\d\b", text), f"the file of {provider} that lists what ends has another form"
     assert all(isinstance(day, date) for day in found.values())
 
@@ -60,7 +60,7 @@ def test_the_installed_sdks_are_understood(provider: str) -> None:
 @pytest.mark.latest
 @pytest.mark.parametrize("provider", ["anthropic", "openai", "google"])
 def test_every_name_that_an_vendor_files_is_known(provider: str) -> None:
-    listed = vendor_files.listed_models(provider)
+    listed = records.listed_models(provider)
     assert listed, f"the file of {provider} that lists its models has another form now"
     for name in listed:
         assert catalog.known(f"{provider}:{name}")

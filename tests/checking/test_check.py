@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from llmring.catalog.succession import successor
+from llmring.catalog.entries import successor
 from llmring.checking import CODES, Finding, check, check_lockfile
 from llmring.exceptions import LockfileNotFoundError
 

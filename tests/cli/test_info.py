@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llmring import catalog
-from llmring.catalog.succession import successor
+from llmring.catalog.entries import successor
 from llmring.cli.facts import price, tokens
 
 from .conftest import LOCKFILE, RETIRED, RETIRING, Run

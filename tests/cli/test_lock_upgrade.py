@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from llmring import catalog
-from llmring.catalog.succession import successor
+from llmring.catalog.entries import successor
 from llmring.lockfile import load
 
 from ..conftest import Announce

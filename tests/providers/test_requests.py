@@ -19,7 +19,7 @@ from openai.types.responses import response_create_params
 from pydantic import TypeAdapter
 
 from llmring import LLMRequest, LLMRing, Message
-from llmring.catalog.vendor_files import announced_ends
+from llmring.catalog.records import announced_ends
 from llmring.exceptions import InvalidRequestError, ProviderResponseError
 from llmring.testing import PracticeServer
 

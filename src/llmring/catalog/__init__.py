@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .costs import Cost, cost_of
-    from .entries import ModelInfo, PriceTier, covers, known, model_info, models, nearest
+    from .entries import ModelInfo, PriceTier, covers, known, model_info, models, nearest, successor
+    from .prices import Cost, cost_of
     from .records import ROLES, Role, max_output_tokens, suggested
-    from .succession import successor
 
 __all__ = [
     "ROLES",
@@ -41,9 +40,8 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "costs": ("Cost", "cost_of"),
-            "entries": ("ModelInfo", "PriceTier", "covers", "known", "model_info", "models", "nearest"),
+            "entries": ("ModelInfo", "PriceTier", "covers", "known", "model_info", "models", "nearest", "successor"),
+            "prices": ("Cost", "cost_of"),
             "records": ("ROLES", "Role", "max_output_tokens", "suggested"),
-            "succession": ("successor",),
         },
     )
