@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from llmring.testing import Reply, ToolCallScript
-from llmring.testing.formats import Format, route
 from llmring.testing.requests import RecordedRequest
 from llmring.testing.script import script
+from llmring.testing.wires import Format, route
 
 PER_SECOND = 50
 _TICKS = 20  # per interval: streams take turns, since real ones do not send in step

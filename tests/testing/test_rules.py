@@ -12,7 +12,7 @@ import pytest
 
 from llmring.data import load
 from llmring.testing import PracticeServer, Reply, ToolCallScript
-from llmring.testing.rules import Given
+from llmring.testing.wires import Given
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 USER = {"role": "user", "content": "Hi"}
@@ -921,7 +921,7 @@ def test_each_field_that_a_vendor_takes_stands_once_beside_its_source() -> None:
             assert len({*value}) == len(value)
             assert all(re.fullmatch(r"[A-Za-z]\w*|[a-z.]+\.[a-z]+", name) for name in value)
 
-    for row in load("testing/rules/fields.json").values():
+    for row in load("testing/wires/fields.json").values():
         assert len(row["source"]) > 10
         check({name: value for name, value in row.items() if name != "source"})
 

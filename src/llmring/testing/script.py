@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from .faults import Fault, Kind
-from .formats import FORMATS, Answer, Event, Format
-from .formats.answer import dumps
 from .replies import Problem, Reply
 from .requests import RecordedRequest
+from .wires import FORMATS, Answer, Event, Format
+from .wires.answer import dumps
 
 __all__ = ["Queue", "Script", "script"]
 

@@ -14,12 +14,11 @@ from dataclasses import replace
 from typing import Any, Self
 
 from .connection import Connection
-from .formats import Answer, Format, listing, route
-from .formats.answer import dumps
 from .replies import Problem, Reply
 from .requests import RecordedRequest
-from .rules import Given, parsed, refusal, said_by, vendor_of, wrong_form
 from .script import Queue, Script, script
+from .wires import Answer, Format, Given, listing, parsed, refusal, route, said_by, vendor_of, wrong_form
+from .wires.answer import dumps
 
 __all__ = ["PracticeServer", "echo"]
 

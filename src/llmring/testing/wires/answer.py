@@ -6,13 +6,14 @@ import json
 import re
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
-from llmring.testing.replies import Problem, Reply, Tokens, ToolCallScript, Trouble
-from llmring.testing.requests import RecordedRequest
+from ..replies import Problem, Reply, Tokens, ToolCallScript, Trouble
+from ..requests import RecordedRequest
+from .shapes import Given
 
 __all__ = ["Answer", "Event", "Format", "dumps", "event", "phrase", "template"]
 
@@ -109,6 +110,10 @@ class Format(Protocol):
     RETRY_IN_BODY: bool
     """Whether the seconds to wait are in the error's body and not in a header."""
     TROUBLES: Mapping[Trouble, Problem]
+
+    def check(self, body: dict[str, Any], given: Given, request: RecordedRequest) -> Iterator[Problem]:
+        """What is wrong with a request."""
+        ...
 
     def events(self, answer: Answer) -> list[Event]:
         """The answer as a stream."""

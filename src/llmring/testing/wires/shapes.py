@@ -1,7 +1,8 @@
-"""Looks at a body that may hold anything.
+"""Looks at a body that may hold anything, and what the server has given away and knows again.
 
 What every vendor insists on before it looks at anything else is JSON, and of a certain form. Only what this server
 looks at itself has a form here, so that no odd body makes it stumble. The kinds are those of the vendors' references.
+Given away, and known again, are signatures, encrypted content and ids.
 """
 
 from __future__ import annotations
@@ -14,21 +15,105 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..replies import Problem
-from .given import walk
 
 __all__ = [
+    "Given",
     "is_base64",
     "no_string",
     "parsed",
     "rows",
     "says_json",
     "strict_schema",
+    "table",
     "text_of",
     "too_long",
     "unknown",
     "unknown_parameter",
+    "walk",
     "wrong_form",
 ]
+
+_SECRETS = frozenset(
+    {
+        "signature",
+        "thoughtSignature",
+        "thought_signature",
+        "encrypted_content",
+        "encrypted_index",
+        "data",
+        "id",
+    }
+)
+
+
+_MOST = 100_000
+"""Things remembered: a server that runs for days must not grow for ever."""
+
+
+class Given:
+    """All that one issuer has given away of late: an address, spoken to in one format."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, frozenset[str]] = {}
+        self._tables: dict[str, dict[str, Any]] = {}
+        self.thoughts: dict[str, str] = {}
+        """The thinking that a signature was given with."""
+
+    def learn(self, answer: Any) -> None:
+        """Remember what is in an answer: JSON, or the bytes of a body or stream of it."""
+        values = _values(answer) if isinstance(answer, bytes) else [answer]
+        found: set[str] = set()
+        for table in (table for value in values for table in walk(value)):
+            found |= {value for key, value in table.items() if key in _SECRETS and isinstance(value, str) and value}
+            if isinstance(id := table.get("id"), str):
+                self._tables[id] = table
+            if isinstance(signature := table.get("signature"), str):
+                thought = table.get("thinking", table.get("text"))
+                if isinstance(thought, str) and thought:
+                    self.thoughts[signature] = thought
+        together = frozenset(found)
+        self._answers |= dict.fromkeys(found, together)
+        while len(self._answers) > _MOST:
+            oldest = next(iter(self._answers))
+            del self._answers[oldest]
+            self._tables.pop(oldest, None)
+            self.thoughts.pop(oldest, None)
+
+    def knows(self, value: object) -> bool:
+        """Whether it was given here."""
+        return isinstance(value, str) and value in self._answers
+
+    def beside(self, value: object) -> frozenset[str]:
+        """What was given in the same answer."""
+        return self._answers.get(value, frozenset()) if isinstance(value, str) else frozenset()
+
+    def table(self, id: object) -> dict[str, Any]:
+        """What was given under that id, empty if nothing was."""
+        return self._tables.get(id, {}) if isinstance(id, str) else {}
+
+
+def walk(value: Any) -> Iterator[dict[str, Any]]:
+    """Every table in a JSON value."""
+    left = [value]
+    while left:
+        node = left.pop()
+        if isinstance(node, dict):
+            yield node
+            left += node.values()
+        elif isinstance(node, list):
+            left += node
+
+
+def _values(data: bytes) -> Iterator[Any]:
+    """The JSON of a body, or of each event of a stream."""
+    for piece in (data, *(line.removeprefix(b"data:") for line in data.splitlines())):
+        try:
+            yield json.loads(piece)
+        except (ValueError, RecursionError):
+            continue
+        if piece is data:
+            return
+
 
 _DEEPEST = 100
 """Levels of nesting. Vendors take about as many; OpenAI's schemas alone may have ten."""
@@ -52,6 +137,13 @@ _FORMS: dict[str, dict[str, list[str]]] = {
         "text": [_TABLE],
     },
 }
+
+
+def table(value: Any, *keys: str) -> dict[str, Any]:
+    """The table that some keys lead to, empty where there is none."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
 
 
 def rows(value: Any) -> list[tuple[int, dict[str, Any]]]:
