@@ -16,8 +16,8 @@ from jsonschema import Draft202012Validator
 from llmring.exceptions import LockfileError
 from llmring.lockfile import Binding, Lockfile, Profile, ProviderSettings, parse
 from llmring.lockfile.model import DEFAULT_PROFILE, VERSION
+from llmring.lockfile.parsing import APIS
 from llmring.lockfile.schema import json_schema, rendered
-from llmring.lockfile.validation import APIS
 from llmring.schemas import LLMRequest
 
 from .test_editing_property import toml_files

@@ -26,8 +26,7 @@ from ..request import seconds, with_params
 from ..schemas import LLMRequest
 from ..structured import answer_format
 from ..tools import definitions
-from .findings import Finding, Spot
-from .models import Mention
+from .findings import Finding, Mention, Spot
 
 if TYPE_CHECKING:
     from ..lockfile import Binding, ProviderSettings

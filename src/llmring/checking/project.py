@@ -12,9 +12,8 @@ from ..lockfile.extends import as_listed
 from ..lockfile.resolution import nearest
 from ..references import shown
 from .files import Files, names_in_file, project_files
-from .findings import Finding, Severity, Spot
+from .findings import Finding, Mention, Severity, Spot, check_models
 from .lockfile import Text, bind, broken_packages, doubts, mentions, unbind
-from .models import Mention, check_models
 from .source import Project, Use, uses_in
 
 __all__ = ["Report", "check", "check_lockfile"]

@@ -22,7 +22,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "unbind": ("bind:unbind", "Take an alias out of the lockfile."),
     "models": ("models:models", "List models, with their prices and windows."),
     "info": ("info:info", "Show what is known of an alias or a model."),
-    "providers": ("providers:providers", "Show how each provider stands here."),
+    "providers": ("status:providers", "Show how each provider stands here."),
     "doctor": ("doctor:doctor", "Look at all of it at once."),
     "trust": ("trust:trust", "Agree to where the lockfile has your secrets sent."),
     "demo": ("demo:demo", "Stream from four providers, with no key and no network."),
@@ -37,10 +37,10 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "lock upgrade": ("lock.upgrade:upgrade", "Move bindings off models that end."),
     "lock convert": ("lock.document:convert", "Print the lockfile in the other format, or write it."),
     "lock schema": ("lock.document:schema", "Print the JSON Schema of the lockfile."),
-    "lock profile list": ("lock.profile:list_profiles", "List the profiles and what they bind."),
-    "lock profile add": ("lock.profile:add", "Add a profile without bindings."),
-    "lock profile copy": ("lock.profile:copy", "Copy a profile with all that it binds."),
-    "lock profile remove": ("lock.profile:remove", "Remove a profile with all that it binds."),
+    "lock profile list": ("aliases:list_profiles", "List the profiles and what they bind."),
+    "lock profile add": ("aliases:add", "Add a profile without bindings."),
+    "lock profile copy": ("aliases:copy", "Copy a profile with all that it binds."),
+    "lock profile remove": ("aliases:remove", "Remove a profile with all that it binds."),
 }
 """In the order of the help: where each command is, `module:function`, and the first line of its docstring."""
 

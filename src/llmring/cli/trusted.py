@@ -2,7 +2,8 @@
 
 A lockfile can come with a stranger's repository, and chooses addresses and the variables that go there. A command sends
 a secret to such an address only where the user has agreed to it, this machine and a vendor's own hosts apart. A program
-that makes an `LLMRing` runs its own code, and is asked nothing.
+that makes an `LLMRing` runs its own code, and is asked nothing. The word is kept in the user's own state folder, where
+files are for their owner alone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -28,7 +30,6 @@ from ..providers.secrets import Secret, is_at_home, is_set, secrets_of
 from ..references import escaped, shown
 from ..service import LLMRing
 from .project import lockfile_if_any
-from .state import read_privately, state_folder, write_privately
 from .terminal import columns, note, warn
 
 VARIABLE = "LLMRING_TRUST"
@@ -250,3 +251,38 @@ def _source(secret: Secret) -> str:
 
 def _host(secret: Secret) -> str:
     return host_of(secret.address) + (" (plain http)" if secret.address.startswith("http:") else "")
+
+
+def state_folder() -> Path:
+    """`$XDG_STATE_HOME/llmring`, or where the system keeps such things."""
+    folder = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(folder):  # the XDG specification: a relative one is to be ignored
+        local = os.environ.get("LOCALAPPDATA") if os.name == "nt" else None
+        folder = local or os.path.expanduser("~/.local/state")
+    return Path(folder) / "llmring"
+
+
+def write_privately(path: Path, content: bytes) -> None:
+    """All of a file or nothing of it, with access for its owner alone; its folders are made."""
+    for folder in (path.parent.parent, path.parent):  # the mode is that of the last one alone
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+        os.replace(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def read_privately(path: Path) -> bytes | None:
+    """What a file holds that only its owner, who is the user, can have written; `None` where there is none such."""
+    try:
+        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+            status = os.fstat(file.fileno())
+            is_own = not hasattr(os, "geteuid") or (status.st_uid == os.geteuid() and not status.st_mode & 0o022)
+            return file.read() if is_own and stat.S_ISREG(status.st_mode) else None
+    except OSError:
+        return None

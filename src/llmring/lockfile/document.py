@@ -11,9 +11,8 @@ import re
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .arrays import relisted
 from .places import BLANK, Entry, scan
-from .rendering import toml, toml_key, toml_value
+from .rendering import relisted, toml, toml_key, toml_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

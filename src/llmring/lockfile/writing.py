@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import itertools
 import os
 import stat
 import sys
@@ -25,10 +26,11 @@ from .files import read
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+__all__ = ["copy", "replace", "target_of"]
+
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["copy", "replace", "target_of"]
 
 _SUFFIX = ".llmring-tmp"
 
@@ -275,3 +277,26 @@ def _is_immutable(path: Path) -> bool:
             finally:
                 os.close(handle)
     return False
+
+
+class Backup:
+    """Keeps what a write replaces, beside it, with its permissions; but nothing worthless, such as what takes its
+    place. `kept` is the copy."""
+
+    def __init__(self, path: Path, *worthless: bytes) -> None:
+        self._path = path
+        self._worthless = worthless
+        self.kept: Path | None = None
+
+    def __call__(self, path: Path, content: bytes) -> None:
+        """Keep the content of a file; where it changed since it was kept, anew in the place of the first copy."""
+        if content not in self._worthless:
+            self.kept = self.kept or backup_path(self._path)
+            copy(path, content, self.kept)
+
+
+def backup_path(path: Path) -> Path:
+    """A name for a copy that is free: earlier ones stay. It is beside the file that a link leads to."""
+    path = Path(os.path.realpath(path)) if os.path.islink(path) else path
+    names = (path.with_name(f"{path.name}.bak{number or ''}") for number in itertools.count())
+    return next(name for name in names if not os.path.lexists(name))

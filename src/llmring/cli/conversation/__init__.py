@@ -1,7 +1,7 @@
 """`llmring chat` without a prompt: a conversation in the terminal, which reads, asks, shows, and again.
 
-`session` is what goes on, `commands` what a slash does, `transcript` what has been said; `keyboard` reads what is
-typed, `screen` shows what comes.
+`session` is what goes on, and what a slash does; `transcript` what has been said; `keyboard` reads what is typed,
+`screen` shows what comes.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import Any
 from ...exceptions import InvalidRequestError
 from ..terminal import warn
 from ..trusted import Service
-from . import commands
 from .keyboard import History, Keyboard, history_path, on_termination
 from .screen import Screen
-from .session import Session
+from .session import Session, complete, is_command, run
 from .transcript import Conversation, save_somewhere
 
 __all__ = ["converse"]
@@ -41,7 +40,7 @@ def converse(
         service = Service(profile=profile)
         try:
             history = History(path) if path is not None else None
-            keyboard = Keyboard(history, lambda before, word: commands.complete(session, before, word))
+            keyboard = Keyboard(history, lambda before, word: complete(session, before, word))
             conversation = Conversation(model, profile, system)
             session = Session(runner, service, conversation, screen or Screen(), keyboard)
             session.attach(attached)
@@ -82,9 +81,9 @@ def _run(session: Session) -> None:
 def _answer(session: Session, text: str) -> None:
     """Do what a line says. Whatever goes wrong with it is shown: no line ends the conversation but /quit."""
     try:
-        if commands.is_command(text):
+        if is_command(text):
             with session.interrupts.doing(_stop):
-                commands.run(session, text)
+                run(session, text)
         elif text.strip():
             session.ask(session.conversation.question(text.strip()))
     except KeyboardInterrupt:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ...exceptions import InvalidRequestError
-from ..state import state_folder, write_privately
 from ..terminal import printable
+from ..trusted import state_folder, write_privately
 
 try:
     import readline

@@ -17,9 +17,9 @@ from ...lockfile.parsing import decode, holds_json
 from ...lockfile.places import holds_comments
 from ...lockfile.rendering import converted
 from ...lockfile.schema import rendered
+from ...lockfile.writing import Backup, backup_path
 from ..project import argument, lockfile_path
 from ..terminal import is_utf8, note, say, say_json, stream, warn, with_escapes, working
-from .backup import Backup, backup_path
 
 Format = Literal["toml", "json"]
 

@@ -20,13 +20,13 @@ from ...exceptions import ConfigurationError, LLMRingError
 from ...lockfile import create, find_lockfile
 from ...lockfile.rendering import json_text, new_data, toml
 from ...lockfile.schema import SCHEMA_FILE, write_beside
+from ...lockfile.writing import Backup, backup_path
 from ...providers.packages import how_to_install
 from ...providers.vendors import SDKS
 from ..facts import dollars
 from ..project import WrittenOption
 from ..status import KEYRING_WAITS, Status, keyring, statuses
 from ..terminal import columns, note, paint, say_json, warn, working
-from .backup import Backup, backup_path
 
 PATIENCE = 0.5
 """Seconds to wait for a server on this machine."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ...catalog import ModelInfo, model_info
-from ...checking.models import Ending, endings
+from ...checking.findings import Ending, endings
 from ...lockfile import Lockfile, load, parse, replace_models
 from ...lockfile.changes import with_replacements
 from ...lockfile.files import read
