@@ -18,8 +18,8 @@ import certifi
 import pytest
 from hypothesis import settings
 
-from llmring.providers.vendors import BUILT_IN
 from llmring.testing import PracticeServer
+from llmring.vendors import BUILT_IN
 
 from . import recorded
 from .program import forks

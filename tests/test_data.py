@@ -14,12 +14,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 import llmring
 from llmring.catalog.naming import billed_by, listed_as, served_by, vendor_of
-from llmring.data import also_called, load, of_vendors
 from llmring.exceptions import ProviderResponseError
 from llmring.providers.errors import error_of_answer
-from llmring.providers.vendors import BUILT_IN, BuiltIn
 from llmring.providers.wording import Meaning, meaning_of
 from llmring.schemas import LLMRequest
+from llmring.vendors import BUILT_IN, BuiltIn, also_called, load, of_vendors
 from llmring.wire.chat_dialects import ChatDialect, dialect_of
 from llmring.wire.errors import WireError, read_error
 

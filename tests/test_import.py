@@ -63,7 +63,6 @@ def test_the_service_loads_what_its_methods_name_and_no_more() -> None:
         "llmring.record",
         "llmring.providers",
         "llmring.service",
-        "llmring.tracebacks",
         "llmring.wire",
     }
     assert not loaded & {"pydantic", "pydantic_core", "tomllib", "json", "dataclasses", "hashlib", "urllib.request"}
@@ -122,10 +121,9 @@ asyncio.run(main())
         "lockfile.locking",
         "media_types",
         "parts",
-        "providers.concealment",
+        "concealment",
         "providers.errors",
         "providers.listing",
-        "providers.packages",
         "providers.wording",
         "structured",
         "tools",
@@ -135,7 +133,7 @@ asyncio.run(main())
 
 def test_a_service_reads_no_data_before_its_first_request() -> None:
     loaded_by(
-        "from llmring import LLMRing\nfrom llmring.data import load\nLLMRing()\nassert load.cache_info().misses == 0"
+        "from llmring import LLMRing\nfrom llmring.vendors import load\nLLMRing()\nassert load.cache_info().misses == 0"
     )
 
 

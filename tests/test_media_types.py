@@ -7,15 +7,14 @@ import subprocess
 import sys
 
 import pytest
-
-from llmring.media_types import extension_of, type_of
+from llmring.wire.media import extension_of, type_of
 
 BARE = """
 import json, mimetypes, sys
 mimetypes.knownfiles.clear()
 mimetypes.init()
 from llmring.cli.attachments import file_part
-from llmring.media_types import extension_of, type_of
+from llmring.wire.media import extension_of, type_of
 names = sys.argv[1].split()
 print(json.dumps([[type_of(name), extension_of(type_of(name)), file_part(name)["type"]] for name in names]))
 """

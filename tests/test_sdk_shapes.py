@@ -22,9 +22,9 @@ from google import genai
 from google.genai import errors, types
 
 from llmring import LLMRing
-from llmring.providers.legacy import LOOKED_AT
-from llmring.providers.vendors import SDKS
+from llmring.providers.creation import LOOKED_AT
 from llmring.testing import PracticeServer
+from llmring.vendors import SDKS
 
 
 def parameters(function: Callable[..., Any]) -> set[str]:

@@ -63,6 +63,7 @@ _load, __dir__ = lazily(
     later=(
         "breaker",
         "catalog",
+        "concealment",
         "media_types",
         "parts",
         "references",
@@ -71,6 +72,7 @@ _load, __dir__ = lazily(
         "stream",
         "structured",
         "tools",
+        "vendors",
     ),
 )
 

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import concealment, references, vendors
 from . import lockfile as lockfiles
-from . import references
 from .exceptions import (
     AliasNotFoundError,
     ConfigurationError,
@@ -19,8 +19,6 @@ from .exceptions import (
     ProviderNotFoundError,
 )
 from .lockfile import extends, files, locking, rendering
-from .providers import vendors
-from .tracebacks import bare
 
 if TYPE_CHECKING:
     from .lockfile import Binding, LiveLockfile, Lockfile
@@ -235,7 +233,7 @@ class Aliases:
             return live.current()
         except LockfileError as error:
             if needed or not isinstance(error, LockfileNotFoundError):
-                raise bare(error)  # noqa: B904 - it is the same error
+                raise concealment.bare(error)  # noqa: B904 - it is the same error
             return None
 
     def _path(self) -> Path:

@@ -18,8 +18,8 @@ from typing import Any, TypeGuard
 from urllib.parse import unquote, urlsplit
 
 from .exceptions import InvalidRequestError
-from .media_types import type_of
 from .schemas import LLMRequest, Message
+from .wire.media import type_of
 
 __all__ = ["audio", "decoded", "document", "image", "load", "text"]
 

@@ -9,6 +9,7 @@ from itertools import count
 from random import uniform
 from typing import TYPE_CHECKING
 
+from . import concealment
 from .breaker import Breakers
 from .exceptions import (
     CircuitBreakerError,
@@ -24,7 +25,6 @@ from .providers.answer import Answer
 from .providers.base import Call, Provider
 from .request import prepare
 from .schemas import LLMRequest, Message, StreamChunk
-from .tracebacks import bare
 
 if TYPE_CHECKING:
     from .structured import AnswerFormat
@@ -144,7 +144,7 @@ class Route:
 
     async def _go_on(self, answer: Answer, said: str) -> list[StreamChunk]:
         """The next chunks of an answer that broke off, or none: then the next candidate is to go on with it."""
-        broken = bare(answer.failure) if answer.failure is not None else None
+        broken = concealment.bare(answer.failure) if answer.failure is not None else None
         if answer.can_go_on:
             logger.warning("%s: %s broke off and goes on from its own token: %s", self._alias, answer.model, broken)
             if chunks := await answer.go_on():
@@ -172,7 +172,7 @@ class Route:
                 if not following or not moves_on(error):
                     self.listing(error)
                     raise
-                self.attempts.append(bare(error))
+                self.attempts.append(concealment.bare(error))
                 self._candidates = following
                 logger.warning("%s: moving on from %s to %s: %s", self._alias, candidate, following[0], error)
 
@@ -220,7 +220,7 @@ class Route:
                     raise
                 logger.info(
                     "%s: asking %s:%s again in %.1f s (%d of %d): %s",
-                    *(self._alias, provider.name, call.model, pause, retry + 1, most, bare(error)),
+                    *(self._alias, provider.name, call.model, pause, retry + 1, most, concealment.bare(error)),
                 )
             await asyncio.sleep(pause)
             self.retries += 1

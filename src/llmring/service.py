@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from . import breaker, catalog, routing
+from . import breaker, catalog, concealment, routing
 from . import lockfile as lockfiles
 from . import request as requests
 from . import stream as streams
@@ -17,7 +17,6 @@ from .credentials import kept
 from .exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
 from .providers import base, creation, endpoints, registry
 from .record import Records, ended
-from .tracebacks import bare
 from .wire import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -223,7 +222,7 @@ class LLMRing(Aliases):
         try:
             return self._registry.get(name, declared.get(name), declared)
         except LLMRingError as error:
-            raise bare(error)  # noqa: B904 - it is the same error
+            raise concealment.bare(error)  # noqa: B904 - it is the same error
 
     def warm_up(self, *models: str, profile: str | None = None) -> None:
         """Import the SDKs that these aliases need, in threads, while the program is busy with something else.

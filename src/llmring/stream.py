@@ -11,12 +11,12 @@ from io import StringIO
 from types import TracebackType
 from typing import Any, Literal
 
+from . import concealment
 from .exceptions import LLMRingError, ProviderError
 from .providers.answer import Answer
 from .record import Record, Records
 from .routing import Route
 from .schemas import LLMResponse, Served, StreamChunk, ToolCall, Usage, add_usage
-from .tracebacks import bare
 from .wire import made
 
 __all__ = ["ChatStream"]
@@ -70,7 +70,7 @@ class ChatStream:
             try:
                 await self._fill()
             except BaseException as error:
-                raise bare(error)  # noqa: B904 - it is the same error
+                raise concealment.bare(error)  # noqa: B904 - it is the same error
         chunk = self._pending.popleft()
         if chunk.delta:
             self._content.write(chunk.delta)

@@ -4,8 +4,8 @@ import pytest
 
 from llmring import catalog
 from llmring.exceptions import ConfigurationError
-from llmring.providers.vendors import BUILT_IN
 from llmring.schemas import LLMResponse, StreamChunk, Usage
+from llmring.vendors import BUILT_IN
 
 from .rates import PLAIN, rates
 

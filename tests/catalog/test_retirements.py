@@ -9,7 +9,7 @@ import pytest
 from llmring import catalog
 from llmring.catalog.naming import without_issue
 from llmring.catalog.records import last_day
-from llmring.data import of_vendors
+from llmring.vendors import of_vendors
 
 from ..conftest import Announce
 

@@ -3,7 +3,7 @@
 import pytest
 
 from llmring import catalog
-from llmring.providers.vendors import BUILT_IN
+from llmring.vendors import BUILT_IN
 
 from .rates import PLAIN, rates
 

@@ -11,8 +11,8 @@ import pytest
 
 from llmring import catalog
 from llmring.cli import demo
-from llmring.providers.vendors import SDKS
 from llmring.testing import PracticeServer, RecordedRequest, Reply
+from llmring.vendors import SDKS
 
 from .conftest import LOCKFILE, Command, Run
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from llmring.catalog.prices import is_own_host
-from llmring.providers.vendors import BUILT_IN
 from llmring.testing import PracticeServer
+from llmring.vendors import BUILT_IN
 
 from ..conftest import bind
 from ..program import PROGRAM

@@ -17,8 +17,8 @@ from llmring.cli import status
 from llmring.cli.lock import init
 from llmring.lockfile.schema import json_schema
 from llmring.providers.endpoints import endpoint
-from llmring.providers.vendors import BUILT_IN
 from llmring.testing import PracticeServer
+from llmring.vendors import BUILT_IN
 
 from .conftest import LOCKFILE, Command, Run
 

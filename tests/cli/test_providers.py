@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from llmring.providers.vendors import BUILT_IN, SDKS
 from llmring.testing import PracticeServer
+from llmring.vendors import BUILT_IN, SDKS
 
 from ..conftest import bind
 from .conftest import LOCKFILE, Command, Run

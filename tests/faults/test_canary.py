@@ -27,9 +27,9 @@ from llmring.credentials import Key, reveal
 from llmring.exceptions import LLMRingError, ProviderError, ProviderNotFoundError
 from llmring.lockfile import load
 from llmring.providers.base import ProviderConfig
-from llmring.providers.vendors import SDKS
 from llmring.testing import Fault, PracticeServer, Reply
 from llmring.testing.requests import RecordedRequest
+from llmring.vendors import SDKS
 
 from .cells import cells, run
 from .ground import KEY_VARIABLE, PROVIDERS, Ground, ask, ground

@@ -33,8 +33,8 @@ from llmring.exceptions import (
 )
 from llmring.providers.base import ProviderConfig
 from llmring.providers.openai import OpenAIProvider
-from llmring.providers.vendors import SDKS
 from llmring.testing import Fault, PracticeServer, Reply
+from llmring.vendors import SDKS
 
 from ..conftest import Way, bind
 

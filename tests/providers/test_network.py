@@ -30,7 +30,7 @@ from llmring import LLMRequest, LLMRing, Message
 from llmring.exceptions import ProviderConnectionError, ProviderResponseError
 from llmring.providers.listing import list_models
 from llmring.providers.network import Transport
-from llmring.providers.transport import http_options
+from llmring.providers.posting import http_options
 from llmring.testing import PracticeServer, Reply
 
 LIMITS = httpx2.Limits(max_connections=None)

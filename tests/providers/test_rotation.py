@@ -13,9 +13,9 @@ import pytest
 
 from llmring import LLMRequest, LLMRing, Message
 from llmring.exceptions import LLMRingError, ProviderNotFoundError
-from llmring.providers.vendors import BUILT_IN
 from llmring.testing import Fault, PracticeServer, Reply
 from llmring.testing.requests import RecordedRequest
+from llmring.vendors import BUILT_IN
 
 from ..conftest import Way, bind
 

@@ -19,8 +19,8 @@ from llmring.lockfile import split_reference
 from llmring.providers.base import Call
 from llmring.providers.endpoints import endpoint
 from llmring.providers.listing import list_models
-from llmring.providers.vendors import ALSO_CALLED, BUILT_IN, SDKS
 from llmring.testing import PracticeServer, Reply
+from llmring.vendors import ALSO_CALLED, BUILT_IN, SDKS
 
 from ..conftest import bind
 

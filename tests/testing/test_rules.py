@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from llmring.data import load
 from llmring.testing import PracticeServer, Reply, ToolCallScript
 from llmring.testing.wires import Given
+from llmring.vendors import load
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 USER = {"role": "user", "content": "Hi"}

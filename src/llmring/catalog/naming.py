@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from ..data import also_called, of_vendors
+from ..vendors import also_called, of_vendors
 
 __all__ = [
     "bare",

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..addresses import network_of, shown, without_login
-from ..data import of_vendors
 from ..references import split_reference
+from ..vendors import of_vendors
 from .naming import billed_by, forms, is_issue, listed_as, vendor_of
 from .records import listed_models
 

@@ -14,7 +14,7 @@ from datetime import date
 from functools import cache
 from typing import Final, Literal
 
-from ..data import of_vendors
+from ..vendors import of_vendors
 from .naming import model_of, without_issue
 
 __all__ = ["ROLES", "Role", "announced_ends", "last_day", "listed_models", "max_output_tokens", "suggested"]

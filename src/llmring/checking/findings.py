@@ -14,10 +14,10 @@ from .. import catalog
 from ..exceptions import ConfigurationError, ProviderNotFoundError
 from ..lockfile import Lockfile
 from ..lockfile.extends import declare, to_extend
+from ..providers.creation import how_to_install, installed_version
 from ..providers.endpoints import Endpoint, endpoint, near_name
-from ..providers.packages import how_to_install, installed_version
-from ..providers.vendors import BUILT_IN, SDKS
 from ..references import shown, split_reference
+from ..vendors import BUILT_IN, SDKS
 
 __all__ = ["CODES", "Ending", "Finding", "Mention", "Severity", "Spot", "check_models", "endings"]
 

@@ -20,12 +20,12 @@ from ..lockfile.rendering import toml_key
 from ..lockfile.schema import json_schema
 from ..providers.endpoints import endpoint, variables_in
 from ..providers.secrets import has_name_of, is_owned, secrets_of
-from ..providers.vendors import BUILT_IN
 from ..references import alike, bind_command, escaped, shown, unbind_command
 from ..request import seconds, with_params
 from ..schemas import LLMRequest
 from ..structured import answer_format
 from ..tools import definitions
+from ..vendors import BUILT_IN
 from .findings import Finding, Mention, Spot
 
 if TYPE_CHECKING:

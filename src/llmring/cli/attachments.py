@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from ..media_types import type_of
 from ..parts import audio, document, image
+from ..wire.media import type_of
 
 
 def picture_part(source: str) -> dict[str, Any]:

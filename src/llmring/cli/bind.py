@@ -12,8 +12,8 @@ from ..exceptions import ConfigurationError
 from ..lockfile import Lockfile, secrets_in
 from ..lockfile.extends import declare
 from ..providers.endpoints import near_name
-from ..providers.vendors import BUILT_IN
 from ..references import shown, split_reference
+from ..vendors import BUILT_IN
 from .facts import facts_of, not_listed
 from .project import ProfileOption, WrittenOption, argument, lockfile_path
 from .terminal import note, say_json, warn, working

@@ -16,7 +16,7 @@ import typer
 
 from .. import catalog
 from ..catalog import ROLES, suggested
-from ..providers.vendors import BUILT_IN, SDKS
+from ..vendors import BUILT_IN, SDKS
 from .project import bindings_in, lockfile_if_any
 
 _PLAIN = re.compile(r"[\w./:@+-]+")

@@ -16,10 +16,10 @@ from ..catalog import suggested
 from ..exceptions import ConfigurationError, LLMRingError
 from ..lockfile import create
 from ..lockfile.rendering import new_data, toml
-from ..providers.packages import installed_version, requirement
-from ..providers.vendors import SDKS
+from ..providers.creation import installed_version, requirement
 from ..schemas import LLMRequest, Message
 from ..service import LLMRing
+from ..vendors import SDKS
 from .facts import usage_line
 from .terminal import paint, say, stream, warn
 

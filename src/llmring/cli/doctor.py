@@ -22,10 +22,10 @@ from ..exceptions import (
 )
 from ..lockfile import Lockfile, find_lockfile, load
 from ..lockfile.files import none_found
+from ..providers.creation import fits, how_to_install, installed_version, requirement
 from ..providers.errors import CHECK_THAT_IT_RUNS
-from ..providers.packages import fits, how_to_install, installed_version, requirement
-from ..providers.vendors import BUILT_IN
 from ..service import LLMRing
+from ..vendors import BUILT_IN
 from .project import bindings_in
 from .status import KEYRING_WAITS, Status, ask, keyring, statuses
 from .terminal import columns, note, paint, say, say_json, working

@@ -10,8 +10,8 @@ from .. import catalog
 from ..catalog import Cost, ModelInfo
 from ..lockfile import Lockfile
 from ..providers.endpoints import address_of
-from ..providers.vendors import BUILT_IN
 from ..references import is_name
+from ..vendors import BUILT_IN
 
 if TYPE_CHECKING:
     from ..schemas import LLMResponse, StreamChunk

@@ -12,7 +12,7 @@ from ..catalog import ModelInfo
 from ..exceptions import LLMRingError
 from ..lockfile import Lockfile
 from ..providers.endpoints import endpoint
-from ..providers.vendors import BUILT_IN, SDKS
+from ..vendors import BUILT_IN, SDKS
 from .facts import as_data, facts_of, price, remark, tokens
 from .project import lockfile_if_any, offers
 from .status import KEYRING_WAITS, ask, keyring, status_of

@@ -23,10 +23,10 @@ from ..exceptions import (
     ProviderTimeoutError,
 )
 from ..lockfile import Lockfile
+from ..providers.creation import fits, how_to_install, installed_version, requirement
 from ..providers.endpoints import Endpoint, endpoint
 from ..providers.environment import lacking
-from ..providers.packages import fits, how_to_install, installed_version, requirement
-from ..providers.vendors import BUILT_IN, SDKS
+from ..vendors import BUILT_IN, SDKS
 from .project import bindings_in, lockfile_if_any
 from .terminal import note, say_json, say_table, warn, working
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import concealment
 from ..exceptions import LockfileError, LockfileNotFoundError, LockfileParseError
 from ..references import FILE_NAME
-from ..tracebacks import bare
 from .parsing import parse
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def load(path: str | os.PathLike[str]) -> Lockfile:
     try:
         return parse(read(path), path)
     except LockfileError as error:
-        raise bare(error)  # noqa: B904 - it is the same error
+        raise concealment.bare(error)  # noqa: B904 - it is the same error
 
 
 def read(path: Path) -> bytes:

@@ -12,5 +12,5 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {},
-        later=("base", "concealment", "creation", "endpoints", "errors", "legacy", "packages", "registry", "vendors"),
+        later=("base", "creation", "endpoints", "errors", "registry"),
     )

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from .. import concealment
 from ..addresses import shown
 from ..credentials import Key, reveal
 from ..exceptions import LLMRingError, ModelCapabilityError, ProviderError
@@ -17,7 +18,7 @@ from ..schemas import LLMRequest
 from ..wire import MAX_BYTES
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError, read_error
-from . import concealment, errors
+from . import errors
 
 if TYPE_CHECKING:
     from ..structured import AnswerFormat

@@ -1,24 +1,38 @@
-"""How a provider comes to life: its SDK imported, its key found, its settings checked."""
+"""How a provider comes to life: its SDK's package found and imported, its key found, its settings checked."""
 
 from __future__ import annotations
 
 import logging
+import re
+import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from importlib import import_module
+from importlib import import_module, metadata
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import ModuleType
 from typing import Any
 
+from .. import concealment
 from ..credentials import KEYRING, SERVICE, Key, Keyring, reveal
 from ..exceptions import ConfigurationError, ProviderNotFoundError
-from . import concealment, legacy, packages
+from ..vendors import BUILT_IN, BuiltIn
 from .base import Provider, ProviderConfig
 from .endpoints import Endpoint, near_name
 from .environment import lacking
-from .vendors import BUILT_IN, BuiltIn
 
-__all__ = ["check_keys", "creation", "import_adapter"]
+__all__ = [
+    "LOOKED_AT",
+    "check_keys",
+    "creation",
+    "fits",
+    "how_to_install",
+    "import_adapter",
+    "installed_version",
+    "load_httpx",
+    "requirement",
+]
 
 _PATIENCE = 1.0
 """Seconds, or half the timeout, that a keyring has for a provider which may well need no key.
@@ -27,6 +41,12 @@ One that needs a key waits on, and says so after that long.
 """
 _WITH_HTTPX = frozenset({"google-genai", "ollama"})
 """SDKs that load httpx."""
+_REQUIREMENT = re.compile(r"([\w.-]+)\s*([^;\s]*)")
+LOOKED_AT = (
+    *("Auth", "AsyncClient", "Client", "HTTPStatusError", "Limits", "RequestError", "RequestNotRead", "Response"),
+    *("StreamConsumed", "Timeout", "TimeoutException", "URL"),
+)
+"""The names of httpx that OpenAI's SDK looks at with each request, if that is loaded (`openai/_httpx2.py`)."""
 _KEYRING_WAITS = (
     "The system's keyring is still waited for, for the key of %s. It may wait for its password: unlock it, or set %s "
     "in the environment."
@@ -156,14 +176,111 @@ def import_adapter(sdk: BuiltIn, name: str) -> Any:
     try:
         if sdk.package in _WITH_HTTPX:
             with suppress(ImportError):  # the SDK itself says what is missing
-                legacy.load_httpx()
+                load_httpx()
         return import_module(f"llmring.providers.{sdk.module}")
     except Exception as error:  # whatever a package does when it is imported
         if isinstance(error, ImportError) and (error.name or "").split(".")[0] == "llmring":
             raise
         if isinstance(error, ImportError) and error.name:
-            words = f"is not installed ({error}): {packages.how_to_install(sdk.package)}"
+            words = f"is not installed ({error}): {how_to_install(sdk.package)}"
         else:
             words = f"cannot be imported ({type(error).__name__}: {error}). Install it anew: "
-            words += f"pip install --force-reinstall '{packages.requirement(sdk.package)}'"
+            words += f"pip install --force-reinstall '{requirement(sdk.package)}'"
         raise ProviderNotFoundError(f"The SDK for {name} {words}", provider=name, original=error) from None
+
+
+class _NotYet(Exception):
+    """What nothing is an instance of: it stands for each of these names until the module has its own."""
+
+
+class _Loader(SourceFileLoader):
+    def exec_module(self, module: ModuleType) -> None:
+        vars(module).update(dict.fromkeys(LOOKED_AT, _NotYet))
+        super().exec_module(module)
+
+
+class _Finder:
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name == "httpx" else None
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Loader(spec.loader.name, spec.loader.path)
+        return spec
+
+
+def load_httpx() -> None:
+    """Load httpx, if it is not there yet, so that nobody trips over it while it is.
+
+    OpenAI's SDK would find it half loaded, without the names that it looks at, while another SDK's first use loads it
+    in a thread.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    if "httpx" not in sys.modules:
+        sys.meta_path.insert(0, _Finder)
+        try:
+            import_module("httpx")
+        finally:
+            sys.meta_path.remove(_Finder)
+
+
+def installed_version(package: str) -> str | None:
+    """The version that is installed, `None` if there is none. The package is not imported.
+
+    Args:
+        package: as pip knows it.
+    """
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def requirement(package: str) -> str:
+    """A package with the versions that llmring's own extras ask for: `openai>=3.52,<4`.
+
+    Args:
+        package: as pip knows it. One that no extra names is returned as it is.
+    """
+    return package + _bounds(package)
+
+
+def how_to_install(package: str) -> str:
+    """The command that installs a package in a version that llmring works with."""
+    wanted = requirement(package)
+    return f"pip install '{wanted}'" if wanted != package else f"pip install {package}"
+
+
+def fits(package: str, version: str) -> bool:
+    """Whether a version of a package is one that llmring's own extras ask for.
+
+    Args:
+        package: as pip knows it.
+        version: its numbers; what follows them (`rc1`, `.dev0`) is not looked at.
+    """
+    return all(
+        _numbers(version) >= _numbers(bound) if sign == ">=" else _numbers(version) < _numbers(bound)
+        for sign, bound in re.findall(r"(>=|<)([\d.]+)", _bounds(package))
+    )
+
+
+def _bounds(package: str) -> str:
+    try:
+        asked = metadata.requires("llmring") or ()
+    except metadata.PackageNotFoundError:
+        asked = ()
+    for line in asked:
+        match = _REQUIREMENT.match(line)
+        if match and match[1] == package:
+            return ",".join(sorted(match[2].split(","), reverse=True))
+    return ""
+
+
+def _numbers(version: str) -> list[int]:
+    """`"3.52"` as `[3, 52]`; trailing zeros make no difference."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    numbers = [int(part) for part in found[0].split(".")] if found else []
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return numbers

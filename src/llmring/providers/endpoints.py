@@ -18,7 +18,7 @@ from ..addresses import can_be_asked, completed, escaping, is_below, network_of,
 from ..credentials import Key, Keyring, find_key, first_set
 from ..exceptions import LLMRingError, ProviderNotFoundError
 from ..references import alike
-from .vendors import ALSO_CALLED, BUILT_IN, SDKS, BuiltIn
+from ..vendors import ALSO_CALLED, BUILT_IN, SDKS, BuiltIn
 
 if TYPE_CHECKING:
     from ..lockfile import ProviderSettings

@@ -13,7 +13,6 @@ from time import time
 from typing import Any
 
 from ..addresses import shown
-from ..data import of_vendors
 from ..exceptions import (
     ContextLengthError,
     ModelNotFoundError,
@@ -24,9 +23,9 @@ from ..exceptions import (
     ProviderResponseError,
     ProviderTimeoutError,
 )
+from ..vendors import BUILT_IN, of_vendors
 from ..wire.errors import WireError, cut
 from .environment import Proxies, by_way_of, trusting, wanting_password
-from .vendors import BUILT_IN
 from .wording import Meaning, meaning_of
 
 __all__ = [

@@ -22,8 +22,7 @@ from ..wire.base import Decoder
 from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
 from . import errors
 from .base import Call, HTTPResponse, Provider, ProviderConfig
-from .posting import Carrier, Exchange, Exchanges, Swapping
-from .transport import http_options, keep_at_home
+from .posting import Carrier, Exchange, Exchanges, Swapping, http_options, keep_at_home
 
 
 def _sdk() -> Any:

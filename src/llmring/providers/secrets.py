@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from ..addresses import is_below, is_this_machine, same_host
 from ..credentials import KEYRING, Keyring, first_set
+from ..vendors import BUILT_IN
 from .endpoints import Endpoint, endpoint
-from .vendors import BUILT_IN
 
 __all__ = ["Secret", "has_name_of", "is_at_home", "is_owned", "is_set", "owners_at", "secrets_of"]
 

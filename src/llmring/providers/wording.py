@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Literal, NamedTuple, get_args
 
-from ..data import of_vendors
+from ..vendors import of_vendors
 from ..wire.errors import WireError, cut
 
 __all__ = ["Meaning", "meaning_of"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ..data import also_called, of_vendors
+from ..vendors import also_called, of_vendors
 
 __all__ = ["ChatDialect", "dialect_of"]
 

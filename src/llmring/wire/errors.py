@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from ..data import of_vendors
 from ..schemas import LLMResponse
+from ..vendors import of_vendors
 
 __all__ = ["CannotCarry", "WireError", "cut", "read_error"]
 

@@ -21,8 +21,8 @@ from ...lockfile import create, find_lockfile
 from ...lockfile.rendering import json_text, new_data, toml
 from ...lockfile.schema import SCHEMA_FILE, write_beside
 from ...lockfile.writing import Backup, backup_path
-from ...providers.packages import how_to_install
-from ...providers.vendors import SDKS
+from ...providers.creation import how_to_install
+from ...vendors import SDKS
 from ..facts import dollars
 from ..project import WrittenOption
 from ..status import KEYRING_WAITS, Status, keyring, statuses

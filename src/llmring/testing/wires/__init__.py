@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ...data import load
+from ...vendors import load
 from ..replies import Problem
 from ..requests import RecordedRequest
 from . import anthropic, gemini, ollama, openai_chat, openai_responses

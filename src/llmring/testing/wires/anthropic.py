@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ...data import load
+from ...vendors import load
 from ..replies import Problem, Tokens, ToolCallScript, Trouble
 from ..requests import RecordedRequest
 from .answer import Answer, Event, event, phrase, template

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...data import load
+from ...vendors import load
 from ..replies import Problem, Tokens, Trouble
 from ..requests import RecordedRequest
 from .answer import Answer, Event, event, phrase, template

@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ...data import load
+from ...vendors import load
 from ..replies import Problem, ToolCallScript, Trouble
 from ..requests import RecordedRequest
 from . import gemini

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...data import load
+from ...vendors import load
 from ..replies import Problem, Tokens, Trouble
 from ..requests import RecordedRequest
 from . import openai_chat

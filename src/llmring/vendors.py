@@ -1,21 +1,52 @@
-"""The providers that need no declaration: four SDKs, and the vendors and servers that one of them speaks to.
+"""What is known of vendors and of models, as the data files of the package have it, each row with where it is from.
 
-Each is a row of `vendors.json`, which is read when one is first looked up. `[providers.NAME]` in a lockfile overrides
-any field of it.
+A file is read when something in it is first asked for. They are written by hand, and `tests/test_data.py` says what may
+stand in them. A provider that needs no declaration is a row of `vendors.json`: four SDKs, and the vendors and servers
+that one of them speaks to. `[providers.NAME]` in a lockfile overrides any field of it.
 """
 
 from __future__ import annotations
 
+import json  # and not pydantic's parser: importing that takes longer than all of this, and Tab waits for it
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
-from ..data import also_called, of_vendors
-
-__all__ = ["ALSO_CALLED", "BUILT_IN", "SDKS", "BuiltIn"]
+__all__ = ["ALSO_CALLED", "BUILT_IN", "SDKS", "BuiltIn", "also_called", "load", "of_vendors"]
 
 _Value = TypeVar("_Value")
+
+
+@cache
+def load(name: str) -> Mapping[str, Any]:
+    """What a file says; nobody may change it.
+
+    Args:
+        name: its path below the package (`"vendors.json"`).
+    """
+    loaded: Mapping[str, Any] = json.loads(Path(__file__).parent.joinpath(name).read_bytes())
+    return loaded
+
+
+def of_vendors(section: str, file: str = "vendors.json") -> Mapping[str, Any]:
+    """One section of a file, by vendor; those that have none are left out.
+
+    Args:
+        section: of `vendors.json`: `"provider"`, how it is reached; `"chat"`, its ways of Chat Completions; `"prices"`,
+            how it is found on price lists; `"parameters"`, its words for those of a request; `"words"`, what its words
+            mean; `"statuses"`, which statuses they stand for. Of `catalog/models.json`: `"roles"`, `"limits"`,
+            `"retired"`.
+        file: which one.
+    """
+    return {name: row[section] for name, row in load(file).items() if section in row}
+
+
+@cache
+def also_called() -> Mapping[str, str]:
+    """What people call the vendors, too: their names here by the others."""
+    return {other: name for name, row in of_vendors("provider").items() for other in row.get("also_called", ())}
 
 
 @dataclass(frozen=True, slots=True)
