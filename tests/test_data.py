@@ -19,7 +19,7 @@ from llmring.providers.errors import error_of_answer
 from llmring.providers.wording import Meaning, meaning_of
 from llmring.schemas import LLMRequest
 from llmring.vendors import BUILT_IN, BuiltIn, also_called, load, of_vendors
-from llmring.wire.chat_dialects import ChatDialect, dialect_of
+from llmring.wire.chat_requests import ChatDialect, dialect_of
 from llmring.wire.errors import WireError, read_error
 
 ROOT = Path(llmring.__file__).parent

@@ -119,7 +119,6 @@ asyncio.run(main())
         "lockfile.edits",
         "lockfile.extends",
         "lockfile.locking",
-        "media_types",
         "parts",
         "concealment",
         "providers.errors",
@@ -128,6 +127,7 @@ asyncio.run(main())
         "structured",
         "tools",
         "wire.dialects",
+        "wire.media",
     }
 
 

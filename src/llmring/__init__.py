@@ -64,7 +64,6 @@ _load, __dir__ = lazily(
         "breaker",
         "catalog",
         "concealment",
-        "media_types",
         "parts",
         "references",
         "request",

@@ -17,7 +17,7 @@ from .providers.answer import Answer
 from .record import Record, Records
 from .routing import Route
 from .schemas import LLMResponse, Served, StreamChunk, ToolCall, Usage, add_usage
-from .wire import made
+from .wire import media
 
 __all__ = ["ChatStream"]
 
@@ -119,7 +119,7 @@ class ChatStream:
             response_model=decoder.response_model,
             parsed=final.parsed if final else None,
             skipped_events=self._skipped_before + decoder.skipped_events,
-            parts=[*self._parts_before, *(made.moved(part, self._said_before) for part in decoder.parts)],
+            parts=[*self._parts_before, *(media.moved(part, self._said_before) for part in decoder.parts)],
             metadata=decoder.metadata,
             attempts=list(self._route.attempts) if self._route else [],
             retries=self._route.retries if self._route else 0,
@@ -253,7 +253,7 @@ class ChatStream:
             self._answer, chunks = await self._route.answer(broken, self._content.getvalue())
             if self._answer is not broken:
                 self._before += (broken.decoder.served,)
-                self._parts_before += (*(made.moved(part, self._said_before) for part in broken.decoder.parts),)
+                self._parts_before += (*(media.moved(part, self._said_before) for part in broken.decoder.parts),)
                 self._said_before = len(self._content.getvalue())
                 self._skipped_before += broken.decoder.skipped_events
             chunks[0].resumed_from = broken.model

@@ -15,9 +15,9 @@ from llmring import parts
 from llmring.request import prepare
 from llmring.schemas import LLMRequest, Message, Role, ToolCall
 from llmring.wire import anthropic, gemini, ollama, openai_chat, openai_responses
-from llmring.wire.chat_dialects import ChatDialect, dialect_of
+from llmring.wire.chat_requests import ChatDialect, dialect_of
 from llmring.wire.errors import CannotCarry
-from llmring.wire.replay import digest_of
+from llmring.wire.turns import digest_of
 
 from ..vendor_types import check
 from .streams import WIRES

@@ -8,7 +8,7 @@ import pytest
 
 from llmring.schemas import LLMRequest, Message
 from llmring.wire import anthropic, gemini, ollama, openai_chat, openai_responses
-from llmring.wire.chat_dialects import dialect_of
+from llmring.wire.chat_requests import dialect_of
 
 from .streams import WIRES
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import openai
 
 from ..credentials import first_set
-from ..wire import openai_chat, openai_responses
+from ..wire import chat_requests, openai_chat, openai_responses
 from ..wire.base import Decoder
-from ..wire.chat_dialects import dialect_of
 from .base import Call, ProviderConfig
 from .posting import PostingProvider
 
@@ -61,8 +61,11 @@ class OpenAIProvider(PostingProvider):
             super().__init__(config, _Elsewhere, openai.AsyncStream[object])
         host = self.client.base_url.host
         self.official = host == _OFFICIAL_HOST
-        self._dialect = dialect_of(host, config.name)
         self.responses = config.api == "responses" or (config.api is None and self.official)
+
+    @cached_property
+    def _dialect(self) -> chat_requests.ChatDialect:
+        return chat_requests.dialect_of(self.client.base_url.host, self.config.name)
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""

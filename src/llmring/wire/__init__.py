@@ -16,4 +16,6 @@ MAX_BYTES = 64 * 1024 * 1024
 """That a line, an event, the calls or a whole answer may have, unless the service says otherwise."""
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazily(__name__, {}, later=("dialects", "made", "openai_chat", "openai_responses"))
+    __getattr__, __dir__ = lazily(
+        __name__, {}, later=("chat_requests", "dialects", "media", "openai_chat", "openai_responses")
+    )

@@ -10,13 +10,12 @@ from typing import Any
 from pydantic_core import from_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall
-from . import dialects, made
+from . import dialects, media
 from .base import Decoder
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
-from .replay import Replay, kept_of, replayed
 from .turns import (
-    Media,
+    Replay,
     arguments_of,
     budget_of,
     call_ids,
@@ -25,10 +24,11 @@ from .turns import (
     in_dialect,
     in_turns,
     json_instruction,
-    media,
+    kept_of,
     parts,
     parts_of_result,
     plain_text,
+    replayed,
     told_apart,
     without_custom_tools,
 )
@@ -153,14 +153,14 @@ def _content(message: Message) -> list[dict[str, Any]]:
             # Blank text is refused, and another model's may be; what stands beside it is not.
             if part["text"].strip():
                 blocks.append(part)
-        elif (found := media(part)) is None:
+        elif (found := media.of_part(part)) is None:
             blocks.append(part)
         else:
             blocks.append({**_media(found), **given(cache_control=part.get("cache_control"))})
     return blocks
 
 
-def _media(found: Media) -> dict[str, Any]:
+def _media(found: media.Media) -> dict[str, Any]:
     if found.kind == "audio":
         raise CannotCarry("Anthropic's API takes no audio; send a transcript")
     if found.file_id:
@@ -305,7 +305,7 @@ class MessagesDecoder(Decoder):
         blocks = [self._kept(block) for block in self._blocks.values()]
         if self._container or any(block.keys() - {"type", "length"} for block in blocks):
             self.metadata["anthropic"] = {"blocks": blocks, **given(container=self._container)}
-        self.gather(made.made_of_blocks(blocks))
+            self.gather(media.made_of_blocks(blocks))
         return super().close()
 
     def _start(self, index: int, block: dict[str, Any]) -> StreamChunk | None:

@@ -1,41 +1,123 @@
-"""Requests in OpenAI's Chat Completions format, in the dialect of whom they go to."""
+"""Requests in OpenAI's Chat Completions format, in the dialect of whom they go to.
+
+What vendors want otherwise than the format has it is the `chat` of `vendors.json`. What a server wants back with a turn
+beside its text and calls is gathered and put back here.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from ..schemas import LLMRequest, Message, ToolCall
-from .chat_dialects import ChatDialect
-from .chat_turns import replay
+from ..vendors import also_called, of_vendors
+from . import media
+from .calls import ToolCalls
 from .errors import CannotCarry
-from .replay import kept_of, unchanged
 from .turns import (
     call_ids,
     custom_names,
     custom_text,
+    digest_of,
     effort_of,
     function_tool,
     json_instruction,
-    media,
+    kept_of,
     openai_schema,
     plain_text,
     schema_instruction,
     schema_of,
     told_apart,
+    unchanged,
     without_custom_tools,
 )
-from .values import given, merge_params
+from .values import completed, given, merge_params
 
-__all__ = ["render_request"]
+__all__ = ["BLOCKS", "THOUGHTS", "ChatDialect", "Kept", "dialect_of", "of_message", "render_request"]
 
 logger = logging.getLogger("llmring")
 
+BLOCKS = ("reasoning_details", "thinking_blocks")
+"""Thinking in blocks: OpenRouter's and MiniMax's (openrouter.ai/docs, "Preserving reasoning"), and that of Anthropic's
+models behind LiteLLM (docs.litellm.ai, "Reasoning content")."""
+THOUGHTS = ("reasoning_content", "reasoning")
+"""Thinking as text: DeepSeek's, Kimi's, SGLang's; vLLM's, Groq's, OpenRouter's."""
+_PIECES = ("text", "summary", "thinking")
+"""Of a block's fields, those that come in pieces; all others come whole, the signature last."""
 _ANOTHERS_THOUGHT = " "
 """In the place of thinking that is another's: a server that insists on the field may take none for missing."""
 _SILENCE = "…"
 """In the place of what the model has not said, where it must say something."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatDialect:
+    """What a vendor wants otherwise.
+
+    Attributes:
+        hosts: the vendor's own, with all that is below them.
+        max_tokens: the name of the limit of the output.
+        seed: the name of the seed.
+        call_id: what it takes for a call's id.
+        id_length: of the ids that are made for others' calls.
+        custom_tools: whether it has tools that take text of any form.
+        reasoning: the field that every assistant's turn must have once the conversation has calls.
+        foreign_call: what the first call of a turn must have, where its own issuer gave no such thing.
+        service_tiers: those that it takes; others, which are meant for a stand-by, are not sent. `None` takes any.
+        think_tags: whether its models may write their thinking into the text.
+        stream_options: whether it is to be asked for a stream's usage; else it tells that by itself.
+        schemas: whether it holds an answer to a schema; else the model is told of it in words.
+        silent_turns: whether a turn of the model's may say nothing, or be missing between results and a question.
+    """
+
+    hosts: tuple[str, ...] = ()
+    max_tokens: str = "max_tokens"
+    seed: str = "seed"
+    call_id: re.Pattern[str] = re.compile(r"[a-zA-Z0-9_-]{1,40}")
+    id_length: int = 24
+    custom_tools: bool = False
+    reasoning: str | None = None
+    foreign_call: Mapping[str, Any] | None = None
+    service_tiers: frozenset[str] | None = None
+    think_tags: bool = True
+    stream_options: bool = True
+    schemas: bool = True
+    silent_turns: bool = True
+
+
+_PLAIN = ChatDialect()
+
+
+@cache
+def _dialects() -> Mapping[str, ChatDialect]:
+    return {name: _dialect(row) for name, row in of_vendors("chat").items()}
+
+
+def _dialect(row: Mapping[str, Any]) -> ChatDialect:
+    fields = {key: value for key, value in row.items() if key != "source"} | {"hosts": tuple(row["hosts"])}
+    if "call_id" in row:
+        fields["call_id"] = re.compile(row["call_id"])
+    if "service_tiers" in row:
+        fields["service_tiers"] = frozenset(row["service_tiers"])
+    return ChatDialect(**fields)
+
+
+def dialect_of(host: str, name: str) -> ChatDialect:
+    """The dialect of a provider: that of its host, else of its name, which a gateway before the vendor has, too.
+
+    Args:
+        host: of its address.
+        name: as in `provider:model`. That of OpenAI stands for any server.
+    """
+    for dialect in _dialects().values():
+        if any(host == own or host.endswith((f".{own}", f"-{own}")) for own in dialect.hosts):
+            return dialect
+    vendor = also_called().get(name, name)
+    return _PLAIN if vendor == "openai" else _dialects().get(vendor, _PLAIN)
 
 
 def render_request(
@@ -123,7 +205,7 @@ def _message(
         of_custom = kept.get("customs") or [call["function"]["name"] in customs for call in message.tool_calls]
         pairs = zip(message.tool_calls, of_custom, strict=True)
         rendered["tool_calls"] = [_call(call, ids[call["id"]], custom=custom) for call, custom in pairs]
-    replay(rendered, kept)
+    _replay(rendered, kept)
     if message.tool_calls and dialect.foreign_call:
         first = rendered["tool_calls"][0]
         rendered["tool_calls"][0] = {**dialect.foreign_call, **first}
@@ -156,7 +238,7 @@ def _choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
 def _part(part: dict[str, Any]) -> dict[str, Any]:
     if part.get("type") == "text":
         return {"type": "text", "text": part["text"]}
-    found = media(part)
+    found = media.of_part(part)
     if found is None:
         return part
     if found.kind == "image":
@@ -180,3 +262,138 @@ def _format(request: LLMRequest) -> dict[str, Any] | None:
         given: dict[str, Any] | None = request.response_format
         return given
     return {"type": "json_schema", "json_schema": openai_schema(table)}
+
+
+class _Blocks:
+    """Blocks put together from the pieces that were streamed."""
+
+    __slots__ = ("_bare", "_blocks", "_of_key")
+
+    def __init__(self) -> None:
+        self._blocks: list[tuple[dict[str, Any], dict[str, list[str]]]] = []
+        self._of_key: dict[Any, tuple[dict[str, Any], dict[str, list[str]]]] = {}
+        # The last block, if it has no index.
+        self._bare: Any = None
+
+    def add(self, piece: dict[str, Any], *, whole: bool) -> None:
+        """A piece of the block of its index and type; without an index, of the last one, if it is of its type."""
+        index = piece.get("index")
+        key = (index, piece.get("type"))
+        block = self._of_key.get(key)
+        if whole or block is None or _is_over(block[0], piece, index):
+            self._of_key.pop(self._bare, None)
+            self._bare = key if index is None else None
+            block = self._of_key[key] = ({}, {})
+            self._blocks.append(block)
+        fields, pieces = block
+        for name, value in piece.items():
+            if name in _PIECES and value.__class__ is str:
+                fields.setdefault(name, "")
+                pieces.setdefault(name, []).append(value)
+            elif value is not None or name not in fields:
+                fields[name] = value
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for fields, pieces in self._blocks:
+            yield {name: "".join(pieces[name]) if name in pieces else value for name, value in fields.items()}
+
+
+def _is_over(block: dict[str, Any], piece: dict[str, Any], index: Any) -> bool:
+    """Whether a piece belongs to another block: encrypted thinking comes whole, and a signature ends a block."""
+    if index is None and block.get("signature") and any(piece.get(name) for name in _PIECES):
+        return True
+    return piece.get("data") is not None and block.get("data") is not None
+
+
+class Kept:
+    """Gathers what the server wants back with the turn.
+
+    Attributes:
+        before: what stood before the text, as the model wrote it.
+        thoughts: pieces of thinking, by the server's own name for it; empty ones are some, too.
+    """
+
+    __slots__ = ("_blocks", "_fields", "_parts", "before", "thoughts")
+
+    def __init__(self) -> None:
+        self.before = ""
+        self.thoughts: dict[str, list[str]] = {}
+        self._blocks: dict[str, _Blocks] = {}
+        self._fields: dict[str, Any] = {}
+        # Parts of the content that are no text, with where in the text they stood.
+        self._parts: list[tuple[int, _Blocks]] = []
+
+    def block(self, name: str, piece: dict[str, Any], *, whole: bool) -> None:
+        """A block of thinking, or a piece of one."""
+        self._blocks.setdefault(name, _Blocks()).add(piece, whole=whole)
+
+    def field(self, name: str, value: Any) -> None:
+        """A field of the message."""
+        before = self._fields.get(name)
+        self._fields[name] = completed(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+
+    def part(self, at: int, part: dict[str, Any], *, whole: bool) -> None:
+        """A part of the content, or a piece of one, and where in the text it stood."""
+        if not self._parts or self._parts[-1][0] != at:
+            self._parts.append((at, _Blocks()))
+        self._parts[-1][1].add(part, whole=whole)
+
+    def all(self, length: int, built: ToolCalls, calls: list[ToolCall]) -> dict[str, Any] | None:
+        """What is to be kept of the whole answer, `None` if nothing is.
+
+        Args:
+            length: of its text.
+            built, calls: its calls.
+        """
+        fields = dict(self._fields)
+        for name, blocks in self._blocks.items():
+            fields[name] = list(blocks)
+        for name, pieces in self.thoughts.items():
+            # OpenRouter says its blocks once more as text, and wants one of the two.
+            if name != "reasoning" or "reasoning_details" not in fields:
+                fields[name] = "".join(pieces)
+        parts = [[at, part] for at, blocks in self._parts for part in _whole_parts(blocks)]
+        customs = [call.custom for call in built] if any(call.custom for call in built) else None
+        kept = {
+            **given(fields=fields or None, parts=parts or None, before=self.before or None),
+            **given(extras=built.extras, customs=customs),
+        }
+        return {**kept, "digest": digest_of(length, calls)} if kept else None
+
+
+def _whole_parts(blocks: _Blocks) -> Iterator[dict[str, Any]]:
+    """Parts of a content that were put together: what Mistral's thinking says is a list of texts in itself."""
+    for part in blocks:
+        yield {**part, "thinking": [{"type": "text", "text": part["thinking"]}]} if "thinking" in part else part
+
+
+def of_message(extra: Any) -> Any:
+    """What of `extra_content` is of the whole message: Gemini marks with it, too, which pieces of it are thinking."""
+    google = extra.get("google") if extra.__class__ is dict else None
+    if google.__class__ is not dict or "thought" not in google:
+        return extra
+    rest = {key: value for key, value in google.items() if key != "thought"}
+    return {**extra, "google": rest} if rest else None
+
+
+def _replay(rendered: dict[str, Any], kept: dict[str, Any]) -> None:
+    """Put what was kept of a turn back into its message.
+
+    Args:
+        rendered: the message as text and calls, to be changed.
+        kept: what `Kept.all` gave.
+    """
+    content = rendered["content"] or ""
+    if before := kept.get("before"):
+        rendered["content"] = before + content
+    elif parts := kept.get("parts"):
+        pieces, last = [], 0
+        for at, part in [*parts, [len(content), None]]:
+            if content[last:at]:
+                pieces.append({"type": "text", "text": content[last:at]})
+            pieces += [part] if part else []
+            last = at
+        rendered["content"] = pieces
+    for call, extra in zip(rendered.get("tool_calls") or (), kept.get("extras") or (), strict=False):
+        call |= extra
+    rendered |= kept.get("fields") or {}

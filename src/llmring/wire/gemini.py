@@ -8,26 +8,25 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from .. import media_types
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall, Usage, add_usage
-from . import dialects
-from . import made as making
+from . import dialects, media
 from .base import Decoder
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
-from .replay import Replay, kept_of, replayed
 from .turns import (
+    Replay,
     arguments_of,
     budget_of,
     described_schema,
     effort_of,
     in_dialect,
     in_turns,
-    media,
+    kept_of,
     named_results,
     parts,
     parts_of_result,
     plain_text,
+    replayed,
     without_custom_tools,
 )
 from .values import as_list, completed, count, given, merge_params, name_of, text, usage_of
@@ -114,7 +113,7 @@ def _parts(message: Message) -> list[dict[str, Any]]:
 def _part(part: dict[str, Any]) -> dict[str, Any]:
     if part.get("type") == "text":
         return {"text": part["text"]}
-    found = media(part)
+    found = media.of_part(part)
     if found is None:
         if "type" in part:
             raise CannotCarry(f"Gemini's API has no part of type {part['type']!r}")
@@ -124,7 +123,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
             raise CannotCarry(f"Gemini's API takes no documents of type {found.mime}; convert it to PDF or text")
         return {"inlineData": {"mimeType": found.mime, "data": found.data}}
     address = found.url or found.file_id or ""
-    mime = found.mime or media_types.type_of(address.split("?")[0])
+    mime = found.mime or media.type_of(address.split("?")[0])
     return {"fileData": {"fileUri": address, **given(mimeType=mime)}}
 
 
@@ -296,7 +295,8 @@ class GenerateDecoder(Decoder):
         if any("signature" in part or "part" in part for part in self._kept):
             self.metadata["google"] = {"parts": self._kept}
         made = [part["part"] for part in self._kept if "part" in part]
-        self.gather(making.made_of_candidate(made, self._grounding, self._cited))
+        if made or self._grounding or self._cited:
+            self.gather(media.made_of_candidate(made, self._grounding, self._cited))
         return super().close()
 
     def _parts(self, parts: list[dict[str, Any]]) -> StreamChunk | None:

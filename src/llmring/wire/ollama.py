@@ -13,24 +13,25 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
-from . import made
+from . import media
 from .base import Decoder
 from .errors import CannotCarry, WireError, read_error
 from .framing import LineFrames
-from .replay import digest_of, kept_of, unchanged
 from .think_tags import ThinkTags
 from .turns import (
     arguments_of,
     described_schema,
+    digest_of,
     effort_of,
     function_tool,
     json_instruction,
-    media,
+    kept_of,
     named_results,
     own_ids,
     parts,
     plain_text,
     schema_instruction,
+    unchanged,
     without_custom_tools,
 )
 from .values import as_list, given, merge_params, name_of, text, usage_of
@@ -149,7 +150,7 @@ def _content(message: Message) -> dict[str, Any]:
         if part.get("type") == "text":
             pieces.append(part["text"])
             continue
-        found = media(part)
+        found = media.of_part(part)
         if found is None:
             raise CannotCarry(f"Ollama has no part of type {part.get('type')!r}")
         if found.kind == "image" and found.data is not None:
@@ -322,7 +323,7 @@ class OllamaDecoder(Decoder):
             if not _OF_A_CALL.issuperset(call):
                 built.extra = {key: value for key, value in call.items() if key not in _OF_A_CALL}
         for image in message.get("images") or ():
-            self.parts.append(made.picture(text(image)))
+            self.parts.append(media.picture(text(image)))
         if thinking:
             self._thoughts.append(thinking)
         if self._tags is not None:

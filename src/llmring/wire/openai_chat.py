@@ -10,13 +10,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..schemas import FinishReason, StreamChunk
+from . import media
 from .base import MISSHAPEN, Decoder
 from .calls import BuiltCall, as_json
-from .chat_requests import render_request
-from .chat_turns import BLOCKS, THOUGHTS, Kept, of_message
+from .chat_requests import BLOCKS, THOUGHTS, Kept, of_message, render_request
 from .errors import WireError, read_error
 from .framing import SSEFrames
-from .made import Sound, citations_of, pictures_of
 from .think_tags import ThinkTags
 from .values import completed, count, name_of, text, usage_of
 
@@ -62,7 +61,7 @@ class ChatDecoder(Decoder):
         self._kept = Kept()
         self._length = 0
         self._counts: dict[str, Any] = {}
-        self._spoken = Sound()
+        self._spoken: media.Sound | None = None
         self._marks: set[tuple[Any, ...]] = set()
         # What reads tags out of the text, as long as there may be some; and for what stood before it.
         self._tags = self._written = ThinkTags() if think_tags else None
@@ -103,7 +102,8 @@ class ChatDecoder(Decoder):
         self._length += len(said) + len(self.unclosed)
         if self._refused and self.finish_reason in (None, "stop"):
             self.finish_reason = "content_filter"
-        self.gather(self._spoken.parts())
+        if self._spoken is not None:
+            self.gather(self._spoken.parts())
         final = super().close()
         if not self.unclosed:
             final.delta, final.reasoning = said, thought or None
@@ -191,9 +191,10 @@ class ChatDecoder(Decoder):
             content = content or refusal
         if (audio := delta.get("audio")) and audio.__class__ is dict:
             content = content or audio.get("transcript") or ""
+            self._spoken = self._spoken or media.Sound()
             self._spoken.add(audio.get("data"))
         if images := delta.get("images"):
-            self._add(pictures_of(images))
+            self._add(media.pictures_of(images))
         if (annotations := delta.get("annotations")) and annotations.__class__ is list:
             self._cite(annotations)
         if not calls and (function := delta.get("function_call")) and any(function.values()):
@@ -257,7 +258,7 @@ class ChatDecoder(Decoder):
                 self._kept.part(at, {**part, "thinking": thought}, whole=listed)
                 thinking.append(thought)
             elif kind == "image_url":
-                self._add(pictures_of([part]))
+                self._add(media.pictures_of([part]))
             else:
                 self.leave_out(f"a part of type {kind!r}")
         return "".join(said), "".join(thinking)
@@ -281,11 +282,11 @@ class ChatDecoder(Decoder):
         if files:
             # OpenRouter reads a document once, and takes what it read of it back (its docs, "PDF inputs").
             self._kept.field("annotations", files)
-        self._add(citations_of(others))
+        self._add(media.citations_of(others))
 
     def _cite_sources(self, event: dict[str, Any]) -> None:
         if sources := event.get("search_results") or event.get("citations"):  # Perplexity, xAI
-            self._add(citations_of(sources))
+            self._add(media.citations_of(sources))
 
     def _take_calls(self, fragments: list[Any], *, listed: bool) -> None:
         for position, fragment in enumerate(fragments):

@@ -8,22 +8,23 @@ from itertools import accumulate, zip_longest
 from typing import Any
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall
+from . import media
 from .base import Decoder
 from .errors import CannotCarry, WireError, read_error
 from .framing import SSEFrames
-from .made import made_of_items, thoughts_of_items
-from .replay import Replay, kept_of, replayed
 from .turns import (
+    Replay,
     call_ids,
     custom_names,
     custom_text,
     effort_of,
     json_instruction,
-    media,
+    kept_of,
     openai_schema,
     parts,
     parts_of_result,
     plain_text,
+    replayed,
     schema_of,
     told_apart,
 )
@@ -164,7 +165,7 @@ def _is_lost(item: dict[str, Any]) -> bool:
 def _part(part: dict[str, Any]) -> dict[str, Any]:
     if part.get("type") == "text":
         return {"type": "input_text", "text": part["text"]}
-    found = media(part)
+    found = media.of_part(part)
     if found is None:
         return part
     if found.kind == "audio":
@@ -291,7 +292,7 @@ class ResponsesDecoder(Decoder):
         # Where what was streamed is the first of several parts, the others are still to be said.
         ends = list(accumulate(map(len, texts), initial=0))
         said = "".join(texts[ends.index(self._said) if self._said in ends else len(texts) :])
-        thought = "" if self._thinking_part else "\n\n".join(thoughts_of_items(output))
+        thought = "" if self._thinking_part else "\n\n".join(_thoughts(output))
         before = len(self.calls)
         for position, item in enumerate(filter(_is_call, output)):
             if position >= before:
@@ -379,7 +380,8 @@ class ResponsesDecoder(Decoder):
                 wanted = True
         if wanted:
             self.metadata["openai_responses"] = {"items": items}
-        self.gather(made_of_items(output))
+        if wanted or any("annotations" in item for item in items):
+            self.gather(media.made_of_items(output))
 
 
 def _is_call(item: dict[str, Any]) -> bool:
@@ -390,3 +392,9 @@ def _is_call(item: dict[str, Any]) -> bool:
 def _handed(item: dict[str, Any]) -> Any:
     """What a call hands over: arguments, or the text of a custom tool."""
     return item.get("input" if item["type"] == "custom_tool_call" else "arguments")
+
+
+def _thoughts(items: list[dict[str, Any]]) -> list[str]:
+    """The thinking of an answer's items: its summary, and itself where a server shows it."""
+    thoughts = [item for item in items if item["type"] == "reasoning"]
+    return [part["text"] for it in thoughts for part in (*(it.get("summary") or ()), *(it.get("content") or ()))]

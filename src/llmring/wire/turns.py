@@ -1,48 +1,47 @@
-"""What rendering a conversation needs on every wire."""
+"""What rendering a conversation needs on every wire, and a turn put together again from what was kept of it."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from pydantic_core import from_json, to_json
 
-from .. import media_types
 from ..schemas import LLMRequest, Message, ToolCall
 from . import dialects
 from .errors import CannotCarry
-from .replay import is_of
 from .values import given
 
 __all__ = [
-    "Media",
+    "Replay",
     "arguments_of",
     "budget_of",
     "call_ids",
     "custom_names",
     "custom_text",
     "described_schema",
+    "digest_of",
     "effort_of",
     "function_tool",
     "in_dialect",
     "in_turns",
+    "is_of",
     "json_instruction",
-    "media",
+    "kept_of",
     "named_results",
     "openai_schema",
     "own_ids",
     "parts",
     "parts_of_result",
     "plain_text",
+    "replayed",
     "schema_instruction",
     "schema_of",
     "told_apart",
+    "unchanged",
     "without_custom_tools",
 ]
 
@@ -59,60 +58,6 @@ _MADE_ID = re.compile(r"call_[0-9a-f]{24}")
 _JSON_ONLY = "Answer with one JSON object and nothing else."
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
-    """A picture, a document or a sound of a message.
-
-    Attributes:
-        kind: `"image"`, `"document"` or `"audio"`.
-        mime: its type; `None` where only an address is known that does not tell.
-        data: its bytes in base64, `None` where there is an address instead.
-        url: its address.
-        file_id: the vendor's id of a file uploaded before.
-        name: its file name.
-        detail: how closely a picture is to be looked at.
-    """
-
-    kind: str
-    mime: str | None = None
-    data: str | None = None
-    url: str | None = None
-    file_id: str | None = None
-    name: str | None = None
-    detail: str | None = None
-
-    @property
-    def data_url(self) -> str | None:
-        """Its bytes as a data URL."""
-        return None if self.data is None else f"data:{self.mime};base64,{self.data}"
-
-    @property
-    def filename(self) -> str:
-        """Its name, or one that tells its type."""
-        return self.name or f"document{media_types.extension_of(self.mime or '')}"
-
-    @property
-    def is_text(self) -> bool:
-        """Whether it is a document of plain text, of whatever kind, and its bytes are here."""
-        mime = self.mime or ""
-        return self.data is not None and (
-            mime.startswith("text/") or mime in ("application/json", "application/xml", "application/yaml")
-        )
-
-    @property
-    def text(self) -> str:
-        """The text of a document of plain text."""
-        try:
-            return base64.b64decode(self.data or "").decode("utf-8", "replace")
-        except ValueError:
-            raise CannotCarry(f"its document {self.filename} is not base64") from None
-
-    @property
-    def quoted(self) -> str:
-        """The text of a document of plain text, to stand among the text of a message."""
-        return f'<document name="{self.filename}">\n{self.text}\n</document>'
-
-
 def parts(message: Message) -> list[dict[str, Any]]:
     """A message's content as a list of parts."""
     if isinstance(message.content, list):
@@ -124,42 +69,6 @@ def parts_of_result(message: Message) -> list[dict[str, Any]] | None:
     """A tool's result as a list of parts, `None` where it is text or data, and a list of data may be that too."""
     content = message.content
     return content if isinstance(content, list) and all("type" in part for part in content) else None
-
-
-def media(part: dict[str, Any]) -> Media | None:
-    """What a part in OpenAI's form holds, `None` if it is of no form known here."""
-    kind = part.get("type")
-    inner = part.get(kind) if isinstance(kind, str) else None
-    if kind == "image_url":
-        detail = inner.get("detail") if isinstance(inner, dict) else None
-        address = inner.get("url") if isinstance(inner, dict) else inner
-        return _addressed("image", address, None, detail)
-    if kind == "input_audio" and isinstance(inner, dict):
-        if not inner.get("data"):
-            raise CannotCarry("its audio has no data")
-        sound = str(inner.get("format") or "wav")
-        return Media("audio", f"audio/{'mpeg' if sound == 'mp3' else sound}", inner["data"])
-    if kind == "file" and isinstance(inner, dict):
-        name = inner.get("filename")
-        if inner.get("file_id"):
-            return Media("document", file_id=inner["file_id"], name=name)
-        return _addressed("document", inner.get("file_data") or inner.get("file_url"), name, None)
-    return None
-
-
-def _addressed(kind: str, address: Any, name: str | None, detail: str | None) -> Media:
-    if not isinstance(address, str) or not address:
-        raise CannotCarry(f"its {kind} has neither data nor an address")
-    if not address.startswith("data:"):
-        mime = None
-        if kind == "document" and address.lower().split("?")[0].endswith(".pdf"):
-            mime = "application/pdf"
-        return Media(kind, mime, url=address, name=name, detail=detail)
-    head, _, data = address.partition(",")
-    mime = head.removeprefix("data:").split(";")[0] or "application/octet-stream"
-    if not head.endswith(";base64"):
-        data = base64.b64encode(unquote_to_bytes(data)).decode()
-    return Media(kind, mime, data, name=name, detail=detail)
 
 
 def plain_text(message: Message, where: str) -> str:
@@ -383,3 +292,81 @@ def custom_text(call: ToolCall) -> str | None:
         return None
     only = value.get("input") if isinstance(value, dict) and len(value) == 1 else None
     return only if isinstance(only, str) else None
+
+
+def is_of(message: Message, issuer: str) -> bool:
+    """Whether an assistant's turn came from this provider at this address."""
+    return bool(issuer) and message.metadata.get("issuer") == issuer
+
+
+def kept_of(message: Message, wire: str, issuer: str) -> dict[str, Any] | None:
+    """What a turn's issuer wants back with it, `None` where it came from another, or the turn was changed since.
+
+    Args:
+        message: an assistant's turn.
+        wire: the name under which the wire keeps it.
+        issuer: who is asked now.
+    """
+    kept = message.metadata.get(wire)
+    return kept if isinstance(kept, dict) and is_of(message, issuer) else None
+
+
+def digest_of(length: int, calls: Sequence[ToolCall]) -> str:
+    """What tells whether a turn was changed: the length of its text, and its calls, whatever their ids."""
+    said = [length, *([call["function"]["name"], call["function"]["arguments"]] for call in calls)]
+    return hashlib.sha256(to_json(said)).hexdigest()[:32]
+
+
+def unchanged(message: Message, kept: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What was kept of a turn with its digest, if the turn still says what it said then."""
+    said = message.content or ""
+    if kept is None or not isinstance(said, str):
+        return None
+    return kept if kept.get("digest") == digest_of(len(said), message.tool_calls or ()) else None
+
+
+class Replay:
+    """A turn's text and calls, to be taken one after the other. Text is kept as lengths, not twice."""
+
+    __slots__ = ("_at", "_calls", "_content")
+
+    def __init__(self, message: Message) -> None:
+        self._content = message.content if isinstance(message.content, str) else None
+        self._calls = list(message.tool_calls or ())
+        self._at = 0
+
+    def text(self, length: int) -> str:
+        """The next so many characters. Raises `LookupError` where the text was changed."""
+        if self._content is None or self._at + length > len(self._content):
+            raise LookupError("the text was changed")
+        self._at += length
+        return self._content[self._at - length : self._at]
+
+    def call(self) -> ToolCall:
+        """The next call. Raises `LookupError` where one was taken away."""
+        if not self._calls:
+            raise LookupError("a call was taken away")
+        return self._calls.pop(0)
+
+    @property
+    def over(self) -> bool:
+        """Whether all of the turn has been taken."""
+        return not self._calls and self._content is not None and self._at == len(self._content)
+
+
+def replayed(
+    message: Message, kept: Iterable[Any], render: Callable[[Any, Replay], dict[str, Any] | None]
+) -> list[dict[str, Any]] | None:
+    """The turn as its server sent it, `None` where the caller has changed it since.
+
+    Args:
+        message: an assistant's turn.
+        kept: what was kept of it, piece by piece, in order.
+        render: makes of one piece what is sent, with the text and the call that belong to it; `None` for nothing.
+    """
+    replay = Replay(message)
+    try:
+        said = [rendered for piece in kept if (rendered := render(piece, replay)) is not None]
+    except LookupError:
+        return None
+    return said if replay.over else None

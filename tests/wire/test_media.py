@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from llmring.wire.media import extension_of, type_of
 
 BARE = """

@@ -1,25 +1,37 @@
-"""What a model made that is not text, in the form of a message's parts: pictures, sounds, files, and citations."""
+"""What is not text in a message, sent or made by a model: pictures, sounds, documents, and citations.
+
+What type a file is by its name, and the other way round, is the same here on every system and version of Python: its
+own table lacks some before 3.13 or 3.14, has others by older or newer names, and takes in what it finds on the system.
+"""
 
 from __future__ import annotations
 
 import base64
+import mimetypes
+import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
+from .errors import CannotCarry
 from .values import given, text
 
 __all__ = [
+    "Media",
     "Sound",
     "citation",
     "citations_of",
+    "extension_of",
     "made_of_blocks",
     "made_of_candidate",
     "made_of_items",
     "media_part",
     "moved",
+    "of_part",
     "picture",
     "pictures_of",
-    "thoughts_of_items",
+    "type_of",
 ]
 
 Part = dict[str, Any]
@@ -28,6 +40,116 @@ _PICTURES = {"iVBOR": "png", "/9j/": "jpeg", "UklGR": "webp", "R0lGO": "gif"}
 """How a picture's data begins, in base64."""
 _SOUNDS = {"UklGR": "wav", "SUQz": "mp3", "//": "mp3", "ZkxhQ": "flac", "T2dnUw": "opus"}
 """How a sound's data begins, in base64; OpenAI's streams are bare PCM."""
+_TYPES = {
+    ".md": "text/markdown",
+    ".markdown": "text/markdown",
+    ".webp": "image/webp",
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".ogg": "audio/ogg",
+    ".m4a": "audio/mp4",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A picture, a document or a sound of a message.
+
+    Attributes:
+        kind: `"image"`, `"document"` or `"audio"`.
+        mime: its type; `None` where only an address is known that does not tell.
+        data: its bytes in base64, `None` where there is an address instead.
+        url: its address.
+        file_id: the vendor's id of a file uploaded before.
+        name: its file name.
+        detail: how closely a picture is to be looked at.
+    """
+
+    kind: str
+    mime: str | None = None
+    data: str | None = None
+    url: str | None = None
+    file_id: str | None = None
+    name: str | None = None
+    detail: str | None = None
+
+    @property
+    def data_url(self) -> str | None:
+        """Its bytes as a data URL."""
+        return None if self.data is None else f"data:{self.mime};base64,{self.data}"
+
+    @property
+    def filename(self) -> str:
+        """Its name, or one that tells its type."""
+        return self.name or f"document{extension_of(self.mime or '')}"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a document of plain text, of whatever kind, and its bytes are here."""
+        mime = self.mime or ""
+        return self.data is not None and (
+            mime.startswith("text/") or mime in ("application/json", "application/xml", "application/yaml")
+        )
+
+    @property
+    def text(self) -> str:
+        """The text of a document of plain text."""
+        try:
+            return base64.b64decode(self.data or "").decode("utf-8", "replace")
+        except ValueError:
+            raise CannotCarry(f"its document {self.filename} is not base64") from None
+
+    @property
+    def quoted(self) -> str:
+        """The text of a document of plain text, to stand among the text of a message."""
+        return f'<document name="{self.filename}">\n{self.text}\n</document>'
+
+
+def of_part(part: dict[str, Any]) -> Media | None:
+    """What a part in OpenAI's form holds, `None` if it is of no form known here."""
+    kind = part.get("type")
+    inner = part.get(kind) if isinstance(kind, str) else None
+    if kind == "image_url":
+        detail = inner.get("detail") if isinstance(inner, dict) else None
+        address = inner.get("url") if isinstance(inner, dict) else inner
+        return _addressed("image", address, None, detail)
+    if kind == "input_audio" and isinstance(inner, dict):
+        if not inner.get("data"):
+            raise CannotCarry("its audio has no data")
+        sound = str(inner.get("format") or "wav")
+        return Media("audio", f"audio/{'mpeg' if sound == 'mp3' else sound}", inner["data"])
+    if kind == "file" and isinstance(inner, dict):
+        name = inner.get("filename")
+        if inner.get("file_id"):
+            return Media("document", file_id=inner["file_id"], name=name)
+        return _addressed("document", inner.get("file_data") or inner.get("file_url"), name, None)
+    return None
+
+
+def _addressed(kind: str, address: Any, name: str | None, detail: str | None) -> Media:
+    if not isinstance(address, str) or not address:
+        raise CannotCarry(f"its {kind} has neither data nor an address")
+    if not address.startswith("data:"):
+        mime = None
+        if kind == "document" and address.lower().split("?")[0].endswith(".pdf"):
+            mime = "application/pdf"
+        return Media(kind, mime, url=address, name=name, detail=detail)
+    head, _, data = address.partition(",")
+    mime = head.removeprefix("data:").split(";")[0] or "application/octet-stream"
+    if not head.endswith(";base64"):
+        data = base64.b64encode(unquote_to_bytes(data)).decode()
+    return Media(kind, mime, data, name=name, detail=detail)
+
+
+def type_of(name: str) -> str | None:
+    """The type that the name of a file, or the end of its address, tells: `"image/webp"`; `None` if it tells none."""
+    return _TYPES.get(os.path.splitext(name)[1].lower()) or mimetypes.guess_type(name)[0]
+
+
+def extension_of(mime: str) -> str:
+    """The end of a file's name that tells its type: `".webp"`; empty if there is none."""
+    known = next((extension for extension, it in _TYPES.items() if it == mime), None)
+    return known or mimetypes.guess_extension(mime) or ""
 
 
 def citation(**said: Any) -> Part:
@@ -208,11 +330,3 @@ def citations_of(cited: list[Any]) -> Iterator[Part]:
             start_index=inner.get("start_index"),
             end_index=inner.get("end_index"),
         )
-
-
-def thoughts_of_items(items: Iterable[Part]) -> Iterator[str]:
-    """The thinking of a Responses answer's items: its summary, and itself where a server shows it."""
-    for item in items:
-        if item["type"] == "reasoning":
-            for part in [*(item.get("summary") or ()), *(item.get("content") or ())]:
-                yield part["text"]
