@@ -6,9 +6,14 @@ import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
+from typing import Any, get_type_hints
 
 import pytest
+
+import llmring
+from llmring.providers import base as providers
 
 from .conftest import Way
 
@@ -155,6 +160,39 @@ def test_a_name_that_is_not_there() -> None:
         "except AttributeError as error:\n    assert 'llmring' in str(error) and 'nothing' in str(error)\n"
         "else:\n    raise SystemExit(1)"
     )
+
+
+def _public() -> Iterator[tuple[str, object]]:
+    """Every public class and function, with every public method of the classes, those that they inherit from us too."""
+    names = {f"llmring.{name}": getattr(llmring, name) for name in llmring.__all__}
+    for module in (llmring.exceptions, llmring.schemas, providers):
+        names |= {f"{module.__name__}.{name}": getattr(module, name) for name in module.__all__}
+    for name, it in names.items():
+        if not inspect.isclass(it):
+            if inspect.isfunction(it):
+                yield name, it
+            continue
+        yield name, it
+        for method, _ in inspect.getmembers_static(it):
+            found = getattr(it, method)
+            found = found.fget if isinstance(found, property) else inspect.unwrap(getattr(found, "__func__", found))
+            ours = inspect.isfunction(found) and found.__module__.startswith("llmring")
+            if ours and (not method.startswith("_") or method == "__init__"):
+                yield f"{name}.{method}", found
+
+
+@pytest.mark.parametrize(("name", "it"), [pytest.param(*it, id=it[0]) for it in _public()])
+def test_what_a_public_name_takes_and_gives_can_be_asked_for(name: str, it: Any) -> None:
+    """Also where what an annotation names is not loaded by then."""
+    for said, hint in get_type_hints(it).items():
+        assert hint is not None, (name, said)
+
+
+def test_annotations_say_what_the_package_has() -> None:
+    hints = get_type_hints(llmring.LLMRing.chat)
+    assert hints["request"] is llmring.LLMRequest
+    assert hints["return"] is llmring.LLMResponse
+    assert get_type_hints(llmring.LLMRing.chat_stream)["return"] is llmring.ChatStream
 
 
 def seconds(imported: str) -> float:

@@ -26,12 +26,15 @@ A message says what happened, with which provider and model, and what to do. It 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from .lazy import Later
 
-    from .schemas import LLMResponse
+if TYPE_CHECKING:
+    from . import schemas
+else:
+    schemas = Later("llmring.schemas")
 
 __all__ = [
     "AliasNotFoundError",
@@ -147,7 +150,7 @@ class _Details(TypedDict, total=False):
     model: str | None
     status_code: int | None
     request_id: str | None
-    partial: LLMResponse | None
+    partial: schemas.LLMResponse | None
     original: BaseException | None
 
 
@@ -184,7 +187,7 @@ class ProviderError(LLMRingError):
         model: str | None = None,
         status_code: int | None = None,
         request_id: str | None = None,
-        partial: LLMResponse | None = None,
+        partial: schemas.LLMResponse | None = None,
         original: BaseException | None = None,
     ) -> None:
         super().__init__(message)

@@ -8,11 +8,14 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-__all__ = ["lazily"]
+__all__ = ["Later", "lazily"]
 
 
-class _Later(ModuleType):
-    """Stands in for a module that is imported when a name of it is first asked for, and is found here from then on."""
+class Later(ModuleType):
+    """Stands in for a module that is imported when a name of it is first asked for, and is found here from then on.
+
+    So annotations may name what need not be there: whoever asks for their meaning (`typing.get_type_hints`) finds it.
+    """
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(import_module(self.__name__), name)
@@ -41,7 +44,7 @@ def lazily(
 
     def load(name: str) -> Any:
         if name in later:
-            return _Later(f"{package}.{name}")
+            return Later(f"{package}.{name}")
         if name in home:
             value = getattr(import_module(f".{home[name]}", package), name)
         elif name in modules:

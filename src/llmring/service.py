@@ -8,24 +8,22 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from . import breaker, catalog, concealment, routing
+from . import breaker, catalog, concealment, routing, structured
 from . import lockfile as lockfiles
 from . import request as requests
 from . import stream as streams
 from .aliases import Aliases
 from .credentials import kept
 from .exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
+from .lazy import Later
 from .providers import base, creation, endpoints, registry
 from .record import Records, ended
 from .wire import MAX_BYTES
 
 if TYPE_CHECKING:
-    from .catalog import Cost, ModelInfo
-    from .lockfile import Lockfile, ProviderSettings
-    from .providers.base import Provider
-    from .schemas import LLMRequest, LLMResponse, StreamChunk
-    from .stream import ChatStream
-    from .structured import AnswerFormat
+    from . import schemas
+else:
+    schemas = Later("llmring.schemas")
 
 __all__ = ["DEFAULT_TIMEOUT", "LLMRing"]
 
@@ -115,7 +113,7 @@ class LLMRing(Aliases):
 
     # Asking
 
-    def chat_stream(self, request: LLMRequest, profile: str | None = None) -> ChatStream:
+    def chat_stream(self, request: schemas.LLMRequest, profile: str | None = None) -> streams.ChatStream:
         """The answer as it arrives: `async for chunk in service.chat_stream(request)`.
 
         Nothing is sent before the first chunk is asked for, and every error is raised there or later.
@@ -126,7 +124,7 @@ class LLMRing(Aliases):
         """
         return self._stream(request, profile, stream=True)
 
-    async def chat(self, request: LLMRequest, profile: str | None = None) -> LLMResponse:
+    async def chat(self, request: schemas.LLMRequest, profile: str | None = None) -> schemas.LLMResponse:
         """The whole answer.
 
         Args:
@@ -140,7 +138,7 @@ class LLMRing(Aliases):
         """
         return await self._stream(request, profile, stream=False).final_response()
 
-    def _stream(self, request: LLMRequest, profile: str | None, *, stream: bool) -> ChatStream:
+    def _stream(self, request: schemas.LLMRequest, profile: str | None, *, stream: bool) -> streams.ChatStream:
         was_closed = self._records.closed
 
         def start() -> routing.Route:
@@ -150,7 +148,7 @@ class LLMRing(Aliases):
 
         return streams.ChatStream(getattr(request, "model", ""), start, self._records)
 
-    def _route(self, request: LLMRequest, profile: str | None, *, stream: bool) -> routing.Route:
+    def _route(self, request: schemas.LLMRequest, profile: str | None, *, stream: bool) -> routing.Route:
         """The way of a request: who may serve it, and how each is called."""
         if self._records.closed:
             raise LLMRingError("This service is closed; make a new LLMRing.")
@@ -167,8 +165,8 @@ class LLMRing(Aliases):
         until = began + deadline if deadline is not None else None
 
         async def call(
-            reference: str, request: LLMRequest, form: AnswerFormat | None
-        ) -> tuple[Provider, base.Call, Callable[[], None]]:
+            reference: str, request: schemas.LLMRequest, form: structured.AnswerFormat | None
+        ) -> tuple[base.Provider, base.Call, Callable[[], None]]:
             name, model = lockfiles.split_reference(reference)
             self._vet(name, lockfile)
             try:
@@ -183,7 +181,7 @@ class LLMRing(Aliases):
 
     # What it costs
 
-    def calculate_cost(self, response: LLMResponse | StreamChunk) -> Cost:
+    def calculate_cost(self, response: schemas.LLMResponse | schemas.StreamChunk) -> catalog.Cost:
         """What an answer cost, in US dollars, each model that served and its service tier at its own price.
 
         Where one is not priced, `reason` says so.
@@ -193,7 +191,7 @@ class LLMRing(Aliases):
         """
         return catalog.cost_of(response, base_url=self._address)
 
-    def get_model_info(self, model: str, *, profile: str | None = None) -> ModelInfo:
+    def get_model_info(self, model: str, *, profile: str | None = None) -> catalog.ModelInfo:
         """What the catalogue knows of a model: its limits and its prices.
 
         Args:
@@ -210,7 +208,7 @@ class LLMRing(Aliases):
 
     # Providers
 
-    def get_provider(self, name: str) -> Provider:
+    def get_provider(self, name: str) -> base.Provider:
         """A provider's adapter; its `client` is the official SDK's async client.
 
         Raises:
@@ -243,14 +241,14 @@ class LLMRing(Aliases):
         ):
             self._registry.warm_up(provider, declared.get(provider))
 
-    def register_provider(self, name: str, provider: Provider) -> None:
+    def register_provider(self, name: str, provider: base.Provider) -> None:
         """Serve `name:model` by an adapter of your own. It is closed with the service."""
         self._registry.register(name, provider)
 
-    def _vet(self, name: str, lockfile: Lockfile | None) -> None:
+    def _vet(self, name: str, lockfile: lockfiles.Lockfile | None) -> None:
         """Called before a provider comes to life; the command line refuses here what its user has not agreed to."""
 
-    def _declared(self) -> Mapping[str, ProviderSettings]:
+    def _declared(self) -> Mapping[str, lockfiles.ProviderSettings]:
         """What the lockfile says of providers, by name."""
         lockfile = self._lockfile()
         return lockfile.providers if lockfile is not None else {}

@@ -69,6 +69,8 @@ class ChatStream:
         if not self._pending:
             try:
                 await self._fill()
+            except StopAsyncIteration:
+                raise
             except BaseException as error:
                 raise concealment.bare(error)  # noqa: B904 - it is the same error
         chunk = self._pending.popleft()

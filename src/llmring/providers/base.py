@@ -8,9 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
-from .. import concealment
+from .. import concealment, structured
 from ..addresses import shown
 from ..credentials import Key, reveal
 from ..exceptions import LLMRingError, ModelCapabilityError, ProviderError
@@ -19,9 +19,6 @@ from ..wire import MAX_BYTES
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError, read_error
 from . import errors
-
-if TYPE_CHECKING:
-    from ..structured import AnswerFormat
 
 __all__ = ["ENCODINGS", "Call", "HTTPResponse", "PackedBodyError", "Provider", "ProviderConfig", "unpacked"]
 
@@ -163,7 +160,7 @@ class Call:
     model: str
     stream: bool
     timeout: float | None
-    form: AnswerFormat | None = None
+    form: structured.AnswerFormat | None = None
     continuation: str | None = None
     until: float | None = None
     max_bytes: int = MAX_BYTES
