@@ -257,6 +257,6 @@ async def _open(provider: Provider, call: Call) -> tuple[Answer, list[StreamChun
         await answer.close()
         if isinstance(answer.failure, ProviderError):
             answer.failure.begun = True
-            answer.failure.partial = answer.failure.partial or answer.received()
+            answer.failure.partial = answer.received()
         raise answer.failure
     return answer, chunks

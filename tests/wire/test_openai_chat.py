@@ -533,10 +533,11 @@ def test_a_failure_on_the_choice(reason: str | None, beside: Any, message: str, 
     assert result.error is not None
     answer = chat_answer({"content": "Half"}, reason)
     answer["choices"][0] |= beside
+    decoder = openai_chat.ChatDecoder(MODEL)
     with pytest.raises(WireError) as raised:
-        openai_chat.ChatDecoder(MODEL).answer(json.dumps(answer).encode())
-    assert raised.value.partial is not None
-    assert raised.value.partial.content == "Half"
+        decoder.answer(json.dumps(answer).encode())
+    assert decoder.said is not None
+    assert decoder.said.delta == "Half"
     for error in (result.error, raised.value):
         assert message in error.message
         assert error.status == status
@@ -549,11 +550,14 @@ FILTERED = [{"prompt_index": 0, "content_filter_results": {"violence": {"filtere
 @pytest.mark.parametrize("choices", [None, []])
 def test_an_answer_without_a_choice(choices: Any) -> None:
     def answer(**more: Any) -> StreamChunk:
-        return openai_chat.ChatDecoder(MODEL).answer(json.dumps({"choices": choices, **more}).encode())
+        decoder = openai_chat.ChatDecoder(MODEL)
+        try:
+            return decoder.answer(json.dumps({"choices": choices, **more}).encode())
+        finally:
+            assert decoder.said is None
 
-    with pytest.raises(WireError, match="insufficient balance") as raised:
+    with pytest.raises(WireError, match="insufficient balance"):
         answer(**BASE)
-    assert raised.value.partial is None
     with pytest.raises(WireError, match="It broke"):
         answer(message="It broke")
     with pytest.raises(WireError, match="It broke"):

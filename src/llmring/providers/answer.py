@@ -266,20 +266,22 @@ class _WholeAnswer(Answer):
 
     def received(self) -> LLMResponse | None:
         """The beginning of its body is read as far as it goes, whatever it was that broke it off."""
-        said = self._said
+        decoder, said = self.decoder, self._said
+        more = decoder.said if self._body else None
         with contextlib.suppress(Exception):  # whatever a decoder makes of half an answer
             begun = from_json(b"".join(self._body), allow_partial="trailing-strings")
-            if (more := self.provider.decoder(self.call).feed_answer(begun)) is not None:
-                said.delta += more.delta
-                said.reasoning = (said.reasoning or "") + (more.reasoning or "") or None
-        if not (said.delta or said.reasoning or said.tool_calls):
+            more = more or self.provider.decoder(self.call).feed_answer(begun)
+        if more is not None:
+            said.delta += more.delta
+            said.reasoning = (said.reasoning or "") + (more.reasoning or "") or None
+        calls = decoder.calls.snapshot()() or None
+        if not (said.delta or said.reasoning or calls):
             return None
-        decoder = self.decoder
         return LLMResponse(
             self.model,
             said.delta,
             said.reasoning,
-            said.tool_calls,
+            calls,
             usage=decoder.usage,
             response_model=decoder.response_model,
             served=(decoder.served,),

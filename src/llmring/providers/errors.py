@@ -169,7 +169,6 @@ def error_of_answer(
         status_code=status,
         request_id=headers.get("request-id") or headers.get("x-request-id"),
         original=original,
-        partial=failure.partial,
     )
     if isinstance(raised, ProviderResponseError):
         raised.parameter = parameter

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic_core import from_json
 
-from ..schemas import FinishReason, LLMResponse, Served, StreamChunk, Usage
+from ..schemas import FinishReason, Served, StreamChunk, Usage
 from . import MAX_BYTES
 from .calls import ToolCalls
 from .errors import WireError, read_error
@@ -38,6 +38,7 @@ class Decoder:
         model: the `provider:model` that every chunk names.
         issuer: the provider and its address, to whom alone what is kept goes back.
         parts: what the model made that is not text, in the form of a message's parts.
+        said: of an answer that was not streamed, all of its text and thinking.
         answer_at: where in the text the answer proper begins; what stands before it is commentary.
         ended: the wire's end marker has been seen; nothing after it is of interest.
         complete: all that the wire must say has been said, so that the end of the bytes is no cut.
@@ -59,6 +60,7 @@ class Decoder:
         self.issuer = ""
         self.calls = ToolCalls()
         self.parts: list[dict[str, Any]] = []
+        self.said: StreamChunk | None = None
         self.answer_at = 0
         self.finish_reason: FinishReason | None = None
         self.usage: Usage | None = None
@@ -203,7 +205,7 @@ class Decoder:
 
         One that is not at its end leaves `complete` unset, and its chunk names no finish reason.
 
-        Raises `WireError`, with what the answer holds in `partial` where that can be read.
+        Raises `WireError`; what the answer holds is in `said` where that can be read.
         """
         body = body.removeprefix(b"\xef\xbb\xbf")
         try:
@@ -212,27 +214,13 @@ class Decoder:
             except ValueError as refused:
                 parsed = self._halves.parse(body, refused, whole=True)
             self.complete = True
-            chunk = self.feed_answer(parsed)
+            chunk = self.said = self.feed_answer(parsed)
         except MISSHAPEN:
             error = read_error(self.conceal(body))
             if not error.enveloped:
                 error.message = f"a body that is no answer of this API: {error.message}"
             raise error from None
-        try:
-            final = self.close() if self.complete else self._so_far()
-        except WireError as error:
-            calls = self.calls.snapshot()()
-            if chunk or calls:
-                error.partial = LLMResponse(
-                    model=self.model,
-                    content=chunk.delta if chunk else "",
-                    reasoning=chunk.reasoning if chunk else None,
-                    tool_calls=calls or None,
-                    usage=self.usage,
-                    response_model=self.response_model,
-                    served=(self.served,),
-                )
-            raise
+        final = self.close() if self.complete else self._so_far()
         if chunk is not None and not self.unclosed:
             final.delta, final.reasoning = chunk.delta, chunk.reasoning
         return final
@@ -263,7 +251,7 @@ class Decoder:
         """Make ready for the rest of the answer, which comes as bytes of its own."""
         self._frames = self.frames(self.most)
         self.hop_ended = False
-        self.error = None
+        self.error = self.said = None
 
     def close(self) -> StreamChunk:
         """The final chunk. Raises `WireError` if a tool call's arguments are not JSON, or not the model's."""

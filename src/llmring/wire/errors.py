@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from ..schemas import LLMResponse
 from ..vendors import of_vendors
 
 __all__ = ["CannotCarry", "WireError", "cut", "read_error"]
@@ -31,7 +30,6 @@ class WireError(Exception):
         codes: the vendor's words for the kind of error, lowercase (`"overloaded_error"`, `"model_not_found"`).
         param: the request's field that it names.
         details: the body's further details, as they are.
-        partial: of an answer that was not streamed, what could be read.
         enveloped: whether the body had the form of a vendor's error rather than, say, a proxy's page.
     """
 
@@ -41,7 +39,6 @@ class WireError(Exception):
     param: str | None = None
     details: Any = None
     enveloped: bool = False
-    partial: LLMResponse | None = None
 
     def __str__(self) -> str:
         return self.message
