@@ -16,11 +16,10 @@ import llmring
 from llmring.catalog.naming import billed_by, listed_as, served_by, vendor_of
 from llmring.exceptions import ProviderResponseError
 from llmring.providers.errors import error_of_answer
-from llmring.providers.wording import Meaning, meaning_of
 from llmring.schemas import LLMRequest
 from llmring.vendors import BUILT_IN, BuiltIn, also_called, load, of_vendors
 from llmring.wire.chat_requests import ChatDialect, dialect_of
-from llmring.wire.errors import WireError, read_error
+from llmring.wire.errors import Meaning, WireError, meaning_of, read_error
 
 ROOT = Path(llmring.__file__).parent
 FILES = sorted(

@@ -128,7 +128,6 @@ asyncio.run(main())
         "concealment",
         "providers.errors",
         "providers.listing",
-        "providers.wording",
         "structured",
         "tools",
         "wire.dialects",

@@ -20,9 +20,8 @@ from llmring.exceptions import (
 )
 from llmring.providers import errors
 from llmring.providers.errors import error_of_answer
-from llmring.providers.wording import meaning_of
 from llmring.routing import moves_on
-from llmring.wire.errors import WireError, read_error
+from llmring.wire.errors import WireError, meaning_of, read_error
 
 
 def error_for(words: str, http: int, *sent: str, extra: tuple[str, ...] = (), **more: Any) -> ProviderError:

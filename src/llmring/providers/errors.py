@@ -24,9 +24,8 @@ from ..exceptions import (
     ProviderTimeoutError,
 )
 from ..vendors import BUILT_IN, of_vendors
-from ..wire.errors import WireError, cut
+from ..wire.errors import Meaning, WireError, cut, meaning_of
 from .environment import Proxies, by_way_of, trusting, wanting_password
-from .wording import Meaning, meaning_of
 
 __all__ = [
     "CHECK_THAT_IT_RUNS",
