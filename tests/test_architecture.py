@@ -19,3 +19,11 @@ def test_the_road_of_one_request_is_as_short_as_the_page_says() -> None:
     assert len(files) == 10
     lines = sum(len((SOURCE / name).read_text(encoding="utf-8").splitlines()) for name in files)
     assert lines <= int(most.replace(",", ""))
+
+
+def test_the_page_names_no_file_that_is_not_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(?:llmring/)?([\w/]+\.(?:py|json)|[\w/]+/)`", page))
+    assert len(named) > 60
+    missing = {name for name in named if not any((at / name).exists() for at in (SOURCE, ROOT))}
+    assert missing == set()
