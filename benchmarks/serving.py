@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from llmring.testing import Reply, ToolCallScript
-from llmring.testing.requests import RecordedRequest
+from llmring.testing.exchange import RecordedRequest
 from llmring.testing.script import script
 from llmring.testing.wires import Format, route
 

@@ -18,7 +18,7 @@ from openai.resources.responses import AsyncResponses
 from pydantic import BaseModel
 
 from llmring.checking import check_lockfile
-from llmring.lockfile.schema import json_schema
+from llmring.lockfile.rendering import json_schema
 from llmring.schemas import LLMRequest
 
 from .conftest import LOCKFILE, Write

@@ -13,9 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from llmring import catalog, lockfile
-from llmring.cli import status
-from llmring.cli.lock import init
-from llmring.lockfile.schema import json_schema
+from llmring.cli import init, status
+from llmring.lockfile.rendering import json_schema
 from llmring.providers.endpoints import endpoint
 from llmring.testing import PracticeServer
 from llmring.vendors import BUILT_IN

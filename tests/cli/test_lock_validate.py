@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llmring.lockfile.schema import json_schema
+from llmring.lockfile.rendering import json_schema
 
 from .conftest import Command, Run
 

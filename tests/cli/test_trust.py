@@ -15,7 +15,7 @@ import pytest
 
 import llmring.cli
 from llmring import LLMRequest, LLMRing, Message
-from llmring.cli import trusted
+from llmring.cli import trust
 from llmring.lockfile import bind, load, parse
 from llmring.testing import PracticeServer
 
@@ -210,7 +210,7 @@ def test_whose_host_it_is(bare: Path, table: str, asked: bool | None) -> None:
         with pytest.raises(Exception, match="secret"):
             parse(text, bare / "llmring.lock")
         return
-    named = [it for it in trusted.away(parse(text, bare / "llmring.lock")) if it.source != "the keyring"]
+    named = [it for it in trust.away(parse(text, bare / "llmring.lock")) if it.source != "the keyring"]
     assert bool(named) == asked
 
 
@@ -223,10 +223,10 @@ def test_it_holds_until_what_the_file_says_of_providers_changes(
     text = path.read_text()
     bind(path, "another", ["openai:x"])
     path.write_text(f"# a remark\n{path.read_text()}\n")
-    assert trusted.is_trusted(load(path))
+    assert trust.is_trusted(load(path))
     swapped = text.partition("[providers")[0] + OPENAI.format(url=FAR) + MIRROR.format(url=FAR)
     path.write_text(swapped)
-    assert trusted.is_trusted(load(path)), "their order is no matter"
+    assert trust.is_trusted(load(path)), "their order is no matter"
     for before, after in (
         ("models.example.com", "models.example.org"),
         ("AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN"),
@@ -235,26 +235,26 @@ def test_it_holds_until_what_the_file_says_of_providers_changes(
         ("[providers.openai]\n", '[providers.third]\nsdk = "openai"\n[providers.openai]\n'),
     ):
         path.write_text(text.replace(before, after, 1))
-        assert not trusted.is_trusted(load(path)), after
+        assert not trust.is_trusted(load(path)), after
         assert "has changed since you agreed" in run("chat", "hello").stderr
     path.write_text(text)
-    assert trusted.is_trusted(load(path))
+    assert trust.is_trusted(load(path))
     os.rename(path, bare / "elsewhere.lock")
-    assert not trusted.is_trusted(load(bare / "elsewhere.lock")), "another file is another question"
+    assert not trust.is_trusted(load(bare / "elsewhere.lock")), "another file is another question"
 
 
 def test_the_same_in_json_is_the_same(bare: Path, run: Run) -> None:
     path = lockfile(MIRROR)
-    before = trusted.digest_of(load(path))
+    before = trust.digest_of(load(path))
     data = load(path).data
-    assert trusted.digest_of(parse(json.dumps(data).encode(), bare / "x.json")) == before
+    assert trust.digest_of(parse(json.dumps(data).encode(), bare / "x.json")) == before
 
 
 @pytest.mark.parametrize("value", ["0", "", "no", "2", "true", "yes", "TRUE"])
 def test_only_1_is_a_word(run: Run, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """Another one is said to be none."""
     monkeypatch.setenv("LLMRING_TRUST", value)
-    assert not trusted.is_trusted(load(lockfile(MIRROR)))
+    assert not trust.is_trusted(load(lockfile(MIRROR)))
     said = run("chat", "hello").stderr
     assert "LLMRING_TRUST=1" in said
     assert ("it takes 1, and nothing else: what it holds now is ignored" in said) == bool(value)
@@ -272,16 +272,16 @@ def test_it_is_kept_for_the_user_alone(bare: Path, run: Run) -> None:
     (kept,) = [it for it in modes if it.is_file()]
     assert modes[kept] == 0o600
     assert OTHER not in kept.read_text()
-    assert trusted.is_trusted(load("llmring.lock"))
+    assert trust.is_trusted(load("llmring.lock"))
     kept.chmod(0o620)
-    assert not trusted.is_trusted(load("llmring.lock")), "others can write it"
+    assert not trust.is_trusted(load("llmring.lock")), "others can write it"
     kept.chmod(0o600)
     for broken in (b"", b"[]", b'{"path": 1}', b"\xff", b'{"path": "x", "digest": "y", "sends": [1], "since": ""}'):
         kept.write_bytes(broken)
-        assert not trusted.is_trusted(load("llmring.lock"))
+        assert not trust.is_trusted(load("llmring.lock"))
     kept.unlink()
     os.mkfifo(kept)
-    assert not trusted.is_trusted(load("llmring.lock"))
+    assert not trust.is_trusted(load("llmring.lock"))
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.getuid() != 0, reason="giving a file away takes root")
@@ -290,7 +290,7 @@ def test_another_users_word_is_none(bare: Path, run: Run) -> None:
     run("trust", "--yes")
     (kept,) = (bare / "state").rglob("*.json")
     os.chown(kept, 65534, 65534)
-    assert not trusted.is_trusted(load("llmring.lock"))
+    assert not trust.is_trusted(load("llmring.lock"))
 
 
 def test_it_can_be_seen_and_taken_back(bare: Path, run: Run) -> None:
@@ -304,7 +304,7 @@ def test_it_can_be_seen_and_taken_back(bare: Path, run: Run) -> None:
     assert str(path) in listed
     assert "OPENAI_API_KEY" in listed
     assert run("trust", "--revoke").exit_code == 0
-    assert not trusted.is_trusted(load(path))
+    assert not trust.is_trusted(load(path))
     assert run("trust", "--list", "--json").stdout == "[]\n"
     result = run("trust", "--revoke")
     assert result.exit_code == 1
@@ -380,7 +380,7 @@ def test_it_is_not_kept_without_an_answer(run: Run, bare: Path) -> None:
     result = run("trust", input="y\n")
     assert result.exit_code == 1
     assert "llmring trust --yes" in result.stderr
-    assert not trusted.is_trusted(load("llmring.lock"))
+    assert not trust.is_trusted(load("llmring.lock"))
     assert run("trust", "--list", "--revoke").exit_code == 2
 
 

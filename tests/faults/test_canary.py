@@ -28,7 +28,7 @@ from llmring.exceptions import LLMRingError, ProviderError, ProviderNotFoundErro
 from llmring.lockfile import load
 from llmring.providers.base import ProviderConfig
 from llmring.testing import Fault, PracticeServer, Reply
-from llmring.testing.requests import RecordedRequest
+from llmring.testing.exchange import RecordedRequest
 from llmring.vendors import SDKS
 
 from .cells import cells, run

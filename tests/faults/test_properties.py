@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from llmring import LLMRequest, LLMRing
 from llmring.exceptions import LLMRingError, ProviderError
 from llmring.testing import Fault, Reply, Tokens, ToolCallScript
-from llmring.testing.requests import RecordedRequest
+from llmring.testing.exchange import RecordedRequest
 from llmring.testing.script import script
 from llmring.testing.wires import FORMATS
 

@@ -17,7 +17,7 @@ from llmring.exceptions import LockfileError
 from llmring.lockfile import Binding, Lockfile, Profile, ProviderSettings, parse
 from llmring.lockfile.model import DEFAULT_PROFILE, VERSION
 from llmring.lockfile.parsing import APIS
-from llmring.lockfile.schema import json_schema, rendered
+from llmring.lockfile.rendering import json_schema, rendered
 from llmring.schemas import LLMRequest
 
 from .test_editing_property import toml_files

@@ -14,7 +14,7 @@ import pytest
 from llmring import LLMRequest, LLMRing, Message
 from llmring.exceptions import LLMRingError, ProviderNotFoundError
 from llmring.testing import Fault, PracticeServer, Reply
-from llmring.testing.requests import RecordedRequest
+from llmring.testing.exchange import RecordedRequest
 from llmring.vendors import BUILT_IN
 
 from ..conftest import Way, bind

@@ -6,7 +6,7 @@ import random
 import sys
 
 from llmring.testing import Fault, PracticeServer, Reply, Tokens
-from llmring.testing.requests import RecordedRequest
+from llmring.testing.exchange import RecordedRequest
 
 WORDS = [f" w{n}" for n in range(12)]
 

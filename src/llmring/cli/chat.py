@@ -25,7 +25,7 @@ from .attachments import content_of, file_part, picture_part
 from .facts import usage_line
 from .project import ProfileOption, argument, default_model, offers
 from .terminal import hear_warnings, json_text, note, say, stream, working
-from .trusted import Service, require_for_model
+from .trust import Service, require_for_model
 
 _PATIENCE = 2.0
 """Seconds before a pipe that stays open is spoken of."""

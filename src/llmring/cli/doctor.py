@@ -29,7 +29,7 @@ from ..vendors import BUILT_IN
 from .project import bindings_in
 from .status import KEYRING_WAITS, Status, ask, keyring, statuses
 from .terminal import columns, note, paint, say, say_json, working
-from .trusted import obstacle
+from .trust import obstacle
 
 Severity = Literal["problem", "warning"]
 

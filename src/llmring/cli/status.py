@@ -202,7 +202,7 @@ def ask(names: Sequence[str]) -> Mapping[str, list[ListedModel] | LLMRingError]:
     import asyncio
 
     from ..providers.listing import list_models
-    from .trusted import Service, require
+    from .trust import Service, require
 
     async def listed(service: LLMRing, name: str) -> list[ListedModel] | LLMRingError:
         try:

@@ -1,26 +1,48 @@
-"""What is written by us: one value in TOML, new text in TOML or JSON, and a file in the other format.
+"""What is written by us: one value in TOML, new text in TOML or JSON, a file in the other format, the file's schema.
 
-And a list of strings over several lines, changed by value: what is said about an item goes where the item goes.
+And a list of strings over several lines, changed by value: what is said about an item goes where the item goes. The
+JSON Schema, `schema.json`, is for editors and for programs that write the file. It accepts all that `parsing.parse`
+accepts. What a schema cannot say is left to `parse`: that the default profile is there, that no alias is bound twice,
+that nothing looks like a secret.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from importlib.resources import files
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..exceptions import ConfigurationError
+from .files import read
+from .locking import exclusive
 from .model import DEFAULT_PROFILE, VERSION
+from .writing import replace, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
-__all__ = ["Converted", "converted", "json_text", "new_data", "relisted", "toml", "toml_key", "toml_value"]
+__all__ = [
+    "SCHEMA_FILE",
+    "Converted",
+    "converted",
+    "json_schema",
+    "json_text",
+    "new_data",
+    "relisted",
+    "rendered",
+    "toml",
+    "toml_key",
+    "toml_value",
+    "write_beside",
+]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _LETTER_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\u(?!00[01])")
@@ -249,3 +271,42 @@ def _divided(above: str) -> tuple[str, str, str]:
     touching = _COMMENT_LINES.search(above, 0, line)
     begin = touching.start() if touching else line
     return above[:begin], above[begin:line], above[line:]
+
+
+SCHEMA_FILE = "llmring.schema.json"
+"""The name under which a new lockfile refers to its schema, beside it."""
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema, in the dialect 2020-12, as a new dictionary. Unknown keys are allowed everywhere: they are kept."""
+    schema: dict[str, Any] = json.loads(rendered())
+    return schema
+
+
+def rendered() -> str:
+    """The schema as the text of a file."""
+    return (files(__package__) / "schema.json").read_text(encoding="utf-8")
+
+
+def write_beside(path: Path) -> Path:
+    """Writes the schema into a lockfile's folder, or renews the one that is there, and returns where it is.
+
+    Raises:
+        ConfigurationError: there is a file of that name that is something else. It stays.
+        LockfileError: it could not be written.
+    """
+    target, content = target_of(path.parent / SCHEMA_FILE), rendered()
+    with exclusive(target):
+        while True:
+            before = read(target) if os.path.lexists(target) else None
+            if before is not None and not _is_ours(before):
+                raise ConfigurationError(f"{target} is no schema of a lockfile, and stays as it is")
+            if replace(target, content.encode(), before=before):
+                return target
+
+
+def _is_ours(content: bytes) -> bool:
+    try:
+        return bool(json.loads(content)["title"] == json_schema()["title"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False

@@ -26,7 +26,7 @@ from .files import read
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["copy", "replace", "target_of"]
+__all__ = ["copy", "replace", "target_of", "written"]
 
 if sys.platform != "win32":
     import fcntl
@@ -71,7 +71,7 @@ def replace(path: Path, content: bytes, *, before: bytes | None) -> bool:
         if status and not os.access(path, os.W_OK):
             raise LockfileError(_closed(path), path=path)
         _sweep(path)
-        with _written(path, content, status) as temporary:
+        with written(path, content, status) as temporary:
             return _made(temporary, path) if before is None else _moved(temporary, path, content, before)
     except FileNotFoundError:
         if before is not None and os.path.isdir(path.parent):
@@ -91,7 +91,7 @@ def copy(path: Path, content: bytes, name: Path) -> None:
     """
     try:
         status = os.stat(path)
-        with _written(path, content, status, times=(status.st_atime_ns, status.st_mtime_ns)) as temporary:
+        with written(path, content, status, times=(status.st_atime_ns, status.st_mtime_ns)) as temporary:
             os.replace(temporary, name)
     except OSError as error:
         raise LockfileError(
@@ -179,8 +179,13 @@ def _exchanger() -> Callable[[bytes, bytes], int] | None:
 
 
 @contextlib.contextmanager
-def _written(
-    path: Path, content: bytes, like: os.stat_result | None, *, times: tuple[int, int] | None = None
+def written(
+    path: Path,
+    content: bytes,
+    like: os.stat_result | None = None,
+    *,
+    mode: int = 0o666,
+    times: tuple[int, int] | None = None,
 ) -> Iterator[str]:
     """A new file beside, which holds the content and is on the disk. It goes again, unless it has been moved.
 
@@ -188,10 +193,11 @@ def _written(
         path: the file that it is for.
         content: all of it.
         like: whose permissions and owner it gets; `None` is a new file's.
+        mode: the permissions of a new file, but for the umask.
         times: of its last access and change, in nanoseconds; not given: now.
     """
     name = os.path.join(path.parent, f"{_prefix(path)}{os.urandom(4).hex()}{_SUFFIX}")
-    handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600 if like else 0o666)
+    handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600 if like else mode)
     try:
         with open(handle, "wb") as file:
             file.write(content)

@@ -12,9 +12,8 @@ the extra `testing` brings.
 `python -m llmring.testing` starts one to try things on by hand.
 """
 
+from .exchange import RecordedRequest, Reply, Tokens, ToolCallScript
 from .faults import Fault
-from .replies import Reply, Tokens, ToolCallScript
-from .requests import RecordedRequest
 from .server import PracticeServer
 
 __all__ = ["Fault", "PracticeServer", "RecordedRequest", "Reply", "Tokens", "ToolCallScript"]

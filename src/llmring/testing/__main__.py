@@ -9,7 +9,7 @@ import sys
 import threading
 from dataclasses import replace
 
-from .replies import Reply
+from .exchange import Reply
 from .server import PracticeServer, echo
 
 

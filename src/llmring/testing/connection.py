@@ -15,7 +15,7 @@ try:
 except ImportError as exc:
     raise ImportError("llmring.testing needs h11: pip install h11") from exc
 
-from .requests import RecordedRequest
+from .exchange import RecordedRequest
 from .script import Script
 
 __all__ = ["Connection"]

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from .exchange import Problem, RecordedRequest, Reply
 from .faults import Fault, Kind
-from .replies import Problem, Reply
-from .requests import RecordedRequest
 from .wires import FORMATS, Answer, Event, Format
 from .wires.answer import dumps
 

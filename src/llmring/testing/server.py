@@ -14,8 +14,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 from .connection import Connection
-from .replies import Problem, Reply
-from .requests import RecordedRequest
+from .exchange import Problem, RecordedRequest, Reply
 from .script import Queue, Script, script
 from .wires import Answer, Format, Given, listing, parsed, refusal, route, said_by, vendor_of, wrong_form
 from .wires.answer import dumps

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...exceptions import InvalidRequestError
 from ..terminal import warn
-from ..trusted import Service
+from ..trust import Service
 from .keyboard import History, Keyboard, history_path, on_termination
 from .screen import Screen
 from .session import Session, complete, is_command, run

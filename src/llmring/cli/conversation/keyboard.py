@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...exceptions import InvalidRequestError
 from ..terminal import printable
-from ..trusted import state_folder, write_privately
+from ..trust import state_folder, write_privately
 
 try:
     import readline

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any, Literal
 
 from ...catalog import Cost
 from ...exceptions import ConfigurationError
+from ...lockfile import writing
 from ...schemas import LLMRequest, LLMResponse, Message
 from ..attachments import content_of
 from ..facts import usage_line
@@ -132,15 +132,8 @@ def save(conversation: Conversation, path: Path) -> None:
     target = path.resolve()
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    beside = target.with_name(f".{os.urandom(6).hex()}.llmring-tmp")
-    try:
-        beside.touch(exist_ok=False)
-        if target.exists():
-            shutil.copymode(target, beside)
-        beside.write_bytes(content)
+    with writing.written(target, content, os.stat(target) if target.exists() else None) as beside:
         os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def save_somewhere(conversation: Conversation) -> Path:

@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ...vendors import load
-from ..replies import Problem
-from ..requests import RecordedRequest
+from ..exchange import Problem, RecordedRequest
 from . import anthropic, gemini, ollama, openai_chat, openai_responses
 from .answer import Answer, Event, Format
 from .shapes import Given, parsed, wrong_form

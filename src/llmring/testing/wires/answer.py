@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
-from ..replies import Problem, Reply, Tokens, ToolCallScript, Trouble
-from ..requests import RecordedRequest
+from ..exchange import Problem, RecordedRequest, Reply, Tokens, ToolCallScript, Trouble
 from .shapes import Given
 
 __all__ = ["Answer", "Event", "Format", "dumps", "event", "phrase", "template"]

@@ -16,8 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...vendors import load
-from ..replies import Problem, Tokens, ToolCallScript, Trouble
-from ..requests import RecordedRequest
+from ..exchange import Problem, RecordedRequest, Tokens, ToolCallScript, Trouble
 from .answer import Answer, Event, event, phrase, template
 from .shapes import Given, is_base64, rows, unknown, walk
 

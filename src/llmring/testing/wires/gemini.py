@@ -15,8 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...vendors import load
-from ..replies import Problem, Tokens, Trouble
-from ..requests import RecordedRequest
+from ..exchange import Problem, RecordedRequest, Tokens, Trouble
 from .answer import Answer, Event, event, phrase, template
 from .shapes import Given, is_base64, rows, table, unknown
 

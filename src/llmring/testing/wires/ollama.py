@@ -13,8 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..replies import Problem, Trouble
-from ..requests import RecordedRequest
+from ..exchange import Problem, RecordedRequest, Trouble
 from .answer import Answer, Event, event, phrase, template
 from .shapes import Given, is_base64, rows
 

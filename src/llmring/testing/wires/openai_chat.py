@@ -21,8 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...vendors import load
-from ..replies import Problem, ToolCallScript, Trouble
-from ..requests import RecordedRequest
+from ..exchange import Problem, RecordedRequest, ToolCallScript, Trouble
 from . import gemini
 from .answer import Answer, Event, dumps, event, phrase, template
 from .shapes import Given, no_string, rows, says_json, strict_schema, table, too_long, unknown, unknown_parameter

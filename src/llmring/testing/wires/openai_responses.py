@@ -14,8 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...vendors import load
-from ..replies import Problem, Tokens, Trouble
-from ..requests import RecordedRequest
+from ..exchange import Problem, RecordedRequest, Tokens, Trouble
 from . import openai_chat
 from .answer import Answer, Event, event, template
 from .shapes import Given, no_string, rows, says_json, strict_schema, table, too_long, unknown, unknown_parameter

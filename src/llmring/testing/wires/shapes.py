@@ -14,7 +14,7 @@ from base64 import b64decode
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from ..replies import Problem
+from ..exchange import Problem
 
 __all__ = [
     "Given",

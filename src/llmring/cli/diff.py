@@ -16,12 +16,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ...exceptions import LockfileError
-from ...lockfile import Binding, Lockfile, Profile, load, parse
-from ...lockfile.git import at_revision, is_revision
-from ..facts import facts_of, percent, price, remark, tokens
-from ..project import lockfile_path
-from ..terminal import columns, note, paint, say, say_json, working
+from ..exceptions import LockfileError
+from ..lockfile import Binding, Lockfile, Profile, load, parse
+from ..lockfile.git import at_revision, is_revision
+from .facts import facts_of, percent, price, remark, tokens
+from .project import lockfile_path
+from .terminal import columns, note, paint, say, say_json, working
 
 Kind = Literal["added", "removed", "changed"]
 

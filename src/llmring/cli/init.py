@@ -13,20 +13,19 @@ from urllib.parse import urlsplit
 
 import typer
 
-from ...addresses import can_be_asked
-from ...catalog import ROLES, Role, model_info, suggested
-from ...credentials import KEYRING, first_set
-from ...exceptions import ConfigurationError, LLMRingError
-from ...lockfile import create, find_lockfile
-from ...lockfile.rendering import json_text, new_data, toml
-from ...lockfile.schema import SCHEMA_FILE, write_beside
-from ...lockfile.writing import Backup, backup_path
-from ...providers.creation import how_to_install
-from ...vendors import SDKS
-from ..facts import dollars
-from ..project import WrittenOption
-from ..status import KEYRING_WAITS, Status, keyring, statuses
-from ..terminal import columns, note, paint, say_json, warn, working
+from ..addresses import can_be_asked
+from ..catalog import ROLES, Role, model_info, suggested
+from ..credentials import KEYRING, first_set
+from ..exceptions import ConfigurationError, LLMRingError
+from ..lockfile import create, find_lockfile
+from ..lockfile.rendering import SCHEMA_FILE, json_text, new_data, toml, write_beside
+from ..lockfile.writing import Backup, backup_path
+from ..providers.creation import how_to_install
+from ..vendors import SDKS
+from .facts import dollars
+from .project import WrittenOption
+from .status import KEYRING_WAITS, Status, keyring, statuses
+from .terminal import columns, note, paint, say_json, warn, working
 
 PATIENCE = 0.5
 """Seconds to wait for a server on this machine."""

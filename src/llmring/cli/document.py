@@ -9,17 +9,16 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ...exceptions import ConfigurationError, LockfileError
-from ...lockfile import convert as convert_in_place
-from ...lockfile import create, load, parse
-from ...lockfile.files import read
-from ...lockfile.parsing import decode, holds_json
-from ...lockfile.places import holds_comments
-from ...lockfile.rendering import converted
-from ...lockfile.schema import rendered
-from ...lockfile.writing import Backup, backup_path
-from ..project import argument, lockfile_path
-from ..terminal import is_utf8, note, say, say_json, stream, warn, with_escapes, working
+from ..exceptions import ConfigurationError, LockfileError
+from ..lockfile import convert as convert_in_place
+from ..lockfile import create, load, parse
+from ..lockfile.files import read
+from ..lockfile.parsing import decode, holds_json
+from ..lockfile.places import holds_comments
+from ..lockfile.rendering import converted, rendered
+from ..lockfile.writing import Backup, backup_path
+from .project import argument, lockfile_path
+from .terminal import is_utf8, note, say, say_json, stream, warn, with_escapes, working
 
 Format = Literal["toml", "json"]
 

@@ -1,1 +1,0 @@
-"""`llmring lock`: the lockfile as a whole."""
