@@ -26,7 +26,7 @@ from .files import read
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["copy", "replace", "target_of", "written"]
+__all__ = ["Backup", "backup_path", "copy", "replace", "target_of", "written"]
 
 if sys.platform != "win32":
     import fcntl
