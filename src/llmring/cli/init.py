@@ -18,7 +18,8 @@ from ..catalog import ROLES, Role, model_info, suggested
 from ..credentials import KEYRING, first_set
 from ..exceptions import ConfigurationError, LLMRingError
 from ..lockfile import create, find_lockfile
-from ..lockfile.rendering import SCHEMA_FILE, json_text, new_data, toml, write_beside
+from ..lockfile.edits import write_schema
+from ..lockfile.rendering import SCHEMA_FILE, json_text, new_data, toml
 from ..lockfile.writing import Backup, backup_path
 from ..providers.creation import how_to_install
 from ..vendors import SDKS
@@ -132,7 +133,7 @@ def _write_schema(path: Path) -> Path | None:
     """Writes the schema that the new file names beside it, and says where it is. A file of that name that is no such is
     kept, with a warning."""
     try:
-        return write_beside(path)
+        return write_schema(path)
     except LLMRingError as error:
         warn(str(error))
         return None

@@ -6,6 +6,7 @@ the file's place at once: see `changes` for what an edit keeps and `writing` for
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from copy import deepcopy
@@ -18,7 +19,7 @@ from .changes import edited, says, with_binding, with_replacements
 from .files import read
 from .locking import exclusive
 from .parsing import decode, parse
-from .rendering import converted
+from .rendering import SCHEMA_FILE, converted, json_schema, rendered
 from .resolution import nearest
 from .secrets import secrets_in
 from .writing import replace, target_of
@@ -41,6 +42,7 @@ __all__ = [
     "remove_profile",
     "replace_models",
     "unbind",
+    "write_schema",
 ]
 
 _NAMED = 10
@@ -363,3 +365,27 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def write_schema(path: Path) -> Path:
+    """Writes the schema into a lockfile's folder, or renews the one that is there, and returns where it is.
+
+    Raises:
+        ConfigurationError: there is a file of that name that is something else. It stays.
+        LockfileError: it could not be written.
+    """
+    target, content = target_of(path.parent / SCHEMA_FILE), rendered()
+    with exclusive(target):
+        while True:
+            before = read(target) if os.path.lexists(target) else None
+            if before is not None and not _is_schema(before):
+                raise ConfigurationError(f"{target} is no schema of a lockfile, and stays as it is")
+            if replace(target, content.encode(), before=before):
+                return target
+
+
+def _is_schema(content: bytes) -> bool:
+    try:
+        return bool(json.loads(content)["title"] == json_schema()["title"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False

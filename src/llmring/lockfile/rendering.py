@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,14 +19,10 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..exceptions import ConfigurationError
-from .files import read
-from .locking import exclusive
 from .model import DEFAULT_PROFILE, VERSION
-from .writing import replace, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
 __all__ = [
     "SCHEMA_FILE",
@@ -41,7 +36,6 @@ __all__ = [
     "toml",
     "toml_key",
     "toml_value",
-    "write_beside",
 ]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -286,27 +280,3 @@ def json_schema() -> dict[str, Any]:
 def rendered() -> str:
     """The schema as the text of a file."""
     return (files(__package__) / "schema.json").read_text(encoding="utf-8")
-
-
-def write_beside(path: Path) -> Path:
-    """Writes the schema into a lockfile's folder, or renews the one that is there, and returns where it is.
-
-    Raises:
-        ConfigurationError: there is a file of that name that is something else. It stays.
-        LockfileError: it could not be written.
-    """
-    target, content = target_of(path.parent / SCHEMA_FILE), rendered()
-    with exclusive(target):
-        while True:
-            before = read(target) if os.path.lexists(target) else None
-            if before is not None and not _is_ours(before):
-                raise ConfigurationError(f"{target} is no schema of a lockfile, and stays as it is")
-            if replace(target, content.encode(), before=before):
-                return target
-
-
-def _is_ours(content: bytes) -> bool:
-    try:
-        return bool(json.loads(content)["title"] == json_schema()["title"])
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return False
