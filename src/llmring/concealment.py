@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from .addresses import shown
 from .exceptions import ProviderError
 
-__all__ = ["SHORTEST", "bare", "copied", "without"]
+__all__ = ["SHORTEST", "bare", "clean", "copied", "without"]
 
 _Error = TypeVar("_Error", bound=BaseException)
 
@@ -92,6 +92,23 @@ def without(secrets: Iterable[str], text: str) -> str:
     for secret in secrets:
         text = text.replace(secret, "[key]") if len(secret) >= SHORTEST else text
     return text
+
+
+def clean(error: BaseException, secrets: Sequence[str]) -> None:
+    """Take these secrets out of what an error of ours says, and holds."""
+    error.args = tuple(_cleaned(secrets, arg) for arg in error.args)
+    vars(error).update({name: _cleaned(secrets, value) for name, value in vars(error).items()})
+    if isinstance(error, ProviderError) and error.original is not None:
+        error.original = copied(error.original, secrets)
+
+
+def _cleaned(secrets: Sequence[str], value: Any) -> Any:
+    """A value that an exception holds; what is parsed of an answer becomes words if it holds a secret."""
+    if isinstance(value, str):
+        return without(secrets, value)
+    if isinstance(value, dict | list | bytes) and any(secret in repr(value) for secret in secrets):
+        return without(secrets, repr(value))
+    return value
 
 
 def copied(error: BaseException, secrets: Sequence[str], depth: int = _DEEPEST) -> BaseException:

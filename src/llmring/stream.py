@@ -69,10 +69,10 @@ class ChatStream:
         if not self._pending:
             try:
                 await self._fill()
-            except StopAsyncIteration:
-                raise
             except BaseException as error:
                 raise concealment.bare(error)  # noqa: B904 - it is the same error
+            if not self._pending:
+                raise StopAsyncIteration
         chunk = self._pending.popleft()
         if chunk.delta:
             self._content.write(chunk.delta)
@@ -181,7 +181,7 @@ class ChatStream:
         await self.aclose()
 
     async def _fill(self) -> None:
-        """Make a chunk pending, or raise what ends the iteration."""
+        """Make a chunk pending, unless there are no more; or raise what ends the iteration."""
         if self._reader is not None:
             raise RuntimeError("Another task is reading this stream; a stream has one reader.")
         while not self._over and self._final is None:
@@ -190,7 +190,7 @@ class ChatStream:
                 self._record.streams.add(self)
             answer = self._answer
             reads_on = answer is not None and answer.failure is None
-            if not reads_on and not self._may_connect():
+            if not (reads_on or answer is None or (self._route is not None and self._route.may_resume(answer))):
                 break
             # It waits for the next chunks, to be woken by them, by `cancel`, or by the timer.
             loop = asyncio.get_running_loop()
@@ -229,11 +229,6 @@ class ChatStream:
         if (untold := self._untold) is not None:
             self._untold = None
             raise self._failed(untold)
-        raise StopAsyncIteration
-
-    def _may_connect(self) -> bool:
-        """Whether there is an answer to open: the first, or one that goes on with the one that broke off."""
-        return self._answer is None or (self._route is not None and self._route.may_resume(self._answer))
 
     def _late(self) -> list[StreamChunk]:
         """The deadline has passed: the final chunk if all had been said by then, else none and a failure."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
@@ -277,18 +277,6 @@ class Provider(ABC):
     def _hide_key(self, error: WireError | ProviderError) -> None:
         """Take the key out of what an error of ours says."""
         secrets = self._secrets()
-        error.args = tuple(_cleaned(secrets, arg) for arg in error.args)
-        vars(error).update({name: _cleaned(secrets, value) for name, value in vars(error).items()})
+        concealment.clean(error, secrets)
         if isinstance(error, WireError):
             error.message = concealment.without(secrets, error.message)
-        elif error.original is not None:
-            error.original = concealment.copied(error.original, secrets)
-
-
-def _cleaned(secrets: Iterable[str], value: Any) -> Any:
-    """A value that an exception holds; what is parsed of an answer becomes words if it holds a secret."""
-    if isinstance(value, str):
-        return concealment.without(secrets, value)
-    if isinstance(value, dict | list | bytes) and any(secret in repr(value) for secret in secrets):
-        return concealment.without(secrets, repr(value))
-    return value

@@ -232,12 +232,9 @@ def _choice(choice: str | dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _format(request: LLMRequest) -> dict[str, Any] | None:
-    schema = described_schema(request)
-    return (
-        None
-        if schema is None
-        else {"type": "json_schema", "schema": in_dialect(schema, dialects.ANTHROPIC, "Anthropic")}
-    )
+    if (schema := described_schema(request)) is None:
+        return None
+    return {"type": "json_schema", "schema": in_dialect(schema, dialects.ANTHROPIC, "Anthropic")}
 
 
 class MessagesDecoder(Decoder):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic_core import from_json
 
-from ..schemas import FinishReason, Served, StreamChunk, Usage
+from ..schemas import FinishReason, Served, StreamChunk, ToolCall, Usage
 from . import MAX_BYTES
 from .calls import ToolCalls
 from .errors import WireError, read_error
@@ -220,20 +220,11 @@ class Decoder:
             if not error.enveloped:
                 error.message = f"a body that is no answer of this API: {error.message}"
             raise error from None
-        final = self.close() if self.complete else self._so_far()
+        # Where it is not at its end, calls may be cut off.
+        final = self.close() if self.complete else self._chunk(self.calls.snapshot()() or None)
         if chunk is not None and not self.unclosed:
             final.delta, final.reasoning = chunk.delta, chunk.reasoning
         return final
-
-    def _so_far(self) -> StreamChunk:
-        """In place of the final chunk, where there is none: calls may be cut off."""
-        return StreamChunk(
-            model=self.model,
-            tool_calls=self.calls.snapshot()() or None,
-            usage=self.usage,
-            response_model=self.response_model,
-            served=(self.served,),
-        )
 
     def gather(self, made: Iterable[dict[str, Any]]) -> None:
         """Take what the model made that is not text. What has an odd form is counted, and costs no answer."""
@@ -271,6 +262,10 @@ class Decoder:
         calls = self.calls.complete(cut=finish == "length") if self.calls else None
         if calls and finish in ("stop", "other"):
             finish = "tool_calls"
+        return self._chunk(calls, finish)
+
+    def _chunk(self, calls: list[ToolCall] | None, finish: FinishReason | None = None) -> StreamChunk:
+        """What is known of the answer by now, but for what was said of it."""
         return StreamChunk(
             self.unclosed,
             self.model,
