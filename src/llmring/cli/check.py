@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
+from .. import lockfile as lockfiles
 from ..catalog import ModelInfo, model_info
 from ..checking import CODES, Finding, Report
 from ..checking import check as examine
 from ..checking.findings import Ending, endings
-from ..lockfile import Lockfile, load, parse, replace_models
-from ..lockfile.changes import with_replacements
+from ..lockfile import Lockfile, changes, load, parse
 from ..lockfile.files import read
 from ..lockfile.parsing import decode
 from .facts import dollars
@@ -170,7 +170,7 @@ def upgrade(
 
 def _move(path: Path, moves: Mapping[str, str], profile: str | None) -> None:
     with working(f"Writing {path.name}"):
-        replace_models(path, moves, profile=profile)
+        lockfiles.replace_models(path, moves, profile=profile)
 
 
 def _explain(found: Sequence[Ending], lockfile: Lockfile) -> None:
@@ -226,7 +226,7 @@ def _carried(lockfile: Lockfile, profile: str, alias: str) -> Mapping[str, Any]:
 def _show_diff(path: Path, moves: Mapping[str, str], profile: str | None) -> None:
     content = read(path)
     before = decode(content, path)
-    after, _ = with_replacements(before, parse(content, path), moves, profile)
+    after, _ = changes.with_replacements(before, parse(content, path), moves, profile)
     colours = {"+": "green", "-": "red", "@": "cyan"}
     for line in unified_diff(before.splitlines(), after.splitlines(), str(path), str(path), lineterm="", n=2):
         say(paint(line, fg=colours.get(line[0])))

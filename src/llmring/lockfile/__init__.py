@@ -73,5 +73,5 @@ if not TYPE_CHECKING:
             "resolution": ("bound", "reachable", "resolve"),
             "secrets": ("secrets_in",),
         },
-        later=("extends", "files", "locking", "places", "rendering", "writing"),
+        later=("changes", "extends", "files", "locking", "places", "rendering", "writing"),
     )
