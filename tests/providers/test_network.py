@@ -361,6 +361,23 @@ async def test_what_has_come_goes_up_at_once(last: bytes, fault: str | None) -> 
     assert len(set(served)) == (1 if fault is None else 3)
 
 
+async def test_the_first_piece_waits_for_no_other() -> None:
+    """Who waits for the first text does not wait for the decoding of what has come with it."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        chunks = b"".join(b"1\r\n%c\r\n" % letter for letter in b"abc")
+        writer.write(BEGINNING + b"transfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+        await writer.drain()
+
+    async with (
+        listening(serve) as port,
+        httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client,
+        client.stream("GET", f"http://127.0.0.1:{port}/") as response,
+    ):
+        assert [piece async for piece in response.aiter_raw()] == [b"a", b"bc"]
+
+
 async def test_a_server_that_takes_nothing() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(60)

@@ -86,6 +86,10 @@ class _Body(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts, state = self._stream.__aiter__(), _state_of(self._stream)
         try:
+            # The first goes up by itself: who waits for it shall not wait for the decoding of the others.
+            async for part in parts:
+                yield part
+                break
             async for part in parts:
                 come, over, broken = _with_it(part, state)
                 yield come
