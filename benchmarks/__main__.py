@@ -63,7 +63,9 @@ def main() -> None:
     parser.add_argument("--glance", action="store_true", help="next to nothing of everything: does it run?")
     parser.add_argument("--only", action="append", choices=GROUPS, metavar="NAME", help=f"one of {', '.join(GROUPS)}")
     parser.add_argument("--peers", action="store_true", help="measure other unified libraries, too, that are installed")
-    parser.add_argument("--json", type=Path, default=_RESULTS / "latest.json", metavar="PATH", help="where results go")
+    parser.add_argument(
+        "--json", type=Path, metavar="PATH", help="where results go; of all, in full: benchmarks/results/"
+    )
     parser.add_argument("--svg", type=Path, metavar="PATH", help="draw them, too")
     asked = parser.parse_args()
     name = "glance" if asked.glance else "quick" if asked.quick else "full"
@@ -73,8 +75,10 @@ def main() -> None:
     measured = asyncio.run(measure(asked.only or list(GROUPS), scale, peers=asked.peers))
     print(table([figure for figures in measured.values() for figure in figures]))
     results = described(measured, name)
-    asked.json.parent.mkdir(parents=True, exist_ok=True)
-    asked.json.write_text(json.dumps(results, indent=1) + "\n")
+    # What is published is a full run of all.
+    if to := asked.json or (_RESULTS / "latest.json" if name == "full" and not asked.only else None):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_text(json.dumps(results, indent=1) + "\n")
     if asked.svg:
         asked.svg.write_text(draw(results))
     print(f"\nMedian of {scale.rounds} rounds or fewer (least-most), each ratio within its round. {verdict(results)}")
