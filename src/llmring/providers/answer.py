@@ -29,20 +29,6 @@ class Answer:
         finished: the final chunk has been read.
     """
 
-    __slots__ = (
-        "_bytes",
-        "_closed",
-        "_ended",
-        "_next",
-        "call",
-        "closed",
-        "decoder",
-        "failure",
-        "finished",
-        "provider",
-        "response",
-    )
-
     def __init__(self, provider: Provider, call: Call, response: HTTPResponse) -> None:
         self.provider = provider
         self.call = call
@@ -223,8 +209,6 @@ class Answer:
 
 class _WholeAnswer(Answer):
     """An answer that is not streamed: all of it is one chunk, the final one."""
-
-    __slots__ = ("_body", "_said")
 
     def __init__(self, provider: Provider, call: Call, response: HTTPResponse) -> None:
         super().__init__(provider, call, response)
