@@ -39,8 +39,6 @@ class CircuitBreaker:
         clock: seconds, ever increasing.
     """
 
-    __slots__ = ("_clock", "_cooldown", "_failures", "_opened_at", "_probing", "_reference", "_threshold")
-
     def __init__(
         self, reference: str, threshold: float, cooldown: float, clock: Callable[[], float] = monotonic
     ) -> None:

@@ -76,8 +76,6 @@ class Exchange:
         sent: whether the SDK has sent through our client.
     """
 
-    __slots__ = ("_among", "_task", "_until", "body", "refused", "response", "sent")
-
     def __init__(self, body: bytes, until: float | None, among: Exchanges | None = None) -> None:
         self.body = body
         self.response: httpx2.Response | None = None

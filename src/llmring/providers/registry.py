@@ -44,8 +44,6 @@ class _Entry:
         former: another took its place: it is closed when the last request has let it go.
     """
 
-    __slots__ = ("_key", "_record", "former", "imported", "lent", "provider", "task", "users")
-
     def __init__(self, record: Record, key: tuple[str, ...]) -> None:
         self._record, self._key = record, key
         self.task: asyncio.Task[Provider]

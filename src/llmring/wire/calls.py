@@ -28,21 +28,6 @@ class BuiltCall:
         length: characters of its arguments that have come.
     """
 
-    __slots__ = (
-        "_begun",
-        "_damaged",
-        "_depth",
-        "_escaped",
-        "_quoted",
-        "_sealed",
-        "_unread",
-        "custom",
-        "extra",
-        "id",
-        "length",
-        "name",
-    )
-
     def __init__(self, id: str, name: str, custom: bool) -> None:
         self.id = id
         self.name = name
@@ -90,8 +75,6 @@ class ToolCalls:
         size: characters of arguments and names that have come.
         gap: an event was lost, which may have been a call.
     """
-
-    __slots__ = ("_arriving", "_calls", "_ids", "_joined_to", "_log", "_lost", "_of_key", "_texts", "gap", "size")
 
     def __init__(self) -> None:
         self._calls: list[BuiltCall] = []

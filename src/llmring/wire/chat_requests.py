@@ -267,8 +267,6 @@ def _format(request: LLMRequest) -> dict[str, Any] | None:
 class _Blocks:
     """Blocks put together from the pieces that were streamed."""
 
-    __slots__ = ("_bare", "_blocks", "_of_key")
-
     def __init__(self) -> None:
         self._blocks: list[tuple[dict[str, Any], dict[str, list[str]]]] = []
         self._of_key: dict[Any, tuple[dict[str, Any], dict[str, list[str]]]] = {}
@@ -312,8 +310,6 @@ class Kept:
         before: what stood before the text, as the model wrote it.
         thoughts: pieces of thinking, by the server's own name for it; empty ones are some, too.
     """
-
-    __slots__ = ("_blocks", "_fields", "_parts", "before", "thoughts")
 
     def __init__(self) -> None:
         self.before = ""

@@ -22,8 +22,6 @@ class LineFrames:
         most: bytes that a line, or an event of several, may have.
     """
 
-    __slots__ = ("_after_cr", "_kept", "_most", "_parts", "_started")
-
     def __init__(self, most: int = MAX_BYTES) -> None:
         self._most = most
         self._kept = 0
@@ -81,8 +79,6 @@ class SSEFrames(LineFrames):
     this way repeats the event's type inside its data. A field `error`, which the standard does not know, is how
     llama-server said that it failed until September 2025: it becomes the data of an error.
     """
-
-    __slots__ = ("_data", "_size")
 
     def __init__(self, most: int = MAX_BYTES) -> None:
         super().__init__(most)

@@ -287,8 +287,6 @@ def picture(data: str) -> Part:
 class Sound:
     """A spoken answer, put together from what was streamed of it."""
 
-    __slots__ = ("_pieces",)
-
     def __init__(self) -> None:
         self._pieces: list[str] = []
 

@@ -22,8 +22,6 @@ class ThinkTags:
         over: the text proper has begun, all of what comes is text.
     """
 
-    __slots__ = ("_before", "_close", "_said", "held", "over", "thinking")
-
     def __init__(self) -> None:
         self.held = ""
         self.over = False

@@ -328,8 +328,6 @@ def unchanged(message: Message, kept: dict[str, Any] | None) -> dict[str, Any] |
 class Replay:
     """A turn's text and calls, to be taken one after the other. Text is kept as lengths, not twice."""
 
-    __slots__ = ("_at", "_calls", "_content")
-
     def __init__(self, message: Message) -> None:
         self._content = message.content if isinstance(message.content, str) else None
         self._calls = list(message.tool_calls or ())

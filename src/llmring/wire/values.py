@@ -157,8 +157,6 @@ class Halves:
         waiting: the first half, by the place in the event where the second is to come, and whether it is of arguments.
     """
 
-    __slots__ = ("waiting",)
-
     def __init__(self) -> None:
         self.waiting: dict[tuple[Any, ...], tuple[str, bool]] = {}
 
