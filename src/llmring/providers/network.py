@@ -84,15 +84,13 @@ class _Body(httpx2.AsyncByteStream):
         self._connection = connection
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        parts, state = self._stream.__aiter__(), _state_of(self._stream)
+        # The first goes up by itself: who waits for it shall not wait for the decoding of the others.
+        parts, state = self._stream.__aiter__(), None
         try:
-            # The first goes up by itself: who waits for it shall not wait for the decoding of the others.
-            async for part in parts:
-                yield part
-                break
             async for part in parts:
                 come, over, broken = _with_it(part, state)
                 yield come
+                state = state or _state_of(self._stream)
                 if broken is not None:
                     raise httpx2.RemoteProtocolError(str(broken)) from broken
                 if over:
@@ -178,8 +176,7 @@ async def _connect(names: _Names, host: str, port: int) -> Connection:
         # While the race waited for those who lost it, that was lost.
         sock.close()
         raise asyncio.CancelledError
-    _, connection = await loop.create_connection(lambda: Connection(loop), sock=sock)
-    return connection
+    return (await loop.create_connection(lambda: Connection(loop), sock=sock))[1]
 
 
 class _Names:
