@@ -130,7 +130,7 @@ asyncio.run(main())
         "providers.listing",
         "structured",
         "tools",
-        "wire.dialects",
+        "wire.schema_dialects",
         "wire.media",
     }
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall
-from . import dialects, media
+from . import media, schema_dialects
 from .base import Decoder
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
@@ -32,7 +32,7 @@ from .turns import (
     told_apart,
     without_custom_tools,
 )
-from .values import as_list, completed, count, given, merge_params, name_of, text, usage_of
+from .values import as_list, completed, count, merge_params, name_of, present, text, usage_of
 
 __all__ = ["MessagesDecoder", "render_request"]
 
@@ -67,7 +67,7 @@ def render_request(
         body["system"] = system
     if container := _container(request.messages, issuer):
         body["container"] = container
-    body |= given(
+    body |= present(
         temperature=request.temperature,
         top_p=request.top_p,
         stop_sequences=as_list(request.stop),
@@ -75,7 +75,7 @@ def render_request(
         tools=[_tool(t) for t in request.tools] if request.tools else None,
         tool_choice=_choice(request.tool_choice),
     )
-    output = given(format=_format(request))
+    output = present(format=_format(request))
     if (effort := effort_of(request)) is not None:
         budget = budget_of(request)
         if effort == "none":
@@ -156,7 +156,7 @@ def _content(message: Message) -> list[dict[str, Any]]:
         elif (found := media.of_part(part)) is None:
             blocks.append(part)
         else:
-            blocks.append({**_media(found), **given(cache_control=part.get("cache_control"))})
+            blocks.append({**_media(found), **present(cache_control=part.get("cache_control"))})
     return blocks
 
 
@@ -177,7 +177,7 @@ def _media(found: media.Media) -> dict[str, Any]:
         source = {"type": "text", "media_type": "text/plain", "data": found.text}
     else:
         raise CannotCarry(f"Anthropic's API takes no documents of type {found.mime}; convert it to PDF or text")
-    return {"type": "document", "source": source, **given(title=found.name)}
+    return {"type": "document", "source": source, **present(title=found.name)}
 
 
 def _result(message: Message, ids: dict[str, str]) -> list[dict[str, Any]]:
@@ -202,7 +202,7 @@ def _replayed(message: Message, ids: dict[str, str], issuer: str) -> list[dict[s
     def block(kept: dict[str, Any], turn: Replay) -> dict[str, Any] | None:
         if kept["type"] == "text":
             said = turn.text(kept["length"])
-            return {"type": "text", "text": said, **given(citations=kept.get("citations"))} if said.strip() else None
+            return {"type": "text", "text": said, **present(citations=kept.get("citations"))} if said.strip() else None
         return kept | _call(turn.call(), ids) if kept["type"] == "tool_use" else kept
 
     kept = kept_of(message, "anthropic", issuer)
@@ -216,7 +216,7 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": function["name"],
         "input_schema": {"type": "object", **function["parameters"]},
-        **given(
+        **present(
             description=function.get("description"),
             strict=function.get("strict"),
             cache_control=tool.get("cache_control"),
@@ -234,7 +234,7 @@ def _choice(choice: str | dict[str, Any] | None) -> dict[str, Any] | None:
 def _format(request: LLMRequest) -> dict[str, Any] | None:
     if (schema := described_schema(request)) is None:
         return None
-    return {"type": "json_schema", "schema": in_dialect(schema, dialects.ANTHROPIC, "Anthropic")}
+    return {"type": "json_schema", "schema": in_dialect(schema, schema_dialects.ANTHROPIC, "Anthropic")}
 
 
 class MessagesDecoder(Decoder):
@@ -301,14 +301,14 @@ class MessagesDecoder(Decoder):
         """The final chunk."""
         blocks = [self._kept(block) for block in self._blocks.values()]
         if self._container or any(block.keys() - {"type", "length"} for block in blocks):
-            self.metadata["anthropic"] = {"blocks": blocks, **given(container=self._container)}
+            self.metadata["anthropic"] = {"blocks": blocks, **present(container=self._container)}
             self.gather(media.made_of_blocks(blocks))
         return super().close()
 
     def _start(self, index: int, block: dict[str, Any]) -> StreamChunk | None:
         kind = block["type"]
         if kind == "text":
-            said, cited = text(block.get("text") or ""), given(citations=block.get("citations") or None)
+            said, cited = text(block.get("text") or ""), present(citations=block.get("citations") or None)
             self._blocks[index] = {"type": "text", "length": len(said), **cited}
             return StreamChunk(said, self.model) if said else None
         if kind == "tool_use":

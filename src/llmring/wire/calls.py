@@ -159,7 +159,7 @@ class ToolCalls:
         self._note(call, as_json(arguments), whole=True)
         call._sealed = call._damaged = False
 
-    def mend(self, position: int, name: str, arguments: Any) -> None:
+    def fix(self, position: int, name: str, arguments: Any) -> None:
         """Set what a call says, whole, by its place among them."""
         call = self._calls[position]
         if call.name != name or self.arguments(call) != arguments or call._damaged:

@@ -35,7 +35,7 @@ from .turns import (
     unchanged,
     without_custom_tools,
 )
-from .values import completed, given, merge_params
+from .values import completed, merge_params, present
 
 __all__ = ["BLOCKS", "THOUGHTS", "ChatDialect", "Kept", "dialect_of", "of_message", "render_request"]
 
@@ -147,7 +147,7 @@ def render_request(
     body = {
         "model": model,
         "messages": messages,
-        **given(
+        **present(
             temperature=request.temperature,
             top_p=request.top_p,
             stop=request.stop,
@@ -156,7 +156,7 @@ def render_request(
             tools=[_tool(t) for t in request.tools] if request.tools else None,
             tool_choice=_choice(request.tool_choice),
         ),
-        **given(**{dialect.max_tokens: request.max_tokens, dialect.seed: request.seed}),
+        **present(**{dialect.max_tokens: request.max_tokens, dialect.seed: request.seed}),
     }
     merge_params(body, request.extra_params)
     tier = body.get("service_tier")
@@ -242,7 +242,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
     if found is None:
         return part
     if found.kind == "image":
-        return {"type": "image_url", "image_url": {"url": found.url or found.data_url, **given(detail=found.detail)}}
+        return {"type": "image_url", "image_url": {"url": found.url or found.data_url, **present(detail=found.detail)}}
     if found.kind == "audio":
         return {"type": "input_audio", "input_audio": part["input_audio"]}
     if found.is_text:
@@ -351,8 +351,8 @@ class Kept:
         parts = [[at, part] for at, blocks in self._parts for part in _whole_parts(blocks)]
         customs = [call.custom for call in built] if any(call.custom for call in built) else None
         kept = {
-            **given(fields=fields or None, parts=parts or None, before=self.before or None),
-            **given(extras=built.extras, customs=customs),
+            **present(fields=fields or None, parts=parts or None, before=self.before or None),
+            **present(extras=built.extras, customs=customs),
         }
         return {**kept, "digest": digest_of(length, calls)} if kept else None
 

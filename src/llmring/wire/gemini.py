@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk, ToolCall, Usage, add_usage
-from . import dialects, media
+from . import media, schema_dialects
 from .base import Decoder
 from .errors import CannotCarry, read_error
 from .framing import SSEFrames
@@ -29,7 +29,7 @@ from .turns import (
     replayed,
     without_custom_tools,
 )
-from .values import as_list, completed, count, given, merge_params, name_of, text, usage_of
+from .values import as_list, completed, count, merge_params, name_of, present, text, usage_of
 
 __all__ = ["GenerateDecoder", "render_request"]
 
@@ -58,7 +58,7 @@ def render_request(request: LLMRequest, model: str, *, issuer: str = "") -> dict
     body: dict[str, Any] = {"contents": _contents(request.messages, _generation(model), issuer)}
     if system:
         body["systemInstruction"] = {"parts": system}
-    config = given(
+    config = present(
         temperature=request.temperature,
         topP=request.top_p,
         maxOutputTokens=request.max_tokens,
@@ -69,7 +69,7 @@ def render_request(request: LLMRequest, model: str, *, issuer: str = "") -> dict
     if request.response_format:
         config["responseMimeType"] = "application/json"
         if (schema := described_schema(request)) is not None:
-            config["responseJsonSchema"] = in_dialect(schema, dialects.GEMINI, "Gemini")
+            config["responseJsonSchema"] = in_dialect(schema, schema_dialects.GEMINI, "Gemini")
     if config:
         body["generationConfig"] = config
     if request.tools:
@@ -124,7 +124,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
         return {"inlineData": {"mimeType": found.mime, "data": found.data}}
     address = found.url or found.file_id or ""
     mime = found.mime or media.type_of(address.split("?")[0])
-    return {"fileData": {"fileUri": address, **given(mimeType=mime)}}
+    return {"fileData": {"fileUri": address, **present(mimeType=mime)}}
 
 
 def _signed(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ def _result(message: Message) -> dict[str, Any]:
         rendered = [_part(part) for part in found]
         said = "\n".join(part["text"] for part in rendered if "text" in part)
         files = [part for part in rendered if "text" not in part]
-        return {"response": {"result": said}, **given(parts=files or None)}
+        return {"response": {"result": said}, **present(parts=files or None)}
     said = plain_text(message, "a tool's result")
     try:
         value = from_json(said)
@@ -169,7 +169,7 @@ def _replayed(message: Message, numbered: set[str], issuer: str) -> list[dict[st
     ids: set[str] = set()
 
     def part(kept: dict[str, Any], turn: Replay) -> dict[str, Any]:
-        signature = given(thoughtSignature=kept.get("signature"))
+        signature = present(thoughtSignature=kept.get("signature"))
         if "length" in kept:
             return {"text": turn.text(kept["length"]), **signature}
         if "call" not in kept:
@@ -194,7 +194,7 @@ def _tools(tools: list[Any]) -> list[dict[str, Any]]:
     for tool in tools:
         if tool.get("type") == "function":
             function = tool["function"]
-            declared = {"name": function["name"], **given(description=function.get("description"))}
+            declared = {"name": function["name"], **present(description=function.get("description"))}
             if function["parameters"].get("properties"):
                 declared["parametersJsonSchema"] = function["parameters"]
             functions.append(declared)
@@ -307,7 +307,7 @@ class GenerateDecoder(Decoder):
                 reasoning += part.get("text") or ""
             elif call := part.get("functionCall"):
                 self.calls.start(len(self.calls), call["name"], call.get("id"), call.get("args") or {})
-                self._kept.append({"call": bool(call.get("id")), **given(signature=signature)})
+                self._kept.append({"call": bool(call.get("id")), **present(signature=signature)})
                 advanced = True
             elif "text" in part:
                 said += text(part["text"])
@@ -324,7 +324,7 @@ class GenerateDecoder(Decoder):
         if signature is None and "length" in last and "signature" not in last:
             last["length"] += length
         elif length or signature:
-            self._kept.append({"length": length, **given(signature=signature)})
+            self._kept.append({"length": length, **present(signature=signature)})
 
     def _report(self, counts: dict[str, Any]) -> None:
         """Keep the counts. Every event repeats them, as they are by then: they are read when they are asked for."""

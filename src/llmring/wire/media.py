@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from .errors import CannotCarry
-from .values import given, text
+from .values import present, text
 
 __all__ = [
     "Media",
@@ -158,7 +158,7 @@ def citation(**said: Any) -> Part:
     Args:
         said: those of `url`, `title`, `cited_text`, `file_id`, and `start_index` and `end_index` in the answer's text.
     """
-    return {"type": "citation", "citation": given(**said)}
+    return {"type": "citation", "citation": present(**said)}
 
 
 def moved(part: Part, by: int) -> Part:
@@ -185,7 +185,7 @@ def media_part(mime: str, data: str) -> Part:
 
 
 def _file(file_id: Any, filename: Any = None) -> Part:
-    return {"type": "file", "file": given(file_id=file_id, filename=filename)}
+    return {"type": "file", "file": present(file_id=file_id, filename=filename)}
 
 
 def made_of_blocks(blocks: Iterable[Part]) -> Iterator[Part]:
@@ -261,7 +261,7 @@ def made_of_candidate(parts: Iterable[Part], grounding: Mapping[str, Any], cited
         if inline := part.get("inlineData"):
             yield media_part(inline["mimeType"], inline["data"])
         elif filed := part.get("fileData"):
-            yield {"type": "file", "file": given(file_url=filed["fileUri"])}
+            yield {"type": "file", "file": present(file_url=filed["fileUri"])}
     said: dict[int, list[str]] = {}
     for support in grounding.get("groundingSupports") or ():
         for index in support.get("groundingChunkIndices") or ():

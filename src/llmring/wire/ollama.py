@@ -34,7 +34,7 @@ from .turns import (
     unchanged,
     without_custom_tools,
 )
-from .values import as_list, given, merge_params, name_of, text, usage_of
+from .values import as_list, merge_params, name_of, present, text, usage_of
 
 __all__ = ["OllamaDecoder", "render_request", "tools_in_text"]
 
@@ -82,13 +82,13 @@ def render_request(
     body: dict[str, Any] = {
         "model": model,
         "messages": messages,
-        **given(
+        **present(
             tools=[function_tool(t) for t in request.tools] if request.tools and not told and not barred else None,
             format=_format(request, told),
             think=_think(request, model),
         ),
     }
-    options = given(
+    options = present(
         temperature=request.temperature,
         top_p=request.top_p,
         num_predict=request.max_tokens,
@@ -125,7 +125,7 @@ def _message(message: Message, names: Iterator[str], issuer: str, own: Collectio
         for call, extra in zip(rendered.get("tool_calls", ()), kept.get("extras") or (), strict=False):
             call |= extra
         rendered["content"] = kept.get("before", "") + rendered["content"]
-        rendered |= given(thinking=kept.get("thinking"))
+        rendered |= present(thinking=kept.get("thinking"))
     return rendered
 
 
@@ -161,7 +161,7 @@ def _content(message: Message) -> dict[str, Any]:
             pieces.append(found.quoted)
         else:
             raise CannotCarry(f"Ollama takes text and pictures, no {found.kind} of type {found.mime or 'unknown'}")
-    return {"content": "\n".join(pieces), **given(images=images or None)}
+    return {"content": "\n".join(pieces), **present(images=images or None)}
 
 
 def _offered(request: LLMRequest) -> list[dict[str, Any]]:
@@ -303,7 +303,7 @@ class OllamaDecoder(Decoder):
             before = "" if self.unclosed else written.before
         self._length += len(self.unclosed)
         final = super().close()
-        kept = given(thinking="".join(self._thoughts) or None, before=before or None, extras=self.calls.extras)
+        kept = present(thinking="".join(self._thoughts) or None, before=before or None, extras=self.calls.extras)
         if kept:
             digest = digest_of(self._length, final.tool_calls or [])
             self.metadata |= {"ollama": {**kept, "digest": digest}, "issuer": self.issuer}

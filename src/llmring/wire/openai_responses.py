@@ -28,7 +28,7 @@ from .turns import (
     schema_of,
     told_apart,
 )
-from .values import given, merge_params, name_of, table_of, text, usage_of
+from .values import merge_params, name_of, present, table_of, text, usage_of
 
 __all__ = ["ResponsesDecoder", "render_request"]
 
@@ -61,7 +61,7 @@ def render_request(request: LLMRequest, model: str, *, stream: bool, issuer: str
         "model": model,
         "input": items,
         "store": False,
-        **given(
+        **present(
             temperature=request.temperature,
             top_p=request.top_p,
             max_output_tokens=request.max_tokens,
@@ -130,7 +130,7 @@ def _call(call: ToolCall, talk: _Talk, kept: dict[str, Any]) -> dict[str, Any]:
     words = custom_text(call) if custom else None
     kind = "function_call" if words is None else "custom_tool_call"
     # Whoever made the call is told of its result.
-    talk.answers[id] = {"type": f"{kind}_output", **given(caller=kept.get("caller"))}
+    talk.answers[id] = {"type": f"{kind}_output", **present(caller=kept.get("caller"))}
     said = call["function"] if words is None else {"name": name, "input": words}
     return {**kept, "type": kind, "call_id": talk.ids[id], **said}
 
@@ -176,7 +176,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
         return {"type": "input_image", "image_url": found.url or found.data_url, "detail": found.detail or "auto"}
     return {
         "type": "input_file",
-        **given(file_id=found.file_id, file_url=found.url, file_data=found.data_url),
+        **present(file_id=found.file_id, file_url=found.url, file_data=found.data_url),
         **({"filename": found.filename} if found.data else {}),
     }
 
@@ -191,7 +191,7 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
         "parameters": function["parameters"],
         # This API takes a definition that is silent for a strict one, which few schemas are.
         "strict": bool(function.get("strict")),
-        **given(description=function.get("description")),
+        **present(description=function.get("description")),
     }
 
 
@@ -299,7 +299,7 @@ class ResponsesDecoder(Decoder):
                 self._start(item["call_id"], item)
             elif self.skipped_events:
                 # What an event that was lost has left out of it is here once more.
-                self.calls.mend(position, item["name"], _handed(item))
+                self.calls.fix(position, item["name"], _handed(item))
         if not said and not thought and len(self.calls) == before:
             return None
         return StreamChunk(said, self.model, thought or None, self.calls.snapshot() if self.calls else None)
@@ -366,7 +366,7 @@ class ResponsesDecoder(Decoder):
             if item["type"] == "message":
                 lengths = [len(part.get("text") or part.get("refusal") or "") for part in item.get("content") or ()]
                 notes = [part.get("annotations") or [] for part in item.get("content") or ()]
-                kept = given(lengths=lengths, annotations=notes if any(notes) else None)
+                kept = present(lengths=lengths, annotations=notes if any(notes) else None)
                 items.append({k: v for k, v in item.items() if k != "content"} | kept)
                 at += sum(lengths)
                 if phase := item.get("phase"):

@@ -11,9 +11,9 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from ..schemas import LLMRequest, Message, ToolCall
-from . import dialects
+from . import schema_dialects
 from .errors import CannotCarry
-from .values import given
+from .values import present
 
 __all__ = [
     "Replay",
@@ -194,15 +194,15 @@ def described_schema(request: LLMRequest) -> dict[str, Any] | None:
     return {**schema, "description": "\n".join(said)} if said else schema
 
 
-def in_dialect(schema: dict[str, Any], dialect: dialects.Dialect, vendor: str) -> dict[str, Any]:
+def in_dialect(schema: dict[str, Any], dialect: schema_dialects.Dialect, vendor: str) -> dict[str, Any]:
     """The schema of a structured answer in a vendor's dialect.
 
     Raises:
         CannotCarry: it says something that the dialect cannot.
     """
     try:
-        return dialects.translate(schema, dialect)
-    except dialects.UnsupportedKeyword as error:
+        return schema_dialects.translate(schema, dialect)
+    except schema_dialects.UnsupportedKeyword as error:
         raise CannotCarry(f"{vendor}'s structured output cannot express the schema's {error.path}") from None
 
 
@@ -215,8 +215,12 @@ def openai_schema(table: dict[str, Any]) -> dict[str, Any]:
     if table.get("strict") is False:
         return table
     try:
-        return {**table, "schema": dialects.translate(table["schema"], dialects.OPENAI_STRICT), "strict": True}
-    except dialects.UnsupportedKeyword as error:
+        return {
+            **table,
+            "schema": schema_dialects.translate(table["schema"], schema_dialects.OPENAI_STRICT),
+            "strict": True,
+        }
+    except schema_dialects.UnsupportedKeyword as error:
         if table.get("strict"):
             raise CannotCarry(
                 f"OpenAI's strict mode cannot express the schema's {error.path}; leave out \"strict\", and the answer "
@@ -274,7 +278,7 @@ def _as_function(tool: dict[str, Any]) -> dict[str, Any]:
             f"the custom tool {tool['name']!r} holds its text to a grammar, which only OpenAI can; leave out its "
             "format, or define it as a function"
         )
-    function = {**given(name=tool["name"], description=tool.get("description")), "parameters": _TEXT}
+    function = {**present(name=tool["name"], description=tool.get("description")), "parameters": _TEXT}
     return {"type": "function", "function": function}
 
 

@@ -15,9 +15,9 @@ __all__ = [
     "completed",
     "contradiction",
     "count",
-    "given",
     "merge_params",
     "name_of",
+    "present",
     "table_of",
     "text",
     "usage_of",
@@ -126,7 +126,7 @@ def count(value: Any) -> int | None:
     return int(value) if isinstance(value, float) and math.isfinite(value) else None
 
 
-def given(**values: Any) -> dict[str, Any]:
+def present(**values: Any) -> dict[str, Any]:
     """Those of the values that are set: what is not set is not sent."""
     return {name: value for name, value in values.items() if value is not None}
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field, TypeAdapter
 
-from llmring.wire.dialects import ANTHROPIC, GEMINI, OPENAI_STRICT, Dialect, UnsupportedKeyword, translate
+from llmring.wire.schema_dialects import ANTHROPIC, GEMINI, OPENAI_STRICT, Dialect, UnsupportedKeyword, translate
 
 DIALECTS = {"openai": OPENAI_STRICT, "anthropic": ANTHROPIC, "gemini": GEMINI}
 Schema = dict[str, Any]
