@@ -83,6 +83,39 @@ def test_a_provider_made_in_no_loop_goes_to_the_first_that_asks(server: Practice
     asyncio.run(service.close())
 
 
+class ReadAtOnce(dict[Any, Any]):
+    """Two threads read it before either goes on."""
+
+    def __init__(self, those: dict[Any, Any]) -> None:
+        super().__init__(those)
+        self.both = threading.Barrier(2)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        found = super().get(key, default)
+        self.both.wait(60)
+        return found
+
+
+def test_what_two_loops_ask_for_at_once_goes_to_one(server: PracticeServer) -> None:
+    service = LLMRing()
+    early = service.get_provider("anthropic")
+    (nowhere,) = service._records.all()
+    nowhere.providers = ReadAtOnce(nowhere.providers)
+    got: list[Any] = []
+
+    async def mine() -> None:
+        got.append(service.get_provider("anthropic"))
+
+    threads = [threading.Thread(target=asyncio.run, args=[mine()]) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 2
+    assert [it is early for it in got].count(True) == 1
+    asyncio.run(service.close())
+
+
 def test_outside_of_the_loop_it_is_the_same(server: PracticeServer) -> None:
     service = LLMRing()
     loop = asyncio.new_event_loop()

@@ -97,6 +97,47 @@ async def test_a_stream_outlives_its_service(way: Way, server: PracticeServer) -
         raise AssertionError
 
 
+async def test_a_dropped_service_leaves_no_connection(way: Way, server: PracticeServer) -> None:
+    """Whoever makes one for each request, and closes none, has no more open than those that are in use."""
+    for _ in range(3):
+        service = LLMRing(max_retries=0)
+        await service.chat(ask(way))
+        await service.chat_stream(ask(way)).final_response()
+        del service
+        gc.collect()
+        assert await server.requests[-1].closed(60)
+
+
+async def test_a_service_dropped_in_another_thread(way: Way, server: PracticeServer) -> None:
+    """What it has open is closed in its loop."""
+    held = [LLMRing(max_retries=0)]
+    await held[0].chat(ask(way))
+    gc.collect()
+
+    def drop() -> None:
+        held.clear()
+        gc.collect()
+
+    await asyncio.to_thread(drop)
+    assert await server.requests[-1].closed(60)
+
+
+async def test_a_provider_outlives_its_service(server: PracticeServer) -> None:
+    """Whoever was given it, or its client, uses it on; what was lent to nobody is closed."""
+    service = LLMRing(max_retries=0)
+    client = service.get_provider("anthropic").client
+    for model in ("anthropic:m", "ollama:m"):
+        await service.chat(LLMRequest(model=model, messages=[Message(role="user", content="Hi")]))
+    lent, unused = server.requests
+    del service
+    gc.collect()
+    assert await unused.closed(60)
+    said = await client.messages.create(model="m", max_tokens=9, messages=[{"role": "user", "content": "Hi"}])
+    assert said.content[0].text == "You said: Hi"
+    assert server.requests[-1].connection == lent.connection
+    await client.close()
+
+
 async def test_closing_ends_nested_calls(server: PracticeServer) -> None:
     """A provider of the caller's own that asks the service itself is ended with what it asks."""
     server.default = Reply("late", delay=600)

@@ -19,6 +19,7 @@ from .exceptions import (
     ProviderNotFoundError,
 )
 from .lockfile import extends, files, locking, rendering
+from .record import running_loop
 
 if TYPE_CHECKING:
     from .lockfile import Binding, LiveLockfile, Lockfile
@@ -156,7 +157,7 @@ class Aliases:
         # Path.expanduser() would raise where there is no such user.
         target = Path(os.path.expanduser(path or self._given_path or "llmring.lock"))
         text = _NEW_LOCKFILE + rendering.toml(rendering.new_data())
-        lockfiles.create(target, text, force=force, patience=_ON_A_LOOP if _loop() else None)
+        lockfiles.create(target, text, force=force, patience=_ON_A_LOOP if running_loop() else None)
         self._given_path, self._live = _absolute(target), None
         return target
 
@@ -166,7 +167,7 @@ class Aliases:
 
     def _edited(self, edit: Callable[[float | None], object]) -> Awaitable[None]:
         """Make an edit at once, or in a thread if it would have an event loop wait for long."""
-        loop = _loop()
+        loop = running_loop()
         if loop is None:
             edit(None)
             return _Done()
@@ -189,7 +190,7 @@ class Aliases:
 
     async def _edits_made(self) -> None:
         """Wait for the edits that go on in a thread."""
-        if self._editing is not None and self._editing.get_loop() is _loop():
+        if self._editing is not None and self._editing.get_loop() is running_loop():
             await asyncio.wait([self._editing])
 
     def _lacking(self, aliases: Sequence[str], profile: str | None, who: str) -> AliasNotFoundError:
@@ -251,11 +252,3 @@ class Aliases:
 def _absolute(path: str | os.PathLike[str]) -> Path:
     # Path.expanduser() would raise where there is no such user.
     return Path(os.path.abspath(os.path.expanduser(path)))
-
-
-def _loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that would stand still while this thread waits."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

@@ -32,10 +32,6 @@ class _Stream(Protocol):
     async def shut(self, why: LLMRingError) -> None: ...
 
 
-class _Provider(Protocol):
-    async def close(self) -> None: ...
-
-
 def ended() -> LLMRingError:
     """What hears whoever waits for an answer that is ended under way."""
     return LLMRingError("This service, or its event loop, was closed while an answer was under way.")
@@ -46,7 +42,8 @@ class Record:
 
     Attributes:
         loop: the event loop; `None` for what was made where none ran.
-        providers: by their names and what they are made of; whoever puts one in takes it out.
+        providers: by their names and what they are made of; whoever puts one in takes it out. Each has a `close`, and
+            says whether it was `lent`: then a caller may still use it.
         streams: those that are read, or were; who waits for a whole answer reads one, too.
         over: it was ended.
     """
@@ -107,6 +104,16 @@ class Record:
             async with asyncio.timeout(_OTHER_LOOP):
                 await told.wait()
 
+    async def abandon(self) -> None:
+        """Close the providers that nobody can use any more: their service is gone, with all of its streams."""
+        await asyncio.sleep(0)  # for streams that are dropped with it
+        while others := self._closing - {asyncio.current_task()}:
+            await asyncio.wait(others)
+        unused = {key: it for key, it in self.providers.items() if not it.lent}
+        await asyncio.gather(*(it.close() for it in unused.values()), return_exceptions=True)
+        for key in unused:
+            self.providers.pop(key, None)
+
     def _begin_to_end(self) -> asyncio.Task[None]:
         # An event loop that ends cancels all tasks before it says so.
         if self._ending is None or self._ending.cancelled():
@@ -145,13 +152,20 @@ class Records:
         self.closed = False
         self._of: dict[tuple[int, asyncio.AbstractEventLoop | None], Record] = {}
 
+    def __del__(self) -> None:
+        """The service was dropped, and the streams that hold this, too."""
+        for record in self.all():
+            if record.loop is not None and record.providers:
+                record.close(record.abandon)
+
     def here(self) -> Record:
         """The record of this process, and of the event loop that runs here, if one does."""
         place = os.getpid(), running_loop()
         record = self._of.get(place)
         if record is None or record.over:
             self.all()
-            record = self._of[place] = Record(place[1])
+            # Where no loop runs, several threads may be here at once.
+            record = self._of.setdefault(place, Record(place[1]))
         return record
 
     def all(self) -> list[Record]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
+import threading
 from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +70,28 @@ async def test_what_could_not_be_made_is_tried_again(
                 await service.chat(ask("anthropic:m"))
         monkeypatch.setattr("keyring.unlocked", True)
         assert (await service.chat(ask("anthropic:m"))).content == "You said: Hi"
+
+
+def test_several_threads_get_the_same(server: PracticeServer, keyring: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no loop runs, threads may make it at the same time: one is kept, and closed with the service."""
+    both = threading.Barrier(2)
+
+    def get_password(service: str, name: str) -> str:
+        both.wait(60)
+        return "practice-of-the-keyring"
+
+    service, got = LLMRing(), list[Any]()
+    importlib.import_module("keyring")
+    monkeypatch.setattr("keyring.get_password", get_password)
+    threads = [threading.Thread(target=lambda: got.append(service.get_provider("anthropic"))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 2
+    assert got[0] is got[1]
+    asyncio.run(service.close())
+    assert got[0].client.is_closed()
 
 
 async def test_the_timeout_counts_from_when_the_sdk_is_imported(server: PracticeServer) -> None:

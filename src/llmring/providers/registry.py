@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from copy import copy
 from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeVar
@@ -54,7 +54,6 @@ class _Entry:
 
     def prefer(self) -> None:
         """Let it take the place of those of its name in its loop: what is asked for from now on is this one."""
-        self._record.providers[self._key] = self
         self.former = False
         for (name, *_), other in [*self._record.providers.items()]:
             if name == self._key[0] and other is not self and not other.lent:
@@ -74,10 +73,10 @@ class _Entry:
             del self._record.providers[self._key]
         return stood
 
-    def move(self, record: Record) -> None:
-        """Take it over into the record of an event loop."""
-        self.forget()
+    def stand(self, record: Record) -> None:
+        """Put it into the record of an event loop."""
         self._record = record
+        record.providers[self._key] = self
         self.prefer()
 
     async def close(self) -> None:
@@ -139,9 +138,8 @@ class Registry:
         entry = self._entry(key)
         if entry is None or entry.provider is None:
             made = creation(self._endpoint(name, settings, others), self._keys, self._common)()
-            record = self._records.here()
-            entry = record.providers.setdefault(key, _Entry(record, key))
-            entry.provider = made
+            entry = self._kept(key, made)
+        assert entry.provider is not None
         entry.lent = True
         entry.prefer()
         return entry.provider
@@ -173,7 +171,7 @@ class Registry:
             entry = _Entry(self._records.here(), key)
             entry.task = asyncio.create_task(self._make(entry, target, make))
             entry.task.add_done_callback(_heard)
-            entry.prefer()
+            entry.stand(self._records.here())
         elif entry.former:
             entry.prefer()
         entry.users += 1
@@ -190,16 +188,30 @@ class Registry:
         if entry is not None:
             return entry
         for other in self._records.all():
-            found: _Entry | None = other.providers.get(key)
-            if found is None or found.provider is None:
-                continue
             if record.loop is None:
-                return found
-            if other.loop is None:
-                # Made where no loop ran, it goes to the first that asks.
-                found.move(record)
-                return found
+                found: _Entry | None = other.providers.get(key)
+                if found is not None and found.provider is not None:
+                    return found
+            elif other.loop is None:
+                # Made where no loop ran, it goes to the first that asks: of several threads' loops, one takes it out.
+                entry = other.providers.pop(key, None)
+                if entry is not None:
+                    entry.stand(record)
+                    return entry
         return None
+
+    def _kept(self, key: tuple[str, ...], made: Provider) -> _Entry:
+        """The entry of what `get` has made, or of what another thread made first, where no loop runs."""
+        record = self._records.here()
+        mine = _Entry(record, key)
+        mine.provider, mine.lent = made, True
+        entry: _Entry = record.providers.setdefault(key, mine)
+        if entry.provider is None:  # on its way, in this very loop
+            entry.provider = made
+        elif entry is not mine:
+            with closing(asyncio.new_event_loop()) as loop:
+                loop.run_until_complete(_close(made))
+        return entry
 
     async def _make(self, entry: _Entry, target: Endpoint, make: Callable[[], Provider]) -> Provider:
         """Make a provider in threads of its own: a keyring may keep one for long, and others need the loop's."""
