@@ -341,6 +341,7 @@ def test_what_cannot_be_read_says_so(write: Write, name: str, text: str, line: i
     uses, [finding] = looked_at(write(name, text))
     assert uses == []
     assert (finding.code, finding.severity) == ("source-unreadable", "warning")
+    assert finding.advice == "Fix it, or check other paths."
     assert line is None or (finding.spot.line, finding.spot.column) == (line, 1 if line else 0)
 
 

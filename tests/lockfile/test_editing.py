@@ -77,12 +77,7 @@ def test_a_new_alias_goes_below_its_profile(write: Write, plain: str) -> None:
         '+     "a:b",\n',
         '+     "c:d",\n',
         "+ ]\n",
-        "+ \n",
-        "+ [profiles.default.bindings.params]\n",
-        "+ top_p = 0.5\n",
-        "+ stop = [\n",
-        '+     "\\n",\n',
-        "+ ]\n",
+        '+ params = { top_p = 0.5, stop = ["\\n"] }\n',
         "+ \n",
     ]
     assert path.read_text().index("sum.up:1") < path.read_text().index("[profiles.dev]")
@@ -213,32 +208,110 @@ def test_what_takes_the_place_of_a_model_inherits_its_comments(write: Write) -> 
 
 
 @pytest.mark.parametrize(
-    "written",
+    ("written", "after"),
     [
-        "params = { temperature = 0.3, top_k = 4 } # warm",
-        "params.temperature = 0.3\nparams.top_k = 4",
-        "[profiles.default.bindings.params]\ntemperature = 0.3\ntop_k = 4",
+        ("params = { temperature = 0.3, top_k = 4 } # warm", "params = { top_p = 1 } # warm"),
+        ("params.temperature = 0.3\nparams.top_k = 4", "params.top_p = 1"),
+        (
+            "[profiles.default.bindings.params]\ntemperature = 0.3\ntop_k = 4",
+            "[profiles.default.bindings.params]\ntop_p = 1",
+        ),
+        ("[profiles.default.bindings.params.temperature]\nlow = 1", "params = { top_p = 1 }"),
     ],
 )
-def test_params_in_every_form(write: Write, written: str) -> None:
+def test_params_in_every_form(write: Write, written: str, after: str) -> None:
     head = 'version = "1.0"\n\n[[profiles.default.bindings]]\nalias = "a"\nmodels = ["x:y"]\n'
     tail = '\n# next\n[[profiles.default.bindings]]\nalias = "b"\nmodels = ["x:y"]\n'
     path = write(f"{head}{written}\n{tail}")
     bind(path, "a", ["x:z"])
     assert path.read_text() == f"{head}{written}\n{tail}".replace("x:y", "x:z", 1)
-    bind(path, "a", ["x:y"], params={"temperature": 0.3, "top_k": 4})
+    bind(path, "a", ["x:y"], params=load(path).profile().bindings["a"].params)
     assert path.read_text() == f"{head}{written}\n{tail}"
     bind(path, "a", ["x:y"], params={"top_p": 1})
-    assert path.read_text() == f"{head}params = {{ top_p = 1 }}\n{tail}"
+    assert path.read_text() == f"{head}{after}\n{tail}"
     bind(path, "a", ["x:y"], params={})
     assert path.read_text() == f"{head}{tail}"
 
 
 def test_new_params_keep_the_comments_around_the_old_ones(write: Write) -> None:
     head = 'version = "1.0"\n\n[[profiles.default.bindings]]\nalias = "a"\nmodels = ["x:y"]\n'
-    path = write(f"{head}# as measured in spring\n[profiles.default.bindings.params]\ntemperature = 0.3\n")
+    params = "# as measured in spring\n[profiles.default.bindings.params]\n"
+    path = write(f"{head}{params}temperature = 0.3\n")
     bind(path, "a", ["x:y"], params={"top_p": 1})
-    assert path.read_text() == f"{head}params = {{ top_p = 1 }}\n# as measured in spring\n"
+    assert path.read_text() == f"{head}{params}top_p = 1\n"
+    bind(path, "a", ["x:y"], params={})
+    assert path.read_text() == f"{head}# as measured in spring\n"
+
+
+PARAMS = """\
+  [profiles.default.bindings.params] # ours
+  # legal wants it calm
+  temperature = 0.5  # not more
+  "seed" = 1 # any
+  stop = [
+    "a", # first
+    "b",
+  ]
+  extra.a = 1 # one
+  extra.b = 2 # two
+  [profiles.default.bindings.params.metadata] # who
+  team = "x" # y
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "before", "after"),
+    [
+        ({"seed": 2}, '"seed" = 1', '"seed" = 2'),
+        ({"seed": 1.0}, '"seed" = 1', '"seed" = 1.0'),
+        ({"seed": None}, '  "seed" = 1 # any\n', ""),
+        ({"temperature": None}, "  temperature = 0.5  # not more\n", ""),
+        ({"top_p": 1}, "# two\n", "# two\n  top_p = 1\n"),
+        ({"stop": ["b", "a"]}, '    "a", # first\n    "b",\n', '    "b",\n    "a", # first\n'),
+        ({"stop": "a"}, '[\n    "a", # first\n    "b",\n  ]', '"a"'),
+        ({"extra": {"a": 1, "b": 3}}, "b = 2", "b = 3"),
+        ({"extra": {"a": 1}}, "  extra.b = 2 # two\n", ""),
+        ({"extra": {"a": 1, "b": 2, "c d": 3}}, "# two\n", '# two\n  extra."c d" = 3\n'),
+        ({"extra": 5}, "  extra.a = 1 # one\n  extra.b = 2 # two\n", "  extra = 5\n"),
+        ({"metadata": {"team": "z"}}, '"x" # y', '"z" # y'),
+        ({"metadata": {"team": "x", "a": 1}}, "# y\n", "# y\n  a = 1\n"),
+        ({"metadata": {"team": "x", "deep": {"a": {"b": 2}}}}, "# y\n", "# y\n  deep = { a = { b = 2 } }\n"),
+        ({"metadata": {"a": 1}}, 'team = "x" # y\n', "a = 1\n"),
+    ],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_params_in_a_table_change_key_by_key(
+    write: Write, change: dict[str, Any], before: str, after: str, newline: str
+) -> None:
+    head = 'version = "1.0"\n[[profiles.default.bindings]]\nalias = "a"\nmodels = ["x:y"]\n'
+    path = write((head + PARAMS).replace("\n", newline))
+    params = {**load(path).profile().bindings["a"].params, **change}
+    bind(path, "a", ["x:y"], params={key: value for key, value in params.items() if value is not None})
+    assert path.read_bytes().decode() == (head + PARAMS.replace(before, after)).replace("\n", newline)
+
+
+def test_params_whose_own_header_is_not_written_are_replaced(write: Write) -> None:
+    head = 'version = "1.0"\n[[profiles.default.bindings]]\nalias = "a"\nmodels = ["x:y"]\n'
+    path = write(f"{head}[profiles.default.bindings.params.metadata]\nteam = 1\n")
+    bind(path, "a", ["x:y"], params={"metadata": {"team": 1}, "seed": 1})
+    assert path.read_text() == f"{head}params = {{ metadata = {{ team = 1 }}, seed = 1 }}\n"
+
+
+def test_new_params_are_one_line_wherever_the_binding_is_copied_to(write: Write, plain: str) -> None:
+    path = write(plain)
+    bind(path, "a", ["x:y"], profile="new", params={"metadata": {"a b": [1, {}]}})
+    copy_profile(path, "new", "copy")
+    line = 'params = { metadata = { "a b" = [1, {}] } }\n'
+    assert path.read_text().count(line) == 2
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1E400", "-1e999"])
+def test_json_with_a_number_that_is_not_finite_is_refused(write: Write, number: str) -> None:
+    text = f'{{\n  "version": "1.0", "note": "{number}",\n  "odd": [1e5, {number}]\n}}\n'
+    path = write(text)
+    with pytest.raises(LockfileParseError, match=f":3:16: {number} is no finite number"):
+        bind(path, "a", ["x:y"])
+    assert path.read_text() == text
 
 
 def test_params_in_an_inline_table_with_dotted_keys(write: Write) -> None:

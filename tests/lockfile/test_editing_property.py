@@ -174,7 +174,10 @@ class Writer:
         for key, value in below.items():
             self.line(f"[{header}.{key}]")
             for name, inner in value.items():
-                self.line(f"{self.key(name)} = {toml_value(inner)}")
+                if key == "params" and self.flip():
+                    self.lines.append(f"# of params {next(self.kept)}")
+                beside = f"  # says {next(self.kept)}" if key == "params" and self.flip() else ""
+                self.lines.append(f"{self.pick('', '  ')}{self.key(name)} = {toml_value(inner)}{beside}")
 
 
 @st.composite
@@ -355,13 +358,29 @@ def test_params_are_replaced_in_every_form(tmp_path: Path, text: str, values: di
         if profile.bindings:
             binding = expected["profiles"][name]["bindings"][choice % len(profile.bindings)]
             models = list(profile.bindings[binding["alias"]].models)
+            old = binding.get("params") or {}
             rebound(binding, models, values)
+            before = path.read_bytes().decode()
+            staying = [json.dumps(key) for key in old if key in values] if values else []
             bind(path, binding["alias"], models, profile=name, params=values)
             assert tidy(load(path).data) == tidy(expected)
+            after = path.read_bytes().decode()
+            lost = set(re.findall(r"# says \d+|# of params \d+", before)) - set(
+                re.findall(r"# says \d+|# of params \d+", after)
+            )
+            if values:
+                assert not [comment for comment in lost if comment.startswith("# of")]
+            lines = {line.rpartition("  # ")[2]: line for line in before.splitlines()}
+            for comment in lost:
+                line = lines.get(comment.removeprefix("# "), "")
+                assert not any(re.match(rf"\s*({key}|{key[1:-1]}) = ", line) for key in staying), after
+            assert kept_comments(after) == kept_comments(before)
 
 
 json_values = st.recursive(
-    st.one_of(st.integers(), st.none(), st.booleans(), st.floats(allow_nan=False), st.text(max_size=4)),
+    st.one_of(
+        st.integers(), st.none(), st.booleans(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=4)
+    ),
     lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=3), inner, max_size=2)),
     max_leaves=4,
 )

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,6 +151,7 @@ async def test_a_busy_service_follows_every_edit_and_fails_no_request(
     server: PracticeServer, editor: Editor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However long a busy machine lets the editor wait in the middle of a save, the file is still being written.
+    fine = live._FINE
     monkeypatch.setattr(live, "_FINE", 600.0)
     words = "one two three four five six seven eight "
 
@@ -170,15 +171,24 @@ async def test_a_busy_service_follows_every_edit_and_fails_no_request(
             asked.append(await ask(service, text, stream=number % 2 == 0, alias=alias))
 
     editor.edit()
-    async with LLMRing(lockfile_path=editor.path, max_retries=0) as service, asyncio.TaskGroup() as group:
-        for _ in range(WORKERS):
-            group.create_task(work(service))
-        for number in range(1, EDITS + 1):
-            await asyncio.to_thread(editor.edit)
-            after = await ask(service, f"after-{number}.", stream=number % 2 == 0)
-            assert after.response.model == editor.edits[-1].model, "the request after the save follows it"
-            asked.append(after)
-        done = True
+    async with LLMRing(lockfile_path=editor.path, max_retries=0) as service:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WORKERS):
+                group.create_task(work(service))
+            for number in range(1, EDITS + 1):
+                await asyncio.to_thread(editor.edit)
+                after = await ask(service, f"after-{number}.", stream=number % 2 == 0)
+                assert after.response.model == editor.edits[-1].model, "the request after the save follows it"
+                asked.append(after)
+            done = True
+        assert editor.path.read_text() == LOCKFILE.format(editor.edits[-1].model)
+
+        # Nobody writes any more, and what the file lacks once it is settled is gone.
+        monkeypatch.setattr(live, "_FINE", fine)
+        assert set(service.list_aliases()) == {"chatbot", "steady"}
+        editor.path.write_text(LOCKFILE.format("openai:last").rpartition("\n[[")[0])
+        await asyncio.to_thread(_until, lambda: "steady" not in service.list_aliases())
+        assert service.list_aliases() == {"chatbot": "openai:last"}
 
     seen = {_text(request): request for request in server.requests}
     assert len(seen) == len(server.requests) == len(asked)
@@ -193,7 +203,11 @@ async def test_a_busy_service_follows_every_edit_and_fails_no_request(
     assert spanning > 10, "edits fell into requests that were in flight"
     assert {one.response.model.partition(":")[0] for one in asked} == set(PROVIDERS)
     assert sorted(os.listdir(editor.path.parent)) == ["llmring.lock"]
-    assert editor.path.read_text() == LOCKFILE.format(editor.edits[-1].model)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    while not holds():
+        time.sleep(0.01)
 
 
 def _text(request: RecordedRequest) -> str:

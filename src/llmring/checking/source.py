@@ -142,7 +142,7 @@ def uses_in(path: Path, project: Project) -> tuple[list[Use], list[Finding]]:
 
 def _unreadable(spot: Spot, why: str) -> Finding:
     message = f"The {'cell' if spot.cell else 'file'} was passed over: {why}."
-    return Finding("source-unreadable", "warning", spot, message, "Mend it, or check other paths.")
+    return Finding("source-unreadable", "warning", spot, message, "Fix it, or check other paths.")
 
 
 class _Scan:

@@ -120,10 +120,13 @@ def _followed(text: str, old: Mapping[str, Any], new: Mapping[str, Any], renamed
     document = _relisted(document, changed, renamed)
     for place, was, binding in changed:
         if not _same(was.get("params"), binding.get("params")):
-            if "params" in was:
-                document = document.remove((*place, "params"))
-            if "params" in binding:
-                document = document.put((*place, "params"), binding["params"])
+            where = (*place, "params")
+            if "params" not in binding:
+                document = document.remove(where)
+            elif "params" not in was:
+                document = document.put(where, binding["params"])
+            else:
+                document = document.change(where, was["params"], binding["params"])
     for name in stay:
         were, are = ({it["alias"]: it for it in profiles[name].get("bindings", [])} for profiles in (before, after))
         for index, alias in reversed(list(enumerate(were))):

@@ -96,18 +96,39 @@ class Document:
         listed = relisted(text, spans, old, new, renamed=renamed, indent=self._indent(box.value), step=_STEP)
         return box.value, box.end, listed
 
+    def change(self, place: Place, old: Any, new: Any) -> Document:
+        """Another value for the key at a place: of a table key by key, so that comments stay with what stays."""
+        if isinstance(old, dict) and isinstance(new, dict) and new:
+            try:
+                return self._updated(place, old, new)
+            except LookupError:  # only its own tables are written, or it lies in brackets with dotted keys
+                return self.remove(place).put(place, new)
+        index = self._index(place)
+        if index is None:
+            return self.remove(place).put(place, new)
+        if isinstance(old, list) and isinstance(new, list) and new and all(isinstance(it, str) for it in old + new):
+            return self.spliced(self.relisting(place, old, new, {}))
+        return self.spliced((self.entries[index].value, self.entries[index].end, toml_value(new)))
+
     def put(self, place: Place, value: Any) -> Document:
-        """One more pair, the last, for the table above a place, where nothing is yet."""
+        """One more pair, the last, for the table above a place, where nothing is yet.
+
+        Raises:
+            LookupError: that table is not there, or has no line of its own.
+        """
         pair = _pair(str(place[-1]), value)
         if (index := self._index(place[:-1])) is not None:
             return self._add(index, pair)
-        owner = next((it for it in self._sections if it.header and it.header.place == place[:-1]), None)
-        if owner is None or owner.header is None:
-            raise LookupError(place)
-        anchor = owner.pairs[-1] if owner.pairs else owner.header
-        at = _next_line(self.text, owner.end)
-        line = f"{self._indent(anchor.start)}{pair}"
-        return self.spliced((at, at, f"{line}{self.newline}" if self.text[at - 1] == "\n" else self.newline + line))
+        for section in self._sections:
+            if section.header and section.header.place == place[:-1]:
+                return self._put_below(section.pairs[-1] if section.pairs else section.header, pair)
+        for section in self._sections:
+            dotted = [it for it in section.pairs if it.place[:-1] == place[:-1]]
+            if dotted:
+                depth = len(section.header.place) if section.header else 0
+                keys = ".".join(toml_key(str(key)) for key in place[depth:-1])
+                return self._put_below(dotted[-1], f"{keys}.{pair}")
+        raise LookupError(place)
 
     def put_table(self, place: Place, value: Mapping[str, Any]) -> Document:
         """One more table, in sections of its own, below those beside it; in brackets, if they are."""
@@ -153,6 +174,22 @@ class Document:
             else:
                 edits.append((_line(self.text, entry.start), _next_line(self.text, entry.end), ""))
         return self.spliced(*edits)
+
+    def _updated(self, place: Place, old: Mapping[str, Any], new: Mapping[str, Any]) -> Document:
+        document = self
+        for key in [key for key in new if key not in old]:
+            document = document.put((*place, key), new[key])
+        for key, was in old.items():
+            if key not in new:
+                document = document.remove((*place, key))
+            elif (type(was), repr(was)) != (type(new[key]), repr(new[key])):
+                document = document.change((*place, key), was, new[key])
+        return document
+
+    def _put_below(self, anchor: Entry, line: str) -> Document:
+        """One more line, below an entry and as far from the margin."""
+        at, line = _next_line(self.text, anchor.end), f"{self._indent(anchor.start)}{line}"
+        return self.spliced((at, at, f"{line}{self.newline}" if self.text[at - 1] == "\n" else self.newline + line))
 
     def _index(self, place: Place) -> int | None:
         """The pair or the item exactly at a place."""

@@ -5,6 +5,7 @@ A good file needs no `places`: they are imported with the first error that needs
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from dataclasses import replace
@@ -95,6 +96,7 @@ def _json_data(text: str, path: Path | None) -> dict[str, Any]:
     import json
 
     repeated: list[str] = []
+    beyond: list[str] = []
 
     def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
@@ -103,14 +105,25 @@ def _json_data(text: str, path: Path | None) -> dict[str, Any]:
             repeated.extend(name for name in table if names.count(name) > 1)
         return table
 
+    def finite(written: str) -> float:
+        if not math.isfinite(number := float(written)):
+            beyond.append(written)
+        return number
+
     try:
-        data = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=collect)
+        data = json.loads(
+            text.removeprefix("\ufeff"), object_pairs_hook=collect, parse_float=finite, parse_constant=finite
+        )
     except json.JSONDecodeError as error:
         raise _error(f"This is not valid JSON: {error.msg}", path, (error.lineno, error.colno)) from None
     if not isinstance(data, dict):
         raise _error(f"A lockfile is an object, not {kind(data)}", path, (1, 1))
     if repeated:
         raise _repetition(text, repeated[0])
+    if beyond:
+        entries = places.scan(text, is_json=True)
+        offset = next((it.value for it in entries if text[it.value : it.end] == beyond[0]), None)
+        raise Misfit(f"{beyond[0]} is no finite number. Write one that is, or take it out", offset=offset)
     return data
 
 

@@ -14,15 +14,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from importlib.resources import files
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..exceptions import ConfigurationError
 from .model import DEFAULT_PROFILE, VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "SCHEMA_FILE",
@@ -39,12 +39,15 @@ __all__ = [
 ]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_ELSEWHERE = "\0"
+_ELSEWHERE_LINE = re.compile(r'^params = "\\u0000"$', re.MULTILINE)
+"""What stands for the params of a binding until they are written."""
 _LETTER_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\u(?!00[01])")
 """In JSON, what need not be an escape: not a control character, nor a `u` that follows an escaped backslash."""
 
 
 def toml(data: Mapping[str, Any]) -> str:
-    """A file, or the tables that are to become a part of one: a line for each item of a list.
+    """A file, or the tables that are to become a part of one: a line for each item of a list, one for all `params`.
 
     Raises:
         TypeError: TOML has no such value (`None`, an object of some class).
@@ -52,7 +55,21 @@ def toml(data: Mapping[str, Any]) -> str:
     import tomli_w
 
     toml_value(data)  # what else tomli-w takes (a `Decimal`) is not read as it was
-    return tomli_w.dumps(data)
+    params: list[str] = []
+
+    def without(raw: Mapping[str, Any]) -> dict[str, Any]:
+        if not isinstance(raw.get("params"), Mapping):
+            return dict(raw)
+        params.append(f"params = {toml_value(raw['params'])}")
+        return {**raw, "params": _ELSEWHERE}
+
+    profiles = {
+        name: {**raw, "bindings": [without(it) for it in raw["bindings"]]} if raw.get("bindings") else raw
+        for name, raw in data.get("profiles", {}).items()
+    }
+    text = tomli_w.dumps({**data, "profiles": profiles} if profiles else data)
+    lines = iter(params)  # tomli-w would give them a table of their own
+    return _ELSEWHERE_LINE.sub(lambda _: next(lines), text)
 
 
 def toml_value(value: Any) -> str:
@@ -279,4 +296,4 @@ def json_schema() -> dict[str, Any]:
 
 def rendered() -> str:
     """The schema as the text of a file."""
-    return (files(__package__) / "schema.json").read_text(encoding="utf-8")
+    return Path(__file__).with_name("schema.json").read_text(encoding="utf-8")

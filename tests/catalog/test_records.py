@@ -59,7 +59,7 @@ def test_the_installed_sdks_are_understood(provider: str) -> None:
 
 @pytest.mark.latest
 @pytest.mark.parametrize("provider", ["anthropic", "openai", "google"])
-def test_every_name_that_an_vendor_files_is_known(provider: str) -> None:
+def test_every_model_that_an_sdk_lists_is_known(provider: str) -> None:
     listed = records.listed_models(provider)
     assert listed, f"the file of {provider} that lists its models has another form now"
     for name in listed:
