@@ -90,6 +90,18 @@ def test_what_is_set_on_a_module_to_be_loaded_later_is_set_there() -> None:
     )
 
 
+def test_a_module_to_be_loaded_later_is_as_the_module() -> None:
+    """What is replaced in either, as a test does for a while, is replaced in both, and put back."""
+    loaded_by(
+        "from llmring import catalog; from unittest.mock import patch; import sys\n"
+        "own = catalog.cost_of; module = sys.modules['llmring.catalog']\n"
+        "with patch('llmring.catalog.cost_of', 1): assert catalog.cost_of == module.cost_of == 1\n"
+        "assert catalog.cost_of is module.cost_of is own\n"
+        "with patch.object(catalog, 'cost_of', 1): assert module.cost_of == 1\n"
+        "assert catalog.cost_of is module.cost_of is own; assert dir(catalog) == dir(module)"
+    )
+
+
 def test_the_names_load_no_sdk() -> None:
     loaded = loaded_by("from llmring import ChatStream, LLMRequest, LLMResponse, LLMRing, Message, StreamChunk")
     assert "llmring.service" in loaded

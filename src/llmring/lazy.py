@@ -12,19 +12,27 @@ __all__ = ["Later", "lazily"]
 
 
 class Later(ModuleType):
-    """Stands in for a module that is imported when a name of it is first asked for, and is found here from then on.
+    """Stands in for a module that is imported when a name of it is first asked for.
 
     So annotations may name what need not be there: whoever asks for their meaning (`typing.get_type_hints`) finds it.
+    It keeps nothing of the module, whose names may be given other values, as tests do.
     """
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(import_module(self.__name__), name)
-        vars(self)[name] = value
-        return value
+        return getattr(self._module, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(import_module(self.__name__), name, value)
-        vars(self)[name] = value
+        setattr(self._module, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._module, name)
+
+    def __dir__(self) -> list[str]:
+        return dir(self._module)
+
+    @property
+    def _module(self) -> ModuleType:
+        return sys.modules.get(self.__name__) or import_module(self.__name__)
 
 
 def lazily(

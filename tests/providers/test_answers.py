@@ -273,3 +273,22 @@ async def test_many_chunks(way: Way, server: PracticeServer) -> None:
     contract(way, chunks)
     assert len(chunks) == 5001
     assert stream.response.content == "x" * 5000
+
+
+async def test_all_that_had_come_of_a_whole_answer_is_in_partial(server: PracticeServer) -> None:
+    """Calls, usage and the model's name, too, as of a stream."""
+    calls = [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}]
+    body = {
+        "model": "model-9",
+        "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9},
+        "choices": [{"message": {"content": "Hi", "tool_calls": calls}}],
+    }
+    server.reply(body=json.dumps(body).encode()[:-1], content_type="application/json")
+    async with LLMRing(max_retries=0) as service:
+        with pytest.raises(ProviderConnectionError) as raised:
+            await service.chat(LLMRequest(model="openai:m", messages=[Message(role="user", content="Hi")]))
+    partial = raised.value.partial
+    assert partial is not None
+    assert (partial.content, partial.response_model, partial.usage) == ("Hi", "model-9", body["usage"])
+    assert partial.tool_calls == calls
+    assert partial.served[0].usage == body["usage"]

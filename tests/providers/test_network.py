@@ -30,7 +30,7 @@ from llmring import LLMRequest, LLMRing, Message
 from llmring.exceptions import ProviderConnectionError, ProviderResponseError
 from llmring.providers.listing import list_models
 from llmring.providers.network import Transport
-from llmring.providers.posting import http_options
+from llmring.providers.posting import Carrier, http_options
 from llmring.testing import PracticeServer, Reply
 
 LIMITS = httpx2.Limits(max_connections=None)
@@ -376,6 +376,21 @@ async def test_the_first_piece_waits_for_no_other() -> None:
         client.stream("GET", f"http://127.0.0.1:{port}/") as response,
     ):
         assert [piece async for piece in response.aiter_raw()] == [b"a", b"bc"]
+
+
+async def test_a_cookie_that_cannot_be_sent_is_not_kept() -> None:
+    """Every later request to its server would fail with it."""
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            heads.append(await request_of(reader))
+            writer.write(BEGINNING + b"set-cookie: name=J\xf6rg\r\nset-cookie: other=1\r\ncontent-length: 2\r\n\r\nok")
+
+    async with listening(serve) as port, Carrier(**http_options({}, "http:")) as client:
+        for _ in range(2):
+            assert (await client.get(f"http://127.0.0.1:{port}/")).text == "ok"
+    assert b"cookie: other=1\r\n" in heads[1].lower()
 
 
 async def test_a_server_that_takes_nothing() -> None:

@@ -250,25 +250,26 @@ class _WholeAnswer(Answer):
 
     def received(self) -> LLMResponse | None:
         """The beginning of its body is read as far as it goes, whatever it was that broke it off."""
-        decoder, said = self.decoder, self._said
-        more = decoder.said if self._body else None
-        with contextlib.suppress(Exception):  # whatever a decoder makes of half an answer
-            begun = from_json(b"".join(self._body), allow_partial="trailing-strings")
-            more = more or self.provider.decoder(self.call).feed_answer(begun)
+        decoder = begun = self.decoder
+        said, more = self._said, decoder.said if self._body else None
+        if more is None:
+            begun = self.provider.decoder(self.call)
+            with contextlib.suppress(Exception):  # whatever a decoder makes of half an answer
+                more = begun.feed_answer(from_json(b"".join(self._body), allow_partial="trailing-strings"))
         if more is not None:
             said.delta += more.delta
             said.reasoning = (said.reasoning or "") + (more.reasoning or "") or None
-        calls = decoder.calls.snapshot()() or None
+        calls = [call for it in dict.fromkeys((decoder, begun)) for call in it.calls.snapshot()()]
         if not (said.delta or said.reasoning or calls):
             return None
         return LLMResponse(
             self.model,
             said.delta,
             said.reasoning,
-            calls,
-            usage=decoder.usage,
-            response_model=decoder.response_model,
-            served=(decoder.served,),
+            calls or None,
+            usage=begun.usage or decoder.usage,
+            response_model=begun.response_model or decoder.response_model,
+            served=((begun if begun.usage else decoder).served,),
         )
 
 

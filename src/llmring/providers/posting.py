@@ -16,6 +16,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from functools import cache
+from http.cookiejar import Cookie, DefaultCookiePolicy
 from typing import Any, ClassVar, TypeAlias
 
 import httpx2
@@ -26,17 +27,7 @@ from .base import ENCODINGS, Call, HTTPResponse, PackedBodyError, Provider, Prov
 from .environment import CERTIFICATES, Proxies, Proxy
 from .network import Transport
 
-__all__ = [
-    "Carrier",
-    "Exchange",
-    "Exchanges",
-    "PostingProvider",
-    "Swapping",
-    "http_options",
-    "is_same_server",
-    "keep_at_home",
-    "trust",
-]
+__all__ = ["Carrier", "Exchange", "Exchanges", "PostingProvider", "Swapping", "http_options", "keep_at_home", "trust"]
 
 _OURS = "llmring"
 """The extension of a request that holds its exchange."""
@@ -163,8 +154,19 @@ def _is_answered(error: BaseException) -> bool:
     return isinstance(getattr(error, "status_code", getattr(error, "code", None)), int)
 
 
+class _Sendable(DefaultCookiePolicy):
+    """Keeps no cookie that cannot be sent back: every later request to its server would fail with it."""
+
+    def set_ok(self, cookie: Cookie, request: Any) -> bool:
+        return super().set_ok(cookie, request) and f"{cookie.name}{cookie.value}".isascii()
+
+
 class Carrier(httpx2.AsyncClient):
     """An HTTP client that sends our requests, and anybody else's."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.cookies.jar.set_policy(_Sendable())
 
     def build_request(self, method: str, url: Any, **options: Any) -> httpx2.Request:
         """As any client does it; that of an exchange has what the SDK gives, and nothing is walked through twice."""
@@ -210,7 +212,7 @@ def _forbids(response: httpx2.Response, following: httpx2.Request) -> str | None
     """What keeps a redirect from being followed."""
     if response.status_code not in _REPEATS:
         return "it would ask by a GET, without the request's body"
-    return None if is_same_server(response.request.url, following.url) else "the key is for no other server"
+    return None if _is_same_server(response.request.url, following.url) else "the key is for no other server"
 
 
 class Swapping:
@@ -335,7 +337,7 @@ class _Routed(httpx2.AsyncBaseTransport):
 
     def handle_async_request(self, request: httpx2.Request) -> Coroutine[Any, Any, httpx2.Response]:
         """Send, and give the answer with its body still to be read."""
-        if self.home is not None and not is_same_server(self.home, request.url):
+        if self.home is not None and not _is_same_server(self.home, request.url):
             for name in self.ours & {name.lower() for name in request.headers}:
                 del request.headers[name]
         proxy = self._proxies.of(str(request.url)) if self._proxies else None
@@ -374,7 +376,7 @@ def keep_at_home(transport: _Routed, address: str, headers: Iterable[str]) -> No
     transport.home = httpx2.URL(address)
 
 
-def is_same_server(here: httpx2.URL, there: httpx2.URL) -> bool:
+def _is_same_server(here: httpx2.URL, there: httpx2.URL) -> bool:
     """Whether both are one server, or the second is the first over TLS. A port of `None` is the scheme's own."""
     if here.raw_host != there.raw_host:
         return False
