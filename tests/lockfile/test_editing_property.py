@@ -358,23 +358,36 @@ def test_params_are_replaced_in_every_form(tmp_path: Path, text: str, values: di
         if profile.bindings:
             binding = expected["profiles"][name]["bindings"][choice % len(profile.bindings)]
             models = list(profile.bindings[binding["alias"]].models)
-            old = binding.get("params") or {}
             rebound(binding, models, values)
             before = path.read_bytes().decode()
-            staying = [json.dumps(key) for key in old if key in values] if values else []
             bind(path, binding["alias"], models, profile=name, params=values)
             assert tidy(load(path).data) == tidy(expected)
             after = path.read_bytes().decode()
-            lost = set(re.findall(r"# says \d+|# of params \d+", before)) - set(
-                re.findall(r"# says \d+|# of params \d+", after)
-            )
-            if values:
-                assert not [comment for comment in lost if comment.startswith("# of")]
-            lines = {line.rpartition("  # ")[2]: line for line in before.splitlines()}
-            for comment in lost:
-                line = lines.get(comment.removeprefix("# "), "")
-                assert not any(re.match(rf"\s*({key}|{key[1:-1]}) = ", line) for key in staying), after
             assert kept_comments(after) == kept_comments(before)
+
+
+some_params = st.dictionaries(st.sampled_from(["temperature", "top_p", "stop", "x y"]), values, min_size=1)
+
+
+@FAST
+@given(old=some_params, new=some_params, newline=st.sampled_from(["\n", "\r\n"]))
+def test_params_in_a_table_keep_their_comments(
+    tmp_path: Path, old: dict[str, Any], new: dict[str, Any], newline: str
+) -> None:
+    lines = ['version = "1.0"', "[[profiles.default.bindings]]", 'alias = "a"', 'models = ["x:y"]']
+    lines.append("[profiles.default.bindings.params] # all")
+    for number, (key, value) in enumerate(old.items()):
+        lines += [f"# above {number}", f"{toml_key(key)} = {toml_value(value)}  # beside {number}"]
+    path, data = written(newline.join([*lines, ""]), tmp_path)
+    rebound(data["profiles"]["default"]["bindings"][0], ["x:y"], new)
+    bind(path, "a", ["x:y"], params=new)
+    assert tidy(load(path).data) == tidy(data)
+    after = path.read_bytes().decode()
+    for number, key in enumerate(old):
+        assert f"{newline}# above {number}{newline}" in after
+        about = [line for line in after.splitlines() if line.endswith(f"  # beside {number}")]
+        assert [line.startswith(f"{toml_key(key)} = ") for line in about] == ([True] if key in new else [])
+    assert "params] # all" in after
 
 
 json_values = st.recursive(
