@@ -442,7 +442,8 @@ def test_an_event_of_the_usual_shape_is_read_as_any_other(wire: str, data: st.Da
     results = [decode(wire, *(json.dumps(it).encode() for it in them)) for them in (events, map(unusual, events))]
     for result in results:
         well_formed(result.chunks, result.final)
-    assert come_to(results[0]) == come_to(results[1])
+    # As it is written, for a NaN among what is kept is unlike itself.
+    assert repr(come_to(results[0])) == repr(come_to(results[1]))
 
 
 def come_to(result: Result) -> list[Any]:
