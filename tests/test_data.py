@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+import zipfile
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -293,3 +297,20 @@ def test_what_cannot_stand_in_the_file_is_refused(row: str) -> None:
         del provider[row]
     with pytest.raises(ValueError, match=r"groq\.provider"):
         TypeAdapter(FORMS["vendors.json"]).validate_python(broken)
+
+
+def test_the_data_is_found_in_a_zip_file(tmp_path: Path) -> None:
+    """As zipapp and pex make one of a program and its packages."""
+    package = Path(llmring.__file__).parent
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(packed, "w") as file:
+        for path in package.rglob("*"):
+            if path.suffix in (".py", ".json"):
+                file.write(path, path.relative_to(package.parent))
+    program = (
+        "import llmring; from llmring import catalog; from llmring.lockfile.rendering import rendered\n"
+        f"assert llmring.__file__.startswith({str(packed)!r}), llmring.__file__\n"
+        "from llmring.vendors import BUILT_IN, load\n"
+        "assert rendered() and BUILT_IN and load('catalog/models.json') and load('testing/wires/fields.json')"
+    )
+    subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(packed)}, check=True)

@@ -11,7 +11,7 @@ import json  # and not pydantic's parser: importing that takes longer than all o
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pkgutil import get_data
 from typing import Any, TypeVar
 
 __all__ = ["ALSO_CALLED", "BUILT_IN", "SDKS", "BuiltIn", "also_called", "load", "of_vendors"]
@@ -26,7 +26,8 @@ def load(name: str) -> Mapping[str, Any]:
     Args:
         name: its path below the package (`"vendors.json"`).
     """
-    loaded: Mapping[str, Any] = json.loads(Path(__file__).parent.joinpath(name).read_bytes())
+    # Not by its path: the package may lie in a zip file.
+    loaded: Mapping[str, Any] = json.loads(get_data("llmring", name) or b"{}")
     return loaded
 
 

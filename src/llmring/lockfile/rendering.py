@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from itertools import zip_longest
-from pathlib import Path
+from pkgutil import get_data
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..exceptions import ConfigurationError
@@ -296,4 +296,4 @@ def json_schema() -> dict[str, Any]:
 
 def rendered() -> str:
     """The schema as the text of a file."""
-    return Path(__file__).with_name("schema.json").read_text(encoding="utf-8")
+    return (get_data("llmring", "lockfile/schema.json") or b"").decode()
