@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -419,3 +420,15 @@ def test_nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
         plain(Path(f"/dev/fd/{handle}"))
     os.close(handle)
     os.close(other)
+
+
+def test_a_small_file_takes_little_memory(tmp_path: Path) -> None:
+    """However large one may be: it is read with every edit, and twice where it is young."""
+    path = tmp_path / "llmring.lock"
+    path.write_bytes(b"#" * 1000)
+    tracemalloc.start()
+    try:
+        assert len(plain(path)) == 1000
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()

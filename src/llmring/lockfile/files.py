@@ -105,8 +105,11 @@ def plain(path: Path) -> bytes:
     _refuse(os.stat(path))  # to open a pipe or a device can have effects of its own
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
     with open(os.open(path, flags), "rb") as file:
-        _refuse(os.fstat(file.fileno()))
-        content = file.read(LARGEST + 1)
+        _refuse(status := os.fstat(file.fileno()))
+        # As much is reserved as is asked for. Some files of the system say that they are empty, and are not.
+        content = file.read(status.st_size + 1)
+        while content and len(content) <= LARGEST and (more := file.read(64 * 1024)):
+            content += more
     if content is None:  # some files of the system are said to be plain, and have one wait
         raise OSError(errno.EINVAL, "it is a pipe")
     _refuse_size(len(content))

@@ -23,10 +23,8 @@ import httpx2
 
 __all__ = ["Transport"]
 
-_AHEAD = 256 * 1024
-"""Bytes that are read before they are asked for."""
-_NEXT_ADDRESS = 0.25
-"""Seconds after which the next address of a host is tried beside the last, as RFC 8305 recommends."""
+_AHEAD = 256 * 1024  # bytes that are read before they are asked for
+_NEXT_ADDRESS = 0.25  # seconds after which the next address of a host is tried beside the last, as in RFC 8305
 _KEEP_ALIVE = {"SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 60, "TCP_KEEPCNT": 5}
 """Socket options, as far as the system has them: a model may think for minutes, and routers forget idle connections."""
 
@@ -113,14 +111,16 @@ class _Body(httpx2.AsyncByteStream):
 
 def _with_it(part: bytes, state: Any) -> tuple[bytes, bool, Exception | None]:
     """A piece and those that have come with it, whether they are the end, and what is wrong with what follows."""
-    come, event = [part], cast("Any", type)
+    come = [part]
     try:
-        while state is not None and (more := getattr(event := state.next_event(), "data", None)) is not None:
+        while state is not None and len(come) < 64:  # a fast server may have sent megabytes
+            if (more := getattr(event := state.next_event(), "data", None)) is None:
+                # Of what h11 gives, only the signs that nothing has come are types.
+                return b"".join(come), not isinstance(event, type), None
             come.append(more)
     except Exception as error:
         return b"".join(come), False, error
-    # Of what h11 gives, only the signs that nothing has come are types.
-    return b"".join(come), not isinstance(event, type), None
+    return b"".join(come), False, None
 
 
 def _state_of(stream: Any) -> Any:
