@@ -378,6 +378,24 @@ async def test_the_first_piece_waits_for_no_other() -> None:
         assert [piece async for piece in response.aiter_raw()] == [b"a", b"bc"]
 
 
+async def test_many_pieces_that_have_come_together_go_up_in_steps() -> None:
+    """All that a fast server has sent would otherwise be decoded at once."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(BEGINNING + b"transfer-encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 200 + b"0\r\n\r\n")
+        await writer.drain()
+
+    async with (
+        listening(serve) as port,
+        httpx2.AsyncClient(transport=Transport(LIMITS), timeout=10) as client,
+        client.stream("GET", f"http://127.0.0.1:{port}/") as response,
+    ):
+        pieces = [piece async for piece in response.aiter_raw()]
+    assert b"".join(pieces) == b"a" * 200
+    assert max(map(len, pieces)) <= 64
+
+
 async def test_a_cookie_that_cannot_be_sent_is_not_kept() -> None:
     """Every later request to its server would fail with it."""
     heads: list[bytes] = []
