@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from . import breaker, catalog, concealment, routing, structured
+from . import breaker, concealment, routing, structured
 from . import lockfile as lockfiles
 from . import request as requests
 from . import stream as streams
-from .aliases import Aliases
 from .credentials import kept
 from .exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
 from .lazy import Later
-from .providers import base, creation, endpoints, registry
+from .models import Models
+from .providers import base, creation, registry
 from .record import Records, ended
 from .wire import MAX_BYTES
 
@@ -31,7 +31,7 @@ DEFAULT_TIMEOUT: Final = float("60")
 """Seconds. Known by identity: this very object means that the caller named no timeout."""
 
 
-class LLMRing(Aliases):
+class LLMRing(Models):
     """The way to every provider.
 
     Making one reads nothing from the network and imports no SDK. Use it as an async context manager, or call
@@ -179,33 +179,6 @@ class LLMRing(Aliases):
             binding.alias, asked, binding.models, self._breakers, call, self.max_retries, deadline, until
         )
 
-    # What it costs
-
-    def calculate_cost(self, response: schemas.LLMResponse | schemas.StreamChunk) -> catalog.Cost:
-        """What an answer cost, in US dollars, each model that served and its service tier at its own price.
-
-        Where one is not priced, `reason` says so.
-
-        Args:
-            response: a whole answer, or the final chunk of one.
-        """
-        return catalog.cost_of(response, base_url=self._address)
-
-    def get_model_info(self, model: str, *, profile: str | None = None) -> catalog.ModelInfo:
-        """What the catalogue knows of a model: its limits and its prices.
-
-        Args:
-            model: an alias (then: of the model that serves it), or `provider:model`.
-            profile: instead of the service's.
-        """
-        reference = self.resolve_alias(model, profile)
-        return catalog.model_info(reference, base_url=self._address(reference))
-
-    def _address(self, reference: str) -> str | None:
-        """Where the provider of a `provider:model` is asked."""
-        provider = reference.partition(":")[0]
-        return endpoints.address_of(provider, self._declared().get(provider))
-
     # Providers
 
     def get_provider(self, name: str) -> base.Provider:
@@ -247,11 +220,6 @@ class LLMRing(Aliases):
 
     def _vet(self, name: str, lockfile: lockfiles.Lockfile | None) -> None:
         """Called before a provider comes to life; the command line refuses here what its user has not agreed to."""
-
-    def _declared(self) -> Mapping[str, lockfiles.ProviderSettings]:
-        """What the lockfile says of providers, by name."""
-        lockfile = self._lockfile()
-        return lockfile.providers if lockfile is not None else {}
 
 
 def _timeout_of_environment() -> float | None:
