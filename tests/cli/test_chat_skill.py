@@ -14,7 +14,7 @@ from llmring.testing import PracticeServer, RecordedRequest, Reply
 
 from ..program import PROGRAM
 
-SKILL = Path(__file__).parents[2] / "skills" / "chat" / "SKILL.md"
+SKILL = Path(__file__).parents[2] / "skills" / "llmring-chat" / "SKILL.md"
 WRITTEN = SKILL.read_text()
 COMMANDS = [
     line.removeprefix("$ ")
