@@ -1,0 +1,23 @@
+"""Tools in text: for models that have none of their own, or say them their own way where the server does not read it.
+
+A dialect describes tools in the system prompt, writes former calls and results as turns of text, and makes a reader,
+which tells calls from text while an answer arrives. Nothing here knows a wire, a server or a model's name.
+"""
+
+from .calls import BrokenCall, Call, Event, Text
+from .dialects import ToolDialect, dialect, dialect_names, dialect_of_template, told
+from .reading import MAX_CALL, ToolReader
+
+__all__ = [
+    "MAX_CALL",
+    "BrokenCall",
+    "Call",
+    "Event",
+    "Text",
+    "ToolDialect",
+    "ToolReader",
+    "dialect",
+    "dialect_names",
+    "dialect_of_template",
+    "told",
+]

@@ -1,0 +1,245 @@
+"""Calls made of what a model wrote: its JSON or Python literals, held against the tools of the request."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["NAME_KEYS", "BrokenCall", "Call", "Event", "Text", "Tools", "Unreadable", "json_calls", "python_calls"]
+
+NAME_KEYS = ("name", "tool_name", "function", "tool")
+_ARGUMENT_KEYS = ("arguments", "parameters", "args")
+_NAME = re.compile(r"""["'](?:name|tool_name|function|tool)["']\s*:\s*["']([^"'{}]{1,128})["']""")
+_PYTHON_LIMIT = 65_536
+"""Characters of Python at most: its parser takes more memory and stack than JSON's."""
+_ESCAPE = re.compile(r"""\\(.)""", re.DOTALL)
+_ESCAPES = frozenset("\n\\'\"abfnrtv0xNuU")
+_WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text of the answer, a piece of it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of one of the request's tools, whose arguments fit its schema.
+
+    Attributes:
+        name: the tool's.
+        arguments: a JSON object.
+        id: the model's own id of the call, `None` where it gave none.
+    """
+
+    name: str
+    arguments: str
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenCall:
+    """What was meant for a call and is none: broken or cut, or its arguments do not fit the tool.
+
+    Attributes:
+        name: the tool's, `None` where it did not come to that.
+        written: what the model wrote.
+        reason: what is wrong with it.
+    """
+
+    name: str | None
+    written: str
+    reason: str
+
+
+Event = Text | Call | BrokenCall
+
+
+class Unreadable(Exception):
+    """What is written is no value; the message says why."""
+
+
+class Tools:
+    """The functions of a request, by name."""
+
+    def __init__(self, definitions: Sequence[Mapping[str, Any]]) -> None:
+        functions = [tool["function"] for tool in definitions if tool.get("type") == "function"]
+        self._schemas: dict[str, dict[str, Any]] = {f["name"]: f.get("parameters") or {} for f in functions}
+        self._validators: dict[str, Any] = {}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._schemas
+
+    def __bool__(self) -> bool:
+        return bool(self._schemas)
+
+    def keys(self, name: str) -> Container[str]:
+        """The names of a tool's parameters."""
+        return self._schemas[name].get("properties") or {}
+
+    def named(self, written: str) -> str | None:
+        """The tool that broken JSON names first, if it is one of the request's."""
+        found = _NAME.search(written)
+        return found[1] if found and found[1] in self else None
+
+    def call(self, name: str, arguments: Any, written: str, id: Any = None) -> Call | BrokenCall:
+        """The call, if the arguments are what the tool takes."""
+        if isinstance(arguments, str) and arguments.strip():
+            try:  # Granite 4 and others write the object as JSON in a text.
+                arguments = value_of(arguments)
+            except Unreadable as error:
+                return BrokenCall(name, written, f"the arguments are no object: {error}")
+        arguments = {} if arguments in (None, "") else arguments
+        if not isinstance(arguments, dict):
+            return BrokenCall(name, written, f"the arguments are no object but {type(arguments).__name__}")
+        try:
+            rendered = json.dumps(arguments, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            rendered.encode()
+        except (TypeError, ValueError, RecursionError) as error:  # bytes, a set, infinity, half a character
+            return BrokenCall(name, written, f"JSON cannot say the arguments: {error}")
+        if misfit := self._misfit(name, json.loads(rendered)):
+            return BrokenCall(name, written, f"the arguments do not fit: {misfit}")
+        return Call(name, rendered, str(id) if isinstance(id, str | int) and id != "" else None)
+
+    def typed(self, name: str, key: str, written: str) -> Any:
+        """The value that a text between tags stands for: what its schema takes, the text itself if nothing else."""
+        try:
+            value = value_of(written)
+        except Unreadable:
+            return written
+        if isinstance(value, str):
+            return written
+        schema = (self._schemas[name].get("properties") or {}).get(key)
+        if isinstance(schema, dict) and self._misfit(name, value, schema) and not self._misfit(name, written, schema):
+            return written
+        return value
+
+    def _misfit(self, name: str, value: Any, schema: dict[str, Any] | None = None) -> str:
+        """What a tool's schema, or the part of it, has against a value."""
+        from jsonschema.exceptions import UnknownType
+        from referencing.exceptions import Unresolvable
+
+        if name not in self._validators:
+            self._validators[name] = _validator(self._schemas[name])
+        validator = self._validators[name] if schema is None else self._validators[name].evolve(schema=schema)
+        try:
+            errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
+        except (UnknownType, Unresolvable, re.error, RecursionError, AttributeError, TypeError, ValueError):
+            return ""  # The schema is no schema, which is not the model's fault.
+        return "; ".join(f"{'/'.join(map(str, e.absolute_path)) or 'the whole'}: {e.message[:200]}" for e in errors[:3])
+
+
+def _validator(schema: dict[str, Any]) -> Any:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import validator_for
+    from referencing import Registry
+
+    # The registry is empty: without one, references to elsewhere would be fetched.
+    return validator_for(schema, default=Draft202012Validator)(schema, registry=Registry())
+
+
+def value_of(written: str) -> Any:
+    """The value that a text in JSON, or a Python literal, stands for.
+
+    Raises:
+        Unreadable: it is neither.
+    """
+    if (word := written.strip()) in _WORDS:
+        return _WORDS[word]
+    try:
+        return json.loads(written, strict=False, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        try:
+            if word.startswith(("{", "[")):
+                return ast.literal_eval(_python(word))
+        except (Unreadable, ValueError, TypeError, RecursionError):
+            pass
+        raise Unreadable(f"{error}") from None
+
+
+def json_calls(tools: Tools, written: str, body: str, *, marked: bool) -> Iterator[Event | None]:
+    """The calls of an object, or of a list of them. `None` stands for all, where there is no call in it."""
+    try:
+        value = value_of(body)
+    except Unreadable as error:
+        name = tools.named(body)
+        broken = name is not None or (marked and not _NAME.search(body))
+        yield BrokenCall(name, written, f"the call is no JSON: {error}") if broken else None
+        return
+    if isinstance(value, dict) and isinstance(value.get("tool_calls"), list):
+        value = value["tool_calls"]
+    found = [(item, *_parts(item)) for item in (value if isinstance(value, list) else [value])]
+    if not any(name in tools and (marked or given) for _, name, given, _ in found):
+        yield None
+        return
+    for item, name, _, arguments in found:
+        if name in tools:
+            yield tools.call(str(name), arguments, written, item.get("id"))
+        else:
+            yield Text(json.dumps(item, ensure_ascii=False))
+
+
+def _parts(item: Any) -> tuple[str | None, bool, Any]:
+    """The name, whether there are arguments, and the arguments of what may be a call."""
+    if isinstance(item, dict) and isinstance(item.get("function"), dict):
+        item = item["function"]
+    if not isinstance(item, dict):
+        return None, False, None
+    name = next((item[key] for key in NAME_KEYS if isinstance(item.get(key), str)), None)
+    key = next((key for key in _ARGUMENT_KEYS if key in item), None)
+    return name, key is not None, item.get(key) if key else None
+
+
+def python_calls(tools: Tools, first: str, written: str, body: str) -> Iterator[Event]:
+    """The calls of `f(a=1)`, or of a list of them, of which the first is of a known tool."""
+    try:
+        tree = _python(body)
+        nodes = tree.elts if isinstance(tree, ast.List) else [tree]
+        found = [(node, ast.unparse(node.func) if isinstance(node, ast.Call) else "") for node in nodes]
+    except (Unreadable, RecursionError) as error:
+        yield BrokenCall(first, written, f"the call is no Python: {error}")
+        return
+    for node, full in found:
+        name = full if full in tools else full.removesuffix(".call")
+        if isinstance(node, ast.Call) and name in tools:
+            yield _python_call(tools, written, name, node)
+        else:
+            yield Text(ast.unparse(node))
+
+
+def _python_call(tools: Tools, written: str, name: str, node: ast.Call) -> Call | BrokenCall:
+    if node.args or any(keyword.arg is None for keyword in node.keywords):
+        return BrokenCall(name, written, "an argument has no name")
+    try:
+        arguments = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
+    except (ValueError, TypeError, RecursionError):
+        return BrokenCall(name, written, "an argument is no literal value")
+    return tools.call(name, arguments, written)
+
+
+def _python(written: str) -> ast.expr:
+    """The tree of an expression, JSON's words for true, false and null taken as Python's."""
+    if len(written) > _PYTHON_LIMIT:
+        raise Unreadable(f"it has more than {_PYTHON_LIMIT:,} characters")
+    # A backslash that escapes nothing is itself, as in a pattern; Python would warn of it.
+    written = _ESCAPE.sub(lambda found: found[0] if found[1] in _ESCAPES else "\\" + found[0], written)
+    try:
+        tree: ast.expr = _Words().visit(ast.parse(written, mode="eval").body)
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        raise Unreadable(getattr(error, "msg", None) or f"{type(error).__name__}: {error}") from None
+    return tree
+
+
+class _Words(ast.NodeTransformer):
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(_WORDS[node.id]) if node.id in _WORDS else node
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no number of JSON")

@@ -1,0 +1,228 @@
+"""How models are told of tools in the prompt, and what their turns look like: a table of it is `forms.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from string import Template
+from typing import Any, Protocol
+
+from pydantic_core import from_json, to_json
+
+from ..exceptions import ConfigurationError, InvalidRequestError
+from ..schemas import LLMRequest, Message, ToolCall
+from .reading import ToolReader
+
+__all__ = ["ToolDialect", "dialect", "dialect_names", "dialect_of_template", "told"]
+
+
+class ToolDialect(Protocol):
+    """A way to say tools, calls and results in text. Those that open models know are found by `dialect`.
+
+    Attributes:
+        name: what a lockfile calls it.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    def describe(self, tools: Sequence[Mapping[str, Any]], tool_choice: str | Mapping[str, Any] | None = None) -> str:
+        """What a system prompt says of the tools; `""` where none is to be called.
+
+        Args:
+            tools: definitions, `{"type": "function", "function": {...}}`.
+            tool_choice: as in a request, in OpenAI's form.
+        """
+        ...
+
+    def calls(self, calls: Sequence[ToolCall]) -> str:
+        """The calls of a former turn, as the model would have written them."""
+        ...
+
+    def results(self, results: Sequence[tuple[str, str]]) -> str:
+        """What a turn of the user's says of the results of calls: the tools' names, and what they gave."""
+        ...
+
+    def reader(self, tools: Sequence[Mapping[str, Any]]) -> ToolReader:
+        """A reader of one answer to a request with these tools."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """One table of `forms.toml`, whose head says what the fields are."""
+
+    name: str
+    source: str
+    templates: tuple[str, ...]
+    openings: tuple[str, ...]
+    bare: tuple[str, ...]
+    closers: tuple[str, ...]
+    tools: str
+    each: str
+    call: str
+    result: str
+    joined: str = "\n"
+    style: str = "json"
+    all_calls: str = "$calls"
+    between: str = "\n"
+    all_results: str = "$results"
+    between_results: str = "\n"
+
+    def describe(self, tools: Sequence[Mapping[str, Any]], tool_choice: str | Mapping[str, Any] | None = None) -> str:
+        chosen = tool_choice["function"]["name"] if isinstance(tool_choice, Mapping) else None
+        functions = [t["function"] for t in tools if t.get("type") == "function"]
+        functions = [f for f in functions if chosen in (None, f["name"])]
+        if not functions or tool_choice == "none":
+            return ""
+        how = "If none of them is needed, answer in plain text."
+        if chosen or tool_choice == "required":
+            how = f"You must call {chosen or 'one of them'} now, and write nothing else."
+        described = self.joined.join(
+            Template(self.each).substitute(
+                name=function["name"],
+                description=function.get("description") or "",
+                parameters=_json(function.get("parameters") or {}),
+                function=_json({"type": "function", "function": {k: v for k, v in function.items() if k != "strict"}}),
+            )
+            for function in functions
+        )
+        return Template(self.tools).substitute(tools=described, how=how).strip()
+
+    def calls(self, calls: Sequence[ToolCall]) -> str:
+        written = [
+            Template(self.call).substitute(
+                name=call["function"]["name"], arguments=self._arguments(_object(call["function"]["arguments"]))
+            )
+            for call in calls
+        ]
+        return Template(self.all_calls).substitute(calls=self.between.join(written))
+
+    def results(self, results: Sequence[tuple[str, str]]) -> str:
+        written = [
+            Template(self.result).substitute(name=name, content=content, json=_json(content))
+            for name, content in results
+        ]
+        return Template(self.all_results).substitute(results=self.between_results.join(written))
+
+    def reader(self, tools: Sequence[Mapping[str, Any]]) -> ToolReader:
+        return ToolReader(tools, self.openings, self.bare, self.closers)
+
+    def _arguments(self, arguments: dict[str, Any]) -> str:
+        if self.style == "python":
+            return ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+        if self.style == "tags":
+            texts = {key: value if isinstance(value, str) else _json(value) for key, value in arguments.items()}
+            return "".join(f"<parameter={key}>\n{text}\n</parameter>\n" for key, text in texts.items())
+        return _json(arguments)
+
+
+def _json(value: Any) -> str:
+    return to_json(value).decode()
+
+
+def _object(arguments: str) -> dict[str, Any]:
+    """The arguments of a former call, which may be another provider's."""
+    try:
+        value = from_json(arguments or "{}")
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise InvalidRequestError(f"a tool call of the conversation has arguments that are no JSON object: {arguments}")
+    return value
+
+
+@cache
+def _forms() -> dict[str, _Form]:
+    table = tomllib.loads((files(__package__) / "forms.toml").read_text(encoding="utf-8"))
+    closers = tuple(table["closers"])
+    forms = {}
+    for name, row in table["dialects"].items():
+        fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+        forms[name] = _Form(name=name, closers=closers, **fields)
+    hermes = forms["hermes"]
+    marks = tuple(dict.fromkeys(opening for form in forms.values() for opening in form.openings))
+    # Most models that were taught any form were taught this one.
+    forms["auto"] = replace(hermes, name="auto", source="all of them", templates=(), openings=marks, bare=())
+    return forms
+
+
+def dialect_names() -> tuple[str, ...]:
+    """The names that `dialect` knows."""
+    return tuple(_forms())
+
+
+def dialect(name: str) -> ToolDialect:
+    """The dialect of that name: one of `dialect_names()`; `"auto"` describes as Hermes, and reads any marked call.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if (form := _forms().get(name)) is None:
+        raise ConfigurationError(f"There is no tool dialect {name!r}; there are {', '.join(_forms())}.")
+    return form
+
+
+def dialect_of_template(template: str) -> ToolDialect | None:
+    """The dialect that a model's chat template speaks, `None` where it knows of no tools.
+
+    Args:
+        template: the text, in Jinja or Go, as Ollama's `show` and llama.cpp's `/props` give it.
+    """
+    return next((it for it in _forms().values() if any(mark in template for mark in it.templates)), None)
+
+
+def told(request: LLMRequest, dialect: ToolDialect) -> LLMRequest:
+    """The request with its tools, calls and results as text, for a model or a server that knows none.
+
+    The description stands behind what the first system message says; results that follow each other are one turn.
+
+    Raises:
+        InvalidRequestError: a former call's arguments are no JSON object.
+    """
+    messages: list[Message] = []
+    names: dict[str, str] = {}
+    results: list[Message] = []
+    for message in (*request.messages, None):
+        if message is not None and message.role == "tool":
+            results.append(message)
+            continue
+        if results:
+            messages.append(_results(results, names, dialect))
+            results = []
+        if message is None:
+            break
+        if message.tool_calls:
+            names |= {call["id"]: call["function"]["name"] for call in message.tool_calls}
+            calls = dialect.calls(message.tool_calls)
+            content = message.content
+            if isinstance(content, list):
+                content = [*content, {"type": "text", "text": calls}]
+            else:
+                content = f"{content}\n{calls}" if content else calls
+            message = message.model_copy(update={"content": content, "tool_calls": None})
+        messages.append(message)
+    if described := dialect.describe(request.tools or (), request.tool_choice):
+        first = messages[0]
+        if first.role == "system" and isinstance(first.content, str):
+            messages[0] = first.model_copy(update={"content": f"{first.content}\n\n{described}".strip()})
+        else:
+            messages.insert(0, Message(role="system", content=described))
+    return request.model_copy(update={"messages": messages, "tools": None, "tool_choice": None})
+
+
+def _results(messages: Sequence[Message], names: Mapping[str, str], dialect: ToolDialect) -> Message:
+    told, others = [], []
+    for message in messages:
+        content = message.content
+        if isinstance(content, list) and all("type" in part for part in content):
+            others += [part for part in content if part["type"] != "text"]
+            content = "\n".join(part["text"] for part in content if part["type"] == "text")
+        elif not isinstance(content, str | None):
+            content = _json(content)
+        told.append((names.get(message.tool_call_id or "", "a tool"), content or ""))
+    text = dialect.results(told)
+    return Message(role="user", content=[{"type": "text", "text": text}, *others] if others else text)

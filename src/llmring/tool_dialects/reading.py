@@ -1,0 +1,253 @@
+"""Calls told apart from the text around them while an answer arrives, in whatever pieces it is cut.
+
+A reader is in one of three places: in text, where it looks for what may begin a call; in a call's body, of which each
+character is looked at once; or in the gap behind a call, where closing tags, blanks and separators are of the form.
+What may be the beginning of a call is decided from left to right by the fewest characters that decide it, never by
+where a piece ends: so every cut gives the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import groupby
+from typing import Any
+
+from .bodies import Parameters
+from .calls import BrokenCall, Event, Text, Tools, Unreadable, json_calls, python_calls, value_of
+from .heads import FENCE, Block, Cursor, Heads, More, NoCall
+
+__all__ = ["MAX_CALL", "ToolReader"]
+
+MAX_CALL = 1 << 20
+"""Characters of one block of calls at most: what is longer is broken, and told with as many of them."""
+_SEPARATORS = (";", ",")
+
+
+class ToolReader:
+    """Reads the calls out of one answer's text.
+
+    Args:
+        tools: the definitions of the request's tools, `{"type": "function", "function": {"name", "parameters"}}`;
+            what is of another type is no function, and not read.
+        openings: what begins a call wherever it stands.
+        bare: what begins one at the start of a line: `"json"`, `"python"`.
+        closers: what may stand behind a call, and is of its form.
+    """
+
+    def __init__(
+        self,
+        tools: Sequence[Mapping[str, Any]],
+        openings: Sequence[str] = (),
+        bare: Sequence[str] = (),
+        closers: Sequence[str] = (),
+    ) -> None:
+        self._tools = Tools(tools)
+        self._heads = Heads(self._tools, openings, bare)
+        self._closers = tuple(closers)
+        marks = "[{[]" if "json" in bare else r"\[" if bare else "(?!)"
+        literals = [re.escape(opening) for opening in openings]
+        self._candidate = re.compile("|".join((*literals, rf"^[ \t]*(?P<bare>{FENCE}|{marks})")), re.MULTILINE)
+        self._beginnings = {text[:length] for text in (*openings, FENCE) for length in range(1, len(text))}
+        self._longest = max(map(len, (*openings, FENCE)))
+        self._held = ""
+        self._block: Block | None = None
+        self._gap: list[str] | None = None  # What is shown of the gap if text follows, `None` in text.
+        self._fenced = self._in_code = False
+        self._lead: list[str] | None = []  # Blanks that the answer begins with.
+        self._on_new_line, self._after_blank = True, True
+        self._events: list[Event] = []
+
+    def feed(self, text: str) -> list[Event]:
+        """What the piece makes certain: text, and calls that are whole."""
+        if not self._tools:
+            return [Text(text)] if text else []
+        data, self._held = self._held + text, ""
+        at, size = 0, len(data)
+        while at < size:
+            if self._block is not None:
+                at = self._go_on(self._block, data, at)
+            elif self._gap is not None:
+                at = self._cross(self._gap, data, at)
+            else:
+                at = self._look(data, at)
+        return self._told()
+
+    def close(self) -> list[Event]:
+        """The answer has ended: what was held back, a call that was cut among it."""
+        held, self._held = self._held, ""
+        block, self._block = self._block, None
+        name, sure = None, False
+        if block is not None:
+            held, sure = "".join(block.pieces), block.sure
+            name = block.name or self._tools.named(held)
+        elif self._gap is not None and any(closer.startswith(held) for closer in self._closers):
+            held = ""
+        elif held:
+            cursor = Cursor(held, 0)
+            with suppress(More, NoCall):
+                self._heads.begin(cursor, True)
+            sure = cursor.marked and not held.strip().isalnum()
+        if sure:
+            self._lead = None
+            self._events.append(BrokenCall(name, held, "the answer ended before the call did"))
+        elif held:
+            self._leave_gap()
+            self._say(held)
+        elif self._lead:
+            self._events.append(Text("".join(self._lead)))
+            self._lead = None
+        return self._told()
+
+    @property
+    def held(self) -> str:
+        """What is held back, and may turn out to be text."""
+        inner = self._block.pieces if self._block is not None else [self._held]
+        return "".join((*(self._lead or ()), *(self._gap or ()), *inner))
+
+    def _told(self) -> list[Event]:
+        told: list[Event] = []
+        for is_text, group in groupby(self._events, lambda event: isinstance(event, Text)):
+            events = list(group)
+            told += [Text("".join(event.text for event in events if isinstance(event, Text)))] if is_text else events
+        self._events.clear()
+        return told
+
+    def _say(self, text: str) -> None:
+        if not text:
+            return
+        line = text.rpartition("\n")[2]
+        self._on_new_line = (self._on_new_line or len(line) < len(text)) and not line.strip(" \t")
+        self._after_blank = text[-1].isspace()
+        if self._lead is not None:
+            self._lead.append(text)
+            if text.isspace():
+                return
+            text, self._lead = "".join(self._lead), None
+        self._events.append(Text(text))
+
+    def _leave_gap(self) -> None:
+        before = "".join(self._gap or ())
+        self._gap = None
+        self._say(before.lstrip() if self._after_blank else before)
+
+    def _look(self, data: str, at: int) -> int:
+        """In text: look for what may begin a call."""
+        found = self._candidate.search(data, at)
+        while found and (mark := found["bare"]):
+            known = found.start() > 0 or self._on_new_line
+            if known and (mark == FENCE or not self._in_code):
+                break
+            found = self._candidate.search(data, found.start() + 1)
+        if not found:
+            end = self._certain(data, at)
+            self._held = data[end:]
+            self._say(data[at:end])
+            return len(data)
+        start = found.end() - len(found["bare"]) if found["bare"] else found.start()
+        self._say(data[at:start])
+        if found["bare"] == FENCE and self._in_code:
+            self._in_code = False
+            self._say(FENCE)
+            return start + len(FENCE)
+        try:
+            return self._start(data, start, bool(found["bare"]))
+        except NoCall:
+            told = found["bare"] or data[start]
+            self._in_code = self._in_code or told == FENCE
+            self._say(told)
+            return start + len(told)
+
+    def _certain(self, data: str, at: int) -> int:
+        """Where the text ends that cannot be the first characters of an opening."""
+        start = max(at, len(data) - self._longest + 1)
+        return next((place for place in range(start, len(data)) if data[place:] in self._beginnings), len(data))
+
+    def _start(self, data: str, start: int, bare: bool) -> int:
+        """Begin a block if there is one, and hold back what is not decided; `NoCall` where it is none."""
+        cursor = Cursor(data, start)
+        try:
+            block = self._heads.begin(cursor, bare)
+        except More:
+            self._held = data[start:]
+            return len(data)
+        self._block = block
+        block.pieces.append(data[start : start + block.body])
+        block.size = block.body
+        return start + block.body
+
+    def _go_on(self, block: Block, data: str, at: int) -> int:
+        """In a body."""
+        end = block.scanner.end(data, at)
+        piece = data[at : end if end >= 0 else len(data)]
+        block.size += len(piece)
+        if block.size > MAX_CALL and not block.sure and not block.passed:
+            block.passed = True
+            self._leave_gap()
+            self._say("".join(block.pieces))
+            block.pieces.clear()
+        if block.passed:
+            self._say(piece)
+        elif block.size - len(piece) <= MAX_CALL:
+            block.pieces.append(piece)
+        if end < 0:
+            return len(data)
+        self._block = None
+        written = "".join(block.pieces)
+        events = [] if block.passed else list(self._finish(block, written))
+        if not events or None in events:
+            self._leave_gap()
+            self._say(written)
+            self._in_code = self._in_code or block.fenced
+        else:
+            self._gap, self._fenced, self._lead = [], block.fenced or self._fenced, None
+            for event in events:
+                if isinstance(event, Text):
+                    self._say(event.text)
+                elif event is not None:
+                    self._events.append(event)
+        return end
+
+    def _finish(self, block: Block, written: str) -> Iterator[Event | None]:
+        name, body, tools = block.name or "", written[block.body :], self._tools
+        if block.size > MAX_CALL:
+            yield BrokenCall(block.name, written[:MAX_CALL], f"the call is longer than {MAX_CALL:,} characters")
+        elif block.kind == "json":
+            yield from json_calls(tools, written, body, marked=block.marked)
+        elif block.kind == "python":
+            yield from python_calls(tools, name, written, body)
+        elif isinstance(scanner := block.scanner, Parameters):
+            if scanner.stray:
+                yield BrokenCall(name, written, "there is more than parameters in the call")
+            else:
+                arguments = {key: tools.typed(name, key, value) for key, value in scanner.values.items()}
+                yield tools.call(name, arguments, written)
+        else:
+            try:
+                yield tools.call(name, value_of(body), written, block.id)
+            except Unreadable as error:
+                yield BrokenCall(name, written, f"the arguments are no JSON: {error}")
+
+    def _cross(self, gap: list[str], data: str, at: int) -> int:
+        """Behind a call: pass over what is of the form, up to text or another call."""
+        if data[at].isspace():
+            gap.append(data[at])
+            return at + 1
+        cursor = Cursor(data, at)
+        try:
+            if token := cursor.take(*self._closers, *_SEPARATORS, *([FENCE] if self._fenced else ())):
+                self._fenced = self._fenced and token != FENCE
+                if token in _SEPARATORS:
+                    gap.append(token)
+                return at + cursor.at
+            return self._start(data, at, True)
+        except More:
+            self._held = data[at:]
+            return len(data)
+        except NoCall:
+            told = FENCE if data.startswith(FENCE, at) else data[at]
+            self._in_code, self._fenced = told == FENCE or self._fenced, False
+            self._leave_gap()
+            self._say(told)
+            return at + len(told)
