@@ -156,11 +156,3 @@ def test_a_call_that_is_too_long_is_broken() -> None:
         assert broken.written == long[:MAX_CALL]
         assert "longer than" in broken.reason
         assert text == Text("So.")
-
-
-def test_what_is_too_long_to_be_known_for_a_call_is_text() -> None:
-    long = '{"arguments": "' + "x\n{" * (MAX_CALL // 3) + '", "name": "run"}\nSo.'
-    for length in (1 << 16, 1 << 30):
-        reader = dialect("json").reader(TABLE["tools"])
-        events = events_of(reader, *(long[at : at + length] for at in range(0, len(long), length)))
-        assert "".join(event.text for event in events if isinstance(event, Text)) == long

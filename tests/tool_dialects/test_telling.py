@@ -181,6 +181,13 @@ def test_a_system_prompt_where_there_is_none() -> None:
     assert told(request(Message(role="user"), only_calls), Shouting()).messages[-1].content == "CALL!"
 
 
+def test_a_request_without_tools_says_nothing_of_them() -> None:
+    plain = LLMRequest(model="p:m", messages=[Message(role="user", content="Hi")])
+    for name in NAMES:
+        assert told(plain, dialect(name)) == plain
+        assert "get_weather" in str(told(request(*plain.messages), dialect(name)).messages[0].content)
+
+
 def test_arguments_of_a_former_call_that_are_no_object() -> None:
     for arguments in ("[1]", '{"city": '):
         given = request(Message(role="assistant", tool_calls=[call("get_weather", "call_1", arguments)]))

@@ -18,7 +18,7 @@ _FUNCTION = ("<function=", '<function name="')
 _SEP = "<\uff5ctool\u2581sep\uff5c>"
 """DeepSeek's, between what kind of call it is, its name and its arguments."""
 _NAME = re.compile(r"[\w.\-]*")
-_KEYS = frozenset((*NAME_KEYS, "arguments", "parameters", "args", "id", "type", "tool_calls"))
+_KEYS = frozenset((*NAME_KEYS, "id", "type", "tool_calls"))
 _TYPES = ("function", "function_call", "tool_call", "tool_use")
 
 
@@ -94,20 +94,19 @@ class Block:
     """A call, or several, under way.
 
     Attributes:
-        name: the tool's, where its name stands before the body; else the first one's, if it is known already.
-        sure: whatever comes, it was meant for a call.
+        kind: what the body is: `"json"` with the name in it, a call as `"python"` writes it, the `"arguments"` alone in
+            JSON, or `"parameters"`, each between tags.
+        name: the tool's, of several the first one's; `None` where a mark alone says that it is a call.
     """
 
-    __slots__ = ("body", "fenced", "id", "kind", "marked", "name", "passed", "pieces", "scanner", "size", "sure")
+    __slots__ = ("body", "fenced", "id", "kind", "marked", "name", "pieces", "scanner", "size")
 
     def __init__(self, kind: str, body: int, name: str | None, *, marked: bool, fenced: bool, id: str | None = None):
         self.kind, self.body, self.name, self.id = kind, body, name, id
-        self.marked, self.fenced, self.sure = marked, fenced, marked or name is not None
+        self.marked, self.fenced = marked, fenced
         self.scanner: Brackets | Parameters = Brackets()
         self.pieces: list[str] = []
-        self.size = 0
-        self.passed = False
-        """It is too long to be known for a call: it goes on as text."""
+        self.size = body
 
 
 class Heads:
@@ -141,27 +140,25 @@ class Heads:
                 return self._function(cursor, opening, fenced)
             cursor.blank()
         start, mark = cursor.at, cursor.peek()
-        if mark in "[{":
-            cursor.at += 1
-            first = None
-            if mark == "[":
-                cursor.blank()
-            if mark == "{" or cursor.peek() == "{":
-                if not cursor.marked:
-                    if not bare or "json" not in self._bare:
-                        raise NoCall
-                    cursor.at += mark == "["
-                    first = self._first_name(cursor)
-                return Block("json", start, first, marked=cursor.marked, fenced=fenced)
-            if not cursor.marked and (not bare or "python" not in self._bare):
+        if mark not in "[{":
+            if not cursor.marked:
                 raise NoCall
-            first = cursor.word()
+            return self._named(cursor, start, fenced)
+        cursor.at += 1
+        if mark == "[":
+            cursor.blank()
+        kind = "json" if "{" in (mark, cursor.peek()) else "python"
+        if not cursor.marked and not (bare and kind in self._bare):
+            raise NoCall
+        name = None
+        if kind == "python":
+            name = self._known(cursor.word())
             if cursor.peek() != "(":
                 raise NoCall
-            return Block("python", start, self._known(first), marked=cursor.marked, fenced=fenced)
-        if not cursor.marked:
-            raise NoCall
-        return self._named(cursor, start, fenced)
+        elif not cursor.marked:
+            cursor.at += mark == "["
+            name = self._first_name(cursor)
+        return Block(kind, start, name, marked=cursor.marked, fenced=fenced)
 
     def _named(self, cursor: Cursor, start: int, fenced: bool) -> Block:
         name, id = cursor.word(), None
@@ -202,8 +199,11 @@ class Heads:
                 return known
         raise NoCall
 
-    def _first_name(self, cursor: Cursor) -> str | None:
-        """The name that an object begins with, `None` if that comes later; `NoCall` if it is no call's."""
+    def _first_name(self, cursor: Cursor) -> str:
+        """The name that an object begins with, but for an id and a type; `NoCall` if it is no tool's.
+
+        So JSON that is no call, as many answers are, is shown from its first key on.
+        """
         while True:
             cursor.blank()
             key = cursor.quoted()
@@ -211,11 +211,12 @@ class Heads:
             if key not in _KEYS or not cursor.take(":"):
                 raise NoCall
             cursor.blank()
-            if key in NAME_KEYS and (key != "function" or cursor.peek() != "{"):
+            if listed := key == "tool_calls" and bool(cursor.take("[")):
+                cursor.blank()
+            if (listed or key == "function") and cursor.take("{"):
+                continue
+            if key in NAME_KEYS:
                 return self._known(cursor.quoted())
-            if key not in ("id", "type"):
-                return None
-            # They may stand first in a call, and in much else that is JSON.
             value = cursor.quoted()
             cursor.blank()
             if (key == "type" and value not in _TYPES) or not cursor.take(","):

@@ -50,6 +50,7 @@ class ToolReader:
         literals = [re.escape(opening) for opening in openings]
         self._candidate = re.compile("|".join((*literals, rf"^[ \t]*(?P<bare>{FENCE}|{marks})")), re.MULTILINE)
         self._beginnings = {text[:length] for text in (*openings, FENCE) for length in range(1, len(text))}
+        self._firsts = frozenset(text[0] for text in self._beginnings)
         self._longest = max(map(len, (*openings, FENCE)))
         self._held = ""
         self._block: Block | None = None
@@ -80,7 +81,7 @@ class ToolReader:
         block, self._block = self._block, None
         name, sure = None, False
         if block is not None:
-            held, sure = "".join(block.pieces), block.sure
+            held, sure = "".join(block.pieces), True
             name = block.name or self._tools.named(held)
         elif self._gap is not None and any(closer.startswith(held) for closer in self._closers):
             held = ""
@@ -107,6 +108,9 @@ class ToolReader:
         return "".join((*(self._lead or ()), *(self._gap or ()), *inner))
 
     def _told(self) -> list[Event]:
+        if len(self._events) < 2:
+            events, self._events = self._events, []
+            return events
         told: list[Event] = []
         for is_text, group in groupby(self._events, lambda event: isinstance(event, Text)):
             events = list(group)
@@ -162,6 +166,8 @@ class ToolReader:
     def _certain(self, data: str, at: int) -> int:
         """Where the text ends that cannot be the first characters of an opening."""
         start = max(at, len(data) - self._longest + 1)
+        if self._firsts.isdisjoint(data[start:]):
+            return len(data)
         return next((place for place in range(start, len(data)) if data[place:] in self._beginnings), len(data))
 
     def _start(self, data: str, start: int, bare: bool) -> int:
@@ -174,7 +180,6 @@ class ToolReader:
             return len(data)
         self._block = block
         block.pieces.append(data[start : start + block.body])
-        block.size = block.body
         return start + block.body
 
     def _go_on(self, block: Block, data: str, at: int) -> int:
@@ -182,21 +187,14 @@ class ToolReader:
         end = block.scanner.end(data, at)
         piece = data[at : end if end >= 0 else len(data)]
         block.size += len(piece)
-        if block.size > MAX_CALL and not block.sure and not block.passed:
-            block.passed = True
-            self._leave_gap()
-            self._say("".join(block.pieces))
-            block.pieces.clear()
-        if block.passed:
-            self._say(piece)
-        elif block.size - len(piece) <= MAX_CALL:
+        if block.size - len(piece) <= MAX_CALL:
             block.pieces.append(piece)
         if end < 0:
             return len(data)
         self._block = None
         written = "".join(block.pieces)
-        events = [] if block.passed else list(self._finish(block, written))
-        if not events or None in events:
+        events = list(self._finish(block, written))
+        if None in events:
             self._leave_gap()
             self._say(written)
             self._in_code = self._in_code or block.fenced
