@@ -43,6 +43,37 @@ def test_text_without_a_call_is_shown_entire(name: str, text: str) -> None:
         assert events == ([Text(text)] if text else [])
 
 
+@pytest.mark.parametrize("name", NAMES)
+@given(text=ODD)
+@example(text='\n```json\n{"name": "get_time", "arguments": {')
+def test_what_is_not_told_is_held(name: str, text: str) -> None:
+    """Nothing is lost between the two: text so far is what was told, and what is held."""
+    reader = dialect(name).reader(TABLE["tools"])
+    told = ""
+    for at, character in enumerate(text, 1):
+        events = reader.feed(character)
+        if not all(isinstance(event, Text) for event in events):
+            return
+        told += "".join(event.text for event in events if isinstance(event, Text))
+        assert told + reader.held == text[:at]
+
+
+def test_texts_that_follow_each_other_are_one_event() -> None:
+    reader = dialect("json").reader(TABLE["tools"])
+    assert reader.feed("a\n{b\n{c\n[d") == [Text("a\n{b\n{c\n[d")]
+
+
+def test_python_that_is_too_long_is_broken() -> None:
+    def read_long(length: int) -> list[Event]:
+        rest = length - len("[run(code='')]")
+        return read("pythonic", f"[run(code='{'x' * rest}')]")
+
+    assert isinstance(read_long(65_536)[0], Call)
+    [broken] = read_long(65_537)
+    assert isinstance(broken, BrokenCall)
+    assert "65,536" in broken.reason
+
+
 @given(text=ODD, cuts=CUTS)
 def test_without_tools_all_is_text(text: str, cuts: list[int]) -> None:
     reader = dialect("auto").reader([])

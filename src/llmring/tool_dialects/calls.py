@@ -17,6 +17,7 @@ _NAME = re.compile(r"""["'](?:name|tool_name|function|tool)["']\s*:\s*["']([^"'{
 _PYTHON_LIMIT = 65_536
 """Characters of Python at most: its parser takes more memory and stack than JSON's."""
 _ESCAPE = re.compile(r"""\\(.)""", re.DOTALL)
+_RAW = re.compile(r"""\b[rR]["']""")
 _ESCAPES = frozenset("\n\\'\"abfnrtv0xNuU")
 _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
 
@@ -228,7 +229,8 @@ def _python(written: str) -> ast.expr:
     if len(written) > _PYTHON_LIMIT:
         raise Unreadable(f"it has more than {_PYTHON_LIMIT:,} characters")
     # A backslash that escapes nothing is itself, as in a pattern; Python would warn of it.
-    written = _ESCAPE.sub(lambda found: found[0] if found[1] in _ESCAPES else "\\" + found[0], written)
+    if not _RAW.search(written):
+        written = _ESCAPE.sub(lambda found: found[0] if found[1] in _ESCAPES else "\\" + found[0], written)
     try:
         tree: ast.expr = _Words().visit(ast.parse(written, mode="eval").body)
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
