@@ -136,11 +136,15 @@ def _object(arguments: str) -> dict[str, Any]:
 
 
 @cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads((files(__package__) / "forms.toml").read_text(encoding="utf-8"))
+
+
+@cache
 def _forms() -> dict[str, _Form]:
-    table = tomllib.loads((files(__package__) / "forms.toml").read_text(encoding="utf-8"))
-    closers = tuple(table["closers"])
+    closers = tuple(_table()["closers"])
     forms = {}
-    for name, row in table["dialects"].items():
+    for name, row in _table()["dialects"].items():
         fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
         forms[name] = _Form(name=name, closers=closers, **fields)
     hermes = forms["hermes"]
@@ -167,11 +171,13 @@ def dialect(name: str) -> ToolDialect:
 
 
 def dialect_of_template(template: str) -> ToolDialect | None:
-    """The dialect that a model's chat template speaks, `None` where it knows of no tools.
+    """The dialect that a model's chat template speaks, `None` where it knows of no tools, or says them otherwise.
 
     Args:
         template: the text, in Jinja or Go, as Ollama's `show` and llama.cpp's `/props` give it.
     """
+    if any(mark in template for mark in _table()["unread"]):
+        return None
     return next((it for it in _forms().values() if any(mark in template for mark in it.templates)), None)
 
 
