@@ -123,7 +123,7 @@ class Heads:
         self._openings = tuple(sorted(openings, key=len, reverse=True))
         self._bare = frozenset(bare)
 
-    def begin(self, cursor: Cursor, bare: bool) -> Block:
+    def begin(self, cursor: Cursor) -> Block:
         """The block that begins here, its head read up to where the body begins.
 
         In front of the body may stand the fence of a code block, openings, and the tool's name with what joins it to
@@ -148,7 +148,7 @@ class Heads:
         if mark == "[":
             cursor.blank()
         kind = "json" if "{" in (mark, cursor.peek()) else "python"
-        if not cursor.marked and not (bare and kind in self._bare):
+        if not cursor.marked and kind not in self._bare:
             raise NoCall
         name = None
         if kind == "python":

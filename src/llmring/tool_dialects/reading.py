@@ -88,7 +88,7 @@ class ToolReader:
         elif held:
             cursor = Cursor(held, 0)
             with suppress(More, NoCall):
-                self._heads.begin(cursor, True)
+                self._heads.begin(cursor)
             sure = cursor.marked and not held.strip().isalnum()
         if sure:
             self._lead = None
@@ -156,7 +156,7 @@ class ToolReader:
             self._say(FENCE)
             return start + len(FENCE)
         try:
-            return self._start(data, start, bool(found["bare"]))
+            return self._start(data, start)
         except NoCall:
             told = found["bare"] or data[start]
             self._in_code = self._in_code or told == FENCE
@@ -170,11 +170,11 @@ class ToolReader:
             return len(data)
         return next((place for place in range(start, len(data)) if data[place:] in self._beginnings), len(data))
 
-    def _start(self, data: str, start: int, bare: bool) -> int:
+    def _start(self, data: str, start: int) -> int:
         """Begin a block if there is one, and hold back what is not decided; `NoCall` where it is none."""
         cursor = Cursor(data, start)
         try:
-            block = self._heads.begin(cursor, bare)
+            block = self._heads.begin(cursor)
         except More:
             self._held = data[start:]
             return len(data)
@@ -239,7 +239,7 @@ class ToolReader:
                 if token in _SEPARATORS:
                     gap.append(token)
                 return at + cursor.at
-            return self._start(data, at, True)
+            return self._start(data, at)
         except More:
             self._held = data[at:]
             return len(data)
