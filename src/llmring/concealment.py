@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from .addresses import shown
 from .exceptions import ProviderError
 
-__all__ = ["SHORTEST", "bare", "clean", "copied", "without"]
+__all__ = ["OF_THE_BODY", "PUBLIC", "SHORTEST", "bare", "clean", "copied", "without"]
 
 _Error = TypeVar("_Error", bound=BaseException)
 
@@ -28,10 +28,10 @@ _STRANGERS = frozenset(
 
 SHORTEST = 8
 """What is shorter is no secret, and may be a word that messages use."""
-_OF_THE_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+OF_THE_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 """Headers that speak of a body as it was sent."""
-_PUBLIC = frozenset({"accept", "accept-encoding", "content-type", "content-length", "host", "user-agent"})
-"""Headers of a request that hold no secret."""
+PUBLIC = frozenset({"accept", "accept-encoding", "connection", "content-type", "content-length", "host", "user-agent"})
+"""Headers of a request that are everybody's: they hold no secret, and may go anywhere."""
 _DEEPEST = 10
 """Exceptions below one another, and tables in tables."""
 
@@ -168,7 +168,7 @@ def _plain(value: Any, secrets: Sequence[str], depth: int = _DEEPEST) -> Any:
 
 
 def _request(value: Any, secrets: Sequence[str]) -> Any:
-    headers = [(name, without(secrets, it)) for name, it in value.headers.multi_items() if name.lower() in _PUBLIC]
+    headers = [(name, without(secrets, it)) for name, it in value.headers.multi_items() if name.lower() in PUBLIC]
     return type(value)(value.method, shown(without(secrets, str(value.url))), headers=headers)
 
 
@@ -181,7 +181,7 @@ def _response(value: Any, secrets: Sequence[str]) -> Any:
     request = getattr(value, "_request", None)
     return type(value)(
         value.status_code,
-        headers=[(name, without(secrets, it)) for name, it in headers if name.lower() not in _OF_THE_BODY],
+        headers=[(name, without(secrets, it)) for name, it in headers if name.lower() not in OF_THE_BODY],
         content=content,
         request=_request(request, secrets) if request is not None else None,
     )

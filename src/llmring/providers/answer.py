@@ -14,7 +14,8 @@ from ..record import first_of
 from ..schemas import LLMResponse, StreamChunk
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError
-from .base import Call, HTTPResponse, Provider, unpacked
+from .base import Call, HTTPResponse, Provider
+from .unpacking import unpacked
 
 __all__ = ["Answer"]
 

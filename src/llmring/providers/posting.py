@@ -21,11 +21,13 @@ from typing import Any, ClassVar, TypeAlias
 
 import httpx2
 
+from ..concealment import OF_THE_BODY, PUBLIC
 from ..credentials import reveal
 from . import errors
-from .base import ENCODINGS, Call, HTTPResponse, PackedBodyError, Provider, ProviderConfig, unpacked
+from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .environment import CERTIFICATES, Proxies, Proxy
 from .network import Transport
+from .unpacking import ENCODINGS, PackedBodyError, unpacked
 
 __all__ = ["Carrier", "Exchange", "Exchanges", "PostingProvider", "Swapping", "http_options", "keep_at_home", "trust"]
 
@@ -39,12 +41,9 @@ _HOPS = 5
 """Redirects that are followed."""
 _REPEATS = (307, 308)
 """Redirects that repeat a request as it was (RFC 9110, 15.4). Of a POST, the others make a GET without its body."""
-_OF_THE_BODY = {"content-encoding", "content-length", "transfer-encoding"}
-"""Headers that speak of a body as it was sent."""
 _SET = {b"accept-encoding", b"connection", b"content-length"}
 """Headers that are ours to say."""
 _KEYS = frozenset({"authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-goog-api-key"})
-_EVERYBODYS = frozenset({"accept", "accept-encoding", "connection", "content-type", "host", "user-agent"})
 
 Exchanges: TypeAlias = "dict[asyncio.Task[Any] | None, Exchange]"
 """Those under way, by the task that called the SDK."""
@@ -196,7 +195,7 @@ class Carrier(httpx2.AsyncClient):
             return answer
         body = await exchange.words(answer)
         exchange.refused = errors.Refused(answer.status_code, answer.headers, body, *_redirect(answer))
-        headers = [(name, value) for name, value in answer.headers.multi_items() if name not in _OF_THE_BODY]
+        headers = [(name, value) for name, value in answer.headers.multi_items() if name not in OF_THE_BODY]
         return httpx2.Response(answer.status_code, headers=headers, content=body, request=request)
 
 
@@ -372,7 +371,7 @@ def keep_at_home(transport: _Routed, address: str, headers: Iterable[str]) -> No
         headers: the names of those that are sent with every request; what everybody's requests have may go anywhere.
     """
     ours = {name.lower() for name in headers} | _KEYS
-    transport.ours = frozenset(it for it in ours if it not in _EVERYBODYS and not it.startswith("x-stainless-"))
+    transport.ours = frozenset(it for it in ours if it not in PUBLIC and not it.startswith("x-stainless-"))
     transport.home = httpx2.URL(address)
 
 
