@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmring import LLMRing
+from llmring import BreakerState, LLMRing
 from llmring.breaker import Breakers, CircuitBreaker
 from llmring.exceptions import (
+    AliasNotFoundError,
     CircuitBreakerError,
     LLMRingError,
     ProviderAuthenticationError,
@@ -187,6 +189,46 @@ def test_each_model_has_its_own() -> None:
     assert never.state == "closed"
 
 
+def test_how_one_stands() -> None:
+    made, clock = opened()
+    clock.now += 4
+    assert made.seen() == BreakerState("p:m", "open", 3, 6.0)
+    clock.now += 6
+    assert made.seen() == BreakerState("p:m", "half-open", 3)
+    probe = made.admit()
+    assert made.seen() == BreakerState("p:m", "half-open", 3, 1.0)
+    made.ended(None, probe)
+    assert made.seen() == BreakerState("p:m", "closed", 0)
+
+
+def test_one_that_is_reset_is_forgotten() -> None:
+    breakers = Breakers(1, 10.0)
+    before = breakers.of("p:m")
+    probe = before.admit()
+    breakers.reset("p:m")
+    before.ended(BAD, probe)  # a request that it let in has no say any more
+    assert breakers.states() == []
+    assert breakers.of("p:m").admit() is False
+    breakers.reset("p:nobody")
+
+
+def test_they_are_listed_while_other_threads_ask() -> None:
+    breakers, done = Breakers(1, 10.0), threading.Event()
+
+    def ask_on() -> None:
+        for number in range(20_000):
+            made = breakers.of(f"p:{number % 300}")
+            made.ended(BAD, False)
+            breakers.reset(f"p:{number % 7}")
+        done.set()
+
+    thread = threading.Thread(target=ask_on)
+    thread.start()
+    while not done.is_set():
+        assert all(it.state == "open" or it.retry_after == 0.0 for it in breakers.states())
+    thread.join()
+
+
 @given(
     st.lists(st.sampled_from(["ask", "good", "bad", "client", "cancel", "begin", "wait"]), max_size=60),
     st.integers(1, 4),
@@ -298,6 +340,29 @@ async def test_a_probe_that_is_cancelled_or_refused_frees_the_place(practice: Gr
         server.reply(status=400, model="free")
         assert type(await outcome(service, "openai:free")) is ProviderResponseError
         assert await outcome(service, "openai:free") == "openai:free"
+
+
+async def test_a_service_lists_and_resets_its_own(practice: Ground) -> None:
+    practice.bind({"pair": ["anthropic:down", "openai:down-too"]})
+    async with practice.service(max_retries=0, breaker_threshold=1) as service, practice.service() as other:
+        assert service.breakers() == []
+        practice.server.reply(status=500, model="down")
+        practice.server.reply(status=500, model="down-too")
+        await outcome(service, "pair")
+        await outcome(service, "google:well")
+        first, second, third = service.breakers()
+        assert (first.model, first.state, first.failures) == ("anthropic:down", "open", 1)
+        assert 0 < first.retry_after <= 30
+        assert second == BreakerState("google:well", "closed", 0)
+        assert (third.model, third.state) == ("openai:down-too", "open")
+        assert other.breakers() == []
+        service.reset_breaker("pair")
+        assert [it.model for it in service.breakers()] == ["google:well"]
+        assert await outcome(service, "pair") == "anthropic:down"
+        service.reset_breaker("anthropic:nobody-asked")
+        with pytest.raises(AliasNotFoundError, match="piar"):
+            service.reset_breaker("piar")
+    practice.bind({})
 
 
 async def test_answers_that_break_off_count(practice: Ground) -> None:

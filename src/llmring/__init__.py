@@ -16,6 +16,7 @@ from .lazy import lazily
 
 if TYPE_CHECKING:
     from . import exceptions, schemas
+    from .breaker import BreakerState
     from .catalog import Cost, ModelInfo
     from .exceptions import LLMRingError
     from .parts import audio, document, image, text
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "BreakerState",
     "ChatStream",
     "Cost",
     "FinishReason",
@@ -52,6 +54,7 @@ __all__ = [
 _load, __dir__ = lazily(
     __name__,
     {
+        "breaker": ("BreakerState",),
         "catalog": ("Cost", "ModelInfo"),
         "exceptions": ("LLMRingError",),
         "parts": ("audio", "document", "image", "text"),

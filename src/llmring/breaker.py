@@ -11,17 +11,36 @@ excluded error counts as a success and closes it, it goes by the wall clock, and
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
 from time import monotonic
+from typing import Literal
 
 from .exceptions import CircuitBreakerError, ProviderError, is_passing
 
-__all__ = ["Breakers", "CircuitBreaker"]
+__all__ = ["BreakerState", "Breakers", "CircuitBreaker"]
 
 _MOST = 256
 """How many models are remembered: who serves strangers lets them choose the names."""
 _PROBE_SECONDS = 1.0
 """How soon to come again while another request is probing."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerState:
+    """How the breaker of a model stood when it was asked.
+
+    Attributes:
+        model: the `provider:model`.
+        state: `"closed"`, requests go through; `"open"`, none does; `"half-open"`, one may try.
+        failures: how many there were in a row.
+        retry_after: seconds until a request is let through; 0 where one is now.
+    """
+
+    model: str
+    state: Literal["closed", "open", "half-open"]
+    failures: int
+    retry_after: float = 0.0
 
 
 def _counts(error: BaseException) -> bool:
@@ -53,9 +72,18 @@ class CircuitBreaker:
     @property
     def state(self) -> str:
         """`"closed"`, `"open"` or `"half-open"`."""
-        if self._opened_at is None:
-            return "closed"
-        return "open" if self._wait() > 0 else "half-open"
+        return self.seen().state
+
+    def seen(self) -> BreakerState:
+        """How it stands now."""
+        # Each is read once: a request in another thread may change them.
+        failures, opened_at, probing = int(self._failures), self._opened_at, self._probing
+        if opened_at is None:
+            return BreakerState(self._reference, "closed", failures)
+        wait = self._wait(opened_at)
+        if wait > 0:
+            return BreakerState(self._reference, "open", failures, wait)
+        return BreakerState(self._reference, "half-open", failures, self._probe_wait if probing else 0.0)
 
     def admit(self) -> bool:
         """Let a request through, and say whether it is the probe: the one of many that tries a half-open model.
@@ -63,11 +91,12 @@ class CircuitBreaker:
         Raises:
             CircuitBreakerError: it is open, or another request is probing.
         """
-        if self._opened_at is None:
+        opened_at = self._opened_at
+        if opened_at is None:
             return False
-        wait = self._wait()
+        wait = self._wait(opened_at)
         if self._probing or wait > 0:
-            wait = wait or min(_PROBE_SECONDS, self._cooldown)
+            wait = wait or self._probe_wait
             provider, _, model = self._reference.partition(":")
             raise CircuitBreakerError(
                 f"{self._reference} failed {self._failures} times in a row and is left alone for now. "
@@ -104,8 +133,12 @@ class CircuitBreaker:
         self._opened_at = None
         self._probing = False
 
-    def _wait(self) -> float:
-        return 0.0 if self._opened_at is None else max(0.0, self._opened_at + self._cooldown - self._clock())
+    def _wait(self, opened_at: float) -> float:
+        return max(0.0, opened_at + self._cooldown - self._clock())
+
+    @property
+    def _probe_wait(self) -> float:
+        return min(_PROBE_SECONDS, self._cooldown)
 
 
 class Breakers:
@@ -131,3 +164,12 @@ class Breakers:
             # The one that nobody has asked for longest; loops in other threads may be at it, too.
             self._of.pop(next(iter(self._of)), None)
         return breaker
+
+    def states(self) -> list[BreakerState]:
+        """How those stand that are remembered, by the names of their models."""
+        # Copied in one step, which no other thread comes between.
+        return sorted((it.seen() for it in [*self._of.values()]), key=lambda state: state.model)
+
+    def reset(self, reference: str) -> None:
+        """Forget a model's failures. Requests under way have no say any more."""
+        self._of.pop(reference, None)

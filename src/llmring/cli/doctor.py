@@ -79,7 +79,8 @@ def doctor(
 
     Versions, lockfile, profile, aliases, keys, SDKs and models. Each problem comes with the step that mends it; the
     status is 1 if there is one. Nobody is asked over the network but the servers of one's own that an alias needs.
-    To ask the vendors: llmring providers --check
+    To ask the vendors: llmring providers --check. Nothing is told of circuit breakers: each program has its own, and
+    asks its service for them (`service.breakers()`).
 
     \b
     Example:
