@@ -99,7 +99,11 @@ def test_a_module_to_be_loaded_later_is_as_the_module() -> None:
         "with patch('llmring.catalog.cost_of', 1): assert catalog.cost_of == module.cost_of == 1\n"
         "assert catalog.cost_of is module.cost_of is own\n"
         "with patch.object(catalog, 'cost_of', 1): assert module.cost_of == 1\n"
-        "assert catalog.cost_of is module.cost_of is own; assert dir(catalog) == dir(module)"
+        "assert catalog.cost_of is module.cost_of is own; assert dir(catalog) == dir(module)\n"
+        "import pytest\n"
+        "with pytest.MonkeyPatch.context() as patch:\n"
+        "    patch.setattr(catalog, 'cost_of', 1); assert module.cost_of == 1\n"
+        "assert catalog.cost_of is module.cost_of is own; assert vars(catalog) is vars(module)"
     )
 
 

@@ -31,6 +31,10 @@ class Later(ModuleType):
         return dir(self._module)
 
     @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        return vars(self._module)
+
+    @property
     def _module(self) -> ModuleType:
         return sys.modules.get(self.__name__) or import_module(self.__name__)
 

@@ -16,6 +16,7 @@ import pytest
 import llmring.cli
 from llmring import LLMRequest, LLMRing, Message
 from llmring.cli import trust
+from llmring.exceptions import ConfigurationError
 from llmring.lockfile import bind, load, parse
 from llmring.testing import PracticeServer
 
@@ -468,6 +469,18 @@ def test_a_program_is_asked_nothing(abroad: PracticeServer) -> None:
 
     asyncio.run(ask())
     assert arrived(abroad) == {KEY}
+
+
+async def test_the_service_of_the_commands_refuses_by_itself(abroad: PracticeServer) -> None:
+    """Whatever a command forgets to ask first: no provider comes to life, for a request or by its name."""
+    lockfile(MIRROR)
+    async with trust.Service(max_retries=0) as service:
+        with pytest.raises(ConfigurationError, match="llmring trust"):
+            service.get_provider("mirror")
+        with pytest.raises(ConfigurationError, match="llmring trust"):
+            await service.chat(LLMRequest(model="chatbot", messages=[Message(role="user", content="Hi")]))
+        assert service.get_provider("ollama").name == "ollama"
+    assert not abroad.requests
 
 
 def test_no_command_asks_through_anything_else() -> None:

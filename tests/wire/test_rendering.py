@@ -1374,27 +1374,56 @@ def test_ollama_tells_of_tools_in_words() -> None:
     ]
 
 
-def test_ollama_forces_a_call_by_the_form_of_the_answer() -> None:
-    for choice, names in (("required", ["weather", "ping"]), ("ping", ["ping"])):
-        body = render("ollama", ask(tools=[weather, ping], tool_choice=choice))
-        check("ollama", body)
-        assert "tools" not in body
-        items = body["format"]["properties"]["tool_calls"]["items"]
-        kinds = items["anyOf"] if len(names) > 1 else [items]
-        assert [kind["properties"]["name"] for kind in kinds] == [{"enum": [name]} for name in names]
-        assert kinds[0]["properties"]["arguments"] == (PARAMETERS if len(names) > 1 else EMPTY)
-        assert "You must call one now." in body["messages"][0]["content"]
+def calling(**arguments: dict[str, Any]) -> dict[str, Any]:
+    """The form of an answer that calls one or several of these tools, each with such arguments."""
+    kinds = [
+        {
+            "type": "object",
+            "properties": {"name": {"enum": [name]}, "arguments": schema},
+            "required": ["name", "arguments"],
+        }
+        for name, schema in arguments.items()
+    ]
+    calls = {"type": "array", "items": kinds[0] if len(kinds) == 1 else {"anyOf": kinds}, "minItems": 1}
+    return {"type": "object", "properties": {"tool_calls": calls}, "required": ["tool_calls"]}
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"), [("required", calling(weather=PARAMETERS, ping=EMPTY)), ("ping", calling(ping=EMPTY))]
+)
+def test_ollama_forces_a_call_by_the_form_of_the_answer(choice: str, expected: dict[str, Any]) -> None:
+    body = render("ollama", ask(tools=[weather, ping], tool_choice=choice))
+    check("ollama", body)
+    assert "tools" not in body
+    assert body["format"] == expected
+    assert "You must call one now." in body["messages"][0]["content"]
 
 
 def test_ollama_without_tools_of_its_own_may_answer_in_the_form_or_call() -> None:
     body = render("ollama", ask(tools=[ping], response_format=form(CITY)), native_tools=False)
     check("ollama", body)
     calls, answer = body["format"]["anyOf"]
-    assert set(calls["properties"]) == {"tool_calls"}
+    assert calls == calling(ping=EMPTY)
     assert answer == CITY
     said = body["messages"][0]["content"]
     assert "If no tool is needed, answer in JSON, as said below." in said
     assert said.index("You can call") < said.index("Answer with JSON of this schema")
+
+
+@pytest.mark.parametrize("word", ["$defs", "definitions"])
+def test_ollamas_references_point_to_where_their_targets_stand(word: str) -> None:
+    """The form of the answer is one of two there, and what it refers to is looked for at the top."""
+    city = {"type": "string", "maxLength": 80}
+    schema = {**CITY, "properties": {"city": {"$ref": f"#/{word}/City"}}, word: {"City": city}}
+    with_references = {"type": "function", "function": {"name": "look", "parameters": schema}}
+    body = render("ollama", ask(tools=[with_references, ping], response_format=form(schema)), native_tools=False)
+    check("ollama", body)
+    calls, answer = body["format"]["anyOf"]
+    assert body["format"] == {"anyOf": [calls, answer], word: {"City": city}}
+    assert answer == {key: value for key, value in schema.items() if key != word}
+    assert calls == calling(look={"type": "object"}, ping=EMPTY)
+    alone = render("ollama", ask(response_format=form(schema)))
+    assert alone["format"] == schema
 
 
 def test_ollama_tells_results_in_words_to_a_model_without_tools_even_if_none_may_be_called() -> None:
