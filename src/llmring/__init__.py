@@ -73,6 +73,7 @@ _load, __dir__ = lazily(
         "routing",
         "stream",
         "structured",
+        "tool_dialects",
         "tools",
         "vendors",
     ),

@@ -54,7 +54,7 @@ def test_what_a_prompt_says_of_tools(name: str) -> None:
     assert "web_search" not in said
     assert "strict" not in said
     assert said == said.strip()
-    assert said.endswith("If none of them is needed, answer in plain text.")
+    assert said.endswith("If none of them is needed, just answer.")
     assert said == dialect(name).describe([WEATHER, TIME], "auto")
 
 
@@ -113,7 +113,7 @@ def test_deepseek_writes_and_reads_blocks() -> None:
     )
 
 
-class Shouting:
+class Shouting(ToolDialect):
     """A dialect of somebody else's."""
 
     name = "shouting"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from llmring.schemas import LLMRequest, Message
+from llmring.tool_dialects import ToolReader, dialect
 from llmring.wire import ollama
 from llmring.wire.errors import WireError
 
@@ -177,32 +178,35 @@ def test_a_failure_beside_a_message(said: str, ended: bool) -> None:
     assert (decoder.said.delta if decoder.said else "") == said
 
 
+def reader() -> ToolReader:
+    return dialect("json").reader([{"type": "function", "function": {"name": "f"}}])
+
+
 def test_many_calls_and_long_text_that_may_be_one_are_read_once() -> None:
-    decoder = ollama.OllamaDecoder(MODEL, {"f"})
+    decoder = ollama.OllamaDecoder(MODEL, reader=reader())
     began = time.process_time()
-    for piece in ('{"a": "', *["x" * 10] * 40_000, '"}'):
+    for piece in ('{"name": "f", "arguments": {"x": "', *["x" * 10] * 40_000):
         decoder.feed(line({"role": "assistant", "content": piece}))
     many = ollama.OllamaDecoder(MODEL)
     for number in range(4_000):
         many.feed(line({"tool_calls": [{"function": {"name": "f", "arguments": {"n": number}}}]}))
     assert time.process_time() - began < 5
-    assert len(decoder.held) == 400_009
+    assert len(decoder.held) == 400_034
     assert len(many.calls.complete()) == 4_000
 
 
 def test_a_fence_is_looked_at_once() -> None:
     began = time.process_time()
     for written in (f"```json\n{' ' * 200_000}x", f"```{chr(10) * 200_000}{{}}```x"):
-        decoder = ollama.OllamaDecoder(MODEL, {"f"})
+        decoder = ollama.OllamaDecoder(MODEL, reader=reader())
         chunk = decoder.feed(line({"content": written}, True))
-        assert chunk is not None
-        assert chunk.delta == written
+        assert (chunk.delta if chunk else "") + decoder.close().delta == written
     assert time.process_time() - began < 2
 
 
 def test_text_that_names_no_tool_by_a_name_is_text() -> None:
     said = '{"name": ["f"]}'
-    decoder = ollama.OllamaDecoder(MODEL, frozenset({"f"}))
+    decoder = ollama.OllamaDecoder(MODEL, reader=reader())
     line = {"model": "m", "message": {"role": "assistant", "content": said}, "done": True, "done_reason": "stop"}
     chunks = decoder.read(json.dumps(line).encode() + b"\n")
     assert ["".join(chunk.delta for chunk in chunks), decoder.skipped_events] == [said, 0]

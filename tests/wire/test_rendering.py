@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from llmring import parts
 from llmring.request import prepare
 from llmring.schemas import LLMRequest, Message, Role, ToolCall
-from llmring.wire import anthropic, gemini, ollama, openai_chat, openai_responses
+from llmring.tool_dialects import dialect
+from llmring.wire import anthropic, gemini, ollama, openai_chat, openai_responses, told_calls
 from llmring.wire.chat_requests import ChatDialect, dialect_of
 from llmring.wire.errors import CannotCarry
 from llmring.wire.turns import digest_of
@@ -48,6 +49,8 @@ def render(
         return anthropic.render_request(request, model, stream=stream, **{"max_tokens": 64_000, **more})
     if wire == "gemini":
         return gemini.render_request(request, model, **more)
+    if told_calls.is_forced(request):
+        more.setdefault("prompt", dialect("json"))
     return ollama.render_request(request, model, stream=stream, **more)
 
 
@@ -1356,22 +1359,19 @@ def test_marks_for_caching_are_not_sent_to_others(wire: str) -> None:
 
 
 def test_ollama_tells_of_tools_in_words() -> None:
-    body = render("ollama", ask(*ROUND, tools=[weather, ping]), native_tools=False)
+    body = render("ollama", ask(*ROUND, tools=[weather, ping]), prompt=dialect("json"))
     check("ollama", body)
     assert "tools" not in body
     assert "format" not in body
-    system, _, turn, *results, _ = body["messages"]
+    system, _, turn, results, _ = body["messages"]
     assert '"name":"weather"' in system["content"]
-    assert "answer in plain text" in system["content"]
+    assert "just answer" in system["content"]
     assert turn == {
         "role": "assistant",
-        "content": 'Let me look.\n{"tool_calls":[{"name":"weather","arguments":{"city":"Paris"}},'
-        '{"name":"ping","arguments":{}}]}',
+        "content": 'Let me look.\n{"tool_calls": [{"name": "weather", "arguments": {"city":"Paris"}}, '
+        '{"name": "ping", "arguments": {}}]}',
     }
-    assert results == [
-        {"role": "user", "content": 'Result of weather: {"temperature":21}'},
-        {"role": "user", "content": "Result of ping: pong"},
-    ]
+    assert results == {"role": "user", "content": 'Result of weather: {"temperature":21}\nResult of ping: pong'}
 
 
 def calling(**arguments: dict[str, Any]) -> dict[str, Any]:
@@ -1396,18 +1396,17 @@ def test_ollama_forces_a_call_by_the_form_of_the_answer(choice: str, expected: d
     check("ollama", body)
     assert "tools" not in body
     assert body["format"] == expected
-    assert "You must call one now." in body["messages"][0]["content"]
+    assert f"You must call {'one of them' if choice == 'required' else choice} now" in body["messages"][0]["content"]
 
 
 def test_ollama_without_tools_of_its_own_may_answer_in_the_form_or_call() -> None:
-    body = render("ollama", ask(tools=[ping], response_format=form(CITY)), native_tools=False)
+    body = render("ollama", ask(tools=[ping], response_format=form(CITY)), prompt=dialect("json"))
     check("ollama", body)
     calls, answer = body["format"]["anyOf"]
     assert calls == calling(ping=EMPTY)
     assert answer == CITY
     said = body["messages"][0]["content"]
-    assert "If no tool is needed, answer in JSON, as said below." in said
-    assert said.index("You can call") < said.index("Answer with JSON of this schema")
+    assert said.index("If none of them is needed, just answer.") < said.index("Answer with JSON of this schema")
 
 
 @pytest.mark.parametrize("word", ["$defs", "definitions"])
@@ -1416,7 +1415,7 @@ def test_ollamas_references_point_to_where_their_targets_stand(word: str) -> Non
     city = {"type": "string", "maxLength": 80}
     schema = {**CITY, "properties": {"city": {"$ref": f"#/{word}/City"}}, word: {"City": city}}
     with_references = {"type": "function", "function": {"name": "look", "parameters": schema}}
-    body = render("ollama", ask(tools=[with_references, ping], response_format=form(schema)), native_tools=False)
+    body = render("ollama", ask(tools=[with_references, ping], response_format=form(schema)), prompt=dialect("json"))
     check("ollama", body)
     calls, answer = body["format"]["anyOf"]
     assert body["format"] == {"anyOf": [calls, answer], word: {"City": city}}
@@ -1427,8 +1426,8 @@ def test_ollamas_references_point_to_where_their_targets_stand(word: str) -> Non
 
 
 def test_ollama_tells_results_in_words_to_a_model_without_tools_even_if_none_may_be_called() -> None:
-    body = render("ollama", ask(*ROUND, tools=[weather, ping], tool_choice="none"), native_tools=False)
-    assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user", "user", "user"]
+    body = render("ollama", ask(*ROUND, tools=[weather, ping], tool_choice="none"), prompt=dialect("json"))
+    assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user", "user"]
     assert "tools" not in body
 
 

@@ -260,6 +260,7 @@ class _WholeAnswer(Answer):
         if more is not None:
             said.delta += more.delta
             said.reasoning = (said.reasoning or "") + (more.reasoning or "") or None
+        said.delta += begun.held
         calls = [call for it in dict.fromkeys((decoder, begun)) for call in it.calls.snapshot()()]
         if not (said.delta or said.reasoning or calls):
             return None

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
-from .. import concealment, structured
+from .. import concealment, structured, tool_dialects
 from ..addresses import shown
 from ..credentials import Key, reveal
 from ..exceptions import LLMRingError, ModelCapabilityError, ProviderError
@@ -53,6 +53,7 @@ class ProviderConfig:
         api: for the openai wrapper, `"chat"` or `"responses"`; `None` decides by the host.
         api_version: for the google wrapper, as in `"v1beta"`; `None` leaves the SDK its own.
         think_tags: whether thinking that a model writes into its text is told apart; `None` decides by the host.
+        tools: `"native"`, `"prompt:NAME"` or `"read:NAME"`, as `tool_dialects` reads it; `None` decides by itself.
         headers: sent with every request; their values are kept as the key is.
         secrets: what else must not be seen, as are values of headers that came from the environment.
         timeout: seconds, the service's; `None` waits forever.
@@ -68,6 +69,7 @@ class ProviderConfig:
     api: str | None = None
     api_version: str | None = None
     think_tags: bool | None = None
+    tools: str | None = None
     headers: Mapping[str, Key | str] = field(default_factory=dict)
     secrets: tuple[Key | str, ...] = ()
     timeout: float | None = 60.0
@@ -106,6 +108,7 @@ class Call:
         continuation: the provider's token to go on from.
         until: when the answer must have begun, in the loop's time; `None` waits forever.
         max_bytes: that a line, an event, the calls or a whole answer may have.
+        tools: as `ProviderConfig` has it, for this call.
     """
 
     request: LLMRequest
@@ -116,6 +119,7 @@ class Call:
     continuation: str | None = None
     until: float | None = None
     max_bytes: int = MAX_BYTES
+    tools: str | None = None
 
     def begun(self) -> Call:
         """The same, whose time begins now."""
@@ -135,6 +139,9 @@ class Provider(ABC):
     """The SDK's own package, as pip knows it."""
 
     client: Any
+
+    tells_tools: bool = False
+    """Whether it can tell a model of tools in the prompt, and read calls out of text."""
 
     def __init__(self, config: ProviderConfig) -> None:
         self.config = config
@@ -172,6 +179,15 @@ class Provider(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Close the client and its connections."""
+
+    def tool_mode(self, call: Call) -> tool_dialects.ToolMode | None:
+        """How the model is told of tools, as the lockfile says; `None` where it says nothing.
+
+        Raises:
+            ConfigurationError: it says what is none.
+        """
+        said = call.tools or self.config.tools
+        return tool_dialects.tool_mode(said) if said else None
 
     def error(self, error: Exception, call: Call, headers: Mapping[str, str] | None = None) -> LLMRingError:
         """The error to raise for what `send` raised, the network, or the wire; `headers` are those of the answer."""

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import httpx2
 from pydantic_core import to_json
 
+from .. import tool_dialects
 from ..credentials import reveal
+from ..wire import told_calls
 from ..wire.base import Decoder
-from ..wire.ollama import OllamaDecoder, render_request, tools_in_text
+from ..wire.ollama import OllamaDecoder, render_request
 from . import errors
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .posting import Carrier, Exchange, Exchanges, Swapping, http_options, keep_at_home
@@ -152,26 +154,40 @@ class OllamaProvider(Provider):
     """A local (or remote) Ollama."""
 
     sdk = "ollama"
+    tells_tools = True
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
-        self._without_tools: set[str] = set()
+        self._without_tools: dict[str, tool_dialects.ToolDialect] = {}
         headers = {"authorization": f"Bearer {reveal(config.key)}"} if config.key else {}
         headers |= {name.lower(): value for name, value in config.sent_headers.items()}
         self.client = _Client(config.base_url, headers=headers, timeout=config.timeout, limits=config.limits)
 
+    def tool_mode(self, call: Call) -> tool_dialects.ToolMode | None:
+        """How the model is told of tools: as the lockfile says, else in the prompt where the format has no way."""
+        mode = super().tool_mode(call)
+        if mode is not None and mode.prompt is not None:
+            return mode
+        if told_calls.is_forced(call.request):
+            # The format cannot say it; JSON is what it can hold an answer to.
+            return tool_dialects.tool_mode("prompt:json")
+        if mode is None and (found := self._without_tools.get(call.model)) is not None:
+            return tool_dialects.ToolMode(found, found)
+        return mode
+
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
-        native = call.model not in self._without_tools
-        return render_request(call.request, call.model, stream=call.stream, native_tools=native, issuer=self.issuer)
+        mode = self.tool_mode(call)
+        prompt = mode.prompt if mode is not None else None
+        return render_request(call.request, call.model, stream=call.stream, issuer=self.issuer, prompt=prompt)
 
     def decoder(self, call: Call) -> Decoder:
         """A decoder for the answer."""
-        native = call.model not in self._without_tools
+        mode = self.tool_mode(call)
         return OllamaDecoder(
             f"{self.name}:{call.model}",
-            tools_in_text(call.request, native=native),
             think_tags=self.config.think_tags is not False,
+            reader=told_calls.reader_of(call.request, mode.text) if mode is not None else None,
         )
 
     async def send(self, call: Call, body: bytes) -> HTTPResponse:
@@ -179,16 +195,25 @@ class OllamaProvider(Provider):
         try:
             return await self._send(call, body)
         except errors.Refused as refused:
-            if not call.request.tools or b"does not support tools" not in refused.body:
+            if not call.request.tools or b"does not support tools" not in refused.body or super().tool_mode(call):
                 raise
         if call.model not in self._without_tools:
-            self._without_tools.add(call.model)
-            logger.warning(
-                "%s:%s has no tools of its own: it is told of them in the prompt, and its calls are read from its text",
-                self.name,
-                call.model,
-            )
+            found = await self._dialect_of(call.model)
+            if self._without_tools.setdefault(call.model, found) is found:
+                logger.warning(
+                    "%s:%s has no tools of its own: it is told of them in the prompt, and its calls are read from its "
+                    "text (%s)",
+                    *(self.name, call.model, found.name),
+                )
         return await self._send(call, to_json(self.render(call)))
+
+    async def _dialect_of(self, model: str) -> tool_dialects.ToolDialect:
+        """The dialect that the model's own template speaks, else the plainest one."""
+        try:
+            template = (await self.client.show(model)).template or ""
+        except Exception:  # whatever the SDK makes of an answer that is none
+            template = ""
+        return tool_dialects.dialect_of_template(template) or tool_dialects.dialect("json")
 
     async def _send(self, call: Call, body: bytes) -> HTTPResponse:
         async with Exchange(body, call.until, self.client.exchanges) as exchange:

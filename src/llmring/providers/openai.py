@@ -10,7 +10,7 @@ from typing import Any
 import openai
 
 from ..credentials import first_set
-from ..wire import chat_requests, openai_chat, openai_responses
+from ..wire import chat_requests, openai_chat, openai_responses, told_calls
 from ..wire.base import Decoder
 from .base import Call, ProviderConfig
 from .posting import PostingProvider
@@ -62,6 +62,7 @@ class OpenAIProvider(PostingProvider):
         host = self.client.base_url.host
         self.official = host == _OFFICIAL_HOST
         self.responses = config.api == "responses" or (config.api is None and self.official)
+        self.tells_tools = not self.responses
 
     @cached_property
     def _dialect(self) -> chat_requests.ChatDialect:
@@ -71,8 +72,11 @@ class OpenAIProvider(PostingProvider):
         """The body to send."""
         if self.responses:
             return openai_responses.render_request(call.request, call.model, stream=call.stream, issuer=self.issuer)
+        request, mode = call.request, self.tool_mode(call)
+        if mode is not None and mode.prompt is not None:
+            request = told_calls.request_in_words(request, mode.prompt, "openai_chat", self.issuer)
         return openai_chat.render_request(
-            call.request,
+            request,
             call.model,
             stream=call.stream,
             issuer=self.issuer,
@@ -84,8 +88,12 @@ class OpenAIProvider(PostingProvider):
         model = f"{self.name}:{call.model}"
         if self.responses:
             return openai_responses.ResponsesDecoder(model)
-        own = self.config.think_tags
-        return openai_chat.ChatDecoder(model, think_tags=self._dialect.think_tags if own is None else own)
+        own, mode = self.config.think_tags, self.tool_mode(call)
+        return openai_chat.ChatDecoder(
+            model,
+            think_tags=self._dialect.think_tags if own is None else own,
+            reader=told_calls.reader_of(call.request, mode.text) if mode is not None else None,
+        )
 
     @property
     def path(self) -> str:

@@ -5,7 +5,7 @@ which tells calls from text while an answer arrives. Nothing here knows a wire, 
 """
 
 from .calls import BrokenCall, Call, Event, Text
-from .dialects import ToolDialect, dialect, dialect_names, dialect_of_template, told
+from .dialects import ToolDialect, ToolMode, dialect, dialect_names, dialect_of_template, told, tool_mode
 from .reading import MAX_CALL, ToolReader
 
 __all__ = [
@@ -15,9 +15,11 @@ __all__ = [
     "Event",
     "Text",
     "ToolDialect",
+    "ToolMode",
     "ToolReader",
     "dialect",
     "dialect_names",
     "dialect_of_template",
     "told",
+    "tool_mode",
 ]

@@ -52,11 +52,13 @@ class BrokenCall:
         name: the tool's, `None` where it did not come to that.
         written: what the model wrote.
         reason: what is wrong with it.
+        cut: the answer ended before it did.
     """
 
     name: str | None
     written: str
     reason: str
+    cut: bool = False
 
 
 Event = Text | Call | BrokenCall

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from string import Template
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pydantic_core import from_json, to_json
 
@@ -16,11 +16,15 @@ from ..exceptions import ConfigurationError, InvalidRequestError
 from ..schemas import LLMRequest, Message, ToolCall
 from .reading import ToolReader
 
-__all__ = ["ToolDialect", "dialect", "dialect_names", "dialect_of_template", "told"]
+__all__ = ["ToolDialect", "ToolMode", "dialect", "dialect_names", "dialect_of_template", "told", "tool_mode"]
+
+_NATIVE, _PROMPT, _READ = "native", "prompt:", "read:"
 
 
 class ToolDialect(Protocol):
     """A way to say tools, calls and results in text. Those that open models know are found by `dialect`.
+
+    One of your own is a class below this one.
 
     Attributes:
         name: what a lockfile calls it.
@@ -50,6 +54,24 @@ class ToolDialect(Protocol):
         """A reader of one answer to a request with these tools."""
         ...
 
+    def schema(
+        self, tools: Sequence[Mapping[str, Any]], tool_choice: str | Mapping[str, Any] | None = None
+    ) -> dict[str, Any] | None:
+        """The JSON schema of an answer that is nothing but calls; `None` where calls are not said in JSON alone."""
+        return None
+
+
+class ToolMode(NamedTuple):
+    """How a model is told of tools, and where its calls are read. `None` is as the wire itself has it.
+
+    Attributes:
+        prompt: tools, calls and results are told in the prompt, in this dialect.
+        text: calls are read out of the text, too, in this dialect.
+    """
+
+    prompt: ToolDialect | None = None
+    text: ToolDialect | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class _Form:
@@ -71,16 +93,15 @@ class _Form:
     between: str = "\n"
     all_results: str = "$results"
     between_results: str = "\n"
+    held: bool = False
 
     def describe(self, tools: Sequence[Mapping[str, Any]], tool_choice: str | Mapping[str, Any] | None = None) -> str:
-        chosen = tool_choice["function"]["name"] if isinstance(tool_choice, Mapping) else None
-        functions = [t["function"] for t in tools if t.get("type") == "function"]
-        functions = [f for f in functions if chosen in (None, f["name"])]
-        if not functions or tool_choice == "none":
+        if not (functions := _offered(tools, tool_choice)):
             return ""
-        how = "If none of them is needed, answer in plain text."
-        if chosen or tool_choice == "required":
-            how = f"You must call {chosen or 'one of them'} now, and write nothing else."
+        how = "If none of them is needed, just answer."
+        if tool_choice not in (None, "auto"):
+            one = functions[0]["name"] if isinstance(tool_choice, Mapping) else "one of them"
+            how = f"You must call {one} now, and write nothing else."
         described = self.joined.join(
             Template(self.each).substitute(
                 name=function["name"],
@@ -111,6 +132,21 @@ class _Form:
     def reader(self, tools: Sequence[Mapping[str, Any]]) -> ToolReader:
         return ToolReader(tools, self.openings, self.bare, self.closers)
 
+    def schema(
+        self, tools: Sequence[Mapping[str, Any]], tool_choice: str | Mapping[str, Any] | None = None
+    ) -> dict[str, Any] | None:
+        if not self.held or not (functions := _offered(tools, tool_choice)):
+            return None
+        calls = []
+        for function in functions:
+            arguments = function.get("parameters") or {"type": "object"}
+            if "$defs" in arguments or "definitions" in arguments:
+                arguments = {"type": "object"}  # its references would point into the air
+            properties = {"name": {"enum": [function["name"]]}, "arguments": arguments}
+            calls.append({"type": "object", "properties": properties, "required": ["name", "arguments"]})
+        some = {"type": "array", "items": calls[0] if len(calls) == 1 else {"anyOf": calls}, "minItems": 1}
+        return {"type": "object", "properties": {"tool_calls": some}, "required": ["tool_calls"]}
+
     def _arguments(self, arguments: dict[str, Any]) -> str:
         if self.style == "python":
             return ", ".join(f"{key}={value!r}" for key, value in arguments.items())
@@ -118,6 +154,16 @@ class _Form:
             texts = {key: value if isinstance(value, str) else _json(value) for key, value in arguments.items()}
             return "".join(f"<parameter={key}>\n{text}\n</parameter>\n" for key, text in texts.items())
         return _json(arguments)
+
+
+def _offered(tools: Sequence[Mapping[str, Any]], tool_choice: str | Mapping[str, Any] | None) -> list[Any]:
+    """The functions that may be called."""
+    if tool_choice == "none":
+        return []
+    functions = [tool["function"] for tool in tools if tool.get("type") == "function"]
+    if isinstance(tool_choice, Mapping):
+        return [function for function in functions if function["name"] == tool_choice["function"]["name"]]
+    return functions
 
 
 def _json(value: Any) -> str:
@@ -168,6 +214,24 @@ def dialect(name: str) -> ToolDialect:
     if (form := _forms().get(name)) is None:
         raise ConfigurationError(f"There is no tool dialect {name!r}; there are {', '.join(_forms())}.")
     return form
+
+
+def tool_mode(setting: str) -> ToolMode:
+    """What `tools` says in a lockfile: `"native"`, `"prompt:NAME"` or `"read:NAME"`.
+
+    Raises:
+        ConfigurationError: it says something else, or names no dialect.
+    """
+    if setting == _NATIVE:
+        return ToolMode()
+    if setting.startswith(_PROMPT):
+        return ToolMode(found := dialect(setting.removeprefix(_PROMPT)), found)
+    if setting.startswith(_READ):
+        return ToolMode(None, dialect(setting.removeprefix(_READ)))
+    raise ConfigurationError(
+        f'tools is {setting!r}; write "native", "prompt:NAME" (the model is told of tools in the prompt) or '
+        f'"read:NAME" (its calls are read out of the text, too). NAME is one of {", ".join(_forms())}.'
+    )
 
 
 def dialect_of_template(template: str) -> ToolDialect | None:

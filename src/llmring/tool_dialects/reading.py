@@ -92,7 +92,7 @@ class ToolReader:
             sure = cursor.marked and not held.strip().isalnum()
         if sure:
             self._lead = None
-            self._events.append(BrokenCall(name, held, "the answer ended before the call did"))
+            self._events.append(BrokenCall(name, held, "the answer ended before the call did", cut=True))
         elif held:
             self._leave_gap()
             self._say(held)

@@ -17,5 +17,7 @@ MAX_BYTES = 64 * 1024 * 1024
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
-        __name__, {}, later=("chat_requests", "media", "openai_chat", "openai_responses", "schema_dialects")
+        __name__,
+        {},
+        later=("chat_requests", "media", "openai_chat", "openai_responses", "schema_dialects", "told_calls"),
     )

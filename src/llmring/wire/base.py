@@ -223,7 +223,10 @@ class Decoder:
         # Where it is not at its end, calls may be cut off.
         final = self.close() if self.complete else self._chunk(self.calls.snapshot()() or None)
         if chunk is not None and not self.unclosed:
-            final.delta, final.reasoning = chunk.delta, chunk.reasoning
+            final.delta = chunk.delta + final.delta
+            final.reasoning = (chunk.reasoning or "") + (final.reasoning or "") or None
+        if not self.complete:
+            final.delta += self.held
         return final
 
     def gather(self, made: Iterable[dict[str, Any]]) -> None:

@@ -1,19 +1,17 @@
 """Ollama's chat format: one JSON object a line (vendor's reference "Generate a chat message").
 
-A model that has no tools of its own, or that must call one (which the format cannot say), is told of the tools in
-words, and its calls are read out of its text.
+A model that has no tools of its own, or that must call one (which the format cannot say), is told of the tools in the
+prompt, and its calls are read out of its text.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from typing import Any
-
-from pydantic_core import from_json, to_json
+from typing import TYPE_CHECKING, Any
 
 from ..schemas import FinishReason, LLMRequest, Message, StreamChunk
-from . import media
+from . import media, told_calls
 from .base import Decoder
 from .errors import CannotCarry, WireError, read_error
 from .framing import LineFrames
@@ -36,7 +34,10 @@ from .turns import (
 )
 from .values import as_list, merge_params, name_of, present, text, usage_of
 
-__all__ = ["OllamaDecoder", "render_request", "tools_in_text"]
+if TYPE_CHECKING:
+    from ..tool_dialects import ToolDialect, ToolReader
+
+__all__ = ["OllamaDecoder", "render_request"]
 
 _FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 _AT_FAULT = (
@@ -44,47 +45,35 @@ _AT_FAULT = (
     r"|invalid (format|image|json|message|option|role|think)|failed to (parse|process) (grammar|image|input|schema)"
 )
 _OF_A_CALL = frozenset({"id", "type", "function"})
-_OPENINGS = ("{", "[", "`")
-_INSTRUCTION = (
-    "You can call these tools:\n{tools}\n\n"
-    'To call one or several, answer with nothing but JSON of the form {{"tool_calls": [{{"name": "...", "arguments": '
-    "{{...}}}}]}}. The results will be given to you. {how}"
-)
-
-
-def tools_in_text(request: LLMRequest, *, native: bool) -> frozenset[str] | None:
-    """The names of the tools that are told in words, `None` where the format itself carries them.
-
-    Args:
-        request: what to ask.
-        native: whether the model has tools of its own.
-    """
-    if not request.tools or request.tool_choice == "none":
-        return None
-    if native and request.tool_choice in (None, "auto"):
-        return None
-    return frozenset(t["function"]["name"] for t in _offered(without_custom_tools(request)))
 
 
 def render_request(
-    request: LLMRequest, model: str, *, stream: bool, native_tools: bool = True, issuer: str = ""
+    request: LLMRequest, model: str, *, stream: bool, issuer: str = "", prompt: ToolDialect | None = None
 ) -> dict[str, Any]:
-    """The body of a request."""
-    request = without_custom_tools(request)
+    """The body of a request.
+
+    Args:
+        request, model, stream: what to ask whom, and how.
+        issuer: who is asked; what another one wants back is not sent to it.
+        prompt: how the model is told of tools in the prompt; `None` where the format has them.
+    """
+    request = asked = without_custom_tools(request)
+    if prompt is not None:
+        request = told_calls.request_in_words(request, prompt, "ollama", issuer)
+    elif told_calls.is_forced(request):
+        raise CannotCarry("Ollama cannot be made to call a tool, unless it is told of it in the prompt")
     own = own_ids(request.messages, issuer)
-    told = tools_in_text(request, native=native_tools)
     names = named_results(request.messages)
-    barred = request.tool_choice == "none"
-    as_text = bool(told) or not native_tools
-    messages = [_told(m, names) if as_text else _message(m, names, issuer, own) for m in request.messages]
-    if instruction := "\n\n".join(_instructions(request, told)):
+    messages = [_message(m, names, issuer, own) for m in request.messages]
+    if instruction := schema_instruction(request) or json_instruction(request, unless_said=True):
         messages.insert(0, {"role": "system", "content": instruction})
+    barred = request.tool_choice == "none"
     body: dict[str, Any] = {
         "model": model,
         "messages": messages,
         **present(
-            tools=[function_tool(t) for t in request.tools] if request.tools and not told and not barred else None,
-            format=_format(request, told),
+            tools=[function_tool(t) for t in request.tools] if request.tools and not barred else None,
+            format=_format(asked, prompt),
             think=_think(request, model),
         ),
     }
@@ -129,21 +118,6 @@ def _message(message: Message, names: Iterator[str], issuer: str, own: Collectio
     return rendered
 
 
-def _told(message: Message, names: Iterator[str]) -> dict[str, Any]:
-    """A message for a model that knows calls and results only as text."""
-    if message.role == "tool":
-        said = plain_text(message, "a tool's result for Ollama")
-        return {"role": "user", "content": f"Result of {next(names)}: {said}"}
-    rendered = {"role": message.role, **_content(message)}
-    if message.tool_calls:
-        calls = [
-            {"name": call["function"]["name"], "arguments": arguments_of(call["function"]["arguments"])}
-            for call in message.tool_calls
-        ]
-        rendered["content"] = f"{rendered['content']}\n{to_json({'tool_calls': calls}).decode()}".strip()
-    return rendered
-
-
 def _content(message: Message) -> dict[str, Any]:
     pieces, images = [], []
     for part in parts(message):
@@ -164,56 +138,19 @@ def _content(message: Message) -> dict[str, Any]:
     return {"content": "\n".join(pieces), **present(images=images or None)}
 
 
-def _offered(request: LLMRequest) -> list[dict[str, Any]]:
-    functions = [t for t in request.tools or () if t.get("type") == "function"]
-    if isinstance(request.tool_choice, dict):
-        if "function" not in request.tool_choice:
-            raise CannotCarry("Ollama runs no tools of its own")
-        chosen = request.tool_choice["function"]["name"]
-        return [t for t in functions if t["function"]["name"] == chosen]
-    return functions
-
-
-def _instructions(request: LLMRequest, told: Collection[str] | None) -> Iterator[str]:
-    """What the model would not know: tools that the format does not carry, and the form that its answer is held to."""
-    if told:
-        tools = "\n".join(to_json(t["function"]).decode() for t in _offered(request))
-        answer = "in JSON, as said below" if request.response_format else "in plain text"
-        how = "You must call one now." if _forced(request) else f"If no tool is needed, answer {answer}."
-        yield _INSTRUCTION.format(tools=tools, how=how)
-        if _forced(request):
-            return
-    if instruction := schema_instruction(request) or json_instruction(request, unless_said=True):
-        yield instruction
-
-
-def _forced(request: LLMRequest) -> bool:
-    return request.tool_choice not in (None, "auto", "none")
-
-
-def _format(request: LLMRequest, told: Collection[str] | None) -> str | dict[str, Any] | None:
-    """What the text of the answer is held to."""
-    calls = _calls_schema(request) if told else {}
-    if told and _forced(request):
+def _format(request: LLMRequest, prompt: ToolDialect | None) -> str | dict[str, Any] | None:
+    """What the text of the answer is held to: the form that was asked for, calls that are told in JSON, or either."""
+    schema = described_schema(request)
+    form = schema if schema is not None else "json" if request.response_format else None
+    if prompt is None or not request.tools or request.tool_choice == "none":
+        return form
+    calls = prompt.schema(request.tools, request.tool_choice)
+    if calls is None or told_calls.is_forced(request):
         return calls
-    if (schema := described_schema(request)) is None:
-        return "json" if request.response_format else None
-    if not told:
-        return schema
+    if schema is None:
+        return form
     definitions: dict[str, Any] = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
     return {"anyOf": [calls, {k: v for k, v in schema.items() if k not in definitions}], **definitions}
-
-
-def _calls_schema(request: LLMRequest) -> dict[str, Any]:
-    calls = []
-    for tool in _offered(request):
-        arguments = tool["function"]["parameters"]
-        if "$defs" in arguments or "definitions" in arguments:
-            arguments = {"type": "object"}  # its references would point into the air
-        properties = {"name": {"enum": [tool["function"]["name"]]}, "arguments": arguments}
-        calls.append({"type": "object", "properties": properties, "required": ["name", "arguments"]})
-    some = {"type": "array", "items": calls[0] if len(calls) == 1 else {"anyOf": calls}, "minItems": 1}
-    return {"type": "object", "properties": {"tool_calls": some}, "required": ["tool_calls"]}
 
 
 def _think(request: LLMRequest, model: str) -> bool | str | None:
@@ -244,27 +181,25 @@ class OllamaDecoder(Decoder):
 
     Args:
         model: the `provider:model`.
-        tools: the names of the tools that the model was told of in words; `None` if there are none.
         think_tags: whether `<think>` at the beginning of the text begins thinking.
+        reader: what reads calls out of the text; `None` where it holds none.
     """
 
     frames = LineFrames
     end_marker = '"done": true'
 
-    def __init__(self, model: str, tools: Collection[str] | None = None, *, think_tags: bool = True) -> None:
+    def __init__(self, model: str, *, think_tags: bool = True, reader: ToolReader | None = None) -> None:
         super().__init__(model)
-        self._tools = tools
-        # Text that may be a call is kept back; whether it may be shows its first letter.
-        self._held: list[str] = []
-        self._holds: bool | None = None if tools else False
         self._length = 0
         self._thoughts: list[str] = []
         self._tags = self._written = ThinkTags() if think_tags else None
+        self._told = told_calls.ToldCalls(reader, self.calls) if reader is not None else None
 
     @property
     def held(self) -> str:
         """Text that may turn out to be a call, or a tag."""
-        return "".join(self._held) + (self._tags.undecided if self._tags is not None else "")
+        held = self._told.held if self._told is not None else ""
+        return held + (self._tags.undecided if self._tags is not None else "")
 
     def feed(self, event: Any, *, whole: bool = False) -> StreamChunk | None:
         """Take one line, or the only one."""
@@ -301,8 +236,12 @@ class OllamaDecoder(Decoder):
         if (written := self._written) is not None:
             self.unclosed = written.unclosed
             before = "" if self.unclosed else written.before
-        self._length += len(self.unclosed)
+        said = ""
+        if self._told is not None:
+            said = self._told.end("", self.skipped_events, cut=self.finish_reason == "length")
+        self._length += len(said) + len(self.unclosed)
         final = super().close()
+        final.delta += said
         kept = present(thinking="".join(self._thoughts) or None, before=before or None, extras=self.calls.extras)
         if kept:
             digest = digest_of(self._length, final.tool_calls or [])
@@ -311,7 +250,7 @@ class OllamaDecoder(Decoder):
 
     def _message(self, message: dict[str, Any], *, last: bool) -> StreamChunk | None:
         said = text(message.get("content") or "")
-        if len(message) == 2 and self._tags is None and self._holds is False and "role" in message:
+        if len(message) == 2 and self._tags is None and self._told is None and "role" in message:
             self._length += len(said)
             return StreamChunk(said, self.model) if said else None
         thinking = text(message.get("thinking") or "")
@@ -329,39 +268,13 @@ class OllamaDecoder(Decoder):
         if self._tags is not None:
             said, thinking = self._tags.split(said, thinking, last=last)
             self._tags = None if self._tags.over else self._tags
-        if self._holds is not False:
-            said = self._hold(said, last=last)
+        if self._told is not None:
+            said = self._told.take(said, self.skipped_events)
         advanced = len(self.calls) > before
         self._length += len(said)
         if not said and not thinking and not advanced:
             return None
         return StreamChunk(said, self.model, thinking or None, self.calls.snapshot() if advanced else None)
-
-    def _hold(self, said: str, *, last: bool) -> str:
-        """Keep back text that may turn out to be a call, and give what is text for certain."""
-        self._held.append(said)
-        if self._holds is None and (begun := said.lstrip()):
-            self._holds = begun.startswith(_OPENINGS)
-        if self._holds is not False and not last:
-            return ""
-        held = "".join(self._held)
-        self._held.clear()
-        return "" if self._holds and self._read_calls(held.strip()) else held
-
-    def _read_calls(self, written: str) -> bool:
-        if written.startswith("```") and written.endswith("```"):
-            written = written[3:-3].removeprefix("json")
-        try:
-            value = from_json(written)
-            calls = value if isinstance(value, list) else value.get("tool_calls", [value])
-            wanted = [(call["name"], call.get("arguments", call.get("parameters")) or {}) for call in calls]
-        except (ValueError, AttributeError, KeyError, TypeError):
-            return False
-        if not wanted or any(name.__class__ is not str or name not in (self._tools or ()) for name, _ in wanted):
-            return False
-        for name, arguments in wanted:
-            self.calls.start(len(self.calls), name, None, arguments)
-        return True
 
     @classmethod
     def _openings(cls) -> tuple[bytes, ...]:

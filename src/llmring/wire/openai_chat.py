@@ -7,10 +7,10 @@ Request and events: the vendor's reference "Chat completions", and what compatib
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..schemas import FinishReason, StreamChunk
-from . import media
+from . import media, told_calls
 from .base import MISSHAPEN, Decoder
 from .calls import BuiltCall, as_json
 from .chat_requests import BLOCKS, THOUGHTS, Kept, of_message, render_request
@@ -18,6 +18,9 @@ from .errors import WireError, read_error
 from .framing import SSEFrames
 from .think_tags import ThinkTags
 from .values import completed, count, name_of, text, usage_of
+
+if TYPE_CHECKING:
+    from ..tool_dialects import ToolReader
 
 __all__ = ["ChatDecoder", "render_request"]
 
@@ -48,12 +51,13 @@ class ChatDecoder(Decoder):
     Args:
         model: the `provider:model`.
         think_tags: whether `<think>` at the beginning of the text begins thinking.
+        reader: what reads calls out of the text; `None` where it holds none.
     """
 
     frames = SSEFrames
     end_marker = "[DONE]"
 
-    def __init__(self, model: str, *, think_tags: bool = True) -> None:
+    def __init__(self, model: str, *, think_tags: bool = True, reader: ToolReader | None = None) -> None:
         super().__init__(model)
         # The ids that the server itself gave to the calls, and what it told the last fragment's call by.
         self._ids: dict[Any, Any] = {}
@@ -65,6 +69,8 @@ class ChatDecoder(Decoder):
         self._marks: set[tuple[Any, ...]] = set()
         # What reads tags out of the text, as long as there may be some; and for what stood before it.
         self._tags = self._written = ThinkTags() if think_tags else None
+        self._told = told_calls.ToldCalls(reader, self.calls) if reader is not None else None
+        self._as_it_comes = self._tags is None and self._told is None
         # Whether deltas have brought anything: the whole message that some servers send after them says it again.
         self._streamed = False
         self._chosen = False
@@ -72,8 +78,9 @@ class ChatDecoder(Decoder):
 
     @property
     def held(self) -> str:
-        """Text that may turn out to be a tag."""
-        return self._tags.undecided if self._tags is not None else ""
+        """Text that may turn out to be a call, or a tag."""
+        held = self._told.held if self._told is not None else ""
+        return held + (self._tags.undecided if self._tags is not None else "")
 
     def feed_answer(self, answer: Any) -> StreamChunk | None:
         """Take a whole `chat.completion`."""
@@ -96,6 +103,8 @@ class ChatDecoder(Decoder):
         if not self._chosen and not self._streamed:
             raise WireError("an answer in which there is none: it has no choice. Ask again")
         said, thought = self._untagged("", None, last=True)
+        if self._told is not None:
+            said = self._told.end(said, self.skipped_events, cut=self.finish_reason == "length")
         if (written := self._written) is not None:
             self.unclosed = written.unclosed
             self._kept.before = "" if self.unclosed else written.before
@@ -134,7 +143,7 @@ class ChatDecoder(Decoder):
             self._finish(reason, choice, event)
         if usage := choice.get("usage"):
             self._report(usage)
-        if delta and self._tags is None and len(delta) == 1 and (said := delta.get("content")).__class__ is str:
+        if delta and self._as_it_comes and len(delta) == 1 and (said := delta.get("content")).__class__ is str:
             # Nearly every chunk of nearly every answer.
             if not said:
                 return None
@@ -170,10 +179,14 @@ class ChatDecoder(Decoder):
             raise TypeError(f"{content!r} is neither text nor a list of parts")
         if content or advanced or reasoning:
             self._streamed = self._streamed or not listed
-        elif self._tags is None:
+        elif self._as_it_comes:
             return None
-        if self._tags is not None:
+        if not self._as_it_comes:
             content, reasoning = self._untagged(content, reasoning, last=last or advanced)
+            if self._told is not None:
+                before = len(self.calls)
+                content = self._told.take(content, self.skipped_events)
+                advanced = advanced or len(self.calls) > before
             if not content and not reasoning and not advanced:
                 return None
         self._length += len(content)
@@ -206,6 +219,7 @@ class ChatDecoder(Decoder):
         if (tags := self._tags) is not None:
             content, reasoning = tags.split(content, reasoning or "", last=last)
             self._tags = None if tags.over else tags
+            self._as_it_comes = self._tags is None and self._told is None
         return content, reasoning
 
     def _without_choice(self, event: Any) -> None:
