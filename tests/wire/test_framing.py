@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterable
@@ -10,13 +11,27 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llmring.wire.framing import LineFrames, SSEFrames
+from llmring.wire.framing import LineFrames, NamedSSEFrames, SSEFrames
 
 BOM = b"\xef\xbb\xbf"
 # Whatever the rules for lines and fields could trip over, in likely neighbourhoods.
 FRAGMENTS = [
     *(b"\r", b"\n", b"\r\n", b"\n\n", b"\r\r", b"\r\n\r\n", b":", b": note", b" ", b"\xef", b"\xbb", b"\xbf", BOM),
-    *(b"data", b"data:", b"data: ", b"data:  ", b"dat", b"xdata: ", b"event: x", b"id: 1", b"retry: 3", b"x", b"\xff"),
+    *(
+        b"data",
+        b"data:",
+        b"data: ",
+        b"data:  ",
+        b"dat",
+        b"xdata: ",
+        b"event: x",
+        b"event",
+        b"event:",
+        b"id: 1",
+        b"retry: 3",
+        b"x",
+        b"\xff",
+    ),
     *("é".encode(), "👋".encode(), b"\x00", b"\xc2\x85", b"\x0b", b"\x0c", b"\x1c", b'{"a": 1}'),
 ]
 documents = st.lists(st.sampled_from(FRAGMENTS), max_size=24).map(b"".join)
@@ -34,6 +49,22 @@ def standard(data: bytes) -> list[bytes]:
         elif field == b"data":
             buffer += value.removeprefix(b" ") + b"\n"
     return [payload for payload in payloads if payload.strip()]
+
+
+def standard_with_names(data: bytes) -> list[tuple[bytes, bytes]]:
+    """The same standard, with the type of each event."""
+    events, buffer, name = [], b"", b""
+    for line in [*re.split(rb"\r\n|\r|\n", data.removeprefix(BOM)), b"", b""]:
+        field, _, value = line.partition(b":")
+        if not line:
+            if buffer:
+                events.append((name or b"message", buffer.removesuffix(b"\n")))
+            buffer = name = b""
+        elif field == b"event":
+            name = value.removeprefix(b" ")
+        elif field == b"data":
+            buffer += value.removeprefix(b" ") + b"\n"
+    return [(name, payload) for name, payload in events if payload.strip()]
 
 
 def fed(frames: LineFrames, pieces: Iterable[bytes]) -> list[bytes]:
@@ -54,6 +85,27 @@ def test_cuts_make_no_difference(cut: tuple[bytes, list[bytes]]) -> None:
     data, pieces = cut
     assert fed(SSEFrames(), pieces) == standard(data)
     assert fed(LineFrames(), pieces) == fed(LineFrames(), [data])
+
+
+@given(cut_documents())
+@example((b"event: a\ndata: 1\n\ndata: 2\n\nevent: b\n\ndata: 3\n\n", []))
+@example((b"event: x\r\ndata: 1\r\n\r\n", [b"event: x\r", b"\ndata: 1\r\n\r", b"\n"]))
+@example((b"event: x\nevent\ndata: 1\n\n", []))
+def test_events_by_their_names(cut: tuple[bytes, list[bytes]]) -> None:
+    data, pieces = cut
+    wanted = [
+        b'{"event":%b,"data":%b}' % (json.dumps(name.decode(errors="replace"), ensure_ascii=False).encode(), payload)
+        for name, payload in standard_with_names(data)
+    ]
+    assert fed(NamedSSEFrames(), pieces or [data]) == wanted
+
+
+def test_a_name_that_needs_escapes_is_still_json_and_the_end_marker_stays_itself() -> None:
+    document = b'event: a"b\xff\ndata: {"x": 1}\n\nevent: end\ndata: [DONE]\n\nerror: {"code": 500}\n\n'
+    first, second, third = fed(NamedSSEFrames(), [document])
+    assert json.loads(first) == {"event": 'a"b\ufffd', "data": {"x": 1}}
+    assert second == b"[DONE]"
+    assert json.loads(third) == {"event": "error", "data": {"type": "error", "error": {"code": 500}}}
 
 
 @given(documents)
