@@ -92,7 +92,7 @@ async def test_the_last_error_lists_the_others(practice: Ground, server: Practic
     ]
     assert all(one.attempts == [] for one in error.attempts)
     printed = "".join(traceback.format_exception(error))
-    assert "Before it: refused-anthropic cannot be reached at " in printed
+    assert "Before it: refused-anthropic:a cannot be reached at " in printed
     assert "Before it: openai:b takes no more requests for now (HTTP 429)" in printed
     assert "d" not in {request.model for request in server.requests}
 

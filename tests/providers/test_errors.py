@@ -537,7 +537,7 @@ async def test_the_address_that_only_the_sdk_knows_is_named(
     bind({"chatbot": [f"{provider}:m"]})
     error = await failure(True)
     assert type(error) is ProviderConnectionError
-    assert f"{provider} cannot be reached at {SDKS[provider].home}:" in str(error)
+    assert f"{provider}:m cannot be reached at {SDKS[provider].home}:" in str(error)
 
 
 @streamed

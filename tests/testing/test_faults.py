@@ -152,6 +152,14 @@ def test_malformed_event(told: Callable[..., Any]) -> None:
     assert [type(event) for event in events].count(bytes) == 1
 
 
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_lost_event(told: Callable[..., Any], at: int) -> None:
+    """Its piece is gone, and nothing stands in for it."""
+    _, events, text = told(Fault.lost_event(at))
+    assert text == "".join(piece for number, piece in enumerate(CHUNKS, 1) if number != at)
+    assert [type(event) for event in events].count(bytes) == 1
+
+
 def test_invalid_utf8(told: Callable[..., Any]) -> None:
     _, events, text = told(Fault.invalid_utf8())
     assert text == TEXT

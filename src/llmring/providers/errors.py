@@ -152,7 +152,7 @@ def error_of_answer(
         kind = ProviderRateLimitError
         said = f"{where} takes no more requests for now{http}: {words} {soon}"
     elif status == 404:
-        said = f"{provider} has nothing at the address asked{http}: {words} Check its base URL."
+        said = f"{provider} has nothing at the address asked for {where}{http}: {words} Check its base URL."
     elif parameter := _refused(failure, sent, extra) if status in (400, 422) else None:
         said = f"{where} refused the parameter {parameter!r}{http}: {words} "
         said += f"Leave {parameter!r} out of the request and of the alias's params, or choose another model."
@@ -237,17 +237,17 @@ def error_of_network(
     elif kind is ProviderTimeoutError:
         message = f"{where} kept silent{waited}. Raise `timeout`.{by_way}"
     elif any(isinstance(it, ssl.SSLCertVerificationError) for it in below(error)):
-        message = f"{provider} cannot be trusted{at}: {reason} {trusting()}{by_way}"
+        message = f"{where} cannot be trusted{at}: {reason} {trusting()}{by_way}"
     elif "407" in reason and "ProxyError" in names:
-        message = f"{provider} cannot be reached{at}: {wanting_password(address)}"
+        message = f"{where} cannot be reached{at}: {wanting_password(address)}"
     elif proxy is not None and names & _OF_THE_PROXY:
         message = (
-            f"{provider} cannot be reached{at}: it is asked by way of {proxy.said}, and that fails: {reason} "
+            f"{where} cannot be reached{at}: it is asked by way of {proxy.said}, and that fails: {reason} "
             f"Check that the proxy runs and speaks {proxy.kind}, or correct {proxy.variable}, or put the host into "
             "NO_PROXY."
         )
     elif names & {"ConnectError", "ConnectionRefusedError"}:
-        message = f"{provider} cannot be reached{at}: {reason} {CHECK_THAT_IT_RUNS}"
+        message = f"{where} cannot be reached{at}: {reason} {CHECK_THAT_IT_RUNS}"
     elif kind is ProviderConnectionError:
         message = f"The connection to {where} broke{at}: {reason} Try again.{by_way}"
     else:

@@ -19,6 +19,7 @@ Kind = Literal[
     "end_early",
     "error_event",
     "malformed_event",
+    "lost_event",
     "invalid_utf8",
     "unknown_events",
     "not_a_stream",
@@ -111,6 +112,11 @@ class Fault:
     def malformed_event(cls, at: int = 1) -> Fault:
         """One more event, of broken JSON, among the good ones; a body that is not streamed is cut short."""
         return cls("malformed_event", at)
+
+    @classmethod
+    def lost_event(cls, at: int = 1) -> Fault:
+        """The piece of that number is lost: its event is of broken JSON. An answer that is not streamed is whole."""
+        return cls("lost_event", at)
 
     @classmethod
     def invalid_utf8(cls, at: int = 1) -> Fault:

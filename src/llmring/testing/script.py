@@ -6,11 +6,12 @@ import threading
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, NamedTuple
 
 from .exchange import Problem, RecordedRequest, Reply
 from .faults import Fault, Kind
-from .wires import FORMATS, Answer, Event, Format
+from .wires import FORMATS, Answer, Event, Format, Framed
 from .wires.answer import dumps
 
 __all__ = ["Queue", "Script", "script"]
@@ -177,6 +178,7 @@ def _stream(answer: Answer, format: Format, faults: Faults, interval: float) -> 
     """The answer as a stream, a piece for each event."""
     newline = faults["newlines"].text.encode() if "newlines" in faults else format.NEWLINE
     comment = _comment(format, newline) if "comments" in faults else b""
+    framed = format.frame if isinstance(format, Framed) else partial(encode, format.LINES)
     first = True
     if comment:
         yield Piece(comment)
@@ -184,7 +186,7 @@ def _stream(answer: Answer, format: Format, faults: Faults, interval: float) -> 
         carries = event.carries is not None
         wait = interval if carries and not first else 0.0
         first = first and not carries
-        yield Piece(encode(event, format.LINES, newline) + comment, int(carries), wait, event.end)
+        yield Piece(framed(event, newline) + comment, int(carries), wait, event.end)
 
 
 def _comment(format: Format, newline: bytes) -> bytes:
@@ -197,7 +199,7 @@ def _whole(answer: Answer, format: Format, faults: Faults) -> bytes:
     body = format.body(answer)
     if fault := faults.get("error_event"):
         body = format.error(in_band(fault, answer))
-    if "unknown_events" in faults:
+    if "unknown_events" in faults and isinstance(body, dict):
         body["future"] = {"value": 1}
     data = dumps(body)
     if "malformed_event" in faults or "end_early" in faults:
@@ -256,8 +258,11 @@ def bend(events: list[Event], answer: Answer, format: Format, faults: Faults) ->
     """The stream with the events that the faults put in, and without those that they leave out."""
     if fault := faults.get("malformed_event"):
         model = next((event for event in events if event.carries), events[0])
-        broken = Event(model.data[: len(model.data) * 2 // 3], model.name)
-        events.insert(_place(events, fault), broken)
+        events.insert(_place(events, fault), _broken(model))
+    if fault := faults.get("lost_event"):
+        carrying = [index for index, event in enumerate(events) if event.carries is not None]
+        for index in carrying[fault.after - 1 : fault.after]:
+            events[index] = _broken(events[index])
     if fault := faults.get("invalid_utf8"):
         strange = format.events(replace(answer, chunks=[_INVALID]))
         broken = next(event for event in strange if event.carries == _INVALID)
@@ -269,6 +274,11 @@ def bend(events: list[Event], answer: Answer, format: Format, faults: Faults) ->
     if fault := faults.get("end_early"):
         return events[: _place(events, fault)]
     return events
+
+
+def _broken(event: Event) -> Event:
+    """The event, its JSON broken off."""
+    return Event(event.data[: len(event.data) * 2 // 3], event.name)
 
 
 def in_band(fault: Fault, answer: Answer) -> Problem:
@@ -310,8 +320,8 @@ def _with_strangers(events: list[Event], strangers: list[Event]) -> Iterator[Eve
             yield from strangers
 
 
-def encode(event: Event, lines: bool, newline: bytes) -> bytes:
-    """The event as it travels."""
+def encode(lines: bool, event: Event, newline: bytes) -> bytes:
+    """The event as it travels: a line of its own, or a server-sent event."""
     if lines:
         return event.data + newline
     name = b"event: %s%s" % (event.name.encode(), newline) if event.name else b""

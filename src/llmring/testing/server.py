@@ -16,7 +16,7 @@ from typing import Any, Self
 from .connection import Connection
 from .exchange import Problem, RecordedRequest, Reply
 from .script import Queue, Script, script
-from .wires import Answer, Format, Given, listing, parsed, refusal, route, said_by, vendor_of, wrong_form
+from .wires import Answer, Format, Given, Route, listing, parsed, refusal, route, said_by, vendor_of, wrong_form
 from .wires.answer import dumps
 
 __all__ = ["PracticeServer", "echo"]
@@ -234,7 +234,7 @@ class PracticeServer:
         """See what the request is for, keep it, decide what to do about it. For the connections."""
         request.number = next(self._numbers)
         request.body, unparsed = parsed(request.raw) if request.raw else (None, None)
-        to = route(request.method, request.path, request.query, request.headers, request.body)
+        to = self._route(request)
         request.model, request.stream = to.model, to.stream
         request.wire = to.format.NAME if to.chat else "models"
         if to.format.NAME == "openai-chat":
@@ -243,10 +243,8 @@ class PracticeServer:
             with self._arrived:
                 self.requests.append(request)
                 self._arrived.notify_all()
-        if unparsed is not None:
-            return script(Reply(status=400, error=unparsed), request, to.format)
-        if to.chat and not isinstance(request.body, dict):
-            return script(Reply(status=400, error="The body is not a JSON object."), request, to.format)
+        if (unreadable := self._unreadable(request, to, unparsed)) is not None:
+            return script(Reply(status=400, error=unreadable), request, to.format)
         given = self._given[request.headers.get("host"), request.vendor, request.wire]
         reply = self._refused(request, to.format, given) if to.chat else None
         reply = reply or self._queue.take(request)
@@ -259,6 +257,16 @@ class PracticeServer:
         except Exception as exc:
             self._broken = self._broken or exc
             return script(Reply(status=500, error=f"The reply cannot be rendered: {exc!r}"), request, to.format)
+
+    def _route(self, request: RecordedRequest) -> Route:
+        """The wire that the request is for, and what it asks for."""
+        return route(request.method, request.path, request.query, request.headers, request.body)
+
+    def _unreadable(self, request: RecordedRequest, to: Route, unparsed: str | None) -> str | None:
+        """What is wrong with the request's body, before anybody looks at what it asks for."""
+        if unparsed is None and to.chat and not isinstance(request.body, dict):
+            return "The body is not a JSON object."
+        return unparsed
 
     def _listed(self, request: RecordedRequest, format: Format) -> Reply:
         models = self.models[format.NAME.partition("-")[0]]

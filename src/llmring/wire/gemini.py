@@ -292,7 +292,7 @@ class GenerateDecoder(Decoder):
 
     def close(self) -> StreamChunk:
         """The final chunk."""
-        if any("signature" in part or "part" in part for part in self._kept):
+        if any("signature" in part or "part" in part or part.get("call") for part in self._kept):
             self.metadata["google"] = {"parts": self._kept}
         made = [part["part"] for part in self._kept if "part" in part]
         if made or self._grounding or self._cited:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ...vendors import load
 from ..exchange import Problem, RecordedRequest
 from . import anthropic, gemini, ollama, openai_chat, openai_responses
-from .answer import Answer, Event, Format
+from .answer import Answer, Event, Format, Framed
 from .shapes import Given, parsed, wrong_form
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Answer",
     "Event",
     "Format",
+    "Framed",
     "Given",
     "Route",
     "listing",

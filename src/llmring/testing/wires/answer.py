@@ -9,12 +9,12 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ..exchange import Problem, RecordedRequest, Reply, Tokens, ToolCallScript, Trouble
 from .shapes import Given
 
-__all__ = ["Answer", "Event", "Format", "dumps", "event", "phrase", "template"]
+__all__ = ["Answer", "Event", "Format", "Framed", "dumps", "event", "phrase", "template"]
 
 
 class Event(NamedTuple):
@@ -135,6 +135,15 @@ class Format(Protocol):
         ...
 
 
+@runtime_checkable
+class Framed(Protocol):
+    """A wire format that says itself how its events travel."""
+
+    def frame(self, event: Event, newline: bytes) -> bytes:
+        """The event as it travels."""
+        ...
+
+
 def _signature(request: RecordedRequest) -> str:
     """One that no other server, and no other answer, has given."""
     return b64encode(f"practice {request.headers.get('host')} {request.number}".encode()).decode()
@@ -144,7 +153,9 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def dumps(value: Any) -> bytes:
-    """Compact JSON; a lone surrogate becomes the raw byte it stands for."""
+    """Compact JSON; a lone surrogate becomes the raw byte it stands for. Bytes are what they are."""
+    if isinstance(value, bytes):
+        return value
     return _encode(value).encode("utf-8", "surrogateescape")
 
 

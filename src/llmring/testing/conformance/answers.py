@@ -1,0 +1,266 @@
+"""Answers: text, usage, finish reasons, thinking, a given form; and what of the request reaches the server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ...exceptions import ProviderResponseError, ProviderTimeoutError
+from ...schemas import Message
+from ..exchange import RecordedRequest, Reply, Tokens
+from ..faults import Fault
+from . import contract
+from .cases import case, pytest
+from .stage import HEADER, Stage
+
+__all__ = ["AnswerTests"]
+
+PIECES = ["One", " two", " thrée", " 四 🦊", "\n\nfive", ' \\six" ']
+TEXT = "".join(PIECES)
+THOUGHTS = ["First", " this", ", then thät."]
+THOUGHT = "".join(THOUGHTS)
+_FORM: dict[str, Any] = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "weather",
+        "schema": {
+            "type": "object",
+            "properties": {"raining": {"type": "boolean"}},
+            "required": ["raining"],
+            "additionalProperties": False,
+        },
+    },
+}
+_MANY = 40
+
+
+class AnswerTests:
+    """What a good answer comes to."""
+
+    @case(contract.ARRIVES)
+    async def test_text_arrives_piece_by_piece(self, stage: Stage) -> None:
+        stage.says(Reply(chunks=PIECES, fault=Fault.stall_after(1)))
+        stream = stage.service().chat_stream(stage.ask(timeout=stage.subject.timeout * 4))
+        try:
+            first = await anext(stream)
+        except (ProviderTimeoutError, StopAsyncIteration):
+            stage.wrong(
+                "the server had sent the first piece of text, and no chunk came of it: something gathers the answer "
+                "before it is handed over. Let `send` give the response with its body unread, and `feed` a chunk of "
+                "each event"
+            )
+        stage.same("the first chunk's delta", first.delta, PIECES[0])
+        await stream.aclose()
+
+    @case(contract.TEXT)
+    async def test_text_is_whole(self, stage: Stage) -> None:
+        stage.says(Reply(chunks=PIECES))
+        for response in await stage.responses(stage.ask()):
+            stage.same("the text", response.content, TEXT)
+            stage.same("reasoning", response.reasoning, None)
+            stage.same("tool_calls", response.tool_calls, None)
+
+    @case(contract.TEXT)
+    async def test_an_answer_without_text_is_a_good_one(self, stage: Stage) -> None:
+        stage.says(Reply(chunks=[]))
+        for response in await stage.responses(stage.ask()):
+            stage.same("the text", response.content, "")
+            stage.same("finish_reason", response.finish_reason, "stop")
+
+    @case(contract.FINAL)
+    async def test_there_is_one_final_chunk_the_last(self, stage: Stage) -> None:
+        stage.says(Reply(chunks=PIECES, usage=Tokens(7, 5)))
+        taken = await stage.good(stage.ask())
+        stage.check(len(taken.chunks) > len(PIECES) // 2, "all of the text came in one chunk")
+
+    @case(contract.MODEL)
+    async def test_every_chunk_names_the_model(self, stage: Stage) -> None:
+        stage.says(Reply(chunks=PIECES))
+        for response in await stage.responses(stage.ask()):
+            stage.same("the response's model", response.model, stage.model)
+
+    @case(contract.RESPONSE_MODEL, "response_model")
+    async def test_the_model_that_answered_is_named(self, stage: Stage) -> None:
+        stage.says(Reply("Hello", response_model="model-1-of-today"))
+        hint = "set decoder.response_model"
+        for response in await stage.responses(stage.ask()):
+            stage.same("response_model", response.response_model, "model-1-of-today", hint)
+
+    @case(contract.FINISH)
+    @pytest.mark.parametrize("reason", ["stop", "length", "unheard_of"])
+    async def test_the_finish_reason_is_told(self, stage: Stage, reason: str) -> None:
+        stage.says(Reply("Hello", finish_reason=reason))
+        wanted = reason if reason in ("stop", "length") else "other"
+        hint = "set decoder.finish_reason to the uniform word for the server's; what is not known is 'other'"
+        for response in await stage.responses(stage.ask()):
+            stage.same("finish_reason", response.finish_reason, wanted, hint)
+
+    @case(contract.FINISH, "content_filter")
+    async def test_an_answer_that_was_withheld_says_so(self, stage: Stage) -> None:
+        stage.says(Reply(chunks=[], finish_reason="content_filter"))
+        for response in await stage.responses(stage.ask()):
+            stage.same("finish_reason", response.finish_reason, "content_filter", "set decoder.finish_reason")
+
+    @case(contract.USAGE, "usage")
+    async def test_usage_is_counted(self, stage: Stage) -> None:
+        stage.says(Reply("Hello", usage=Tokens(1200, 34)))
+        taken = await stage.good(stage.ask())
+        stage.check(
+            taken.final.usage is not None,
+            "the final chunk named no usage, though the server sent it: set decoder.usage, and ask for it where the "
+            "wire has to be asked",
+        )
+        whole = await stage.whole(stage.ask())
+        stage.check(
+            whole.usage is not None, "the response named no usage, though the server sent it: set decoder.usage"
+        )
+        for usage in stage.in_turn((taken.final.usage, whole.usage)):
+            table: dict[str, Any] = {**(usage or {})}
+            counted = {name: table.get(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
+            wanted = {"prompt_tokens": 1200, "completion_tokens": 34, "total_tokens": 1234}
+            stage.same("usage", counted, wanted)
+
+    @case(contract.USAGE, "cached_usage")
+    async def test_cached_tokens_are_counted_within_the_prompt(self, stage: Stage) -> None:
+        stage.says(Reply("Hello", usage=Tokens(1200, 34, cache_read=1000)))
+        for response in await stage.responses(stage.ask()):
+            usage: dict[str, Any] = {**(response.usage or {})}
+            stage.same("usage['cache_read_tokens']", usage.get("cache_read_tokens"), 1000)
+            stage.same(
+                "usage['prompt_tokens']", usage.get("prompt_tokens"), 1200, "it counts all input, cached included"
+            )
+
+    @case(contract.USAGE, "reasoning_usage", "thinking")
+    async def test_thinking_is_counted_within_the_output(self, stage: Stage) -> None:
+        stage.says(Reply("Hello", reasoning=THOUGHTS, usage=Tokens(12, 34, reasoning=30)))
+        for response in await stage.responses(stage.ask()):
+            usage: dict[str, Any] = {**(response.usage or {})}
+            stage.same("usage['reasoning_tokens']", usage.get("reasoning_tokens"), 30)
+            stage.same("usage['completion_tokens']", usage.get("completion_tokens"), 34, "reasoning included")
+
+    @case(contract.USAGE)
+    async def test_no_usage_is_none(self, stage: Stage) -> None:
+        stage.says(Reply("Hello", fault=Fault.no_usage()))
+        for response in await stage.responses(stage.ask()):
+            stage.same("usage", response.usage, None, "what was not reported is not zero")
+
+    @case(contract.THINKING, "thinking")
+    async def test_thinking_is_told_apart_from_the_text(self, stage: Stage) -> None:
+        stage.says(Reply(chunks=PIECES, reasoning=THOUGHTS))
+        for response in await stage.responses(stage.ask()):
+            stage.same("reasoning", response.reasoning, THOUGHT, "give `feed`'s chunk the thinking as `reasoning`")
+            stage.same("the text", response.content, TEXT)
+
+    @case(contract.PARSED, "structured_output")
+    async def test_an_answer_of_the_form_is_parsed(self, stage: Stage) -> None:
+        stage.says(Reply('{"raining": true}'))
+        for response in await stage.responses(stage.ask(response_format=_FORM)):
+            stage.same("parsed", response.parsed, {"raining": True})
+        for number in stage.in_turn((0, 1)):
+            stage.check(
+                b"raining" in stage.server.requests[number].raw,
+                "the form of the answer was not sent: put request.response_format into the body",
+            )
+
+    @case(contract.PARSED, "structured_output")
+    async def test_an_answer_of_another_form_is_an_error(self, stage: Stage) -> None:
+        stage.says(Reply('{"raining": "perhaps"}'))
+        asked = stage.ask(response_format=_FORM)
+        await stage.failures(ProviderResponseError, "the server answered in another form", request=asked)
+
+    @case(contract.REQUEST)
+    async def test_the_conversation_reaches_the_server(self, stage: Stage) -> None:
+        stage.says("Hello")
+        said = ["You are Alpha.", "Question Beta?", "Answer Gamma.", "Question Delta?"]
+        roles = ("system", "user", "assistant", "user")
+        messages = [Message.model_validate({"role": it, "content": text}) for it, text in zip(roles, said, strict=True)]
+        await stage.both(stage.ask(messages=messages))
+        for number in stage.in_turn((0, 1)):
+            texts = "\n".join(stage.asked(number).texts)
+            for text in said:
+                stage.check(
+                    text in texts, f"{text!r} of the conversation is not in what the server was sent: {texts!r:.200}"
+                )
+            places = [texts.index(text) for text in said[1:]]
+            stage.check(places == sorted(places), "the turns of the conversation came in another order")
+
+    @case(contract.REQUEST)
+    async def test_the_model_and_the_road_reach_the_server(self, stage: Stage) -> None:
+        stage.says("Hello")
+        await stage.both(stage.ask())
+        for number in stage.in_turn((0, 1)):
+            asked = stage.asked(number)
+            if asked.model is not None:
+                stage.same("the model that was asked for", asked.model, stage.subject.model, "send call.model")
+            stage.same("whether a stream was asked for", asked.stream, number == 0, "send call.stream")
+
+    @case(contract.REQUEST)
+    async def test_parameters_are_sent_and_none_is_invented(self, stage: Stage) -> None:
+        stage.says("Hello")
+        stage.server.lenient = True
+        extra = {"conformance_extra": {"nested": 4711}}
+        await stage.both(stage.ask(temperature=0.0625, max_tokens=3217, extra_params=extra))
+        for number in stage.in_turn((0, 1)):
+            raw = stage.server.requests[number].raw
+            for what, sign in (
+                ("temperature", b"0.0625"),
+                ("max_tokens", b"3217"),
+                ("extra_params", b"conformance_extra"),
+                ("extra_params", b"4711"),
+            ):
+                stage.check(sign in raw, f"the request's {what} is not in the body that was sent: render it")
+        await stage.both(stage.ask())
+        for number in stage.in_turn((2, 3)):
+            raw = stage.server.requests[number].raw
+            for name in (b"temperature", b"top_p", b"topP", b"seed"):
+                stage.check(name not in raw, f"{name.decode()} was sent, and the request has not set it")
+
+    @case(contract.KEY)
+    async def test_the_key_and_the_headers_reach_the_server(self, stage: Stage) -> None:
+        stage.says("Hello")
+        await stage.both(stage.ask())
+        for number in stage.in_turn((0, 1)):
+            if "key" not in stage.subject.lacking:
+                wanted = stage.asked(number).key == stage.key
+                stage.check(wanted, "the server was sent another key, or none: send `reveal(config.key)`")
+            sent = stage.server.requests[number].headers.get(HEADER)
+            stage.check(sent == stage.header, "a header of the config was not sent: send `config.sent_headers`")
+
+    @case(contract.SAME)
+    async def test_chat_gives_the_response_of_the_stream(self, stage: Stage) -> None:
+        reasoning = THOUGHTS if "thinking" not in stage.subject.lacking else ""
+        stage.says(Reply(chunks=PIECES, reasoning=reasoning, usage=Tokens(12, 9), finish_reason="length"))
+        streamed, whole = await stage.both(stage.ask())
+        for name in ("model", "content", "reasoning", "tool_calls", "finish_reason", "usage", "response_model"):
+            one, other = getattr(streamed, name), getattr(whole, name)
+            stage.check(one == other, f"`{name}` is {one!r:.200} of the stream, and {other!r:.200} of chat")
+
+    @case(contract.MANY)
+    async def test_many_are_served_at_once(self, stage: Stage) -> None:
+        service = stage.service()
+        stage.server.default = _echo(stage)
+        questions = [f"Question number {number}." for number in range(_MANY)]
+        asked = (service.chat_stream(stage.ask(text)).final_response() for text in questions)
+        for text, response in zip(questions, await asyncio.gather(*asked), strict=True):
+            stage.same(
+                f"the answer to {text!r}", response.content, f"You said: {text}", "keep nothing of a request in self"
+            )
+
+    @case(contract.MANY)
+    async def test_who_waits_holds_up_nobody(self, stage: Stage) -> None:
+        stage.says(Reply("Hello", delay=0.3))
+        service = stage.service()
+        asking = [asyncio.create_task(service.chat(stage.ask())) for _ in range(2)]
+        await stage.until(lambda: len(stage.server.requests) == 2, "the second of two requests did not come")
+        stage.check(
+            not all(task.done() for task in asking),
+            "the event loop stood still while an answer was awaited: use an asynchronous HTTP client in `send`",
+        )
+        await asyncio.gather(*asking)
+
+
+def _echo(stage: Stage) -> Any:
+    def answer(request: RecordedRequest) -> Reply:
+        return Reply(f"You said: {stage.subject.read(request).texts[-1]}")
+
+    return answer

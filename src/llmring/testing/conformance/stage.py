@@ -1,0 +1,392 @@
+"""The ground of one test: a server of the wire, a service with the provider on it, and what is looked at each time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from ...exceptions import LLMRingError, ProviderError
+from ...providers.base import Provider, ProviderConfig
+from ...schemas import FinishReason, LLMRequest, LLMResponse, Message, StreamChunk, ToolCall
+from ...service import LLMRing
+from ..exchange import Reply
+from ..server import PracticeServer
+from . import contract
+from .cases import fail, pytest
+from .partner import PARTNER, partner
+from .subject import Subject
+from .wire import Asked, ScriptServer
+
+__all__ = ["HEADER", "Stage", "Taken"]
+
+_Item = TypeVar("_Item")
+
+HEADER = "x-conformance"
+"""A header that the config holds; its value is secret, as all headers' are."""
+_PROFILE = "default"
+_MARGIN = 5.0
+"""Seconds after which the server gives up on a provider that holds up the event loop."""
+_TIDY = 100
+"""Hundredths of a second that tasks have to end, once all is closed."""
+
+
+@dataclass
+class Taken:
+    """A stream that was read.
+
+    Attributes:
+        chunks: in order.
+        response: what was gathered.
+        error: what it ended in, `None` for a good end.
+    """
+
+    chunks: list[StreamChunk]
+    response: LLMResponse
+    error: ProviderError | None = None
+
+    @property
+    def text(self) -> str:
+        """What the chunks said."""
+        return "".join(chunk.delta for chunk in self.chunks)
+
+    @property
+    def final(self) -> StreamChunk:
+        """The last chunk."""
+        return self.chunks[-1]
+
+
+class Stage:
+    """The ground of one test.
+
+    Attributes:
+        subject: who is tested.
+        server: of its wire.
+        other: a server of Chat Completions, for the provider that stands by.
+        key: a secret that the provider has to send.
+        logs: what was logged, while `listening` is entered.
+    """
+
+    def __init__(self, subject: Subject, folder: Path) -> None:
+        self.subject = subject
+        self.server = PracticeServer() if isinstance(subject.wire, str) else ScriptServer(subject.wire)
+        self.other = PracticeServer()
+        self.key = f"conformance-{secrets.token_hex(12)}"
+        self.header = f"header-{secrets.token_hex(12)}"
+        self.logs: list[str] = []
+        self._lockfile = folder / "conformance.lock"
+        self._services: list[LLMRing] = []
+        self._contract = ""
+        self.road = ""
+
+    # What a test does
+
+    @property
+    def model(self) -> str:
+        """The `provider:model` under test."""
+        return f"{self.subject.name}:{self.subject.model}"
+
+    @property
+    def stand_by(self) -> str:
+        """The `provider:model` of the other one."""
+        return f"{PARTNER}:model-2"
+
+    def provider(self, name: str | None = None, url: str | None = None) -> Provider:
+        """A provider under test, at the server, or elsewhere."""
+        return self.subject.provider(
+            ProviderConfig(
+                name or self.subject.name,
+                key=self.key,
+                key_source="the suite's config",
+                base_url=(url or self.server.url) + self.subject.base_path,
+                headers={HEADER: self.header},
+                secrets=(self.header,),
+                timeout=self.subject.patience,
+            )
+        )
+
+    def service(self, *, url: str | None = None, **options: Any) -> LLMRing:
+        """A service with the provider under test and the other one; the alias `conformance` leads to both, in order."""
+        binding = {"alias": "conformance", "models": [self.model, self.stand_by]}
+        profile = {"name": _PROFILE, "bindings": [binding]}
+        data = {"version": "1.0", "default_profile": _PROFILE, "profiles": {_PROFILE: profile}}
+        self._lockfile.write_text(json.dumps(data), encoding="utf-8")
+        settings = {"timeout": self.subject.patience, "max_retries": 0, "breaker_threshold": 0, **options}
+        service = LLMRing(self._lockfile, _PROFILE, **settings)
+        service.register_provider(self.subject.name, self.provider(url=url))
+        service.register_provider(PARTNER, partner(self.other.url))
+        self._services.append(service)
+        return service
+
+    def ask(self, text: str = "Go on.", *, model: str | None = None, **fields: Any) -> LLMRequest:
+        """A question."""
+        fields.setdefault("messages", [Message(role="user", content=text)])
+        return LLMRequest(model=model or self.model, **fields)
+
+    def says(self, reply: Reply | str, **fields: Any) -> None:
+        """Have the server answer this from now on."""
+        self.server.clear()
+        self.server.default = Reply(reply, **fields) if isinstance(reply, str) else reply
+
+    async def stream(self, request: LLMRequest, service: LLMRing | None = None) -> Taken:
+        """Read a stream to its end, and look at what holds of every stream."""
+        self.road = "chat_stream"
+        stream = (service or self.service()).chat_stream(request)
+        chunks: list[StreamChunk] = []
+        error = None
+        try:
+            async for chunk in stream:
+                chunks += [chunk]
+        except ProviderError as raised:
+            error = raised
+        taken = Taken(chunks, stream.response, error)
+        self._judge(taken, request.model)
+        return taken
+
+    async def good(self, request: LLMRequest, service: LLMRing | None = None) -> Taken:
+        """A stream that ends well."""
+        taken = await self.stream(request, service)
+        if taken.error is not None:
+            self._unwanted(taken.error)
+        return taken
+
+    async def whole(self, request: LLMRequest, service: LLMRing | None = None) -> LLMResponse:
+        """The answer of `chat`."""
+        self.road = "chat"
+        return await (service or self.service()).chat(request)
+
+    async def both(self, request: LLMRequest, service: LLMRing | None = None) -> list[LLMResponse]:
+        """The answer by both roads, of a server that answers both alike; what is checked of each names its road."""
+        service = service or self.service()
+        return [(await self.good(request, service)).response, await self.whole(request, service)]
+
+    async def responses(self, request: LLMRequest) -> Iterator[LLMResponse]:
+        """`both`, with the road set for what is checked of each."""
+        return self.in_turn(await self.both(request))
+
+    def roads(self, service: LLMRing, request: LLMRequest) -> Iterator[Callable[[], Coroutine[Any, Any, LLMResponse]]]:
+        """What asks by each road, with the road set for what is checked of it."""
+        return self.in_turn([lambda: service.chat_stream(request).final_response(), lambda: service.chat(request)])
+
+    def in_turn(self, items: Iterable[_Item]) -> Iterator[_Item]:
+        """What is there for each road, in order, with the road set for what is checked of it."""
+        for self.road, item in zip(("chat_stream", "chat"), items, strict=True):
+            yield item
+
+    async def failures(
+        self, kind: type[ProviderError], did: str, *, hint: str = "", request: LLMRequest | None = None, **options: Any
+    ) -> Iterator[ProviderError]:
+        """The errors that a question comes to, by both roads.
+
+        Args:
+            kind: what each must be.
+            did: what the server did.
+            hint: what to do about another one.
+            request: the question.
+            options: of the service.
+        """
+        service = self.service(**options)
+        asked = request or self.ask()
+        taken = await self.stream(asked, service)
+        errors = [self._wanted(taken.error, kind, did, hint, taken.response)]
+        whole, response = None, None
+        try:
+            response = await self.whole(asked, service)
+        except ProviderError as error:
+            whole = error
+        errors.append(self._wanted(whole, kind, did, hint, response))
+
+        return self.in_turn(errors)
+
+    def asked(self, number: int = -1) -> Asked:
+        """What a request asked for; the last one, unless another is named."""
+        if not self.server.requests:
+            self.wrong("no request has reached the server. Send it to config.base_url")
+        return self.subject.read(self.server.requests[number])
+
+    async def until(self, holds: Callable[[], bool], wrong: str, seconds: float = 5.0) -> None:
+        """Wait for something that another thread does, and fail if it does not."""
+        for _ in range(int(seconds * 100)):
+            if holds():
+                return
+            await asyncio.sleep(0.01)
+        self.wrong(wrong)
+
+    @contextmanager
+    def listening(self, level: int = logging.WARNING) -> Iterator[list[str]]:
+        """Take down what is logged meanwhile."""
+        handler = _Listener(self.logs)
+        root = logging.getLogger()
+        before = root.level
+        root.addHandler(handler)
+        root.setLevel(level)
+        try:
+            yield self.logs
+        finally:
+            root.setLevel(before)
+            root.removeHandler(handler)
+
+    # What is checked
+
+    def wrong(self, what: str) -> None:
+        """Fail, and say by which road, and what the server had to object."""
+        __tracebackhide__ = True
+        refused = next((it.refused for it in reversed(self.server.requests) if it.refused), None)
+        road = f"{self.road}: " if self.road else ""
+        said = f"\nThe server had refused the request: {refused}" if refused else ""
+        fail(f"{road}{what.rstrip('.')}.{said}", self._contract)
+
+    def check(self, holds: object, wrong: str) -> None:
+        """Fail unless it holds."""
+        __tracebackhide__ = True
+        if not holds:
+            self.wrong(wrong)
+
+    def same(self, what: str, found: object, wanted: object, hint: str = "") -> None:
+        """Fail unless it is what it should be."""
+        __tracebackhide__ = True
+        if found != wanted:
+            self.wrong(
+                f"{what} is {found!r:.300}, and the server's answer makes it {wanted!r:.300}{hint and ': '}{hint}"
+            )
+
+    def _judge(self, taken: Taken, asked: str) -> None:
+        """Look at what holds of every stream."""
+        __tracebackhide__ = True
+        chunks = taken.chunks
+        finals = [chunk for chunk in chunks if chunk.finish_reason is not None]
+        once = (
+            "Let `feed` make chunks of text and calls only, keep the reason in decoder.finish_reason, and leave the "
+            "final chunk to decoder.close()"
+        )
+        if len(finals) > 1:
+            self._off(contract.FINAL, f"{len(finals)} final chunks came. {once}")
+        if finals and chunks[-1] is not finals[0]:
+            self._off(contract.FINAL, f"chunks came after the final one. {once}")
+        if taken.error is None and not finals:
+            self._off(contract.FINAL, "the stream ended without a final chunk")
+        if taken.error is not None and finals:
+            self._off(contract.FINAL, "a final chunk came, and an error after it")
+        for chunk in chunks[: -1 if finals else None]:
+            for name in ("usage", "response_model", "parsed"):
+                if getattr(chunk, name) is not None:
+                    self._off(contract.FINAL, f"a chunk before the final one carries `{name}`. {once}")
+        if others := {chunk.model for chunk in chunks} - {self.model} if asked == self.model else ():
+            self._off(
+                contract.MODEL,
+                f"a chunk names {min(others)!r} as its model, and {self.model!r} was asked for: make the decoder with "
+                'f"{self.name}:{call.model}", and each StreamChunk with the decoder\'s model',
+            )
+        for chunk in finals:
+            if chunk.finish_reason not in get_args(FinishReason):
+                self._off(contract.FINISH, f"the final chunk's finish_reason is {chunk.finish_reason!r}")
+        if taken.error is None and taken.text != taken.response.content:
+            self._off(contract.TEXT, "the chunks together say something else than stream.response.content")
+        self._judge_calls(chunks, finals)
+
+    def _judge_calls(self, chunks: Sequence[StreamChunk], finals: Sequence[StreamChunk]) -> None:
+        __tracebackhide__ = True
+        shown: list[ToolCall] = []
+        for chunk in chunks:
+            calls = chunk.tool_calls
+            if calls is None:
+                continue
+            if [call["id"] for call in calls[: len(shown)]] != [call["id"] for call in shown]:
+                self._off(
+                    contract.CALLS, "a chunk's tool_calls lack a call that an earlier chunk had, or it has another id"
+                )
+            shown = [*calls]
+        if finals and shown and len(finals[-1].tool_calls or ()) != len(shown):
+            self._off(contract.CALLS, "the final chunk does not repeat the calls. Start them in decoder.calls")
+
+    def _off(self, against: str, what: str) -> None:
+        __tracebackhide__ = True
+        self._contract = against
+        self.wrong(what)
+
+    def _wanted(
+        self, error: ProviderError | None, kind: type[ProviderError], did: str, hint: str, response: LLMResponse | None
+    ) -> ProviderError:
+        """The error, if it is the one that it must be."""
+        __tracebackhide__ = True
+        if error is None:
+            said = f"{response.content:.80}" if response is not None else ""
+            self.wrong(
+                f"{did}, and a good answer came of it ({said!r}): {kind.__name__} was expected{hint and '. '}{hint}"
+            )
+        assert error is not None
+        if type(error) is not kind:
+            self.wrong(
+                f"{did}, and {type(error).__name__} was raised ({error}): {kind.__name__} was expected"
+                f"{hint and '. '}{hint}"
+            )
+        named = (error.provider, error.model)
+        if named != (self.subject.name, self.subject.model):
+            self.wrong(f"{did}: the error names {named!r} as its provider and model, not {self.model!r}")
+        if self.subject.name not in str(error) or self.subject.model not in str(error):
+            self.wrong(f"{did}: the message does not name the provider and the model: {error}")
+        return error
+
+    def _unwanted(self, error: BaseException) -> None:
+        __tracebackhide__ = True
+        cause = f", of {error.__cause__!r}" if error.__cause__ is not None else ""
+        self.wrong(f"a good answer was sent, and {type(error).__name__} was raised{cause}: {error}")
+
+    # How it goes
+
+    def begin(self, says: str, needs: Sequence[str]) -> None:
+        """Begin a test: skip it, if what it needs is declared to be lacking."""
+        self._contract = says
+        for ability in needs:
+            if ability in self.subject.lacking:
+                pytest.skip(f"lacks {ability}: {self.subject.lacking[ability]}")
+
+    async def perform(self, test: Coroutine[Any, Any, None]) -> None:
+        """Run a test, and close what it opened."""
+        __tracebackhide__ = True
+        own = asyncio.all_tasks()
+        watch = threading.Timer(self.subject.patience + _MARGIN, self.server.close)
+        watch.daemon = True
+        watch.start()
+        try:
+            await test
+            await self.close()
+            await self._tidy(own)
+        except LLMRingError as error:
+            self._unwanted(error)
+        finally:
+            watch.cancel()
+            await self.close()
+
+    async def close(self) -> None:
+        """Close the services."""
+        while self._services:
+            await self._services.pop().close()
+
+    async def _tidy(self, own: set[asyncio.Task[Any]]) -> None:
+        __tracebackhide__ = True
+        left: set[asyncio.Task[Any]] = set()
+        for _ in range(_TIDY):
+            left = asyncio.all_tasks() - own
+            if not left:
+                return
+            await asyncio.sleep(0.01)
+        self._off(contract.CLOSING, f"the service is closed, and a task of the provider runs on: {left.pop()!r:.300}")
+
+
+class _Listener(logging.Handler):
+    """Takes down what is logged, with all that a formatter would say."""
+
+    def __init__(self, into: list[str]) -> None:
+        super().__init__(logging.DEBUG)
+        self._into = into
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._into.append(f"{record.levelname} {record.name} {self.format(record)} {record.args!r}")

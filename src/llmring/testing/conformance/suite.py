@@ -1,0 +1,84 @@
+"""The suite as pytest finds it: the fixtures, and all groups of tests together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from ...providers.base import Provider, ProviderConfig
+from .answers import AnswerTests
+from .calls import CallTests
+from .cases import pytest
+from .closing import ClosingTests
+from .failures import FailureTests
+from .faults import FaultTests
+from .lacks import LackTests
+from .roads import RoadTests
+from .secrecy import SecrecyTests
+from .stage import Stage
+from .subject import Subject
+from .wire import WireScript
+
+__all__ = ["Conformance", "ProviderConformance", "TestConformance"]
+
+
+class Conformance:
+    """The base of a group of tests: it needs a fixture `conformance` that gives a `Subject`."""
+
+    @pytest.fixture
+    def stage(self, conformance: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+        """The ground of one test."""
+        # The server is on this machine, and no proxy leads there.
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, f"127.0.0.1,{os.environ.get(name, '')}".rstrip(","))
+        stage = Stage(conformance, tmp_path)
+        with stage.server, stage.other:
+            yield stage
+
+
+class TestConformance(
+    Conformance,
+    AnswerTests,
+    CallTests,
+    FailureTests,
+    FaultTests,
+    ClosingTests,
+    SecrecyTests,
+    RoadTests,
+    LackTests,
+):
+    """All of the tests, for whoever names the provider in a fixture: `conformance` gives a `Subject`."""
+
+
+class ProviderConformance(TestConformance):
+    """All of the tests. Subclass it, with a name that begins with `Test`, and say what is tested.
+
+    Attributes:
+        provider: makes the provider of a `ProviderConfig`: its class, or a function or method.
+        wire, lacks, name, model, path, patience, timeout: see `Subject`.
+    """
+
+    provider: Callable[[ProviderConfig], Provider]
+    wire: str | WireScript
+    lacks: Mapping[str, str] = {}
+    name: ClassVar[str] = "conformance"
+    model: ClassVar[str] = "model-1"
+    path: ClassVar[str | None] = None
+    patience: ClassVar[float] = 20.0
+    timeout: ClassVar[float] = 0.5
+
+    @pytest.fixture
+    def conformance(self) -> Subject:
+        """The subject, as the class says it."""
+        return Subject(
+            self.provider,
+            self.wire,
+            self.lacks,
+            name=self.name,
+            model=self.model,
+            path=self.path,
+            patience=self.patience,
+            timeout=self.timeout,
+        )
