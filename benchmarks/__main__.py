@@ -17,6 +17,7 @@ from typing import Any
 from .aliases import aliases
 from .chunks import chunks
 from .drawing import draw
+from .faces import faces
 from .imports import imports
 from .measuring import FULL, GLANCE, QUICK, Figure, Scale, table
 from .memory import memory
@@ -26,6 +27,7 @@ from .streams import streams
 
 GROUPS: dict[str, Callable[..., Awaitable[list[Figure]]]] = {
     "chunks": chunks,
+    "faces": faces,
     "requests": requests,
     "streams": streams,
     "memory": memory,

@@ -65,6 +65,7 @@ def test_the_service_loads_what_its_methods_name_and_no_more() -> None:
         "llmring.exceptions",
         "llmring.lazy",
         "llmring.lockfile",
+        "llmring.misuse",
         "llmring.models",
         "llmring.record",
         "llmring.providers",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from .lazy import lazily
 
 if TYPE_CHECKING:
-    from . import exceptions, schemas
+    from . import exceptions, schemas, sync
     from .breaker import BreakerState
     from .catalog import Cost, ModelInfo
     from .exceptions import LLMRingError
@@ -47,6 +47,7 @@ __all__ = [
     "exceptions",
     "image",
     "schemas",
+    "sync",
     "text",
     "tool",
 ]
@@ -61,6 +62,7 @@ _load, __dir__ = lazily(
         "schemas": ("FinishReason", "LLMRequest", "LLMResponse", "Message", "StreamChunk", "ToolCall", "Usage"),
         "service": ("LLMRing",),
         "stream": ("ChatStream",),
+        "sync": (),
         "tools": ("tool",),
     },
     later=(

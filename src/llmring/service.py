@@ -15,6 +15,7 @@ from . import stream as streams
 from .credentials import kept
 from .exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
 from .lazy import Later
+from .misuse import AwaitedService, awaited
 from .models import Models
 from .providers import base, creation, registry
 from .record import Records, ended
@@ -31,7 +32,7 @@ DEFAULT_TIMEOUT: Final = float("60")
 """Seconds. Known by identity: this very object means that the caller named no timeout."""
 
 
-class LLMRing(Models):
+class LLMRing(Models, AwaitedService):
     """The way to every provider.
 
     Making one reads nothing from the network and imports no SDK. Use it as an async context manager, or call
@@ -124,6 +125,7 @@ class LLMRing(Models):
         """
         return self._stream(request, profile, stream=True)
 
+    @awaited
     async def chat(self, request: schemas.LLMRequest, profile: str | None = None) -> schemas.LLMResponse:
         """The whole answer.
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from . import concealment
 from .exceptions import LLMRingError, ProviderError
+from .misuse import AwaitedStream, awaited
 from .providers.answer import Answer
 from .record import Record, Records
 from .routing import Route
@@ -22,7 +23,7 @@ from .wire import media
 __all__ = ["ChatStream"]
 
 
-class ChatStream:
+class ChatStream(AwaitedStream):
     """Chunks of an answer, as `LLMRing.chat_stream` gives them.
 
     Iterate it with `async for`. Leaving the loop and dropping the stream, `aclose()`, leaving `async with
@@ -73,7 +74,19 @@ class ChatStream:
                 raise concealment.bare(error)  # noqa: B904 - it is the same error
             if not self._pending:
                 raise StopAsyncIteration
-        chunk = self._pending.popleft()
+        chunk = self._gathered(self._pending.popleft())
+        if chunk.finish_reason is not None:
+            await self._parse(chunk)
+        return chunk
+
+    def at_hand(self) -> StreamChunk | None:
+        """The next chunk, if it has come already and is not the final one: it takes no wait."""
+        try:
+            return self._gathered(self._pending.popleft()) if self._pending[0].finish_reason is None else None
+        except IndexError:  # there is none, or another thread has just cancelled the stream
+            return None
+
+    def _gathered(self, chunk: StreamChunk) -> StreamChunk:
         if chunk.delta:
             self._content.write(chunk.delta)
         if chunk.reasoning is not None:
@@ -84,7 +97,6 @@ class ChatStream:
             chunk.usage, chunk.served = self._usage(chunk.usage), (*self._before, *chunk.served)
             chunk.skipped_events += self._skipped_before
             self._final = chunk
-            await self._parse(chunk)
         return chunk
 
     async def __aenter__(self) -> ChatStream:
@@ -131,6 +143,7 @@ class ChatStream:
         """The tokens of all that served, the last one included."""
         return reduce(add_usage, (*(it.usage for it in self._before), last))
 
+    @awaited
     async def final_response(self) -> LLMResponse:
         """Read to the end, and give the whole answer.
 

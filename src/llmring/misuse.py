@@ -1,0 +1,103 @@
+"""What is said where the asynchronous classes are used as if they were not: the form that was meant."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from collections.abc import Callable, Coroutine, Generator
+from functools import update_wrapper
+from types import TracebackType
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
+
+__all__ = ["AwaitedService", "AwaitedStream", "awaited"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S")
+
+_ELSE = "In code that awaits nothing, use llmring.sync: `from llmring.sync import LLMRing`."
+
+
+class _Awaited(Coroutine[Any, Any, T]):
+    """A coroutine that says what was forgotten when it is taken for what it gives."""
+
+    __slots__ = ("__name__", "__qualname__", "_coroutine")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._coroutine = coroutine
+        # What a task is called by.
+        self.__name__: str = getattr(coroutine, "__name__", "")
+        self.__qualname__: str = getattr(coroutine, "__qualname__", "")
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._coroutine.__await__()
+
+    def send(self, value: Any) -> Any:
+        """Go on."""
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Go on with an error."""
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        """End it."""
+        self._coroutine.close()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith(("__", "cr_", "gi_")):  # Python's own questions
+            raise AttributeError(name)
+        raise AttributeError(
+            f"{self.__name__}() was not awaited, so it has no {name!r}. Write `await ....{self.__name__}(...)`. {_ELSE}"
+        )
+
+
+def awaited(
+    method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """A method that says so if it is not awaited."""
+
+    def call(self: S, /, *args: P.args, **options: P.kwargs) -> Coroutine[Any, Any, T]:
+        return _Awaited(method(self, *args, **options))
+
+    update_wrapper(call, method)
+    # Who replaces it in a test asks whether it is a coroutine function.
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(call)
+    else:
+        call._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+    return call
+
+
+class AwaitedService:
+    """Mixed into the service: it is no context manager of the other kind."""
+
+    def __enter__(self) -> NoReturn:
+        raise TypeError(f"LLMRing is asynchronous: write `async with LLMRing() as service`. {_ELSE}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Never reached."""
+
+
+class AwaitedStream:
+    """Mixed into streams: they are no iterators of the other kind."""
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError(f"A stream is asynchronous: write `async for chunk in service.chat_stream(request)`. {_ELSE}")
+
+    def __await__(self) -> NoReturn:
+        raise TypeError(
+            "A stream is not awaited: write `async for chunk in service.chat_stream(request)`, or "
+            "`response = await service.chat(request)` for the whole answer."
+        )
+
+    def __enter__(self) -> NoReturn:
+        raise TypeError(f"A stream is asynchronous: write `async with service.chat_stream(request) as stream`. {_ELSE}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Never reached."""

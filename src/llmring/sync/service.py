@@ -1,0 +1,181 @@
+"""`LLMRing` and its streams for code that awaits nothing. All work is done by the asynchronous ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import update_wrapper
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from .. import service, stream
+from ..credentials import kept
+from ..schemas import LLMRequest, LLMResponse, StreamChunk
+from ..service import DEFAULT_TIMEOUT
+from ..wire import MAX_BYTES
+from .loop import BACKGROUND
+
+__all__ = ["ChatStream", "LLMRing"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _waited(
+    method: Callable[Concatenate[service.LLMRing, P], Awaitable[T]],
+) -> Callable[Concatenate[LLMRing, P], T]:
+    """A method that is awaited, as one that waits."""
+
+    def call(self: LLMRing, /, *args: P.args, **options: P.kwargs) -> T:
+        return BACKGROUND.run(lambda: method(self._service, *args, **options))
+
+    update_wrapper(call, method)
+    return call
+
+
+def _called(method: Callable[Concatenate[service.LLMRing, P], T]) -> Callable[Concatenate[LLMRing, P], T]:
+    """A method that is called, in the loop as all others: what it makes belongs to that."""
+
+    def call(self: LLMRing, /, *args: P.args, **options: P.kwargs) -> T:
+        async def run() -> T:
+            return method(self._service, *args, **options)
+
+        return BACKGROUND.run(run)
+
+    update_wrapper(call, method)
+    return call
+
+
+class LLMRing:
+    """`llmring.LLMRing` for scripts, threads, a REPL and notebooks: the same arguments, methods, objects and errors.
+
+    Use it as a context manager, or call `close` at the end. Threads may share one. All of a process share one event
+    loop, which runs in a thread of its own.
+
+        with LLMRing() as service:
+            for chunk in service.chat_stream(request):
+                print(chunk.delta, end="", flush=True)
+    """
+
+    def __init__(
+        self,
+        lockfile_path: str | os.PathLike[str] | None = None,
+        profile: str | None = None,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        max_retries: int = 2,
+        *,
+        deadline: float | None = None,
+        api_keys: Mapping[str, str | None] | None = None,
+        max_connections: int | None = None,
+        max_bytes: int = MAX_BYTES,
+        breaker_threshold: int = 10,
+        breaker_cooldown: float = 30.0,
+    ) -> None:
+        # At once, as there: what may show the variables of this frame has no key of it.
+        keys: Any = None if api_keys is None else kept(api_keys)
+        del api_keys
+        self._service = service.LLMRing(
+            lockfile_path,
+            profile,
+            timeout,
+            max_retries,
+            deadline=deadline,
+            api_keys=keys,
+            max_connections=max_connections,
+            max_bytes=max_bytes,
+            breaker_threshold=breaker_threshold,
+            breaker_cooldown=breaker_cooldown,
+        )
+
+    def __enter__(self) -> LLMRing:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await something in the loop of this face, such as a method of an SDK's client that `get_provider` gave.
+
+        service.run(service.get_provider("openai").client.models.list())
+        """
+        return BACKGROUND.run(lambda: work)
+
+    def chat_stream(self, request: LLMRequest, profile: str | None = None) -> ChatStream:
+        """The answer as it arrives: `for chunk in service.chat_stream(request)`.
+
+        Nothing is sent before the first chunk is asked for, and every error is raised there or later.
+
+        Args:
+            request: what to ask.
+            profile: instead of the service's.
+        """
+        return ChatStream(self._service.chat_stream(request, profile))
+
+    chat = _waited(service.LLMRing.chat)
+    close = _waited(service.LLMRing.close)
+    bind_alias = _waited(service.LLMRing.bind_alias)
+    unbind_alias = _waited(service.LLMRing.unbind_alias)
+
+    breakers = _called(service.LLMRing.breakers)
+    calculate_cost = _called(service.LLMRing.calculate_cost)
+    clear_alias_cache = _called(service.LLMRing.clear_alias_cache)
+    get_model_info = _called(service.LLMRing.get_model_info)
+    get_provider = _called(service.LLMRing.get_provider)
+    has_alias = _called(service.LLMRing.has_alias)
+    init_lockfile = _called(service.LLMRing.init_lockfile)
+    list_aliases = _called(service.LLMRing.list_aliases)
+    register_provider = _called(service.LLMRing.register_provider)
+    require_aliases = _called(service.LLMRing.require_aliases)
+    reset_breaker = _called(service.LLMRing.reset_breaker)
+    resolve_alias = _called(service.LLMRing.resolve_alias)
+    warm_up = _called(service.LLMRing.warm_up)
+
+
+class ChatStream:
+    """Chunks of an answer: iterate it with `for`.
+
+    Leaving the loop and dropping the stream, `close()`, and leaving `with stream` all close the connection at once, so
+    that the provider stops generating.
+    """
+
+    def __init__(self, answer: stream.ChatStream) -> None:
+        self._stream = answer
+
+    def __iter__(self) -> ChatStream:
+        return self
+
+    def __next__(self) -> StreamChunk:
+        chunk = self._stream.at_hand() or BACKGROUND.run(self._next)
+        if chunk is None:
+            raise StopIteration
+        return chunk
+
+    async def _next(self) -> StreamChunk | None:
+        return await anext(self._stream, None)
+
+    def __enter__(self) -> ChatStream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def response(self) -> LLMResponse:
+        """The answer so far."""
+        return self._stream.response
+
+    def final_response(self) -> LLMResponse:
+        """Read to the end, and give the whole answer; see `llmring.ChatStream.final_response`."""
+        return BACKGROUND.run(self._stream.final_response)
+
+    def cancel(self) -> None:
+        """End the stream from another thread: the loop that reads it ends, without an error and a final chunk."""
+        BACKGROUND.soon(self._stream.cancel)
+
+    def close(self) -> None:
+        """Close the connection."""
+        BACKGROUND.run(self._stream.aclose)
