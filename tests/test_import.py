@@ -147,8 +147,10 @@ asyncio.run(main())
         "providers.errors",
         "providers.listing",
         "structured",
+        "tool_dialects",
         "tools",
         "wire.schema_dialects",
+        "wire.told_calls",
         "wire.media",
     }
 

@@ -175,7 +175,8 @@ class LLMRing(Models, AwaitedService):
                 provider, let_go = await self._registry.borrow(name, declared.get(name), declared, timeout)
             except ProviderNotFoundError as error:
                 raise self._no_provider(reference, error) from error.__cause__
-            return provider, base.Call(request, model, stream, timeout, form, max_bytes=self.max_bytes), let_go
+            made = base.Call(request, model, stream, timeout, form, max_bytes=self.max_bytes, tools=binding.tools)
+            return provider, made, let_go
 
         return routing.Route(
             binding.alias, asked, binding.models, self._breakers, call, self.max_retries, deadline, until

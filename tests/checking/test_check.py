@@ -490,3 +490,17 @@ def test_a_pipe_or_a_flood_instead_of_source_code_is_a_warning(project: Path) ->
         "The file was passed over: it cannot be read: it is larger than 16 MiB.",
         "The file was passed over: it cannot be read: it is a pipe.",
     ]
+
+
+def test_tools_that_name_no_dialect(project: Path, write: Write) -> None:
+    text = LOCKFILE.replace('"openai:gpt-6-luna"]', '"openai:gpt-6-luna"]\ntools = "prompt:morse"')
+    write("llmring.lock", f'{text}\n[providers.vllm]\nbase_url = "http://127.0.0.1:8000/v1"\ntools = "yes"\n')
+    binding, provider = check_lockfile(project).findings
+    assert [(it.code, it.severity) for it in (binding, provider)] == [("tools-unknown", "error")] * 2
+    assert "'morse'" in binding.message
+    assert "hermes" in binding.message
+    assert "prompt:NAME" in provider.message
+    assert binding.spot.line == 7
+    good = text.replace("morse", "hermes") + '\n[providers.ollama]\ntools = "native"\n'
+    write("llmring.lock", good)
+    assert check_lockfile(project).findings == []

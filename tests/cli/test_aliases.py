@@ -280,3 +280,14 @@ def test_a_comma_too_many(project: Path, run: Run, models: str) -> None:
     result = run("bind", "chatbot", models)
     assert (result.exit_code, result.stderr) == (1, f'Error: There is a comma too many in "{models}". Take it out\n')
     assert project.read_text() == LOCKFILE
+
+
+def test_how_an_alias_tells_of_tools_is_shown(project: Path, run: Run) -> None:
+    text = project.read_text()
+    project.write_text(text.replace("params =", 'tools = "prompt:hermes"\nparams =', 1))
+    assert "tools = 'prompt:hermes'" in run("aliases", "--verbose").stdout
+    assert "tools = 'prompt:hermes'" in run("info", "chatbot").stdout
+    assert "tools = 'prompt:hermes'" in run("lock", "show").stdout
+    assert json.loads(run("info", "chatbot", "--json").stdout)["tools"] == "prompt:hermes"
+    assert json.loads(run("lock", "show", "--json").stdout)["aliases"]["chatbot"]["tools"] == "prompt:hermes"
+    assert "tools" not in json.loads(run("info", "ollama:llama3.2", "--json").stdout)

@@ -168,7 +168,7 @@ BOUND = BINDINGS + 'alias = "a"\nmodels = ["x:y"]\n'
 
 FIELDS = {
     *("version", "default_profile", "profiles", "bindings", "alias", "models", "provider", "params", "constraints"),
-    *("providers", "sdk", "base_url", "api", "api_key_env", "think_tags", "headers", "extends", "packages"),
+    *("providers", "sdk", "base_url", "api", "api_key_env", "think_tags", "tools", "headers", "extends", "packages"),
 }
 """A message begins with a capital, or with the name of the field that it is about, as the file has it."""
 
@@ -226,6 +226,7 @@ FIELDS = {
         (BINDINGS + "alias = 'a'\nmodel = 'gpt-5'\nprovider = true", 5, 12, "provider must be a string, not a boo"),
         (BOUND + "params = 3", 5, 10, "params must be a table, not a number"),
         (BOUND + "params = 2024-01-01", 5, 10, "params must be a table, not a date or a time"),
+        (BOUND + "tools = []", 5, 9, "tools must be a string, not a list"),
         (BOUND + "constraints = []", 5, 15, "constraints must be a table, not a list"),
         (
             HEAD + "[profiles.d]\nbindings = [{alias='a', models=['x:y']},\n {alias='b', models=['x:']}]",
@@ -254,6 +255,7 @@ FIELDS = {
         (HEAD + 'providers.g.api = ""', 2, 19, 'api is "". Write'),
         ('{"version": "1.0",\n"providers": {"g": {"api": ""}}}', 2, 28, 'Write: "api": "chat" or "api": "responses"'),
         (HEAD + 'providers.g.api_key_env = "A\\tB"', 2, 27, "api_key_env holds a character"),
+        (HEAD + "providers.g.tools = true", 2, 21, "tools must be a string, not a boolean"),
         (HEAD + 'providers.g.think_tags = "no"', 2, 26, "think_tags must be a boolean, not a string"),
         (HEAD + 'providers.g.headers."x\\n" = "y"', 2, 29, "name of a header holds a character"),
         (HEAD + 'providers.g.headers.x = "a\\r\\nb: c"', 2, 25, 'header "x" holds a character'),

@@ -30,6 +30,7 @@ CODES: Mapping[str, str] = {
     "params-misplaced": "a parameter of requests stands where it does nothing, and not in params",
     "extends-unresolved": "a package of [extends] is not installed, or ships no valid lockfile",
     "params-invalid": "no request can be made with the params of an alias",
+    "tools-unknown": "`tools` of a binding or a provider names no way in which models are told of tools",
     "provider-unknown": "a model's provider is neither built in nor declared",
     "address-missing": "a provider of a name of your own has no base_url, so it is where its SDK's vendor is",
     "key-over-http": "a provider's key goes over plain http to another machine",

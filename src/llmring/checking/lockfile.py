@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..addresses import host_of, is_this_machine
-from ..exceptions import LLMRingError, LockfileError, LockfileParseError, LockfileVersionError, ProviderNotFoundError
+from ..exceptions import (
+    ConfigurationError,
+    LLMRingError,
+    LockfileError,
+    LockfileParseError,
+    LockfileVersionError,
+    ProviderNotFoundError,
+)
 from ..lockfile import Lockfile, package_lockfile, parse
 from ..lockfile.extends import missing
 from ..lockfile.files import read
@@ -23,6 +30,7 @@ from ..references import alike, bind_command, escaped, shown, unbind_command
 from ..request import seconds, with_params
 from ..schemas import LLMRequest
 from ..structured import answer_format
+from ..tool_dialects import tool_mode
 from ..tools import definitions
 from ..vendors import BUILT_IN
 from .findings import Finding, Mention, Spot
@@ -113,6 +121,7 @@ def doubts(text: Text) -> Iterator[Finding]:
     """What is wrong with the file whatever the code says, or looks so, its packages and its models apart."""
     yield from _odd_keys(text)
     yield from _unusable_params(text)
+    yield from _unknown_tools(text)
     bound = {model.partition(":")[0] for _, binding in _bindings(text.lockfile) for model in binding.models}
     for name, settings in text.lockfile.providers.items():
         try:
@@ -190,12 +199,31 @@ def _unusable_params(text: Text) -> Iterator[Finding]:
 def _problem(binding: Binding) -> str | None:
     """What a request with these params would be refused for, by the same code. A choice of tools is the request's."""
     try:
-        request = with_params(LLMRequest(model=binding.models[0], messages=[]), binding)
+        request = with_params(LLMRequest(model=binding.models[0], messages=[]), replace(binding, tools=None))
         seconds(request.timeout, "timeout")
         answer_format(definitions(request) if request.tools is not None else request)
     except LLMRingError as error:
         return escaped(str(error))
     return None
+
+
+def _unknown_tools(text: Text) -> Iterator[Finding]:
+    """The `tools` that name no dialect."""
+    said = [
+        (text.spot_in_binding(profile, it.alias, "tools"), it.tools)
+        for profile, it in _bindings(text.lockfile)
+        if it.tools is not None
+    ]
+    said += [
+        (text.spot("providers", name, "tools"), it.tools)
+        for name, it in text.lockfile.providers.items()
+        if it.tools is not None
+    ]
+    for spot, tools in said:
+        try:
+            tool_mode(tools)
+        except ConfigurationError as error:
+            yield Finding("tools-unknown", "error", spot, escaped(str(error)), f"Correct it in {text.path}.")
 
 
 def _lack_of_address(text: Text, target: Endpoint, settings: ProviderSettings) -> Finding:

@@ -8,7 +8,16 @@ import typer
 
 from .. import lockfile as lockfiles
 from ..lockfile import Lockfile
-from .project import ProfileOption, WrittenOption, argument, bindings_in, lockfile_path, open_lockfile
+from .project import (
+    ProfileOption,
+    WrittenOption,
+    argument,
+    bindings_in,
+    lockfile_path,
+    open_lockfile,
+    params_data,
+    params_of,
+)
 from .terminal import columns, confirm, note, say, say_json, say_table, working
 
 
@@ -36,7 +45,7 @@ def list_aliases(
             "profile": chosen.name,
             "profiles": list(lockfile.profiles),
             "aliases": {
-                alias: {"model": it.models[0], "stand_bys": list(it.models[1:]), "params": dict(it.params)}
+                alias: {"model": it.models[0], "stand_bys": list(it.models[1:]), **params_data(it)}
                 for alias, it in bindings.items()
             },
         }
@@ -52,8 +61,7 @@ def list_aliases(
         return
     rows = [("ALIAS", "MODEL", "STAND-BYS", "PARAMS")]
     for alias, binding in bindings.items():
-        params = ", ".join(f"{name} = {value!r}" for name, value in binding.params.items())
-        rows.append((alias, binding.models[0], ", ".join(binding.models[1:]), params))
+        rows.append((alias, binding.models[0], ", ".join(binding.models[1:]), params_of(binding)))
     say_table(rows if verbose else [row[:2] for row in rows])
 
 

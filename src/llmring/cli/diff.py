@@ -20,7 +20,7 @@ from ..exceptions import LockfileError
 from ..lockfile import Binding, Lockfile, Profile, load, parse
 from ..lockfile.git import at_revision, is_revision
 from .facts import facts_of, percent, price, remark, tokens
-from .project import lockfile_path
+from .project import lockfile_path, params_data
 from .terminal import columns, note, paint, say, say_json, working
 
 Kind = Literal["added", "removed", "changed"]
@@ -278,6 +278,7 @@ def _parts(binding: Binding | None) -> dict[str, str]:
         return {}
     parts = {"stand-bys": ", ".join(binding.models[1:])} if binding.models[1:] else {}
     parts |= {name: _json(value) for name, value in (*binding.params.items(), *binding.extra.items())}
+    parts |= {"tools": binding.tools} if binding.tools is not None else {}
     return parts | ({"constraints": _json(binding.constraints)} if binding.constraints is not None else {})
 
 
@@ -335,7 +336,7 @@ def _as_data(comparison: Comparison, aliases: Mapping[str, list[Rows]]) -> dict[
 def _alias_data(change: AliasChange, rows: list[Row]) -> dict[str, Any]:
     data: dict[str, Any] = {"alias": change.alias, "change": change.kind}
     for side, binding in (("before", change.before), ("after", change.after)):
-        data[side] = binding and {"models": list(binding.models), "params": dict(binding.params)}
+        data[side] = binding and {"models": list(binding.models), **params_data(binding)}
     for row in rows[1:_COLUMNS]:
         old, new = row.values
         share = round(100 * (new - old) / old, 4) if old and new is not None else None

@@ -13,7 +13,7 @@ from ..exceptions import LLMRingError
 from ..lockfile import Binding, Lockfile, resolve
 from ..lockfile.extends import unknown_provider
 from .facts import as_data, facts_of, not_listed, price, remark, tokens
-from .project import ProfileOption, argument, bindings_in, lockfile_if_any, open_lockfile
+from .project import ProfileOption, argument, bindings_in, lockfile_if_any, open_lockfile, params_data, params_of
 from .status import Status, keyring, status_of
 from .terminal import columns, note, paint, say, say_json, say_table, warn, working
 
@@ -41,12 +41,12 @@ def info(
         keys = _keys(models, lockfile)
     _refuse_nonsense(name, binding, models[0], keys, lockfile)
     if as_json:
-        say_json({"name": name, "params": dict(binding.params), "models": [_as_data(it, keys) for it in models]})
+        say_json({"name": name, **params_data(binding), "models": [_as_data(it, keys) for it in models]})
         return
     if binding.models != (name,):
         rows = [("serves", binding.models[0])]
         rows += [("stands by" if not number else "", model) for number, model in enumerate(binding.models[1:])]
-        rows += [("params", _params(binding))]
+        rows += [("params", params_of(binding))]
         say(paint(binding.alias, bold=True))
         say(columns([row for row in rows if row[1]], indent="  "))
         say()
@@ -86,7 +86,7 @@ def show(
             "default_profile": lockfile.default_profile,
             "extends": list(lockfile.extends),
             "aliases": {
-                alias: {"params": dict(it.params), "models": [_as_data(models[model], keys) for model in it.models]}
+                alias: {**params_data(it), "models": [_as_data(models[model], keys) for model in it.models]}
                 for alias, it in bindings.items()
             },
         }
@@ -106,7 +106,7 @@ def show(
         for number, reference in enumerate(binding.models):
             model = models[reference]
             figures = price(model.input_price), price(model.output_price), tokens(model.context_window)
-            remarks = ", ".join(filter(None, (remark(model), "" if number else _params(binding))))
+            remarks = ", ".join(filter(None, (remark(model), "" if number else params_of(binding))))
             names = ("", f"  {reference}") if number else (alias, reference)
             rows.append((*names, *figures, _key_in_table(keys[model.provider]), remarks))
     say_table(rows, 2, 3, 4)
@@ -124,10 +124,6 @@ def _keys(models: Iterable[ModelInfo], lockfile: Lockfile | None) -> dict[str, S
 def _as_data(model: ModelInfo, keys: Mapping[str, Status]) -> dict[str, Any]:
     status = keys[model.provider]
     return as_data(model) | {"key": status.key_data() | {"problem": status.lacks}}
-
-
-def _params(binding: Binding) -> str:
-    return ", ".join(f"{name} = {value!r}" for name, value in binding.params.items())
 
 
 def _key_in_table(status: Status) -> str:

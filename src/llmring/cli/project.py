@@ -83,6 +83,17 @@ def bindings_in(lockfile: Lockfile, profile: Profile, *, quietly: bool = False) 
         return profile.bindings
 
 
+def params_of(binding: Binding) -> str:
+    """What a binding says besides its models, on one line."""
+    said = [f"{name} = {value!r}" for name, value in binding.params.items()]
+    return ", ".join(said + ([f"tools = {binding.tools!r}"] if binding.tools is not None else []))
+
+
+def params_data(binding: Binding) -> dict[str, Any]:
+    """The same for `--json`."""
+    return {"params": dict(binding.params)} | ({"tools": binding.tools} if binding.tools is not None else {})
+
+
 def default_model(profile: str | None) -> str:
     """The alias that is asked where none is named: chatbot, else balanced, else the first."""
     lockfile = open_lockfile()

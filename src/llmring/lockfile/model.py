@@ -41,6 +41,7 @@ class Binding:
         models: `provider:model` references, at least one; the first serves, the rest stand by.
         params: defaults for the requests made under this alias; a request's own values win.
         constraints: as llmring 1.x wrote them; kept, not interpreted.
+        tools: how its models are told of tools, before what their providers' tables say.
         extra: the keys of the binding that this release does not know.
     """
 
@@ -48,6 +49,7 @@ class Binding:
     models: tuple[str, ...]
     params: Mapping[str, Any] = field(default_factory=dict)
     constraints: Mapping[str, Any] | None = None
+    tools: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -70,6 +72,7 @@ class ProviderSettings:
         api: for the openai wrapper, `"chat"` or `"responses"`.
         api_version: for the google wrapper, the version of the API, as in `"v1beta"`.
         think_tags: whether what a model writes between `<think>` and `</think>` before its text is reasoning.
+        tools: how models are told of tools: `"native"`, `"prompt:NAME"`, `"read:NAME"`.
         headers: sent with every request.
         extra: the keys of the table that this release does not know.
     """
@@ -80,6 +83,7 @@ class ProviderSettings:
     api: str | None = None
     api_version: str | None = None
     think_tags: bool | None = None
+    tools: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 

@@ -174,8 +174,8 @@ _KINDS: dict[type, str] = {
     float: "a number",
     type(None): "null",
 }
-_BINDING_KEYS = {"alias", "models", "params", "constraints"}
-_STRINGS = ("sdk", "base_url", "api_key_env", "api", "api_version")
+_BINDING_KEYS = {"alias", "models", "params", "constraints", "tools"}
+_STRINGS = ("sdk", "base_url", "api_key_env", "api", "api_version", "tools")
 _PROVIDER_KEYS = {*_STRINGS, "think_tags", "headers"}
 
 
@@ -279,6 +279,7 @@ def _binding(raw: Any, place: Place) -> Binding:
         models=_models(table, alias, place),
         params=_optional(table.get("params"), dict, "params", (*place, "params")) or {},
         constraints=_optional(table.get("constraints"), dict, "constraints", (*place, "constraints")),
+        tools=_line(table.get("tools"), "tools", (*place, "tools")),
         extra={key: value for key, value in table.items() if key not in known},
     )
 
@@ -337,7 +338,7 @@ def _provider(name: str, raw: Any, place: Place) -> ProviderSettings:
     if not is_name(name) or ":" in name or "/" in name:
         raise Misfit(f"The provider's name {shown(name)} is empty or holds white space, a colon or a slash", place)
     table = _checked(raw, dict, f"providers.{name}", place)
-    sdk, base_url, api_key_env, api, version = (_line(table.get(key), key, (*place, key)) for key in _STRINGS)
+    sdk, base_url, api_key_env, api, version, tools = (_line(table.get(key), key, (*place, key)) for key in _STRINGS)
     if base_url is not None and not base_url.startswith(("http://", "https://")):
         raise Misfit("base_url must begin with http:// or https://", (*place, "base_url"))
     if api not in (None, *APIS):
@@ -347,7 +348,7 @@ def _provider(name: str, raw: Any, place: Place) -> ProviderSettings:
     tags = _optional(table.get("think_tags"), bool, "think_tags", (*place, "think_tags"))
     headers = _headers(table, (*place, "headers"))
     extra = {key: value for key, value in table.items() if key not in _PROVIDER_KEYS}
-    return ProviderSettings(sdk, base_url, api_key_env, api, version, tags, headers, extra)
+    return ProviderSettings(sdk, base_url, api_key_env, api, version, tags, tools, headers, extra)
 
 
 def _headers(table: dict[str, Any], place: Place) -> dict[str, str]:

@@ -107,7 +107,7 @@ def _create(
     key = key or _key_of_keyring(target, common.timeout)
     if key is None and target.needs_key:
         raise ProviderNotFoundError(target.lacks_key, provider=name)
-    if obstacle := target.lacks_address or target.wrong_address or target.wrong_key(key):
+    if obstacle := target.lacks_address or target.wrong_address or target.wrong_tools or target.wrong_key(key):
         raise ProviderNotFoundError(obstacle, provider=name)
     if obstacle := lacking(target.address):
         raise ProviderNotFoundError(f"{name} cannot be asked: {obstacle}", provider=name)
@@ -123,17 +123,24 @@ def _create(
         api=target.api,
         api_version=target.api_version,
         think_tags=target.think_tags,
+        tools=target.tools,
         headers=headers,
         secrets=secrets,
     )
     try:
         provider: Provider = adapter(config)
-        return provider
     except Exception as error:
         reason = concealment.without(map(reveal, [key, *secrets]), f"{type(error).__name__}: {error}")
         raise ProviderNotFoundError(
             f"{name} cannot be set up ({reason}). Check its address and its headers.", provider=name
         ) from None
+    if config.tools is not None and not provider.tells_tools:
+        raise ProviderNotFoundError(
+            f"[providers.{name}] says tools = {config.tools!r}, but only through Chat Completions and Ollama can tools "
+            "be told in a prompt, or read out of text. Take it out.",
+            provider=name,
+        )
+    return provider
 
 
 def _where(target: Endpoint, key: Key | None) -> str:

@@ -14,6 +14,7 @@ from string import Template
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from .. import tool_dialects
 from ..addresses import can_be_asked, completed, escaping, is_below, network_of, same_host, without_login
 from ..credentials import Key, Keyring, find_key, first_set
 from ..exceptions import LLMRingError, ProviderNotFoundError
@@ -46,6 +47,7 @@ class Endpoint:
         api: for the openai wrapper, `"chat"` or `"responses"`.
         api_version: for the google wrapper.
         think_tags: whether thinking that a model writes into its text is told apart.
+        tools: how models are told of tools.
         headers: as the lockfile has them, references to the environment unexpanded.
         header_variable: the environment variable whose headers its SDK sends, too.
         local: whether it is a server of one's own, with models that nobody bills for.
@@ -64,6 +66,7 @@ class Endpoint:
     api: str | None = None
     api_version: str | None = None
     think_tags: bool | None = None
+    tools: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     header_variable: str | None = None
     local: bool = False
@@ -101,7 +104,7 @@ class Endpoint:
                 f"There is no key for {self.name} in the environment, and the system's keyring does not answer. "
                 f"{_set(self.key_variables)}, or unlock the keyring."
             )
-        if obstacle := self.lacks_address or self.wrong_address or self.wrong_key(key):
+        if obstacle := self.lacks_address or self.wrong_address or self.wrong_tools or self.wrong_key(key):
             return obstacle
         try:
             self.expand_headers()
@@ -131,6 +134,17 @@ class Endpoint:
             f"The address of {self.name} is no URL to ask{said_by}. Write it as https://host/path"
             f"{escaping(self.base_url)}."
         )
+
+    @property
+    def wrong_tools(self) -> str | None:
+        """What to say of a `tools` that names no way of telling of them; `None` where it does, or there is none."""
+        if self.tools is None:
+            return None
+        try:
+            tool_dialects.tool_mode(self.tools)
+        except LLMRingError as error:
+            return f"[providers.{self.name}]: {error}"
+        return None
 
     def wrong_key(self, key: Key | None) -> str | None:
         """What to say of a key that cannot be sent; `None` where it can."""
@@ -240,6 +254,7 @@ def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Ite
         api=settings.api if settings is not None else None,
         api_version=settings.api_version if settings is not None else None,
         think_tags=settings.think_tags if settings is not None else None,
+        tools=settings.tools if settings is not None else None,
         headers=settings.headers if settings is not None else {},
         header_variable=sdk.header_variable if sdk is row else None,
         local=row is not None and row.local and network_of(base_url) != "internet",
