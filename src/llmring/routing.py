@@ -239,24 +239,26 @@ def _pause(error: ProviderError, retry: int) -> float:
 
 
 async def _open(provider: Provider, call: Call) -> tuple[Answer, list[StreamChunk]]:
-    """Open an answer and wait for its first chunks: until they come, another candidate may serve."""
-    answer = None
+    """Open an answer and wait for its first chunks, of a whole one for all: until then, another may serve."""
+    answer, chunks = None, list[StreamChunk]()
     try:
         async with asyncio.timeout_at(call.until):
             answer = await Answer.open(provider, call)
-            chunks = await answer.read()
+            chunks += await answer.read()
+            while not (call.stream or answer.finished or answer.failure):
+                chunks += await answer.read()
     except TimeoutError as error:
         if answer is None:
             raise provider.error(error, call) from None
-        chunks = answer.silence()
+        chunks += answer.silence()
     except BaseException:
         if answer is not None:
             await answer.close()
         raise
-    if not chunks and answer.failure is not None:
+    if answer.failure is not None and not (chunks and call.stream):
         await answer.close()
         if isinstance(answer.failure, ProviderError):
             answer.failure.begun = True
-            answer.failure.partial = answer.received()
+            answer.failure.partial = answer.received(chunks)
         raise answer.failure
     return answer, chunks

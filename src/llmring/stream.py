@@ -6,7 +6,6 @@ import asyncio
 import weakref
 from collections import deque
 from collections.abc import Callable
-from functools import reduce
 from io import StringIO
 from types import TracebackType
 from typing import Any, Literal
@@ -17,7 +16,7 @@ from .misuse import AwaitedStream, awaited
 from .providers.answer import Answer
 from .record import Record, Records
 from .routing import Route
-from .schemas import LLMResponse, Served, StreamChunk, ToolCall, Usage, add_usage
+from .schemas import LLMResponse, StreamChunk, ToolCall, add_usage
 from .wire import media
 
 __all__ = ["ChatStream"]
@@ -32,7 +31,6 @@ class ChatStream(AwaitedStream):
     """
 
     def __init__(self, model: str, start: Callable[[], Route], records: Records) -> None:
-        self._model = model
         self._start = start
         self._records = records
         self._record: Record | None = None
@@ -48,11 +46,8 @@ class ChatStream(AwaitedStream):
         self._reasoning = StringIO()
         self._tool_calls: list[ToolCall] | Callable[[], list[ToolCall]] | None = None
         self._final: StreamChunk | None = None
-        # Of the answers that broke off before this one.
-        self._before: tuple[Served, ...] = ()
-        self._parts_before: tuple[dict[str, Any], ...] = ()
-        self._said_before = 0
-        self._skipped_before = 0
+        # What came of the answers that broke off before this one.
+        self._before = LLMResponse(model)
         # The task that waits for bytes, since when, and who woke it before they came.
         self._reader: asyncio.Task[Any] | None = None
         self._waiting_since = 0.0
@@ -94,8 +89,9 @@ class ChatStream(AwaitedStream):
         if (calls := chunk.unseen_calls) is not None:
             self._tool_calls = calls
         if chunk.finish_reason is not None:
-            chunk.usage, chunk.served = self._usage(chunk.usage), (*self._before, *chunk.served)
-            chunk.skipped_events += self._skipped_before
+            chunk.usage = add_usage(self._before.usage, chunk.usage)
+            chunk.served = (*self._before.served, *chunk.served)
+            chunk.skipped_events += self._before.skipped_events
             self._final = chunk
         return chunk
 
@@ -118,30 +114,26 @@ class ChatStream(AwaitedStream):
     @property
     def response(self) -> LLMResponse:
         """The answer so far."""
-        answer = self._answer
-        if answer is None:
-            return LLMResponse(model=self._model)
-        decoder, final = answer.decoder, self._final
+        before, final = self._before, self._final
+        if self._answer is None:
+            return LLMResponse(before.model)
+        decoder = self._answer.decoder
         return LLMResponse(
             model=decoder.model,
             content=self._content.getvalue(),
             reasoning=None if final and decoder.unclosed else self._reasoning.getvalue() or None,
             tool_calls=self._tool_calls() if callable(self._tool_calls) else self._tool_calls,
             finish_reason=final.finish_reason if final else None,
-            usage=self._usage(decoder.usage),
-            served=(*self._before, decoder.served),
+            usage=add_usage(before.usage, decoder.usage),
+            served=(*before.served, decoder.served),
             response_model=decoder.response_model,
             parsed=final.parsed if final else None,
-            skipped_events=self._skipped_before + decoder.skipped_events,
-            parts=[*self._parts_before, *(media.moved(part, self._said_before) for part in decoder.parts)],
+            skipped_events=before.skipped_events + decoder.skipped_events,
+            parts=[*before.parts, *(media.moved(part, len(before.content)) for part in decoder.parts)],
             metadata=decoder.metadata,
             attempts=list(self._route.attempts) if self._route else [],
             retries=self._route.retries if self._route else 0,
         )
-
-    def _usage(self, last: Usage | None) -> Usage | None:
-        """The tokens of all that served, the last one included."""
-        return reduce(add_usage, (*(it.usage for it in self._before), last))
 
     @awaited
     async def final_response(self) -> LLMResponse:
@@ -260,12 +252,10 @@ class ChatStream(AwaitedStream):
         if broken is None:
             self._answer, chunks = await self._route.answer()
         else:
-            self._answer, chunks = await self._route.answer(broken, self._content.getvalue())
+            so_far = self.response
+            self._answer, chunks = await self._route.answer(broken, so_far.content)
             if self._answer is not broken:
-                self._before += (broken.decoder.served,)
-                self._parts_before += (*(media.moved(part, self._said_before) for part in broken.decoder.parts),)
-                self._said_before = len(self._content.getvalue())
-                self._skipped_before += broken.decoder.skipped_events
+                self._before = so_far
             chunks[0].resumed_from = broken.model
         self._pending.extend(chunks)
         self._waiting_since = asyncio.get_running_loop().time()

@@ -27,6 +27,7 @@ from llmring.wire.gemini import GenerateDecoder
 from llmring.wire.openai_chat import ChatDecoder
 from llmring.wire.openai_responses import ResponsesDecoder
 
+from ..wire.streams import answered
 from .rates import PLAIN
 
 
@@ -156,7 +157,7 @@ WHOLE: list[tuple[type[Decoder], dict[str, Any], str | None]] = [
 
 @pytest.mark.parametrize(("wire", "answer", "tier"), WHOLE)
 def test_every_wire_says_which_tier_served(wire: type[Decoder], answer: dict[str, Any], tier: str | None) -> None:
-    assert wire("p:m").answer(to_json(answer)).service_tier == tier
+    assert answered(wire("p:m"), to_json(answer)).service_tier == tier
 
 
 STREAMED: list[tuple[type[Decoder], list[dict[str, Any]], str]] = [

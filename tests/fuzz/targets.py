@@ -61,10 +61,9 @@ def _decode(wire: str) -> Target:
             )
         assert seen[0] == seen[1] == seen[2]
         whole = DECODERS[wire](MODEL)
-        try:
-            whole.answer(data)
-        except WireError as failed:
-            told(failed)
+        whole.answer(data)
+        if whole.error is not None:
+            told(whole.error)
 
     return run
 

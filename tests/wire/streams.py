@@ -88,6 +88,18 @@ def read(wire: str, pieces: Iterable[bytes]) -> Result:
     return Result(chunks, final, error, decoder)
 
 
+def answered(decoder: Decoder, body: bytes) -> StreamChunk:
+    """What a whole answer comes to: the final chunk, with all that was said, if it is at its end, else what was."""
+    chunks = decoder.answer(body)
+    if decoder.error is not None:
+        raise decoder.error
+    final = decoder.close() if decoder.complete else StreamChunk(decoder.held, decoder.model)
+    final.delta = "".join(chunk.delta for chunk in chunks) + final.delta
+    if not decoder.unclosed:
+        final.reasoning = "".join(chunk.reasoning or "" for chunk in (*chunks, final)) or None
+    return final
+
+
 def frame(wire: str, event: Any, newline: bytes = b"\n") -> bytes:
     """One event (JSON to be, or bytes as they are) as it travels."""
     data = event if isinstance(event, bytes) else json.dumps(event, ensure_ascii=False).encode()

@@ -10,7 +10,7 @@ import pytest
 from llmring.schemas import Message
 from llmring.wire import anthropic
 
-from .streams import MESSAGE_STOP, MODEL, block, decode, delta, ended, message, started, stopped, usage
+from .streams import MESSAGE_STOP, MODEL, answered, block, decode, delta, ended, message, started, stopped, usage
 from .test_rendering import ISSUER, USER, ask, render
 
 WIRE = "anthropic"
@@ -29,7 +29,7 @@ TEXT = [block(0, type="text", text=""), delta(0, "text_delta", text="x"), stoppe
 def test_finish_reasons(word: str, reason: str) -> None:
     assert decode(WIRE, started(), *TEXT, ended(word), MESSAGE_STOP).whole["finish_reason"] == reason
     answer = json.dumps(message([{"type": "text", "text": "x"}], word)).encode()
-    assert anthropic.MessagesDecoder(MODEL).answer(answer).finish_reason == reason
+    assert answered(anthropic.MessagesDecoder(MODEL), answer).finish_reason == reason
 
 
 def test_every_word_is_in_the_table() -> None:
@@ -183,7 +183,7 @@ def back(answer: dict[str, Any] | list[Any], *, issuer: str = ISSUER) -> dict[st
         decoder, content, calls = result.decoder, result.content, result.final.tool_calls
     else:
         decoder = anthropic.MessagesDecoder(MODEL)
-        final = decoder.answer(json.dumps(answer).encode())
+        final = answered(decoder, json.dumps(answer).encode())
         content, calls = final.delta, final.tool_calls
     metadata = decoder.metadata | {"issuer": ISSUER}
     turn = Message(role="assistant", content=content, tool_calls=calls, metadata=metadata)
@@ -239,7 +239,7 @@ def test_the_files_that_tools_have_made_are_parts_of_the_answer() -> None:
         {"type": "container_upload", "file_id": "file_2"},
     ]
     decoder = anthropic.MessagesDecoder(MODEL)
-    decoder.answer(json.dumps(message(blocks)).encode())
+    answered(decoder, json.dumps(message(blocks)).encode())
     assert decoder.parts == [{"type": "file", "file": {"file_id": id}} for id in ("file_1", "file_2")]
 
 
@@ -297,7 +297,7 @@ def test_a_custom_tool_is_a_function_of_its_text() -> None:
 def test_counts_of_another_form_cost_no_answer() -> None:
     usage = {"input_tokens": "12", "output_tokens": 3}
     answer = {"type": "message", "content": [{"type": "text", "text": "Hi"}], "stop_reason": "end_turn", "usage": usage}
-    final = anthropic.MessagesDecoder(MODEL).answer(json.dumps(answer).encode())
+    final = answered(anthropic.MessagesDecoder(MODEL), json.dumps(answer).encode())
     assert (final.delta, final.finish_reason) == ("Hi", "stop")
     assert final.usage == {"prompt_tokens": 0, "completion_tokens": 3, "total_tokens": 3}
 

@@ -10,7 +10,7 @@ import pytest
 from llmring.schemas import Message
 from llmring.wire import gemini
 
-from .streams import MODEL, decode, part, usage
+from .streams import MODEL, answered, decode, part, usage
 from .test_requests import ask, render
 
 WIRE = "gemini"
@@ -35,7 +35,7 @@ FINISH = {
 def test_finish_reasons(word: str, reason: str) -> None:
     assert decode(WIRE, part({"text": "x"}), part(finish=word)).whole["finish_reason"] == reason
     answer = json.dumps(part({"text": "x"}, finish=word)).encode()
-    assert gemini.GenerateDecoder(MODEL).answer(answer).finish_reason == reason
+    assert answered(gemini.GenerateDecoder(MODEL), answer).finish_reason == reason
 
 
 def test_every_word_is_in_the_table() -> None:

@@ -13,7 +13,7 @@ from llmring.schemas import LLMRequest, Message, StreamChunk
 from llmring.wire import openai_chat
 from llmring.wire.errors import WireError
 
-from .streams import CHAT_USAGE, MODEL, chat, chat_answer, chat_call, decode, read, stream, usage
+from .streams import CHAT_USAGE, MODEL, answered, chat, chat_answer, chat_call, decode, read, stream, usage
 
 WIRE = "openai-chat"
 DONE = b"[DONE]"
@@ -46,7 +46,7 @@ def calls(*given: dict[str, Any]) -> dict[str, Any]:
 def test_finish_reasons(word: str, reason: str) -> None:
     assert decode(WIRE, chat({"content": "x"}), chat({}, word), DONE).whole["finish_reason"] == reason
     answer = json.dumps(chat_answer({"content": "x"}, word)).encode()
-    assert openai_chat.ChatDecoder(MODEL).answer(answer).finish_reason == reason
+    assert answered(openai_chat.ChatDecoder(MODEL), answer).finish_reason == reason
 
 
 def test_every_word_is_in_the_table() -> None:
@@ -246,7 +246,7 @@ def test_a_call_of_a_custom_tool() -> None:
     for chunk in result.chunks:
         assert all(json.loads(c["function"]["arguments"]) for c in chunk.tool_calls or ())
     whole = chat_answer({"tool_calls": [custom("code", 'print("1\n")', id="a")]}, "tool_calls")
-    assert openai_chat.ChatDecoder(MODEL).answer(json.dumps(whole).encode()).tool_calls == (
+    assert answered(openai_chat.ChatDecoder(MODEL), json.dumps(whole).encode()).tool_calls == (
         result.final and result.final.tool_calls
     )
     # Of text nobody can tell whether it is whole.
@@ -311,7 +311,7 @@ def back(*events: Any, answer: Any = None) -> dict[str, Any]:
         content, final, decoder = result.content, result.final, result.decoder
     else:
         decoder = openai_chat.ChatDecoder(MODEL)
-        final = decoder.answer(json.dumps(answer).encode())
+        final = answered(decoder, json.dumps(answer).encode())
         content = final.delta
     metadata = {**json.loads(json.dumps(decoder.metadata)), "issuer": "x"}
     turn = Message(role="assistant", content=content, tool_calls=final.tool_calls, metadata=metadata)
@@ -324,7 +324,9 @@ def test_what_is_kept_of_a_turn_names_who_issued_it() -> None:
     """Of one without calls, too: to another it goes without."""
     decoder = openai_chat.ChatDecoder(MODEL)
     decoder.issuer = "x"
-    answer = decoder.answer(json.dumps(chat_answer({"content": "Yes.", "reasoning_content": "So."}, "stop")).encode())
+    answer = answered(
+        decoder, json.dumps(chat_answer({"content": "Yes.", "reasoning_content": "So."}, "stop")).encode()
+    )
     turn = Message(role="assistant", content=answer.delta, metadata=decoder.metadata)
     request = LLMRequest(model="m", messages=[Message(role="user", content="Hi"), turn])
     sent = {issuer: openai_chat.render_request(request, "m", stream=False, issuer=issuer) for issuer in ("x", "y", "")}
@@ -486,7 +488,7 @@ def test_what_a_model_makes_that_is_no_text(deltas: list[Any], message: Any, par
     result = decode(WIRE, *map(chat, deltas), chat({}, "stop"), DONE)
     assert result.final is not None
     decoder = openai_chat.ChatDecoder(MODEL)
-    decoder.answer(json.dumps(chat_answer(message, "stop")).encode())
+    answered(decoder, json.dumps(chat_answer(message, "stop")).encode())
     assert result.decoder.parts == decoder.parts == parts
 
 
@@ -534,11 +536,10 @@ def test_a_failure_on_the_choice(reason: str | None, beside: Any, message: str, 
     answer = chat_answer({"content": "Half"}, reason)
     answer["choices"][0] |= beside
     decoder = openai_chat.ChatDecoder(MODEL)
-    with pytest.raises(WireError) as raised:
-        decoder.answer(json.dumps(answer).encode())
-    assert decoder.said is not None
-    assert decoder.said.delta == "Half"
-    for error in (result.error, raised.value):
+    (said,) = decoder.answer(json.dumps(answer).encode())
+    assert said.delta == "Half"
+    assert decoder.error is not None
+    for error in (result.error, decoder.error):
         assert message in error.message
         assert error.status == status
 
@@ -550,11 +551,7 @@ FILTERED = [{"prompt_index": 0, "content_filter_results": {"violence": {"filtere
 @pytest.mark.parametrize("choices", [None, []])
 def test_an_answer_without_a_choice(choices: Any) -> None:
     def answer(**more: Any) -> StreamChunk:
-        decoder = openai_chat.ChatDecoder(MODEL)
-        try:
-            return decoder.answer(json.dumps({"choices": choices, **more}).encode())
-        finally:
-            assert decoder.said is None
+        return answered(openai_chat.ChatDecoder(MODEL), json.dumps({"choices": choices, **more}).encode())
 
     with pytest.raises(WireError, match="insufficient balance"):
         answer(**BASE)
@@ -648,7 +645,9 @@ def test_calls_that_share_what_tells_them(events: list[Any], expected: list[tupl
 @pytest.mark.parametrize("keys", [{"id": "a"}, {"index": 0, "id": "a"}, {"index": 0}, {}])
 def test_a_whole_answers_list_of_calls_is_a_list(keys: dict[str, Any]) -> None:
     made = [call('{"x":1}', **keys), call('{"x":1}', **keys), call("", **keys)]
-    final = openai_chat.ChatDecoder(MODEL).answer(json.dumps(chat_answer({"tool_calls": made}, "tool_calls")).encode())
+    final = answered(
+        openai_chat.ChatDecoder(MODEL), json.dumps(chat_answer({"tool_calls": made}, "tool_calls")).encode()
+    )
     assert [c["function"]["arguments"] for c in final.tool_calls or ()] == ['{"x":1}', '{"x":1}', "{}"]
     assert len({c["id"] for c in final.tool_calls or ()}) == 3
 
@@ -730,7 +729,7 @@ def test_the_tier_that_served() -> None:
     result = decode(WIRE, chat({"content": "x"}), chat({}, "stop", service_tier="flex"), DONE)
     assert result.final is not None
     assert result.final.service_tier == "flex"
-    final = openai_chat.ChatDecoder(MODEL).answer(json.dumps(chat_answer({}, "stop", service_tier="flex")).encode())
+    final = answered(openai_chat.ChatDecoder(MODEL), json.dumps(chat_answer({}, "stop", service_tier="flex")).encode())
     assert final.service_tier == "flex"
 
 

@@ -15,6 +15,7 @@ from .streams import (
     CREATED,
     MODEL,
     RESPONSES_USAGE,
+    answered,
     call_item,
     completed,
     decode,
@@ -53,7 +54,7 @@ def test_reasons_for_breaking_off(reason: str | None, expected: str) -> None:
     result = decode(WIRE, CREATED, said("x"), incomplete(reason))
     assert result.whole["finish_reason"] == expected
     answer = incomplete(reason)["response"] | {"output": [message_item("x")]}
-    assert ResponsesDecoder(MODEL).answer(json.dumps(answer).encode()).finish_reason == expected
+    assert answered(ResponsesDecoder(MODEL), json.dumps(answer).encode()).finish_reason == expected
 
 
 def test_breaking_off_in_no_more_than_the_events_name() -> None:
@@ -129,7 +130,7 @@ def test_reasoning_in_full() -> None:
     event = {"type": "response.reasoning_text.delta", "output_index": 0, "content_index": 0}
     assert decode(WIRE, event | {"delta": "Hm"}, event | {"delta": "."}, completed()).reasoning == "Hm."
     whole = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "Hm."}]}
-    answer = ResponsesDecoder(MODEL).answer(json.dumps(response(output=[whole, message_item("x")])).encode())
+    answer = answered(ResponsesDecoder(MODEL), json.dumps(response(output=[whole, message_item("x")])).encode())
     assert (answer.reasoning, answer.delta) == ("Hm.", "x")
 
 
@@ -187,7 +188,7 @@ def test_a_call_of_a_custom_tool(events: list[Any]) -> None:
     for chunk in result.chunks:
         for call in chunk.tool_calls or ():
             json.loads(call["function"]["arguments"])
-    final = ResponsesDecoder(MODEL).answer(json.dumps(response(output=[CUSTOM])).encode())
+    final = answered(ResponsesDecoder(MODEL), json.dumps(response(output=[CUSTOM])).encode())
     assert final.tool_calls is not None
     assert final.tool_calls[0]["function"]["arguments"] == '{"input": "print(1)"}'
 
@@ -200,7 +201,7 @@ def test_a_refusal_that_is_cut_off() -> None:
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
 def test_a_whole_answer_that_failed(status: str) -> None:
     with pytest.raises(WireError):
-        ResponsesDecoder(MODEL).answer(json.dumps(response(status)).encode())
+        answered(ResponsesDecoder(MODEL), json.dumps(response(status)).encode())
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_a_custom_tools_call_goes_back_as_it_came_and_so_does_what_it_gave() -> 
     caller = {"type": "program", "caller_id": "call_p"}
     made = CUSTOM | {"id": "ctc_1", "status": "completed", "caller": caller}
     decoder = ResponsesDecoder(MODEL)
-    final = decoder.answer(json.dumps(response(output=[made])).encode())
+    final = answered(decoder, json.dumps(response(output=[made])).encode())
     turn = Message(role="assistant", tool_calls=final.tool_calls, metadata=decoder.metadata | {"issuer": ISSUER})
     result = Message(role="tool", tool_call_id="call_a", content="1")
     tools = [{"type": "custom", "name": "code"}]
@@ -238,7 +239,7 @@ def test_commentary_is_text_but_not_the_answer() -> None:
         message_item("{}") | {"phase": "final_answer"},
     ]
     decoder = ResponsesDecoder(MODEL)
-    assert decoder.answer(json.dumps(response(output=items)).encode()).delta == "I look. {}"
+    assert answered(decoder, json.dumps(response(output=items)).encode()).delta == "I look. {}"
     assert decoder.answer_at == 8
     streamed = decode(
         WIRE, CREATED, said("I look. "), said("{}"), *(item("done", i, **it) for i, it in enumerate(items)), completed()
@@ -305,7 +306,7 @@ def test_pictures_citations_and_files_are_parts_of_the_answer() -> None:
         "outputs": [{"type": "logs"}, {"type": "image", "url": "https://a.example/b"}],
     }
     decoder = ResponsesDecoder(MODEL)
-    decoder.answer(json.dumps(response(output=[message_item("So "), second, picture, ran])).encode())
+    answered(decoder, json.dumps(response(output=[message_item("So "), second, picture, ran])).encode())
     assert decoder.parts == [
         {"type": "citation", "citation": {"url": "https://a.example", "title": "A", "start_index": 3, "end_index": 5}},
         {"type": "file", "file": {"file_id": "cfile_1", "filename": "a.csv"}},
@@ -344,7 +345,7 @@ def test_an_answer_that_was_cancelled_is_none() -> None:
 
 def test_an_answer_without_items_says_nothing() -> None:
     whole = response(output=None)
-    assert ResponsesDecoder(MODEL).answer(json.dumps(whole).encode()).delta == ""
+    assert answered(ResponsesDecoder(MODEL), json.dumps(whole).encode()).delta == ""
 
 
 def test_a_message_that_only_the_end_brings_is_said_then() -> None:
@@ -363,4 +364,4 @@ def test_a_message_that_only_the_end_brings_is_said_then() -> None:
 )
 def test_an_odd_form_costs_no_more_than_itself(odd: dict[str, Any]) -> None:
     answer = response(output=[message_item("Hi")]) | odd
-    assert ResponsesDecoder(MODEL).answer(json.dumps(answer).encode()).finish_reason == "stop"
+    assert answered(ResponsesDecoder(MODEL), json.dumps(answer).encode()).finish_reason == "stop"

@@ -18,7 +18,7 @@ from llmring.wire import ollama, openai_chat
 from llmring.wire.base import Decoder
 from llmring.wire.think_tags import ThinkTags
 
-from .streams import MODEL, chat, chat_answer, decode, line, stream
+from .streams import MODEL, answered, chat, chat_answer, decode, line, stream
 
 BLANKS = st.text(" \n\t", max_size=4)
 TAG_LIKE = st.lists(st.sampled_from([*"<>/ thinkx\n", "<think>", "</think>", "</thi"]), max_size=20).map("".join)
@@ -103,7 +103,7 @@ def test_on_the_wires(wire: str) -> None:
         result = decode(wire, *EVENTS[wire](pieces))
         assert (result.content, result.reasoning) == ('{"sum": "<think>"}', "I add them.")
     decoder: Decoder = {"openai-chat": openai_chat.ChatDecoder, "ollama": ollama.OllamaDecoder}[wire](MODEL)
-    final = decoder.answer(json.dumps(ANSWERS[wire](WRITTEN)).encode())
+    final = answered(decoder, json.dumps(ANSWERS[wire](WRITTEN)).encode())
     assert (final.delta, final.reasoning) == ('{"sum": "<think>"}', "I add them.")
 
 
@@ -149,7 +149,7 @@ def test_thinking_that_is_never_closed_is_text(wire: str, blanks: str, thought: 
     chunks = decode(wire, *EVENTS[wire](pieces_of(written, cuts)))
     assert (chunks.content, chunks.final and chunks.final.delta) == ("", written)
     decoder: Decoder = {"openai-chat": openai_chat.ChatDecoder, "ollama": ollama.OllamaDecoder}[wire](MODEL)
-    final = decoder.answer(json.dumps(ANSWERS[wire](written)).encode())
+    final = answered(decoder, json.dumps(ANSWERS[wire](written)).encode())
     assert (final.delta, final.reasoning) == (written, None)
     # What is kept of it is a turn of that text.
     assert decoder.metadata == chunks.decoder.metadata

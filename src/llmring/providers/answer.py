@@ -7,13 +7,13 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from ..exceptions import InvalidRequestError, LLMRingError, ProviderConnectionError
 from ..record import first_of
 from ..schemas import LLMResponse, StreamChunk
 from ..wire.base import Decoder
-from ..wire.errors import CannotCarry, WireError
+from ..wire.errors import CannotCarry
 from .base import Call, HTTPResponse, Provider
 from .unpacking import unpacked
 
@@ -37,18 +37,19 @@ class Answer:
         self.decoder: Decoder = provider.decoder(call)
         self.decoder.conceal = provider.conceal
         self.decoder.issuer = provider.issuer
-        self.decoder.bound(call.max_bytes)
+        self.decoder.bound(call.max_bytes, whole=not call.stream)
         self.failure: LLMRingError | None = None
         self.finished = False
         self.closed = False
         self._ended: Callable[[LLMRingError | None], None] = lambda failure: None
         self._closed: Callable[[], None] = lambda: None
-        self._read_from(response)
+        self._bytes = unpacked(response)
+        self._next: Callable[[], Awaitable[bytes]] = self._first
 
     @classmethod
     async def open(cls, provider: Provider, call: Call) -> Answer:
         """Send the request. Raises `ProviderError`."""
-        return (cls if call.stream else _WholeAnswer)(provider, call, await _send(provider, call))
+        return cls(provider, call, await _send(provider, call))
 
     @property
     def model(self) -> str:
@@ -62,38 +63,26 @@ class Answer:
 
     async def go_on(self) -> list[StreamChunk]:
         """Go on from where the provider kept its place: the next chunks, or none and a `failure`."""
-        self.failure = None
+        self.failure, self._next = None, self._hop
         try:
             async with asyncio.timeout(self.call.timeout):
-                await self._next_hop()
                 return await self.read()
         except TimeoutError:
             return self.silence()
-        except LLMRingError as error:
-            self.fail(error)
-            return []
 
-    async def _next_hop(self) -> None:
-        """Ask for the rest of an answer, of which the provider gives only so much at a time. Raises `ProviderError`."""
+    async def _hop(self) -> bytes:
+        """Ask for the rest of an answer, of which the provider gives only so much at a time: its first bytes."""
         with contextlib.suppress(Exception):
             await self._leave()
+        self.decoder.begin_hop()
         call = replace(self.call.begun(), continuation=self.decoder.checkpoint)
         self.response = await _send(self.provider, call)
-        self.decoder.begin_hop()
-        self._read_from(self.response)
-
-    def _read_from(self, response: HTTPResponse) -> None:
-        self._bytes = unpacked(response)
-        self._next: Callable[[], Awaitable[bytes]] = self._first
+        self._bytes = unpacked(self.response)
+        return await self._first()
 
     def _first(self) -> Awaitable[bytes]:
         self._next = self._bytes.__anext__
         return first_of(self._bytes)
-
-    def fail(self, failure: LLMRingError) -> None:
-        """End the answer with a failure."""
-        self.failure = failure
-        self._ended(failure)
 
     def hear(self, ended: Callable[[LLMRingError | None], None], closed: Callable[[], None]) -> None:
         """Say how the answer ends, with its failure or `None`, and when it is closed; now if it has, or is."""
@@ -113,11 +102,7 @@ class Answer:
                 chunks = decoder.end_of_bytes()
                 if not decoder.hop_ended:
                     return self._last(chunks, None)
-                try:
-                    await self._next_hop()
-                except LLMRingError as error:
-                    self.fail(error)
-                    return chunks
+                self._next = self._hop
                 if chunks:
                     return chunks
                 continue
@@ -132,40 +117,52 @@ class Answer:
     def _last(self, chunks: list[StreamChunk], broken: Exception | None) -> list[StreamChunk]:
         """The end of the answer, which is a good one only if the wire said all that it must say."""
         decoder = self.decoder
-        wire_error = decoder.error
-        if wire_error is None and decoder.complete:
+        failure = decoder.error or broken
+        if decoder.error is None and decoder.complete:
             try:
                 chunks.append(decoder.close())
                 self.finished = True
                 self._ended(None)
                 return chunks
-            except WireError as error:
-                wire_error = error
-            except Exception as error:  # what nobody sends was put together to something that is nothing
-                broken = error
-        if wire_error is None and broken is None:
-            wire_error = decoder.not_a_stream()
-        if wire_error is not None or broken is not None:
-            self.fail(self._error(wire_error or broken))  # type: ignore[arg-type]
-        else:
-            self.fail(self._cut())
+            except Exception as error:  # also what nobody sends, put together to something that is nothing
+                failure = error
+        if failure is None and self.call.stream:
+            failure = decoder.not_a_stream()
+        if failure is None:
+            failure = ProviderConnectionError(
+                f"The answer of {self.model} ended before its end marker ({decoder.end_marker}): the connection "
+                "was cut on the way. Ask again; what had arrived is in `partial`.",
+                provider=self.provider.name,
+                model=self.call.model,
+            )
+        self.failure = self.provider.error(failure, self.call, self.response.headers)
+        self._ended(self.failure)
         return chunks
 
-    def received(self) -> LLMResponse | None:
-        """Of an answer that failed, what had been read of it and not handed over, if anything had."""
-        held = self.decoder.held
-        return LLMResponse(self.model, held, response_model=self.decoder.response_model) if held else None
+    def received(self, chunks: list[StreamChunk]) -> LLMResponse | None:
+        """Of an answer that failed, what had come of it, if anything had.
 
-    def _cut(self) -> ProviderConnectionError:
-        return ProviderConnectionError(
-            f"The answer of {self.model} ended before its end marker ({self.decoder.end_marker}): the connection "
-            "was cut on the way. Ask again; what had arrived is in `partial`.",
-            provider=self.provider.name,
-            model=self.call.model,
+        Args:
+            chunks: those that were read, and not handed over.
+        """
+        decoder = self.decoder
+        if not self.call.stream:
+            # Whatever it was that broke it off, the beginning of its body is read as far as it goes.
+            chunks = [*chunks, *decoder.end_of_bytes()]
+        said = "".join(chunk.delta for chunk in chunks) + decoder.held
+        thought = "".join(chunk.reasoning or "" for chunk in chunks)
+        calls = decoder.calls.snapshot()()
+        if not (said or thought or calls):
+            return None
+        return LLMResponse(
+            self.model,
+            said,
+            thought or None,
+            calls or None,
+            usage=decoder.usage,
+            response_model=decoder.response_model,
+            served=(decoder.served,),
         )
-
-    def _error(self, error: Exception) -> LLMRingError:
-        return self.provider.error(error, self.call, self.response.headers)
 
     def silence(self, why: Exception | None = None) -> list[StreamChunk]:
         """A wait passed the timeout: the final chunk if all had been said by then, else none and a `failure`.
@@ -206,83 +203,6 @@ class Answer:
             await self.response.aclose()
             # The socket is closed in the loop's next step.
             await asyncio.sleep(0)
-
-
-class _WholeAnswer(Answer):
-    """An answer that is not streamed: all of it is one chunk, the final one."""
-
-    def __init__(self, provider: Provider, call: Call, response: HTTPResponse) -> None:
-        super().__init__(provider, call, response)
-        self._body: list[bytes] = []
-        self._said = StreamChunk()
-
-    async def read(self) -> list[StreamChunk]:
-        """The final chunk; or none and a `failure`."""
-        try:
-            while True:
-                final = self.decoder.answer(await self._all())
-                self._body = []
-                final.delta = self._said.delta + final.delta
-                final.reasoning = (self._said.reasoning or "") + (final.reasoning or "") or None
-                if self.decoder.complete:
-                    self.finished = True
-                    self._ended(None)
-                    return [final]
-                self._said = final
-                if not self.decoder.hop_ended:
-                    raise self._cut()
-                await self._next_hop()
-        except Exception as error:
-            is_cut = isinstance(error, WireError) and not error.enveloped and _is_cut(b"".join(self._body))
-            self.fail(self._cut() if is_cut else self._error(error))
-            return []
-
-    async def _all(self) -> bytes:
-        size = 0
-        while True:
-            try:
-                self._body.append(data := await self._next())
-            except StopAsyncIteration:
-                return b"".join(self._body)
-            size += len(data)
-            if size > self.call.max_bytes:
-                self._body = []
-                raise self.decoder.too_large("a body")
-
-    def received(self) -> LLMResponse | None:
-        """The beginning of its body is read as far as it goes, whatever it was that broke it off."""
-        decoder = begun = self.decoder
-        said, more = self._said, decoder.said if self._body else None
-        if more is None:
-            begun = self.provider.decoder(self.call)
-            with contextlib.suppress(Exception):  # whatever a decoder makes of half an answer
-                more = begun.feed_answer(from_json(b"".join(self._body), allow_partial="trailing-strings"))
-        if more is not None:
-            said.delta += more.delta
-            said.reasoning = (said.reasoning or "") + (more.reasoning or "") or None
-        said.delta += begun.held
-        calls = [call for it in dict.fromkeys((decoder, begun)) for call in it.calls.snapshot()()]
-        if not (said.delta or said.reasoning or calls):
-            return None
-        return LLMResponse(
-            self.model,
-            said.delta,
-            said.reasoning,
-            calls or None,
-            usage=begun.usage or decoder.usage,
-            response_model=begun.response_model or decoder.response_model,
-            served=((begun if begun.usage else decoder).served,),
-        )
-
-
-def _is_cut(body: bytes) -> bool:
-    """Whether a body that is no JSON is the beginning of some, or nothing."""
-    body = body.lstrip(b"\xef\xbb\xbf \t\r\n")
-    try:
-        from_json(body)
-    except ValueError as error:
-        return not body or (body.startswith((b"{", b"[")) and str(error).startswith("EOF"))
-    return False
 
 
 async def _send(provider: Provider, call: Call) -> HTTPResponse:

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 from pydantic_core import from_json
 
-from ..schemas import FinishReason, Served, StreamChunk, ToolCall, Usage
+from ..schemas import FinishReason, Served, StreamChunk, Usage
 from . import MAX_BYTES
 from .calls import ToolCalls
 from .errors import WireError, read_error
-from .framing import LineFrames, TooLargeError
+from .framing import LineFrames, TooLargeError, WholeFrames
 from .values import Halves, contradiction
 
 __all__ = ["MISSHAPEN", "Decoder"]
@@ -38,7 +38,6 @@ class Decoder:
         model: the `provider:model` that every chunk names.
         issuer: the provider and its address, to whom alone what is kept goes back.
         parts: what the model made that is not text, in the form of a message's parts.
-        said: of an answer that was not streamed, all of its text and thinking.
         answer_at: where in the text the answer proper begins; what stands before it is commentary.
         ended: the wire's end marker has been seen; nothing after it is of interest.
         complete: all that the wire must say has been said, so that the end of the bytes is no cut.
@@ -54,13 +53,14 @@ class Decoder:
 
     frames: ClassVar[type[LineFrames]]
     end_marker: ClassVar[str]
+    openings: ClassVar[tuple[bytes, ...]] = (b"data", b"event", b"id:", b"retry:", b":")
+    """What a stream begins with; a body that does not is none."""
 
     def __init__(self, model: str) -> None:
         self.model = model
         self.issuer = ""
         self.calls = ToolCalls()
         self.parts: list[dict[str, Any]] = []
-        self.said: StreamChunk | None = None
         self.answer_at = 0
         self.finish_reason: FinishReason | None = None
         self.usage: Usage | None = None
@@ -108,10 +108,10 @@ class Decoder:
             self.error = self.too_large(str(error))
             return []
 
-    def bound(self, most: int) -> None:
-        """Set how many bytes a line, an event, the calls or a whole answer may have."""
+    def bound(self, most: int, *, whole: bool = False) -> None:
+        """Set how many bytes a line, an event, the calls or a whole answer may have; `whole`: it is not streamed."""
         self.most = most
-        self._frames = self.frames(most)
+        self._frames = (WholeFrames if whole else self.frames)(most)
 
     def too_large(self, what: str) -> WireError:
         """The error for an answer of which something passes the bound."""
@@ -139,7 +139,9 @@ class Decoder:
         return ""
 
     def end_of_bytes(self) -> list[StreamChunk]:
-        """The bytes have ended: the chunks of a last event whose end the sender left out."""
+        """The bytes have ended: the chunks of a whole answer, or of a last event whose end the sender left out."""
+        if isinstance(self._frames, WholeFrames):
+            return self.answer(*self._frames.close())
         return self._decode(self._frames.close(), cut=True)
 
     def _decode(self, payloads: list[bytes], *, cut: bool = False) -> list[StreamChunk]:
@@ -189,45 +191,42 @@ class Decoder:
     def not_a_stream(self) -> WireError | None:
         """The error that the bytes are, if they were no stream at all."""
         head = self.conceal(self._head).removeprefix(b"\xef\xbb\xbf").lstrip()
-        if self.response_model is not None or not head or head.startswith(self._openings()):
+        if self.response_model is not None or not head or head.startswith(self.openings):
             return None
         error = read_error(head)
         if not error.enveloped:
             error.message = f"a body that is no stream of events: {error.message}"
         return error
 
-    @classmethod
-    def _openings(cls) -> tuple[bytes, ...]:
-        return (b"data", b"event", b"id:", b"retry:", b":")
+    def answer(self, body: bytes) -> list[StreamChunk]:
+        """Take a whole answer that was not streamed: all that it says as one chunk, to be followed by `close`.
 
-    def answer(self, body: bytes) -> StreamChunk:
-        """Take a whole answer that was not streamed, and give its final chunk with all of its text.
-
-        One that is not at its end leaves `complete` unset, and its chunk names no finish reason.
-
-        Raises `WireError`; what the answer holds is in `said` where that can be read.
+        What is no answer is an `error`. One that is cut is read as far as it goes, and leaves `complete` unset.
         """
-        body = body.removeprefix(b"\xef\xbb\xbf")
+        body = body.lstrip(b"\xef\xbb\xbf \t\r\n")
+        chunk, cut = None, False
         try:
             try:
                 parsed = from_json(body)
             except ValueError as refused:
-                parsed = self._halves.parse(body, refused, whole=True)
+                cut = not body or (body.startswith((b"{", b"[")) and str(refused).startswith("EOF"))
+                if cut:
+                    parsed = from_json(body, allow_partial="trailing-strings")
+                else:
+                    parsed = self._halves.parse(body, refused, whole=True)
             self.complete = True
-            chunk = self.said = self.feed_answer(parsed)
-        except MISSHAPEN:
-            error = read_error(self.conceal(body))
-            if not error.enveloped:
-                error.message = f"a body that is no answer of this API: {error.message}"
-            raise error from None
-        # Where it is not at its end, calls may be cut off.
-        final = self.close() if self.complete else self._chunk(self.calls.snapshot()() or None)
-        if chunk is not None and not self.unclosed:
-            final.delta = chunk.delta + final.delta
-            final.reasoning = (chunk.reasoning or "") + (final.reasoning or "") or None
-        if not self.complete:
-            final.delta += self.held
-        return final
+            chunk = self.feed_answer(parsed)
+        except WireError as error:
+            self.error = error
+        except Exception:  # whatever comes of reading what has another form
+            self.error = read_error(self.conceal(body))
+            if not self.error.enveloped:
+                self.error.message = f"a body that is no answer of this API: {self.error.message}"
+        if cut:
+            # It is not at its end, whatever it says of that.
+            self.complete = self.hop_ended = False
+            self.error = self.finish_reason = None
+        return [] if chunk is None else [chunk]
 
     def gather(self, made: Iterable[dict[str, Any]]) -> None:
         """Take what the model made that is not text. What has an odd form is counted, and costs no answer."""
@@ -243,9 +242,9 @@ class Decoder:
 
     def begin_hop(self) -> None:
         """Make ready for the rest of the answer, which comes as bytes of its own."""
-        self._frames = self.frames(self.most)
+        self._frames = type(self._frames)(self.most)
         self.hop_ended = False
-        self.error = self.said = None
+        self.error = None
 
     def close(self) -> StreamChunk:
         """The final chunk. Raises `WireError` if a tool call's arguments are not JSON, or not the model's."""
@@ -265,10 +264,6 @@ class Decoder:
         calls = self.calls.complete(cut=finish == "length") if self.calls else None
         if calls and finish in ("stop", "other"):
             finish = "tool_calls"
-        return self._chunk(calls, finish)
-
-    def _chunk(self, calls: list[ToolCall] | None, finish: FinishReason | None = None) -> StreamChunk:
-        """What is known of the answer by now, but for what was said of it."""
         return StreamChunk(
             self.unclosed,
             self.model,

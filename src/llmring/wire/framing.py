@@ -6,7 +6,7 @@ from pydantic_core import from_json, to_json
 
 from . import MAX_BYTES
 
-__all__ = ["LineFrames", "NamedSSEFrames", "SSEFrames", "TooLargeError"]
+__all__ = ["LineFrames", "NamedSSEFrames", "SSEFrames", "TooLargeError", "WholeFrames"]
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -148,6 +148,25 @@ class NamedSSEFrames(SSEFrames):
             return payload
         name = to_json(self._name.decode(errors="replace") or "message")
         return b'{"event":%b,"data":%b}' % (name, payload)
+
+
+class WholeFrames(LineFrames):
+    """Gathers a body that is one value, over however many lines."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """None, before the end."""
+        self._parts.append(data)
+        self._kept += len(data)
+        if self._kept > self._most:
+            self._parts.clear()
+            raise TooLargeError("a body")
+        return []
+
+    def close(self) -> list[bytes]:
+        """All of it."""
+        body = b"".join(self._parts)
+        self._parts.clear()
+        return [body]
 
 
 def _error(value: bytes) -> bytes:

@@ -186,6 +186,7 @@ class OllamaDecoder(Decoder):
     """
 
     frames = LineFrames
+    openings = (b'{"model"',)
     end_marker = '"done": true'
 
     def __init__(self, model: str, *, think_tags: bool = True, reader: ToolReader | None = None) -> None:
@@ -275,7 +276,3 @@ class OllamaDecoder(Decoder):
         if not said and not thinking and not advanced:
             return None
         return StreamChunk(said, self.model, thinking or None, self.calls.snapshot() if advanced else None)
-
-    @classmethod
-    def _openings(cls) -> tuple[bytes, ...]:
-        return (b'{"model"',)
