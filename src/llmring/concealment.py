@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from .addresses import shown
+from .credentials import PUBLIC
 from .exceptions import ProviderError
 
-__all__ = ["OF_THE_BODY", "PUBLIC", "SHORTEST", "bare", "clean", "copied", "without"]
+__all__ = ["OF_THE_BODY", "SHORTEST", "bare", "clean", "copied", "without"]
 
 _Error = TypeVar("_Error", bound=BaseException)
 
@@ -30,8 +31,6 @@ SHORTEST = 8
 """What is shorter is no secret, and may be a word that messages use."""
 OF_THE_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 """Headers that speak of a body as it was sent."""
-PUBLIC = frozenset({"accept", "accept-encoding", "connection", "content-type", "content-length", "host", "user-agent"})
-"""Headers of a request that are everybody's: they hold no secret, and may go anywhere."""
 _DEEPEST = 10
 """Exceptions below one another, and tables in tables."""
 

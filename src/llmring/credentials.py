@@ -8,13 +8,16 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
-__all__ = ["KEYRING", "SERVICE", "Key", "Keyring", "find_key", "first_set", "kept", "reveal"]
+__all__ = ["KEYRING", "PUBLIC", "SERVICE", "Key", "Keyring", "find_key", "first_set", "kept", "reveal"]
 
 KEYRING = "the keyring"
 """What the system's keyring is called where it is said whence a key comes."""
 
 SERVICE = "llmring"
 """The service of our entries in the keyring. The user's name is the provider's."""
+
+PUBLIC = frozenset({"accept", "accept-encoding", "connection", "content-type", "content-length", "host", "user-agent"})
+"""Headers of a request that are everybody's: they hold no secret, and may go anywhere."""
 
 _GIVEN = "api_keys"
 

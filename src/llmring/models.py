@@ -1,11 +1,11 @@
-"""What a service knows of models: what they are, and what their answers cost."""
+"""What a service knows of models: what they are, what their answers cost, and how each of them stands."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from . import catalog
+from . import breaker, catalog
 from .aliases import Aliases
 from .lazy import Later
 from .providers import endpoints
@@ -21,6 +21,8 @@ __all__ = ["Models"]
 
 class Models(Aliases):
     """What `LLMRing` knows of models. Its methods hand over to the packages that know."""
+
+    _breakers: breaker.Breakers
 
     def calculate_cost(self, response: schemas.LLMResponse | schemas.StreamChunk) -> catalog.Cost:
         """What an answer cost, in US dollars, each model that served and its service tier at its own price.
@@ -41,6 +43,26 @@ class Models(Aliases):
         """
         reference = self.resolve_alias(model, profile)
         return catalog.model_info(reference, base_url=self._address(reference))
+
+    def breakers(self) -> list[breaker.BreakerState]:
+        """How the circuit breakers of this service stand: one for each model that it was asked for of late.
+
+        Other services, and other processes, have their own.
+        """
+        return self._breakers.states()
+
+    def reset_breaker(self, model: str, *, profile: str | None = None) -> None:
+        """Close the circuit breaker of a model and forget its failures, if it has one.
+
+        Args:
+            model: an alias (then: of all its models), or `provider:model`.
+            profile: instead of the service's.
+
+        Raises:
+            AliasNotFoundError: no such alias.
+        """
+        for reference in self._resolve(model, profile).models:
+            self._breakers.reset(reference)
 
     def _address(self, reference: str) -> str | None:
         """Where the provider of a `provider:model` is asked."""

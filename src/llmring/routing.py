@@ -182,7 +182,8 @@ class Route:
             error.args = (f"{error} Or bind a stand-by model to the alias.",)
         if isinstance(error, ProviderError) and self.attempts:
             error.attempts = list(self.attempts)
-            error.args = (f"{error} Tried before it, in vain: {', '.join(map(_tried, self.attempts))}.",)
+            tried = ", ".join(f"{it.provider}:{it.model}" if it.model else str(it.provider) for it in self.attempts)
+            error.args = (f"{error} Tried before it, in vain: {tried}.",)
         for earlier in self.attempts:
             error.add_note(f"Before it: {earlier}")
         return error
@@ -225,10 +226,6 @@ class Route:
             await asyncio.sleep(pause)
             self.retries += 1
         raise AssertionError
-
-
-def _tried(error: ProviderError) -> str:
-    return f"{error.provider}:{error.model}" if error.model else str(error.provider)
 
 
 def _pause(error: ProviderError, retry: int) -> float:

@@ -221,28 +221,6 @@ class LLMRing(Models, AwaitedService):
         """Serve `name:model` by an adapter of your own. It is closed with the service."""
         self._registry.register(name, provider)
 
-    # Circuit breakers
-
-    def breakers(self) -> list[breaker.BreakerState]:
-        """How the circuit breakers of this service stand: one for each model that it was asked for of late.
-
-        Other services, and other processes, have their own.
-        """
-        return self._breakers.states()
-
-    def reset_breaker(self, model: str, *, profile: str | None = None) -> None:
-        """Close the circuit breaker of a model and forget its failures, if it has one.
-
-        Args:
-            model: an alias (then: of all its models), or `provider:model`.
-            profile: instead of the service's.
-
-        Raises:
-            AliasNotFoundError: no such alias.
-        """
-        for reference in self._resolve(model, profile).models:
-            self._breakers.reset(reference)
-
     def _vet(self, name: str, lockfile: lockfiles.Lockfile | None) -> None:
         """Called before a provider comes to life; the command line refuses here what its user has not agreed to."""
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llmring.wire.framing import LineFrames, NamedSSEFrames, SSEFrames
+from llmring.wire.framing import LineFrames, SSEFrames
+from llmring.wire.named_events import NamedSSEFrames
 
 BOM = b"\xef\xbb\xbf"
 # Whatever the rules for lines and fields could trip over, in likely neighbourhoods.

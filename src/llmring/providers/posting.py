@@ -21,8 +21,8 @@ from typing import Any, ClassVar, TypeAlias
 
 import httpx2
 
-from ..concealment import OF_THE_BODY, PUBLIC
-from ..credentials import reveal
+from .. import concealment
+from ..credentials import PUBLIC, reveal
 from . import errors
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .environment import CERTIFICATES, Proxies, Proxy
@@ -195,7 +195,7 @@ class Carrier(httpx2.AsyncClient):
             return answer
         body = await exchange.words(answer)
         exchange.refused = errors.Refused(answer.status_code, answer.headers, body, *_redirect(answer))
-        headers = [(name, value) for name, value in answer.headers.multi_items() if name not in OF_THE_BODY]
+        headers = [(name, value) for name, value in answer.headers.multi_items() if name not in concealment.OF_THE_BODY]
         return httpx2.Response(answer.status_code, headers=headers, content=body, request=request)
 
 

@@ -6,7 +6,7 @@ from pydantic_core import from_json, to_json
 
 from . import MAX_BYTES
 
-__all__ = ["LineFrames", "NamedSSEFrames", "SSEFrames", "TooLargeError", "WholeFrames"]
+__all__ = ["LineFrames", "SSEFrames", "TooLargeError", "WholeFrames"]
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -76,7 +76,7 @@ class SSEFrames(LineFrames):
     """Splits a stream of server-sent events, after the WHATWG standard's rules for lines and fields.
 
     Only `data` is of interest: event names, ids and comments are passed over, since most formats that come this way
-    repeat the event's type inside its data (for others: `NamedSSEFrames`). A field `error`, which the standard does not
+    repeat the event's type inside its data (for others: `named_events`). A field `error`, which the standard does not
     know, is how llama-server said that it failed until September 2025: it becomes the data of an error.
     """
 
@@ -116,38 +116,6 @@ class SSEFrames(LineFrames):
     def close(self) -> list[bytes]:
         """The payload of a last event whose blank line the sender left out."""
         return self.feed(b"\n\n")
-
-
-class NamedSSEFrames(SSEFrames):
-    """Server-sent events whose kind is their name, which their data does not repeat.
-
-    The payload of each is `{"event": NAME, "data": DATA}`, with the data as it is, which must be JSON. One without a
-    name is called `message`, as the standard has it.
-    """
-
-    def __init__(self, most: int = MAX_BYTES) -> None:
-        super().__init__(most)
-        self._name = b""
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """The payloads of the events that `data` completes."""
-        payloads = []
-        for line in self._lines(data):
-            if line.startswith(b"event:"):
-                self._name = line[7:] if line.startswith(b"event: ") else line[6:]
-                continue
-            if line.startswith(b"error:"):
-                self._name = b"error"
-            payloads += [self._named(payload) for payload in self._payloads([line])]
-            if not line or line == b"event":
-                self._name = b""
-        return payloads
-
-    def _named(self, payload: bytes) -> bytes:
-        if payload.strip() == b"[DONE]":
-            return payload
-        name = to_json(self._name.decode(errors="replace") or "message")
-        return b'{"event":%b,"data":%b}' % (name, payload)
 
 
 class WholeFrames(LineFrames):
