@@ -27,3 +27,9 @@ def test_the_page_names_no_file_that_is_not_there() -> None:
     assert len(named) > 60
     missing = {name for name in named if not any((at / name).exists() for at in (SOURCE, ROOT))}
     assert missing == set()
+
+
+def test_what_is_imported_later_is_the_nouns_alone() -> None:
+    """The contracts on imports do not see a module that is named by its words: it must be one that all may know."""
+    named = {it for file in SOURCE.rglob("*.py") for it in re.findall(r'Later\("([^"]+)"\)', file.read_text("utf-8"))}
+    assert named == {"llmring.schemas"}
