@@ -18,11 +18,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 import llmring
 from llmring.catalog.naming import billed_by, listed_as, served_by, vendor_of
-from llmring.exceptions import ProviderResponseError
+from llmring.dialects import ChatDialect, Dialect
+from llmring.dialects import Words as DialectWords
+from llmring.exceptions import ConfigurationError, ProviderResponseError
 from llmring.providers.errors import error_of_answer
 from llmring.schemas import LLMRequest
-from llmring.vendors import BUILT_IN, BuiltIn, also_called, load, of_vendors
-from llmring.wire.chat_requests import ChatDialect, dialect_of
+from llmring.vendors import BUILT_IN, SDKS, VENDORS, also_called, load, of_vendors
+from llmring.wire.chat_requests import dialect_of
 from llmring.wire.errors import Meaning, WireError, meaning_of, read_error
 
 ROOT = Path(llmring.__file__).parent
@@ -61,40 +63,14 @@ class Row(BaseModel):
         return self
 
 
-class Provider(Row):
-    sdk: Literal["openai"] | None = None
-    package: Name | None = None
-    adapter: Annotated[str, Field(pattern=r"^[A-Z]\w+Provider$")] | None = None
-    key_variables: list[Variable] = []
-    address_variables: list[Variable] = []
-    header_variable: Variable | None = None
-    needs_key: bool = True
-    base_url: Url | None = None
-    home: Url | None = None
-    address_path: Annotated[str, Field(pattern=r"^/.*/$")] | None = None
-    port: Annotated[int, Field(gt=0, lt=65536)] | None = None
-    cloud: Host | None = None
-    hosts: list[Host] = []
-    local: bool = False
-    start: Text | None = None
-    fetch: Text | None = None
-    lists_to_all: bool = False
-    also_called: list[Name] = []
-
-    @model_validator(mode="after")
-    def _is_spoken_to_by_one_sdk(self) -> Provider:
-        assert (self.sdk is None) == (self.package is not None) == (self.adapter is not None)
-        assert self.home or self.base_url or self.address_variables, "nobody knows where it is"
-        assert self.key_variables
-        return self
-
-
 class Chat(Row):
-    hosts: Annotated[list[Host], Field(min_length=1)]
     max_tokens: Text | None = None
     seed: Text | None = None
     call_id: Annotated[str, AfterValidator(lambda said: said if re.compile(said) else "")] | None = None
     id_length: Annotated[int, Field(gt=0)] | None = None
+    usage: list[Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")]] = []
+    thoughts: list[Text] = []
+    refuses: list[Text] = []
     custom_tools: bool | None = None
     reasoning: Text | None = None
     foreign_call: dict[str, Any] | None = None
@@ -103,6 +79,7 @@ class Chat(Row):
     stream_options: bool | None = None
     schemas: bool | None = None
     silent_turns: bool | None = None
+    by_name: bool | None = None
 
 
 class Prices(Row):
@@ -126,25 +103,55 @@ class Words(Row):
         return self
 
 
-class Statuses(Row):
-    of: Annotated[dict[Lower, Status], Field(min_length=1)]
-
-
-class Parameters(Row):
-    of: Annotated[
-        dict[str, Annotated[list[Lower], Field(min_length=1), AfterValidator(_distinct)]], Field(min_length=1)
-    ]
-
-
 class Vendor(BaseModel):
+    """A vendor's row: a `Dialect`, and what the catalogue knows of it."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    provider: Provider | None = None
+    source: Source | None = None
+    sdk: Literal["openai", "anthropic", "google", "ollama"] | None = None
+    package: Name | None = None
+    adapter: Annotated[str, Field(pattern=r"^[A-Z]\w+Provider$")] | None = None
+    key_variables: list[Variable] = []
+    address_variables: list[Variable] = []
+    header_variable: Variable | None = None
+    needs_key: bool = True
+    base_url: Url | None = None
+    home: Url | None = None
+    address_path: Annotated[str, Field(pattern=r"^/.*/$")] | None = None
+    port: Annotated[int, Field(gt=0, lt=65536)] | None = None
+    cloud: Host | None = None
+    hosts: Annotated[list[Host], AfterValidator(_distinct)] = []
+    api: Literal["chat", "responses"] | None = None
+    api_version: Text | None = None
+    local: bool = False
+    start: Text | None = None
+    fetch: Text | None = None
+    lists_to_all: bool = False
+    also_called: Annotated[list[Name], AfterValidator(_distinct)] = []
     chat: Chat | None = None
     prices: Prices | None = None
     words: Annotated[list[Words], Field(min_length=1)] | None = None
-    statuses: Statuses | None = None
-    parameters: Parameters | None = None
+    statuses: Annotated[dict[Lower, Status], Field(min_length=1)] | None = None
+    parameters: (
+        Annotated[
+            dict[str, Annotated[list[Lower], Field(min_length=1), AfterValidator(_distinct)]], Field(min_length=1)
+        ]
+        | None
+    ) = None
+    sources: dict[Literal["statuses", "parameters"], Source] = {}
+
+    @model_validator(mode="after")
+    def _says_where_it_is_from(self) -> Vendor:
+        assert (self.sdk is None) == (self.source is None)
+        assert (self.package is None) == (self.adapter is None)
+        assert set(self.sources) == {it for it in ("statuses", "parameters") if getattr(self, it)}
+        if self.sdk is not None:
+            assert self.home or self.base_url or self.address_variables, "nobody knows where it is"
+            assert self.key_variables
+        elif self.chat is not None:
+            assert self.hosts, "nobody knows whose ways these are"
+        return self
 
 
 Model = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9./-]*[a-z0-9]$")]
@@ -236,13 +243,13 @@ def test_each_word_is_known_by_its_row() -> None:
 
 def test_each_word_for_a_status_is_read() -> None:
     for row in of_vendors("statuses").values():
-        for word, status in row["of"].items():
+        for word, status in row.items():
             assert read_error({"error": {"message": "Oh.", "type": word}}).status == status
 
 
 def test_each_word_for_a_parameter_is_read() -> None:
     for row in of_vendors("parameters").values():
-        for parameter, words in row["of"].items():
+        for parameter, words in row.items():
             assert parameter in LLMRequest.model_fields
             for word in words:
                 failure = read_error({"error": {"message": f"{word}: not here"}}, 400)
@@ -252,33 +259,51 @@ def test_each_word_for_a_parameter_is_read() -> None:
 
 
 def test_no_word_stands_for_two_statuses() -> None:
-    words = [word for row in of_vendors("statuses").values() for word in row["of"]]
+    words = [word for row in of_vendors("statuses").values() for word in row]
     assert [word for word, count in Counter(words).items() if count > 1] == []
 
 
-def test_each_field_of_a_provider_is_read() -> None:
-    for name, row in of_vendors("provider").items():
-        built_in = BUILT_IN[name]
-        assert built_in.module == row.get("sdk", name)
+def test_each_row_is_a_dialect_and_each_field_is_read() -> None:
+    for name, row in load("vendors.json").items():
+        dialect = VENDORS[name]
         for key, value in row.items():
-            if key not in ("source", "sdk", "also_called"):
-                assert getattr(built_in, key) == (tuple(value) if isinstance(value, list) else value)
-    assert {*Provider.model_fields} - {"source", "sdk", "also_called"} == {*BuiltIn.__dataclass_fields__} - {"module"}
+            if key == "prices":
+                continue
+            found = getattr(dialect, key)
+            if key == "chat":
+                assert {it: getattr(found, it) for it in value} == {it: _frozen(said) for it, said in value.items()} | (
+                    {"call_id": re.compile(value["call_id"])} if "call_id" in value else {}
+                )
+            elif key == "words":
+                for it, said in zip(found, value, strict=True):
+                    assert {field: getattr(it, field) for field in said} == {f: _frozen(v) for f, v in said.items()}
+            elif key == "parameters":
+                assert found == {it: tuple(said) for it, said in value.items()}
+            else:
+                assert found == _frozen(value)
+    assert {*Vendor.model_fields} - {"prices"} == {*Dialect.__dataclass_fields__} - {"name", "_"}
+    assert {*Chat.model_fields} == {*ChatDialect.__dataclass_fields__} - {"_"}
+    assert {*Words.model_fields} == {*DialectWords.__dataclass_fields__} - {"_"}
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def test_which_rows_are_providers() -> None:
+    assert [*BUILT_IN] == [*of_vendors("sdk")]
+    assert {name: it.sdk for name, it in SDKS.items()} == {name: name for name in of_vendors("package")}
+    assert {it.sdk for it in BUILT_IN.values()} <= {*SDKS}
 
 
 def test_each_field_of_a_dialect_is_read() -> None:
-    for name, row in of_vendors("chat").items():
-        for host in row["hosts"]:
-            dialect = dialect_of(f"api.{host}", "gateway")
-            assert dialect == dialect_of(host, "gateway")
-            for key, value in row.items():
-                if key == "call_id":
-                    assert dialect.call_id.pattern == value
-                elif key != "source":
-                    found = getattr(dialect, key)
-                    assert found == (type(found)(value) if isinstance(value, list) else value)
-        assert name == "openai" or dialect_of("gateway.invalid", name) == dialect_of(row["hosts"][0], "")
-    assert {*Chat.model_fields} - {"source"} == {*ChatDialect.__dataclass_fields__}
+    for name in of_vendors("chat"):
+        vendor = VENDORS[name]
+        for host in vendor.hosts:
+            assert dialect_of(f"api.{host}", "gateway") == dialect_of(host, "gateway") == vendor.chat
+        named = dialect_of("gateway.invalid", name)
+        assert vendor.chat is not None
+        assert named == (vendor.chat if vendor.chat.by_name else ChatDialect())
 
 
 def test_a_vendor_is_known_by_what_people_call_it() -> None:
@@ -290,12 +315,14 @@ def test_a_vendor_is_known_by_what_people_call_it() -> None:
 @pytest.mark.parametrize("row", ["source", "sdk", "nothing"])
 def test_what_cannot_stand_in_the_file_is_refused(row: str) -> None:
     broken = json.loads((ROOT / "vendors.json").read_text(encoding="utf-8"))
-    provider = broken["groq"]["provider"]
+    groq = broken["groq"]
     if row == "nothing":
-        provider["nothing"] = "?"
+        groq["nothing"] = "?"
+        with pytest.raises(ConfigurationError, match="'groq' has no field \"nothing\""):
+            Dialect.from_data("groq", {key: value for key, value in groq.items() if key != "prices"})
     else:
-        del provider[row]
-    with pytest.raises(ValueError, match=r"groq\.provider"):
+        del groq[row]
+    with pytest.raises(ValueError, match="groq"):
         TypeAdapter(FORMS["vendors.json"]).validate_python(broken)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .catalog import Cost, ModelInfo
     from .exceptions import LLMRingError
     from .parts import audio, document, image, text
+    from .providers.kinds import register
     from .schemas import FinishReason, LLMRequest, LLMResponse, Message, StreamChunk, ToolCall, Usage
     from .service import LLMRing
     from .stream import ChatStream
@@ -46,6 +47,7 @@ __all__ = [
     "document",
     "exceptions",
     "image",
+    "register",
     "schemas",
     "sync",
     "text",
@@ -59,6 +61,7 @@ _load, __dir__ = lazily(
         "catalog": ("Cost", "ModelInfo"),
         "exceptions": ("LLMRingError",),
         "parts": ("audio", "document", "image", "text"),
+        "providers.kinds": ("register",),
         "schemas": ("FinishReason", "LLMRequest", "LLMResponse", "Message", "StreamChunk", "ToolCall", "Usage"),
         "service": ("LLMRing",),
         "stream": ("ChatStream",),
@@ -69,6 +72,7 @@ _load, __dir__ = lazily(
         "breaker",
         "catalog",
         "concealment",
+        "dialects",
         "parts",
         "references",
         "request",

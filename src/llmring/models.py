@@ -13,6 +13,7 @@ from .providers import endpoints
 if TYPE_CHECKING:
     from . import schemas
     from .lockfile import ProviderSettings
+    from .providers import kinds
 else:
     schemas = Later("llmring.schemas")
 
@@ -67,7 +68,11 @@ class Models(Aliases):
     def _address(self, reference: str) -> str | None:
         """Where the provider of a `provider:model` is asked."""
         provider = reference.partition(":")[0]
-        return endpoints.address_of(provider, self._declared().get(provider))
+        return endpoints.address_of(provider, self._declared().get(provider), self._kinds())
+
+    def _kinds(self) -> kinds.Kinds | None:
+        """What was registered with the service."""
+        return None
 
     def _declared(self) -> Mapping[str, ProviderSettings]:
         """What the lockfile says of providers, by name."""

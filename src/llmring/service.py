@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from . import breaker, concealment, routing, structured
+from . import breaker, concealment, dialects, routing, structured
 from . import lockfile as lockfiles
 from . import request as requests
 from . import stream as streams
@@ -17,7 +17,7 @@ from .exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
 from .lazy import Later
 from .misuse import AwaitedService, awaited
 from .models import Models
-from .providers import base, creation, registry
+from .providers import base, creation, kinds, registry
 from .record import Records, ended
 from .wire import MAX_BYTES
 
@@ -217,9 +217,32 @@ class LLMRing(Models, AwaitedService):
         ):
             self._registry.warm_up(provider, declared.get(provider))
 
-    def register_provider(self, name: str, provider: base.Provider) -> None:
-        """Serve `name:model` by an adapter of your own. It is closed with the service."""
+    def register_provider(
+        self,
+        name: str,
+        provider: base.Provider
+        | type[base.Provider]
+        | Callable[[base.ProviderConfig], base.Provider]
+        | dialects.Dialect,
+    ) -> None:
+        """Serve `name:model` by a provider of your own, in this service; `llmring.register` does it for all of a process.
+
+        It takes the place of any other of that name, a built-in one too.
+
+        Args:
+            name: what stands before the colon; `sdk = "NAME"` in the lockfile means it, too, unless it is made already.
+            provider: a class derived from `llmring.providers.Provider`, a function that makes one of a
+                `ProviderConfig`, or a `Dialect`: of these, each event loop has one of its own, with the key that is
+                found as for a built-in one. Or a provider that is made already, for one event loop.
+
+        Raises:
+            ConfigurationError: the name is none, or was registered with this service before.
+        """
         self._registry.register(name, provider)
+
+    def _kinds(self) -> kinds.Kinds:
+        """What was registered with this service."""
+        return self._registry.kinds
 
     def _vet(self, name: str, lockfile: lockfiles.Lockfile | None) -> None:
         """Called before a provider comes to life; the command line refuses here what its user has not agreed to."""

@@ -1,22 +1,28 @@
 """What is known of vendors and of models, as the data files of the package have it, each row with where it is from.
 
 A file is read when something in it is first asked for. They are written by hand, and `tests/test_data.py` says what may
-stand in them. A provider that needs no declaration is a row of `vendors.json`: four SDKs, and the vendors and servers
-that one of them speaks to. `[providers.NAME]` in a lockfile overrides any field of it.
+stand in them. A row of `vendors.json` is a `Dialect`, and what the catalogue knows of the vendor beside it. One that
+names its `sdk` is a provider that needs no declaration: four SDKs, and the vendors and servers that one of them speaks
+to.
+`[providers.NAME]` in a lockfile overrides any field of it.
 """
 
 from __future__ import annotations
 
 import json  # and not pydantic's parser: importing that takes longer than all of this, and Tab waits for it
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pkgutil import get_data
 from typing import Any, TypeVar
 
-__all__ = ["ALSO_CALLED", "BUILT_IN", "SDKS", "BuiltIn", "also_called", "load", "of_vendors"]
+from .dialects import Dialect
+
+__all__ = ["ALSO_CALLED", "BUILT_IN", "SDKS", "VENDORS", "also_called", "load", "of_vendors"]
 
 _Value = TypeVar("_Value")
+
+_OF_THE_CATALOGUE = ("prices",)
+"""Parts of a row that are none of a dialect's."""
 
 
 @cache
@@ -35,10 +41,8 @@ def of_vendors(section: str, file: str = "vendors.json") -> Mapping[str, Any]:
     """One section of a file, by vendor; those that have none are left out.
 
     Args:
-        section: of `vendors.json`: `"provider"`, how it is reached; `"chat"`, its ways of Chat Completions; `"prices"`,
-            how it is found on price lists; `"parameters"`, its words for those of a request; `"words"`, what its words
-            mean; `"statuses"`, which statuses they stand for. Of `catalog/models.json`: `"roles"`, `"limits"`,
-            `"retired"`.
+        section: of `vendors.json`: `"prices"`, how it is found on price lists, or a field of a `Dialect` as it is
+            written. Of `catalog/models.json`: `"roles"`, `"limits"`, `"retired"`.
         file: which one.
     """
     return {name: row[section] for name, row in load(file).items() if section in row}
@@ -47,81 +51,53 @@ def of_vendors(section: str, file: str = "vendors.json") -> Mapping[str, Any]:
 @cache
 def also_called() -> Mapping[str, str]:
     """What people call the vendors, too: their names here by the others."""
-    return {other: name for name, row in of_vendors("provider").items() for other in row.get("also_called", ())}
-
-
-@dataclass(frozen=True, slots=True)
-class BuiltIn:
-    """A provider that needs no declaration.
-
-    Attributes:
-        package: the SDK's own package, as pip knows it.
-        module, adapter: where its adapter is.
-        key_variables, address_variables: the environment variables that may hold the key and the base URL.
-        header_variable: the one that holds headers, a line each, which the SDK sends with every request.
-        needs_key: whether it is of any use without a key.
-        base_url: where it is; `None` where that is the SDK's own knowledge, or the environment's.
-        home: where the SDK goes if it is told nothing; `None` for what is no SDK.
-        address_path: what follows the value of an address variable.
-        port, cloud: for an address that names no scheme (`addresses.completed`); `None` where it needs one.
-        hosts: further hosts that are the vendor's own, with all that is below them.
-        local: whether it is a server of one's own, with models that nobody bills for.
-        start, fetch: the command that starts such a server, and the one that gets it a model, whose name follows.
-        lists_to_all: whether it lists its models to anybody, so that the listing proves no key.
-    """
-
-    package: str
-    module: str
-    adapter: str
-    key_variables: tuple[str, ...] = ()
-    address_variables: tuple[str, ...] = ()
-    header_variable: str | None = None
-    needs_key: bool = True
-    base_url: str | None = None
-    home: str | None = None
-    address_path: str = ""
-    port: int | None = None
-    cloud: str = ""
-    hosts: tuple[str, ...] = ()
-    local: bool = False
-    start: str = ""
-    fetch: str = ""
-    lists_to_all: bool = False
+    return {other: name for name, others in of_vendors("also_called").items() for other in others}
 
 
 class _Table(Mapping[str, _Value]):
-    """A table that is read when something is first looked up in it."""
+    """A table whose names are read when one is first asked for, and each row when it is first looked up."""
 
-    def __init__(self, read: Callable[[], Mapping[str, _Value]]) -> None:
-        self._read = cache(read)
+    def __init__(self, names: Callable[[], Iterable[str]], row: Callable[[str], _Value]) -> None:
+        self._names = cache(lambda: dict.fromkeys(names()))
+        self._row = cache(row)
 
     def __getitem__(self, name: str) -> _Value:
-        return self._read()[name]
+        if name not in self._names():
+            raise KeyError(name)
+        return self._row(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
+        return iter(self._names())
 
     def __len__(self) -> int:
-        return len(self._read())
+        return len(self._names())
 
 
-def _built_in() -> dict[str, BuiltIn]:
-    rows = of_vendors("provider")
-    return {name: _row(row, row.get("sdk", name), rows[row.get("sdk", name)]) for name, row in rows.items()}
+@cache
+def _dialect(name: str) -> Dialect:
+    row = load("vendors.json")[name]
+    return Dialect.from_data(name, {key: value for key, value in row.items() if key not in _OF_THE_CATALOGUE})
 
 
-def _row(row: Mapping[str, Any], module: str, sdk: Mapping[str, Any]) -> BuiltIn:
-    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-    for others in ("source", "also_called", "sdk"):
-        fields.pop(others, None)
-    return BuiltIn(**{**fields, "package": sdk["package"], "module": module, "adapter": sdk["adapter"]})
+def _reached() -> list[str]:
+    return [name for name, row in load("vendors.json").items() if "sdk" in row]
 
 
-BUILT_IN: Mapping[str, BuiltIn] = _Table(_built_in)
-"""By the name that `provider:model` begins with."""
+def _sdks() -> list[str]:
+    return [name for name, row in load("vendors.json").items() if row.get("sdk") == name]
 
-SDKS: Mapping[str, BuiltIn] = _Table(lambda: {name: it for name, it in BUILT_IN.items() if it.module == name})
+
+VENDORS: Mapping[str, Dialect] = _Table(lambda: load("vendors.json"), _dialect)
+"""All that are known, those too of which there are only ways and words."""
+
+BUILT_IN: Mapping[str, Dialect] = _Table(_reached, _dialect)
+"""Providers that need no declaration, by the name that `provider:model` begins with."""
+
+SDKS: Mapping[str, Dialect] = _Table(_sdks, _dialect)
 """Those that have an SDK of their own; what `sdk` in a lockfile may name."""
 
-ALSO_CALLED: Mapping[str, str] = _Table(also_called)
+ALSO_CALLED: Mapping[str, str] = _Table(also_called, lambda name: also_called()[name])
 """What people call them, too."""

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from llmring.dialects import ChatDialect
 from llmring.schemas import LLMRequest, Message, StreamChunk
+from llmring.vendors import VENDORS
 from llmring.wire import openai_chat
 from llmring.wire.errors import WireError
 
@@ -719,10 +721,26 @@ def test_counts_in_the_words_of_others(reports: list[Any], expected: dict[str, i
     assert decode(WIRE, chat({"content": "x"}), *events, chat({}, "stop"), DONE).whole["usage"] == expected
 
 
-def test_groqs_own_place_for_the_counts() -> None:
+def test_a_vendors_own_place_for_the_counts() -> None:
+    """As Groq has it, by its row of `vendors.json`."""
     counts = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
     last = chat({}, "stop", x_groq={"id": "r", "usage": counts})
-    assert decode(WIRE, chat({"content": "x"}), last, DONE).whole["usage"] == usage(3, 4)
+    decoder = openai_chat.ChatDecoder(MODEL, dialect=VENDORS["groq"].chat)
+    for event in (chat({"content": "x"}, x_groq={"id": "r"}), last):
+        decoder.feed(event)
+    assert decoder.usage == usage(3, 4)
+    odds: list[Any] = [None, 3, {"usage": None}, {"usage": {}}]
+    for odd in odds:
+        decoder.feed(chat({"content": "x"}, x_groq=odd))
+    assert decoder.usage == usage(3, 4)
+
+
+def test_a_vendors_own_field_for_thinking() -> None:
+    decoder = openai_chat.ChatDecoder(MODEL, dialect=ChatDialect(thoughts=["musing"]))
+    chunk = decoder.feed(chat({"musing": "Well."}))
+    assert chunk is not None
+    assert chunk.reasoning == "Well."
+    assert decoder.feed(chat({"reasoning": "Not here."})) is None
 
 
 def test_the_tier_that_served() -> None:

@@ -12,11 +12,12 @@ import pytest
 from pydantic import ValidationError
 
 from llmring import parts
+from llmring.dialects import ChatDialect
 from llmring.request import prepare
 from llmring.schemas import LLMRequest, Message, Role, ToolCall
 from llmring.tool_dialects import dialect
 from llmring.wire import anthropic, gemini, ollama, openai_chat, openai_responses, told_calls
-from llmring.wire.chat_requests import ChatDialect, dialect_of
+from llmring.wire.chat_requests import dialect_of
 from llmring.wire.errors import CannotCarry
 from llmring.wire.turns import digest_of
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..addresses import network_of, shown, without_login
 from ..references import split_reference
-from ..vendors import of_vendors
+from ..vendors import BUILT_IN, of_vendors
 from .naming import billed_by, forms, is_issue, listed_as, vendor_of
 from .records import listed_models
 
@@ -142,7 +142,7 @@ def is_own_host(provider: str, base_url: str | None) -> bool:
 
 def _is_local(provider: str) -> bool:
     """Whether its models run on the caller's own machine, or near it, unless their address says otherwise."""
-    return bool(of_vendors("provider").get(provider, {}).get("local"))
+    return provider in BUILT_IN and BUILT_IN[provider].local
 
 
 def answers_in_tokens(provider: str, model: Any) -> bool:

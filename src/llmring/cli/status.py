@@ -73,7 +73,7 @@ class Status:
         return self.endpoint.needs_key if self.endpoint is not None else None
 
     @property
-    def key_variables(self) -> tuple[str, ...]:
+    def key_variables(self) -> Sequence[str]:
         """The environment variables that may hold its key."""
         return self.endpoint.key_variables if self.endpoint is not None else ()
 

@@ -1,4 +1,41 @@
-"""Who travels: one thin adapter for each official SDK, found by name and imported on first use."""
+"""Who travels: one thin adapter for each official SDK, found by name and imported on first use; and what others write.
+
+**A vendor that speaks a known format** is data, a `Dialect`:
+
+    llmring.register("acme", Dialect(
+        "acme", sdk="openai", base_url="https://api.acme.example/v1", key_variables=["ACME_API_KEY"],
+        chat=ChatDialect(max_tokens="max_completion_tokens"),
+        words=[Words("no_model", words=["we serve no model"])],
+    ))
+
+**One of another format** is a class, derived from `HTTPProvider`, or from `Provider` where there is an SDK for it:
+
+    class Acme(HTTPProvider):
+        dialect = Dialect("acme", base_url="https://api.acme.example", key_variables=["ACME_API_KEY"])
+
+        def path(self, call):                # where a request is posted
+            return "/v1/answers"
+
+        def render(self, call):              # the body, as what JSON knows: call.request, call.model, call.stream
+            return {"model": call.model, "turns": [...]}
+
+        def decoder(self, call):             # what reads the answer: a Decoder of yours
+            return AcmeDecoder(f"{self.name}:{call.model}")
+
+What a class may say and do is on `Provider`: `sdk`, `dialect`, `client`, `render`, `decoder`, `send`, `close`. The base gives
+the key (argument, environment, keyring), the errors, timeouts, retries, the circuit breaker, and keeps the key out of
+whatever is shown.
+
+A `Decoder` says how bytes become events (`frames`: `SSEFrames`, `NamedSSEFrames`, `LineFrames`), and makes chunks of them:
+`feed` of one event, `feed_answer` of an answer that was not streamed. It builds calls with `self.calls` (`ToolCalls`), says
+usage with `usage_of`, and raises `WireError` for what the provider says has failed.
+
+**Where they are known**: `LLMRing.register_provider(name, it)` in one service, `llmring.register(name, it)` in all of a
+process, and the entry-point group `llmring.providers` for whoever installs a package. `[providers.NAME] sdk = "acme"` in a
+lockfile means such a kind, too.
+
+Importing this imports next to nothing: each name is loaded when it is first used, and no SDK by any of them.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +43,62 @@ from typing import TYPE_CHECKING
 
 from ..lazy import lazily
 
-__all__: list[str] = []
+if TYPE_CHECKING:
+    from ..dialects import ChatDialect, Dialect, Words
+    from ..schemas import StreamChunk
+    from ..wire.base import Decoder
+    from ..wire.calls import ToolCalls
+    from ..wire.errors import CannotCarry, WireError, read_error
+    from ..wire.framing import LineFrames, NamedSSEFrames, SSEFrames
+    from ..wire.turns import json_instruction, plain_text, schema_of
+    from ..wire.values import merge_params, present, usage_of
+    from .base import Call, HTTPResponse, Provider, ProviderConfig
+    from .http import HTTPProvider
+    from .kinds import register, unregister
+
+__all__ = [
+    "Call",
+    "CannotCarry",
+    "ChatDialect",
+    "Decoder",
+    "Dialect",
+    "HTTPProvider",
+    "HTTPResponse",
+    "LineFrames",
+    "NamedSSEFrames",
+    "Provider",
+    "ProviderConfig",
+    "SSEFrames",
+    "StreamChunk",
+    "ToolCalls",
+    "WireError",
+    "Words",
+    "json_instruction",
+    "merge_params",
+    "plain_text",
+    "present",
+    "read_error",
+    "register",
+    "schema_of",
+    "unregister",
+    "usage_of",
+]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
-        {},
-        later=("base", "creation", "endpoints", "errors", "registry"),
+        {
+            ".dialects": ("ChatDialect", "Dialect", "Words"),
+            ".schemas": ("StreamChunk",),
+            ".wire.base": ("Decoder",),
+            ".wire.calls": ("ToolCalls",),
+            ".wire.errors": ("CannotCarry", "WireError", "read_error"),
+            ".wire.framing": ("LineFrames", "NamedSSEFrames", "SSEFrames"),
+            ".wire.turns": ("json_instruction", "plain_text", "schema_of"),
+            ".wire.values": ("merge_params", "present", "usage_of"),
+            "base": ("Call", "HTTPResponse", "Provider", "ProviderConfig"),
+            "http": ("HTTPProvider",),
+            "kinds": ("register", "unregister"),
+        },
+        later=("base", "creation", "endpoints", "errors", "kinds", "registry"),
     )

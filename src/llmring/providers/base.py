@@ -11,8 +11,10 @@ from typing import Any, ClassVar, Protocol
 from .. import concealment, structured, tool_dialects
 from ..addresses import shown
 from ..credentials import Key, reveal
+from ..dialects import Dialect
 from ..exceptions import LLMRingError, ModelCapabilityError, ProviderError
 from ..schemas import LLMRequest
+from ..vendors import VENDORS
 from ..wire import MAX_BYTES
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError, read_error
@@ -60,6 +62,7 @@ class ProviderConfig:
         max_retries: how often the SDK's client tries again by itself in what the caller asks of it.
         max_connections: at most so many at once; `None` sets no bound.
         address: where it is, the SDK's own knowledge included, for messages.
+        dialect: what is known of its vendor; `None` where nothing is.
     """
 
     name: str
@@ -76,6 +79,7 @@ class ProviderConfig:
     max_retries: int = 2
     max_connections: int | None = None
     address: str | None = None
+    dialect: Dialect | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.key, str):
@@ -135,8 +139,11 @@ class Provider(ABC):
         client: the SDK's async client, to use for whatever llmring does not cover.
     """
 
-    sdk: ClassVar[str]
-    """The SDK's own package, as pip knows it."""
+    sdk: ClassVar[str] = ""
+    """The SDK's own package, as pip knows it; empty where there is none."""
+    dialect: ClassVar[Dialect | None] = None
+    """What is known of the vendor: where it is, which variables hold its key, what its words mean. A class that is
+    registered says it here; of a built-in provider it is a row of `vendors.json`."""
 
     client: Any
 
@@ -144,6 +151,10 @@ class Provider(ABC):
     """Whether it can tell a model of tools in the prompt, and read calls out of text."""
 
     def __init__(self, config: ProviderConfig) -> None:
+        if config.dialect is None and self.dialect is not None:
+            config = replace(config, dialect=self.dialect)
+        if config.base_url is None and self.dialect is not None:
+            config = replace(config, base_url=self.dialect.base_url)
         self.config = config
 
     @property
@@ -199,13 +210,16 @@ class Provider(ABC):
             return ModelCapabilityError(
                 f"{self.name}:{call.model} cannot take this request: {error}.", provider=self.name, model=call.model
             )
-        original = None
+        original, own = None, self._registered
         if isinstance(error, errors.Refused):
             headers, original = error.headers, error.__cause__
             if error.target is not None:
-                raised: ProviderError = errors.error_of_redirect(error, self.name, call.model)
+                raised: ProviderError = errors.error_of_redirect(error, self.name, call.model, own)
             else:
                 error = read_error(self.conceal(error.body), error.status)
+        elif isinstance(error, WireError) and own is not None:
+            # What was said inside an answer has no status but that of its words.
+            error.status = next((own.statuses[it] for it in error.codes if it in own.statuses), error.status)
         if isinstance(error, WireError):
             # Before its words are cut: half a key would not be found.
             self._hide_key(error)
@@ -219,6 +233,7 @@ class Provider(ABC):
                 extra=call.request.extra_params,
                 original=original,
                 address=self.config.address,
+                own=own,
             )
         elif not isinstance(error, errors.Refused):
             raised = errors.error_of_network(
@@ -230,6 +245,12 @@ class Provider(ABC):
             )
         self._hide_key(raised)
         return raised
+
+    @property
+    def _registered(self) -> Dialect | None:
+        """What is known of the vendor where that is not built in, and so is known to nobody else."""
+        known = self.config.dialect
+        return None if known is None or VENDORS.get(known.name) is known else known
 
     def conceal(self, data: bytes) -> bytes:
         """Bytes that came from outside, to be shown to people: servers repeat what they were sent, the key too."""

@@ -16,11 +16,12 @@ from typing import Any
 
 from .. import concealment
 from ..credentials import KEYRING, SERVICE, Key, Keyring, reveal
+from ..dialects import Dialect
 from ..exceptions import ConfigurationError, ProviderNotFoundError
-from ..vendors import BUILT_IN, BuiltIn
 from .base import Provider, ProviderConfig
 from .endpoints import Endpoint, near_name
 from .environment import lacking
+from .kinds import is_at_hand, offers
 
 __all__ = [
     "LOOKED_AT",
@@ -31,6 +32,7 @@ __all__ = [
     "import_adapter",
     "installed_version",
     "load_httpx",
+    "maker",
     "requirement",
 ]
 
@@ -70,9 +72,9 @@ def check_keys(keys: Mapping[str, Key | None], declared: Callable[[], Iterable[s
     for name, key in keys.items():
         if key is not None and key.kind is not str:
             raise ConfigurationError(f"api_keys[{name!r}] is of type {key.kind.__name__}; it takes text, or None.")
-    for name in (it for it in keys if it not in BUILT_IN):
+    for name in (it for it in keys if not is_at_hand(it)):
         others = declared()
-        if name in others:
+        if name in others or name in offers():
             continue
         near = near_name(name, others)
         raise ConfigurationError(
@@ -111,7 +113,7 @@ def _create(
         raise ProviderNotFoundError(obstacle, provider=name)
     if obstacle := lacking(target.address):
         raise ProviderNotFoundError(f"{name} cannot be asked: {obstacle}", provider=name)
-    adapter = getattr(import_adapter(target.sdk, name), target.sdk.adapter)
+    make = maker(target)
     config = replace(
         common,
         name=name,
@@ -124,16 +126,23 @@ def _create(
         api_version=target.api_version,
         think_tags=target.think_tags,
         tools=target.tools,
+        dialect=target.dialect,
         headers=headers,
         secrets=secrets,
     )
     try:
-        provider: Provider = adapter(config)
+        provider: Provider = make(config)
     except Exception as error:
         reason = concealment.without(map(reveal, [key, *secrets]), f"{type(error).__name__}: {error}")
         raise ProviderNotFoundError(
             f"{name} cannot be set up ({reason}). Check its address and its headers.", provider=name
         ) from None
+    if not isinstance(provider, Provider):
+        raise ProviderNotFoundError(
+            f"{name} cannot be set up: what makes it ({target.origin}) gave no Provider, but of type "
+            f"{type(provider).__name__}.",
+            provider=name,
+        )
     if config.tools is not None and not provider.tells_tools:
         raise ProviderNotFoundError(
             f"[providers.{name}] says tools = {config.tools!r}, but only through Chat Completions and Ollama can tools "
@@ -141,6 +150,18 @@ def _create(
             provider=name,
         )
     return provider
+
+
+def maker(target: Endpoint) -> Callable[[ProviderConfig], Provider]:
+    """What makes a provider. A built-in SDK is imported.
+
+    Raises:
+        ProviderNotFoundError: the SDK is not installed, or cannot be imported.
+    """
+    if target.make is not None:
+        return target.make
+    made: Callable[[ProviderConfig], Provider] = getattr(import_adapter(target.sdk, target.name), target.sdk.adapter)
+    return made
 
 
 def _where(target: Endpoint, key: Key | None) -> str:
@@ -170,7 +191,7 @@ def _key_of_keyring(target: Endpoint, timeout: float | None) -> Key | None:
     return key
 
 
-def import_adapter(sdk: BuiltIn, name: str) -> Any:
+def import_adapter(sdk: Dialect, name: str) -> Any:
     """The module of an SDK's adapter.
 
     Args:
@@ -184,7 +205,7 @@ def import_adapter(sdk: BuiltIn, name: str) -> Any:
         if sdk.package in _WITH_HTTPX:
             with suppress(ImportError):  # the SDK itself says what is missing
                 load_httpx()
-        return import_module(f"llmring.providers.{sdk.module}")
+        return import_module(f"llmring.providers.{sdk.name}")
     except Exception as error:  # whatever a package does when it is imported
         if isinstance(error, ImportError) and (error.name or "").split(".")[0] == "llmring":
             raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from string import Template
 from typing import TYPE_CHECKING
@@ -17,15 +17,20 @@ from urllib.parse import unquote
 from .. import tool_dialects
 from ..addresses import can_be_asked, completed, escaping, is_below, network_of, same_host, without_login
 from ..credentials import Key, Keyring, find_key, first_set
+from ..dialects import Dialect
 from ..exceptions import LLMRingError, ProviderNotFoundError
 from ..references import alike
-from ..vendors import ALSO_CALLED, BUILT_IN, SDKS, BuiltIn
+from ..vendors import ALSO_CALLED, BUILT_IN, SDKS
+from . import kinds
 
 if TYPE_CHECKING:
     from ..lockfile import ProviderSettings
+    from .kinds import Kind, Kinds, Maker
 
 __all__ = ["Endpoint", "address_of", "endpoint", "near_name", "variables_in", "variables_of"]
 
+_DEEPEST = 3
+"""Dialects that each name another as their SDK."""
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -35,7 +40,11 @@ class Endpoint:
 
     Attributes:
         name: as in `provider:model`.
-        sdk: the data of the SDK that speaks to it.
+        sdk: the data of the SDK that speaks to it, or of the class that does.
+        make: makes its provider, where that is no built-in one.
+        dialect: what is known of its vendor, or of whom it is like; `None` where nothing is.
+        origin: `"built in"`, `"lockfile"`, `"registered"`, or `"package NAME VERSION"`.
+        needs_address: whether its SDK does not know where it is.
         key_variables: the environment variables that may hold its key, the first one set wins.
         needs_key: whether it is of any use without a key.
         at_home: whether it is where its name says, and not at a gateway.
@@ -54,14 +63,18 @@ class Endpoint:
     """
 
     name: str
-    sdk: BuiltIn
-    key_variables: tuple[str, ...] = ()
+    sdk: Dialect
+    make: Maker | None = None
+    dialect: Dialect | None = None
+    origin: str = kinds.BUILT
+    needs_address: bool = False
+    key_variables: Sequence[str] = ()
     needs_key: bool = False
     at_home: bool = True
     keyring: bool = True
     base_url: str | None = None
     login: str | None = field(default=None, repr=False)
-    address_variables: tuple[str, ...] = ()
+    address_variables: Sequence[str] = ()
     address_source: str = ""
     api: str | None = None
     api_version: str | None = None
@@ -120,9 +133,10 @@ class Endpoint:
     @property
     def lacks_address(self) -> str | None:
         """What to say where a vendor has no address. `None` where it has one, or its SDK knows it."""
-        if self.base_url is not None or self.name in SDKS or self.name not in BUILT_IN:
+        if self.base_url is not None or not self.needs_address:
             return None
-        return f"There is no address for {self.name}. {_set(self.address_variables)}."
+        step = _set(self.address_variables) if self.address_variables else f"Set base_url in [providers.{self.name}]"
+        return f"There is no address for {self.name}. {step}."
 
     @property
     def wrong_address(self) -> str | None:
@@ -202,57 +216,61 @@ class Endpoint:
             ) from None
 
 
-def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Iterable[str] = ()) -> Endpoint:
-    """What a name means.
+def endpoint(
+    name: str, settings: ProviderSettings | None = None, *, others: Iterable[str] = (), own: Kinds | None = None
+) -> Endpoint:
+    """What a name means. That of a package is imported.
 
     Args:
         name: as in `provider:model`.
         settings: the lockfile's `[providers.NAME]`, `None` where it has none.
         others: further names that there are, to suggest one.
+        own: what was registered with the service.
 
     Raises:
-        ProviderNotFoundError: there is no such provider, or no such SDK.
+        ProviderNotFoundError: there is no such provider, or no such SDK, or its package cannot be imported.
     """
-    row = BUILT_IN.get(name)
     wanted = settings.sdk if settings is not None else None
-    if wanted and wanted not in SDKS:
-        raise ProviderNotFoundError(
-            f"[providers.{name}] names the SDK {wanted!r}, which is none of: {', '.join(SDKS)}. "
-            'Most vendors are spoken to with sdk = "openai".',
-            provider=name,
-        )
-    sdk = SDKS[wanted] if wanted else row
-    if sdk is None and settings is not None and name not in ALSO_CALLED:
-        raise ProviderNotFoundError(
-            f'[providers.{name}] does not say which SDK speaks to it. Most vendors are spoken to with sdk = "openai".',
-            provider=name,
-        )
-    if sdk is None:
-        raise _unknown(name, others)
+    kind = _meant(name, wanted, own)
+    row = kind.dialect if kind is not None else None
+    if kind is None and not wanted:
+        if settings is not None and name not in ALSO_CALLED:
+            raise ProviderNotFoundError(
+                f"[providers.{name}] does not say which SDK speaks to it. Most vendors are spoken to with "
+                'sdk = "openai".',
+                provider=name,
+            )
+        raise _unknown(name, others, own)
+    sdk, make, like = _speaking(name, wanted, own) if wanted or kind is None else _of_kind(name, kind, own)
     moved = settings.base_url if settings is not None else None
-    address, own, at_home = _place(row, sdk, moved)
+    address, is_vendors, at_home = _place(row, sdk, moved)
     base_url, login = without_login(address)
     if base_url is not None and sdk.port is not None:
         base_url = completed(base_url, sdk.port, sdk.cloud)
-    address_variables = row.address_variables if row is not None and own else ()
+    address_variables = row.address_variables if row is not None and is_vendors else ()
     said_by = next((it for it in (*address_variables, *sdk.address_variables) if first_set([it])), "")
-    key_variables = row.key_variables if row is not None and own else ()
-    needs_key = row is not None and at_home and row.needs_key
+    key_variables = row.key_variables if row is not None and is_vendors else ()
+    needs_key = row is not None and at_home and bool(row.needs_key)
     if settings is not None and settings.api_key_env:
         key_variables, needs_key = (settings.api_key_env,), True
+    api_version = row.api_version if row is not None else None
     return Endpoint(
         name=name,
         sdk=sdk,
+        make=make,
+        dialect=row or like,
+        origin=kind.origin if kind is not None else "lockfile",
+        needs_address=row is not None and row is not sdk,
         key_variables=key_variables,
         needs_key=needs_key,
         at_home=row is None or at_home,
-        keyring=row is None or own,
+        keyring=row is None or is_vendors,
         base_url=base_url,
         login=login,
         address_variables=address_variables,
         address_source=f"base_url in [providers.{name}]" if moved else said_by,
         api=settings.api if settings is not None else None,
-        api_version=settings.api_version if settings is not None else None,
+        api_version=(settings.api_version if settings is not None else None) or api_version,
         think_tags=settings.think_tags if settings is not None else None,
         tools=settings.tools if settings is not None else None,
         headers=settings.headers if settings is not None else {},
@@ -261,57 +279,99 @@ def endpoint(name: str, settings: ProviderSettings | None = None, *, others: Ite
     )
 
 
-def address_of(name: str, settings: ProviderSettings | None) -> str | None:
+def _meant(name: str, wanted: str | None, own: Kinds | None) -> Kind | None:
+    """What a name stands for. Where the lockfile has another speak to it, no package of that name is looked for."""
+    if wanted and wanted != name and not kinds.is_at_hand(name, own):
+        return None
+    return kinds.find(name, own)
+
+
+def _speaking(name: str, wanted: str | None, own: Kinds | None) -> tuple[Dialect, Maker | None, Dialect | None]:
+    """Who speaks to a provider, by what the lockfile names: the SDK's data, what makes one, and whom it is like."""
+    if wanted and wanted in SDKS:
+        return SDKS[wanted], None, None
+    kind = kinds.find(wanted, own) if wanted and wanted not in BUILT_IN else None
+    if kind is None:
+        there = [*SDKS, *(it for it in kinds.names(own) if it not in BUILT_IN)]
+        raise ProviderNotFoundError(
+            f"[providers.{name}] names the SDK {wanted!r}, which is none of: {', '.join(there)}. "
+            'Most vendors are spoken to with sdk = "openai".',
+            provider=name,
+        )
+    return _of_kind(name, kind, own)
+
+
+def _of_kind(name: str, kind: Kind, own: Kinds | None, depth: int = 0) -> tuple[Dialect, Maker | None, Dialect | None]:
+    """The same of what stands for a name: a class speaks for itself, a dialect names who does."""
+    if kind.make is not None:
+        return kind.dialect, kind.make, kind.dialect
+    sdk = kind.dialect.sdk or ""
+    if sdk in SDKS:
+        return SDKS[sdk], None, kind.dialect
+    following = kinds.find(sdk, own)
+    if following is None or depth > _DEEPEST or following.name in BUILT_IN:
+        raise ProviderNotFoundError(
+            f"{name} is spoken to by the SDK {sdk!r}, as its dialect says, and there is none. There are: "
+            f"{', '.join(SDKS)}.",
+            provider=name,
+        )
+    found, make, _ = _of_kind(name, following, own, depth + 1)
+    return found, make, kind.dialect
+
+
+def address_of(name: str, settings: ProviderSettings | None, own: Kinds | None = None) -> str | None:
     """Where a provider is, by the lockfile, else the environment; `None` where its SDK knows, or nobody.
 
     Args:
-        name, settings: as for `endpoint`; a name that is none of ours is no error.
+        name, settings, own: as for `endpoint`; a name that is none of ours is no error.
     """
     try:
-        return endpoint(name, settings).base_url
+        return endpoint(name, settings, own=own).base_url
     except ProviderNotFoundError:
         return settings.base_url if settings is not None else None
 
 
-def variables_of(name: str, settings: ProviderSettings | None) -> list[str]:
+def variables_of(name: str, settings: ProviderSettings | None, own: Kinds | None = None) -> list[str]:
     """The environment variables on which an endpoint depends."""
-    row = BUILT_IN.get(name)
+    kind = _meant(name, settings.sdk if settings is not None else None, own)
+    row = kind.dialect if kind is not None else None
     variables = [*row.key_variables, *row.address_variables] if row is not None else []
     variables += [row.header_variable] if row is not None and row.header_variable else []
     if settings is not None:
-        sdk = SDKS.get(settings.sdk or "")
-        variables += sdk.address_variables if sdk is not None else ()
+        sdk = kinds.find(settings.sdk, own) if settings.sdk else None
+        variables += sdk.dialect.address_variables if sdk is not None else ()
         variables += [settings.api_key_env] if settings.api_key_env else []
         variables += [variable for value in settings.headers.values() for variable in variables_in(value)]
     return variables
 
 
-def near_name(name: str, others: Iterable[str] = ()) -> str | None:
+def near_name(name: str, others: Iterable[str] = (), own: Kinds | None = None) -> str | None:
     """The provider that was probably meant by a name that is none.
 
     Args:
         name: as it was written.
-        others: names that there are besides the built-in ones.
+        others: names that the lockfile declares.
+        own: what was registered with the service.
     """
     if name in ALSO_CALLED:
         return ALSO_CALLED[name]
-    return next(iter(alike(name.lower(), {*BUILT_IN, *others}, 1, 0.7)), None)
+    return next(iter(alike(name.lower(), {*kinds.names(own), *others}, 1, 0.7)), None)
 
 
-def _unknown(name: str, others: Iterable[str]) -> ProviderNotFoundError:
+def _unknown(name: str, others: Iterable[str], own: Kinds | None) -> ProviderNotFoundError:
     if name in ALSO_CALLED:
         said = f"There is no provider {name!r}; it is called {ALSO_CALLED[name]!r} here."
         return ProviderNotFoundError(said, provider=name)
-    near = near_name(name, others)
+    near = near_name(name, others, own)
     return ProviderNotFoundError(
         f"There is no provider {name!r}.{f' Did you mean {near!r}?' if near else ''} "
-        f"There are: {', '.join(sorted({*BUILT_IN, *others}))}. Declare another endpoint in the lockfile: "
+        f"There are: {', '.join(sorted({*kinds.names(own), *others}))}. Declare another endpoint in the lockfile: "
         f'[providers.{name}] with sdk = "openai" and its base_url.',
         provider=name,
     )
 
 
-def _place(row: BuiltIn | None, sdk: BuiltIn, moved: str | None) -> tuple[str | None, bool, bool]:
+def _place(row: Dialect | None, sdk: Dialect, moved: str | None) -> tuple[str | None, bool, bool]:
     """Where a provider is; whether its vendor's variables are for it; and whether it is at its vendor's own place.
 
     A vendor's key follows the lockfile's table of the vendor's name, as it follows the SDK's own `base_url`; a gateway
@@ -319,12 +379,16 @@ def _place(row: BuiltIn | None, sdk: BuiltIn, moved: str | None) -> tuple[str | 
 
     Args:
         row: the vendor's data, `None` for a provider that only the lockfile knows.
-        sdk: the data of the SDK that speaks to it.
+        sdk: the data of the SDK that speaks to it, or of the class that does.
+        make: makes its provider, where that is no built-in one.
+        dialect: what is known of its vendor, or of whom it is like; `None` where nothing is.
+        origin: `"built in"`, `"lockfile"`, `"registered"`, or `"package NAME VERSION"`.
+        needs_address: whether its SDK does not know where it is.
         moved: where the lockfile says that it is.
     """
     if row is None:
-        return moved or _address_in_environment(sdk), False, False
-    own = sdk.package == row.package or row.base_url is not None
+        return moved or _address_in_environment(sdk) or sdk.base_url, False, False
+    own = sdk is row or row.sdk == sdk.name or row.base_url is not None
     homes = [home for home in (_address_in_environment(row), row.base_url) if home]
     if moved:
         at_home = any(same_host(moved, home) for home in homes) or is_below(moved, row.hosts)
@@ -332,7 +396,7 @@ def _place(row: BuiltIn | None, sdk: BuiltIn, moved: str | None) -> tuple[str | 
     return next(iter(homes), None) if own else _address_in_environment(sdk), own, own
 
 
-def _address_in_environment(row: BuiltIn) -> str | None:
+def _address_in_environment(row: Dialect) -> str | None:
     value = first_set(row.address_variables)
     if value is None or not row.address_path:
         return value

@@ -8,11 +8,12 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import lru_cache
 from time import time
 from typing import Any
 
 from ..addresses import shown
+from ..dialects import PARAMETERS, Dialect
 from ..exceptions import (
     ContextLengthError,
     ModelNotFoundError,
@@ -23,7 +24,7 @@ from ..exceptions import (
     ProviderResponseError,
     ProviderTimeoutError,
 )
-from ..vendors import BUILT_IN, of_vendors
+from ..vendors import BUILT_IN, VENDORS
 from ..wire.errors import Meaning, WireError, cut, meaning_of
 from .environment import Proxies, by_way_of, trusting, wanting_password
 
@@ -56,19 +57,6 @@ _SPAN = re.compile(rf"(?<![\d.])({_NUMBER})\s{{0,2}}(ms|milli|s|m|h)", re.IGNORE
 _LONGEST_SPAN = 64
 _SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
-_PARAMETERS = (
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "stop",
-    "seed",
-    "reasoning_effort",
-    "reasoning_tokens",
-    "response_format",
-    "tool_choice",
-    "tools",
-)
-"""Those of a request that a vendor may refuse."""
 _TIMEOUTS = {"TimeoutException", "TimeoutError", "APITimeoutError"}
 _BROKEN = {"TransportError", "NetworkError", "HTTPError", "APIConnectionError", "OSError", "StreamError", "EndOfStream"}
 # What goes wrong where there is a proxy, and nothing was heard yet of the provider itself.
@@ -108,6 +96,7 @@ def error_of_answer(
     extra: Iterable[str] = (),
     original: BaseException | None = None,
     address: str | None = None,
+    own: Dialect | None = None,
 ) -> ProviderError:
     """The error for an answer that is not a good one, by status or in the stream, with the wait that it names.
 
@@ -120,9 +109,10 @@ def error_of_answer(
         extra: the caller's own parameters, for the same end.
         original: the SDK's exception.
         address: where the provider is.
+        own: what is known of the provider, where that is not built in.
     """
     headers = headers or {}
-    status, means = failure.status, meaning_of(failure)
+    status, means = failure.status, meaning_of(failure, own)
     words = _sentence(failure.message)
     where = f"{provider}:{model}"
     http = f" (HTTP {status})" if status else ""
@@ -153,7 +143,7 @@ def error_of_answer(
         said = f"{where} takes no more requests for now{http}: {words} {soon}"
     elif status == 404:
         said = f"{provider} has nothing at the address asked for {where}{http}: {words} Check its base URL."
-    elif parameter := _refused(failure, sent, extra) if status in (400, 422) else None:
+    elif parameter := _refused(failure, sent, extra, own) if status in (400, 422) else None:
         said = f"{where} refused the parameter {parameter!r}{http}: {words} "
         said += f"Leave {parameter!r} out of the request and of the alias's params, or choose another model."
     else:
@@ -192,9 +182,9 @@ def _is_bare(failure: WireError) -> bool:
     return failure.message[:_LOOKED_AT].strip(" \n.!").lower() == "not found"
 
 
-def error_of_redirect(refused: Refused, provider: str, model: str) -> ProviderResponseError:
+def error_of_redirect(refused: Refused, provider: str, model: str, own: Dialect | None = None) -> ProviderResponseError:
     """The error for a redirect that is not followed: it leads elsewhere, or would make a GET of the POST."""
-    row = BUILT_IN.get(provider)
+    row = own or BUILT_IN.get(provider)
     setting = " or ".join([f"base_url in [providers.{provider}]", *(row.address_variables if row else ())])
     return ProviderResponseError(
         f"{provider}:{model} was not asked (HTTP {refused.status}): its address redirects to "
@@ -321,22 +311,22 @@ def _span(text: str) -> float | None:
     return sum(float(number) * _SECONDS[unit.lower()] for number, unit in parts) if parts else None
 
 
-@cache
-def _names() -> Mapping[str, tuple[str, ...]]:
-    """The vendors' words for each parameter, in snake case."""
-    tables = [row["of"] for row in of_vendors("parameters").values()]
-    return {name: (name, *(word for table in tables for word in table.get(name, ()))) for name in _PARAMETERS}
+@lru_cache(maxsize=16)
+def _names(own: Dialect | None) -> Mapping[str, tuple[str, ...]]:
+    """The vendors' words for each parameter, in snake case, with those of one that is not built in."""
+    tables = [it.parameters for it in (*VENDORS.values(), *filter(None, [own]))]
+    return {name: (name, *(word for table in tables for word in table.get(name, ()))) for name in PARAMETERS}
 
 
-def _refused(failure: WireError, sent: frozenset[str], extra: Iterable[str]) -> str | None:
+def _refused(failure: WireError, sent: frozenset[str], extra: Iterable[str], own: Dialect | None) -> str | None:
     """Which of the parameters that were set the vendor's words name, the first of them where it names several."""
     fields = " ".join([failure.param or "", *_violated(failure.details)])
     words = _snake(_ends(f"{fields} {failure.message}"))
     if _CONVERSATION.search(words):
         return None
     named: dict[str, tuple[int, int]] = {}
-    for parameter in dict.fromkeys((*(it for it in _PARAMETERS if it in sent), *extra)):
-        names = _names().get(parameter, (parameter,))
+    for parameter in dict.fromkeys((*(it for it in PARAMETERS if it in sent), *extra)):
+        names = _names(own).get(parameter, (parameter,))
         found = (re.search(rf"(?<!\w){re.escape(_snake(name))}(?!\w)", words) for name in names)
         # The first, and of those the one that says it most closely.
         if places := [(match.start(), -len(match[0])) for match in found if match]:

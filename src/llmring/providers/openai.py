@@ -10,14 +10,14 @@ from typing import Any
 import openai
 
 from ..credentials import first_set
+from ..dialects import ChatDialect
+from ..vendors import VENDORS
 from ..wire import chat_requests, openai_chat, openai_responses, told_calls
 from ..wire.base import Decoder
 from .base import Call, ProviderConfig
 from .posting import PostingProvider
 
 __all__ = ["OpenAIProvider"]
-
-_OFFICIAL_HOST = "api.openai.com"
 
 # Headers that the SDK sends with what these variables hold, also if that is nothing.
 _HEADERS = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
@@ -50,7 +50,7 @@ class _Elsewhere(openai.AsyncOpenAI):
 
 
 class OpenAIProvider(PostingProvider):
-    """OpenAI through its Responses API, other hosts through Chat Completions, unless `api` says otherwise."""
+    """OpenAI through its Responses API, other hosts through Chat Completions, unless `api` or their dialect says so."""
 
     sdk = "openai"
 
@@ -59,14 +59,20 @@ class OpenAIProvider(PostingProvider):
             super().__init__(config, openai.AsyncOpenAI, openai.AsyncStream[object], _of_environment())
         else:
             super().__init__(config, _Elsewhere, openai.AsyncStream[object])
-        host = self.client.base_url.host
-        self.official = host == _OFFICIAL_HOST
-        self.responses = config.api == "responses" or (config.api is None and self.official)
+        self.responses = (config.api or self._api_here(self.client.base_url.host)) == "responses"
         self.tells_tools = not self.responses
 
+    def _api_here(self, host: str) -> str | None:
+        """What the vendor speaks whose host this is."""
+        known = self.config.dialect
+        for vendor in (known, *VENDORS.values()) if known is not None else VENDORS.values():
+            if vendor.has_host(host):
+                return vendor.api
+        return None
+
     @cached_property
-    def _dialect(self) -> chat_requests.ChatDialect:
-        return chat_requests.dialect_of(self.client.base_url.host, self.config.name)
+    def _ways(self) -> ChatDialect:
+        return chat_requests.dialect_of(self.client.base_url.host, self.config.name, self._registered)
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
@@ -80,7 +86,7 @@ class OpenAIProvider(PostingProvider):
             call.model,
             stream=call.stream,
             issuer=self.issuer,
-            dialect=self._dialect,
+            dialect=self._ways,
         )
 
     def decoder(self, call: Call) -> Decoder:
@@ -88,11 +94,12 @@ class OpenAIProvider(PostingProvider):
         model = f"{self.name}:{call.model}"
         if self.responses:
             return openai_responses.ResponsesDecoder(model)
-        own, mode = self.config.think_tags, self.tool_mode(call)
+        mode = self.tool_mode(call)
         return openai_chat.ChatDecoder(
             model,
-            think_tags=self._dialect.think_tags if own is None else own,
+            think_tags=self.config.think_tags,
             reader=told_calls.reader_of(call.request, mode.text) if mode is not None else None,
+            dialect=self._ways,
         )
 
     @property

@@ -14,14 +14,17 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeVar
 
 from ..credentials import Key
+from ..dialects import Dialect
 from ..exceptions import ConfigurationError, LLMRingError, ProviderTimeoutError
 from ..record import Record, Records
 from .base import Provider, ProviderConfig
-from .creation import creation, import_adapter
+from .creation import creation, maker
 from .endpoints import Endpoint, endpoint, variables_of
+from .kinds import REGISTERED, Kinds, find, is_at_hand, kind_of
 
 if TYPE_CHECKING:
     from ..lockfile import ProviderSettings
+    from .kinds import Maker
 
 __all__ = ["Registry"]
 
@@ -111,12 +114,19 @@ class Registry:
         self._keys = dict(keys)
         self._common = ProviderConfig("", timeout=timeout, max_retries=max_retries, max_connections=max_connections)
         self._registered: dict[str, Provider] = {}
+        self.kinds = Kinds()
 
-    def register(self, name: str, provider: Provider) -> None:
-        """Serve `name` by an adapter of the caller's own."""
-        if not name or ":" in name or name != name.strip():
-            raise ConfigurationError(f"{name!r} cannot name a provider: no colon, no spaces, not empty.")
-        self._registered[name] = provider
+    def register(self, name: str, provider: Provider | type[Provider] | Maker | Dialect) -> None:
+        """Serve `name` by what is the caller's own; a provider itself stands for what a class makes once."""
+        if isinstance(provider, Provider):
+            kind_of(name, lambda config: provider, REGISTERED)
+            if name in self._registered or name in self.kinds:
+                raise ConfigurationError(f"{name!r} is registered with this service already. Choose another name.")
+            self._registered[name] = provider
+        else:
+            if name in self._registered:
+                raise ConfigurationError(f"{name!r} is registered with this service already. Choose another name.")
+            self.kinds.add(kind_of(name, provider, REGISTERED))
 
     def get(self, name: str, settings: ProviderSettings | None = None, others: Iterable[str] = ()) -> Provider:
         """The provider of that name, for the caller to keep. Imports its SDK on first use, which takes a second or two.
@@ -134,7 +144,7 @@ class Registry:
             raise LLMRingError(_CLOSED)
         if name in self._registered:
             return self._registered[name]
-        key = _key(name, settings)
+        key = self._key(name, settings)
         entry = self._entry(key)
         if entry is None or entry.provider is None:
             made = creation(self._endpoint(name, settings, others), self._keys, self._common)()
@@ -163,7 +173,8 @@ class Registry:
             raise LLMRingError(_CLOSED)
         if name in self._registered:
             return self._registered[name], _nothing
-        key = _key(name, settings)
+        await self._at_hand(name, settings)
+        key = self._key(name, settings)
         entry = self._entry(key)
         if entry is None:
             target = self._endpoint(name, settings, others)
@@ -180,6 +191,12 @@ class Registry:
         except BaseException:
             entry.leave()
             raise
+
+    async def _at_hand(self, name: str, settings: ProviderSettings | None) -> None:
+        """Have the package of a provider imported in a thread, where it is one's and not there yet."""
+        wanted = (settings.sdk if settings is not None else None) or name
+        if not is_at_hand(wanted, self.kinds):
+            await _in_a_thread(wanted, lambda: find(wanted, self.kinds))
 
     def _entry(self, key: tuple[str, ...]) -> _Entry | None:
         """What there is for the loop that runs here; where none runs, for any."""
@@ -217,7 +234,7 @@ class Registry:
         """Make a provider in threads of its own: a keyring may keep one for long, and others need the loop's."""
         try:
             try:
-                await _in_a_thread(target.name, lambda: import_adapter(target.sdk, target.name))
+                await _in_a_thread(target.name, lambda: maker(target))
             finally:
                 entry.imported.set()
             made = await _in_a_thread(target.name, make)
@@ -256,7 +273,7 @@ class Registry:
 
         def work() -> None:
             with suppress(Exception):
-                import_adapter(self._endpoint(name, settings, ()).sdk, name)
+                maker(self._endpoint(name, settings, ()))
 
         if name not in self._registered:
             threading.Thread(target=work, name=f"llmring-warm-up-{name}").start()
@@ -268,15 +285,14 @@ class Registry:
         await asyncio.gather(*map(_close, registered))
 
     def _endpoint(self, name: str, settings: ProviderSettings | None, others: Iterable[str]) -> Endpoint:
-        return endpoint(name, settings, others={*self._registered, *others})
+        return endpoint(name, settings, others={*self._registered, *others}, own=self.kinds)
 
-
-def _key(name: str, settings: ProviderSettings | None) -> tuple[str, ...]:
-    """A provider's name, and what it is made of: an edit of its settings, or another key, makes another one."""
-    values = "\0".join(os.environ.get(v, "") for v in variables_of(name, settings))
-    # Keys are among them: what is kept is what they come to, here and nowhere else.
-    digest = blake2b(values.encode(errors="surrogateescape"), key=_SALT).hexdigest()
-    return name, repr(settings) if settings else "", digest
+    def _key(self, name: str, settings: ProviderSettings | None) -> tuple[str, ...]:
+        """A provider's name, and what it is made of: an edit of its settings, or another key, makes another one."""
+        values = "\0".join(os.environ.get(v, "") for v in variables_of(name, settings, self.kinds))
+        # Keys are among them: what is kept is what they come to, here and nowhere else.
+        digest = blake2b(values.encode(errors="surrogateescape"), key=_SALT).hexdigest()
+        return name, repr(settings) if settings else "", digest
 
 
 async def _in_a_thread(name: str, work: Callable[[], T]) -> T:

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 from ..addresses import is_below, is_this_machine, same_host
 from ..credentials import KEYRING, Keyring, first_set
+from ..dialects import Dialect
+from ..exceptions import ProviderNotFoundError
 from ..vendors import BUILT_IN
 from .endpoints import Endpoint, endpoint
+from .kinds import find
 
 __all__ = ["Secret", "has_name_of", "is_at_home", "is_owned", "is_set", "owners_at", "secrets_of"]
 
@@ -68,19 +71,30 @@ def is_owned(secret: Secret) -> bool:
 
     A vendor is also where the environment says that it is: the user has sent its key there.
     """
-    owners = list(owners_at(secret.address))
+    owners = list(owners_at(secret.address, secret.provider))
     if secret.source == KEYRING:
         return bool(owners)
     return any(has_name_of(secret.source, name) for name in owners)
 
 
-def owners_at(address: str) -> Iterator[str]:
-    """The built-in providers whose own place an address is."""
-    for name, row in BUILT_IN.items():
+def owners_at(address: str, provider: str | None = None) -> Iterator[str]:
+    """The providers whose own place an address is: of the built-in ones, and of a registered or installed one."""
+    for name in dict.fromkeys((*BUILT_IN, *filter(None, [provider]))):
+        if (row := _known(name)) is None:
+            continue
         homes = [it for it in (row.base_url, row.home, endpoint(name).base_url) if it]
         hosts = (*row.hosts, *filter(None, [row.cloud]))
         if address in homes or is_below(address, hosts) or any(same_host(address, home) for home in homes):
             yield name
+
+
+def _known(name: str) -> Dialect | None:
+    """What is known of a provider's vendor; `None` where nothing is, or its package is broken."""
+    try:
+        kind = find(name)
+    except ProviderNotFoundError:
+        return None
+    return kind.dialect if kind is not None else None
 
 
 def has_name_of(variable: str, name: str, address: str | None = None) -> bool:
@@ -91,11 +105,13 @@ def has_name_of(variable: str, name: str, address: str | None = None) -> bool:
         name: the provider's; a built-in one is also called as its own variables are.
         address: where it is; given, words that name nobody (`LLM_API_KEY`) will do, too.
     """
-    listed = {it for it, row in BUILT_IN.items() if variable in (*row.key_variables, row.header_variable)}
+    row = _known(name)
+    listed = {it for it, other in BUILT_IN.items() if variable in (*other.key_variables, other.header_variable)}
+    if row is not None and name not in BUILT_IN and variable in (*row.key_variables, row.header_variable):
+        return not listed
     if listed and name in BUILT_IN:
         return name in listed
     words = [word for word in variable.upper().split("_") if word]
-    row = BUILT_IN.get(name)
     own = {name, *(it.partition("_")[0] for it in (row.key_variables if row is not None else ()))}
     names = {part.upper() for it in own for part in (*re.split(r"[\W_]+", it), re.sub(r"[\W_]", "", it)) if part}
     if address is not None:

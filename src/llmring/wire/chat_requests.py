@@ -7,14 +7,12 @@ beside its text and calls is gathered and put back here.
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator
 from typing import Any
 
+from ..dialects import ChatDialect, Dialect
 from ..schemas import LLMRequest, Message, ToolCall
-from ..vendors import also_called, of_vendors
+from ..vendors import VENDORS, also_called
 from . import media
 from .calls import ToolCalls
 from .errors import CannotCarry
@@ -37,15 +35,13 @@ from .turns import (
 )
 from .values import completed, merge_params, present
 
-__all__ = ["BLOCKS", "THOUGHTS", "ChatDialect", "Kept", "dialect_of", "of_message", "render_request"]
+__all__ = ["BLOCKS", "PLAIN", "Kept", "dialect_of", "of_message", "render_request"]
 
 logger = logging.getLogger("llmring")
 
 BLOCKS = ("reasoning_details", "thinking_blocks")
 """Thinking in blocks: OpenRouter's and MiniMax's (openrouter.ai/docs, "Preserving reasoning"), and that of Anthropic's
 models behind LiteLLM (docs.litellm.ai, "Reasoning content")."""
-THOUGHTS = ("reasoning_content", "reasoning")
-"""Thinking as text: DeepSeek's, Kimi's, SGLang's; vLLM's, Groq's, OpenRouter's."""
 _PIECES = ("text", "summary", "thinking")
 """Of a block's fields, those that come in pieces; all others come whole, the signature last."""
 _ANOTHERS_THOUGHT = " "
@@ -53,71 +49,27 @@ _ANOTHERS_THOUGHT = " "
 _SILENCE = "…"
 """In the place of what the model has not said, where it must say something."""
 
-
-@dataclass(frozen=True, slots=True)
-class ChatDialect:
-    """What a vendor wants otherwise.
-
-    Attributes:
-        hosts: the vendor's own, with all that is below them.
-        max_tokens: the name of the limit of the output.
-        seed: the name of the seed.
-        call_id: what it takes for a call's id.
-        id_length: of the ids that are made for others' calls.
-        custom_tools: whether it has tools that take text of any form.
-        reasoning: the field that every assistant's turn must have once the conversation has calls.
-        foreign_call: what the first call of a turn must have, where its own issuer gave no such thing.
-        service_tiers: those that it takes; others, which are meant for a stand-by, are not sent. `None` takes any.
-        think_tags: whether its models may write their thinking into the text.
-        stream_options: whether it is to be asked for a stream's usage; else it tells that by itself.
-        schemas: whether it holds an answer to a schema; else the model is told of it in words.
-        silent_turns: whether a turn of the model's may say nothing, or be missing between results and a question.
-    """
-
-    hosts: tuple[str, ...] = ()
-    max_tokens: str = "max_tokens"
-    seed: str = "seed"
-    call_id: re.Pattern[str] = re.compile(r"[a-zA-Z0-9_-]{1,40}")
-    id_length: int = 24
-    custom_tools: bool = False
-    reasoning: str | None = None
-    foreign_call: Mapping[str, Any] | None = None
-    service_tiers: frozenset[str] | None = None
-    think_tags: bool = True
-    stream_options: bool = True
-    schemas: bool = True
-    silent_turns: bool = True
+PLAIN = ChatDialect()
+"""Of a server of which nothing is known."""
 
 
-_PLAIN = ChatDialect()
-
-
-@cache
-def _dialects() -> Mapping[str, ChatDialect]:
-    return {name: _dialect(row) for name, row in of_vendors("chat").items()}
-
-
-def _dialect(row: Mapping[str, Any]) -> ChatDialect:
-    fields = {key: value for key, value in row.items() if key != "source"} | {"hosts": tuple(row["hosts"])}
-    if "call_id" in row:
-        fields["call_id"] = re.compile(row["call_id"])
-    if "service_tiers" in row:
-        fields["service_tiers"] = frozenset(row["service_tiers"])
-    return ChatDialect(**fields)
-
-
-def dialect_of(host: str, name: str) -> ChatDialect:
-    """The dialect of a provider: that of its host, else of its name, which a gateway before the vendor has, too.
+def dialect_of(host: str, name: str, own: Dialect | None = None) -> ChatDialect:
+    """The ways of a provider: those of whom its host is, else of its name, which a gateway before the vendor has, too.
 
     Args:
         host: of its address.
-        name: as in `provider:model`. That of OpenAI stands for any server.
+        name: as in `provider:model`.
+        own: what is known of it, where that is not built in.
     """
-    for dialect in _dialects().values():
-        if any(host == own or host.endswith((f".{own}", f"-{own}")) for own in dialect.hosts):
-            return dialect
-    vendor = also_called().get(name, name)
-    return _PLAIN if vendor == "openai" else _dialects().get(vendor, _PLAIN)
+    known = [own, *VENDORS.values()] if own is not None else [*VENDORS.values()]
+    for it in known:
+        if it.chat is not None and it.has_host(host):
+            return it.chat
+    vendor = VENDORS.get(also_called().get(name, name))
+    for named in (own, vendor):
+        if named is not None and named.chat is not None and named.chat.by_name:
+            return named.chat
+    return PLAIN
 
 
 def render_request(
@@ -130,12 +82,12 @@ def render_request(
         issuer: who is asked; what another one wants back is not sent to it.
         dialect: what it wants otherwise than OpenAI's format has it.
     """
-    dialect = dialect or ChatDialect()
+    dialect = dialect or PLAIN
     if not dialect.custom_tools:
         request = without_custom_tools(request)
     customs = custom_names(request)
     turns = told_apart(request.messages, issuer)
-    ids = call_ids(turns, dialect.call_id, dialect.id_length, issuer)
+    ids = call_ids(turns, dialect.id_form, dialect.id_length, issuer)
     called = any(m.tool_calls for m in turns)
     messages = [_message(m, ids, issuer, customs, dialect, called=called) for m in turns]
     if not dialect.silent_turns:
@@ -162,6 +114,9 @@ def render_request(
     tier = body.get("service_tier")
     if dialect.service_tiers is not None and tier is not None and tier not in dialect.service_tiers:
         logger.info("%s: left out service_tier %r, which it does not have", model, body.pop("service_tier"))
+    for field in dialect.refuses:
+        if body.pop(field, None) is not None:
+            logger.info("%s: left out %s, which it does not take", model, field)
     if stream:
         body["stream"] = True
         if dialect.stream_options:

@@ -1,9 +1,10 @@
 """How the vendors say that something went wrong, in a body or inside a stream, and what their words mean.
 
 That is the `words` of `vendors.json`, each row with where it was seen. A row holds for whoever says so, its vendor or a
-server that speaks like it. Its `codes` are said as such; one of its `words` stands in the message, in any case, where
-`*` is at most some words of one sentence. `statuses` are those for which it holds; a row that names none holds for any.
-`unless` are words that say, in a `*` or right behind, that it is about something else: a feature, or what was sent.
+server that speaks like it; one of a dialect that was registered, for that provider alone. Its `codes` are said as such;
+one of its `words` stands in the message, in any case, where `*` is at most some words of one sentence. `statuses` are
+those for which it holds; a row that names none holds for any. `unless` are words that say, in a `*` or right behind,
+that it is about something else: a feature, or what was sent.
 Looking takes time in proportion to the message, which is cut.
 """
 
@@ -11,17 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Literal, get_args
+from functools import cache, lru_cache
+from typing import Any, get_args
 
 from pydantic_core import from_json
 
-from ..vendors import of_vendors
+from ..dialects import Dialect, Meaning, Words
+from ..vendors import VENDORS
 
 __all__ = ["CannotCarry", "Meaning", "WireError", "cut", "meaning_of", "read_error"]
-
-Meaning = Literal["no_model", "no_credit", "too_long", "bad_key", "no_route"]
-"""What words of several kinds mean is the first of these."""
 
 _GAP = 120
 """Characters that a `*` stands for at most: the name of a model, and a few words."""
@@ -136,7 +135,7 @@ def _quoted(message: str | None, metadata: Any) -> dict[str, Any] | None:
 @cache
 def _statuses() -> Mapping[str, int]:
     """The HTTP statuses that the vendors' words stand for: an error inside a 200 stream has none of its own."""
-    return {word: status for row in of_vendors("statuses").values() for word, status in row["of"].items()}
+    return {word: status for it in VENDORS.values() for word, status in it.statuses.items()}
 
 
 def _status_of(word: Any) -> int | None:
@@ -163,24 +162,30 @@ def _excerpt(text: str) -> str:
 class _Row:
     """One row of the table."""
 
-    def __init__(self, row: Mapping[str, Any]) -> None:
-        self.means: Meaning = row["means"]
-        self.codes: frozenset[str] = frozenset(row.get("codes", ()))
-        self.words = [words.split("*") for words in row.get("words", ())]
-        self.statuses: frozenset[int] = frozenset(row.get("statuses", ()))
-        self.unless: frozenset[str] = frozenset(row.get("unless", ()))
+    def __init__(self, row: Words) -> None:
+        self.means = row.means
+        self.codes = frozenset(row.codes)
+        self.words = [words.split("*") for words in row.words]
+        self.statuses = frozenset(row.statuses)
+        self.unless = frozenset(row.unless)
 
 
-@cache
-def _rows() -> list[_Row]:
-    """Those of every vendor, in the order of what they mean."""
-    rows = [_Row(row) for of_vendor in of_vendors("words").values() for row in of_vendor]
+@lru_cache(maxsize=16)
+def _rows(own: Dialect | None) -> list[_Row]:
+    """Those of every vendor, and before them those of one that is not built in, in the order of what they mean."""
+    known = [own, *VENDORS.values()] if own is not None else [*VENDORS.values()]
+    rows = [_Row(row) for it in known for row in it.words]
     return sorted(rows, key=lambda row: get_args(Meaning).index(row.means))
 
 
-def meaning_of(failure: WireError) -> Meaning | None:
-    """What a vendor says of a failure, as far as its words are known; a code is believed before a message."""
-    rows = [row for row in _rows() if not row.statuses or failure.status is None or failure.status in row.statuses]
+def meaning_of(failure: WireError, own: Dialect | None = None) -> Meaning | None:
+    """What a vendor says of a failure, as far as its words are known; a code is believed before a message.
+
+    Args:
+        failure: what it said.
+        own: what is known of it, where that is not built in.
+    """
+    rows = [row for row in _rows(own) if not row.statuses or failure.status is None or failure.status in row.statuses]
     for row in rows:
         if not row.codes.isdisjoint(failure.codes):
             return row.means

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..dialects import ChatDialect
 from ..schemas import FinishReason, StreamChunk
 from . import media, told_calls
 from .base import MISSHAPEN, Decoder
 from .calls import BuiltCall, as_json
-from .chat_requests import BLOCKS, THOUGHTS, Kept, of_message, render_request
+from .chat_requests import BLOCKS, PLAIN, Kept, of_message, render_request
 from .errors import WireError, read_error
 from .framing import SSEFrames
 from .think_tags import ThinkTags
@@ -50,15 +51,26 @@ class ChatDecoder(Decoder):
 
     Args:
         model: the `provider:model`.
-        think_tags: whether `<think>` at the beginning of the text begins thinking.
+        think_tags: whether `<think>` at the beginning of the text begins thinking; `None` leaves it to the dialect.
         reader: what reads calls out of the text; `None` where it holds none.
+        dialect: where the server says what otherwise.
     """
 
     frames = SSEFrames
     end_marker = "[DONE]"
 
-    def __init__(self, model: str, *, think_tags: bool = True, reader: ToolReader | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        think_tags: bool | None = None,
+        reader: ToolReader | None = None,
+        dialect: ChatDialect | None = None,
+    ) -> None:
         super().__init__(model)
+        dialect = dialect or PLAIN
+        self._thoughts = dialect.thoughts
+        self._usage_at = [place.split(".") for place in dialect.usage]
         # The ids that the server itself gave to the calls, and what it told the last fragment's call by.
         self._ids: dict[Any, Any] = {}
         self._last_call: Any = None
@@ -67,8 +79,9 @@ class ChatDecoder(Decoder):
         self._counts: dict[str, Any] = {}
         self._spoken: media.Sound | None = None
         self._marks: set[tuple[Any, ...]] = set()
+        tagged = dialect.think_tags if think_tags is None else think_tags
         # What reads tags out of the text, as long as there may be some; and for what stood before it.
-        self._tags = self._written = ThinkTags() if think_tags else None
+        self._tags = self._written = ThinkTags() if tagged else None
         self._told = told_calls.ToldCalls(reader, self.calls) if reader is not None else None
         self._as_it_comes = self._tags is None and self._told is None
         # Whether deltas have brought anything: the whole message that some servers send after them says it again.
@@ -122,7 +135,10 @@ class ChatDecoder(Decoder):
 
     def feed(self, event: Any, holder: str = "delta") -> StreamChunk | None:
         """Take one `chat.completion.chunk`, or what has its form and says a `message` where that has a `delta`."""
-        if usage := event.get("usage"):
+        usage = event.get("usage")
+        if not usage and self._usage_at:
+            usage = self._reported_elsewhere(event)
+        if usage:
             self._report(usage)
         if usage or self.response_model is None:
             self.response_model = self.response_model or name_of(event.get("model"))
@@ -162,7 +178,7 @@ class ChatDecoder(Decoder):
     def _message(self, delta: dict[str, Any], *, listed: bool, last: bool) -> StreamChunk | None:
         """Take a delta, or a whole message: what it lists is whole then, and no pieces."""
         reasoning = None
-        for name in THOUGHTS:
+        for name in self._thoughts:
             if (piece := delta.get(name)) is not None:
                 self._kept.thoughts.setdefault(name, []).append(text(piece))
                 reasoning = reasoning or piece
@@ -242,13 +258,20 @@ class ChatDecoder(Decoder):
             raise failure
         self.error = failure
 
+    def _reported_elsewhere(self, event: dict[str, Any]) -> Any:
+        for keys in self._usage_at:
+            found: Any = event
+            for key in keys:
+                found = found.get(key) if found.__class__ is dict else None
+            if found:
+                return found
+        return None
+
     def _finish(self, reason: Any, choice: dict[str, Any], event: dict[str, Any]) -> None:
         """Take the reason of the end, which may be a failure, and what else stands beside it alone."""
         if reason:
             self.finish_reason = _FINISH.get(reason, "other")
         self.service_tier = name_of(event.get("service_tier")) or self.service_tier
-        if usage := (event.get("x_groq") or {}).get("usage"):
-            self._report(usage)
         self._cite_sources(event)
         if self.error is not None:
             return
