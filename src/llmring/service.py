@@ -225,7 +225,7 @@ class LLMRing(Models, AwaitedService):
         | Callable[[base.ProviderConfig], base.Provider]
         | dialects.Dialect,
     ) -> None:
-        """Serve `name:model` by a provider of your own, in this service; `llmring.register` does it in all of a process.
+        """Serve `name:model` by a provider of your own, in this service; `llmring.register` does so in a process.
 
         It takes the place of any other of that name, a built-in one too.
 

@@ -23,7 +23,7 @@
             return AcmeDecoder(f"{self.name}:{call.model}")
 
 What a class may say and do is on `Provider`: `sdk`, `dialect`, `client`, `render`, `decoder`, `send`, `close`. The base
-gives the key (argument, environment, keyring), the errors, timeouts, retries, the circuit breaker, and keeps the key out
+gives the key (argument, environment, keyring), errors, timeouts, retries and the circuit breaker, and keeps the key out
 of whatever is shown.
 
 A `Decoder` says how bytes become events (`frames`: `SSEFrames`, `NamedSSEFrames`, `LineFrames`), and makes chunks of
@@ -31,7 +31,7 @@ them: `feed` of one event, `feed_answer` of an answer that was not streamed. It 
 (`ToolCalls`), says usage with `usage_of`, and raises `WireError` for what the provider says has failed.
 
 **Where they are known**: `LLMRing.register_provider(name, it)` in one service, `llmring.register(name, it)` in all of a
-process, and the entry-point group `llmring.providers` for whoever installs a package. `[providers.NAME] sdk = "acme"` in
+process, and the entry-point group `llmring.providers` for whoever installs a package. `[providers.X] sdk = "acme"` in
 a lockfile means such a kind, too.
 
 Importing this imports next to nothing: each name is loaded when it is first used, and no SDK by any of them.
