@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from ..wire.base import Decoder
     from ..wire.calls import ToolCalls
     from ..wire.errors import CannotCarry, WireError, read_error
-    from ..wire.framing import LineFrames, NamedSSEFrames, SSEFrames
+    from ..wire.framing import LineFrames, SSEFrames
+    from ..wire.named_events import NamedSSEFrames
     from ..wire.turns import json_instruction, plain_text, schema_of
     from ..wire.values import merge_params, present, usage_of
     from .base import Call, HTTPResponse, Provider, ProviderConfig
@@ -93,7 +94,8 @@ if not TYPE_CHECKING:
             ".wire.base": ("Decoder",),
             ".wire.calls": ("ToolCalls",),
             ".wire.errors": ("CannotCarry", "WireError", "read_error"),
-            ".wire.framing": ("LineFrames", "NamedSSEFrames", "SSEFrames"),
+            ".wire.framing": ("LineFrames", "SSEFrames"),
+            ".wire.named_events": ("NamedSSEFrames",),
             ".wire.turns": ("json_instruction", "plain_text", "schema_of"),
             ".wire.values": ("merge_params", "present", "usage_of"),
             "base": ("Call", "HTTPResponse", "Provider", "ProviderConfig"),

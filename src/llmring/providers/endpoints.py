@@ -105,7 +105,7 @@ class Endpoint:
     @property
     def address(self) -> str | None:
         """Where it is, what its SDK knows by itself included; `None` where nobody knows."""
-        return self.base_url or self.sdk.home
+        return self.base_url or (None if self.needs_address else self.sdk.home)
 
     def lacks(self, keyring: Keyring) -> str | None:
         """What is missing before it can serve, and what to do about it; `None` where nothing is, its SDK apart."""
@@ -248,7 +248,8 @@ def endpoint(
     if base_url is not None and sdk.port is not None:
         base_url = completed(base_url, sdk.port, sdk.cloud)
     address_variables = row.address_variables if row is not None and is_vendors else ()
-    said_by = next((it for it in (*address_variables, *sdk.address_variables) if first_set([it])), "")
+    others_say = () if is_vendors else sdk.address_variables
+    said_by = next((it for it in (*address_variables, *others_say) if first_set([it])), "")
     key_variables = row.key_variables if row is not None and is_vendors else ()
     needs_key = row is not None and at_home and bool(row.needs_key)
     if settings is not None and settings.api_key_env:
