@@ -136,6 +136,15 @@ class PracticeServer:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
 
+    def hang_up(self) -> None:
+        """Reset every connection that is open; new ones are taken."""
+
+        def reset() -> None:
+            for connection in list(self.connections):
+                connection.close(reset=True)
+
+        self._loop.call_soon_threadsafe(reset)
+
     @property
     def url(self) -> str:
         """Where it listens, without a path."""

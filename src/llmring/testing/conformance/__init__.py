@@ -25,8 +25,8 @@ own, as a `WireScript` says. What the provider cannot do is declared in `lacks`,
 the reason: the tests that need it are skipped, and one test fails if it is not true. A test that fails says what is
 wrong, and what the contract says.
 
-The tests are in groups, each a class to subclass by itself: `AnswerTests`, `CallTests`, `FailureTests`, `FaultTests`,
-`ClosingTests`, `SecrecyTests`, `RoadTests`, `LackTests`.
+The tests are in groups, to be run by themselves, as in `class TestAcme(Declared, CallTests)`: `AnswerTests`,
+`CallTests`, `FailureTests`, `FaultTests`, `ClosingTests`, `SecrecyTests`, `RoadTests`, `LackTests`.
 """
 
 from .answers import AnswerTests
@@ -38,7 +38,7 @@ from .lacks import LackTests
 from .roads import RoadTests
 from .secrecy import SecrecyTests
 from .subject import ABILITIES, Subject
-from .suite import Conformance, ProviderConformance, TestConformance
+from .suite import Conformance, Declared, ProviderConformance, TestConformance
 from .wire import Answer, Asked, Called, Event, Problem, Result, WireScript, event, key_of
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "Called",
     "ClosingTests",
     "Conformance",
+    "Declared",
     "Event",
     "FailureTests",
     "FaultTests",

@@ -163,7 +163,6 @@ class CallTests:
 
 def _calls(stage: Stage, response: LLMResponse, wanted: list[tuple[str, Any]]) -> None:
     """Look at the calls of a response."""
-    __tracebackhide__ = True
     calls = response.tool_calls or []
     if not calls:
         stage.wrong(

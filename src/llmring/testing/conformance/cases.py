@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+import gc
+import warnings
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NoReturn, Protocol
 
 try:
     import pytest
@@ -22,7 +24,6 @@ _LAST_WORD = 1.0
 
 def fail(wrong: str, contract: str) -> NoReturn:
     """Fail the test that runs, in the author's terms, without the suite's own frames."""
-    __tracebackhide__ = True
     pytest.fail(f"{wrong}\nThe contract: {contract}", pytrace=False)
 
 
@@ -36,46 +37,76 @@ def case(contract: str, *needs: str) -> Callable[[_Test], Callable[..., None]]:
 
     def make(test: _Test) -> Callable[..., None]:
         @functools.wraps(test)
-        def method(self: object, stage: Any, **named: Any) -> None:
-            __tracebackhide__ = True
+        def method(self: object, stage: Ground, **named: Any) -> None:
             stage.begin(contract, needs)
-            run(stage.perform(test(self, stage, **named)), stage.subject.patience, contract)
+            told = None
+            try:
+                run(stage, test(self, stage, **named), contract)
+            except pytest.fail.Exception as failure:
+                told = failure
+            if told is not None:
+                # Its frames hold what the provider left open, of which the next test would be warned.
+                told.__traceback__ = told.__context__ = None
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    gc.collect()
+                raise told
 
         return method
 
     return make
 
 
-def run(test: Coroutine[Any, Any, None], patience: float, contract: str) -> None:
-    """Run a test, and fail it if it has not ended in time, also where what it waits for cannot be cancelled."""
-    __tracebackhide__ = True
-    runner = asyncio.Runner()
-    loop = runner.get_loop()
-    task = loop.create_task(test)
+class Ground(Protocol):
+    """What a test runs on: a `Stage`."""
 
-    async def watch() -> bool:
-        done, _ = await asyncio.wait([task], timeout=patience)
-        if done:
-            return True
+    patience: float
+
+    def begin(self, says: str, needs: Sequence[str]) -> None:
+        """Begin a test."""
+        ...
+
+    async def perform(self, test: Coroutine[Any, Any, None]) -> None:
+        """Run a test, and close what it opened."""
+        ...
+
+    async def hang_up(self) -> None:
+        """Reset all connections."""
+        ...
+
+
+def run(stage: Ground, test: Coroutine[Any, Any, None], contract: str) -> None:
+    """Run a test, and fail it if it has not ended in time, also where what it waits for cannot be cancelled."""
+    runner = asyncio.Runner()
+    task = runner.get_loop().create_task(stage.perform(test))
+
+    async def watch() -> str | None:
+        if (await asyncio.wait([task], timeout=stage.patience))[0]:
+            return None
         for _ in range(2):
             task.cancel()
             await asyncio.wait([task], timeout=_LAST_WORD)
-        return False
+        if task.done():
+            return "it ended when it was cancelled"
+        await stage.hang_up()
+        await asyncio.wait([task], timeout=_LAST_WORD)
+        return "it could not be cancelled: something swallows CancelledError"
 
-    in_time = False
+    waits = None
     try:
-        in_time = runner.run(watch())
+        waits = runner.run(watch())
     finally:
-        if in_time or task.done():
+        if task.done():
             runner.close()
         else:
-            loop.close()
-    if in_time:
+            runner.get_loop().close()
+    if waits is None:
         task.result()
         return
-    ended = "cancelled, it ended" if task.done() else "and it could not be cancelled: something swallows CancelledError"
+    if task.done() and not task.cancelled():
+        task.exception()
     fail(
-        f"After {patience:g} s the provider was still waiting; {ended}. llmring ends a wait by cancelling it: let "
-        "CancelledError through in `send`, and block the event loop nowhere.",
+        f"After {stage.patience:g} s the provider was still waiting; {waits}. llmring ends a wait by cancelling it: "
+        "let CancelledError through in `send`, and block the event loop nowhere.",
         contract,
     )

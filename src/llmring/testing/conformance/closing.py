@@ -140,9 +140,8 @@ class ClosingTests:
 
 
 async def _is_closed(stage: Stage, request: RecordedRequest, when: str) -> None:
-    __tracebackhide__ = True
     stage.check(
-        await request.closed(3.0),
+        await request.closed(stage.soon),
         f"{when} the server still sees the connection open: what `send` gives back must close it in `aclose()`, and "
         f"`send` must close what it opened where it is cancelled",
     )

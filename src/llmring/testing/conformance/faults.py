@@ -175,7 +175,6 @@ class FaultTests:
 
 
 def _is_cut(stage: Stage, error: object, did: str) -> None:
-    __tracebackhide__ = True
     stage.check(
         isinstance(error, ProviderConnectionError),
         f"{did}, and {'a good answer' if error is None else repr(error)} came of it, where a ProviderConnectionError "

@@ -119,7 +119,6 @@ async def _errors(stage: Stage, service: object) -> list[ProviderError]:
 
 def _look(stage: Stage, error: ProviderError, did: str) -> None:
     """Look for the secrets wherever an error is written down."""
-    __tracebackhide__ = True
     whole = traceback.TracebackException.from_exception(error, capture_locals=True)
     try:
         pickled = pickle.dumps(error).decode("latin-1")

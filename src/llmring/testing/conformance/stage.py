@@ -34,6 +34,8 @@ HEADER = "x-conformance"
 _PROFILE = "default"
 _MARGIN = 5.0
 """Seconds after which the server gives up on a provider that holds up the event loop."""
+_ARRIVAL = 0.05
+"""Seconds that a reset takes to arrive."""
 _TIDY = 100
 """Hundredths of a second that tasks have to end, once all is closed."""
 
@@ -87,6 +89,11 @@ class Stage:
         self.road = ""
 
     # What a test does
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a test may take."""
+        return self.subject.patience
 
     @property
     def model(self) -> str:
@@ -211,9 +218,14 @@ class Stage:
             self.wrong("no request has reached the server. Send it to config.base_url")
         return self.subject.read(self.server.requests[number])
 
-    async def until(self, holds: Callable[[], bool], wrong: str, seconds: float = 5.0) -> None:
+    @property
+    def soon(self) -> float:
+        """Seconds within which something must happen that needs no waiting, in the time of one test."""
+        return min(5.0, self.subject.patience / 3)
+
+    async def until(self, holds: Callable[[], bool], wrong: str) -> None:
         """Wait for something that another thread does, and fail if it does not."""
-        for _ in range(int(seconds * 100)):
+        for _ in range(int(self.soon * 100)):
             if holds():
                 return
             await asyncio.sleep(0.01)
@@ -237,7 +249,6 @@ class Stage:
 
     def wrong(self, what: str) -> None:
         """Fail, and say by which road, and what the server had to object."""
-        __tracebackhide__ = True
         refused = next((it.refused for it in reversed(self.server.requests) if it.refused), None)
         road = f"{self.road}: " if self.road else ""
         said = f"\nThe server had refused the request: {refused}" if refused else ""
@@ -245,13 +256,11 @@ class Stage:
 
     def check(self, holds: object, wrong: str) -> None:
         """Fail unless it holds."""
-        __tracebackhide__ = True
         if not holds:
             self.wrong(wrong)
 
     def same(self, what: str, found: object, wanted: object, hint: str = "") -> None:
         """Fail unless it is what it should be."""
-        __tracebackhide__ = True
         if found != wanted:
             self.wrong(
                 f"{what} is {found!r:.300}, and the server's answer makes it {wanted!r:.300}{hint and ': '}{hint}"
@@ -259,7 +268,6 @@ class Stage:
 
     def _judge(self, taken: Taken, asked: str) -> None:
         """Look at what holds of every stream."""
-        __tracebackhide__ = True
         chunks = taken.chunks
         finals = [chunk for chunk in chunks if chunk.finish_reason is not None]
         once = (
@@ -292,7 +300,6 @@ class Stage:
         self._judge_calls(chunks, finals)
 
     def _judge_calls(self, chunks: Sequence[StreamChunk], finals: Sequence[StreamChunk]) -> None:
-        __tracebackhide__ = True
         shown: list[ToolCall] = []
         for chunk in chunks:
             calls = chunk.tool_calls
@@ -307,7 +314,6 @@ class Stage:
             self._off(contract.CALLS, "the final chunk does not repeat the calls. Start them in decoder.calls")
 
     def _off(self, against: str, what: str) -> None:
-        __tracebackhide__ = True
         self._contract = against
         self.wrong(what)
 
@@ -315,7 +321,6 @@ class Stage:
         self, error: ProviderError | None, kind: type[ProviderError], did: str, hint: str, response: LLMResponse | None
     ) -> ProviderError:
         """The error, if it is the one that it must be."""
-        __tracebackhide__ = True
         if error is None:
             said = f"{response.content:.80}" if response is not None else ""
             self.wrong(
@@ -335,7 +340,6 @@ class Stage:
         return error
 
     def _unwanted(self, error: BaseException) -> None:
-        __tracebackhide__ = True
         cause = f", of {error.__cause__!r}" if error.__cause__ is not None else ""
         self.wrong(f"a good answer was sent, and {type(error).__name__} was raised{cause}: {error}")
 
@@ -350,20 +354,28 @@ class Stage:
 
     async def perform(self, test: Coroutine[Any, Any, None]) -> None:
         """Run a test, and close what it opened."""
-        __tracebackhide__ = True
         own = asyncio.all_tasks()
         watch = threading.Timer(self.subject.patience + _MARGIN, self.server.close)
         watch.daemon = True
         watch.start()
+        good = False
         try:
             await test
             await self.close()
             await self._tidy(own)
+            good = True
         except LLMRingError as error:
             self._unwanted(error)
         finally:
             watch.cancel()
             await self.close()
+            if not good:
+                await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """Reset all connections, so that what a provider left open is closed, and nobody else is warned of it."""
+        self.server.hang_up()
+        await asyncio.sleep(_ARRIVAL)
 
     async def close(self) -> None:
         """Close the services."""
@@ -371,7 +383,6 @@ class Stage:
             await self._services.pop().close()
 
     async def _tidy(self, own: set[asyncio.Task[Any]]) -> None:
-        __tracebackhide__ = True
         left: set[asyncio.Task[Any]] = set()
         for _ in range(_TIDY):
             left = asyncio.all_tasks() - own

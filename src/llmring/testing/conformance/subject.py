@@ -29,6 +29,8 @@ ABILITIES: Mapping[str, str] = {
     "key": "a key that goes along with each request",
 }
 """What a provider may lack, by name."""
+_PARTS = {"tools": ("parallel_tools", "call_ids"), "usage": ("cached_usage", "reasoning_usage")}
+"""What cannot be there without another."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,9 @@ class Subject:
         """All that is not there: what the wire has not, and what the provider has not."""
         of_wire = READY[self.wire].lacks if isinstance(self.wire, str) else self.wire.lacks
         lacking = {**of_wire, **self.lacks}
-        if "tools" in lacking:
-            lacking = {"parallel_tools": lacking["tools"], "call_ids": lacking["tools"], **lacking}
-        if "usage" in lacking:
-            lacking = {"cached_usage": lacking["usage"], "reasoning_usage": lacking["usage"], **lacking}
+        for whole, parts in _PARTS.items():
+            if whole in lacking:
+                lacking |= {part: lacking[whole] for part in parts if part not in lacking}
         return lacking
 
     @property

@@ -21,7 +21,7 @@ from .stage import Stage
 from .subject import Subject
 from .wire import WireScript
 
-__all__ = ["Conformance", "ProviderConformance", "TestConformance"]
+__all__ = ["Conformance", "Declared", "ProviderConformance", "TestConformance"]
 
 
 class Conformance:
@@ -38,22 +38,8 @@ class Conformance:
             yield stage
 
 
-class TestConformance(
-    Conformance,
-    AnswerTests,
-    CallTests,
-    FailureTests,
-    FaultTests,
-    ClosingTests,
-    SecrecyTests,
-    RoadTests,
-    LackTests,
-):
-    """All of the tests, for whoever names the provider in a fixture: `conformance` gives a `Subject`."""
-
-
-class ProviderConformance(TestConformance):
-    """All of the tests. Subclass it, with a name that begins with `Test`, and say what is tested.
+class Declared(Conformance):
+    """The base of a group of tests whose provider its class declares.
 
     Attributes:
         provider: makes the provider of a `ProviderConfig`: its class, or a function or method.
@@ -62,7 +48,7 @@ class ProviderConformance(TestConformance):
 
     provider: Callable[[ProviderConfig], Provider]
     wire: str | WireScript
-    lacks: Mapping[str, str] = {}
+    lacks: ClassVar[Mapping[str, str]] = {}
     name: ClassVar[str] = "conformance"
     model: ClassVar[str] = "model-1"
     path: ClassVar[str | None] = None
@@ -82,3 +68,15 @@ class ProviderConformance(TestConformance):
             patience=self.patience,
             timeout=self.timeout,
         )
+
+
+class _All(AnswerTests, CallTests, FailureTests, FaultTests, ClosingTests, SecrecyTests, RoadTests, LackTests):
+    """All groups."""
+
+
+class TestConformance(Conformance, _All):
+    """All of the tests, for whoever names the provider in a fixture: `conformance` gives a `Subject`."""
+
+
+class ProviderConformance(Declared, _All):
+    """All of the tests. Subclass it, with a name that begins with `Test`, and say what is tested: see `Declared`."""

@@ -120,8 +120,8 @@ class WireScript(ABC):
     path: ClassVar[str] = ""
     id_header: ClassVar[str | None] = "x-request-id"
     retry_in_body: ClassVar[bool] = False
-    lacks: Mapping[str, str] = {}
-    troubles: Mapping[Trouble, Problem] = {
+    lacks: ClassVar[Mapping[str, str]] = {}
+    troubles: ClassVar[Mapping[Trouble, Problem]] = {
         "bad_key": Problem(401, "Invalid API key."),
         "unknown_model": Problem(404, "The model {model} does not exist."),
         "too_long": Problem(400, "The prompt is too long.", code="context_length_exceeded"),
