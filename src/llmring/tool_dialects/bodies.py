@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
-__all__ = ["Brackets", "Parameters"]
+__all__ = ["Brackets", "Marked", "Parameters", "Tags"]
 
 _OUTSIDE = re.compile(r"""["'()\[\]{}<`]""")
 _INSIDE = {quote: re.compile(rf"[\\{quote}]") for quote in "\"'"}
-_TAG = re.compile(r'<parameter(?:=| name=")([^<>"]{1,128})"?>|</(parameter|function|tool_call)>')
-_END = "</function>"
-_TAG_LENGTH = 160
-"""Longer than any tag that `_TAG` takes."""
+_KEY = "KEY"
+_TAG_LENGTH = 256
+"""Longer than any tag of an argument, its key of 128 characters at most included."""
 
 
 class Brackets:
@@ -50,21 +49,81 @@ class Brackets:
         return -1
 
 
-class Parameters:
-    """`<parameter=KEY>VALUE</parameter>`, any number of them, up to the end of the function.
+class Marked:
+    """A value whose texts stand between marks, and whose keys stand as they are: `{city:<escape>Oslo<escape>}`."""
 
-    The end of a value may be missing before the next known parameter, or before the ends of both function and call:
-    models forget it. An end of a function alone is of the value.
+    __slots__ = ("_any", "_carry", "_depth", "_in_text", "_mark")
+
+    def __init__(self, mark: str) -> None:
+        self._mark, self._any = mark, re.compile(re.escape(mark) + r"|[\[\]{}]")
+        self._carry = ""
+        self._depth = 0
+        self._in_text = False
+
+    def end(self, data: str, at: int) -> int:
+        """The place behind the body's last character, -1 where it has not come."""
+        before, mark = len(self._carry), self._mark
+        if before:
+            data, at = self._carry + data[at:], 0
+        for found in self._any.finditer(data, at):
+            if found[0] == mark:
+                self._in_text = not self._in_text
+            elif not self._in_text:
+                self._depth += 1 if found[0] in "[{" else -1
+                if self._depth <= 0:
+                    return found.end() - before
+            at = found.end()
+        begun = (size for size in range(min(len(mark) - 1, len(data) - at), 0, -1) if mark.startswith(data[-size:]))
+        self._carry = data[len(data) - next(begun, 0) :]
+        return -1
+
+
+class Tags:
+    """How arguments stand between tags.
+
+    Args:
+        begins: what an argument begins with, `KEY` for its name, a line break for blanks or none.
+        ends: what it ends with.
+        closers: what may end the call.
+        breaks: one line break on either side is of the form, not of the value.
+
+    Attributes:
+        named: what may follow a call's name, where that stands in no tag: then none of the arguments' keys does.
+    """
+
+    def __init__(self, begins: Iterable[str], ends: Iterable[str], closers: Iterable[str], *, breaks: bool) -> None:
+        begins, self.ends, self.closers, self.breaks = [*begins], frozenset(ends), frozenset(closers), breaks
+        tags = [re.escape(it).replace(_KEY, r'([^<>"]{1,128})').replace("\\\n", r"\s{0,16}") for it in begins]
+        self.any = re.compile("|".join([*tags, *map(re.escape, (*self.ends, *self.closers))]))
+        firsts = [it.partition(_KEY)[0] for it in begins]
+        self.split = [it for it in firsts if it.endswith(">")]
+        self.named = (*self.split, *self.closers) if self.split else ()
+
+    def cut(self, data: str, at: int) -> int:
+        """Where the text ends that cannot be the beginning of a tag."""
+        start = max(at, len(data) - _TAG_LENGTH)
+        found = [place for it in self.split if (place := data.rfind(it, start)) >= 0]
+        last = data.rfind("<", start)
+        if last >= 0 and ">" not in data[last:]:
+            found.append(last)
+        return min(found, default=len(data))
+
+
+class Parameters:
+    """Arguments between tags, any number of them, up to the end of the call.
+
+    The end of a value may be missing before the next known parameter, or before two ends of a call, one within the
+    other: models forget it. An end of a call alone is of the value.
 
     Attributes:
         values: what is between the tags, by key.
-        stray: there is something else than blanks between the parameters.
+        stray: there is something else than blanks between the arguments.
     """
 
-    __slots__ = ("_carry", "_keys", "_open", "_written", "stray", "values")
+    __slots__ = ("_carry", "_keys", "_open", "_tags", "_written", "stray", "values")
 
-    def __init__(self, keys: Container[str]) -> None:
-        self._keys = keys
+    def __init__(self, keys: Container[str], tags: Tags) -> None:
+        self._keys, self._tags = keys, tags
         self._carry = self._open = ""
         self._written: list[str] = []
         self.stray = False
@@ -76,14 +135,12 @@ class Parameters:
         if before:
             data, at = self._carry + data[at:], 0
         last = at
-        for tag in _TAG.finditer(data, at):
+        for tag in self._tags.any.finditer(data, at):
             self._take(data[last : tag.start()])
             last = tag.end()
             if self._ends(tag):
                 return last - before
-        cut = data.rfind("<", max(last, len(data) - _TAG_LENGTH))
-        if cut < 0 or ">" in data[cut:]:
-            cut = len(data)
+        cut = self._tags.cut(data, last)
         self._take(data[last:cut])
         self._carry = data[cut:]
         return -1
@@ -95,19 +152,22 @@ class Parameters:
             self.stray = True
 
     def _ends(self, tag: re.Match[str]) -> bool:
-        key, closed = tag.groups()
+        key, closes = tag[tag.lastindex or 0], tag[0] in self._tags.closers
+        begins = tag.lastindex is not None
         if not self._open:
-            self._open = key or ""
-            self.stray = self.stray or closed == "parameter"
-            return closed in ("function", "tool_call")
-        if closed == "tool_call" and self._last(None) == _END:
-            while self._written.pop() != _END:
+            self._open = key if begins else ""
+            self.stray = self.stray or not (begins or closes)
+            return closes
+        if closes and (before := self._last(None)) in self._tags.closers and before != tag[0]:
+            while self._written.pop() != before:
                 pass
             self._close()
             return True
-        if closed == "parameter":
+        if tag[0] in self._tags.ends:
             self._close()
-        elif key in self._keys and key not in (*self.values, self._open) and self._last(" \t").endswith("\n"):
+        elif (
+            begins and key in self._keys and key not in (*self.values, self._open) and self._last(" \t").endswith("\n")
+        ):
             self._close()
             self._open = key
         else:
@@ -119,7 +179,7 @@ class Parameters:
         return next((text.rstrip(blanks) for text in reversed(self._written) if text.strip(blanks)), "")
 
     def _close(self) -> None:
-        # One line break on either side is of the form, not of the value.
-        self.values[self._open] = "".join(self._written).removeprefix("\n").removesuffix("\n")
+        value = "".join(self._written)
+        self.values[self._open] = value.removeprefix("\n").removesuffix("\n") if self._tags.breaks else value
         self._written.clear()
         self._open = ""

@@ -9,13 +9,25 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["NAME_KEYS", "BrokenCall", "Call", "Event", "Text", "Tools", "Unreadable", "json_calls", "python_calls"]
+__all__ = [
+    "NAME_KEYS",
+    "BrokenCall",
+    "Call",
+    "Event",
+    "Text",
+    "Tools",
+    "Unreadable",
+    "json_calls",
+    "marked_value",
+    "python_calls",
+]
 
 NAME_KEYS = ("name", "tool_name", "function", "tool")
 _ARGUMENT_KEYS = ("arguments", "parameters", "args")
 _NAME = re.compile(r"""["'](?:name|tool_name|function|tool)["']\s*:\s*["']([^"'{}]{1,128})["']""")
 _PYTHON_LIMIT = 65_536
 """Characters of Python at most: its parser takes more memory and stack than JSON's."""
+_BARE_KEY = re.compile(r"([{,]\s*)([\w.\-]+)\s*:")
 _ESCAPE = re.compile(r"""\\(.)""", re.DOTALL)
 _RAW = re.compile(r"""\b[rR]["']""")
 _ESCAPES = frozenset("\n\\'\"abfnrtv0xNuU")
@@ -166,6 +178,21 @@ def value_of(written: str) -> Any:
         raise Unreadable(f"{error}") from None
 
 
+def marked_value(tools: Tools, name: str, body: str, mark: str) -> Any:
+    """The arguments of a call whose texts stand between marks, and whose keys stand as they are.
+
+    Raises:
+        Unreadable: they are none.
+    """
+    parts = [
+        json.dumps(part) if at % 2 else _BARE_KEY.sub(r'\1"\2":', part) for at, part in enumerate(body.split(mark))
+    ]
+    value = value_of("".join(parts))
+    if not isinstance(value, dict):
+        return value
+    return {key: tools.typed(name, key, it) if isinstance(it, str) else it for key, it in value.items()}
+
+
 def json_calls(tools: Tools, written: str, body: str, *, marked: bool) -> Iterator[Event | None]:
     """The calls of an object, or of a list of them. `None` stands for all, where there is no call in it."""
     try:
@@ -183,7 +210,7 @@ def json_calls(tools: Tools, written: str, body: str, *, marked: bool) -> Iterat
         return
     for item, name, _, arguments in found:
         if name in tools:
-            yield tools.call(str(name), arguments, written, item.get("id"))
+            yield tools.call(str(name), arguments, written, item.get("id", item.get("tool_call_id")))
         else:
             yield Text(json.dumps(item, ensure_ascii=False))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +15,12 @@ from pydantic_core import from_json, to_json
 
 from ..exceptions import ConfigurationError, InvalidRequestError
 from ..schemas import LLMRequest, Message, ToolCall
+from .bodies import Tags
 from .reading import ToolReader
 
 __all__ = ["ToolDialect", "ToolMode", "dialect", "dialect_names", "dialect_of_template", "told", "tool_mode"]
 
+_WORD = re.compile(r"[\w.\-]+")
 _NATIVE, _PROMPT, _READ = "native", "prompt:", "read:"
 
 
@@ -83,6 +86,8 @@ class _Form:
     openings: tuple[str, ...]
     bare: tuple[str, ...]
     closers: tuple[str, ...]
+    begins: tuple[str, ...]
+    ends: tuple[str, ...]
     tools: str
     each: str
     call: str
@@ -94,6 +99,9 @@ class _Form:
     all_results: str = "$results"
     between_results: str = "\n"
     held: bool = False
+    joints: tuple[str, ...] = ()
+    argument: str = ""
+    mark: str = ""
 
     def describe(self, tools: Sequence[Mapping[str, Any]], tool_choice: str | Mapping[str, Any] | None = None) -> str:
         if not (functions := _offered(tools, tool_choice)):
@@ -116,21 +124,25 @@ class _Form:
     def calls(self, calls: Sequence[ToolCall]) -> str:
         written = [
             Template(self.call).substitute(
-                name=call["function"]["name"], arguments=self._arguments(_object(call["function"]["arguments"]))
+                name=call["function"]["name"],
+                arguments=self._arguments(_object(call["function"]["arguments"])),
+                index=index,
             )
-            for call in calls
+            for index, call in enumerate(calls)
         ]
         return Template(self.all_calls).substitute(calls=self.between.join(written))
 
     def results(self, results: Sequence[tuple[str, str]]) -> str:
         written = [
-            Template(self.result).substitute(name=name, content=content, json=_json(content))
-            for name, content in results
+            Template(self.result).substitute(name=name, content=content, json=_json(content), index=index)
+            for index, (name, content) in enumerate(results)
         ]
         return Template(self.all_results).substitute(results=self.between_results.join(written))
 
     def reader(self, tools: Sequence[Mapping[str, Any]]) -> ToolReader:
-        return ToolReader(tools, self.openings, self.bare, self.closers)
+        breaks = not self.argument or "\n$value\n" in self.argument
+        tags = _tags(self.begins, self.ends, self.closers, breaks)
+        return ToolReader(tools, self.openings, self.bare, self.closers, self.joints, tags, self.mark)
 
     def schema(
         self, tools: Sequence[Mapping[str, Any]], tool_choice: str | Mapping[str, Any] | None = None
@@ -150,10 +162,30 @@ class _Form:
     def _arguments(self, arguments: dict[str, Any]) -> str:
         if self.style == "python":
             return ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-        if self.style == "tags":
-            texts = {key: value if isinstance(value, str) else _json(value) for key, value in arguments.items()}
-            return "".join(f"<parameter={key}>\n{text}\n</parameter>\n" for key, text in texts.items())
-        return _json(arguments)
+        if self.argument:
+            return "".join(
+                Template(self.argument).substitute(
+                    key=key,
+                    value=value if isinstance(value, str) else _json(value),
+                    is_text="true" if isinstance(value, str) else "false",
+                )
+                for key, value in arguments.items()
+            )
+        return _marked(arguments, self.mark) if self.mark else _json(arguments)
+
+
+def _marked(value: Any, mark: str) -> str:
+    if isinstance(value, dict):
+        named = ((key if _WORD.fullmatch(key) else f"{mark}{key}{mark}", it) for key, it in value.items())
+        return f"{{{','.join(f'{key}:{_marked(it, mark)}' for key, it in named)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(_marked(it, mark) for it in value)}]"
+    return f"{mark}{value}{mark}" if isinstance(value, str) else _json(value)
+
+
+@cache
+def _tags(begins: tuple[str, ...], ends: tuple[str, ...], closers: tuple[str, ...], breaks: bool) -> Tags:
+    return Tags(begins, ends, closers, breaks=breaks)
 
 
 def _offered(tools: Sequence[Mapping[str, Any]], tool_choice: str | Mapping[str, Any] | None) -> list[Any]:
@@ -182,21 +214,21 @@ def _object(arguments: str) -> dict[str, Any]:
 
 
 @cache
-def _table() -> dict[str, Any]:
-    return tomllib.loads((files(__package__) / "forms.toml").read_text(encoding="utf-8"))
-
-
-@cache
 def _forms() -> dict[str, _Form]:
-    closers = tuple(_table()["closers"])
+    table = tomllib.loads((files(__package__) / "forms.toml").read_text(encoding="utf-8"))
+    common = {name: table[name] for name in ("closers", "ends", "begins")}
     forms = {}
-    for name, row in _table()["dialects"].items():
-        fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-        forms[name] = _Form(name=name, closers=closers, **fields)
-    hermes = forms["hermes"]
-    marks = tuple(dict.fromkeys(opening for form in forms.values() for opening in form.openings))
-    # Most models that were taught any form were taught this one.
-    forms["auto"] = replace(hermes, name="auto", source="all of them", templates=(), openings=marks, bare=())
+    for name, row in table["dialects"].items():
+        closers = [*common["closers"], *row.get("closers", ())]
+        fields: dict[str, Any] = {**common, **row, "closers": closers}
+        fields = {key: tuple(it) if isinstance(it, list) else it for key, it in fields.items()}
+        forms[name] = _Form(name=name, **fields)
+    # Most models that were taught any form were taught the one of Hermes.
+    everything: dict[str, Any] = {
+        field: tuple(dict.fromkeys(it for form in forms.values() if not form.mark for it in getattr(form, field)))
+        for field in ("openings", "joints", "begins")
+    }
+    forms["auto"] = replace(forms["hermes"], name="auto", source="all of them", templates=(), bare=(), **everything)
     return forms
 
 
@@ -235,13 +267,11 @@ def tool_mode(setting: str) -> ToolMode:
 
 
 def dialect_of_template(template: str) -> ToolDialect | None:
-    """The dialect that a model's chat template speaks, `None` where it knows of no tools, or says them otherwise.
+    """The dialect that a model's chat template speaks, `None` where it knows of no tools.
 
     Args:
         template: the text, in Jinja or Go, as Ollama's `show` and llama.cpp's `/props` give it.
     """
-    if any(mark in template for mark in _table()["unread"]):
-        return None
     return next((it for it in _forms().values() if any(mark in template for mark in it.templates)), None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .bodies import Brackets, Parameters
+from .bodies import Brackets, Marked, Parameters, Tags
 from .calls import NAME_KEYS, Tools
 
 __all__ = ["FENCE", "Block", "Cursor", "Heads", "More", "NoCall"]
@@ -14,9 +14,9 @@ FENCE = "```"
 _HEAD = 256
 """Characters within which a call must begin to look like one: up to its tool's name, or the first key of its JSON."""
 _FENCED = frozenset({"", "json", "xml", "python", "tool_call", "tool_calls", "tool_code", "text"})
-_FUNCTION = ("<function=", '<function name="')
-_SEP = "<\uff5ctool\u2581sep\uff5c>"
-"""DeepSeek's, between what kind of call it is, its name and its arguments."""
+_ID = "[CALL_ID]"
+_NAMESPACE = "functions."
+"""Stands before the name of a tool in Kimi's calls, and in harmony's."""
 _NAME = re.compile(r"[\w.\-]*")
 _KEYS = frozenset((*NAME_KEYS, "id", "type", "tool_calls"))
 _TYPES = ("function", "function_call", "tool_call", "tool_use")
@@ -104,7 +104,7 @@ class Block:
     def __init__(self, kind: str, body: int, name: str | None, *, marked: bool, fenced: bool, id: str | None = None):
         self.kind, self.body, self.name, self.id = kind, body, name, id
         self.marked, self.fenced = marked, fenced
-        self.scanner: Brackets | Parameters = Brackets()
+        self.scanner: Brackets | Marked | Parameters = Brackets()
         self.pieces: list[str] = []
         self.size = body
 
@@ -116,18 +116,26 @@ class Heads:
         tools: the request's.
         openings: what begins a call wherever it stands.
         bare: what begins one at the start of a line: `"json"`, `"python"`.
+        joints: what may stand between a name and its arguments.
+        tags: how arguments stand between tags.
+        mark: what texts stand between, in the place of quotes.
     """
 
-    def __init__(self, tools: Tools, openings: Iterable[str], bare: Iterable[str]) -> None:
+    def __init__(
+        self, tools: Tools, openings: Iterable[str], bare: Iterable[str], joints: Iterable[str], tags: Tags, mark: str
+    ) -> None:
         self._tools = tools
+        self._tags, self._mark = tags, mark
         self._openings = tuple(sorted(openings, key=len, reverse=True))
+        self._joints = tuple(sorted(joints, key=len, reverse=True))
         self._bare = frozenset(bare)
 
     def begin(self, cursor: Cursor) -> Block:
         """The block that begins here, its head read up to where the body begins.
 
         In front of the body may stand the fence of a code block, openings, and the tool's name with what joins it to
-        its arguments: `[CALL_ID]id[ARGS]` of Mistral's, `_SEP` and a fence of DeepSeek's.
+        its arguments: `[CALL_ID]id[ARGS]` of Mistral's, a joint and a fence of DeepSeek's. What ends in `=` or a quote
+        is followed by the name, and closed behind it.
         """
         fenced = bool(cursor.take(FENCE))
         if fenced:
@@ -136,7 +144,7 @@ class Heads:
             cursor.blank()
         while opening := cursor.take(*self._openings):
             cursor.marked = True
-            if opening in _FUNCTION:
+            if opening[-1] in '="':
                 return self._function(cursor, opening, fenced)
             cursor.blank()
         start, mark = cursor.at, cursor.peek()
@@ -164,12 +172,16 @@ class Heads:
         name, id = cursor.word(), None
         if not name:
             raise NoCall
-        if cursor.take(_SEP) and cursor.peek() != "{":
-            name = cursor.word()
-        if cursor.take("[CALL_ID]"):
-            id = cursor.word()
-        cursor.take("[ARGS]")
+        if cursor.take(":"):
+            id = f"{name}:{cursor.word()}"
         cursor.blank()
+        while joint := cursor.take(_ID, *self._joints):
+            word = cursor.word()
+            if joint == _ID:
+                id = word
+            else:
+                name = word or name  # DeepSeek's says first what kind of call it is.
+            cursor.blank()
         if cursor.take(FENCE):
             fenced = True
             cursor.word()
@@ -178,7 +190,13 @@ class Heads:
         if mark == "(":
             return Block("python", start, self._known(name), marked=True, fenced=fenced)
         if mark == "{":
-            return Block("arguments", cursor.at, self._known(name), marked=True, fenced=fenced, id=id)
+            block = Block("arguments", cursor.at, self._known(name), marked=True, fenced=fenced, id=id)
+            if self._mark:
+                block.kind, block.scanner = "marked", Marked(self._mark)
+            return block
+        at = cursor.at
+        if mark == "<" and cursor.take(*self._tags.named):
+            return self._between_tags(at, self._known(name), fenced)
         raise NoCall
 
     def _function(self, cursor: Cursor, opening: str, fenced: bool) -> Block:
@@ -186,15 +204,18 @@ class Heads:
         if not cursor.take(">" if opening.endswith("=") else '">'):
             raise NoCall
         cursor.blank()
-        kind = "arguments" if cursor.peek() == "{" else "parameters"
-        block = Block(kind, cursor.at, name, marked=True, fenced=fenced)
-        if kind == "parameters":
-            block.scanner = Parameters(self._tools.keys(name))
+        if cursor.peek() == "{":
+            return Block("arguments", cursor.at, name, marked=True, fenced=fenced)
+        return self._between_tags(cursor.at, name, fenced)
+
+    def _between_tags(self, at: int, name: str, fenced: bool) -> Block:
+        block = Block("parameters", at, name, marked=True, fenced=fenced)
+        block.scanner = Parameters(self._tools.keys(name), self._tags)
         return block
 
     def _known(self, name: str) -> str:
         """The tool of that name; Llama writes `name.call(`."""
-        for known in (name, name.removesuffix(".call")):
+        for known in (name, name.removesuffix(".call"), name.removeprefix(_NAMESPACE)):
             if known in self._tools:
                 return known
         raise NoCall

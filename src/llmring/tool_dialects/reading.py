@@ -14,8 +14,8 @@ from contextlib import suppress
 from itertools import groupby
 from typing import Any
 
-from .bodies import Parameters
-from .calls import BrokenCall, Event, Text, Tools, Unreadable, json_calls, python_calls, value_of
+from .bodies import Parameters, Tags
+from .calls import BrokenCall, Event, Text, Tools, Unreadable, json_calls, marked_value, python_calls, value_of
 from .heads import FENCE, Block, Cursor, Heads, More, NoCall
 
 __all__ = ["MAX_CALL", "ToolReader"]
@@ -23,6 +23,7 @@ __all__ = ["MAX_CALL", "ToolReader"]
 MAX_CALL = 1 << 20
 """Characters of one block of calls at most: what is longer is broken, and told with as many of them."""
 _SEPARATORS = (";", ",")
+_NO_TAGS = Tags((), (), ("</function>",), breaks=True)
 
 
 class ToolReader:
@@ -34,6 +35,9 @@ class ToolReader:
         openings: what begins a call wherever it stands.
         bare: what begins one at the start of a line: `"json"`, `"python"`.
         closers: what may stand behind a call, and is of its form.
+        joints: what may stand between a call's name and its arguments.
+        tags: how arguments stand between tags.
+        mark: what texts stand between, in the place of quotes.
     """
 
     def __init__(
@@ -42,9 +46,13 @@ class ToolReader:
         openings: Sequence[str] = (),
         bare: Sequence[str] = (),
         closers: Sequence[str] = (),
+        joints: Sequence[str] = (),
+        tags: Tags = _NO_TAGS,
+        mark: str = "",
     ) -> None:
         self._tools = Tools(tools)
-        self._heads = Heads(self._tools, openings, bare)
+        self._mark = mark
+        self._heads = Heads(self._tools, openings, bare, joints, tags, mark)
         self._closers = tuple(closers)
         marks = "[{[]" if "json" in bare else r"\[" if bare else "(?!)"
         literals = [re.escape(opening) for opening in openings]
@@ -223,7 +231,8 @@ class ToolReader:
                 yield tools.call(name, arguments, written)
         else:
             try:
-                yield tools.call(name, value_of(body), written, block.id)
+                value = marked_value(tools, name, body, self._mark) if block.kind == "marked" else value_of(body)
+                yield tools.call(name, value, written, block.id)
             except Unreadable as error:
                 yield BrokenCall(name, written, f"the arguments are no JSON: {error}")
 
