@@ -145,7 +145,7 @@ def _provider(lockfile: Lockfile, name: str, mention: Mention) -> tuple[Endpoint
     except ProviderNotFoundError as error:
         return None, [_unknown(lockfile, name, mention, error)]
     package = found.sdk.package
-    if installed_version(package) is not None:
+    if not package or installed_version(package) is not None:
         return found, []
     message = f"The SDK for {name} is not installed here."
     return found, [Finding("sdk-missing", "error", mention.spot, message, f"To install it: {how_to_install(package)}")]

@@ -20,16 +20,15 @@ if TYPE_CHECKING:
     from .extends import package_lockfile
     from .files import find_lockfile, load
     from .live import LiveLockfile
-    from .model import Binding, Lockfile, ModelSettings, Profile, ProviderSettings
+    from .model import Binding, Lockfile, Profile, ProviderSettings
     from .parsing import parse
-    from .resolution import bound, fits, reachable, resolve, stated
+    from .resolution import bound, reachable, resolve
     from .secrets import secrets_in
 
 __all__ = [
     "Binding",
     "LiveLockfile",
     "Lockfile",
-    "ModelSettings",
     "Profile",
     "ProviderSettings",
     "add_profile",
@@ -39,7 +38,6 @@ __all__ = [
     "copy_profile",
     "create",
     "find_lockfile",
-    "fits",
     "load",
     "package_lockfile",
     "parse",
@@ -49,7 +47,6 @@ __all__ = [
     "resolve",
     "secrets_in",
     "split_reference",
-    "stated",
     "unbind",
 ]
 
@@ -71,9 +68,9 @@ if not TYPE_CHECKING:
             "extends": ("package_lockfile",),
             "files": ("find_lockfile", "load"),
             "live": ("LiveLockfile",),
-            "model": ("Binding", "Lockfile", "ModelSettings", "Profile", "ProviderSettings"),
+            "model": ("Binding", "Lockfile", "Profile", "ProviderSettings"),
             "parsing": ("parse",),
-            "resolution": ("bound", "fits", "reachable", "resolve", "stated"),
+            "resolution": ("bound", "reachable", "resolve"),
             "secrets": ("secrets_in",),
         },
         later=("changes", "extends", "files", "locking", "places", "rendering", "writing"),

@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
+    from ..credentials import reveal
     from ..dialects import ChatDialect, Dialect, Words
     from ..schemas import StreamChunk
     from ..wire.base import Decoder
@@ -51,9 +52,11 @@ if TYPE_CHECKING:
     from ..wire.errors import CannotCarry, WireError, read_error
     from ..wire.framing import LineFrames, SSEFrames
     from ..wire.named_events import NamedSSEFrames
-    from ..wire.turns import json_instruction, plain_text, schema_of
-    from ..wire.values import merge_params, present, usage_of
+    from ..wire.told_calls import ToldCalls, reader_of, request_in_words
+    from ..wire.turns import arguments_of, json_instruction, plain_text, schema_instruction, schema_of
+    from ..wire.values import as_list, merge_params, present, text, usage_of
     from .base import Call, HTTPResponse, Provider, ProviderConfig
+    from .errors import Refused
     from .http import HTTPProvider
     from .kinds import register, unregister
 
@@ -69,18 +72,27 @@ __all__ = [
     "NamedSSEFrames",
     "Provider",
     "ProviderConfig",
+    "Refused",
     "SSEFrames",
     "StreamChunk",
+    "ToldCalls",
     "ToolCalls",
     "WireError",
     "Words",
+    "arguments_of",
+    "as_list",
     "json_instruction",
     "merge_params",
     "plain_text",
     "present",
     "read_error",
+    "reader_of",
     "register",
+    "request_in_words",
+    "reveal",
+    "schema_instruction",
     "schema_of",
+    "text",
     "unregister",
     "usage_of",
 ]
@@ -89,6 +101,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
+            ".credentials": ("reveal",),
             ".dialects": ("ChatDialect", "Dialect", "Words"),
             ".schemas": ("StreamChunk",),
             ".wire.base": ("Decoder",),
@@ -96,21 +109,13 @@ if not TYPE_CHECKING:
             ".wire.errors": ("CannotCarry", "WireError", "read_error"),
             ".wire.framing": ("LineFrames", "SSEFrames"),
             ".wire.named_events": ("NamedSSEFrames",),
-            ".wire.turns": ("json_instruction", "plain_text", "schema_of"),
-            ".wire.values": ("merge_params", "present", "usage_of"),
+            ".wire.told_calls": ("ToldCalls", "reader_of", "request_in_words"),
+            ".wire.turns": ("arguments_of", "json_instruction", "plain_text", "schema_instruction", "schema_of"),
+            ".wire.values": ("as_list", "merge_params", "present", "text", "usage_of"),
             "base": ("Call", "HTTPResponse", "Provider", "ProviderConfig"),
+            "errors": ("Refused",),
             "http": ("HTTPProvider",),
             "kinds": ("register", "unregister"),
         },
-        later=(
-            "base",
-            "creation",
-            "describing",
-            "endpoints",
-            "errors",
-            "kinds",
-            "listing",
-            "reading",
-            "registry",
-        ),
+        later=("base", "creation", "endpoints", "errors", "kinds", "registry"),
     )

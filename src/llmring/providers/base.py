@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
@@ -16,9 +16,9 @@ from ..exceptions import LLMRingError, ModelCapabilityError, ProviderError
 from ..schemas import LLMRequest
 from ..vendors import VENDORS
 from ..wire import MAX_BYTES
-from ..wire.base import Decoder
+from ..wire.base import MISSHAPEN, Decoder
 from ..wire.errors import CannotCarry, WireError, read_error
-from . import errors, listing
+from . import errors
 
 __all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig"]
 
@@ -191,26 +191,6 @@ class Provider(ABC):
     async def close(self) -> None:
         """Close the client and its connections."""
 
-    async def describe_model(self, model: str) -> Mapping[str, Any] | None:
-        """What a model can do, as `LLMRing.capabilities` asks it of a provider that knows by itself.
-
-        Args:
-            model: its name, without the provider.
-
-        Returns:
-            Values by the names of `Capabilities` (`{"images": True, "context_window": 8192}`), as far as they are
-            known; `None`, as here, has it asked as `vendors.json` says of the vendor.
-        """
-        return None
-
-    async def list_models(self) -> Sequence[listing.ListedModel] | None:
-        """The models that are served now, for `LLMRing.get_available_models`.
-
-        Returns:
-            `None`, as here, has the SDK's client asked.
-        """
-        return None
-
     def tool_mode(self, call: Call) -> tool_dialects.ToolMode | None:
         """How the model is told of tools, as the lockfile says; `None` where it says nothing.
 
@@ -219,6 +199,23 @@ class Provider(ABC):
         """
         said = call.tools or self.config.tools
         return tool_dialects.tool_mode(said) if said else None
+
+    def read_error(self, body: bytes, status: int) -> WireError:
+        """What the body of a refusal says. The usual forms are known; override it for a vendor's own.
+
+        A body of another form (a proxy's page, nothing at all) may make it stumble: it is then read as any vendor's.
+
+        Args:
+            body: as it came, without what must not be shown.
+            status: of the answer.
+        """
+        return read_error(body, status)
+
+    def _said(self, body: bytes, status: int) -> WireError:
+        try:
+            return self.read_error(body, status)
+        except MISSHAPEN:
+            return read_error(body, status)
 
     def error(self, error: Exception, call: Call, headers: Mapping[str, str] | None = None) -> LLMRingError:
         """The error to raise for what `send` raised, the network, or the wire; `headers` are those of the answer."""
@@ -236,7 +233,7 @@ class Provider(ABC):
             if error.target is not None:
                 raised: ProviderError = errors.error_of_redirect(error, self.name, call.model, own)
             else:
-                error = read_error(self.conceal(error.body), error.status)
+                error = self._said(self.conceal(error.body), error.status)
         elif isinstance(error, WireError) and own is not None:
             # What was said inside an answer has no status but that of its words.
             error.status = next((own.statuses[it] for it in error.codes if it in own.statuses), error.status)

@@ -279,6 +279,8 @@ def _retry_after(headers: Mapping[str, str], failure: WireError) -> float | None
     for name, read in _WAITS:
         with suppress(KeyError, ValueError, TypeError, OverflowError):
             return _finite(read(headers[name], headers))
+    if isinstance(failure.retry_after, int | float) and not isinstance(failure.retry_after, bool):
+        return _finite(failure.retry_after)
     for detail in failure.details if isinstance(failure.details, list) else ():
         if isinstance(detail, dict) and isinstance(delay := detail.get("retryDelay"), str):
             return _span(delay[:_LONGEST_SPAN])

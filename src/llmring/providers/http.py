@@ -47,7 +47,6 @@ class HTTPProvider(Provider):
         )
         keep_at_home(ways["transport"], address, carrier.headers)
         self.client = carrier
-        self._sent = [*carrier.headers.raw, (b"Content-Type", b"application/json")]
         self._address = address.rstrip("/")
 
     def _own_headers(self) -> dict[str, str]:
@@ -68,7 +67,9 @@ class HTTPProvider(Provider):
         path = self.path(call).lstrip("/")
         async with Exchange(body, call.until) as exchange:
             url = f"{self._address}/{path}" if path else self._address
-            answer = await self.client.send(exchange.request("POST", url, self._sent, cookies=self.client.cookies))
+            # Kept by the client alone: what shows a provider's attributes would show the key.
+            headers = [*self.client.headers.raw, (b"Content-Type", b"application/json")]
+            answer = await self.client.send(exchange.request("POST", url, headers, cookies=self.client.cookies))
             if exchange.refused is not None:
                 answer.raise_for_status()
         return exchange.answer

@@ -46,6 +46,7 @@ class WireError(Exception):
         codes: the vendor's words for the kind of error, lowercase (`"overloaded_error"`, `"model_not_found"`).
         param: the request's field that it names.
         details: the body's further details, as they are.
+        retry_after: seconds to wait, where the body names them; a header wins.
         enveloped: whether the body had the form of a vendor's error rather than, say, a proxy's page.
     """
 
@@ -54,6 +55,7 @@ class WireError(Exception):
     codes: tuple[str, ...] = ()
     param: str | None = None
     details: Any = None
+    retry_after: float | None = None
     enveloped: bool = False
 
     def __str__(self) -> str:

@@ -23,7 +23,7 @@ def reader_of(request: LLMRequest, dialect: ToolDialect | None) -> ToolReader | 
     return dialect.reader(without_custom_tools(request).tools or ())
 
 
-def request_in_words(request: LLMRequest, dialect: ToolDialect, wire: str, issuer: str) -> LLMRequest:
+def request_in_words(request: LLMRequest, dialect: ToolDialect, wire: str = "", issuer: str = "") -> LLMRequest:
     """The request with its tools, calls and results as text. Where tools may be called, so is the answer's form.
 
     What a turn's issuer wants back with it goes on with the turn, but for what is of its calls.
@@ -31,7 +31,7 @@ def request_in_words(request: LLMRequest, dialect: ToolDialect, wire: str, issue
     Args:
         request: what to ask.
         dialect: in which to say it.
-        wire: the name under which the wire keeps what goes back.
+        wire: the name under which the wire keeps what goes back; empty where it keeps nothing.
         issuer: who is asked.
 
     Raises:
@@ -46,7 +46,7 @@ def request_in_words(request: LLMRequest, dialect: ToolDialect, wire: str, issue
         if message.role != "assistant":
             continue
         turn = next(it for it in turns if it.role == "assistant")
-        if message.tool_calls and message.metadata:
+        if wire and message.tool_calls and message.metadata:
             kept = unchanged(message, kept_of(message, wire, issuer)) or {}
             kept = {key: value for key, value in kept.items() if key not in ("extras", "customs")}
             kept["digest"] = digest_of(len(turn.content or ""), ())

@@ -39,7 +39,7 @@ from .roads import RoadTests
 from .secrecy import SecrecyTests
 from .subject import ABILITIES, Subject
 from .suite import Conformance, Declared, ProviderConformance, TestConformance
-from .wire import Answer, Asked, Called, Event, Problem, Result, WireScript, event, key_of
+from .wire import Answer, Asked, Called, Event, Problem, Result, ScriptServer, WireScript, event, key_of
 
 __all__ = [
     "ABILITIES",
@@ -59,6 +59,7 @@ __all__ = [
     "ProviderConformance",
     "Result",
     "RoadTests",
+    "ScriptServer",
     "SecrecyTests",
     "Subject",
     "TestConformance",

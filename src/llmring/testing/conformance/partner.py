@@ -1,15 +1,8 @@
-"""The other provider: one of Chat Completions, which stands by, and to which a turn is handed over. It needs no SDK."""
+"""The other provider: one of Chat Completions, which stands by, and to which a turn is handed over."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
-
-from ...providers.base import Call, Provider, ProviderConfig
-from ...providers.http import HTTPProvider
-from ...wire.base import Decoder
-from ...wire.openai_chat import ChatDecoder, render_request
+from ...providers.base import Provider, ProviderConfig
 
 __all__ = ["PARTNER", "partner"]
 
@@ -17,17 +10,8 @@ PARTNER = "partner"
 """Its name, as in `provider:model`."""
 
 
-class _Partner(HTTPProvider):
-    def path(self, call: Call) -> str:
-        return "/chat/completions"
+def partner(url: str) -> Provider:
+    """The provider, at a practice server."""
+    from ...providers.openai import OpenAIProvider
 
-    def render(self, call: Call) -> dict[str, Any]:
-        return render_request(call.request, call.model, stream=call.stream, issuer=self.issuer)
-
-    def decoder(self, call: Call) -> Decoder:
-        return ChatDecoder(f"{self.name}:{call.model}")
-
-
-def partner(url: str) -> Callable[[ProviderConfig], Provider]:
-    """What makes the provider, at a practice server."""
-    return lambda config: _Partner(replace(config, base_url=f"{url}/v1"))
+    return OpenAIProvider(ProviderConfig(PARTNER, key="partner-key", base_url=f"{url}/v1", timeout=20.0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ...dialects import Dialect
 from ...providers.base import Provider, ProviderConfig
 from ..exchange import RecordedRequest
 from ..wires import FORMATS
@@ -39,8 +38,7 @@ class Subject:
     """A provider to be tested.
 
     Attributes:
-        provider: what `LLMRing.register_provider` takes: its class, a function that makes one of a `ProviderConfig`, or
-            a `Dialect`.
+        provider: makes it, of the config that it is given: its class, or a function.
         wire: what it speaks: `"openai-chat"`, `"openai-responses"`, `"anthropic"`, `"gemini"` or `"ollama"`, or a
             `WireScript` of your own.
         lacks: what it cannot do, by ability (`ABILITIES`), each with the reason. The tests that need it are skipped for
@@ -55,7 +53,7 @@ class Subject:
         ValueError: there is no such wire, or no such ability.
     """
 
-    provider: type[Provider] | Callable[[ProviderConfig], Provider] | Dialect
+    provider: Callable[[ProviderConfig], Provider]
     wire: str | WireScript
     lacks: Mapping[str, str] = field(default_factory=dict)
     name: str = "conformance"

@@ -240,7 +240,7 @@ class ScriptServer(PracticeServer):
         return None  # what the body is, is the wire's to say
 
     def _refused(self, request: RecordedRequest, format: Format, given: Given) -> Reply | None:
-        problem = self._wire.refuse(request)
+        problem = None if self.lenient else self._wire.refuse(request)
         return None if problem is None else self._said(problem, request, format)
 
     def _listed(self, request: RecordedRequest, format: Format) -> Reply:

@@ -1,0 +1,93 @@
+"""What a vendor of a form of its own says of a failure, by a provider that is not ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pytest
+
+from llmring import LLMRequest, LLMRing, Message
+from llmring.exceptions import ModelNotFoundError, ProviderAuthenticationError, ProviderError, ProviderRateLimitError
+from llmring.providers import Call, Decoder, Dialect, HTTPProvider, ProviderConfig, WireError, Words
+from llmring.testing import PracticeServer
+from llmring.wire.openai_chat import ChatDecoder, render_request
+
+KEY = "a-key-that-nobody-sees"
+
+
+class Odd(HTTPProvider):
+    """Chat Completions, but for its errors."""
+
+    dialect = Dialect("odd", key_variables=["ODD_API_KEY"], words=[Words("no_model", codes=["gone"])])
+    headers: ClassVar[Mapping[str, str]] = {"X-Odd-Key": "{key}"}
+
+    def path(self, call: Call) -> str:
+        return "/chat/completions"
+
+    def render(self, call: Call) -> dict[str, Any]:
+        return render_request(call.request, call.model, stream=call.stream, issuer=self.issuer)
+
+    def decoder(self, call: Call) -> Decoder:
+        return ChatDecoder(f"{self.name}:{call.model}")
+
+    def read_error(self, body: bytes, status: int) -> WireError:
+        said = json.loads(body)["oops"]
+        return WireError(said["text"], said.get("status", status), (said["kind"],), retry_after=said.get("wait"))
+
+
+async def failure(server: PracticeServer, **reply: Any) -> ProviderError:
+    server.reply(**reply)
+    async with LLMRing(max_retries=0) as service:
+        service.register_provider("odd", Odd(ProviderConfig("odd", key=KEY, base_url=f"{server.url}/v1")))
+        with pytest.raises(ProviderError) as raised:
+            await service.chat(LLMRequest(model="odd:m", messages=[Message(role="user", content="Hi")]))
+    return raised.value
+
+
+async def test_its_body_is_read_by_the_provider(server: PracticeServer) -> None:
+    said = {"oops": {"kind": "busy", "text": "So many.", "status": 429, "wait": 2.5}}
+    error = await failure(server, status=400, body=json.dumps(said).encode())
+    assert isinstance(error, ProviderRateLimitError)
+    assert error.retry_after == 2.5
+    assert "So many." in str(error)
+
+
+async def test_a_header_wins_over_the_wait_in_the_body(server: PracticeServer) -> None:
+    said = {"oops": {"kind": "busy", "text": "So many.", "status": 429, "wait": 2.5}}
+    error = await failure(server, status=400, body=json.dumps(said).encode(), headers={"retry-after": "7"})
+    assert error.retry_after == 7
+
+
+@pytest.mark.parametrize("wait", ["soon", True, float("nan"), float("inf"), [1]])
+async def test_a_wait_that_is_none_names_none(server: PracticeServer, wait: Any) -> None:
+    said = {"oops": {"kind": "busy", "text": "So many.", "status": 429, "wait": wait}}
+    error = await failure(server, status=400, body=json.dumps(said).encode())
+    assert error.retry_after is None
+
+
+async def test_the_dialect_says_what_its_words_mean(server: PracticeServer) -> None:
+    said = {"oops": {"kind": "gone", "text": "Not here."}}
+    assert isinstance(await failure(server, status=400, body=json.dumps(said).encode()), ModelNotFoundError)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>No</html>", b'{"oops": 1}', b'{"oops": {}}', b"\xff", b"[]"])
+async def test_what_it_stumbles_over_is_read_as_any_vendors(server: PracticeServer, body: bytes) -> None:
+    error = await failure(server, status=401, body=body)
+    assert isinstance(error, ProviderAuthenticationError)
+    assert error.status_code == 401
+
+
+async def test_the_key_it_repeats_is_hidden(server: PracticeServer) -> None:
+    said = {"oops": {"kind": "gone", "text": f"Not for {KEY}."}}
+    error = await failure(server, status=400, body=json.dumps(said).encode())
+    assert server.requests[0].headers["x-odd-key"] == KEY
+    assert KEY not in str(error)
+    assert KEY not in repr(vars(error))
+
+
+async def test_no_attribute_of_the_provider_shows_the_key() -> None:
+    provider = Odd(ProviderConfig("odd", key=KEY, base_url="http://127.0.0.1:1"))
+    assert KEY not in repr({name: value for name, value in vars(provider).items() if name != "client"})
+    await provider.close()
