@@ -18,6 +18,7 @@ import pytest
 from pydantic_core import to_json
 
 from llmring.lockfile import bind, create, parse
+from llmring.providers import unregister
 from llmring.testing import PracticeServer, RecordedRequest, Reply, ToolCallScript
 
 from .program import PROGRAM
@@ -27,6 +28,9 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+EXAMPLE = ROOT / "examples" / "provider-package"
+SHOWN = re.compile(r"^<!-- (\S+) -->\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
+"""A block that shows a part of a file of the example, where its own suite runs it."""
 COMMANDED = [ROOT / "docs" / "lockfile.md", ROOT / "skills" / "llmring-lockfile" / "SKILL.md"]
 MODELS = {
     "openai": "openai:gpt-6-luna",
@@ -47,6 +51,8 @@ def blocks(kind: re.Pattern[str] = BLOCK) -> list[Any]:
     for document in DOCUMENTS:
         written = document.read_text()
         for block in kind.finditer(written):
+            if written.endswith(" -->\n", 0, block.start()):
+                continue
             line = written.count("\n", 0, block.start()) + 2
             found.append(pytest.param(block[1], document, line, id=f"{document.relative_to(ROOT)}:{line}"))
     return found
@@ -142,7 +148,10 @@ def test_block(
     bind("llmring.lock", "chatbot", [MODELS[provider]])
     (bare / "cat.png").write_bytes(PIXEL)
     code = compile("\n" * (line - 1) + source, str(document), "exec")
-    exec(code, {"__name__": "__main__"})
+    try:
+        exec(code, {"__name__": "__main__"})
+    finally:
+        unregister("acme")
     if "service.chat" in source and "PracticeServer(" not in source:
         asked = {request.wire for request in server.requests}
         assert asked, "the block asked nobody"
@@ -157,12 +166,7 @@ def test_toml_is_a_lockfile_or_a_part_of_one(source: str, document: Path, line: 
         return
     whole = source if "\nversion = " in f"\n{source}" else f'version = "1.0"\n{source}'
     lockfile = parse(whole.encode(), document)
-    assert (
-        lockfile.providers
-        or lockfile.models
-        or lockfile.extends
-        or any(profile.bindings for profile in lockfile.profiles.values())
-    )
+    assert lockfile.providers or lockfile.extends or any(profile.bindings for profile in lockfile.profiles.values())
 
 
 def commands(document: Path) -> list[tuple[str, list[str]]]:
@@ -195,6 +199,18 @@ def test_commands_do_what_the_page_shows(document: Path, server: PracticeServer,
         assert not lines or re.fullmatch(pattern, said), (command, said)
 
 
+def test_what_the_guide_shows_of_the_example_stands_in_its_files() -> None:
+    shown = SHOWN.findall((ROOT / "docs" / "integrate-a-provider.md").read_text())
+    assert len(shown) >= 8
+    for path, block in shown:
+        assert _lines(block) in _lines((EXAMPLE / path).read_text()), f"{path}:\n{block}"
+
+
+def _lines(code: str) -> str:
+    """Without blank lines and indentation: a method is shown by itself."""
+    return "\n".join(line.strip() for line in code.splitlines() if line.strip())
+
+
 @pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs" / "testing.md"], ids=lambda it: it.name)
 def test_what_a_page_installs_is_what_it_uses(document: Path) -> None:
     written = document.read_text()
@@ -209,7 +225,10 @@ def test_what_a_page_installs_is_what_it_uses(document: Path) -> None:
 def test_no_advice_installs_another_package() -> None:
     """The one of this name on the package index is not this one."""
     advice = re.compile(r"(pip install|uv add|pipx install).*llmring")
-    files = [ROOT / "README.md", *(it for folder in ("src", "docs", "skills") for it in (ROOT / folder).rglob("*.*"))]
+    files = [
+        ROOT / "README.md",
+        *(it for folder in ("src", "docs", "skills", "examples") for it in (ROOT / folder).rglob("*.*")),
+    ]
     texts = [it for it in files if it.suffix in (".py", ".md", ".toml")]
     assert len(texts) > 100
     found = [(path.name, line) for path in texts for line in path.read_text().splitlines() if advice.search(line)]

@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar
 from urllib.request import Request, urlopen
 
+from llmring.credentials import reveal
 from llmring.exceptions import LLMRingError, ProviderResponseError
-from llmring.providers import Call, Decoder, HTTPResponse
+from llmring.providers.base import Call, HTTPResponse, ProviderConfig
 from llmring.providers.errors import Refused
 from llmring.schemas import StreamChunk
 from llmring.testing.conformance import (
@@ -26,6 +27,7 @@ from llmring.testing.conformance import (
     RoadTests,
     SecrecyTests,
 )
+from llmring.wire.base import Decoder
 
 from .acme import AcmeDecoder, AcmeProvider, AcmeWire
 
@@ -57,8 +59,9 @@ class TestLeaksTheKey(Broken, SecrecyTests):
 
 class TestShowsTheKey(Broken, SecrecyTests):
     class provider(AcmeProvider):
-        def __repr__(self) -> str:
-            return f"provider({self.client.headers})"
+        def __init__(self, config: ProviderConfig) -> None:
+            super().__init__(config)
+            self.key = reveal(config.key)
 
 
 class TestDropsUsage(Broken, AnswerTests):

@@ -1,0 +1,45 @@
+"""The provider: where Larkspur is, what is sent there, and who reads the answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from llmring.providers import Call, Decoder, Dialect, HTTPProvider, WireError, Words
+
+from .answer import trouble_of
+from .request import body_of
+from .tools import ToolDecoder, in_words
+
+
+class Larkspur(HTTPProvider):
+    """Larkspur's API, version 2."""
+
+    dialect = Dialect(
+        "larkspur",
+        source="https://api.larkspur.example/docs",
+        base_url="https://api.larkspur.example/v2",
+        key_variables=["LARKSPUR_API_KEY"],
+        words=[
+            Words("no_model", codes=["voice"]),
+            Words("no_credit", codes=["purse"]),
+            Words("too_long", codes=["long"]),
+        ],
+    )
+    headers = {"X-Larkspur-Key": "{key}"}
+
+    def path(self, call: Call) -> str:
+        """Where a request is posted, below the base URL."""
+        return "/answers"
+
+    def render(self, call: Call) -> dict[str, Any]:
+        """The body to send."""
+        return body_of(in_words(call.request), call.model, live=call.stream)
+
+    def decoder(self, call: Call) -> Decoder:
+        """What reads the answer."""
+        return ToolDecoder(f"{self.name}:{call.model}", call.request)
+
+    def read_error(self, body: bytes, status: int) -> WireError:
+        """What the body of a refusal says."""
+        return trouble_of(json.loads(body)["trouble"], status)
