@@ -23,7 +23,7 @@ from llmring.dialects import Words as DialectWords
 from llmring.exceptions import ConfigurationError, ProviderResponseError
 from llmring.providers.errors import error_of_answer
 from llmring.schemas import LLMRequest
-from llmring.vendors import BUILT_IN, SDKS, VENDORS, also_called, load, of_vendors
+from llmring.vendors import BUILT_IN, FACTS, SDKS, VENDORS, also_called, load, of_vendors
 from llmring.wire.chat_requests import dialect_of
 from llmring.wire.errors import Meaning, WireError, meaning_of, read_error
 
@@ -103,6 +103,63 @@ class Words(Row):
         return self
 
 
+Path_ = Annotated[str, Field(pattern=r"^[\w*./-]+$")]
+
+
+class Reading(BaseModel):
+    """What is asked of a value that stands at a path."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    at: Path_
+    has: Text | Annotated[list[Text], Field(min_length=1)] | None = None
+    is_: Annotated[Text | bool | None, Field(alias="is")] = None
+    only: Literal[True] | None = None
+    keys: Text | None = None
+    match: Annotated[str, AfterValidator(lambda said: said if re.compile(said).groups == 1 else "")] | None = None
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> Reading:
+        assert sum(it is not None for it in (self.has, self.is_, self.keys, self.match)) == 1
+        return self
+
+
+FactName = Annotated[str, AfterValidator(lambda name: name if name in FACTS else 1 / 0)]
+Readings = Path_ | Reading | Annotated[list[Path_ | Reading], Field(min_length=2)]
+
+
+class Ask(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    path: Annotated[str, Field(pattern=r"^(?:\.\./)?[\w{}/-]+$")] | None = None
+    call: Annotated[str, Field(pattern=r"^\w+(?:\.\w+)*$")] | None = None
+    list_: Annotated[Name | None, Field(alias="list")] = None
+    alone: Literal[True] | None = None
+    facts: Annotated[dict[FactName, Readings], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _asks_in_one_way(self) -> Ask:
+        assert (self.path is None) != (self.call is None)
+        assert not self.alone or self.list_
+        return self
+
+
+def _of_its_kind(facts: dict[str, Any]) -> dict[str, Any]:
+    for name, value in facts.items():
+        assert value is None or type(value) is FACTS[name], name
+    return facts
+
+
+Said = Annotated[dict[FactName, Any], Field(min_length=1), AfterValidator(_of_its_kind)]
+
+
+class Abilities(Row):
+    ask: list[Ask] = []
+    any_host: Literal[True] | None = None
+    always: Said = Field(default_factory=dict)
+    made_up_for: list[FactName] = []
+
+
 class Vendor(BaseModel):
     """A vendor's row: a `Dialect`, and what the catalogue knows of it."""
 
@@ -140,6 +197,7 @@ class Vendor(BaseModel):
         | None
     ) = None
     sources: dict[Literal["statuses", "parameters"], Source] = {}
+    capabilities: Abilities | None = None
 
     @model_validator(mode="after")
     def _says_where_it_is_from(self) -> Vendor:
@@ -168,6 +226,21 @@ class Limits(Row):
     max_output_tokens: dict[Model, Annotated[int, Field(ge=1024, le=4_000_000)]]
 
 
+class Recorded(Row):
+    recorded: Day
+    of: Annotated[list[dict[str, Any]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _says_something_of_models(self) -> Recorded:
+        for row in self.of:
+            facts = {**row}
+            TypeAdapter(list[Model]).validate_python(_distinct(facts.pop("models")))
+            TypeAdapter(Said).validate_python(facts)
+        said = [(name, fact) for row in self.of for name in row["models"] for fact in row if fact != "models"]
+        _distinct(said)
+        return self
+
+
 class Retired(Row):
     on: dict[Day, Annotated[list[Model], Field(min_length=1), AfterValidator(_distinct)]]
 
@@ -183,9 +256,12 @@ class Models(BaseModel):
 
     roles: Roles | None = None
     limits: Limits | None = None
+    abilities: Recorded | None = None
     retired: Retired | None = None
 
 
+OTHERS = {"prices", "capabilities"}
+"""Parts of a vendor's row that are none of a dialect's."""
 FORMS: dict[str, Any] = {"vendors.json": dict[Name, Vendor], "catalog/models.json": dict[Name, Models]}
 
 
@@ -267,7 +343,7 @@ def test_each_row_is_a_dialect_and_each_field_is_read() -> None:
     for name, row in load("vendors.json").items():
         dialect = VENDORS[name]
         for key, value in row.items():
-            if key == "prices":
+            if key in OTHERS:
                 continue
             found = getattr(dialect, key)
             if key == "chat":
@@ -281,7 +357,7 @@ def test_each_row_is_a_dialect_and_each_field_is_read() -> None:
                 assert found == {it: tuple(said) for it, said in value.items()}
             else:
                 assert found == _frozen(value)
-    assert {*Vendor.model_fields} - {"prices"} == {*Dialect.__dataclass_fields__} - {"name", "_"}
+    assert {*Vendor.model_fields} - OTHERS == {*Dialect.__dataclass_fields__} - {"name", "_"}
     assert {*Chat.model_fields} == {*ChatDialect.__dataclass_fields__} - {"_"}
     assert {*Words.model_fields} == {*DialectWords.__dataclass_fields__} - {"_"}
 
@@ -319,7 +395,7 @@ def test_what_cannot_stand_in_the_file_is_refused(row: str) -> None:
     if row == "nothing":
         groq["nothing"] = "?"
         with pytest.raises(ConfigurationError, match="'groq' has no field \"nothing\""):
-            Dialect.from_data("groq", {key: value for key, value in groq.items() if key != "prices"})
+            Dialect.from_data("groq", {key: value for key, value in groq.items() if key not in OTHERS})
     else:
         del groq[row]
     with pytest.raises(ValueError, match="groq"):

@@ -166,7 +166,12 @@ def test_toml_is_a_lockfile_or_a_part_of_one(source: str, document: Path, line: 
         return
     whole = source if "\nversion = " in f"\n{source}" else f'version = "1.0"\n{source}'
     lockfile = parse(whole.encode(), document)
-    assert lockfile.providers or lockfile.extends or any(profile.bindings for profile in lockfile.profiles.values())
+    assert (
+        lockfile.providers
+        or lockfile.models
+        or lockfile.extends
+        or any(profile.bindings for profile in lockfile.profiles.values())
+    )
 
 
 def commands(document: Path) -> list[tuple[str, list[str]]]:

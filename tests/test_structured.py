@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, create_model
 
 from llmring import LLMRequest, LLMRing, Message
 from llmring.exceptions import InvalidRequestError, ProviderResponseError
+from llmring.schemas import FinishReason, LLMResponse
 from llmring.structured import answer_format
 from llmring.testing import PracticeServer
 
@@ -184,3 +185,118 @@ async def test_a_model_that_is_rebuilt_is_another(server: PracticeServer) -> Non
         model.model_rebuild(force=True)
         server.reply('{"length": 3}')
         assert (await service.chat(asked)).parsed == model(length=3)
+
+
+def check(form: Any, text: str, *, at: int = 0, finish_reason: FinishReason = "stop") -> Any:
+    """What is made of an answer."""
+    read = answer_format(ask(form))[1]
+    assert read is not None
+    return read.check(LLMResponse("openai:m", text, finish_reason=finish_reason), "openai", "m", at=at)
+
+
+def sent(form: Any) -> Any:
+    return answer_format(ask(form))[0].response_format["json_schema"]["schema"]
+
+
+OBJECT = {"type": "json_object"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"value": {"a": 1}}', {"value": {"a": 1}}),
+        ('{"value": 1}', {"value": 1}),
+        ('  {"a": 1}\n', {"a": 1}),
+        ('```\n{"a": 1}\n```', {"a": 1}),
+        ('```json\n{"a": 1}\n```', {"a": 1}),
+        ('\n```JSON \n{"a": 1}\n  ```\n', {"a": 1}),
+        ('Hm.</think>{"a": 1}', {"a": 1}),
+        ('{"a": 0}</think>{"a": 1}', {"a": 1}),
+        ('Hm.</think>```json\n{"a": 1}\n```', {"a": 1}),
+        ('Hm, "</think>" ends it.</think>{"a": 1}', {"a": 1}),
+        ('Hm.</think>{"a": "</think>"}', {"a": "</think>"}),
+        ('{"a": "</think>"}', {"a": "</think>"}),
+    ],
+)
+def test_what_stands_around_an_answer_is_no_part_of_it(text: str, expected: Any) -> None:
+    assert check(OBJECT, text) == expected
+    assert check(OBJECT, f"commentary{text}", at=len("commentary")) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1]", "It is JSON, but no object"),
+        ("1", "It is JSON, but no object"),
+        ("", "It is not JSON: "),
+        ('{"a": NaN}', "It is not JSON: "),
+        ('```python\n{"a": 1}\n```', "It is not JSON: "),
+        ('```json\n{"a": 1}```', "It is not JSON: "),
+        ('```json\n{"a": 1}', "It is not JSON: "),
+        ('{"a": 1}\n```', "It is not JSON: "),
+        ("Hm.</think>nothing", "It is not JSON: "),
+    ],
+)
+def test_what_is_no_json_object_is_refused(text: str, words: str) -> None:
+    said = "The answer of openai:m does not have the form that was asked for. "
+    with pytest.raises(ProviderResponseError) as caught:
+        check(OBJECT, text)
+    assert str(caught.value).startswith(said + words)
+    assert str(caught.value).endswith(f"It was: {text}")
+    assert caught.value.partial is not None
+    assert caught.value.partial.content == text
+
+
+def test_an_answer_that_only_calls_tools_has_none() -> None:
+    assert check(OBJECT, "", finish_reason="tool_calls") is None
+    assert check(OBJECT, "I look.", finish_reason="tool_calls") is None
+    assert check(OBJECT, '{"a": 1}', finish_reason="tool_calls") == {"a": 1}
+
+
+def test_why_an_answer_may_not_be_there() -> None:
+    with pytest.raises(
+        ProviderResponseError, match=r"not have the form .* was cut off at max_tokens: raise it\. It is"
+    ):
+        check(OBJECT, '{"a": ', finish_reason="length")
+    with pytest.raises(ProviderResponseError, match=r"refused to answer.* another model\. It said: I cannot\.$"):
+        check(OBJECT, "I cannot.", finish_reason="content_filter")
+    with pytest.raises(ProviderResponseError, match=r"refused to answer.* choose another model\.$"):
+        check(OBJECT, " ", finish_reason="content_filter")
+    for length, shown in ((500, "x" * 500), (501, "x" * 499 + "…")):
+        with pytest.raises(ProviderResponseError, match=f"It was: {shown}$"):
+            check(OBJECT, "x" * length)
+
+
+@pytest.mark.parametrize("form", [table({"type": "array", "items": {"type": "integer"}}), list[int]])
+def test_five_reasons_are_told_at_most(form: Any) -> None:
+    with pytest.raises(ProviderResponseError) as caught:
+        check(form, '{"value": ["a", "b", "c", "d", "e", "f", "g"]}')
+    reasons = str(caught.value).partition("asked for. ")[2].partition(". It was: ")[0].split("; ")
+    assert [it.partition(": ")[0] for it in reasons] == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("word", ["$defs", "definitions"])
+def test_references_are_moved_with_the_root(word: str) -> None:
+    """What is no object travels under a key; what is defined for all stays where it is."""
+    leaf = {"type": "string", "enum": ["$ref", "#"]}
+    schema = {
+        "type": "array",
+        "items": {"anyOf": [{"$ref": f"#/{word}/leaf"}, {"$ref": "#"}, {"$ref": "#/items/anyOf/0"}]},
+        word: {"leaf": leaf, "whole": {"$ref": "#"}},
+    }
+    moved = [{"$ref": f"#/{word}/leaf"}, {"$ref": "#/properties/value"}, {"$ref": "#/properties/value/items/anyOf/0"}]
+    assert sent(table(schema)) == {
+        "type": "object",
+        "properties": {"value": {"type": "array", "items": {"anyOf": moved}}},
+        "required": ["value"],
+        "additionalProperties": False,
+        word: {"leaf": leaf, "whole": {"$ref": "#/properties/value"}},
+    }
+    assert check(table(schema), '{"value": ["#", ["$ref", []]]}') == ["#", ["$ref", []]]
+    with pytest.raises(ProviderResponseError, match="does not have the form"):
+        check(table(schema), '{"value": [["a"]]}')
+
+
+def test_a_property_by_the_name_of_a_reference_is_none() -> None:
+    schema = {"type": "array", "items": {"type": "object", "properties": {"$ref": {"type": "string"}}}}
+    assert sent(table(schema))["properties"] == {"value": schema}

@@ -17,10 +17,12 @@ from .lazy import lazily
 if TYPE_CHECKING:
     from . import exceptions, schemas, sync
     from .breaker import BreakerState
+    from .capabilities import Capabilities, Fact
     from .catalog import Cost, ModelInfo
     from .exceptions import LLMRingError
     from .parts import audio, document, image, text
     from .providers.kinds import register
+    from .providers.listing import ListedModel
     from .schemas import FinishReason, LLMRequest, LLMResponse, Message, StreamChunk, ToolCall, Usage
     from .service import LLMRing
     from .stream import ChatStream
@@ -30,13 +32,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BreakerState",
+    "Capabilities",
     "ChatStream",
     "Cost",
+    "Fact",
     "FinishReason",
     "LLMRequest",
     "LLMResponse",
     "LLMRing",
     "LLMRingError",
+    "ListedModel",
     "Message",
     "ModelInfo",
     "StreamChunk",
@@ -58,10 +63,12 @@ _load, __dir__ = lazily(
     __name__,
     {
         "breaker": ("BreakerState",),
+        "capabilities": ("Capabilities", "Fact"),
         "catalog": ("Cost", "ModelInfo"),
         "exceptions": ("LLMRingError",),
         "parts": ("audio", "document", "image", "text"),
         "providers.kinds": ("register",),
+        "providers.listing": ("ListedModel",),
         "schemas": ("FinishReason", "LLMRequest", "LLMResponse", "Message", "StreamChunk", "ToolCall", "Usage"),
         "service": ("LLMRing",),
         "stream": ("ChatStream",),
@@ -70,6 +77,7 @@ _load, __dir__ = lazily(
     },
     later=(
         "breaker",
+        "capabilities",
         "catalog",
         "concealment",
         "dialects",

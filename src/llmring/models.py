@@ -2,28 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
-from . import breaker, catalog
+from . import breaker, catalog, concealment
+from . import capabilities as abilities
+from . import lockfile as lockfiles
 from .aliases import Aliases
+from .exceptions import LLMRingError, ProviderNotFoundError
 from .lazy import Later
-from .providers import endpoints
+from .providers import base, describing, endpoints, listing, registry
+from .record import Records
 
 if TYPE_CHECKING:
     from . import schemas
-    from .lockfile import ProviderSettings
+    from .lockfile import Lockfile, ProviderSettings
     from .providers import kinds
 else:
     schemas = Later("llmring.schemas")
 
 __all__ = ["Models"]
 
+_PATIENCE = 10.0
+"""Seconds for a question about models, at most: the service's timeout is for answers."""
+
 
 class Models(Aliases):
     """What `LLMRing` knows of models. Its methods hand over to the packages that know."""
 
     _breakers: breaker.Breakers
+    timeout: float | None
+    _records: Records
+    _registry: registry.Registry
+    _facts: abilities.Known | None = None
+
+    async def capabilities(self, model: str, profile: str | None = None) -> abilities.Capabilities:
+        """What a model can do: each fact with who says it, the lockfile, the provider or the catalogue, and when.
+
+        The provider is asked at its own endpoint, where it has one, once in the life of the service. Where it cannot be
+        reached, refuses the key, or there is no key for it, that is logged, and the catalogue answers; the next call
+        asks again.
+
+        Args:
+            model: an alias (then: of the model that serves it), or `provider:model`.
+            profile: instead of the service's.
+
+        Raises:
+            AliasNotFoundError: no such alias.
+            ProviderNotFoundError: no such provider.
+        """
+        if self._records.closed:
+            raise LLMRingError("This service is closed; make a new LLMRing.")
+        reference = self.resolve_alias(model, profile)
+        name, bare = lockfiles.split_reference(reference)
+        lockfile = self._lockfile()
+        self._vet(name, lockfile)
+
+        async def ask() -> Mapping[str, Any]:
+            async with self._lent(name, lockfile) as provider:
+                return await describing.describe(provider, bare, timeout=self._patience)
+
+        declared = lockfile.providers if lockfile is not None else {}
+        await self._registry.at_hand(name, declared.get(name))
+        place = self._place(reference, lockfile)
+        if not place.own and not place.row(name).get("ask"):
+            return abilities.known_of(reference, lockfile, place)
+        return await self._known.of(reference, lockfile, place, ask)
+
+    async def get_available_models(self, provider: str) -> list[listing.ListedModel]:
+        """The models that a provider lists now, in its order, each with the limits that the list names.
+
+        Args:
+            provider: its name, as in `provider:model`.
+
+        Raises:
+            ProviderNotFoundError: no such provider, no key for it, or its SDK is not installed.
+            ProviderAuthenticationError: it refused the key.
+            ProviderTimeoutError: it did not finish in time.
+            ProviderConnectionError: it cannot be reached.
+            ProviderResponseError: it answered anything but a listing.
+        """
+        lockfile = self._lockfile()
+        self._vet(provider, lockfile)
+        try:
+            async with self._lent(provider, lockfile) as it:
+                return await listing.list_models(it, timeout=self._patience)
+        except LLMRingError as error:
+            raise concealment.bare(error)  # noqa: B904 - it is the same error
 
     def calculate_cost(self, response: schemas.LLMResponse | schemas.StreamChunk) -> catalog.Cost:
         """What an answer cost, in US dollars, each model that served and its service tier at its own price.
@@ -64,6 +130,45 @@ class Models(Aliases):
         """
         for reference in self._resolve(model, profile).models:
             self._breakers.reset(reference)
+
+    @property
+    def _known(self) -> abilities.Known:
+        if self._facts is None:
+            self._facts = abilities.Known()
+        return self._facts
+
+    @property
+    def _patience(self) -> float:
+        return _PATIENCE if self.timeout is None else min(self.timeout, _PATIENCE)
+
+    @asynccontextmanager
+    async def _lent(self, name: str, lockfile: Lockfile | None) -> AsyncIterator[base.Provider]:
+        """A provider, for as long as something is asked of it."""
+        declared = lockfile.providers if lockfile is not None else {}
+        provider, let_go = await self._registry.borrow(name, declared.get(name), declared, self.timeout)
+        try:
+            yield provider
+        finally:
+            let_go()
+
+    def _place(self, reference: str, lockfile: Lockfile | None) -> abilities.Place:
+        """Where the provider of a `provider:model` is, and what speaks to it.
+
+        Raises:
+            ProviderNotFoundError: there is no such provider.
+        """
+        name = reference.partition(":")[0]
+        if (own := self._registry.registered(name)) is not None:
+            return abilities.Place(own.sdk, own.config.address, own=True)
+        declared = lockfile.providers if lockfile is not None else {}
+        try:
+            target = endpoints.endpoint(name, declared.get(name), others=declared, own=self._kinds())
+        except ProviderNotFoundError as error:
+            raise self._no_provider(reference, error) from None
+        return abilities.Place(target.sdk.package, target.address, own=target.make is not None)
+
+    def _vet(self, name: str, lockfile: Lockfile | None) -> None:
+        """Called before a provider comes to life; the command line refuses here what its user has not agreed to."""
 
     def _address(self, reference: str) -> str | None:
         """Where the provider of a `provider:model` is asked."""

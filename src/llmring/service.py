@@ -244,9 +244,6 @@ class LLMRing(Models, AwaitedService):
         """What was registered with this service."""
         return self._registry.kinds
 
-    def _vet(self, name: str, lockfile: lockfiles.Lockfile | None) -> None:
-        """Called before a provider comes to life; the command line refuses here what its user has not agreed to."""
-
 
 def _timeout_of_environment() -> float | None:
     value = os.environ.get("LLMRING_PROVIDER_TIMEOUT_S", "").strip()

@@ -17,12 +17,29 @@ from typing import Any, TypeVar
 
 from .dialects import Dialect
 
-__all__ = ["ALSO_CALLED", "BUILT_IN", "SDKS", "VENDORS", "also_called", "load", "of_vendors"]
+__all__ = ["ALSO_CALLED", "BUILT_IN", "FACTS", "SDKS", "VENDORS", "also_called", "load", "of_vendors"]
 
 _Value = TypeVar("_Value")
 
-_OF_THE_CATALOGUE = ("prices",)
+_OTHERS = ("prices", "capabilities")
 """Parts of a row that are none of a dialect's."""
+
+FACTS: Mapping[str, type] = {
+    "streaming": bool,
+    "tools": bool,
+    "parallel_tools": bool,
+    "images": bool,
+    "documents": bool,
+    "audio": bool,
+    "structured_output": bool,
+    "reasoning": bool,
+    "reasoning_efforts": list,
+    "context_window": int,
+    "max_output_tokens": int,
+    "refused_parameters": list,
+}
+"""What may be said of a model, wherever that is said, and of which kind it is; lists are of text. What each means, says
+`capabilities.Capabilities`."""
 
 
 @cache
@@ -41,8 +58,9 @@ def of_vendors(section: str, file: str = "vendors.json") -> Mapping[str, Any]:
     """One section of a file, by vendor; those that have none are left out.
 
     Args:
-        section: of `vendors.json`: `"prices"`, how it is found on price lists, or a field of a `Dialect` as it is
-            written. Of `catalog/models.json`: `"roles"`, `"limits"`, `"retired"`.
+        section: of `vendors.json`: `"prices"`, how it is found on price lists, `"capabilities"`, where it says what its
+            models can do, or a field of a `Dialect` as it is written. Of `catalog/models.json`: `"roles"`, `"limits"`,
+            `"abilities"`, `"retired"`.
         file: which one.
     """
     return {name: row[section] for name, row in load(file).items() if section in row}
@@ -79,7 +97,7 @@ class _Table(Mapping[str, _Value]):
 @cache
 def _dialect(name: str) -> Dialect:
     row = load("vendors.json")[name]
-    return Dialect.from_data(name, {key: value for key, value in row.items() if key not in _OF_THE_CATALOGUE})
+    return Dialect.from_data(name, {key: value for key, value in row.items() if key not in _OTHERS})
 
 
 def _reached() -> list[str]:

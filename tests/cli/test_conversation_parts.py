@@ -98,6 +98,16 @@ def test_a_history_of_many_lines(bare: Path) -> None:
     assert history.load() == ["one\ntwo ü", "three"], "what is no entry is left out"
 
 
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="nothing says which files are open")
+def test_a_history_keeps_no_file_open(bare: Path) -> None:
+    before = len(os.listdir("/dev/fd"))
+    history = History(bare / "history")
+    history.add("one")
+    history.add("two")
+    assert history.load() == ["one", "two"]
+    assert len(os.listdir("/dev/fd")) == before
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no such permissions there")
 def test_a_history_that_others_could_read_is_closed_to_them(bare: Path) -> None:
     (bare / "history").touch(mode=0o644)

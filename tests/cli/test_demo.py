@@ -41,6 +41,16 @@ def test_four_answers(hostile: dict[str, str], command: Command) -> None:
     assert shown.stdout.splitlines()[-1].startswith("Four answers came")
     suggested = catalog.suggested("fast")
     models = [*(f"{name}:{suggested[name]}" for name in SDKS if name in suggested), "ollama:llama3.2"]
+    said = f"""\
+llmring.lock says:
+  [[profiles.default.bindings]]
+  alias = "chatbot"
+  models = [
+      "{models[0]}",
+  ]
+"""
+    assert shown.stdout.count("llmring.lock says:") == 1
+    assert f"\n1. {models[0]}\n{said}" in shown.stdout
     for number, model in enumerate(models, start=1):
         assert f"\n{number}. {model}\n" in shown.stdout
         assert f"I am {model.partition(':')[2]} as the practice server plays it" in shown.stdout

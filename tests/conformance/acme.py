@@ -6,16 +6,11 @@ The wire has server-sent events with names, tools under other words, and errors 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-import httpx2
-
-from llmring.credentials import reveal
-from llmring.exceptions import LLMRingError
-from llmring.providers.base import Call, HTTPResponse, Provider, ProviderConfig
-from llmring.providers.errors import Refused
-from llmring.schemas import FinishReason, Message, StreamChunk, ToolCall, Usage
+from llmring.providers import Call, Decoder, Dialect, HTTPProvider, LineFrames, SSEFrames, StreamChunk, WireError, Words
+from llmring.schemas import FinishReason, Message, ToolCall, Usage
 from llmring.testing import RecordedRequest
 from llmring.testing.conformance import (
     Answer,
@@ -28,9 +23,6 @@ from llmring.testing.conformance import (
     event,
 )
 from llmring.testing.exchange import Trouble
-from llmring.wire.base import Decoder
-from llmring.wire.errors import WireError
-from llmring.wire.framing import LineFrames, SSEFrames
 
 # The server, as its description has it
 
@@ -164,32 +156,22 @@ def trouble(said: dict[str, Any], status: int | None = None) -> WireError:
     return WireError(said["text"], status, (said["sort"],) if said.get("sort") else (), enveloped=True)
 
 
-class _Response:
-    """An answer, with its body still to be read."""
-
-    def __init__(self, response: httpx2.Response) -> None:
-        self._response = response
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return self._response.headers
-
-    def aiter_bytes(self) -> AsyncIterator[bytes]:
-        return self._response.aiter_bytes()
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
-
-
-class AcmeProvider(Provider):
+class AcmeProvider(HTTPProvider):
     """Acme's API."""
 
-    sdk = "acme"
+    dialect = Dialect(
+        "acme",
+        base_url="https://api.acme.example/acme/v3",
+        key_variables=["ACME_API_KEY"],
+        words=[
+            Words("no_model", words=["the model * does not exist"]),
+            Words("too_long", words=["prompt is too long"]),
+        ],
+    )
+    headers: ClassVar[Mapping[str, str]] = {"x-acme-key": "{key}"}
 
-    def __init__(self, config: ProviderConfig) -> None:
-        super().__init__(config)
-        headers = {"x-acme-key": reveal(config.key), **config.sent_headers}
-        self.client = httpx2.AsyncClient(headers=headers, timeout=None, trust_env=False)
+    def path(self, call: Call) -> str:
+        return "/talk"
 
     def render(self, call: Call) -> dict[str, Any]:
         asked = call.request
@@ -207,28 +189,6 @@ class AcmeProvider(Provider):
 
     def decoder(self, call: Call) -> Decoder:
         return AcmeDecoder(f"{self.name}:{call.model}")
-
-    async def send(self, call: Call, body: bytes) -> HTTPResponse:
-        request = self.client.build_request("POST", f"{self.config.base_url}/talk", content=body)
-        response = await self.client.send(request, stream=True)
-        if response.is_success:
-            return _Response(response)
-        try:
-            raise Refused(response.status_code, response.headers, await response.aread())
-        finally:
-            await response.aclose()
-
-    def error(self, error: Exception, call: Call, headers: Mapping[str, str] | None = None) -> LLMRingError:
-        if isinstance(error, Refused):
-            try:
-                said = trouble(json.loads(self.conceal(error.body)), error.status)
-            except (ValueError, LookupError, TypeError):
-                return super().error(error, call, headers)
-            return super().error(said, call, error.headers)
-        return super().error(error, call, headers)
-
-    async def close(self) -> None:
-        await self.client.aclose()
 
 
 def _turn(message: Message) -> dict[str, Any]:

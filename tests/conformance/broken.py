@@ -11,9 +11,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar
 from urllib.request import Request, urlopen
 
-from llmring.credentials import reveal
 from llmring.exceptions import LLMRingError, ProviderResponseError
-from llmring.providers.base import Call, HTTPResponse, ProviderConfig
+from llmring.providers import Call, Decoder, HTTPResponse
 from llmring.providers.errors import Refused
 from llmring.schemas import StreamChunk
 from llmring.testing.conformance import (
@@ -27,7 +26,6 @@ from llmring.testing.conformance import (
     RoadTests,
     SecrecyTests,
 )
-from llmring.wire.base import Decoder
 
 from .acme import AcmeDecoder, AcmeProvider, AcmeWire
 
@@ -59,9 +57,8 @@ class TestLeaksTheKey(Broken, SecrecyTests):
 
 class TestShowsTheKey(Broken, SecrecyTests):
     class provider(AcmeProvider):
-        def __init__(self, config: ProviderConfig) -> None:
-            super().__init__(config)
-            self.key = reveal(config.key)
+        def __repr__(self) -> str:
+            return f"provider({self.client.headers})"
 
 
 class TestDropsUsage(Broken, AnswerTests):

@@ -15,7 +15,7 @@ import pytest
 HERE = Path(__file__).parent
 FOUND = {
     ("LeaksTheKey", "no_error_shows_the_key"): "shows the key in the message",
-    ("ShowsTheKey", "no_repr_and_no_pickle_shows_the_key"): "vars of the provider shows the key",
+    ("ShowsTheKey", "no_repr_shows_the_key"): "repr(provider) shows the key",
     ("DropsUsage", "usage_is_counted"): "the final chunk named no usage, though the server sent it: set decoder.usage",
     ("LosesAPieceOfArguments", "arguments_come_in_pieces"): "arguments that are not valid JSON",
     ("TakesACutForAnEnd", "a_cut_in_the_middle[was-reset-after-the-second-piece]"): "",

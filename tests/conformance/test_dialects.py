@@ -1,15 +1,16 @@
-"""Each vendor of Chat Completions with ways of its own is spoken to in them, and takes what it is sent.
+"""Each vendor of Chat Completions is spoken to in its own ways, and takes what it is sent.
 
 The practice server plays those that it knows; the others take what most hosts take.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from llmring.providers.openai import OpenAIProvider
 from llmring.testing.conformance import AnswerTests, CallTests, Conformance, Subject
-from llmring.vendors import of_vendors
+from llmring.vendors import VENDORS
 
 PLAYED = {
     "azure": "openai",
@@ -18,15 +19,18 @@ PLAYED = {
 }
 """Whom the practice server plays for each; any host for those that are not here."""
 SILENT = ("openai", "azure", "google")
-VENDORS = sorted({*of_vendors("chat"), *PLAYED})
+SPOKEN_TO = [name for name, vendor in VENDORS.items() if vendor.chat is not None or vendor.sdk == "openai"]
 
 
-@pytest.fixture(params=VENDORS)
+@pytest.fixture(params=SPOKEN_TO)
 def conformance(request: pytest.FixtureRequest) -> Subject:
-    vendor = request.param
-    path = f"/{PLAYED[vendor]}/v1" if vendor in PLAYED else "/v1"
-    lacks = {"thinking": "it does not tell of it in Chat Completions"} if vendor in SILENT else {}
-    return Subject(OpenAIProvider, "openai-chat", lacks, name=vendor, path=path)
+    name: str = request.param
+    vendor = VENDORS[name]
+    # One that is no provider by itself, or one of another SDK, as a package of somebody's would have it.
+    dialect = vendor if vendor.sdk == "openai" or name == "openai" else replace(vendor, sdk="openai", api=None)
+    path = f"/{PLAYED[name]}/v1" if name in PLAYED else "/v1"
+    lacks = {"thinking": "it does not tell of it in Chat Completions"} if name in SILENT else {}
+    return Subject(dialect, "openai-chat", lacks, name=name, path=path)
 
 
 class TestDialects(Conformance, AnswerTests, CallTests):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from llmring.exceptions import LockfileError
-from llmring.lockfile import locking
+from llmring.lockfile import bind, locking, unbind, writing
 
 from ..holding import held
 
@@ -56,6 +56,24 @@ def test_who_finds_the_lock_file_taken_away_keeps_no_handle_of_it(
     finally:
         logging.getLogger("llmring.lockfile").removeHandler(waiting)
     assert entered.is_set()
+    assert len(os.listdir("/dev/fd")) == before
+
+
+@posix
+def test_no_edit_leaves_a_file_open(write: Write, plain: str, tmp_path: Path) -> None:
+    """Whether it is done, refused or held up."""
+    path = write(plain)
+    before = len(os.listdir("/dev/fd"))
+    bind(path, "a", ["x:y"])
+    writing.copy(path, path.read_bytes(), path.with_name("copy"))
+    assert not writing._is_immutable(path)
+    with pytest.raises(LockfileError, match="is not bound"):
+        unbind(path, "nobody")
+    with held(path):
+        held_up = len(os.listdir("/dev/fd"))
+        with pytest.raises(locking.HeldError):
+            bind(path, "a", ["x:z"], patience=0)
+        assert len(os.listdir("/dev/fd")) == held_up
     assert len(os.listdir("/dev/fd")) == before
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 from asyncio.subprocess import PIPE
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -143,6 +144,41 @@ async def test_who_waits_for_a_key_is_told_so(keyring: Keyring) -> None:
             assert (await asking).content == "You said: Hi"
     finally:
         logger.removeHandler(handler)
+
+
+async def test_what_would_be_said_of_a_wait_holds_no_program_up_and_is_not_said_after_it(keyring: Keyring) -> None:
+    def timers() -> list[threading.Timer]:
+        return [it for it in threading.enumerate() if isinstance(it, threading.Timer) and not it.finished.is_set()]
+
+    async with LLMRing() as service:
+        asking = asyncio.create_task(service.chat(ask("anthropic:m")))
+        await keyring.asked()
+        assert [it.daemon for it in timers()] == [True]
+        keyring.unlock()
+        assert (await asking).content == "You said: Hi"
+        assert timers() == []
+
+
+async def test_who_needs_no_key_waits_for_none(
+    keyring: Keyring, server: PracticeServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("OLLAMA_API_KEY")
+    async with LLMRing(timeout=None) as service:
+        assert (await service.chat(ask("ollama:m"))).content == "You said: Hi"
+    assert "authorization" not in server.requests[-1].headers
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["ollama is asked without a key: the system's keyring does not answer"]
+
+
+async def test_a_key_in_the_keyring_is_sent_to_whom_needs_none(
+    keyring: Keyring, server: PracticeServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("OLLAMA_API_KEY")
+    keyring.unlock()
+    async with LLMRing() as service:
+        assert (await service.chat(ask("ollama:m"))).content == "You said: Hi"
+    assert server.requests[-1].headers["authorization"] == "Bearer practice-of-the-keyring"
+    assert not caplog.records
 
 
 async def test_the_wait_for_a_key_has_an_end(keyring: Keyring) -> None:

@@ -16,8 +16,8 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .entries import ModelInfo, PriceTier, covers, known, model_info, models, nearest, successor
-    from .prices import Cost, cost_of
-    from .records import ROLES, Role, max_output_tokens, suggested
+    from .prices import Cost, cost_of, is_own_host
+    from .records import ROLES, Role, abilities, max_output_tokens, suggested
 
 __all__ = [
     "ROLES",
@@ -25,8 +25,10 @@ __all__ = [
     "ModelInfo",
     "PriceTier",
     "Role",
+    "abilities",
     "cost_of",
     "covers",
+    "is_own_host",
     "known",
     "max_output_tokens",
     "model_info",
@@ -41,7 +43,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "entries": ("ModelInfo", "PriceTier", "covers", "known", "model_info", "models", "nearest", "successor"),
-            "prices": ("Cost", "cost_of"),
-            "records": ("ROLES", "Role", "max_output_tokens", "suggested"),
+            "prices": ("Cost", "cost_of", "is_own_host"),
+            "records": ("ROLES", "Role", "abilities", "max_output_tokens", "suggested"),
         },
     )

@@ -9,15 +9,24 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import cache
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from ..vendors import of_vendors
 from .naming import model_of, without_issue
 
-__all__ = ["ROLES", "Role", "announced_ends", "last_day", "listed_models", "max_output_tokens", "suggested"]
+__all__ = [
+    "ROLES",
+    "Role",
+    "abilities",
+    "announced_ends",
+    "last_day",
+    "listed_models",
+    "max_output_tokens",
+    "suggested",
+]
 
 Role = Literal["fast", "balanced", "deep"]
 """What a model is wanted for: cheap and quick, everyday work, or the hardest of it."""
@@ -46,6 +55,22 @@ def max_output_tokens(name: str) -> int | None:
     return limits[max(fitting, key=len)] if fitting else None
 
 
+def abilities(name: str) -> tuple[Mapping[str, Any], date | None]:
+    """What is recorded of what a model can do, by the names of `vendors.FACTS`, whoever serves it; and when it was.
+
+    Args:
+        name: the model's, as for `max_output_tokens`.
+    """
+    model, found, recorded = model_of(name), [], None
+    for start, facts, day in _abilities():
+        if model == start or model.startswith(f"{start}-"):
+            found.append((start, facts))
+            recorded = day
+    # What is said of a longer beginning counts; that nobody knows it, too.
+    said = {key: value for _, facts in sorted(found, key=lambda it: len(it[0])) for key, value in facts.items()}
+    return {key: value for key, value in said.items() if value is not None}, recorded
+
+
 def last_day(provider: str, name: str) -> date | None:
     """The last day of a model's service, past or to come; `None` where none is known.
 
@@ -65,6 +90,17 @@ def _limits() -> Mapping[str, int]:
     """By the beginning of a model's name; the longest that fits decides."""
     rows = of_vendors("limits", _FILE).values()
     return {start: most for row in rows for start, most in row["max_output_tokens"].items()}
+
+
+@cache
+def _abilities() -> Sequence[tuple[str, Mapping[str, Any], date]]:
+    """By the beginning of a model's name."""
+    return [
+        (start, {key: value for key, value in facts.items() if key != "models"}, date.fromisoformat(row["recorded"]))
+        for row in of_vendors("abilities", _FILE).values()
+        for facts in row["of"]
+        for start in facts["models"]
+    ]
 
 
 @cache

@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from .extends import package_lockfile
     from .files import find_lockfile, load
     from .live import LiveLockfile
-    from .model import Binding, Lockfile, Profile, ProviderSettings
+    from .model import Binding, Lockfile, ModelSettings, Profile, ProviderSettings
     from .parsing import parse
-    from .resolution import bound, reachable, resolve
+    from .resolution import bound, fits, reachable, resolve, stated
     from .secrets import secrets_in
 
 __all__ = [
     "Binding",
     "LiveLockfile",
     "Lockfile",
+    "ModelSettings",
     "Profile",
     "ProviderSettings",
     "add_profile",
@@ -38,6 +39,7 @@ __all__ = [
     "copy_profile",
     "create",
     "find_lockfile",
+    "fits",
     "load",
     "package_lockfile",
     "parse",
@@ -47,6 +49,7 @@ __all__ = [
     "resolve",
     "secrets_in",
     "split_reference",
+    "stated",
     "unbind",
 ]
 
@@ -68,9 +71,9 @@ if not TYPE_CHECKING:
             "extends": ("package_lockfile",),
             "files": ("find_lockfile", "load"),
             "live": ("LiveLockfile",),
-            "model": ("Binding", "Lockfile", "Profile", "ProviderSettings"),
+            "model": ("Binding", "Lockfile", "ModelSettings", "Profile", "ProviderSettings"),
             "parsing": ("parse",),
-            "resolution": ("bound", "reachable", "resolve"),
+            "resolution": ("bound", "fits", "reachable", "resolve", "stated"),
             "secrets": ("secrets_in",),
         },
         later=("changes", "extends", "files", "locking", "places", "rendering", "writing"),

@@ -18,6 +18,7 @@ __all__ = [
     "Binding",
     "Lockfile",
     "Misfit",
+    "ModelSettings",
     "OtherVersion",
     "Place",
     "Profile",
@@ -89,6 +90,19 @@ class ProviderSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """One `[models."PATTERN"]` table: what its author says that these models can do.
+
+    Attributes:
+        facts: values by the names of `vendors.FACTS`; what the file does not say is not there.
+        extra: the keys of the table that this release does not know.
+    """
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Lockfile:
     """A lockfile that has been read and found valid.
 
@@ -97,6 +111,7 @@ class Lockfile:
         profiles: by name, in the file's order.
         extends: the packages whose aliases are reachable as `package:alias`.
         providers: by name, in the file's order.
+        models: what the file says of models, by pattern, in its order.
         path: where it was read from; `None` if it was not read from a file.
         is_json: whether it is written in JSON, and not in TOML; files that differ in that alone are equal.
         data: all of the file as it was parsed, keys unknown to this release included.
@@ -106,6 +121,7 @@ class Lockfile:
     profiles: Mapping[str, Profile] = field(default_factory=lambda: {DEFAULT_PROFILE: Profile(DEFAULT_PROFILE)})
     extends: tuple[str, ...] = ()
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
+    models: Mapping[str, ModelSettings] = field(default_factory=dict)
     path: Path | None = None
     is_json: bool = field(default=False, compare=False)
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)

@@ -11,10 +11,22 @@ import tomllib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .. import vendors
 from ..exceptions import ConfigurationError, LockfileParseError, LockfileVersionError
 from ..references import bind_command, is_name, shown, split_reference
 from . import places, rendering
-from .model import DEFAULT_PROFILE, VERSION, Binding, Lockfile, Misfit, OtherVersion, Place, Profile, ProviderSettings
+from .model import (
+    DEFAULT_PROFILE,
+    VERSION,
+    Binding,
+    Lockfile,
+    Misfit,
+    ModelSettings,
+    OtherVersion,
+    Place,
+    Profile,
+    ProviderSettings,
+)
 from .secrets import refuse_secrets
 
 if TYPE_CHECKING:
@@ -201,11 +213,13 @@ def validated(data: dict[str, Any]) -> Lockfile:
             )
         profiles[default] = Profile(default)
     providers = _checked(data.get("providers", {}), dict, "providers", ("providers",))
+    models = _checked(data.get("models", {}), dict, "models", ("models",))
     return Lockfile(
         default_profile=default,
         profiles=profiles,
         extends=_extends(data.get("extends")),
         providers={name: _provider(name, raw, ("providers", name)) for name, raw in providers.items()},
+        models={pattern: _model(pattern, raw, ("models", pattern)) for pattern, raw in models.items()},
         data=data,
     )
 
@@ -349,6 +363,27 @@ def _provider(name: str, raw: Any, place: Place) -> ProviderSettings:
     headers = _headers(table, (*place, "headers"))
     extra = {key: value for key, value in table.items() if key not in _PROVIDER_KEYS}
     return ProviderSettings(sdk, base_url, api_key_env, api, version, tags, tools, headers, extra)
+
+
+def _model(pattern: str, raw: Any, place: Place) -> ModelSettings:
+    if not is_name(pattern):
+        raise Misfit(f"The pattern {shown(pattern)} is empty or holds white space", place)
+    table = _checked(raw, dict, f"models.{rendering.toml_key(pattern)}", place)
+    facts = {name: _fact(name, table[name], (*place, name)) for name in vendors.FACTS if table.get(name) is not None}
+    return ModelSettings(facts, {key: value for key, value in table.items() if key not in vendors.FACTS})
+
+
+def _fact(name: str, value: Any, place: Place) -> Any:
+    if vendors.FACTS[name] is int:
+        whole = isinstance(value, int | float) and not isinstance(value, bool) and value >= 1 and value == value // 1
+        if not whole or math.isinf(value):
+            raise Misfit(f"{name} must be a whole number of tokens, 1 or more", place)
+        return int(value)
+    value = _checked(value, vendors.FACTS[name], name, place)
+    if vendors.FACTS[name] is list:
+        what = f"An item of {name}"
+        return tuple(_line(_checked(it, str, what, (*place, at)), what, (*place, at)) for at, it in enumerate(value))
+    return value
 
 
 def _headers(table: dict[str, Any], place: Place) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..exceptions import AliasNotFoundError, LockfileError, LockfileNotFoundError
 from ..references import alike, bind_command, shown, split_reference
@@ -12,11 +13,11 @@ from .files import none_found
 from .model import Binding, Lockfile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from .model import Profile
 
-__all__ = ["bound", "nearest", "reachable", "resolve"]
+__all__ = ["bound", "fits", "nearest", "reachable", "resolve", "stated"]
 
 
 def resolve(lockfile: Lockfile | None, name: str, profile: str | None = None) -> Binding:
@@ -85,6 +86,24 @@ def reachable(lockfile: Lockfile, profile: str | None = None) -> dict[str, Bindi
             name = f"{package}:{alias}"
             found.setdefault(name, replace(own.get(name, binding), alias=name))
     return found
+
+
+def stated(lockfile: Lockfile | None, reference: str) -> Mapping[str, Any]:
+    """What a lockfile says that a `provider:model` can do, by the names of `vendors.FACTS`.
+
+    Of several patterns that it fits, the more exact one counts, for each fact by itself: the model's own name, else the
+    one with more letters that are given.
+    """
+    tables = lockfile.models if lockfile is not None else {}
+    fitting = sorted(
+        (it for it in tables if fits(it, reference)), key=lambda it: ("*" not in it, len(it) - it.count("*"))
+    )
+    return {name: fact for it in fitting for name, fact in tables[it].facts.items()}
+
+
+def fits(pattern: str, reference: str) -> bool:
+    """Whether a `provider:model` fits a pattern, in which `*` stands for any letters, or for none."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), reference) is not None
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -117,5 +117,15 @@ if not TYPE_CHECKING:
             "http": ("HTTPProvider",),
             "kinds": ("register", "unregister"),
         },
-        later=("base", "creation", "endpoints", "errors", "kinds", "registry"),
+        later=(
+            "base",
+            "creation",
+            "describing",
+            "endpoints",
+            "errors",
+            "kinds",
+            "listing",
+            "reading",
+            "registry",
+        ),
     )

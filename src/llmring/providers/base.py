@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
@@ -18,7 +18,7 @@ from ..vendors import VENDORS
 from ..wire import MAX_BYTES
 from ..wire.base import MISSHAPEN, Decoder
 from ..wire.errors import CannotCarry, WireError, read_error
-from . import errors
+from . import errors, listing
 
 __all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig"]
 
@@ -190,6 +190,26 @@ class Provider(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Close the client and its connections."""
+
+    async def describe_model(self, model: str) -> Mapping[str, Any] | None:
+        """What a model can do, as `LLMRing.capabilities` asks it of a provider that knows by itself.
+
+        Args:
+            model: its name, without the provider.
+
+        Returns:
+            Values by the names of `Capabilities` (`{"images": True, "context_window": 8192}`), as far as they are
+            known; `None`, as here, has it asked as `vendors.json` says of the vendor.
+        """
+        return None
+
+    async def list_models(self) -> Sequence[listing.ListedModel] | None:
+        """The models that are served now, for `LLMRing.get_available_models`.
+
+        Returns:
+            `None`, as here, has the SDK's client asked.
+        """
+        return None
 
     def tool_mode(self, call: Call) -> tool_dialects.ToolMode | None:
         """How the model is told of tools, as the lockfile says; `None` where it says nothing.

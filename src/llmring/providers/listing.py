@@ -20,8 +20,9 @@ from ..wire.errors import cut, read_error
 from .base import Provider
 from .environment import by_way_of, wanting_password
 from .errors import below, error_of_network, kind_of
+from .reading import facts_in, row_of
 
-__all__ = ["ListedModel", "list_models"]
+__all__ = ["ListedModel", "failure_of", "list_models", "status_of"]
 
 _MOST = 10_000
 """Models: a listing that has not ended by then is none."""
@@ -48,7 +49,8 @@ async def list_models(provider: Provider, *, timeout: float | None = 10.0) -> li
     """The models that a provider lists now, in its order.
 
     Args:
-        provider: one of the built-in adapters, or any whose client lists models as the openai SDK's does.
+        provider: one of the built-in adapters, or any that has a `list_models` of its own, or whose client lists models
+            as the openai SDK's does.
         timeout: seconds for the whole of it; `None` leaves it to the SDK's client.
 
     Raises:
@@ -61,25 +63,35 @@ async def list_models(provider: Provider, *, timeout: float | None = 10.0) -> li
     found: list[ListedModel] = []
     try:
         async with asyncio.timeout(timeout):
-            async for model in listing(provider.client):
+            if (own := await provider.list_models()) is not None:
+                return [*own][:_MOST]
+            async for model in listing(provider.client, row_of(provider.name, provider.sdk, provider.config.address)):
                 found.append(model)
                 if len(found) == _MOST:
                     break
     except LLMRingError:
         raise
     except Exception as error:
-        failure = _error(provider, error, timeout)
+        failure = failure_of(provider, error, timeout)
     else:
         return found
     raise failure
 
 
-async def _openai(client: Any) -> AsyncIterator[ListedModel]:
+async def _openai(client: Any, row: Mapping[str, Any]) -> AsyncIterator[ListedModel]:
+    facts: Mapping[str, Any] = next((ask["facts"] for ask in row.get("ask", ()) if ask.get("path") == "models"), {})
     async for model in client.models.list():
-        yield ListedModel(model.id, retires=_day(getattr(model, "shutdown_date", None)))
+        # Fields that the SDK does not know are kept as they came.
+        said = facts_in({**(getattr(model, "model_extra", None) or {})}, facts)
+        yield ListedModel(
+            model.id,
+            said.get("context_window"),
+            said.get("max_output_tokens"),
+            _day(getattr(model, "shutdown_date", None)),
+        )
 
 
-async def _anthropic(client: Any) -> AsyncIterator[ListedModel]:
+async def _anthropic(client: Any, _: Mapping[str, Any]) -> AsyncIterator[ListedModel]:
     async for model in client.models.list(limit=100):
         yield ListedModel(
             model.id,
@@ -89,17 +101,17 @@ async def _anthropic(client: Any) -> AsyncIterator[ListedModel]:
         )
 
 
-async def _google(client: Any) -> AsyncIterator[ListedModel]:
+async def _google(client: Any, _: Mapping[str, Any]) -> AsyncIterator[ListedModel]:
     async for model in await client.models.list():
         yield ListedModel(model.name.removeprefix("models/"), model.input_token_limit, model.output_token_limit)
 
 
-async def _ollama(client: Any) -> AsyncIterator[ListedModel]:
+async def _ollama(client: Any, _: Mapping[str, Any]) -> AsyncIterator[ListedModel]:
     for model in (await client.list()).models:
         yield ListedModel(model.model.removesuffix(":latest"))
 
 
-_LISTINGS: Mapping[str, Callable[[Any], AsyncIterator[ListedModel]]] = {
+_LISTINGS: Mapping[str, Callable[[Any, Mapping[str, Any]], AsyncIterator[ListedModel]]] = {
     "openai": _openai,
     "anthropic": _anthropic,
     "google-genai": _google,
@@ -116,10 +128,28 @@ def _day(said: Any) -> date | None:
         return None
 
 
-def _error(provider: Provider, error: Exception, timeout: float | None) -> ProviderError:
-    """The error for an exception of the SDK, by what the SDKs' exceptions have in common."""
-    name = provider.name
-    status = next((it for key in ("status_code", "code") if isinstance(it := getattr(error, key, None), int)), None)
+def status_of(error: Exception) -> int | None:
+    """The HTTP status that an exception of an SDK has, `None` where no answer came."""
+    return next((it for key in ("status_code", "code") if isinstance(it := getattr(error, key, None), int)), None)
+
+
+def failure_of(
+    provider: Provider,
+    error: Exception,
+    timeout: float | None,
+    task: str = "list its models",
+    form: str = "list of models",
+) -> ProviderError:
+    """The error for an exception of the SDK, by what the SDKs' exceptions have in common.
+
+    Args:
+        provider: who was asked.
+        error: the exception.
+        timeout: seconds that it had; `None` for those of its client.
+        task: what it was to do.
+        form: what its answer was to be.
+    """
+    name, status = provider.name, status_of(error)
     kind, address = kind_of(error), provider.config.address
     if status == 407:
         kind, what = ProviderConnectionError, f"{name} was not reached (HTTP 407): {wanting_password(address)}"
@@ -127,20 +157,20 @@ def _error(provider: Provider, error: Exception, timeout: float | None) -> Provi
         failure = read_error(getattr(error, "body", None) or getattr(error, "details", None) or str(error), status)
         refused = status in (401, 403) or "api_key_invalid" in f"{failure.details}".lower()
         kind = ProviderAuthenticationError if refused else ProviderResponseError
-        what = f"{name} {'refused the key' if refused else 'did not list its models'} (HTTP {status}): "
+        what = f"{name} {'refused the key' if refused else f'did not {task}'} (HTTP {status}): "
         said = cut(failure.message, 1500, 300).rstrip(".")
         what += f"{said}. Check {provider.config.key_source if refused else 'its address'}."
     elif kind is ProviderTimeoutError:
         # What is not our own timer is that of the SDK's client.
         waited = timeout if isinstance(error, TimeoutError) else provider.config.timeout
         within = f"within {waited:g} s" if waited is not None else "in time"
-        what = f"{name} did not list its models {within}. Try again, or check that it runs."
+        what = f"{name} did not {task} {within}. Try again, or check that it runs."
         what += by_way_of(address)
     elif kind is ProviderConnectionError:
         # The HTTP client's own words: an SDK's advice would stand before ours.
         heard = next((it for it in below(error) if type(it).__module__.partition(".")[0] in _HTTP_CLIENTS), error)
         what = f"{error_of_network(heard, provider=name, model=None, timeout=None, address=address)}"
     else:
-        what = f"{name} answered with something that is no list of models ({type(error).__name__}). Check its address."
+        what = f"{name} answered with something that is no {form} ({type(error).__name__}). Check its address."
     concealed = provider.conceal(what.encode(errors="replace")).decode(errors="replace")
     return kind(concealed, provider=name, status_code=status)

@@ -128,6 +128,10 @@ class Registry:
                 raise ConfigurationError(f"{name!r} is registered with this service already. Choose another name.")
             self.kinds.add(kind_of(name, provider, REGISTERED))
 
+    def registered(self, name: str) -> Provider | None:
+        """The caller's own adapter of that name, `None` where there is none."""
+        return self._registered.get(name)
+
     def get(self, name: str, settings: ProviderSettings | None = None, others: Iterable[str] = ()) -> Provider:
         """The provider of that name, for the caller to keep. Imports its SDK on first use, which takes a second or two.
 
@@ -173,7 +177,7 @@ class Registry:
             raise LLMRingError(_CLOSED)
         if name in self._registered:
             return self._registered[name], _nothing
-        await self._at_hand(name, settings)
+        await self.at_hand(name, settings)
         key = self._key(name, settings)
         entry = self._entry(key)
         if entry is None:
@@ -192,10 +196,10 @@ class Registry:
             entry.leave()
             raise
 
-    async def _at_hand(self, name: str, settings: ProviderSettings | None) -> None:
+    async def at_hand(self, name: str, settings: ProviderSettings | None) -> None:
         """Have the package of a provider imported in a thread, where it is one's and not there yet."""
         wanted = (settings.sdk if settings is not None else None) or name
-        if not is_at_hand(wanted, self.kinds):
+        if name not in self._registered and not is_at_hand(wanted, self.kinds):
             await _in_a_thread(wanted, lambda: find(wanted, self.kinds))
 
     def _entry(self, key: tuple[str, ...]) -> _Entry | None:

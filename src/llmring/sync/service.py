@@ -113,9 +113,11 @@ class LLMRing:
         """
         return ChatStream(self._service.chat_stream(request, profile))
 
+    capabilities = _waited(service.LLMRing.capabilities)
     chat = _waited(service.LLMRing.chat)
     close = _waited(service.LLMRing.close)
     bind_alias = _waited(service.LLMRing.bind_alias)
+    get_available_models = _waited(service.LLMRing.get_available_models)
     unbind_alias = _waited(service.LLMRing.unbind_alias)
 
     breakers = _called(service.LLMRing.breakers)

@@ -16,7 +16,21 @@ from typing import Any, Self
 from .connection import Connection
 from .exchange import Problem, RecordedRequest, Reply
 from .script import Queue, Script, script
-from .wires import Answer, Format, Given, Route, listing, parsed, refusal, route, said_by, vendor_of, wrong_form
+from .wires import (
+    FACTS,
+    Answer,
+    Facts,
+    Format,
+    Given,
+    Route,
+    listing,
+    parsed,
+    refusal,
+    route,
+    said_by,
+    vendor_of,
+    wrong_form,
+)
 from .wires.answer import dumps
 
 __all__ = ["PracticeServer", "echo"]
@@ -60,7 +74,7 @@ class PracticeServer:
             Chat Completions are asked for, the first step of the path says (`/mistral/v1`; or `openai`, `deepseek`,
             `moonshot`, `openrouter`, `vllm`, `gemini`), or the host, where the server is reached as a proxy; any other
             host takes what most hosts take.
-        capabilities: what Ollama's `/api/show` says that a model can do, if not `completion` and `tools`.
+        capabilities: what Ollama's `/api/show` says that a model can do, in Ollama's words, whatever `describe` says.
         requests: what has been asked, oldest first.
 
     A reply that cannot be rendered and a script that fails are answered with status 500, which a program may take
@@ -91,6 +105,7 @@ class PracticeServer:
             "ollama": ["llama3.2:latest"],
         }
         self.capabilities: dict[str, list[str]] = {}
+        self._described: dict[str, Facts] = {}
         self.lenient = False
 
     def __enter__(self) -> Self:
@@ -208,6 +223,30 @@ class PracticeServer:
         self._queue.add(reply, wire, model, times)
         return reply
 
+    def describe(self, model: str, **facts: Any) -> None:
+        """Say what a model can do, where the server is asked about it: each endpoint says it in its own way.
+
+        The endpoints are Anthropic's and Gemini's `models/{id}`, Ollama's `/api/show`, and the listings of those whose
+        name the path begins with, as in `/openrouter/v1/models`: `groq`, `llamacpp` (and its `/props`, of its first
+        model), `lmstudio` (`/api/v0/models`), `mistral`, `openrouter`, `vllm`, `xai` (`/language-models`). A listing of
+        any other OpenAI-compatible server says nothing but names.
+
+        Args:
+            model: as its provider names it. If no listing has it, all have it from now on.
+            **facts: `tools`, `parallel_tools`, `images`, `documents`, `audio`, `structured_output` and `reasoning`,
+                whether it can; `reasoning_efforts`, a list; `context_window`, `max_output_tokens`, tokens. What is not
+                said here, an endpoint that always says it says as it does of other models.
+
+        Raises:
+            TypeError: there is no such fact, or it is of another kind.
+        """
+        for name, value in facts.items():
+            if name not in FACTS:
+                raise TypeError(f"there is no fact {name!r}; there are: {', '.join(FACTS)}")
+            if type(value) is not FACTS[name]:
+                raise TypeError(f"{name} is {value!r}; it must be of the type {FACTS[name].__name__}")
+        self._described[model] = {**self._described.get(model, {}), **facts}
+
     @property
     def pending(self) -> list[Reply]:
         """The queued replies that nobody has asked for yet, one for each request that they would answer."""
@@ -278,8 +317,7 @@ class PracticeServer:
         return unparsed
 
     def _listed(self, request: RecordedRequest, format: Format) -> Reply:
-        models = self.models[format.NAME.partition("-")[0]]
-        known = listing(format.NAME, request.path, models, request.model, self.capabilities)
+        known = listing(format.NAME, request.path, request.model, self.models, self._described, self.capabilities)
         if known is None:
             request.wire = None
             return Reply(status=404, error=f"Nothing here: {request.method} {request.path}")

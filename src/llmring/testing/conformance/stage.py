@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from ...exceptions import LLMRingError, ProviderError
-from ...providers.base import Provider, ProviderConfig
 from ...schemas import FinishReason, LLMRequest, LLMResponse, Message, StreamChunk, ToolCall
 from ...service import LLMRing
 from ..exchange import Reply
@@ -31,6 +30,7 @@ _Item = TypeVar("_Item")
 
 HEADER = "x-conformance"
 """A header that the config holds; its value is secret, as all headers' are."""
+_VARIABLE = "LLMRING_CONFORMANCE_HEADER"
 _PROFILE = "default"
 _MARGIN = 5.0
 """Seconds after which the server gives up on a provider that holds up the event loop."""
@@ -72,7 +72,8 @@ class Stage:
         subject: who is tested.
         server: of its wire.
         other: a server of Chat Completions, for the provider that stands by.
-        key: a secret that the provider has to send.
+        key, header: secrets that the provider has to send.
+        environ: variables that are to be set meanwhile.
         logs: what was logged, while `listening` is entered.
     """
 
@@ -82,8 +83,9 @@ class Stage:
         self.other = PracticeServer()
         self.key = f"conformance-{secrets.token_hex(12)}"
         self.header = f"header-{secrets.token_hex(12)}"
+        self.environ = {_VARIABLE: self.header}
         self.logs: list[str] = []
-        self._lockfile = folder / "conformance.lock"
+        self._folder = folder
         self._services: list[LLMRing] = []
         self._contract = ""
         self.road = ""
@@ -105,29 +107,22 @@ class Stage:
         """The `provider:model` of the other one."""
         return f"{PARTNER}:model-2"
 
-    def provider(self, name: str | None = None, url: str | None = None) -> Provider:
-        """A provider under test, at the server, or elsewhere."""
-        return self.subject.provider(
-            ProviderConfig(
-                name or self.subject.name,
-                key=self.key,
-                key_source="the suite's config",
-                base_url=(url or self.server.url) + self.subject.base_path,
-                headers={HEADER: self.header},
-                secrets=(self.header,),
-                timeout=self.subject.patience,
-            )
-        )
-
     def service(self, *, url: str | None = None, **options: Any) -> LLMRing:
-        """A service with the provider under test and the other one; the alias `conformance` leads to both, in order."""
-        binding = {"alias": "conformance", "models": [self.model, self.stand_by]}
-        profile = {"name": _PROFILE, "bindings": [binding]}
+        """A service with the provider under test and the other one; the alias `conformance` leads to both, in order.
+
+        Args:
+            url: of the server, if another than this stage's.
+            options: of the service.
+        """
+        name = self.subject.name
+        profile = {"name": _PROFILE, "bindings": [{"alias": "conformance", "models": [self.model, self.stand_by]}]}
+        place = {"base_url": (url or self.server.url) + self.subject.base_path, "headers": {HEADER: f"${_VARIABLE}"}}
+        lockfile = self._folder / f"{len(self._services)}.lock"
         data = {"version": "1.0", "default_profile": _PROFILE, "profiles": {_PROFILE: profile}}
-        self._lockfile.write_text(json.dumps(data), encoding="utf-8")
-        settings = {"timeout": self.subject.patience, "max_retries": 0, "breaker_threshold": 0, **options}
-        service = LLMRing(self._lockfile, _PROFILE, **settings)
-        service.register_provider(self.subject.name, self.provider(url=url))
+        lockfile.write_text(json.dumps({**data, "providers": {name: place}}), encoding="utf-8")
+        settings = {"timeout": self.patience, "max_retries": 0, "breaker_threshold": 0, **options}
+        service = LLMRing(lockfile, _PROFILE, api_keys={name: self.key}, **settings)
+        service.register_provider(name, self.subject.provider)
         service.register_provider(PARTNER, partner(self.other.url))
         self._services.append(service)
         return service
@@ -379,8 +374,8 @@ class Stage:
 
     async def close(self) -> None:
         """Close the services."""
-        while self._services:
-            await self._services.pop().close()
+        for service in self._services:
+            await service.close()
 
     async def _tidy(self, own: set[asyncio.Task[Any]]) -> None:
         left: set[asyncio.Task[Any]] = set()

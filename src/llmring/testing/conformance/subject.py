@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ...dialects import Dialect
 from ...providers.base import Provider, ProviderConfig
 from ..exchange import RecordedRequest
 from ..wires import FORMATS
@@ -38,7 +39,8 @@ class Subject:
     """A provider to be tested.
 
     Attributes:
-        provider: makes it, of the config that it is given: its class, or a function.
+        provider: what `LLMRing.register_provider` takes: its class, a function that makes one of a `ProviderConfig`, or
+            a `Dialect`.
         wire: what it speaks: `"openai-chat"`, `"openai-responses"`, `"anthropic"`, `"gemini"` or `"ollama"`, or a
             `WireScript` of your own.
         lacks: what it cannot do, by ability (`ABILITIES`), each with the reason. The tests that need it are skipped for
@@ -53,7 +55,7 @@ class Subject:
         ValueError: there is no such wire, or no such ability.
     """
 
-    provider: Callable[[ProviderConfig], Provider]
+    provider: type[Provider] | Callable[[ProviderConfig], Provider] | Dialect
     wire: str | WireScript
     lacks: Mapping[str, str] = field(default_factory=dict)
     name: str = "conformance"

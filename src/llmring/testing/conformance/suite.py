@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from ...dialects import Dialect
 from ...providers.base import Provider, ProviderConfig
 from .answers import AnswerTests
 from .calls import CallTests
@@ -34,6 +35,8 @@ class Conformance:
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.setenv(name, f"127.0.0.1,{os.environ.get(name, '')}".rstrip(","))
         stage = Stage(conformance, tmp_path)
+        for name, value in stage.environ.items():
+            monkeypatch.setenv(name, value)
         with stage.server, stage.other:
             yield stage
 
@@ -42,11 +45,11 @@ class Declared(Conformance):
     """The base of a group of tests whose provider its class declares.
 
     Attributes:
-        provider: makes the provider of a `ProviderConfig`: its class, or a function or method.
+        provider: its class, a function or method that makes one of a `ProviderConfig`, or a `Dialect`.
         wire, lacks, name, model, path, patience, timeout: see `Subject`.
     """
 
-    provider: Callable[[ProviderConfig], Provider]
+    provider: Callable[[ProviderConfig], Provider] | Dialect
     wire: str | WireScript
     lacks: ClassVar[Mapping[str, str]] = {}
     name: ClassVar[str] = "conformance"

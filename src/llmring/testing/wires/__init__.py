@@ -17,12 +17,15 @@ from ...vendors import load
 from ..exchange import Problem, RecordedRequest
 from . import anthropic, gemini, ollama, openai_chat, openai_responses
 from .answer import Answer, Event, Format, Framed
+from .models import FACTS, Facts, listing
 from .shapes import Given, parsed, wrong_form
 
 __all__ = [
+    "FACTS",
     "FORMATS",
     "Answer",
     "Event",
+    "Facts",
     "Format",
     "Framed",
     "Given",
@@ -48,11 +51,8 @@ _CHATS: dict[str, Format] = {
 }
 _GEMINI = re.compile(r"/(models|tunedModels)/(?P<model>.+):(?P<verb>generateContent|streamGenerateContent)$")
 
-
-_VERSION = "0.12.6"
-"""Of the Ollama that is played."""
-
-Capabilities = dict[str, list[str]]
+_API_OF_OTHERS = re.compile(r"/api/v\d")
+"""LM Studio's, and OpenRouter's: Ollama's has no version in its paths."""
 
 
 class Route(NamedTuple):
@@ -74,56 +74,13 @@ def route(method: str, path: str, query: dict[str, str], headers: dict[str, str]
         for ending, format in _CHATS.items():
             if path.endswith(ending):
                 return Route(format, True, model, bool(asked.get("stream", format.NAME == "ollama")))
-    if "/api/" in path:
+    if "/api/" in path and not _API_OF_OTHERS.search(path):
         return Route(ollama, False, model)
     if "anthropic-version" in headers:
         return Route(anthropic, False)
     if "x-goog-api-key" in headers or "key" in query or "v1beta" in path:
         return Route(gemini, False)
     return Route(openai_chat, False)
-
-
-def listing(wire: str, path: str, models: list[str], asked: str, capabilities: Capabilities) -> dict[str, Any] | None:
-    """The answer to a request that is not a chat, `None` where the wire has nothing at that path."""
-    vendor = wire.partition("-")[0]
-    if vendor == "ollama":
-        return _ollama(path, models, asked, capabilities)
-    if not path.endswith("/models"):
-        name = path.rpartition("/models/")[2]
-        return _model(vendor, name) if name in models else None
-    described = [_model(vendor, model) for model in models]
-    if vendor == "openai":
-        return {"object": "list", "data": described}
-    if vendor == "gemini":
-        return {"models": described}
-    ids: list[str | None] = [*models] or [None]
-    return {"data": described, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}
-
-
-def _model(vendor: str, name: str) -> dict[str, Any]:
-    if vendor == "openai":
-        return {"id": name, "object": "model", "created": 1735689600, "owned_by": "practice"}
-    if vendor == "gemini":
-        limits = {"inputTokenLimit": 1048576, "outputTokenLimit": 65536}
-        verbs = {"supportedGenerationMethods": ["generateContent", "countTokens"]}
-        return {"name": f"models/{name}", "version": "001", "displayName": name, **limits, **verbs}
-    dates = {"created_at": "2025-01-01T00:00:00Z", "lifecycle": "active"}
-    limits = {"max_input_tokens": 200000, "max_tokens": 64000}
-    return {"type": "model", "id": name, "display_name": name, **dates, **limits}
-
-
-def _ollama(path: str, models: list[str], asked: str, capabilities: Capabilities) -> dict[str, Any] | None:
-    if path.endswith("/version"):
-        return {"version": _VERSION}
-    details = {"format": "gguf", "family": "llama", "parameter_size": "3.2B", "quantization_level": "Q4_K_M"}
-    if path.endswith(("/tags", "/ps")):
-        common = {"modified_at": "2025-01-01T00:00:00Z", "size": 2019393189, "digest": "a" * 64}
-        return {"models": [{"name": model, "model": model, **common, "details": details} for model in models]}
-    if path.endswith("/show") and (name := next((m for m in models if asked in (m, m.split(":")[0])), None)):
-        info = {"general.architecture": "llama", "llama.context_length": 131072}
-        able = capabilities.get(name, ["completion", "tools"])
-        return {"details": details, "model_info": info, "capabilities": able}
-    return None
 
 
 _HOSTS: Mapping[str, list[str]] = {
