@@ -57,6 +57,15 @@ def test_a_model_needs_no_lockfile(bare: Path, run: Run, monkeypatch: pytest.Mon
     assert f"with a prompt above {tokens(tier.above)} tokens" in shown
 
 
+def test_what_is_not_known_is_said_to_be(bare: Path, run: Run) -> None:
+    shown = run("info", "openai:nobody-knows-it").stdout
+    rows = {words[0]: " ".join(words[1:]) for line in shown.splitlines() if len(words := line.split()) > 1}
+    assert (rows["price"], rows["window"]) == ("not known", "not known")
+    assert "output" not in rows
+    rows = {line.split()[0]: line for line in run("info", "ollama:llama3.2").stdout.splitlines() if line.strip()}
+    assert rows["price"].endswith("none: it runs at a host of your own")
+
+
 def test_an_announced_end_is_said_with_the_successor(ends: None, run: Run) -> None:
     assert f"retired 2020-05-01; its successor is {successor(RETIRED)}" in run("info", RETIRED).stdout
     assert f"retires 2086-05-01; its successor is {successor(RETIRING)}" in run("info", RETIRING).stdout

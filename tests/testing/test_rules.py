@@ -748,6 +748,25 @@ def test_what_breaks_a_rule_is_refused(name: str, post: Post, server: PracticeSe
     assert post(path, body)[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("kind", "prefix", "fields"),
+    [
+        ("message", "msg", {"role": "assistant", "content": [{"type": "output_text", "text": "x"}]}),
+        ("reasoning", "rs", {"summary": []}),
+        ("function_call", "fc", {"call_id": "call_1", "name": "look", "arguments": "{}"}),
+        ("custom_tool_call", "ctc", {"call_id": "call_1", "name": "look", "input": "x"}),
+        ("web_search_call", "ws", {"status": "completed"}),
+    ],
+)
+def test_each_item_of_the_responses_api_has_ids_of_its_own(
+    kind: str, prefix: str, fields: dict[str, Any], post: Post
+) -> None:
+    said = f"Invalid 'input[1].id': 'item_1'. Expected an ID that begins with '{prefix}'."
+    status, answer = post(RESPONSES, responses({"type": kind, "id": "item_1", **fields}))
+    assert (status, said in words(answer)) == (400, True), answer
+    assert "Expected an ID" not in words(post(RESPONSES, responses({"type": kind, "id": f"{prefix}_1", **fields})))
+
+
 @pytest.mark.parametrize("path", [CHAT, f"/mistral{CHAT}", f"/gemini{CHAT}", f"/openrouter{CHAT}", MESSAGES, RESPONSES])
 @pytest.mark.parametrize(
     "oddity", [None, 1, "x", [1], {}, [{}], [[]], [{"role": 1, "content": 1, "tool_calls": 1, "type": [], "id": {}}]]
@@ -931,3 +950,25 @@ def test_instructions_are_text_to_whoever_reads_them(lenient: bool, post: Post, 
     server.lenient = lenient
     status, answer = post(RESPONSES, responses(instructions=[1]))
     assert (status, "Invalid type for 'instructions': expected a string." in words(answer)) == (400, True)
+
+
+INSTRUCTED = "Be very brief"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (MESSAGES, anthropic(system=INSTRUCTED)),
+        (MESSAGES, anthropic(system=[{"type": "text", "text": INSTRUCTED}])),
+        (RESPONSES, responses(instructions=INSTRUCTED)),
+        (GEMINI, gemini(systemInstruction={"parts": [{"text": INSTRUCTED}]})),
+        (CHAT, chat({"role": "system", "content": INSTRUCTED})),
+        (OLLAMA, ollama({"role": "system", "content": INSTRUCTED})),
+    ],
+)
+def test_the_words_of_a_conversation_are_its_instructions_too(
+    path: str, body: Any, post: Post, server: PracticeServer
+) -> None:
+    server.lenient = True
+    assert post(path, body)[0] == 200
+    assert server.requests[0].words == 1 + len(INSTRUCTED.split())
