@@ -60,14 +60,10 @@ def with_params(request: LLMRequest, binding: Binding) -> LLMRequest:
     """The request with the binding's params where it says nothing itself. Those of no field go into `extra_params`.
 
     Raises:
-        ConfigurationError: one is no default of a request, or has a value that its field does not take; or the binding
-            names no way of telling of tools.
+        ConfigurationError: one is no default of a request, or has a value that its field does not take; or its tools.
     """
     if binding.tools is not None:
-        try:
-            tool_dialects.tool_mode(binding.tools)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"The binding of the alias {binding.alias!r}: {error}") from None
+        tool_dialects.tool_mode(binding.tools, f"the binding of the alias {binding.alias!r}")
     if not binding.params:
         return request
     if own := _NO_PARAMS & binding.params.keys():

@@ -175,7 +175,7 @@ class LLMRing(Models, AwaitedService):
                 provider, let_go = await self._registry.borrow(name, declared.get(name), declared, timeout)
             except ProviderNotFoundError as error:
                 raise self._no_provider(reference, error) from error.__cause__
-            made = base.Call(request, model, stream, timeout, form, max_bytes=self.max_bytes, tools=binding.tools)
+            made = base.Call(request, model, stream, timeout, form, tools=binding.tools, max_bytes=self.max_bytes)
             return provider, made, let_go
 
         return routing.Route(

@@ -497,7 +497,7 @@ def test_tools_that_name_no_dialect(project: Path, write: Write) -> None:
     write("llmring.lock", f'{text}\n[providers.vllm]\nbase_url = "http://127.0.0.1:8000/v1"\ntools = "yes"\n')
     binding, provider = check_lockfile(project).findings
     assert [(it.code, it.severity) for it in (binding, provider)] == [("tools-unknown", "error")] * 2
-    assert "'morse'" in binding.message
+    assert "prompt:morse" in binding.message
     assert "hermes" in binding.message
     assert "prompt:NAME" in provider.message
     assert binding.spot.line == 7

@@ -16,10 +16,10 @@ from llmring.dialects import ChatDialect
 from llmring.request import prepare
 from llmring.schemas import LLMRequest, Message, Role, ToolCall
 from llmring.tool_dialects import dialect
-from llmring.wire import anthropic, gemini, ollama, openai_chat, openai_responses, told_calls
+from llmring.wire import anthropic, gemini, ollama, openai_chat, openai_responses
 from llmring.wire.chat_requests import dialect_of
 from llmring.wire.errors import CannotCarry
-from llmring.wire.turns import digest_of
+from llmring.wire.turns import digest_of, is_forced
 
 from ..vendor_types import check
 from .streams import WIRES
@@ -50,7 +50,7 @@ def render(
         return anthropic.render_request(request, model, stream=stream, **{"max_tokens": 64_000, **more})
     if wire == "gemini":
         return gemini.render_request(request, model, **more)
-    if told_calls.is_forced(request):
+    if is_forced(request):
         more.setdefault("prompt", dialect("json"))
     return ollama.render_request(request, model, stream=stream, **more)
 

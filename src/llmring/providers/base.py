@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
-from .. import concealment, structured, tool_dialects
+from .. import concealment, structured
 from ..addresses import shown
 from ..credentials import Key, reveal
 from ..dialects import Dialect
@@ -137,6 +137,7 @@ class Provider(ABC):
 
     Attributes:
         client: the SDK's async client, to use for whatever llmring does not cover.
+        tells_tools: whether it knows `tools`: can tell a model of them in the prompt, and read calls out of text.
     """
 
     sdk: ClassVar[str] = ""
@@ -146,9 +147,7 @@ class Provider(ABC):
     registered says it here; of a built-in provider it is a row of `vendors.json`."""
 
     client: Any
-
     tells_tools: bool = False
-    """Whether it can tell a model of tools in the prompt, and read calls out of text."""
 
     def __init__(self, config: ProviderConfig) -> None:
         if config.dialect is None and self.dialect is not None:
@@ -210,15 +209,6 @@ class Provider(ABC):
             `None`, as here, has the SDK's client asked.
         """
         return None
-
-    def tool_mode(self, call: Call) -> tool_dialects.ToolMode | None:
-        """How the model is told of tools, as the lockfile says; `None` where it says nothing.
-
-        Raises:
-            ConfigurationError: it says what is none.
-        """
-        said = call.tools or self.config.tools
-        return tool_dialects.tool_mode(said) if said else None
 
     def read_error(self, body: bytes, status: int) -> WireError:
         """What the body of a refusal says. The usual forms are known; override it for a vendor's own.

@@ -155,9 +155,9 @@ class Endpoint:
         if self.tools is None:
             return None
         try:
-            tool_dialects.tool_mode(self.tools)
+            tool_dialects.tool_mode(self.tools, f"[providers.{self.name}]")
         except LLMRingError as error:
-            return f"[providers.{self.name}]: {error}"
+            return str(error)
         return None
 
     def wrong_key(self, key: Key | None) -> str | None:

@@ -22,6 +22,7 @@ from ..credentials import reveal
 from ..wire import told_calls
 from ..wire.base import Decoder
 from ..wire.ollama import OllamaDecoder, render_request
+from ..wire.turns import is_forced
 from . import errors
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .posting import Carrier, Exchange, Exchanges, Swapping, http_options, keep_at_home
@@ -163,12 +164,13 @@ class OllamaProvider(Provider):
         headers |= {name.lower(): value for name, value in config.sent_headers.items()}
         self.client = _Client(config.base_url, headers=headers, timeout=config.timeout, limits=config.limits)
 
-    def tool_mode(self, call: Call) -> tool_dialects.ToolMode | None:
+    def _mode(self, call: Call) -> tool_dialects.ToolMode | None:
         """How the model is told of tools: as the lockfile says, else in the prompt where the format has no way."""
-        mode = super().tool_mode(call)
+        said = call.tools or self.config.tools
+        mode = tool_dialects.tool_mode(said) if said else None
         if mode is not None and mode.prompt is not None:
             return mode
-        if told_calls.is_forced(call.request):
+        if is_forced(call.request):
             # The format cannot say it; JSON is what it can hold an answer to.
             return tool_dialects.tool_mode("prompt:json")
         if mode is None and (found := self._without_tools.get(call.model)) is not None:
@@ -177,13 +179,13 @@ class OllamaProvider(Provider):
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
-        mode = self.tool_mode(call)
+        mode = self._mode(call)
         prompt = mode.prompt if mode is not None else None
         return render_request(call.request, call.model, stream=call.stream, issuer=self.issuer, prompt=prompt)
 
     def decoder(self, call: Call) -> Decoder:
         """A decoder for the answer."""
-        mode = self.tool_mode(call)
+        mode = self._mode(call)
         return OllamaDecoder(
             f"{self.name}:{call.model}",
             think_tags=self.config.think_tags is not False,
@@ -195,7 +197,8 @@ class OllamaProvider(Provider):
         try:
             return await self._send(call, body)
         except errors.Refused as refused:
-            if not call.request.tools or b"does not support tools" not in refused.body or super().tool_mode(call):
+            said = call.tools or self.config.tools
+            if said or not call.request.tools or b"does not support tools" not in refused.body:
                 raise
         if call.model not in self._without_tools:
             found = await self._dialect_of(call.model)

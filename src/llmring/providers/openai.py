@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import openai
 
+from .. import tool_dialects
 from ..credentials import first_set
 from ..dialects import ChatDialect
 from ..vendors import VENDORS
@@ -16,6 +17,9 @@ from ..wire import chat_requests, openai_chat, openai_responses, told_calls
 from ..wire.base import Decoder
 from .base import Call, ProviderConfig
 from .posting import PostingProvider
+
+if TYPE_CHECKING:
+    from ..tool_dialects import ToolDialect
 
 __all__ = ["OpenAIProvider"]
 
@@ -78,9 +82,9 @@ class OpenAIProvider(PostingProvider):
         """The body to send."""
         if self.responses:
             return openai_responses.render_request(call.request, call.model, stream=call.stream, issuer=self.issuer)
-        request, mode = call.request, self.tool_mode(call)
-        if mode is not None and mode.prompt is not None:
-            request = told_calls.request_in_words(request, mode.prompt, "openai_chat", self.issuer)
+        request, prompt = call.request, self._tools(call)[0]
+        if prompt is not None:
+            request = told_calls.request_in_words(request, prompt, "openai_chat", self.issuer)
         return openai_chat.render_request(
             request,
             call.model,
@@ -89,16 +93,21 @@ class OpenAIProvider(PostingProvider):
             dialect=self._ways,
         )
 
+    def _tools(self, call: Call) -> tuple[ToolDialect | None, ToolDialect | None]:
+        """How tools are told in the prompt, and how calls are read out of text; `None` where they are not."""
+        said = call.tools or self.config.tools
+        return tool_dialects.tool_mode(said) if said else (None, None)
+
     def decoder(self, call: Call) -> Decoder:
         """A decoder for the answer."""
         model = f"{self.name}:{call.model}"
         if self.responses:
             return openai_responses.ResponsesDecoder(model)
-        mode = self.tool_mode(call)
+        text = self._tools(call)[1]
         return openai_chat.ChatDecoder(
             model,
             think_tags=self.config.think_tags,
-            reader=told_calls.reader_of(call.request, mode.text) if mode is not None else None,
+            reader=told_calls.reader_of(call.request, text) if text is not None else None,
             dialect=self._ways,
         )
 

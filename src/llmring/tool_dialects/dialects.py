@@ -21,7 +21,6 @@ from .reading import ToolReader
 __all__ = ["ToolDialect", "ToolMode", "dialect", "dialect_names", "dialect_of_template", "told", "tool_mode"]
 
 _WORD = re.compile(r"[\w.\-]+")
-_NATIVE, _PROMPT, _READ = "native", "prompt:", "read:"
 
 
 class ToolDialect(Protocol):
@@ -248,21 +247,25 @@ def dialect(name: str) -> ToolDialect:
     return form
 
 
-def tool_mode(setting: str) -> ToolMode:
-    """What `tools` says in a lockfile: `"native"`, `"prompt:NAME"` or `"read:NAME"`.
+def tool_mode(setting: str | None, where: str = "the lockfile") -> ToolMode:
+    """What `tools` says in a lockfile: `"native"`, `"prompt:NAME"` or `"read:NAME"`; `None` is `"native"`.
+
+    Args:
+        setting: that.
+        where: it says so, for the message.
 
     Raises:
         ConfigurationError: it says something else, or names no dialect.
     """
-    if setting == _NATIVE:
+    way, _, name = (setting or "native").partition(":")
+    if way == "native" and not name:
         return ToolMode()
-    if setting.startswith(_PROMPT):
-        return ToolMode(found := dialect(setting.removeprefix(_PROMPT)), found)
-    if setting.startswith(_READ):
-        return ToolMode(None, dialect(setting.removeprefix(_READ)))
+    if way in ("prompt", "read") and (form := _forms().get(name)) is not None:
+        return ToolMode(form if way == "prompt" else None, form)
     raise ConfigurationError(
-        f'tools is {setting!r}; write "native", "prompt:NAME" (the model is told of tools in the prompt) or '
-        f'"read:NAME" (its calls are read out of the text, too). NAME is one of {", ".join(_forms())}.'
+        f'tools = "{setting}" in {where} names no way of telling of tools. Write "native", "prompt:NAME" (the model is '
+        f'told of them in the prompt) or "read:NAME" (calls are read out of the text, too). NAME is one of '
+        f"{', '.join(_forms())}."
     )
 
 

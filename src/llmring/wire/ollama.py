@@ -22,6 +22,7 @@ from .turns import (
     digest_of,
     effort_of,
     function_tool,
+    is_forced,
     json_instruction,
     kept_of,
     named_results,
@@ -60,7 +61,7 @@ def render_request(
     request = asked = without_custom_tools(request)
     if prompt is not None:
         request = told_calls.request_in_words(request, prompt, "ollama", issuer)
-    elif told_calls.is_forced(request):
+    elif is_forced(request):
         raise CannotCarry("Ollama cannot be made to call a tool, unless it is told of it in the prompt")
     own = own_ids(request.messages, issuer)
     names = named_results(request.messages)
@@ -145,7 +146,7 @@ def _format(request: LLMRequest, prompt: ToolDialect | None) -> str | dict[str, 
     if prompt is None or not request.tools or request.tool_choice == "none":
         return form
     calls = prompt.schema(request.tools, request.tool_choice)
-    if calls is None or told_calls.is_forced(request):
+    if calls is None or is_forced(request):
         return calls
     if schema is None:
         return form

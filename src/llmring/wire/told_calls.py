@@ -6,14 +6,9 @@ from ..schemas import LLMRequest
 from ..tool_dialects import BrokenCall, Call, Event, Text, ToolDialect, ToolReader, told
 from .calls import ToolCalls
 from .errors import CannotCarry, WireError
-from .turns import digest_of, json_instruction, kept_of, schema_instruction, unchanged, without_custom_tools
+from .turns import digest_of, is_forced, json_instruction, kept_of, schema_instruction, unchanged, without_custom_tools
 
-__all__ = ["ToldCalls", "is_forced", "reader_of", "request_in_words"]
-
-
-def is_forced(request: LLMRequest) -> bool:
-    """Whether a tool must be called."""
-    return bool(request.tools) and request.tool_choice not in (None, "auto", "none")
+__all__ = ["ToldCalls", "reader_of", "request_in_words"]
 
 
 def reader_of(request: LLMRequest, dialect: ToolDialect | None) -> ToolReader | None:

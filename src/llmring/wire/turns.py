@@ -28,6 +28,7 @@ __all__ = [
     "function_tool",
     "in_dialect",
     "in_turns",
+    "is_forced",
     "is_of",
     "json_instruction",
     "kept_of",
@@ -280,6 +281,11 @@ def _as_function(tool: dict[str, Any]) -> dict[str, Any]:
         )
     function = {**present(name=tool["name"], description=tool.get("description")), "parameters": _TEXT}
     return {"type": "function", "function": function}
+
+
+def is_forced(request: LLMRequest) -> bool:
+    """Whether a tool must be called."""
+    return bool(request.tools) and request.tool_choice not in (None, "auto", "none")
 
 
 def custom_names(request: LLMRequest) -> frozenset[str]:
