@@ -166,6 +166,11 @@ class PracticeServer:
         return f"http://{self._host}:{self._port}"
 
     @property
+    def broken(self) -> Exception | None:
+        """The first exception of a reply that cannot be rendered, or of a script that failed; `None` for none."""
+        return self._broken
+
+    @property
     def open_connections(self) -> int:
         """How many connections are open now."""
         return len(self.connections)

@@ -75,6 +75,17 @@ class AnswerTests:
         taken = await stage.good(stage.ask())
         stage.check(len(taken.chunks) > len(PIECES) // 2, "all of the text came in one chunk")
 
+    @case(contract.SO_FAR)
+    async def test_what_came_so_far_is_at_hand(self, stage: Stage) -> None:
+        stage.says(Reply(chunks=PIECES))
+        stream = stage.service().chat_stream(stage.ask())
+        said = ""
+        async for chunk in stream:
+            said += chunk.delta
+            stage.same("stream.response.content", stream.response.content, said)
+        response = await stream.final_response()
+        stage.same("the text of final_response()", response.content, TEXT)
+
     @case(contract.MODEL)
     async def test_every_chunk_names_the_model(self, stage: Stage) -> None:
         stage.says(Reply(chunks=PIECES))

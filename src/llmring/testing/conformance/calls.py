@@ -86,7 +86,7 @@ class CallTests:
     async def test_text_before_a_call_is_kept(self, stage: Stage) -> None:
         stage.says(Reply("Let me look.", tool_calls=[ToolCallScript("look", {"at": "Porto"})]))
         for response in await stage.responses(stage.ask(tools=_TOOLS)):
-            stage.same("the text", response.content, "Let me look.")
+            stage.same("the text", response.content.rstrip(), "Let me look.")
             _calls(stage, response, [("look", {"at": "Porto"})])
 
     @case(contract.FINISH, "tools")
@@ -103,7 +103,7 @@ class CallTests:
         hint = "do not mend them, and do not take {} for them"
         await stage.failures(ProviderResponseError, did, hint=hint, request=stage.ask(tools=_TOOLS))
 
-    @case(contract.LOST, "tools")
+    @case(contract.LOST, "call_events")
     async def test_a_lost_piece_of_arguments_is_an_error(self, stage: Stage) -> None:
         call = ToolCallScript("look", ['{"at":', ' "Po', 'rto"}'])
         for at in (1, 2, 3):
@@ -159,6 +159,21 @@ class CallTests:
                 wanted_ids = [call.id for call in scripts]
                 stage.same("the ids of the calls that went back", [call.id for call in asked.calls], wanted_ids)
                 stage.same("the ids of the results", [result.id for result in asked.results], wanted_ids)
+
+    @case(contract.TURNS, "tools", "thinking")
+    async def test_a_turn_with_thinking_and_calls_goes_back_to_its_server(self, stage: Stage) -> None:
+        call = ToolCallScript("look", {"at": "Porto"})
+        stage.says(Reply(reasoning=["Let me", " look."], tool_calls=[call]))
+        asked = stage.ask(tools=_TOOLS)
+        service = stage.service()
+        for response in stage.in_turn(await stage.both(asked, service)):
+            stage.same("reasoning", response.reasoning, "Let me look.")
+            messages = second_turn(response.to_message(), response.tool_calls or [], [_RESULT])
+            stage.says("It is sunny.")
+            answer = await service.chat(LLMRequest(model=stage.model, messages=messages, tools=_TOOLS))
+            stage.same("the text", answer.content, "It is sunny.")
+            told = [(call.name, call.arguments) for call in stage.asked().calls]
+            stage.same("the calls that the server was told of", told, [("look", {"at": "Porto"})])
 
 
 def _calls(stage: Stage, response: LLMResponse, wanted: list[tuple[str, Any]]) -> None:

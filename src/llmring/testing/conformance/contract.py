@@ -12,6 +12,11 @@ MODEL: Final = "`model` is the `provider:model` that serves the request, the sam
 RESPONSE_MODEL: Final = "`response_model` is the exact model that the provider says answered."
 ARRIVES: Final = "A chunk is handed over as soon as its bytes have come."
 TEXT: Final = "The text of all chunks together is the answer's, however its bytes were cut."
+SO_FAR: Final = "`stream.response` is the answer so far; `final_response()` reads to the end and returns it whole."
+LOOPS: Final = "Event loops may share a service, at once or one after the other: each has connections of its own."
+TURNS: Final = (
+    "`response.to_message()` is the turn to append, with what its issuer needs back in its metadata; that one takes it."
+)
 REQUEST: Final = "What the request says is sent to the provider; what is not set is not sent."
 KEY: Final = "The key is the one that the config holds, and so are the headers."
 FINISH: Final = (

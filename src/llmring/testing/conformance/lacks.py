@@ -44,6 +44,17 @@ async def _parallel_tools(stage: Stage) -> bool:
     return response is not None and len(response.tool_calls or ()) == 2
 
 
+async def _call_events(stage: Stage) -> bool:
+    """Whether every lost event costs the answer: of a call that is written into the text, what is left may be text."""
+    call = ToolCallScript("look", ['{"at":', ' "Po', 'rto"}'])
+    for at in range(1, 6):
+        stage.says(Reply(tool_calls=[call], fault=Fault.lost_event(at)))
+        taken = await stage.stream(stage.ask(tools=[LOOK]))
+        if taken.error is None and not taken.response.tool_calls:
+            return False
+    return True
+
+
 async def _call_ids(stage: Stage) -> bool:
     call = ToolCallScript("look", {"at": "Porto"}, id="call12345")
     response = await _answer(stage, Reply(tool_calls=[call]), tools=[LOOK])
@@ -107,6 +118,7 @@ async def _key(stage: Stage) -> bool:
 PROBES: Mapping[str, _Probe] = {
     "tools": _tools,
     "parallel_tools": _parallel_tools,
+    "call_events": _call_events,
     "call_ids": _call_ids,
     "thinking": _thinking,
     "structured_output": _structured_output,

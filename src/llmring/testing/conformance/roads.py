@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from ...exceptions import ProviderAuthenticationError, ProviderConnectionError, ProviderError
 from ...schemas import LLMRequest, Message
 from ..exchange import Reply, ToolCallScript
@@ -143,6 +145,17 @@ class RoadTests:
         stage.check(isinstance(error, ProviderConnectionError), f"the stream was cut, and {error!r} came of it")
         stage.same("the text before the cut", said, "One two")
         stage.check(not stage.other.requests, "the stand-by was asked after the first chunk")
+
+    @case(contract.LOOPS)
+    async def test_each_event_loop_has_a_provider_of_its_own(self, stage: Stage) -> None:
+        stage.says("Hello")
+        service = stage.service()
+        request = stage.ask()
+        stage.same("the text", (await service.chat(request)).content, "Hello")
+        for _ in range(2):
+            other = await asyncio.to_thread(lambda: asyncio.run(service.chat(request)))
+            stage.same("the text in another event loop", other.content, "Hello", "keep nothing of a loop in the class")
+        stage.same("the text in the first event loop again", (await service.chat(request)).content, "Hello")
 
     @case(contract.RETRIES)
     async def test_the_last_model_is_asked_again(self, stage: Stage) -> None:

@@ -335,8 +335,12 @@ class Stage:
         return error
 
     def _unwanted(self, error: BaseException) -> None:
-        cause = f", of {error.__cause__!r}" if error.__cause__ is not None else ""
-        self.wrong(f"a good answer was sent, and {type(error).__name__} was raised{cause}: {error}")
+        if self.server.broken is not None:
+            self.wrong(f"the server could not answer, for the script of its wire failed: {self.server.broken!r}")
+        under = getattr(error, "original", None) or error.__cause__
+        known = under is None or getattr(error, "status_code", None) is not None
+        cause = "" if known else f", of {type(under).__name__}: {under}"
+        self.wrong(f"a good answer was to come, and {type(error).__name__} was raised{cause}: {error}")
 
     # How it goes
 

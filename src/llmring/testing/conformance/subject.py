@@ -17,6 +17,7 @@ __all__ = ["ABILITIES", "Subject"]
 ABILITIES: Mapping[str, str] = {
     "tools": "functions that the model may call",
     "parallel_tools": "several calls in one turn",
+    "call_events": "calls that come apart from the text, not written into it",
     "call_ids": "ids that the server gives to calls",
     "thinking": "thinking that is told apart from the text",
     "structured_output": "an answer of a given form (`response_format`)",
@@ -30,7 +31,7 @@ ABILITIES: Mapping[str, str] = {
     "key": "a key that goes along with each request",
 }
 """What a provider may lack, by name."""
-_PARTS = {"tools": ("parallel_tools", "call_ids"), "usage": ("cached_usage", "reasoning_usage")}
+_PARTS = {"tools": ("parallel_tools", "call_events", "call_ids"), "usage": ("cached_usage", "reasoning_usage")}
 """What cannot be there without another."""
 
 
@@ -65,10 +66,10 @@ class Subject:
     timeout: float = 0.5
 
     def __post_init__(self) -> None:
-        if isinstance(self.wire, str) and self.wire not in READY:
+        if not isinstance(self.wire, WireScript) and self.wire not in READY:
             raise ValueError(
-                f"There is no wire {self.wire!r} ready; there are: {', '.join(READY)}. For one of your own, give a "
-                "WireScript."
+                f"There is no wire {self.wire!r} ready; there are: {', '.join(READY)}. For one of your own, give an "
+                "instance of your WireScript."
             )
         if unknown := sorted(self.lacks.keys() - ABILITIES):
             raise ValueError(f"There is no ability {unknown[0]!r} to lack; there are: {', '.join(ABILITIES)}.")

@@ -61,6 +61,9 @@ class Declared(Conformance):
     @pytest.fixture
     def conformance(self) -> Subject:
         """The subject, as the class says it."""
+        for needed in ("provider", "wire"):
+            if not hasattr(self, needed):
+                raise TypeError(f"{type(self).__name__} does not say what is tested: set `{needed}` in the class")
         return Subject(
             self.provider,
             self.wire,
