@@ -24,7 +24,7 @@ from llmring.testing import PracticeServer, RecordedRequest, Reply, ToolCallScri
 from .program import PROGRAM
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "skills").glob("*/SKILL.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "skills").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -124,7 +124,8 @@ def _has_results(body: dict[str, Any]) -> bool:
 
 
 def test_a_block_of_tests_passes_under_pytest(bare: Path) -> None:
-    found = [block.values[0] for block in blocks() if "\ndef test_" in str(block.values[0])]
+    sources = [str(block.values[0]) for block in blocks()]
+    found = [it for it in sources if "\ndef test_" in it or "(ProviderConformance)" in it]
     assert found
     for number, source in enumerate(found):
         (bare / f"test_{number}.py").write_text(str(source))
@@ -162,7 +163,7 @@ def test_block(
 
 @pytest.mark.parametrize(("source", "document", "line"), blocks(TOML))
 def test_toml_is_a_lockfile_or_a_part_of_one(source: str, document: Path, line: int) -> None:
-    if "[tool." in source:
+    if "[tool." in source or "[project." in source:
         return
     whole = source if "\nversion = " in f"\n{source}" else f'version = "1.0"\n{source}'
     lockfile = parse(whole.encode(), document)
