@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from . import breaker, catalog, concealment
+from . import breaker, catalog, concealment, structured
 from . import capabilities as abilities
 from . import lockfile as lockfiles
 from .aliases import Aliases
@@ -130,6 +130,41 @@ class Models(Aliases):
         """
         for reference in self._resolve(model, profile).models:
             self._breakers.reset(reference)
+
+    def _pass_over(
+        self,
+        request: schemas.LLMRequest,
+        form: structured.AnswerFormat | None,
+        binding: lockfiles.Binding,
+        lockfile: lockfiles.Lockfile | None,
+    ) -> abilities.Passed | None:
+        """Who of a binding's models is known not to be able to take a request; nobody is asked.
+
+        Raises:
+            ModelCapabilityError: that is all of them.
+        """
+        needs = abilities.needs_of(request, form)
+        unable = [self._unable(it, needs, binding, lockfile) for it in binding.models] if needs else []
+        return abilities.Passed(binding.alias, binding.models, unable) if any(unable) else None
+
+    def _unable(
+        self,
+        reference: str,
+        needs: Sequence[abilities.Ability],
+        binding: lockfiles.Binding,
+        lockfile: lockfiles.Lockfile | None,
+    ) -> abilities.Unable | None:
+        name = reference.partition(":")[0]
+        settings = lockfile.providers.get(name) if lockfile is not None else None
+        try:
+            # A package that is not there yet is not imported for this.
+            at_hand = self._registry.is_at_hand(name, settings)
+            place = self._place(reference, lockfile) if at_hand else abilities.Place("", None)
+        except ProviderNotFoundError:  # which its turn will say
+            return None
+        known = self._known.at_hand(reference, lockfile, place)
+        tools = binding.tools or (settings.tools if settings is not None else None)
+        return abilities.unable(known, needs, abilities.made_up_for(place.row(name), tools))
 
     @property
     def _known(self) -> abilities.Known:

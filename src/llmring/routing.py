@@ -14,6 +14,7 @@ from .breaker import Breakers
 from .exceptions import (
     CircuitBreakerError,
     LLMRingError,
+    ModelCapabilityError,
     ModelNotFoundError,
     ProviderError,
     ProviderNotFoundError,
@@ -27,6 +28,7 @@ from .request import prepare
 from .schemas import LLMRequest, Message, StreamChunk
 
 if TYPE_CHECKING:
+    from .capabilities import Passed
     from .structured import AnswerFormat
 
 __all__ = ["Route", "moves_on"]
@@ -59,6 +61,7 @@ class Route:
         breakers: the service's.
         call: of a candidate, the request as every wire reads it, and the form of the answer, gives the provider, the
             call to make of it, and what lets go of the provider.
+        pass_over: of such a request, tells who is known not to be able to take it.
         max_retries: how often the last candidate is asked again.
         deadline, until: seconds for all of it, and when they are over, in the loop's time; `None` sets no bound.
 
@@ -74,6 +77,7 @@ class Route:
         candidates: Sequence[str],
         breakers: Breakers,
         call: Callable[[str, LLMRequest, AnswerFormat | None], Awaitable[tuple[Provider, Call, Callable[[], None]]]],
+        pass_over: Callable[[LLMRequest, AnswerFormat | None], Passed | None],
         max_retries: int,
         deadline: float | None,
         until: float | None,
@@ -88,6 +92,8 @@ class Route:
         self._alone = len(candidates) == 1 and candidates[0] != alias
         self._breakers = breakers
         self._call = call
+        self._pass_over = pass_over
+        self._passed: Passed | None = None
         self._max_retries = max_retries
         self._deadline = deadline
 
@@ -106,6 +112,10 @@ class Route:
                 if broken is None:
                     self._request, self._form = await prepare(self._request)
                     self._asked = self._request.messages
+                    if self._form or self._request.tools or any(isinstance(it.content, list) for it in self._asked):
+                        self._passed = self._pass_over(self._request, self._form)
+                        self._candidates = self._passed.able if self._passed is not None else self._candidates
+                    self._leave_out()
                 elif chunks := await self._go_on(broken, said):
                     return broken, chunks
                 return await self._first()
@@ -153,6 +163,7 @@ class Route:
         if isinstance(broken, ProviderError):
             self.attempts.append(broken)
         del self._candidates[0]
+        self._leave_out()
         if not self._candidates:
             assert answer.failure is not None
             raise self.listing(answer.failure)
@@ -170,11 +181,19 @@ class Route:
                 return await self._try(candidate)
             except ProviderError as error:
                 if not following or not moves_on(error):
+                    if moves_on(error):
+                        self._leave_out()
                     self.listing(error)
                     raise
                 self.attempts.append(concealment.bare(error))
                 self._candidates = following
                 logger.warning("%s: moving on from %s to %s: %s", self._alias, candidate, following[0], error)
+                self._leave_out()
+
+    def _leave_out(self) -> None:
+        """Tell of those who are passed over before the next candidate, or at the end."""
+        if self._passed is not None:
+            self.attempts += self._passed.told()
 
     def listing(self, error: LLMRingError) -> LLMRingError:
         """The error, with the attempts before it listed on it, or with the advice to have somebody for the next."""
@@ -182,7 +201,7 @@ class Route:
             error.args = (f"{error} Or bind a stand-by model to the alias.",)
         if isinstance(error, ProviderError) and self.attempts:
             error.attempts = list(self.attempts)
-            tried = ", ".join(f"{it.provider}:{it.model}" if it.model else str(it.provider) for it in self.attempts)
+            tried = ", ".join(map(_tried, self.attempts))
             error.args = (f"{error} Tried before it, in vain: {tried}.",)
         for earlier in self.attempts:
             error.add_note(f"Before it: {earlier}")
@@ -226,6 +245,11 @@ class Route:
             await asyncio.sleep(pause)
             self.retries += 1
         raise AssertionError
+
+
+def _tried(error: ProviderError) -> str:
+    passed = " (passed over)" * (isinstance(error, ModelCapabilityError) and not error.asked)
+    return f"{error.provider}:{error.model}{passed}" if error.model else str(error.provider)
 
 
 def _pause(error: ProviderError, retry: int) -> float:

@@ -179,7 +179,15 @@ class LLMRing(Models, AwaitedService):
             return provider, made, let_go
 
         return routing.Route(
-            binding.alias, asked, binding.models, self._breakers, call, self.max_retries, deadline, until
+            binding.alias,
+            asked,
+            binding.models,
+            self._breakers,
+            call,
+            lambda asked, form: self._pass_over(asked, form, binding, lockfile),
+            self.max_retries,
+            deadline,
+            until,
         )
 
     # Providers

@@ -16,7 +16,7 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .facts import ABILITIES, Ability, Capabilities, Fact, Source
     from .knowing import Known, Place, known_of
-    from .needs import Unable, needs_of, unable
+    from .needs import Passed, Unable, made_up_for, needs_of, unable
 
 __all__ = [
     "ABILITIES",
@@ -24,10 +24,12 @@ __all__ = [
     "Capabilities",
     "Fact",
     "Known",
+    "Passed",
     "Place",
     "Source",
     "Unable",
     "known_of",
+    "made_up_for",
     "needs_of",
     "unable",
 ]
@@ -38,6 +40,6 @@ if not TYPE_CHECKING:
         {
             "facts": ("ABILITIES", "Ability", "Capabilities", "Fact", "Source"),
             "knowing": ("Known", "Place", "known_of"),
-            "needs": ("Unable", "needs_of", "unable"),
+            "needs": ("Passed", "Unable", "made_up_for", "needs_of", "unable"),
         },
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from ..structured import AnswerFormat
     from .facts import Ability, Capabilities, Source
 
-__all__ = ["Unable", "needs_of", "unable"]
+__all__ = ["Passed", "Unable", "made_up_for", "needs_of", "unable"]
+
+logger = logging.getLogger("llmring")
 
 _HELD: Mapping[str, Ability] = {"image": "images", "document": "documents", "audio": "audio"}
 _WORDS: Mapping[Ability, str] = {
@@ -80,13 +83,75 @@ class Unable:
     def error(self) -> ModelCapabilityError:
         """The error of a request that is not sent to the model."""
         provider, name = split_reference(self.model)
-        first = self.lacks[0]
-        return ModelCapabilityError(
-            f"{self.model} cannot take this request: it {self.why}. If it can, say so in the lockfile: "
-            f'[models."{self.model}"] {first} = true.',
-            provider=provider,
-            model=name,
+        error = ModelCapabilityError(
+            f"{self.model} cannot take this request: it {self.why}. {self.advice}", provider=provider, model=name
         )
+        error.asked = False
+        return error
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return f'If it can, say so in the lockfile: [models."{self.model}"] {self.lacks[0]} = true.'
+
+
+class Passed:
+    """Those of the candidates of a request who are passed over, as they are known not to be able to take it.
+
+    Args:
+        alias: what the request named.
+        candidates: who may serve, in order.
+        unable: of each, what it is known to lack; `None` of whom that is nothing.
+
+    Attributes:
+        able: the candidates who are left.
+
+    Raises:
+        ModelCapabilityError: none is.
+    """
+
+    def __init__(self, alias: str, candidates: Sequence[str], unable: Sequence[Unable | None]) -> None:
+        self._alias = alias
+        self.able: list[str] = []
+        # Those before the first who is able, before each of the others, and at the end.
+        self._passed: list[list[Unable]] = [[]]
+        for candidate, lacking in zip(candidates, unable, strict=True):
+            if lacking is None:
+                self.able.append(candidate)
+                self._passed.append([])
+            else:
+                self._passed[-1].append(lacking)
+        if not self.able:
+            raise self._none_can(self._passed[0])
+
+    def told(self) -> Sequence[ModelCapabilityError]:
+        """The errors of those whose turn it would be now; the log tells of them."""
+        passed = self._passed.pop(0) if self._passed else []
+        for it in passed:
+            logger.warning("%s: passing over %s: it %s", self._alias, it.model, it.why)
+        return [it.error() for it in passed]
+
+    def _none_can(self, unable: Sequence[Unable]) -> ModelCapabilityError:
+        *others, last = (it.error() for it in unable)
+        if others:
+            each = "; ".join(f"{it.model} {it.why}" for it in unable)
+            last.args = (f"No model of {self._alias} can take this request: {each}. {unable[-1].advice}",)
+        last.attempts = [*others]
+        return last
+
+
+def made_up_for(row: Mapping[str, Any], tools: str | None) -> Sequence[str]:
+    """What llmring does for the models of a provider that cannot do it.
+
+    Args:
+        row: how it says what they can do, as `vendors.json` has it.
+        tools: how they are told of tools, where the lockfile says it.
+    """
+    made: Sequence[str] = row.get("made_up_for", ())
+    if tools is None:
+        return made
+    others = [it for it in made if it != "tools"]
+    return [*others, "tools"] if tools.startswith("prompt:") else others
 
 
 def unable(known: Capabilities, needs: Sequence[Ability], made_up_for: Sequence[str] = ()) -> Unable | None:

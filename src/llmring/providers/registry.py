@@ -198,9 +198,14 @@ class Registry:
 
     async def at_hand(self, name: str, settings: ProviderSettings | None) -> None:
         """Have the package of a provider imported in a thread, where it is one's and not there yet."""
-        wanted = (settings.sdk if settings is not None else None) or name
-        if name not in self._registered and not is_at_hand(wanted, self.kinds):
+        if not self.is_at_hand(name, settings):
+            wanted = (settings.sdk if settings is not None else None) or name
             await _in_a_thread(wanted, lambda: find(wanted, self.kinds))
+
+    def is_at_hand(self, name: str, settings: ProviderSettings | None) -> bool:
+        """Whether no package is to be looked for, or imported, for a provider."""
+        wanted = (settings.sdk if settings is not None else None) or name
+        return name in self._registered or is_at_hand(wanted, self.kinds)
 
     def _entry(self, key: tuple[str, ...]) -> _Entry | None:
         """What there is for the loop that runs here; where none runs, for any."""
