@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from ...providers.base import Call, Provider, ProviderConfig
+from ...providers.base import Call
 from ...providers.http import HTTPProvider
 from ...wire.base import Decoder
 from ...wire.openai_chat import ChatDecoder, render_request
 
-__all__ = ["PARTNER", "partner"]
+__all__ = ["PARTNER", "Partner"]
 
 PARTNER = "partner"
 """Its name, as in `provider:model`."""
 
 
-class _Partner(HTTPProvider):
+class Partner(HTTPProvider):
+    """The other provider."""
+
     def path(self, call: Call) -> str:
         return "/chat/completions"
 
@@ -26,8 +26,3 @@ class _Partner(HTTPProvider):
 
     def decoder(self, call: Call) -> Decoder:
         return ChatDecoder(f"{self.name}:{call.model}")
-
-
-def partner(url: str) -> Callable[[ProviderConfig], Provider]:
-    """What makes the provider, at a practice server."""
-    return lambda config: _Partner(replace(config, base_url=f"{url}/v1"))

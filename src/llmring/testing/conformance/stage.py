@@ -20,7 +20,7 @@ from ..exchange import Reply
 from ..server import PracticeServer
 from . import contract
 from .cases import fail, pytest
-from .partner import PARTNER, partner
+from .partner import PARTNER, Partner
 from .subject import Subject
 from .wire import Asked, ScriptServer
 
@@ -119,11 +119,13 @@ class Stage:
         place = {"base_url": (url or self.server.url) + self.subject.base_path, "headers": {HEADER: f"${_VARIABLE}"}}
         lockfile = self._folder / f"{len(self._services)}.lock"
         data = {"version": "1.0", "default_profile": _PROFILE, "profiles": {_PROFILE: profile}}
-        lockfile.write_text(json.dumps({**data, "providers": {name: place}}), encoding="utf-8")
+        places = {name: place, PARTNER: {"base_url": f"{self.other.url}/v1"}}
+        lockfile.write_text(json.dumps({**data, "providers": places}), encoding="utf-8")
         settings = {"timeout": self.patience, "max_retries": 0, "breaker_threshold": 0, **options}
-        service = LLMRing(lockfile, _PROFILE, api_keys={name: self.key}, **settings)
+        # A key for the other one, too, so that nobody's keyring is asked for it.
+        service = LLMRing(lockfile, _PROFILE, api_keys={name: self.key, PARTNER: PARTNER}, **settings)
         service.register_provider(name, self.subject.provider)
-        service.register_provider(PARTNER, partner(self.other.url))
+        service.register_provider(PARTNER, Partner)
         self._services.append(service)
         return service
 
