@@ -9,7 +9,7 @@ from itertools import count
 from random import uniform
 from typing import TYPE_CHECKING
 
-from . import concealment
+from . import concealment, structured
 from .breaker import Breakers
 from .exceptions import (
     CircuitBreakerError,
@@ -25,7 +25,7 @@ from .exceptions import (
 from .providers.answer import Answer
 from .providers.base import Call, Provider
 from .request import prepare
-from .schemas import LLMRequest, Message, StreamChunk
+from .schemas import LLMRequest, LLMResponse, Message, StreamChunk
 
 if TYPE_CHECKING:
     from .capabilities import Passed
@@ -67,7 +67,7 @@ class Route:
 
     Attributes:
         attempts: the errors of the candidates that were moved on from, in order.
-        retries: how often one was asked again.
+        retries: how often one was asked again, after an error or for an answer that did not have its form.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class Route:
         self.retries = 0
         self._alias = alias
         self._request = request
+        self._asked: list[Message] = []
         self._form: AnswerFormat | None = None
         self._candidates = list(candidates)
         self._alone = len(candidates) == 1 and candidates[0] != alias
@@ -109,14 +110,14 @@ class Route:
         """
         try:
             async with asyncio.timeout_at(self.until) as limit:
-                if broken is None:
+                if not self._asked:
                     self._request, self._form = await prepare(self._request)
                     self._asked = self._request.messages
                     if self._form or self._request.tools or any(isinstance(it.content, list) for it in self._asked):
                         self._passed = self._pass_over(self._request, self._form)
                         self._candidates = self._passed.able if self._passed is not None else self._candidates
                     self._leave_out()
-                elif chunks := await self._go_on(broken, said):
+                elif broken is not None and (chunks := await self._go_on(broken, said)):
                     return broken, chunks
                 return await self._first()
         except TimeoutError:
@@ -135,6 +136,15 @@ class Route:
             and answer.call.form is None
             and (answer.can_go_on or len(self._candidates) > 1)
         )
+
+    def asks_again(self, response: LLMResponse, error: LLMRingError) -> bool:
+        """Whether an answer that does not have its form is asked for again: then the next `answer` is that one."""
+        request = structured.asked_again(self._request, response, error)
+        if request is None or self.is_late():
+            return False
+        logger.info("%s: asking %s again: %s", self._alias, response.model, error)
+        self._request, self.retries = request, self.retries + 1
+        return True
 
     def is_late(self) -> bool:
         """Whether the deadline has passed."""

@@ -125,6 +125,9 @@ class LLMRequest(BaseModel):
         on_interrupt: what to do when a stream of text breaks off midway: `"error"`, or `"resume"` to go on where the
             provider kept its place, else to have the next stand-by go on. Tool calls and structured answers always
             end in the error.
+        retries_on_misfit: how often a structured answer that does not have its form is asked for again, the model told
+            what did not fit. Holds for `chat`, and for a stream of which nothing but `final_response()` is read: what
+            a reader has seen is not taken back. The usage is that of all answers, and `response.retries` counts them.
         extra_params: merged into the body that is sent, in the provider's own terms.
         metadata: the caller's own; never sent.
     """
@@ -147,6 +150,7 @@ class LLMRequest(BaseModel):
     timeout: float | None = Field(default=None, strict=True)
     deadline: float | None = Field(default=None, strict=True)
     on_interrupt: Literal["error", "resume"] = "error"
+    retries_on_misfit: int = Field(default=0, strict=True, ge=0)
     extra_params: dict[str, Any] = Field(default_factory=dict)
     metadata: dict[str, Any] = Field(default_factory=dict)
 
@@ -258,8 +262,9 @@ class LLMResponse:
     `parts` are what the model made that is not text, in the form of a message's parts: pictures, sounds and files as
     `llmring.parts` makes them, and citations as `{"type": "citation", "citation": {...}}` with those of `url`, `title`,
     `cited_text`, `file_id`, and `start_index` and `end_index` in `content`, that the provider names. `attempts` are the
-    errors of the models that were moved on from, in order, `retries` is how often the last one was asked again;
-    `metadata` is what the same provider needs back with the turn, and `to_message` hands it on.
+    errors of the models that were moved on from, in order, `retries` is how often one was asked again, after an error
+    or for an answer that did not have its form; `metadata` is what the same provider needs back with the turn, and
+    `to_message` hands it on.
     """
 
     model: str

@@ -6,6 +6,7 @@ import asyncio
 import weakref
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from types import TracebackType
 from typing import Any, Literal
@@ -46,6 +47,8 @@ class ChatStream(AwaitedStream):
         self._reasoning = StringIO()
         self._tool_calls: list[ToolCall] | Callable[[], list[ToolCall]] | None = None
         self._final: StreamChunk | None = None
+        # Nothing is handed over before all is said, so that an answer that does not fit may be taken back.
+        self._unseen = False
         # What came of the answers that broke off before this one.
         self._before = LLMResponse(model)
         # The task that waits for bytes, since when, and who woke it before they came.
@@ -143,6 +146,7 @@ class ChatStream(AwaitedStream):
             ProviderError: the answer broke off, also if that was seen before.
             LLMRingError: the stream was closed before its final chunk.
         """
+        self._unseen = self._answer is None
         async for _ in self:
             pass
         if self._final is None:
@@ -270,6 +274,12 @@ class ChatStream(AwaitedStream):
         try:
             final.parsed = answer.call.form.check(self.response, answer.provider.name, call.model, at=at)
         except LLMRingError as error:
+            if self._unseen and route.asks_again(self.response, error):
+                await answer.close()
+                self._before = replace(self.response, content="", parts=[])
+                self._answer = self._final = self._tool_calls = None
+                self._content, self._reasoning = StringIO(), StringIO()
+                return
             self._final = None
             await self.aclose()
             raise self._failed(route.listing(error))  # noqa: B904 - it is the same error

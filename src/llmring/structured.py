@@ -16,9 +16,9 @@ from pydantic.errors import PydanticUserError
 from pydantic_core import from_json, to_json
 
 from .exceptions import InvalidRequestError, ProviderResponseError
-from .schemas import LLMRequest, LLMResponse
+from .schemas import LLMRequest, LLMResponse, Message
 
-__all__ = ["AnswerFormat", "answer_format"]
+__all__ = ["AnswerFormat", "answer_format", "asked_again"]
 
 _FENCE = "```"
 _CLOSE = "</think>"
@@ -70,6 +70,7 @@ class AnswerFormat:
             return value
         if response.finish_reason == "tool_calls":
             return None
+        misfits: list[str] = []
         shown = response.content if len(response.content) <= 500 else response.content[:499] + "…"
         if response.finish_reason == "content_filter":
             words = (
@@ -77,12 +78,15 @@ class AnswerFormat:
                 f"choose another model.{f' It said: {shown}' if shown.strip() else ''}"
             )
         else:
+            misfits = reasons
             cut = " It was cut off at max_tokens: raise it." if response.finish_reason == "length" else ""
             words = (
                 f"The answer of {provider}:{model} does not have the form that was asked for.{cut} "
                 f"{'; '.join(reasons)}. It was: {shown}"
             )
-        raise ProviderResponseError(words, provider=provider, model=model, partial=response)
+        error = ProviderResponseError(words, provider=provider, model=model, partial=response)
+        error.misfits = tuple(misfits)
+        raise error
 
     def _parse(self, text: str) -> tuple[Any, list[str]]:
         text = _unfenced(text)
@@ -100,6 +104,21 @@ class AnswerFormat:
             return (value, []) if isinstance(value, dict) else (None, ["It is JSON, but no object"])
         errors = sorted(_validator(self.schema).iter_errors(value), key=lambda e: list(map(str, e.absolute_path)))
         return value, [f"{_path(e.absolute_path)}: {e.message[:200]}" for e in errors[:5]]
+
+
+def asked_again(request: LLMRequest, response: LLMResponse, error: BaseException) -> LLMRequest | None:
+    """The request that tells the model what in its answer did not fit; `None` where it is not to be asked again.
+
+    An answer that was cut off at its limit would be so once more.
+    """
+    misfits = error.misfits if isinstance(error, ProviderResponseError) else ()
+    if not misfits or not request.retries_on_misfit or response.finish_reason == "length":
+        return None
+    said = [response.to_message()] if response.content.strip() else []  # vendors refuse a turn that says nothing
+    told = f"Your answer does not have the form that was asked for: {'; '.join(misfits)}. Give the whole answer again, "
+    told += "in that form, and nothing beside it."
+    turns = [*request.messages, *said, Message(role="user", content=told)]
+    return request.model_copy(update={"messages": turns, "retries_on_misfit": request.retries_on_misfit - 1})
 
 
 def _unfenced(text: str) -> str:
