@@ -67,6 +67,7 @@ def test_the_service_loads_what_its_methods_name_and_no_more() -> None:
         "llmring.lockfile",
         "llmring.misuse",
         "llmring.models",
+        "llmring.provided",
         "llmring.record",
         "llmring.providers",
         "llmring.service",

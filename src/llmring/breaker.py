@@ -149,7 +149,7 @@ class Breakers:
         cooldown: see `CircuitBreaker`.
     """
 
-    def __init__(self, threshold: int, cooldown: float) -> None:
+    def __init__(self, threshold: int = 10, cooldown: float = 30.0) -> None:
         self._threshold = threshold or inf
         self._cooldown = cooldown
         self._of: dict[str, CircuitBreaker] = {}

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 from . import breaker, catalog, concealment, structured
 from . import capabilities as abilities
 from . import lockfile as lockfiles
-from .aliases import Aliases
 from .exceptions import LLMRingError, ProviderNotFoundError
 from .lazy import Later
-from .providers import base, describing, endpoints, listing, registry
+from .provided import Provided
+from .providers import base, describing, endpoints, listing
 from .record import Records
 
 if TYPE_CHECKING:
     from . import schemas
-    from .lockfile import Lockfile, ProviderSettings
-    from .providers import kinds
+    from .lockfile import Lockfile
 else:
     schemas = Later("llmring.schemas")
 
@@ -28,13 +27,12 @@ _PATIENCE = 10.0
 """Seconds for a question about models, at most: the service's timeout is for answers."""
 
 
-class Models(Aliases):
+class Models(Provided):
     """What `LLMRing` knows of models. Its methods hand over to the packages that know."""
 
     _breakers: breaker.Breakers
     timeout: float | None
     _records: Records
-    _registry: registry.Registry
     _facts: abilities.Known | None = None
 
     async def capabilities(self, model: str, profile: str | None = None) -> abilities.Capabilities:
@@ -209,12 +207,3 @@ class Models(Aliases):
         """Where the provider of a `provider:model` is asked."""
         provider = reference.partition(":")[0]
         return endpoints.address_of(provider, self._declared().get(provider), self._kinds())
-
-    def _kinds(self) -> kinds.Kinds | None:
-        """What was registered with the service."""
-        return None
-
-    def _declared(self) -> Mapping[str, ProviderSettings]:
-        """What the lockfile says of providers, by name."""
-        lockfile = self._lockfile()
-        return lockfile.providers if lockfile is not None else {}

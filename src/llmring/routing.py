@@ -10,6 +10,7 @@ from random import uniform
 from typing import TYPE_CHECKING
 
 from . import concealment, structured
+from .answer import Answer
 from .breaker import Breakers
 from .exceptions import (
     CircuitBreakerError,
@@ -22,13 +23,12 @@ from .exceptions import (
     is_passing,
     may_be_repeated,
 )
-from .providers.answer import Answer
-from .providers.base import Call, Provider
 from .request import prepare
 from .schemas import LLMRequest, LLMResponse, Message, StreamChunk
 
 if TYPE_CHECKING:
     from .capabilities import Passed
+    from .providers.base import Call, Provider
     from .structured import AnswerFormat
 
 __all__ = ["Route", "moves_on"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from . import breaker, concealment, dialects, routing, structured
+from . import breaker, routing, structured
 from . import lockfile as lockfiles
 from . import request as requests
 from . import stream as streams
@@ -17,7 +17,7 @@ from .exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
 from .lazy import Later
 from .misuse import AwaitedService, awaited
 from .models import Models
-from .providers import base, creation, kinds, registry
+from .providers import base, creation, registry
 from .record import Records, ended
 from .wire import MAX_BYTES
 
@@ -189,68 +189,6 @@ class LLMRing(Models, AwaitedService):
             deadline,
             until,
         )
-
-    # Providers
-
-    def get_provider(self, name: str) -> base.Provider:
-        """A provider's adapter; its `client` is the official SDK's async client.
-
-        Raises:
-            ProviderNotFoundError: no such provider, no key for it, or its SDK is not installed.
-        """
-        lockfile = self._lockfile()
-        self._vet(name, lockfile)
-        declared = lockfile.providers if lockfile is not None else {}
-        try:
-            return self._registry.get(name, declared.get(name), declared)
-        except LLMRingError as error:
-            raise concealment.bare(error)  # noqa: B904 - it is the same error
-
-    def warm_up(self, *models: str, profile: str | None = None) -> None:
-        """Import the SDKs that these aliases need, in threads, while the program is busy with something else.
-
-        Returns at once. Without it the first request to a provider waits for the import, a second or so; if there is
-        something wrong with a provider, its first request says so in either case.
-
-        Args:
-            models: aliases, or `provider:model`; of an alias, the model that serves.
-            profile: instead of the service's.
-
-        Raises:
-            AliasNotFoundError: no such alias.
-        """
-        declared = self._declared()
-        for provider in dict.fromkeys(
-            lockfiles.split_reference(self.resolve_alias(model, profile))[0] for model in models
-        ):
-            self._registry.warm_up(provider, declared.get(provider))
-
-    def register_provider(
-        self,
-        name: str,
-        provider: base.Provider
-        | type[base.Provider]
-        | Callable[[base.ProviderConfig], base.Provider]
-        | dialects.Dialect,
-    ) -> None:
-        """Serve `name:model` by a provider of your own, in this service; `llmring.register` does so in a process.
-
-        It takes the place of any other of that name, a built-in one too.
-
-        Args:
-            name: what stands before the colon; `sdk = "NAME"` in the lockfile means it, too, unless it is made already.
-            provider: a class derived from `llmring.providers.Provider`, a function that makes one of a
-                `ProviderConfig`, or a `Dialect`: of these, each event loop has one of its own, with the key that is
-                found as for a built-in one. Or a provider that is made already, for one event loop.
-
-        Raises:
-            ConfigurationError: the name is none, or was registered with this service before.
-        """
-        self._registry.register(name, provider)
-
-    def _kinds(self) -> kinds.Kinds:
-        """What was registered with this service."""
-        return self._registry.kinds
 
 
 def _timeout_of_environment() -> float | None:

@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Any, Literal
 
 from . import concealment
+from .answer import Answer
 from .exceptions import LLMRingError, ProviderError
 from .misuse import AwaitedStream, awaited
-from .providers.answer import Answer
 from .record import Record, Records
 from .routing import Route
 from .schemas import LLMResponse, StreamChunk, ToolCall, add_usage

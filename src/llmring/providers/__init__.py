@@ -34,6 +34,13 @@ them: `feed` of one event, `feed_answer` of an answer that was not streamed. It 
 process, and the entry-point group `llmring.providers` for whoever installs a package. `[providers.X] sdk = "acme"` in
 a lockfile means such a kind, too.
 
+**Without a service** and a lockfile, any of them, a built-in one too, is asked by itself:
+
+    async with make_provider("groq") as provider:      # or make_provider(Acme), make_provider(Dialect(...))
+        response = await provider.chat(request)
+        async for chunk in provider.stream(request):
+            ...
+
 Importing this imports next to nothing: each name is loaded when it is first used, and no SDK by any of them.
 """
 
@@ -55,6 +62,7 @@ if TYPE_CHECKING:
     from ..wire.told_calls import ToldCalls, reader_of, request_in_words
     from ..wire.turns import arguments_of, json_instruction, plain_text, schema_instruction, schema_of
     from ..wire.values import as_list, merge_params, present, text, usage_of
+    from .alone import make_provider
     from .base import Call, HTTPResponse, Provider, ProviderConfig
     from .errors import Refused
     from .http import HTTPProvider
@@ -82,6 +90,7 @@ __all__ = [
     "arguments_of",
     "as_list",
     "json_instruction",
+    "make_provider",
     "merge_params",
     "plain_text",
     "present",
@@ -112,6 +121,7 @@ if not TYPE_CHECKING:
             ".wire.told_calls": ("ToldCalls", "reader_of", "request_in_words"),
             ".wire.turns": ("arguments_of", "json_instruction", "plain_text", "schema_instruction", "schema_of"),
             ".wire.values": ("as_list", "merge_params", "present", "text", "usage_of"),
+            "alone": ("make_provider",),
             "base": ("Call", "HTTPResponse", "Provider", "ProviderConfig"),
             "errors": ("Refused",),
             "http": ("HTTPProvider",),

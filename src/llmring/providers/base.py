@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
@@ -18,7 +18,8 @@ from ..vendors import VENDORS
 from ..wire import MAX_BYTES
 from ..wire.base import MISSHAPEN, Decoder
 from ..wire.errors import CannotCarry, WireError, read_error
-from . import errors, listing
+from . import errors
+from .asked import Asked
 
 __all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig"]
 
@@ -132,7 +133,7 @@ class Call:
         return replace(self, until=asyncio.get_running_loop().time() + self.timeout)
 
 
-class Provider(ABC):
+class Provider(Asked):
     """An adapter of one official SDK: it owns the client, renders, sends, and names errors.
 
     Attributes:
@@ -147,6 +148,7 @@ class Provider(ABC):
     registered says it here; of a built-in provider it is a row of `vendors.json`."""
 
     client: Any
+    _call = Call
     tells_tools: bool = False
 
     def __init__(self, config: ProviderConfig) -> None:
@@ -154,12 +156,7 @@ class Provider(ABC):
             config = replace(config, dialect=self.dialect)
         if config.base_url is None and self.dialect is not None:
             config = replace(config, base_url=self.dialect.base_url)
-        self.config = config
-
-    @property
-    def name(self) -> str:
-        """The provider's name, as in `provider:model`."""
-        return self.config.name
+        super().__init__(config)
 
     @property
     def issuer(self) -> str:
@@ -189,26 +186,6 @@ class Provider(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Close the client and its connections."""
-
-    async def describe_model(self, model: str) -> Mapping[str, Any] | None:
-        """What a model can do, as `LLMRing.capabilities` asks it of a provider that knows by itself.
-
-        Args:
-            model: its name, without the provider.
-
-        Returns:
-            Values by the names of `Capabilities` (`{"images": True, "context_window": 8192}`), as far as they are
-            known; `None`, as here, has it asked as `vendors.json` says of the vendor.
-        """
-        return None
-
-    async def list_models(self) -> Sequence[listing.ListedModel] | None:
-        """The models that are served now, for `LLMRing.get_available_models`.
-
-        Returns:
-            `None`, as here, has the SDK's client asked.
-        """
-        return None
 
     def read_error(self, body: bytes, status: int) -> WireError:
         """What the body of a refusal says. The usual forms are known; override it for a vendor's own.

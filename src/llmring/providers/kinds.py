@@ -216,17 +216,23 @@ def kind_of(name: str, provider: Any, origin: str) -> Kind:
     Raises:
         ConfigurationError: it is no name, or nothing that stands for a provider.
     """
+    dialect, make = _parts(name, provider)
     if not isinstance(name, str) or not is_name(name) or set(name) & set(":/"):
         raise ConfigurationError(
             f"{shown(name)} cannot name a provider: visible characters, no colon, no slash, no white space."
         )
+    return Kind(name, dialect or Dialect(name), make, origin)
+
+
+def _parts(name: str, provider: Any) -> tuple[Dialect | None, Maker | None]:
+    """What is known of a provider, and what makes it."""
     if isinstance(provider, Dialect):
         if provider.sdk is None:
             raise ConfigurationError(
                 f"The dialect {provider.name!r} does not say which SDK speaks to it. Most vendors are spoken to with "
                 'sdk="openai".'
             )
-        return Kind(name, provider, None, origin)
+        return provider, None
     if isinstance(provider, base.Provider):
         raise ConfigurationError(
             f"{provider!r} is a provider, which belongs to one event loop. Give its class, or a function that makes "
@@ -237,10 +243,12 @@ def kind_of(name: str, provider: Any, origin: str) -> Kind:
             f"{shown(provider)} is no provider: {name!r} takes a class derived from llmring.providers.Provider, a "
             "function that makes one of a ProviderConfig, or a Dialect."
         )
+    if lacking := sorted(getattr(provider, "__abstractmethods__", ())):
+        raise ConfigurationError(f"{shown(provider)} does not say how it does: {', '.join(lacking)}.")
     dialect = getattr(provider, "dialect", None)
     if dialect is not None and not isinstance(dialect, Dialect):
         raise ConfigurationError(f"{shown(provider)}.dialect is {shown(dialect)}; it takes a Dialect, or None.")
-    return Kind(name, dialect or Dialect(name), provider, origin)
+    return dialect, provider
 
 
 def _taken(name: str, by: Kind, wanted: str) -> str:

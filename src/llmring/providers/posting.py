@@ -23,11 +23,11 @@ import httpx2
 
 from .. import concealment
 from ..credentials import PUBLIC, reveal
+from ..unpacking import ENCODINGS, PackedBodyError, unpacked
 from . import errors
 from .base import Call, HTTPResponse, Provider, ProviderConfig
 from .environment import CERTIFICATES, Proxies, Proxy
 from .network import Transport
-from .unpacking import ENCODINGS, PackedBodyError, unpacked
 
 __all__ = ["Carrier", "Exchange", "Exchanges", "PostingProvider", "Swapping", "http_options", "keep_at_home", "trust"]
 

@@ -6,16 +6,19 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
-from ..exceptions import InvalidRequestError, LLMRingError, ProviderConnectionError
-from ..record import first_of
-from ..schemas import LLMResponse, StreamChunk
-from ..wire.base import Decoder
-from ..wire.errors import CannotCarry
-from .base import Call, HTTPResponse, Provider
+from .exceptions import InvalidRequestError, LLMRingError, ProviderConnectionError
+from .record import first_of
+from .schemas import LLMResponse, StreamChunk
 from .unpacking import unpacked
+from .wire.base import Decoder
+from .wire.errors import CannotCarry
+
+if TYPE_CHECKING:
+    from .providers.base import Call, HTTPResponse, Provider
 
 __all__ = ["Answer"]
 

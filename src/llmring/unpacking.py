@@ -6,8 +6,10 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
-from .base import HTTPResponse
+if TYPE_CHECKING:
+    from .providers.base import HTTPResponse
 
 __all__ = ["ENCODINGS", "PackedBodyError", "unpacked"]
 

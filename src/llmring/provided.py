@@ -1,0 +1,91 @@
+"""What a service knows of providers: which there are, and how a program has one of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from . import concealment, dialects
+from . import lockfile as lockfiles
+from .aliases import Aliases
+from .exceptions import LLMRingError
+from .providers import base, registry
+
+if TYPE_CHECKING:
+    from .providers import kinds
+
+__all__ = ["Provided"]
+
+
+class Provided(Aliases):
+    """What `LLMRing` does about providers. Its methods hand over to the registry, which keeps them."""
+
+    _registry: registry.Registry
+
+    def get_provider(self, name: str) -> base.Provider:
+        """A provider's adapter; its `client` is the official SDK's async client.
+
+        Raises:
+            ProviderNotFoundError: no such provider, no key for it, or its SDK is not installed.
+        """
+        lockfile = self._lockfile()
+        self._vet(name, lockfile)
+        declared = lockfile.providers if lockfile is not None else {}
+        try:
+            return self._registry.get(name, declared.get(name), declared)
+        except LLMRingError as error:
+            raise concealment.bare(error)  # noqa: B904 - it is the same error
+
+    def warm_up(self, *models: str, profile: str | None = None) -> None:
+        """Import the SDKs that these aliases need, in threads, while the program is busy with something else.
+
+        Returns at once. Without it the first request to a provider waits for the import, a second or so; if there is
+        something wrong with a provider, its first request says so in either case.
+
+        Args:
+            models: aliases, or `provider:model`; of an alias, the model that serves.
+            profile: instead of the service's.
+
+        Raises:
+            AliasNotFoundError: no such alias.
+        """
+        declared = self._declared()
+        for provider in dict.fromkeys(
+            lockfiles.split_reference(self.resolve_alias(model, profile))[0] for model in models
+        ):
+            self._registry.warm_up(provider, declared.get(provider))
+
+    def register_provider(
+        self,
+        name: str,
+        provider: base.Provider
+        | type[base.Provider]
+        | Callable[[base.ProviderConfig], base.Provider]
+        | dialects.Dialect,
+    ) -> None:
+        """Serve `name:model` by a provider of your own, in this service; `llmring.register` does so in a process.
+
+        It takes the place of any other of that name, a built-in one too.
+
+        Args:
+            name: what stands before the colon; `sdk = "NAME"` in the lockfile means it, too, unless it is made already.
+            provider: a class derived from `llmring.providers.Provider`, a function that makes one of a
+                `ProviderConfig`, or a `Dialect`: of these, each event loop has one of its own, with the key that is
+                found as for a built-in one. Or a provider that is made already, for one event loop.
+
+        Raises:
+            ConfigurationError: the name is none, or was registered with this service before.
+        """
+        self._registry.register(name, provider)
+
+    def _kinds(self) -> kinds.Kinds:
+        """What was registered with this service."""
+        return self._registry.kinds
+
+    def _vet(self, name: str, lockfile: lockfiles.Lockfile | None) -> None:
+        """Called before a provider comes to life; the command line refuses here what its user has not agreed to."""
+
+    def _declared(self) -> Mapping[str, lockfiles.ProviderSettings]:
+        """What the lockfile says of providers, by name."""
+        lockfile = self._lockfile()
+        return lockfile.providers if lockfile is not None else {}

@@ -1,0 +1,120 @@
+"""A provider that is asked by itself, without a service and a lockfile: by the same rules, through the same stream."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from .. import breaker, routing, structured
+from .. import request as requests
+from .. import stream as streams
+from ..exceptions import LLMRingError
+from ..record import Records
+from ..schemas import LLMRequest, LLMResponse
+from . import listing
+
+if TYPE_CHECKING:
+    from .base import ProviderConfig
+
+__all__ = ["Asked"]
+
+
+class Asked(ABC):
+    """What `Provider` does for whoever has one, and no service; and what it says of its models.
+
+    Attributes:
+        config: how it is reached.
+    """
+
+    _call: ClassVar[type[Any]]
+
+    def __init__(self, config: ProviderConfig) -> None:
+        self.config = config
+        self._records = Records()
+        self._breakers = breaker.Breakers()
+
+    @property
+    def name(self) -> str:
+        """The provider's name, as in `provider:model`."""
+        return self.config.name
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close the client and its connections."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._records.closed = True
+        await asyncio.gather(*(record.end() for record in self._records.all()))
+        await self.close()
+
+    def stream(self, request: LLMRequest) -> streams.ChatStream:
+        """The answer as it arrives, without a service: `async for chunk in provider.stream(request)`.
+
+        As with a service, the provider is asked again after what may pass, each wait has its timeout, a model that
+        fails again and again is left alone for a while, and what is dropped is closed.
+
+        Args:
+            request: what to ask; its `model` with the provider's name before it, or without.
+        """
+        return streams.ChatStream(self._model_of(request), lambda: self._route(request, stream=True), self._records)
+
+    async def chat(self, request: LLMRequest) -> LLMResponse:
+        """The whole answer, without a service; see `stream`.
+
+        Raises:
+            InvalidRequestError: no provider could take the request.
+            ProviderError: what the provider, or the way to it, did wrong.
+        """
+        route = partial(self._route, request, stream=False)
+        return await streams.ChatStream(self._model_of(request), route, self._records).final_response()
+
+    def _model_of(self, request: LLMRequest) -> str:
+        return f"{self.name}:{getattr(request, 'model', '').removeprefix(f'{self.name}:')}"
+
+    def _route(self, request: LLMRequest, *, stream: bool) -> routing.Route:
+        """The way of a request whose only candidate is this one."""
+        if self._records.closed:
+            raise LLMRingError(f"{self.name} is closed; make another one.")
+        requests.check(request)
+        said = request.model_fields_set
+        timeout = requests.seconds(request.timeout if "timeout" in said else self.config.timeout, "timeout")
+        deadline = requests.seconds(request.deadline, "deadline")
+        until = asyncio.get_running_loop().time() + deadline if deadline is not None else None
+        reference = self._model_of(request)
+
+        async def call(
+            _: str, prepared: LLMRequest, form: structured.AnswerFormat | None
+        ) -> tuple[Any, Any, Callable[[], None]]:
+            model = reference.removeprefix(f"{self.name}:")
+            return self, self._call(prepared, model, stream, timeout, form), lambda: None
+
+        retries = self.config.max_retries
+        return routing.Route(
+            reference, request, [reference], self._breakers, call, lambda *_: None, retries, deadline, until
+        )
+
+    async def describe_model(self, model: str) -> Mapping[str, Any] | None:
+        """What a model can do, as `LLMRing.capabilities` asks it of a provider that knows by itself.
+
+        Args:
+            model: its name, without the provider.
+
+        Returns:
+            Values by the names of `Capabilities` (`{"images": True, "context_window": 8192}`), as far as they are
+            known; `None`, as here, has it asked as `vendors.json` says of the vendor.
+        """
+        return None
+
+    async def list_models(self) -> Sequence[listing.ListedModel] | None:
+        """The models that are served now, for `LLMRing.get_available_models`.
+
+        Returns:
+            `None`, as here, has the SDK's client asked.
+        """
+        return None
