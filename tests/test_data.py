@@ -18,9 +18,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 import llmring
 from llmring.catalog.naming import billed_by, listed_as, served_by, vendor_of
+from llmring.counting.scripts import KINDS
 from llmring.dialects import ChatDialect, Dialect
 from llmring.dialects import Words as DialectWords
 from llmring.exceptions import ConfigurationError, ProviderResponseError
+from llmring.providers.counting import endpoint_of
 from llmring.providers.errors import error_of_answer
 from llmring.schemas import LLMRequest
 from llmring.vendors import BUILT_IN, FACTS, SDKS, VENDORS, also_called, load, of_vendors
@@ -28,9 +30,8 @@ from llmring.wire.chat_requests import dialect_of
 from llmring.wire.errors import Meaning, WireError, meaning_of, read_error
 
 ROOT = Path(llmring.__file__).parent
-FILES = sorted(
-    str(path.relative_to(ROOT)) for path in ROOT.rglob("*.json") if path.parent.name in ("llmring", "catalog")
-)
+FOLDERS = ("llmring", "catalog", "counting")
+FILES = sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.json") if path.parent.name in FOLDERS)
 
 
 def _distinct(values: list[Any]) -> list[Any]:
@@ -160,6 +161,15 @@ class Abilities(Row):
     made_up_for: list[FactName] = []
 
 
+class Counts(Row):
+    wire: Literal["anthropic", "gemini", "openai-chat", "openai-responses"]
+    everywhere: bool = False
+    path: Annotated[str, Field(pattern=r"^(/\.\.)?(/[a-z0-9_-]+)+$")] | None = None
+    within: Text | None = None
+    fields: Annotated[list[Text], Field(min_length=2)]
+    tokens: Annotated[list[Text], Field(min_length=1)]
+
+
 class Vendor(BaseModel):
     """A vendor's row: a `Dialect`, and what the catalogue knows of it."""
 
@@ -187,6 +197,7 @@ class Vendor(BaseModel):
     lists_to_all: bool = False
     also_called: Annotated[list[Name], AfterValidator(_distinct)] = []
     chat: Chat | None = None
+    counting: Counts | None = None
     prices: Prices | None = None
     words: Annotated[list[Words], Field(min_length=1)] | None = None
     statuses: Annotated[dict[Lower, Status], Field(min_length=1)] | None = None
@@ -260,9 +271,65 @@ class Models(BaseModel):
     retired: Retired | None = None
 
 
-OTHERS = {"prices", "capabilities"}
+OTHERS = {"prices", "capabilities", "counting"}
 """Parts of a vendor's row that are none of a dialect's."""
-FORMS: dict[str, Any] = {"vendors.json": dict[Name, Vendor], "catalog/models.json": dict[Name, Models]}
+
+
+class Media(Row):
+    tokens: Annotated[list[float | None], Field(min_length=3, max_length=3)]
+
+    @model_validator(mode="after")
+    def _grows(self) -> Media:
+        low, likely, most = self.tokens
+        assert low is not None
+        assert likely is not None
+        assert 0 <= low <= likely <= (most or likely)
+        return self
+
+
+class Spread(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    low: Annotated[float, Field(gt=0, le=1)]
+    high: Annotated[float, Field(ge=1, lt=5)]
+    hidden: Annotated[float, Field(ge=0, lt=5000)]
+
+
+class Measured(BaseModel):
+    """Written by `python -m benchmarks.counting --write`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    kinds: dict[str, Annotated[float, Field(gt=0, lt=5)]]
+    scale: Annotated[float, Field(gt=0.5, lt=2)]
+    tool_text: float
+    form_text: float
+    turn: float
+    call: float
+    tools: float
+    form: float
+    request: float
+    spread: Spread
+    counted: Spread | None = None
+
+    @model_validator(mode="after")
+    def _knows_every_kind(self) -> Measured:
+        assert set(self.kinds) == set(KINDS)
+        return self
+
+
+class Ratios(Row):
+    models: list[Text]
+    shared: bool
+    media: dict[Literal["image", "document", "audio"], Media]
+    measured: Measured
+
+
+FORMS: dict[str, Any] = {
+    "vendors.json": dict[Name, Vendor],
+    "catalog/models.json": dict[Name, Models],
+    "counting/ratios.json": dict[Name, Ratios],
+}
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -380,6 +447,25 @@ def test_each_field_of_a_dialect_is_read() -> None:
         named = dialect_of("gateway.invalid", name)
         assert vendor.chat is not None
         assert named == (vendor.chat if vendor.chat.by_name else ChatDialect())
+
+
+def test_each_counting_endpoint_is_found_and_read() -> None:
+    for name, row in of_vendors("counting").items():
+        endpoint = endpoint_of(row["wire"], name)
+        assert endpoint is not None
+        assert (endpoint.path, endpoint.within) == (row.get("path", ""), row.get("within"))
+        assert (endpoint.fields, endpoint.tokens) == (frozenset(row["fields"]), tuple(row["tokens"]))
+        for host in VENDORS[name].hosts:
+            assert endpoint_of(row["wire"], "gateway", host) == endpoint
+        assert endpoint_of(row["wire"], "gateway", "gateway.invalid") == (endpoint if row.get("everywhere") else None)
+    assert endpoint_of("ollama", "ollama") is None
+
+
+def test_the_family_of_models_that_are_not_known_is_the_last() -> None:
+    *known, others = load("counting/ratios.json").values()
+    assert others["models"] == []
+    assert all(row["models"] for row in known)
+    assert all({*row["media"]} == {"image", "document", "audio"} for row in (*known, others))
 
 
 def test_a_vendor_is_known_by_what_people_call_it() -> None:

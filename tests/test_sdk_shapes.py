@@ -23,8 +23,8 @@ from google.genai import errors, types
 
 from llmring import LLMRing
 from llmring.providers.creation import LOOKED_AT
-from llmring.testing import PracticeServer
-from llmring.vendors import SDKS
+from llmring.testing import PracticeServer, Tokens
+from llmring.vendors import SDKS, of_vendors
 
 
 def parameters(function: Callable[..., Any]) -> set[str]:
@@ -337,3 +337,30 @@ def test_where_each_goes_if_it_is_told_nothing(bare: Path, monkeypatch: pytest.M
         "ollama": clients["ollama"]._client.base_url,
     }
     assert {name: str(it).rstrip("/") for name, it in addresses.items()} == {it: SDKS[it].home for it in SDKS}
+
+
+def test_the_fields_that_are_counted_are_those_that_the_sdks_count() -> None:
+    from anthropic.types import MessageCountTokensParams
+    from openai.types.responses import InputTokenCountParams
+
+    for vendor, params in (("anthropic", MessageCountTokensParams), ("openai", InputTokenCountParams)):
+        assert {*of_vendors("counting")[vendor]["fields"]} <= {*params.__annotations__}
+    assert {"model", "contents", "config"} <= parameters(genai.Client(api_key="-").aio.models.count_tokens)
+    assert "http_options" in types.CountTokensConfig.model_fields
+
+
+async def test_the_sdks_count_at_the_paths_that_we_ask(
+    server: PracticeServer, openai_client: openai.AsyncOpenAI, anthropic_client: anthropic.AsyncAnthropic
+) -> None:
+    server.reply(usage=Tokens(7, 0), wire="counting", times=3)
+    turns: Any = [{"role": "user", "content": "Hi"}]
+    assert (await openai_client.responses.input_tokens.count(model="m", input="Hi")).input_tokens == 7
+    assert (await anthropic_client.messages.count_tokens(model="m", messages=turns)).input_tokens == 7
+    client = genai.Client(api_key="practice", http_options=types.HttpOptions(base_url=server.url))
+    assert (await client.aio.models.count_tokens(model="m", contents="Hi")).total_tokens == 7
+    await client.aio.aclose()
+    paths = [request.path for request in server.requests]
+    rows = of_vendors("counting")
+    assert paths == [f"/v1{rows['openai']['path']}", rows["anthropic"]["path"], "/v1/models/m:countTokens"]
+    await openai_client.close()
+    await anthropic_client.close()

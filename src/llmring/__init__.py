@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .breaker import BreakerState
     from .capabilities import Capabilities, Fact
     from .catalog import Cost, ModelInfo
+    from .counting import ContextCheck, TokenCount
     from .exceptions import LLMRingError
     from .parts import audio, document, image, text
     from .providers.kinds import register
@@ -34,6 +35,7 @@ __all__ = [
     "BreakerState",
     "Capabilities",
     "ChatStream",
+    "ContextCheck",
     "Cost",
     "Fact",
     "FinishReason",
@@ -45,6 +47,7 @@ __all__ = [
     "Message",
     "ModelInfo",
     "StreamChunk",
+    "TokenCount",
     "ToolCall",
     "Usage",
     "__version__",
@@ -65,6 +68,7 @@ _load, __dir__ = lazily(
         "breaker": ("BreakerState",),
         "capabilities": ("Capabilities", "Fact"),
         "catalog": ("Cost", "ModelInfo"),
+        "counting": ("ContextCheck", "TokenCount"),
         "exceptions": ("LLMRingError",),
         "parts": ("audio", "document", "image", "text"),
         "providers.kinds": ("register",),
@@ -80,6 +84,7 @@ _load, __dir__ = lazily(
         "capabilities",
         "catalog",
         "concealment",
+        "counting",
         "dialects",
         "parts",
         "references",

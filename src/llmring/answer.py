@@ -20,7 +20,7 @@ from .wire.errors import CannotCarry
 if TYPE_CHECKING:
     from .providers.base import Call, HTTPResponse, Provider
 
-__all__ = ["Answer"]
+__all__ = ["Answer", "rendered"]
 
 _DRAIN_SECONDS = 0.25
 
@@ -208,9 +208,10 @@ class Answer:
             await asyncio.sleep(0)
 
 
-async def _send(provider: Provider, call: Call) -> HTTPResponse:
+def rendered(provider: Provider, call: Call) -> bytes:
+    """A request's body as JSON. Raises `ModelCapabilityError` or `InvalidRequestError`."""
     try:
-        body = to_json(provider.render(call))
+        return to_json(provider.render(call))
     except CannotCarry as error:
         raise provider.error(error, call) from None
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -218,6 +219,10 @@ async def _send(provider: Provider, call: Call) -> HTTPResponse:
             f"The request has a form that cannot be sent to {provider.name}:{call.model} ({type(error).__name__}: "
             f"{error}). Check its parts, tools, metadata and extra_params."
         ) from error
+
+
+async def _send(provider: Provider, call: Call) -> HTTPResponse:
+    body = rendered(provider, call)
     try:
         return await provider.send(call, body)
     except Exception as error:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import breaker, catalog, concealment, structured
+from . import breaker, catalog, concealment, counting, structured
 from . import capabilities as abilities
 from . import lockfile as lockfiles
+from . import request as requests
 from .exceptions import LLMRingError, ProviderNotFoundError
 from .lazy import Later
 from .provided import Provided
@@ -16,7 +18,7 @@ from .providers import base, describing, endpoints, listing
 from .record import Records
 
 if TYPE_CHECKING:
-    from . import schemas
+    from . import routing, schemas
     from .lockfile import Lockfile
 else:
     schemas = Later("llmring.schemas")
@@ -129,6 +131,61 @@ class Models(Provided):
         for reference in self._resolve(model, profile).models:
             self._breakers.reset(reference)
 
+    async def count_tokens(self, request: schemas.LLMRequest, profile: str | None = None) -> counting.TokenCount:
+        """How many tokens a request's input has.
+
+        Its provider is asked, where it has an endpoint that counts (Anthropic, Gemini, OpenAI's Responses, llama.cpp,
+        vLLM). Else it is estimated, offline: by `tiktoken` for OpenAI's models, if the extra `tokens` is installed, or
+        by the characters of each script; the count says so, why, and between which figures the truth is. The model is
+        the one that would serve: where it cannot be asked, the next of its alias.
+
+        Args:
+            request: what would be asked. Nothing is generated.
+            profile: instead of the service's.
+
+        Raises:
+            LockfileError, InvalidRequestError, ProviderError: as for `chat`.
+        """
+        try:
+            return await self._route(request, profile, stream=False).ask(self._counter.count)
+        except BaseException as error:
+            raise concealment.bare(error)  # noqa: B904 - it is the same error
+
+    async def validate_context_limit(
+        self, request: schemas.LLMRequest, profile: str | None = None
+    ) -> counting.ContextCheck:
+        """Whether a request fits into the context window of the model that would serve it, before it is sent.
+
+        Its tokens are counted as by `count_tokens`; of an estimate, the least counts. `max_tokens`, if the request has
+        it, must fit as well, where the window holds the answer, too. Where the window is not known, all fits.
+
+        Args:
+            request: what would be asked.
+            profile: instead of the service's.
+
+        Raises:
+            ContextLengthError: it does not fit. Nothing was generated.
+            LockfileError, InvalidRequestError, ProviderError: as for `chat`.
+        """
+        count = await self.count_tokens(request, profile)
+        asked = requests.with_params(request, self._resolve(request.model, profile))
+        return counting.check(count, _limits_of(await self.capabilities(count.model)), asked.max_tokens)
+
+    @cached_property
+    def _counter(self) -> counting.TokenCounter:
+        return counting.TokenCounter()
+
+    def _limits(self, reference: str, lockfile: lockfiles.Lockfile | None) -> counting.Limits:
+        """What is known of the limits of a `provider:model`; nobody is asked. It may read the price data."""
+        try:
+            return _limits_of(self._known.so_far(reference, lockfile, self._place(reference, lockfile)))
+        except ProviderNotFoundError:  # which its turn will say
+            return counting.Limits()
+
+    if TYPE_CHECKING:
+
+        def _route(self, request: schemas.LLMRequest, profile: str | None, *, stream: bool) -> routing.Route: ...
+
     def _pass_over(
         self,
         request: schemas.LLMRequest,
@@ -207,3 +264,8 @@ class Models(Provided):
         """Where the provider of a `provider:model` is asked."""
         provider = reference.partition(":")[0]
         return endpoints.address_of(provider, self._declared().get(provider), self._kinds())
+
+
+def _limits_of(known: abilities.Capabilities) -> counting.Limits:
+    window = known.context_window
+    return counting.Limits(window.value, f"the {window.source}", known.max_output_tokens.value)

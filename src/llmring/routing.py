@@ -7,13 +7,14 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from random import uniform
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from . import concealment, structured
 from .answer import Answer
 from .breaker import Breakers
 from .exceptions import (
     CircuitBreakerError,
+    ContextLengthError,
     LLMRingError,
     ModelCapabilityError,
     ModelNotFoundError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Route", "moves_on"]
 
 logger = logging.getLogger("llmring")
+_T = TypeVar("_T")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 """Seconds before a model is asked again: twice as long each time, unless the provider names them."""
@@ -48,6 +50,8 @@ def moves_on(error: BaseException) -> bool:
     """Whether the next candidate is tried: the failure is the provider's, not the request's."""
     if isinstance(error, ProviderError) and error.out_of_credit:
         return True
+    if isinstance(error, ContextLengthError):
+        return not error.asked  # the window of another may be larger
     return is_passing(error) or isinstance(error, CircuitBreakerError | ModelNotFoundError | ProviderNotFoundError)
 
 
@@ -64,6 +68,7 @@ class Route:
         pass_over: of such a request, tells who is known not to be able to take it.
         max_retries: how often the last candidate is asked again.
         deadline, until: seconds for all of it, and when they are over, in the loop's time; `None` sets no bound.
+        refuse: raises for a candidate that certainly cannot take the request; `None` has all of them asked.
 
     Attributes:
         attempts: the errors of the candidates that were moved on from, in order.
@@ -81,6 +86,7 @@ class Route:
         max_retries: int,
         deadline: float | None,
         until: float | None,
+        refuse: Callable[[str, LLMRequest], Awaitable[None]] | None = None,
     ) -> None:
         self.until = until
         self.attempts: list[ProviderError] = []
@@ -97,6 +103,7 @@ class Route:
         self._passed: Passed | None = None
         self._max_retries = max_retries
         self._deadline = deadline
+        self._refuse = refuse
 
     async def answer(self, broken: Answer | None = None, said: str = "") -> tuple[Answer, list[StreamChunk]]:
         """The answer of the first candidate that gives a chunk, with the chunks that came first.
@@ -111,19 +118,42 @@ class Route:
         try:
             async with asyncio.timeout_at(self.until) as limit:
                 if not self._asked:
-                    self._request, self._form = await prepare(self._request)
-                    self._asked = self._request.messages
-                    if self._form or self._request.tools or any(isinstance(it.content, list) for it in self._asked):
-                        self._passed = self._pass_over(self._request, self._form)
-                        self._candidates = self._passed.able if self._passed is not None else self._candidates
-                    self._leave_out()
+                    await self._begin()
                 elif broken is not None and (chunks := await self._go_on(broken, said)):
                     return broken, chunks
-                return await self._first()
+                return await self._first(self._try)
         except TimeoutError:
             if not limit.expired():
                 raise
         raise self.listing(self.late())
+
+    async def ask(self, question: Callable[[Provider, Call], Awaitable[_T]]) -> _T:
+        """What the first candidate that can be asked says to another question than for an answer; it is asked once."""
+
+        async def attempt(candidate: str) -> _T:
+            provider, call, let_go = await self._call(candidate, self._request, self._form)
+            try:
+                return await question(provider, call.begun())
+            finally:
+                let_go()
+
+        try:
+            async with asyncio.timeout_at(self.until) as limit:
+                await self._begin()
+                return await self._first(attempt)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        raise self.listing(self.late())
+
+    async def _begin(self) -> None:
+        """Prepare the request, and see who is known not to be able to take it."""
+        self._request, self._form = await prepare(self._request)
+        self._asked = self._request.messages
+        if self._form or self._request.tools or any(isinstance(it.content, list) for it in self._asked):
+            self._passed = self._pass_over(self._request, self._form)
+            self._candidates = self._passed.able if self._passed is not None else self._candidates
+        self._leave_out()
 
     def may_resume(self, answer: Answer) -> bool:
         """Whether an answer that broke off may be gone on with: it was asked for, and only text was under way."""
@@ -184,11 +214,11 @@ class Route:
         self._request = self._request.model_copy(update={"messages": turns})
         return []
 
-    async def _first(self) -> tuple[Answer, list[StreamChunk]]:
+    async def _first(self, attempt: Callable[[str], Awaitable[_T]]) -> _T:
         while True:
             candidate, *following = self._candidates
             try:
-                return await self._try(candidate)
+                return await attempt(candidate)
             except ProviderError as error:
                 if not following or not moves_on(error):
                     if moves_on(error):
@@ -218,6 +248,8 @@ class Route:
         return error
 
     async def _try(self, candidate: str) -> tuple[Answer, list[StreamChunk]]:
+        if self._refuse is not None:
+            await self._refuse(candidate, self._request)
         breaker = self._breakers.of(candidate)
         probe, let_go = breaker.admit(), None
         try:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from . import breaker, routing, structured
+from . import breaker, counting, routing, structured
 from . import lockfile as lockfiles
 from . import request as requests
 from . import stream as streams
@@ -54,6 +54,8 @@ class LLMRing(Models, AwaitedService):
         max_connections: how many connections to one provider may be open at once; `None` sets no bound.
         breaker_threshold: after how many failures in a row a model is left alone for a while; 0 for never.
         breaker_cooldown: for how many seconds, before one request may try it again.
+        check_context: pass over a model whose context window is certainly too small for a request, by an estimate of
+            its tokens; where no other is left, that is a `ContextLengthError`, and nothing is sent.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class LLMRing(Models, AwaitedService):
         max_bytes: int = MAX_BYTES,
         breaker_threshold: int = 10,
         breaker_cooldown: float = 30.0,
+        check_context: bool = False,
     ) -> None:
         # At once: from here on, what may show what it has at hand, as a traceback with locals, has no key of it.
         keys = kept(api_keys)
@@ -84,6 +87,7 @@ class LLMRing(Models, AwaitedService):
             requests.number(max_connections, "max_connections", 1)
         requests.number(max_bytes, "max_bytes", 1)
         self.max_bytes = max_bytes
+        self.check_context = check_context
         super().__init__(lockfile_path, profile)
         self._records = Records()
         self._registry = registry.Registry(
@@ -188,6 +192,7 @@ class LLMRing(Models, AwaitedService):
             self.max_retries,
             deadline,
             until,
+            counting.Window(lambda it: self._limits(it, lockfile)).refuse if self.check_context else None,
         )
 
 

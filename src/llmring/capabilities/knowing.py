@@ -117,6 +117,10 @@ class Known:
             kept = self._without[reference] = (lockfile, place, said, known)
         return kept[3]
 
+    def so_far(self, reference: str, lockfile: Lockfile | None, place: Place) -> Capabilities:
+        """What a model can do, and its limits, as far as it takes no question. It may read the price data."""
+        return known_of(reference, lockfile, place, self._said.get((reference, place)))
+
     async def of(
         self, reference: str, lockfile: Lockfile | None, place: Place, ask: Callable[[], Awaitable[Mapping[str, Any]]]
     ) -> Capabilities:

@@ -129,6 +129,7 @@ if not TYPE_CHECKING:
         },
         later=(
             "base",
+            "counting",
             "creation",
             "describing",
             "endpoints",

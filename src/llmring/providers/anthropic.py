@@ -33,7 +33,7 @@ class AnthropicProvider(PostingProvider):
     """Anthropic's Messages API."""
 
     sdk = "anthropic"
-    path = "/v1/messages"
+    path, wire = "/v1/messages", "anthropic"
 
     def __init__(self, config: ProviderConfig) -> None:
         make = anthropic.AsyncAnthropic if config.name == self.sdk else _Elsewhere

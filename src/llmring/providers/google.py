@@ -8,8 +8,9 @@ given one (`HttpOptions.httpx_async_client`): that client keeps the answer (`pos
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx2
 from google import genai
@@ -31,14 +32,25 @@ _ELSEWHERE = "v1beta"
 """Where servers of others have the API, and Google its newest models, if the version that the SDK asks has not."""
 _NOTHING_THERE = (404, 405)
 
+_Ask: TypeAlias = "Callable[[Call, str | None], Awaitable[None]]"
+"""A method of the SDK, called with the version of the API to ask."""
+
 
 @cache
 def _config(version: str | None) -> types.GenerateContentConfig:
     """What the SDK itself has to know: to call no functions, not to try again, and which version of the API to ask."""
     return types.GenerateContentConfig(
-        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-        http_options=types.HttpOptions(api_version=version, retry_options=types.HttpRetryOptions(attempts=1)),
+        automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True), http_options=_options(version)
     )
+
+
+@cache
+def _counting_config(version: str | None) -> types.CountTokensConfig:
+    return types.CountTokensConfig(http_options=_options(version))
+
+
+def _options(version: str | None) -> types.HttpOptions:
+    return types.HttpOptions(api_version=version, retry_options=types.HttpRetryOptions(attempts=1))
 
 
 class _Client(Swapping, httpx2.AsyncClient):
@@ -52,7 +64,7 @@ class _Client(Swapping, httpx2.AsyncClient):
 class GoogleProvider(Provider):
     """Google's Gemini API."""
 
-    sdk = "google-genai"
+    sdk, wire = "google-genai", "gemini"
 
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(config)
@@ -90,16 +102,23 @@ class GoogleProvider(Provider):
 
     async def send(self, call: Call, body: bytes) -> HTTPResponse:
         """Send through the SDK's own method; where its version of the API has nothing, at the other one."""
+        return await self._send(self._generate, call, body)
+
+    async def send_count(self, call: Call, body: bytes, path: str) -> HTTPResponse:
+        """Send through the SDK's own method, as `send` does."""
+        return await self._send(self._count, call, body)
+
+    async def _send(self, ask: _Ask, call: Call, body: bytes) -> HTTPResponse:
         try:
-            return await self._send(call, body, self._version)
+            return await self._exchange(ask, call, body, self._version)
         except errors.Refused as refused:
             if refused.status not in _NOTHING_THERE or self._version or self.config.api_version:
                 raise
-            return await self._send_elsewhere(call, body, refused)
+            return await self._send_elsewhere(ask, call, body, refused)
 
-    async def _send_elsewhere(self, call: Call, body: bytes, refused: errors.Refused) -> HTTPResponse:
+    async def _send_elsewhere(self, ask: _Ask, call: Call, body: bytes, refused: errors.Refused) -> HTTPResponse:
         try:
-            response = await self._send(call, body, _ELSEWHERE)
+            response = await self._exchange(ask, call, body, _ELSEWHERE)
         except errors.Refused as again:
             if again.status in _NOTHING_THERE and not read_error(again.body).enveloped:
                 raise refused from refused.__cause__
@@ -118,16 +137,22 @@ class GoogleProvider(Provider):
         )
         return response
 
-    async def _send(self, call: Call, body: bytes, version: str | None) -> HTTPResponse:
+    async def _exchange(self, ask: _Ask, call: Call, body: bytes, version: str | None) -> HTTPResponse:
         """Send, with the rendered body in place of the SDK's."""
-        models, config = self.client.models, _config(version)
         async with Exchange(body, call.until, self._http.exchanges) as exchange:
-            if call.stream:
-                async for _ in await models.generate_content_stream(model=call.model, contents="-", config=config):
-                    pass
-            else:
-                await models.generate_content(model=call.model, contents="-", config=config)
+            await ask(call, version)
         return exchange.answer
+
+    async def _generate(self, call: Call, version: str | None) -> None:
+        models, config = self.client.models, _config(version)
+        if call.stream:
+            async for _ in await models.generate_content_stream(model=call.model, contents="-", config=config):
+                pass
+        else:
+            await models.generate_content(model=call.model, contents="-", config=config)
+
+    async def _count(self, call: Call, version: str | None) -> None:
+        await self.client.models.count_tokens(model=call.model, contents="-", config=_counting_config(version))
 
     async def close(self) -> None:
         """Close the client and its connections."""

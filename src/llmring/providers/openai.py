@@ -112,6 +112,11 @@ class OpenAIProvider(PostingProvider):
         )
 
     @property
+    def wire(self) -> str:
+        """What requests are sent in."""
+        return "openai-responses" if self.responses else "openai-chat"
+
+    @property
     def path(self) -> str:
         """Where requests are posted, below the base URL."""
         return "/responses" if self.responses else "/chat/completions"

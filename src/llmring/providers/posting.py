@@ -276,14 +276,26 @@ class PostingProvider(Provider):
 
     @property
     @abstractmethod
+    def wire(self) -> str:
+        """What requests are sent in, as `counting.endpoint_of` takes it."""
+
+    @property
+    @abstractmethod
     def path(self) -> str:
         """Where requests are posted, below the base URL."""
 
     async def send(self, call: Call, body: bytes) -> HTTPResponse:
         """Post the rendered body, and give the answer as it comes."""
+        return await self._post(self.path, call, body)
+
+    async def send_count(self, call: Call, body: bytes, path: str) -> HTTPResponse:
+        """Post what is to be counted, to that path below the base URL."""
+        return await self._post(str(self.client.base_url.join(f".{path}")), call, body)
+
+    async def _post(self, path: str, call: Call, body: bytes) -> HTTPResponse:
         async with Exchange(body, call.until) as exchange:
             await self.client.post(
-                self.path,
+                path,
                 cast_to=httpx2.Response,
                 content=exchange,
                 options={"timeout": call.timeout, "max_retries": 0},

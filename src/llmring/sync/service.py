@@ -70,6 +70,7 @@ class LLMRing:
         max_bytes: int = MAX_BYTES,
         breaker_threshold: int = 10,
         breaker_cooldown: float = 30.0,
+        check_context: bool = False,
     ) -> None:
         # At once, as there: what may show the variables of this frame has no key of it.
         keys: Any = None if api_keys is None else kept(api_keys)
@@ -85,6 +86,7 @@ class LLMRing:
             max_bytes=max_bytes,
             breaker_threshold=breaker_threshold,
             breaker_cooldown=breaker_cooldown,
+            check_context=check_context,
         )
 
     def __enter__(self) -> LLMRing:
@@ -116,9 +118,11 @@ class LLMRing:
     capabilities = _waited(service.LLMRing.capabilities)
     chat = _waited(service.LLMRing.chat)
     close = _waited(service.LLMRing.close)
+    count_tokens = _waited(service.LLMRing.count_tokens)
     bind_alias = _waited(service.LLMRing.bind_alias)
     get_available_models = _waited(service.LLMRing.get_available_models)
     unbind_alias = _waited(service.LLMRing.unbind_alias)
+    validate_context_limit = _waited(service.LLMRing.validate_context_limit)
 
     breakers = _called(service.LLMRing.breakers)
     calculate_cost = _called(service.LLMRing.calculate_cost)

@@ -269,7 +269,7 @@ class RecordedRequest:
 
     Attributes:
         wire: `openai-chat`, `openai-responses`, `anthropic`, `gemini` or `ollama`; `models` for a listing,
-            `None` for a path that nobody serves.
+            `counting` for a count, `None` for a path that nobody serves.
         method, path, query, headers: of the HTTP request; header names in lower case.
         raw, body: the body as bytes, and parsed (`None` if it is not JSON).
         model: the model asked for.
@@ -333,14 +333,20 @@ class RecordedRequest:
         """The words of the conversation, instructions included: the stand-in for prompt tokens."""
         if not isinstance(self.body, dict):
             return 0
-        said = (self.body.get(key) for key in ("system", "systemInstruction", "instructions"))
+        said = (self._asked.get(key) for key in ("system", "systemInstruction", "instructions"))
         return sum(len(text.split()) for part in (self._turns(), *said) for text in _texts(part))
 
     def _turns(self) -> Any:
         """The conversation under the name that the wire gives it."""
         if not isinstance(self.body, dict):
             return []
-        return next((self.body[key] for key in ("messages", "input", "contents") if self.body.get(key)), [])
+        return next((self._asked[key] for key in ("messages", "input", "contents") if self._asked.get(key)), [])
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        """The body, or what is in it where Gemini is to count it."""
+        inner: Any = self.body.get("generateContentRequest")
+        return inner if isinstance(inner, dict) else self.body
 
 
 def _texts(part: Any) -> Iterator[str]:

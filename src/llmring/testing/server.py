@@ -61,6 +61,10 @@ class PracticeServer:
     a request is for, its path says. Each request is answered by the first fitting reply in the queue, else by
     `default`, which echoes the question.
 
+    It counts tokens, too, where Anthropic, Gemini, OpenAI's Responses, llama.cpp, vLLM and Moonshot do: on the wire
+    `counting`, as many as `usage` of the reply has for the prompt. To have no such place: `reply(status=404,
+    wire="counting")`.
+
     Args:
         host, port: where to listen; port 0 takes a free one.
         record: whether to keep `requests`; a benchmark may not want to.
@@ -216,7 +220,8 @@ class PracticeServer:
 
         Args:
             reply: the answer, or its text; not given: the fields say it all.
-            wire, model: answer only requests on that wire, for that model. The wire `models` is a listing.
+            wire, model: answer only requests on that wire, for that model. The wire `models` is a listing, `counting` a
+                count.
             times: how many requests to answer with it.
             **fields: of `Reply`.
 
@@ -289,7 +294,7 @@ class PracticeServer:
         request.body, unparsed = parsed(request.raw) if request.raw else (None, None)
         to = self._route(request)
         request.model, request.stream = to.model, to.stream
-        request.wire = to.format.NAME if to.chat else "models"
+        request.wire = "counting" if to.counts else to.format.NAME if to.chat else "models"
         if to.format.NAME == "openai-chat":
             request.vendor = vendor_of(request.path, request.headers)
         if self._record:
@@ -298,7 +303,7 @@ class PracticeServer:
                 self._arrived.notify_all()
         if (unreadable := self._unreadable(request, to, unparsed)) is not None:
             return script(Reply(status=400, error=unreadable), request, to.format)
-        given = self._given[request.headers.get("host"), request.vendor, request.wire]
+        given = self._given[request.headers.get("host"), request.vendor, to.format.NAME if to.chat else request.wire]
         reply = self._refused(request, to.format, given) if to.chat else None
         reply = reply or self._queue.take(request)
         if reply is None:
@@ -333,7 +338,7 @@ class PracticeServer:
         problem = None
         if not self.lenient:
             try:
-                problem = refusal(format.NAME, request, given)
+                problem = refusal(format, request, given)
             except (AttributeError, LookupError, TypeError, ValueError) as exc:
                 # What a rule stumbles over is in the body, for it sees nothing else; and no vendor takes it.
                 problem = Problem(400, f"Invalid request: {exc}")

@@ -17,6 +17,7 @@ from ...vendors import load
 from ..exchange import Problem, RecordedRequest
 from . import anthropic, gemini, ollama, openai_chat, openai_responses
 from .answer import Answer, Event, Format, Framed
+from .counting import counting_at
 from .models import FACTS, Facts, listing
 from .shapes import Given, parsed, wrong_form
 
@@ -62,6 +63,7 @@ class Route(NamedTuple):
     chat: bool
     model: str = ""
     stream: bool = False
+    counts: bool = False
 
 
 def route(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Route:
@@ -69,6 +71,8 @@ def route(method: str, path: str, query: dict[str, str], headers: dict[str, str]
     asked = body if isinstance(body, dict) else {}
     model = str(asked.get("model", ""))
     if method == "POST":
+        if counting := counting_at(path, body):
+            return Route(counting[0], True, counting[1], counts=True)
         if match := _GEMINI.search(path):
             return Route(gemini, True, match["model"], match["verb"].startswith("stream"))
         for ending, format in _CHATS.items():
@@ -89,9 +93,9 @@ _HOSTS: Mapping[str, list[str]] = {
 """Whose Chat Completions the server can play. `gemini` is Google's compatible endpoint; `openai` is Azure's, too."""
 
 
-def refusal(wire: str, request: RecordedRequest, given: Given) -> Problem | None:
+def refusal(format: Format, request: RecordedRequest, given: Given) -> Problem | None:
     """What the vendor would say to the request, `None` if it would take it."""
-    return next(FORMATS[wire].check(request.body, given, request), None)
+    return next(format.check(request.body, given, request), None)
 
 
 def vendor_of(path: str, headers: Mapping[str, str]) -> str | None:
