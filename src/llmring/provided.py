@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from . import concealment, dialects
 from . import lockfile as lockfiles
 from .aliases import Aliases
-from .exceptions import LLMRingError
-from .providers import base, registry
-
-if TYPE_CHECKING:
-    from .providers import kinds
+from .credentials import kept
+from .exceptions import LLMRingError, ProviderNotFoundError
+from .providers import base, kinds, registry
 
 __all__ = ["Provided"]
 
@@ -62,6 +59,8 @@ class Provided(Aliases):
         | type[base.Provider]
         | Callable[[base.ProviderConfig], base.Provider]
         | dialects.Dialect,
+        *,
+        api_key: str | None = None,
     ) -> None:
         """Serve `name:model` by a provider of your own, in this service; `llmring.register` does so in a process.
 
@@ -72,15 +71,21 @@ class Provided(Aliases):
             provider: a class derived from `llmring.providers.Provider`, a function that makes one of a
                 `ProviderConfig`, or a `Dialect`: of these, each event loop has one of its own, with the key that is
                 found as for a built-in one. Or a provider that is made already, for one event loop.
+            api_key: its key; not given: from `api_keys`, the environment or the keyring.
 
         Raises:
             ConfigurationError: the name is none, or was registered with this service before.
         """
-        self._registry.register(name, provider)
+        self._registry.register(name, provider, kept({name: api_key}))
 
     def _kinds(self) -> kinds.Kinds:
         """What was registered with this service."""
         return self._registry.kinds
+
+    def _no_provider(self, name: str, error: ProviderNotFoundError) -> ProviderNotFoundError:
+        # What brings it has said what is wrong with it.
+        known = kinds.origin_of(name.partition(":")[0], self._kinds())
+        return error if known is not None else super()._no_provider(name, error)
 
     def _vet(self, name: str, lockfile: lockfiles.Lockfile | None) -> None:
         """Called before a provider comes to life; the command line refuses here what its user has not agreed to."""

@@ -16,6 +16,7 @@ from ..lockfile import Lockfile
 from ..lockfile.extends import declare, to_extend
 from ..providers.creation import how_to_install, installed_version
 from ..providers.endpoints import Endpoint, endpoint, near_name
+from ..providers.kinds import BUILT, origin_of
 from ..references import shown, split_reference
 from ..vendors import BUILT_IN, SDKS
 
@@ -31,7 +32,8 @@ CODES: Mapping[str, str] = {
     "extends-unresolved": "a package of [extends] is not installed, or ships no valid lockfile",
     "params-invalid": "no request can be made with the params of an alias",
     "tools-unknown": "`tools` of a binding or a provider names no way in which models are told of tools",
-    "provider-unknown": "a model's provider is neither built in nor declared",
+    "provider-unknown": "a model's provider is neither built in nor declared, and no package brings it",
+    "provider-broken": "the package that brings a provider cannot be imported, or two bring it",
     "address-missing": "a provider of a name of your own has no base_url, so it is where its SDK's vendor is",
     "key-over-http": "a provider's key goes over plain http to another machine",
     "key-foreign": "a provider is given a variable that is, by its name, somebody else's",
@@ -152,6 +154,9 @@ def _provider(lockfile: Lockfile, name: str, mention: Mention) -> tuple[Endpoint
 
 
 def _unknown(lockfile: Lockfile, name: str, mention: Mention, error: ProviderNotFoundError) -> Finding:
+    if (origin := origin_of(name)) is not None and origin != BUILT:
+        what, _, step = str(error).partition(". ")
+        return Finding("provider-broken", "error", mention.spot, f"{what}.", step)
     if name in lockfile.providers:
         message, advice = str(error), f"Correct it in {lockfile.path}."
     else:

@@ -32,7 +32,6 @@ from ..schemas import LLMRequest
 from ..structured import answer_format
 from ..tool_dialects import tool_mode
 from ..tools import definitions
-from ..vendors import BUILT_IN
 from .findings import Finding, Mention, Spot
 
 if TYPE_CHECKING:
@@ -131,7 +130,7 @@ def doubts(text: Text) -> Iterator[Finding]:
                 spot = text.spot("providers", name, *(["sdk"] if settings.sdk else []))
                 yield Finding("provider-unknown", "error", spot, str(error), f"Correct it in {text.path}.")
             continue
-        if name not in BUILT_IN and settings.base_url is None:
+        if target.origin == "lockfile" and settings.base_url is None and target.address is not None:
             yield _lack_of_address(text, target, settings)
         yield from _loose_keys(text, target, settings)
 
@@ -228,10 +227,10 @@ def _unknown_tools(text: Text) -> Iterator[Finding]:
 
 def _lack_of_address(text: Text, target: Endpoint, settings: ProviderSettings) -> Finding:
     """A table of a name of one's own that says nothing of where it is."""
-    table, home = f"[providers.{toml_key(target.name)}]", target.sdk.home
+    table, home = f"[providers.{toml_key(target.name)}]", target.sdk.home or target.sdk.base_url
+    others = f", or where {target.sdk.address_variables[0]} says" if target.sdk.address_variables else ""
     message = (
-        f"{table} names no base_url, so its requests{' and its key' * bool(settings.api_key_env)} go to "
-        f"{home}, or where {target.sdk.address_variables[0]} says."
+        f"{table} names no base_url, so its requests{' and its key' * bool(settings.api_key_env)} go to {home}{others}."
     )
     step = f'Write its address in {table}; that one, if it is meant: base_url = "{home}"'
     return Finding("address-missing", "warning", text.spot("providers", target.name), message, step)
@@ -240,7 +239,8 @@ def _lack_of_address(text: Text, target: Endpoint, settings: ProviderSettings) -
 def _loose_keys(text: Text, target: Endpoint, settings: ProviderSettings) -> Iterator[Finding]:
     """The keys that a table sends over plain http, and the variables in it that are, by their names, others'."""
     name, url, variables = target.name, settings.base_url, _secrets_named(settings)
-    place, table, row = ("providers", name), f"[providers.{toml_key(name)}]", BUILT_IN.get(name)
+    place, table = ("providers", name), f"[providers.{toml_key(name)}]"
+    row = target.dialect if target.origin != "lockfile" else None
     sent = [*variables] or [*(target.key_variables if row is not None and not row.local else ())]
     if url is not None and url.startswith("http://") and sent and not is_this_machine(url):
         message = f"{table} sends {shown(sent[0])} to {host_of(url)} over plain http: whoever is on the way reads it."

@@ -11,9 +11,9 @@ from .. import lockfile as lockfiles
 from ..exceptions import ConfigurationError
 from ..lockfile import Lockfile, secrets_in
 from ..lockfile.extends import declare
+from ..providers import kinds
 from ..providers.endpoints import near_name
 from ..references import shown, split_reference
-from ..vendors import BUILT_IN
 from .facts import facts_of, not_listed
 from .project import ProfileOption, WrittenOption, argument, lockfile_path
 from .terminal import note, say_json, warn, working
@@ -77,7 +77,7 @@ def _listed(ctx: typer.Context, models: str) -> list[str]:
 def _check_provider(reference: str, lockfile: Lockfile, *, force: bool) -> None:
     """Refuse a model whose provider nobody knows; with force, only say so."""
     provider, name = split_reference(reference)
-    if provider in BUILT_IN or provider in lockfile.providers or secrets_in([reference]):
+    if provider in lockfile.providers or secrets_in([reference]) or provider in kinds.names():
         return  # a secret is refused by whoever writes, and not repeated here
     meant = f"{near_name(provider, lockfile.providers) or provider}:{name}"
     near = next(iter(catalog.nearest(meant, limit=1)), meant if meant != reference else None)

@@ -16,7 +16,8 @@ import typer
 
 from .. import catalog
 from ..catalog import ROLES, suggested
-from ..vendors import BUILT_IN, SDKS
+from ..providers import kinds
+from ..vendors import SDKS
 from .project import bindings_in, lockfile_if_any
 
 _PLAIN = re.compile(r"[\w./:@+-]+")
@@ -97,7 +98,7 @@ def _bound(ctx: typer.Context) -> Iterable[str]:
 
 def _providers() -> Iterable[str]:
     lockfile = lockfile_if_any()
-    return [*BUILT_IN, *(lockfile.providers if lockfile is not None else ())]
+    return [*kinds.names(), *(lockfile.providers if lockfile is not None else ())]
 
 
 def _models(incomplete: str) -> Iterable[str]:

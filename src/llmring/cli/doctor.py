@@ -25,9 +25,8 @@ from ..lockfile.files import none_found
 from ..providers.creation import fits, how_to_install, installed_version, requirement
 from ..providers.errors import CHECK_THAT_IT_RUNS
 from ..service import LLMRing
-from ..vendors import BUILT_IN
 from .project import bindings_in
-from .status import KEYRING_WAITS, Status, ask, keyring, statuses
+from .status import KEYRING_WAITS, Status, ask, keyring, refusals, statuses
 from .terminal import columns, note, paint, say, say_json, working
 from .trust import obstacle
 
@@ -163,7 +162,7 @@ def diagnose() -> Diagnosis:
         what, _, fix = reason.partition(". Nothing was sent there. ")
         troubles.append(Trouble("problem", f"{name} is asked by no command: {what}.", fix))
     troubles += _of_aliases(served, {*obstacles, *untrusted.values(), *(one.unknown for one in found)})
-    troubles += [*_of_sdks(found), *_of_nothing(lockfile, profile, served, found)]
+    troubles += [*_of_sdks(found), *_of_packages(found), *_of_nothing(lockfile, profile, served, found)]
     if keys.waits:
         troubles.append(_split("warning", KEYRING_WAITS))
     return Diagnosis(lockfile, profile, served, found, troubles)
@@ -243,7 +242,7 @@ def _absent(local: Sequence[Status], models: Sequence[str]) -> dict[str, str]:
     answers = ask([one.name for one in local])
     obstacles = {}
     for one in local:
-        answer, row = answers[one.name], BUILT_IN.get(one.name)
+        answer, row = answers[one.name], one.endpoint.dialect if one.endpoint is not None else None
         if isinstance(answer, LLMRingError):
             if reason := _obstacle(one, answer):
                 obstacles[one.name] = reason
@@ -258,7 +257,7 @@ def _absent(local: Sequence[Status], models: Sequence[str]) -> dict[str, str]:
 
 def _obstacle(one: Status, error: LLMRingError) -> str | None:
     """What keeps a server of one's own from serving, by the error that it came to when it was asked for its models."""
-    row = BUILT_IN.get(one.name)
+    row = one.endpoint.dialect if one.endpoint is not None else None
     where = f" at {one.address}" if one.address else ""
     if isinstance(error, ProviderAuthenticationError):
         return f"{one.name}{where} refuses the key. Check {one.key_source or 'api_key_env, which names none'}."
@@ -299,6 +298,12 @@ def _of_sdks(found: Sequence[Status]) -> Iterator[Trouble]:
         if version is not None and not fits(package, version):
             what = f"{package} {version} is installed, and llmring works with {requirement(package)}."
             yield Trouble("warning", what, how_to_install(package))
+
+
+def _of_packages(found: Sequence[Status]) -> Iterator[Trouble]:
+    """Providers that installed packages bring, and that cannot be used, whoever needs them."""
+    for reason in (*refusals(), *(one.unknown for one in found if one.is_broken and not one.aliases)):
+        yield _split("warning", reason)
 
 
 def _of_nothing(

@@ -11,8 +11,9 @@ from .. import catalog
 from ..catalog import ModelInfo
 from ..exceptions import LLMRingError
 from ..lockfile import Lockfile
+from ..providers import kinds
 from ..providers.endpoints import endpoint
-from ..vendors import BUILT_IN, SDKS
+from ..vendors import SDKS
 from .facts import as_data, facts_of, price, remark, tokens
 from .project import lockfile_if_any, offers
 from .status import KEYRING_WAITS, ask, keyring, status_of
@@ -104,10 +105,15 @@ def _served(provider: str | None, lockfile: Lockfile | None) -> list[ModelInfo]:
         elif provider is not None:
             raise answer
         else:
-            (note if name in BUILT_IN and BUILT_IN[name].local else warn)(f"{answer}")
+            (note if _is_local(name, lockfile) else warn)(f"{answer}")
     if all(isinstance(answer, LLMRingError) for answer in answers.values()):
         raise LLMRingError("No provider listed its models. To see which keys are set here: llmring providers")
     return found
+
+
+def _is_local(name: str, lockfile: Lockfile | None) -> bool:
+    place = status_of(name, lockfile, keyring()).endpoint
+    return place is not None and place.dialect is not None and place.dialect.local
 
 
 def _usable(lockfile: Lockfile | None) -> list[str]:
@@ -115,7 +121,7 @@ def _usable(lockfile: Lockfile | None) -> list[str]:
     declared = lockfile.providers if lockfile is not None else {}
     local = [name for name, sdk in SDKS.items() if sdk.local]
     usable, keys = [], keyring()
-    for name in dict.fromkeys((*BUILT_IN, *declared)):
+    for name in dict.fromkeys((*kinds.names(), *declared)):
         place = status_of(name, lockfile, keys)
         wanted = name in declared or name in local or place.key_source is not None
         if wanted and place.lacks is None:

@@ -23,6 +23,7 @@ from ..exceptions import (
     ProviderTimeoutError,
 )
 from ..lockfile import Lockfile
+from ..providers import kinds
 from ..providers.creation import fits, how_to_install, installed_version, requirement
 from ..providers.endpoints import Endpoint, endpoint
 from ..providers.environment import lacking
@@ -59,8 +60,13 @@ class Status:
 
     @property
     def package(self) -> str:
-        """Its SDK, as pip knows it; empty where there is no such provider."""
+        """Its SDK, as pip knows it; empty where it has none, or there is no such provider."""
         return self.endpoint.sdk.package if self.endpoint is not None else ""
+
+    @property
+    def origin(self) -> str | None:
+        """Where it comes from: `"built in"`, `"lockfile"`, `"registered"`, or `"package NAME VERSION"`."""
+        return self.endpoint.origin if self.endpoint is not None else kinds.origin_of(self.name)
 
     @cached_property
     def version(self) -> str | None:
@@ -105,14 +111,19 @@ class Status:
         """What keeps it from serving, its SDK apart, and what to do about it; `None` where nothing does."""
         return self.endpoint.lacks(self.keyring) if self.endpoint is not None else self.unknown
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether a package brings it that cannot be used."""
+        return self.endpoint is None and self.origin is not None
+
     @cached_property
     def problem(self) -> str | None:
         """What keeps it from serving, and what to do about it; `None` where nothing does."""
         if self.endpoint is None:
             return self.unknown
-        if self.version is None:
+        if self.package and self.version is None:
             return f"The SDK {self.package} is not installed. To install it: {how_to_install(self.package)}"
-        if not fits(self.package, self.version):
+        if self.version is not None and not fits(self.package, self.version):
             return (
                 f"{self.package} {self.version} is installed, and llmring works with {requirement(self.package)}. "
                 f"To install that: {how_to_install(self.package)}"
@@ -139,6 +150,7 @@ class Status:
         required = requirement(self.package) if self.package else None
         return {
             "provider": self.name,
+            "origin": self.origin,
             "sdk": {"package": self.package or None, "version": self.version, "requirement": required},
             "key": self.key_data(),
             "address": self.address,
@@ -155,15 +167,15 @@ def keyring() -> Keyring:
 def statuses(lockfile: Lockfile | None, keys: Keyring, *, every: bool = False) -> list[Status]:
     """The providers that matter here, or `every` one that is built in.
 
-    Those with an SDK of their own always; others where the lockfile declares them, an alias needs them, or their key
-    is set.
+    Those with an SDK of their own, or that a package brings, always; others where the lockfile declares them, an alias
+    needs them, or their key is set.
     """
     declared = lockfile.providers if lockfile is not None else {}
     needed = _needed_by(lockfile)
     found = []
-    for name in dict.fromkeys((*BUILT_IN, *declared, *needed)):
+    for name in dict.fromkeys((*kinds.names(), *declared, *needed)):
         one = status_of(name, lockfile, keys, needed.get(name, {}))
-        if every or name in SDKS or name in declared or name in needed or one.key_source:
+        if every or name in SDKS or name not in BUILT_IN or name in needed or name in declared or one.key_source:
             found.append(one)
     return found
 
@@ -177,6 +189,11 @@ def status_of(
         return Status(name, endpoint(name, declared.get(name), others=declared), keys, aliases or {})
     except ProviderNotFoundError as error:
         return Status(name, None, keys, aliases or {}, str(error))
+
+
+def refusals() -> list[str]:
+    """Why providers that packages bring do not count: what they are called has another meaning already."""
+    return [offer.refused for offer in kinds.offers().values() if offer.refused and offer.name in BUILT_IN]
 
 
 def _needed_by(lockfile: Lockfile | None) -> dict[str, dict[str, list[str]]]:
@@ -234,9 +251,9 @@ def providers(
 ) -> None:
     """Show how each provider stands here.
 
-    Its SDK, key and address, and which aliases need it. Keys are never shown, only where they are. With --check, each
-    one that has what it needs is asked for the list of its models, which costs nothing; the status is then 1 if one
-    that is needed here does not answer.
+    Where it comes from (built in, the lockfile, an installed package), its SDK, key and address, and which aliases need
+    it. Keys are never shown, only where they are. With --check, each one that has what it needs is asked for the list
+    of its models, which costs nothing; the status is then 1 if one that is needed here does not answer.
 
     \b
     Example:
@@ -262,22 +279,26 @@ def providers(
 
 
 def _print(found: list[Status], profile: str, answers: Mapping[str, Any] | None) -> None:
-    rows = [["PROVIDER", "SDK", "KEY", "ADDRESS", "ALIASES"]]
-    rows += [[one.name, _sdk(one), _key(one), one.address or "-", _aliases(one, profile)] for one in found]
+    rows = [["PROVIDER", "FROM", "SDK", "KEY", "ADDRESS", "ALIASES"]]
+    rows += [[it.name, it.origin or "-", _sdk(it), _key(it), it.address or "-", _aliases(it, profile)] for it in found]
     if answers is not None:
         for row, word in zip(rows, ["ANSWER", *(_answer(one, answers) for one in found)], strict=True):
             row.insert(-1, word)
     say_table(rows)
+    for refused in refusals():
+        warn(refused)
     for one in found:
         failure = (answers or {}).get(one.name)
-        if one.problem and one.aliases:
+        if one.problem and (one.aliases or one.is_broken):
             warn(one.problem)
         elif isinstance(failure, LLMRingError):
             (warn if _failed(one, answers or {}) else note)(str(failure))
 
 
 def _sdk(one: Status) -> str:
-    return f"{one.package} {one.version or '(not installed)'}" if one.package else "-"
+    if one.package:
+        return f"{one.package} {one.version or '(not installed)'}"
+    return "none needed" if one.endpoint is not None else "-"
 
 
 def _key(one: Status) -> str:
@@ -316,7 +337,8 @@ def _checked(one: Status, answers: Mapping[str, Any]) -> dict[str, Any] | None:
     failed = isinstance(answer, LLMRingError)
     refused = isinstance(answer, ProviderAuthenticationError)
     # A listing proves the key if there is one, and not everybody is given it.
-    lists_to_all = one.name in BUILT_IN and BUILT_IN[one.name].lists_to_all
+    known = one.endpoint.dialect if one.endpoint is not None else None
+    lists_to_all = known is not None and known.lists_to_all
     proven = not failed and one.key_source is not None and one.needs_key is True and not lists_to_all
     return {
         "reachable": not isinstance(answer, ProviderConnectionError | ProviderTimeoutError),

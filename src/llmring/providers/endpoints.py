@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..lockfile import ProviderSettings
     from .kinds import Kind, Kinds, Maker
 
-__all__ = ["Endpoint", "address_of", "endpoint", "near_name", "variables_in", "variables_of"]
+__all__ = ["Endpoint", "address_of", "endpoint", "made_of", "near_name", "variables_in"]
 
 _DEEPEST = 3
 """Dialects that each name another as their SDK."""
@@ -332,18 +332,18 @@ def address_of(name: str, settings: ProviderSettings | None, own: Kinds | None =
         return settings.base_url if settings is not None else None
 
 
-def variables_of(name: str, settings: ProviderSettings | None, own: Kinds | None = None) -> list[str]:
-    """The environment variables on which an endpoint depends."""
+def made_of(name: str, settings: ProviderSettings | None, own: Kinds | None = None) -> tuple[list[str], list[object]]:
+    """The environment variables on which an endpoint depends, and what stands for its name and its SDK."""
     kind = _meant(name, settings.sdk if settings is not None else None, own)
+    sdk = kinds.find(settings.sdk, own) if settings is not None and settings.sdk else None
     row = kind.dialect if kind is not None else None
     variables = [*row.key_variables, *row.address_variables] if row is not None else []
     variables += [row.header_variable] if row is not None and row.header_variable else []
     if settings is not None:
-        sdk = kinds.find(settings.sdk, own) if settings.sdk else None
         variables += sdk.dialect.address_variables if sdk is not None else ()
         variables += [settings.api_key_env] if settings.api_key_env else []
         variables += [variable for value in settings.headers.values() for variable in variables_in(value)]
-    return variables
+    return variables, [it.make or it.dialect for it in (kind, sdk) if it is not None]
 
 
 def near_name(name: str, others: Iterable[str] = (), own: Kinds | None = None) -> str | None:

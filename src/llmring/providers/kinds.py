@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -32,12 +32,29 @@ if TYPE_CHECKING:
 
     Maker: TypeAlias = Callable[[ProviderConfig], Provider]
 
-__all__ = ["GROUP", "Kind", "Kinds", "Offer", "find", "is_at_hand", "names", "offers", "register", "unregister"]
+__all__ = [
+    "BUILT",
+    "GROUP",
+    "REGISTERED",
+    "Kind",
+    "Kinds",
+    "Offer",
+    "find",
+    "is_at_hand",
+    "kind_of",
+    "names",
+    "offers",
+    "origin_of",
+    "register",
+    "unregister",
+]
 
 GROUP = "llmring.providers"
 """The group of the entry points."""
 BUILT = "built in"
+"""The origin of the rows of `vendors.json`."""
 REGISTERED = "registered"
+"""The origin of what a program has registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +265,9 @@ def _parts(name: str, provider: Any) -> tuple[Dialect | None, Maker | None]:
     dialect = getattr(provider, "dialect", None)
     if dialect is not None and not isinstance(dialect, Dialect):
         raise ConfigurationError(f"{shown(provider)}.dialect is {shown(dialect)}; it takes a Dialect, or None.")
+    package = getattr(provider, "sdk", "")
+    if package and isinstance(package, str) and (dialect is None or not dialect.package):
+        dialect = replace(dialect or Dialect(name), package=package)
     return dialect, provider
 
 

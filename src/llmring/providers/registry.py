@@ -11,15 +11,16 @@ from concurrent.futures import Future
 from contextlib import closing, suppress
 from copy import copy
 from hashlib import blake2b
-from typing import TYPE_CHECKING, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ..credentials import Key
 from ..dialects import Dialect
 from ..exceptions import ConfigurationError, LLMRingError, ProviderTimeoutError
 from ..record import Record, Records
 from .base import Provider, ProviderConfig
-from .creation import creation, maker
-from .endpoints import Endpoint, endpoint, variables_of
+from .creation import check_keys, creation, maker
+from .endpoints import Endpoint, endpoint, made_of
 from .kinds import REGISTERED, Kinds, find, is_at_hand, kind_of
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ T = TypeVar("T")
 
 _CLOSED = "This service is closed; make a new LLMRing."
 _SALT = os.urandom(32)
+_Key: TypeAlias = tuple[object, ...]
 
 
 class _Entry:
@@ -47,7 +49,7 @@ class _Entry:
         former: another took its place: it is closed when the last request has let it go.
     """
 
-    def __init__(self, record: Record, key: tuple[str, ...]) -> None:
+    def __init__(self, record: Record, key: _Key) -> None:
         self._record, self._key = record, key
         self.task: asyncio.Task[Provider]
         self.imported = asyncio.Event()
@@ -116,17 +118,26 @@ class Registry:
         self._registered: dict[str, Provider] = {}
         self.kinds = Kinds()
 
-    def register(self, name: str, provider: Provider | type[Provider] | Maker | Dialect) -> None:
-        """Serve `name` by what is the caller's own; a provider itself stands for what a class makes once."""
+    def register(
+        self,
+        name: str,
+        provider: Provider | type[Provider] | Maker | Dialect,
+        keys: Mapping[str, Key | None] = MappingProxyType({}),
+    ) -> None:
+        """Serve `name` by what is the caller's own: one that is made already, or what makes some."""
+        made = isinstance(provider, Provider)
+        kind = kind_of(name, (lambda config: provider) if made else provider, REGISTERED)
+        if name in self._registered or name in self.kinds:
+            raise ConfigurationError(f"{name!r} is registered with this service already. Choose another name.")
+        given = {it: key for it, key in keys.items() if key is not None}
+        if made and given:
+            raise ConfigurationError(f"{provider!r} is made already, with its key: api_key comes too late.")
+        check_keys(given, lambda: [name])
         if isinstance(provider, Provider):
-            kind_of(name, lambda config: provider, REGISTERED)
-            if name in self._registered or name in self.kinds:
-                raise ConfigurationError(f"{name!r} is registered with this service already. Choose another name.")
             self._registered[name] = provider
         else:
-            if name in self._registered:
-                raise ConfigurationError(f"{name!r} is registered with this service already. Choose another name.")
-            self.kinds.add(kind_of(name, provider, REGISTERED))
+            self._keys |= given
+            self.kinds.add(kind)
 
     def registered(self, name: str) -> Provider | None:
         """The caller's own adapter of that name, `None` where there is none."""
@@ -207,7 +218,7 @@ class Registry:
         wanted = (settings.sdk if settings is not None else None) or name
         return name in self._registered or is_at_hand(wanted, self.kinds)
 
-    def _entry(self, key: tuple[str, ...]) -> _Entry | None:
+    def _entry(self, key: _Key) -> _Entry | None:
         """What there is for the loop that runs here; where none runs, for any."""
         record = self._records.here()
         entry: _Entry | None = record.providers.get(key)
@@ -226,7 +237,7 @@ class Registry:
                     return entry
         return None
 
-    def _kept(self, key: tuple[str, ...], made: Provider) -> _Entry:
+    def _kept(self, key: _Key, made: Provider) -> _Entry:
         """The entry of what `get` has made, or of what another thread made first, where no loop runs."""
         record = self._records.here()
         mine = _Entry(record, key)
@@ -296,12 +307,13 @@ class Registry:
     def _endpoint(self, name: str, settings: ProviderSettings | None, others: Iterable[str]) -> Endpoint:
         return endpoint(name, settings, others={*self._registered, *others}, own=self.kinds)
 
-    def _key(self, name: str, settings: ProviderSettings | None) -> tuple[str, ...]:
+    def _key(self, name: str, settings: ProviderSettings | None) -> _Key:
         """A provider's name, and what it is made of: an edit of its settings, or another key, makes another one."""
-        values = "\0".join(os.environ.get(v, "") for v in variables_of(name, settings, self.kinds))
+        variables, made = made_of(name, settings, self.kinds)
+        values = "\0".join(os.environ.get(it, "") for it in variables)
         # Keys are among them: what is kept is what they come to, here and nowhere else.
         digest = blake2b(values.encode(errors="surrogateescape"), key=_SALT).hexdigest()
-        return name, repr(settings) if settings else "", digest
+        return name, repr(settings) if settings else "", digest, *made
 
 
 async def _in_a_thread(name: str, work: Callable[[], T]) -> T:
