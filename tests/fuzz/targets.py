@@ -13,9 +13,11 @@ from llmring.lockfile.changes import says, with_binding
 from llmring.lockfile.parsing import decode, holds_json, parse
 from llmring.lockfile.places import line_and_column, scan
 from llmring.providers.errors import error_of_answer
+from llmring.tool_dialects import BrokenCall, Call, Text, dialect_names
 from llmring.wire.errors import WireError, read_error
 
 from ..lockfile.conftest import PLAIN
+from ..tool_dialects.test_reading import TABLE, read
 from ..wire.streams import DECODERS, EXAMPLES, MODEL
 
 Target = Callable[[bytes], None]
@@ -106,13 +108,36 @@ def error(data: bytes) -> None:
         assert not TURNING & set(str(raised))
 
 
-TARGETS: Mapping[str, Target] = {**{wire: _decode(wire) for wire in DECODERS}, "lockfile": lockfile, "error": error}
+def tools(data: bytes) -> None:
+    """In any dialect: text and calls, which are of the tools' and fit them; and where it is cut makes no difference."""
+    text = data.decode(errors="replace")
+    for name in dialect_names():
+        whole = read(name, text)
+        assert read(name, text[: len(text) // 2], text[len(text) // 2 :]) == whole
+        assert read(name, *text) == whole
+        for event in whole:
+            if isinstance(event, Call):
+                assert type(json.loads(event.arguments)) is dict
+            elif isinstance(event, BrokenCall):
+                assert event.reason
+        if all(isinstance(event, Text) for event in whole):
+            assert whole == ([Text(text)] if text else [])
+
+
+TARGETS: Mapping[str, Target] = {
+    **{wire: _decode(wire) for wire in DECODERS},
+    "lockfile": lockfile,
+    "error": error,
+    "tools": tools,
+}
 
 
 def seeds(name: str) -> list[bytes]:
     """Inputs to begin with."""
     if name == "lockfile":
         return [PLAIN.encode(), b'{"version": "1.0", "profiles": {"default": {"name": "default", "bindings": []}}}']
+    if name == "tools":
+        return [row["text"].encode() for row in TABLE["outputs"]]
     if name == "error":
         details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1.5s"}]
         return [

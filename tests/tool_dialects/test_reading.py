@@ -72,3 +72,9 @@ def test_nothing_that_is_shown_is_taken_back(row: dict[str, Any]) -> None:
     for character in text:
         said += "".join(event.text for event in reader.feed(character) if isinstance(event, Text))
         assert "".join(event.text for event in whole if isinstance(event, Text)).startswith(said)
+
+
+def test_nobody_is_warned_of_what_a_model_wrote(recwarn: pytest.WarningsRecorder) -> None:
+    (event,) = read("pythonic", "[get_weather(city=1if 1else 2)]")
+    assert isinstance(event, BrokenCall)
+    assert not recwarn.list

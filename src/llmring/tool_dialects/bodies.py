@@ -84,7 +84,7 @@ class Tags:
     Args:
         begins: what an argument begins with, `KEY` for its name, a line break for blanks or none.
         ends: what it ends with.
-        closers: what may end the call.
+        closers: what may stand behind a call; those that are tags may end it.
         breaks: one line break on either side is of the form, not of the value.
 
     Attributes:
@@ -92,7 +92,8 @@ class Tags:
     """
 
     def __init__(self, begins: Iterable[str], ends: Iterable[str], closers: Iterable[str], *, breaks: bool) -> None:
-        begins, self.ends, self.closers, self.breaks = [*begins], frozenset(ends), frozenset(closers), breaks
+        begins, self.ends, self.breaks = [*begins], tuple(ends), breaks
+        self.closers = tuple(it for it in closers if it[0] == "<")
         tags = [re.escape(it).replace(_KEY, r'([^<>"]{1,128})').replace("\\\n", r"\s{0,16}") for it in begins]
         self.any = re.compile("|".join([*tags, *map(re.escape, (*self.ends, *self.closers))]))
         firsts = [it.partition(_KEY)[0] for it in begins]
@@ -168,7 +169,7 @@ class Parameters:
         elif (
             begins and key in self._keys and key not in (*self.values, self._open) and self._last(" \t").endswith("\n")
         ):
-            self._close()
+            self._close(implied=True)
             self._open = key
         else:
             self._written.append(tag[0])
@@ -178,8 +179,10 @@ class Parameters:
         """What was written last that is not blank, up to where it is."""
         return next((text.rstrip(blanks) for text in reversed(self._written) if text.strip(blanks)), "")
 
-    def _close(self) -> None:
+    def _close(self, *, implied: bool = False) -> None:
         value = "".join(self._written)
-        self.values[self._open] = value.removeprefix("\n").removesuffix("\n") if self._tags.breaks else value
+        if self._tags.breaks:
+            value = value.removeprefix("\n")
+        self.values[self._open] = value.removesuffix("\n") if self._tags.breaks or implied else value
         self._written.clear()
         self._open = ""

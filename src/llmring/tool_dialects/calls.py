@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import warnings
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -226,8 +227,8 @@ def _parts(item: Any) -> tuple[str | None, bool, Any]:
     return name, key is not None, item.get(key) if key else None
 
 
-def python_calls(tools: Tools, first: str, written: str, body: str) -> Iterator[Event]:
-    """The calls of `f(a=1)`, or of a list of them, of which the first is of a known tool."""
+def python_calls(tools: Tools, first: str, written: str, body: str) -> Iterator[Event | None]:
+    """The calls of `f(a=1)`, or of a list of them, of which the first is of a known tool; `None` as of `json_calls`."""
     try:
         tree = _python(body)
         nodes = tree.elts if isinstance(tree, ast.List) else [tree]
@@ -235,8 +236,11 @@ def python_calls(tools: Tools, first: str, written: str, body: str) -> Iterator[
     except (Unreadable, RecursionError) as error:
         yield BrokenCall(first, written, f"the call is no Python: {error}")
         return
-    for node, full in found:
-        name = full if full in tools else full.removesuffix(".call")
+    named = [(node, full if full in tools else full.removesuffix(".call")) for node, full in found]
+    if not any(name in tools for _, name in named):
+        yield None
+        return
+    for node, name in named:
         if isinstance(node, ast.Call) and name in tools:
             yield _python_call(tools, written, name, node)
         else:
@@ -261,7 +265,9 @@ def _python(written: str) -> ast.expr:
     if not _RAW.search(written):
         written = _ESCAPE.sub(lambda found: found[0] if found[1] in _ESCAPES else "\\" + found[0], written)
     try:
-        tree: ast.expr = _Words().visit(ast.parse(written, mode="eval").body)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # of what a model wrote, as `1if`
+            tree: ast.expr = _Words().visit(ast.parse(written, mode="eval").body)
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise Unreadable(getattr(error, "msg", None) or f"{type(error).__name__}: {error}") from None
     return tree

@@ -13,7 +13,11 @@ __all__ = ["FENCE", "Block", "Cursor", "Heads", "More", "NoCall"]
 FENCE = "```"
 _HEAD = 256
 """Characters within which a call must begin to look like one: up to its tool's name, or the first key of its JSON."""
+_LITERAL = 128
+"""Longer than any opening, closer or joint."""
 _FENCED = frozenset({"", "json", "xml", "python", "tool_call", "tool_calls", "tool_code", "text"})
+_STACKED = 3
+"""Openings that may stand one behind the other: of all calls, of one, of its function."""
 _ID = "[CALL_ID]"
 _NAMESPACE = "functions."
 """Stands before the name of a tool in Kimi's calls, and in harmony's."""
@@ -63,11 +67,11 @@ class Cursor:
     def take(self, *literals: str) -> str:
         """The literal that stands here, `""` if none does."""
         rest = self._text[self.at :]
-        for literal in literals:
-            if rest.startswith(literal):
-                self.at += len(literal)
-                return literal
-        if any(literal.startswith(rest) for literal in literals):
+        if rest.startswith(literals):
+            found = next(literal for literal in literals if rest.startswith(literal))
+            self.at += len(found)
+            return found
+        if len(rest) < _LITERAL and any(literal.startswith(rest) for literal in literals):
             raise self.out()
         return ""
 
@@ -142,7 +146,9 @@ class Heads:
             if cursor.word() not in _FENCED:
                 raise NoCall
             cursor.blank()
-        while opening := cursor.take(*self._openings):
+        for _ in range(_STACKED):
+            if not (opening := cursor.take(*self._openings)):
+                break
             cursor.marked = True
             if opening[-1] in '="':
                 return self._function(cursor, opening, fenced)
@@ -175,7 +181,9 @@ class Heads:
         if cursor.take(":"):
             id = f"{name}:{cursor.word()}"
         cursor.blank()
+        bodies = self._tags.named
         while joint := cursor.take(_ID, *self._joints):
+            bodies = (*bodies, *self._tags.closers)  # Nothing between a joint and the end is no arguments.
             word = cursor.word()
             if joint == _ID:
                 id = word
@@ -195,8 +203,8 @@ class Heads:
                 block.kind, block.scanner = "marked", Marked(self._mark)
             return block
         at = cursor.at
-        if mark == "<" and cursor.take(*self._tags.named):
-            return self._between_tags(at, self._known(name), fenced)
+        if mark == "<" and cursor.take(*bodies):
+            return self._between_tags(at, self._known(name), fenced, id)
         raise NoCall
 
     def _function(self, cursor: Cursor, opening: str, fenced: bool) -> Block:
@@ -208,8 +216,8 @@ class Heads:
             return Block("arguments", cursor.at, name, marked=True, fenced=fenced)
         return self._between_tags(cursor.at, name, fenced)
 
-    def _between_tags(self, at: int, name: str, fenced: bool) -> Block:
-        block = Block("parameters", at, name, marked=True, fenced=fenced)
+    def _between_tags(self, at: int, name: str, fenced: bool, id: str | None = None) -> Block:
+        block = Block("parameters", at, name, marked=True, fenced=fenced, id=id)
         block.scanner = Parameters(self._tools.keys(name), self._tags)
         return block
 

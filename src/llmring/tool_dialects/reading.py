@@ -228,7 +228,7 @@ class ToolReader:
                 yield BrokenCall(name, written, "there is more than parameters in the call")
             else:
                 arguments = {key: tools.typed(name, key, value) for key, value in scanner.values.items()}
-                yield tools.call(name, arguments, written)
+                yield tools.call(name, arguments, written, block.id)
         else:
             try:
                 value = marked_value(tools, name, body, self._mark) if block.kind == "marked" else value_of(body)
