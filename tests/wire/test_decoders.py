@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from llmring.schemas import FinishReason, StreamChunk
 from llmring.wire import MAX_BYTES
+from llmring.wire.base import Decoder
 from llmring.wire.errors import WireError
+from llmring.wire.framing import LineFrames
 
 from .streams import (
     DECODERS,
@@ -572,3 +574,27 @@ def test_a_failure_in_place_of_a_whole_answer(wire: str) -> None:
         body = {"object": "response", "status": "failed", "error": body, "output": []}
     with pytest.raises(WireError, match="It broke"):
         answered(DECODERS[wire](MODEL), json.dumps(body).encode())
+
+
+class Plain(Decoder):
+    """A format of lines, which names its model at the end."""
+
+    frames = LineFrames
+    end_marker = "z"
+
+    def feed(self, event: Any) -> StreamChunk | None:
+        return StreamChunk(event["t"], self.model)
+
+
+def test_what_has_given_a_chunk_is_a_stream_whatever_it_begins_with() -> None:
+    decoder = Plain("own:m")
+    assert [chunk.delta for chunk in decoder.read(b'{"t": "One"}\n')] == ["One"]
+    assert decoder.not_a_stream() is None
+
+
+def test_what_has_given_none_may_be_something_else() -> None:
+    decoder = Plain("own:m")
+    assert decoder.read(b'{"error": {"message": "No."}}\n') == []
+    error = decoder.not_a_stream()
+    assert error is not None
+    assert error.message == "No."

@@ -81,6 +81,7 @@ class Decoder:
         self._frames = self.frames()
         self._halves = Halves()
         self._head = b""
+        self._begun = False
 
     def feed(self, event: Any) -> StreamChunk | None:
         """Take one event of the stream, parsed. Raises `WireError` if it reports a failure."""
@@ -103,6 +104,8 @@ class Decoder:
             self._read += len(data)
             if self._read > self.most:
                 self._weigh(chunks, payloads)
+            if chunks:
+                self._begun = True
             return chunks
         except TooLargeError as error:
             self.error = self.too_large(str(error))
@@ -191,7 +194,7 @@ class Decoder:
     def not_a_stream(self) -> WireError | None:
         """The error that the bytes are, if they were no stream at all."""
         head = self.conceal(self._head).removeprefix(b"\xef\xbb\xbf").lstrip()
-        if self.response_model is not None or not head or head.startswith(self.openings):
+        if self._begun or self.response_model is not None or not head or head.startswith(self.openings):
             return None
         error = read_error(head)
         if not error.enveloped:
