@@ -32,9 +32,15 @@ class Odd(HTTPProvider):
     def decoder(self, call: Call) -> Decoder:
         return ChatDecoder(f"{self.name}:{call.model}")
 
-    def read_error(self, body: bytes, status: int) -> WireError:
+    def read_error(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError:
         said = json.loads(body)["oops"]
-        return WireError(said["text"], said.get("status", status), (said["kind"],), retry_after=said.get("wait"))
+        return WireError(
+            said["text"], said.get("status", status), (said["kind"],), retry_after=_seconds(headers) or said.get("wait")
+        )
+
+
+def _seconds(headers: Mapping[str, str]) -> float | None:
+    return float(headers["X-Wait-Ms"]) / 1000 if "X-Wait-Ms" in headers else None
 
 
 async def failure(server: PracticeServer, **reply: Any) -> ProviderError:
@@ -58,6 +64,13 @@ async def test_a_header_wins_over_the_wait_in_the_body(server: PracticeServer) -
     said = {"oops": {"kind": "busy", "text": "So many.", "status": 429, "wait": 2.5}}
     error = await failure(server, status=400, body=json.dumps(said).encode(), headers={"retry-after": "7"})
     assert error.retry_after == 7
+
+
+async def test_it_reads_headers_of_its_own(server: PracticeServer) -> None:
+    said = {"oops": {"kind": "busy", "text": "So many.", "status": 429}}
+    error = await failure(server, status=503, body=json.dumps(said).encode(), headers={"x-wait-ms": "1500"})
+    assert isinstance(error, ProviderRateLimitError)
+    assert error.retry_after == 1.5
 
 
 @pytest.mark.parametrize("wait", ["soon", True, float("nan"), float("inf"), [1]])

@@ -185,3 +185,7 @@ def test_any_bytes_give_an_error(body: bytes) -> None:
 def test_errors_are_told_apart() -> None:
     """As other exceptions, they are not equal for saying the same, and can be kept in a set."""
     assert len({WireError("No", 500), WireError("No", 500)}) == 2
+
+
+def test_codes_are_told_in_lower_case() -> None:
+    assert WireError("No.", codes=("E-404", "Gone")).codes == ("e-404", "gone")

@@ -58,9 +58,18 @@ if TYPE_CHECKING:
     from ..wire.calls import ToolCalls
     from ..wire.errors import CannotCarry, WireError, read_error
     from ..wire.framing import LineFrames, SSEFrames
+    from ..wire.media import Media, of_part
     from ..wire.named_events import NamedSSEFrames
     from ..wire.told_calls import ToldCalls, reader_of, request_in_words
-    from ..wire.turns import arguments_of, json_instruction, plain_text, schema_instruction, schema_of
+    from ..wire.turns import (
+        arguments_of,
+        call_ids,
+        json_instruction,
+        kept_of,
+        plain_text,
+        schema_instruction,
+        schema_of,
+    )
     from ..wire.values import as_list, merge_params, present, text, usage_of
     from .alone import make_provider
     from .base import Call, HTTPResponse, Provider, ProviderConfig
@@ -77,6 +86,7 @@ __all__ = [
     "HTTPProvider",
     "HTTPResponse",
     "LineFrames",
+    "Media",
     "NamedSSEFrames",
     "Provider",
     "ProviderConfig",
@@ -89,9 +99,12 @@ __all__ = [
     "Words",
     "arguments_of",
     "as_list",
+    "call_ids",
     "json_instruction",
+    "kept_of",
     "make_provider",
     "merge_params",
+    "of_part",
     "plain_text",
     "present",
     "read_error",
@@ -117,9 +130,13 @@ if not TYPE_CHECKING:
             ".wire.calls": ("ToolCalls",),
             ".wire.errors": ("CannotCarry", "WireError", "read_error"),
             ".wire.framing": ("LineFrames", "SSEFrames"),
+            ".wire.media": ("Media", "of_part"),
             ".wire.named_events": ("NamedSSEFrames",),
             ".wire.told_calls": ("ToldCalls", "reader_of", "request_in_words"),
-            ".wire.turns": ("arguments_of", "json_instruction", "plain_text", "schema_instruction", "schema_of"),
+            ".wire.turns": (
+                *("arguments_of", "call_ids", "json_instruction", "kept_of"),
+                *("plain_text", "schema_instruction", "schema_of"),
+            ),
             ".wire.values": ("as_list", "merge_params", "present", "text", "usage_of"),
             "alone": ("make_provider",),
             "base": ("Call", "HTTPResponse", "Provider", "ProviderConfig"),

@@ -187,22 +187,23 @@ class Provider(Asked):
     async def close(self) -> None:
         """Close the client and its connections."""
 
-    def read_error(self, body: bytes, status: int) -> WireError:
+    def read_error(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError:
         """What the body of a refusal says. The usual forms are known; override it for a vendor's own.
 
         A body of another form (a proxy's page, nothing at all) may make it stumble: it is then read as any vendor's.
 
         Args:
             body: as it came, without what must not be shown.
-            status: of the answer.
+            status, headers: of the answer. What `Retry-After` says, and the request's id, are found without it.
         """
         return read_error(body, status)
 
-    def _said(self, body: bytes, status: int) -> WireError:
+    def _said(self, refused: errors.Refused) -> WireError:
+        body = self.conceal(refused.body)
         try:
-            return self.read_error(body, status)
+            return self.read_error(body, refused.status, refused.headers)
         except MISSHAPEN:
-            return read_error(body, status)
+            return read_error(body, refused.status)
 
     def error(self, error: Exception, call: Call, headers: Mapping[str, str] | None = None) -> LLMRingError:
         """The error to raise for what `send` raised, the network, or the wire; `headers` are those of the answer."""
@@ -220,7 +221,7 @@ class Provider(Asked):
             if error.target is not None:
                 raised: ProviderError = errors.error_of_redirect(error, self.name, call.model, own)
             else:
-                error = self._said(self.conceal(error.body), error.status)
+                error = self._said(error)
         elif isinstance(error, WireError) and own is not None:
             # What was said inside an answer has no status but that of its words.
             error.status = next((own.statuses[it] for it in error.codes if it in own.statuses), error.status)

@@ -43,7 +43,7 @@ class WireError(Exception):
     Attributes:
         message: the vendor's own words.
         status: the HTTP status, or the one its word stands for; `None` if it gave neither.
-        codes: the vendor's words for the kind of error, lowercase (`"overloaded_error"`, `"model_not_found"`).
+        codes: the vendor's words for the kind of error, in lower case (`"overloaded_error"`, `"model_not_found"`).
         param: the request's field that it names.
         details: the body's further details, as they are.
         retry_after: seconds to wait, where the body names them; a header wins.
@@ -57,6 +57,9 @@ class WireError(Exception):
     details: Any = None
     retry_after: float | None = None
     enveloped: bool = False
+
+    def __post_init__(self) -> None:
+        self.codes = tuple(code.lower() for code in self.codes)
 
     def __str__(self) -> str:
         return self.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from llmring.providers import Call, Decoder, Dialect, HTTPProvider, WireError, Words
@@ -40,6 +41,6 @@ class Larkspur(HTTPProvider):
         """What reads the answer."""
         return ToolDecoder(f"{self.name}:{call.model}", call.request)
 
-    def read_error(self, body: bytes, status: int) -> WireError:
+    def read_error(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError:
         """What the body of a refusal says."""
         return trouble_of(json.loads(body)["trouble"], status)
