@@ -12,14 +12,16 @@ from llmring.exceptions import (
     ContextLengthError,
     ModelNotFoundError,
     ProviderAuthenticationError,
+    ProviderConnectionError,
     ProviderError,
     ProviderRateLimitError,
     ProviderResponseError,
+    ProviderTimeoutError,
     is_passing,
     may_be_repeated,
 )
 from llmring.providers import errors
-from llmring.providers.errors import error_of_answer
+from llmring.providers.errors import error_of_answer, kind_of
 from llmring.routing import moves_on
 from llmring.wire.errors import WireError, meaning_of, read_error
 
@@ -517,3 +519,29 @@ def test_a_wait_that_cannot_be_read_hides_none_that_can() -> None:
     headers = {"retry-after-ms": "soon", "retry-after": "7"}
     raised = error_of_answer(WireError("No", 429), provider="p", model="m", key_source="KEY", headers=headers)
     assert raised.retry_after == 7
+
+
+@pytest.mark.parametrize("module", ["httpx", "httpx2", "openai", "somebody"])
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("TimeoutException", "TimeoutError", "APITimeoutError"), ProviderTimeoutError),
+        (
+            ("TransportError", "NetworkError", "HTTPError", "APIConnectionError", "StreamError", "EndOfStream"),
+            ProviderConnectionError,
+        ),
+        (("ValueError", "Other"), ProviderResponseError),
+    ],
+)
+def test_what_broke_is_known_by_the_names_of_its_classes(
+    module: str, names: tuple[str, ...], expected: type[ProviderError]
+) -> None:
+    """As the SDKs ride several HTTP libraries, whose exceptions bear the same names."""
+    for name in names:
+        error = type("Below", (type(name, (Exception,), {"__module__": module}),), {})("no")
+        assert kind_of(error) is expected
+        above = Exception("no")
+        above.__cause__ = error
+        assert kind_of(above) is expected
+    assert kind_of(OSError("no")) is ProviderConnectionError
+    assert kind_of(ConnectionResetError("no")) is ProviderConnectionError

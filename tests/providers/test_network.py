@@ -18,6 +18,7 @@ from contextlib import ExitStack, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+import httpcore2
 import httpx2
 import openai
 import pytest
@@ -29,7 +30,7 @@ from cryptography.x509.oid import NameOID
 from llmring import LLMRequest, LLMRing, Message
 from llmring.exceptions import ProviderConnectionError, ProviderResponseError
 from llmring.providers.listing import list_models
-from llmring.providers.network import Transport
+from llmring.providers.network import Connection, Transport
 from llmring.providers.posting import Carrier, http_options
 from llmring.testing import PracticeServer, Reply
 
@@ -432,6 +433,71 @@ async def test_the_sdks_own_timeout(server: PracticeServer, bare: Path) -> None:
 
 
 # Connections
+
+
+async def connected(port: int) -> Connection:
+    loop = asyncio.get_running_loop()
+    _, connection = await loop.create_connection(lambda: Connection(loop), "127.0.0.1", port)
+    return connection
+
+
+async def test_what_is_written_to_a_connection_that_has_ended_is_an_error() -> None:
+    """Whether the other side has closed it or we, and also where it is closed while it takes no more."""
+    closing = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await closing.wait()
+
+    async with listening(serve) as port:
+        stuffed, left, closed = [await connected(port) for _ in range(3)]
+        await stuffed.write(b"head")
+        stuck = asyncio.create_task(stuffed.write(b"x" * 50_000_000))
+        await asyncio.sleep(0)
+        assert not stuck.done()
+        await closed.aclose()
+        with pytest.raises(httpcore2.WriteError, match="the connection is closed"):
+            await closed.write(b"more")
+        assert await closed.read(10) == b""
+        closing.set()
+        with pytest.raises(httpcore2.WriteError, match="the connection was closed"):
+            await stuck
+        assert await left.read(10) == b""
+        with pytest.raises(httpcore2.WriteError, match="the connection is closed"):
+            await left.write(b"head")
+        for connection in (stuffed, left):
+            await connection.aclose()
+
+
+async def test_a_head_goes_with_what_comes_after_it_or_with_the_wait_for_the_answer() -> None:
+    pieces: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(1000):
+            pieces.put_nowait(piece)
+            if piece.endswith(b"?"):
+                writer.write(b"answer")
+
+    async with listening(serve) as port:
+        connection = await connected(port)
+        for _ in range(2):
+            await connection.write(b"head ")
+            await asyncio.sleep(0.01)
+            assert pieces.empty()
+            await connection.write(b"body ")
+            assert await pieces.get() == b"head body "
+            await connection.write(b"more?")
+            assert await pieces.get() == b"more?"
+            assert await connection.read(3) == b"ans"
+            assert await connection.read(100) == b"wer"
+            await connection.write(b"alone?")
+            assert await connection.read(6) == b"answer"
+            assert await pieces.get() == b"alone?"
+        assert connection.get_extra_info("server_addr") == ("127.0.0.1", port)
+        assert connection.get_extra_info("client_addr")[0] == "127.0.0.1"
+        assert not connection.get_extra_info("is_readable")
+        await connection.aclose()
+        assert connection.is_closing()
+        assert connection.get_extra_info("is_readable")
 
 
 @pytest.mark.parametrize("farewell", ["at once", "later"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from llmring.testing import PracticeServer, Reply, ToolCallScript
+from llmring.testing import PracticeServer, Reply, Tokens, ToolCallScript
 from llmring.testing.wires import Given
 from llmring.vendors import load
 
@@ -972,3 +972,122 @@ def test_the_words_of_a_conversation_are_its_instructions_too(
     server.lenient = True
     assert post(path, body)[0] == 200
     assert server.requests[0].words == 1 + len(INSTRUCTED.split())
+
+
+SAID = {"role": "assistant", "content": "Hm."}
+REFUSALS: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "an option of another model": (
+        f"/openai{CHAT}",
+        chat(model="gpt-6-luna", max_tokens=9),
+        {
+            "message": "Unsupported parameter: 'max_tokens' is not supported with this model. "
+            "Use 'max_completion_tokens' instead.",
+            "type": "invalid_request_error",
+            "param": "max_tokens",
+            "code": "unsupported_parameter",
+        },
+    ),
+    "a schema": (
+        f"/deepseek{CHAT}",
+        chat(response_format={"type": "json_schema"}),
+        {
+            "message": "This response_format type is unavailable now",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "invalid_request_error",
+        },
+    ),
+    "no word of JSON": (
+        f"/deepseek{CHAT}",
+        chat(response_format={"type": "json_object"}),
+        {
+            "message": "Prompt must contain the word 'json' in some form to use 'response_format' of type "
+            "'json_object'.",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "invalid_request_error",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_is_the_vendors_word_for_word(name: str, post: Post) -> None:
+    path, body, error = REFUSALS[name]
+    assert post(path, body) == (400, {"error": error})
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([USER, calls(ID), result()], USER),
+        ([USER], result()),
+        ([{"role": "system", "content": "Hm."}], result()),
+        ([], result()),
+    ],
+)
+def test_mistral_takes_a_result_after_its_call_alone(before: list[Any], after: Any, post: Post) -> None:
+    body = {"model": "some-model", "messages": [*before, after]}
+    status, answer = post(f"/mistral{CHAT}", body)
+    role = before[-1]["role"] if before else "None"
+    assert status == 400
+    assert f"Unexpected role '{after['role']}' after role '{role}'" in words(answer)
+    assert post(f"/mistral{CHAT}", {**body, "messages": [USER, calls(ID), result(), SAID, USER]})[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        (400, "INVALID_ARGUMENT"), (401, "UNAUTHENTICATED"), (403, "PERMISSION_DENIED"), (404, "NOT_FOUND"),
+        (408, "DEADLINE_EXCEEDED"), (418, "FAILED_PRECONDITION"), (429, "RESOURCE_EXHAUSTED"),
+        (499, "FAILED_PRECONDITION"), (500, "INTERNAL"), (502, "INTERNAL"), (503, "UNAVAILABLE"), (504, "DEADLINE_EXCEEDED"),
+    ],
+)  # fmt: skip
+def test_gemini_has_a_word_for_each_status(status: int, word: str, post: Post, server: PracticeServer) -> None:
+    server.reply(Reply(status=status, error="No."))
+    assert post(GEMINI, gemini()) == (status, {"error": {"code": status, "message": "No.", "status": word}})
+
+
+@pytest.mark.parametrize(
+    ("status", "type", "code"),
+    [
+        (400, "invalid_request_error", None),
+        (401, "invalid_request_error", "invalid_api_key"),
+        (404, "invalid_request_error", "model_not_found"),
+        (429, "requests", "rate_limit_exceeded"),
+        (499, "invalid_request_error", None),
+        (500, "server_error", None),
+    ],
+)
+@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+def test_openai_has_a_type_and_a_code_for_each_status(
+    path: str, status: int, type: str, code: str | None, post: Post, server: PracticeServer
+) -> None:
+    server.reply(Reply(status=status, error="No."))
+    body = chat() if path == CHAT else responses()
+    error = {"message": "No.", "type": type, "param": None, "code": code}
+    assert post(path, body) == (status, {"error": error})
+
+
+def test_usage_is_told_in_full(post: Post, server: PracticeServer) -> None:
+    usage = Tokens(100, 20, cache_read=30, cache_write=10, reasoning=5)
+    server.reply("Hi", usage=usage, times=2)
+    assert post(CHAT, chat())[1]["usage"] == {
+        "prompt_tokens": 100,
+        "completion_tokens": 20,
+        "total_tokens": 120,
+        "prompt_tokens_details": {"cached_tokens": 30, "cache_write_tokens": 10, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": 5,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+    assert post(RESPONSES, responses())[1]["usage"] == {
+        "input_tokens": 100,
+        "output_tokens": 20,
+        "total_tokens": 120,
+        "input_tokens_details": {"cached_tokens": 30, "cache_write_tokens": 10},
+        "output_tokens_details": {"reasoning_tokens": 5},
+    }

@@ -306,3 +306,22 @@ def test_zeros_at_the_end_take_back_no_input() -> None:
     start = started(input_tokens=25, cache_read_input_tokens=10, output_tokens=1)
     end = ended(input_tokens=0, cache_read_input_tokens=0, output_tokens=9)
     assert decode(WIRE, start, *TEXT, end, MESSAGE_STOP).whole["usage"] == usage(35, 9, cache_read_tokens=10)
+
+
+def test_thinking_whose_beginning_was_lost_goes_back_as_thinking() -> None:
+    result = decode(
+        WIRE,
+        started(),
+        delta(0, "thinking_delta", thinking="Hm"),
+        delta(0, "thinking_delta", thinking="."),
+        delta(0, "signature_delta", signature="SIGNED"),
+        stopped(0),
+        block(1, type="text", text=""),
+        delta(1, "text_delta", text="x"),
+        stopped(1),
+        ended("end_turn"),
+        MESSAGE_STOP,
+    )
+    assert (result.content, "".join(it.reasoning or "" for it in result.chunks)) == ("x", "Hm.")
+    blocks = result.decoder.metadata["anthropic"]["blocks"]
+    assert blocks[0] == {"type": "thinking", "thinking": "Hm.", "signature": "SIGNED"}
