@@ -1040,7 +1040,8 @@ def test_mistral_takes_a_result_after_its_call_alone(before: list[Any], after: A
     [
         (400, "INVALID_ARGUMENT"), (401, "UNAUTHENTICATED"), (403, "PERMISSION_DENIED"), (404, "NOT_FOUND"),
         (408, "DEADLINE_EXCEEDED"), (418, "FAILED_PRECONDITION"), (429, "RESOURCE_EXHAUSTED"),
-        (499, "FAILED_PRECONDITION"), (500, "INTERNAL"), (502, "INTERNAL"), (503, "UNAVAILABLE"), (504, "DEADLINE_EXCEEDED"),
+        (499, "FAILED_PRECONDITION"), (500, "INTERNAL"), (502, "INTERNAL"), (503, "UNAVAILABLE"),
+        (504, "DEADLINE_EXCEEDED"),
     ],
 )  # fmt: skip
 def test_gemini_has_a_word_for_each_status(status: int, word: str, post: Post, server: PracticeServer) -> None:
