@@ -11,6 +11,7 @@ from .conftest import LOCKFILE, Command, Run
 from .test_command import on_a_terminal
 
 CURRENT = LOCKFILE.replace("claude-haiku-4-5", "claude-haiku-5-5").replace("gpt-5-mini", "gpt-6-luna")
+CURRENT = CURRENT.replace("temperature = 0.3", "max_tokens = 300")
 
 
 @pytest.fixture

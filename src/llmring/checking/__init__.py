@@ -18,6 +18,7 @@ from ..lockfile import Binding, Lockfile, reachable
 from ..lockfile.extends import as_listed
 from ..lockfile.resolution import nearest
 from ..references import shown
+from .abilities import loose_patterns, unfit
 from .files import Files, names_in_file, project_files
 from .findings import CODES, Finding, Mention, Severity, Spot, check_models
 from .lockfile import Text, bind, broken_packages, doubts, mentions, unbind
@@ -74,10 +75,10 @@ def _check(path: Path, files: Files | None) -> Report:
     broken = dict(broken_packages(text))
     findings = [*broken.values(), *doubts(text)]
     mentioned = list(mentions(text))
+    uses: list[Use] = []
     if files is not None:
         aliases = _Aliases.of(text.lockfile, broken)
         project = Project.of(files.source, _bound_in(text.lockfile))
-        uses: list[Use] = []
         for file in files.source:
             named, unreadable = uses_in(file, project)
             uses += named
@@ -86,6 +87,8 @@ def _check(path: Path, files: Files | None) -> Report:
         if project.users:  # a project without any code for llmring has not begun to use its aliases
             findings += _unused(text, uses, files.texts)
         mentioned += aliases.models(uses)
+        findings += loose_patterns(text, mentioned)
+    findings += unfit(text, uses)
     findings += check_models(text.lockfile, mentioned)
     findings.sort(key=lambda finding: (finding.spot.path != path, finding.spot))
     return Report(findings, len(files.source) if files is not None else 0)

@@ -153,7 +153,7 @@ def _odd_keys(text: Text) -> Iterator[Finding]:
                 message = f"{shown(key)} is no key of {where}; did you mean {shown(near)}?"
                 step = f"Write {near}. If it is meant as it is: llmring lock check --ignore key-misspelt"
                 yield Finding("key-misspelt", "warning", spot, message, step)
-            if key in misplaced and place[:1] != ("providers",):
+            if key in misplaced and place[:1] not in (("providers",), ("models",)):
                 message = f"{shown(key)} does nothing in {where}: it is a parameter of requests."
                 step = f"Write it into the params of a binding: params = {{ {key} = ... }}"
                 yield Finding("params-misplaced", "warning", spot, message, step)
@@ -175,6 +175,8 @@ def _tables(lockfile: Lockfile) -> Iterator[tuple[Place, Mapping[str, Any], Coll
             yield place, binding, of_binding, f"the binding of {alias}"
             own = {key: value for key, value in (binding.get("params") or {}).items() if _is_ours(key)}
             yield (*place, "params"), own, params, f"the params of {alias}"
+    for pattern, table in data.get("models", {}).items():
+        yield ("models", pattern), table, forms["model"]["properties"].keys(), f"[models.{toml_key(pattern)}]"
     for provider, table in data.get("providers", {}).items():
         form = forms["provider"]["properties"].keys()
         yield ("providers", provider), table, form, f"[providers.{toml_key(provider)}]"

@@ -12,16 +12,19 @@ import re
 import tokenize
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..lockfile.files import plain
 from .files import Code, code_in, strings_in
 from .findings import Finding, Spot
 
-__all__ = ["Project", "Use", "uses_in"]
+if TYPE_CHECKING:
+    from ..capabilities import Ability
+
+__all__ = ["Project", "Use", "is_set", "uses_in"]
 
 Kind = Literal["needs", "asks", "binds", "model", "profile", "mention"]
 
@@ -67,12 +70,16 @@ class Use:
             name of an alias.
         spot: where it is written.
         profile: the only profile that is meant, where the code names one.
+        needs: the abilities that a request of this model asks for: `"tools"`, `"structured_output"`.
+        sets: the fields that it sets.
     """
 
     name: str
     kind: Kind
     spot: Spot
     profile: str | None = None
+    needs: tuple[Ability, ...] = ()
+    sets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +187,9 @@ class _Scan:
     def _call(self, call: ast.Call) -> Iterator[Use]:
         called = self._called(call)
         if called == "LLMRequest":
-            yield from self._named(self._model(call), "needs", self._profile_of.get(call))
+            needs, sets = tuple(self._needs(call)), tuple(self._sets(call))
+            for use in self._named(self._model(call), "needs", self._profile_of.get(call)):
+                yield replace(use, needs=needs, sets=sets)
         elif called == "LLMRing":
             yield from self._named(_argument(call, "profile", 1), "profile")
         elif called == "model_copy" and self._is_request(call.func):
@@ -199,6 +208,22 @@ class _Scan:
         """The model of a request, named by itself or in a dictionary of arguments."""
         tables = (_entry(self._known(it.value), "model") for it in call.keywords if it.arg is None)
         return _argument(call, "model") or next((model for model in tables if model is not None), None)
+
+    def _sets(self, call: ast.Call) -> Iterator[str]:
+        """The fields that a request is given, and not as nothing."""
+        for it in call.keywords:
+            if it.arg is not None and is_set(it.arg, it.value.value if isinstance(it.value, ast.Constant) else it):
+                yield it.arg
+
+    def _needs(self, call: ast.Call) -> Iterator[Ability]:
+        """What a request asks of its model: tools, where some may be given; an answer to a schema."""
+        tools = self._known(_argument(call, "tools"))
+        if isinstance(tools, ast.List | ast.Tuple) and tools.elts:
+            yield "tools"
+        form = self._known(_argument(call, "response_format"))
+        kind = self._known(_entry(form, "type"))
+        if (isinstance(kind, ast.Constant) and kind.value == "json_schema") or _is_type(form):
+            yield "structured_output"
 
     def _known(self, node: ast.expr | None) -> ast.expr | None:
         """An expression, or what it stands for if it is a constant."""
@@ -257,6 +282,14 @@ class _Scan:
         return Spot(self._path, line, column + 1, cell=cell)
 
 
+def is_set(field: str, value: object) -> bool:
+    """Whether a field of a request says something with this value, that a model which does not take it would refuse.
+
+    Where a model chooses its words by itself, 1 is what it does anyway.
+    """
+    return value is not None and not (field in ("temperature", "top_p") and value == 1)
+
+
 def _argument(call: ast.Call, name: str, position: int | None = None) -> ast.expr | None:
     """An argument of a call, by its name or its position; `None` where it is not there, or cannot be told."""
     for keyword in call.keywords:
@@ -275,6 +308,14 @@ def _entry(table: ast.expr | None, key: str) -> ast.expr | None:
     pairs = zip(table.keys, table.values, strict=True) if isinstance(table, ast.Dict) else ()
     found = [value for it, value in pairs if isinstance(it, ast.Constant) and it.value == key]
     return found[-1] if found else None
+
+
+def _is_type(node: ast.expr | None) -> bool:
+    """Whether an expression is a class by its name, or a list or such of one: `City`, `shop.City`, `list[City]`."""
+    if isinstance(node, ast.Subscript):
+        return True
+    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return name[:1].isupper() and not name.isupper()
 
 
 def _root(node: ast.expr) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from ..vendors import BUILT_IN, FACTS, SDKS, of_vendors
@@ -24,6 +24,7 @@ _LISTED = 64
 """Items of a list, and letters of one, that are kept: what is longer is no list of words."""
 
 
+@lru_cache(maxsize=256)
 def row_of(name: str, sdk: str, address: str | None) -> Mapping[str, Any]:
     """How a provider says what its models can do: by the host that is asked, else by its name, else by its SDK.
 
