@@ -58,10 +58,11 @@ class Table:
         self.shown = ""
         self.tell("prompt:hermes")
 
-    def tell(self, provider: str, binding: str = "native") -> None:
-        """Say how, of the provider and of the binding."""
+    def tell(self, provider: str | None, binding: str = "native") -> None:
+        """Say how, of the provider and of the binding; `None` says nothing."""
         Path("llmring.lock").unlink(missing_ok=True)
         text = LOCKFILE.format(model=MODELS[self.wire], url=self.server.url, provider=provider, binding=binding)
+        text = text if provider is not None else text.replace('tools = "None"', "")
         create("llmring.lock", text)
 
     async def ask(self, *messages: Message, model: str | None = None, **fields: Any) -> LLMResponse:
@@ -255,3 +256,64 @@ async def test_a_wire_that_has_tools_alone(server: PracticeServer, bare: Path) -
     async with LLMRing() as ring:
         with pytest.raises(ProviderError, match=r"\[providers.anthropic\] says tools"):
             await ring.chat(LLMRequest(model="anthropic:claude-sonnet-5-5", messages=[user("Hi")]))
+
+
+@pytest.mark.parametrize(
+    ("template", "form"), [("{{ .System }}\n<tool_call>", "hermes"), ("{{ .Prompt }}", "json"), (None, "json")]
+)
+async def test_an_ollama_model_without_tools_is_told_in_the_form_of_its_template(
+    server: PracticeServer, bare: Path, streamed: bool, template: str | None, form: str
+) -> None:
+    table = Table(server, "ollama", streamed)
+    table.tell(None)
+    server.reply(status=400, error="registry.ollama.ai/library/gemma:2b does not support tools")
+    shown = json.dumps({"template": template, "model_info": {}}).encode() if template else b"<html>"
+    server.reply(Reply(body=shown, content_type="application/json"), wire="models")
+    server.reply(Reply(text=scripted(form, ("clock", {}))))
+    assert calls_of(await table.ask()) == [("clock", {})]
+    said = table.body["messages"][0]["content"]
+    assert ("<tool_call>" in said) == (form == "hermes")
+    assert "tools" not in table.body
+
+
+async def test_native_is_native(table: Table) -> None:
+    """Where the lockfile says so, what has no tools is not told of them by another way."""
+    table.tell("native")
+    table.server.reply(status=400, error="gemma does not support tools")
+    with pytest.raises(ProviderResponseError, match="does not support tools"):
+        await table.ask()
+    assert len(table.server.requests) == 1
+
+
+async def test_the_models_own_ids_go_back_to_its_server(table: Table) -> None:
+    """Kimi's count its calls, and its server wants the calls under those ids."""
+    table.tell("read:kimi")
+    table.server.reply(Reply(text=scripted("kimi", ("clock", {}), ("clock", {}))))
+    first = await table.ask()
+    ids = [call["id"] for call in first.tool_calls or ()]
+    assert ids == ["functions.clock:0", "functions.clock:1"]
+    results = [Message(role="tool", tool_call_id=id, content="noon") for id in ids]
+    table.server.reply(Reply(text="Noon."))
+    await table.ask(user("Time?"), first.to_message(), *results)
+    turn, *back = table.body["messages"][1:]
+    assert [call["id"] for call in turn["tool_calls"]] == ids
+    assert [it["tool_call_id"] for it in back] == ids
+
+
+async def test_a_conversation_goes_on_with_tools_of_another_kind(table: Table) -> None:
+    """Calls that were told in text are calls: a model with tools of its own takes them as such."""
+    table.server.reply(Reply(text=scripted("hermes", ("clock", {}))))
+    first = await table.ask()
+    table.tell("native")
+    table.server.reply(Reply(text="Noon."))
+    result = Message(role="tool", tool_call_id=(first.tool_calls or [])[0]["id"], content="noon")
+    assert (await table.ask(user("Time?"), first.to_message(), result)).content == "Noon."
+    assert table.body["messages"][1]["tool_calls"][0]["function"]["name"] == "clock"
+    assert table.body["messages"][2]["role"] == "tool"
+
+
+async def test_hundreds_of_calls_in_one_answer(table: Table) -> None:
+    table.server.reply(Reply(text=scripted("hermes", *[("weather", {"city": f"Nr {n}"}) for n in range(1000)])))
+    response = await table.ask()
+    assert [arguments["city"] for _, arguments in calls_of(response)] == [f"Nr {n}" for n in range(1000)]
+    assert len({call["id"] for call in response.tool_calls or ()}) == 1000
