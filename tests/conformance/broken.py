@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.request import Request, urlopen
 
@@ -15,6 +16,7 @@ from llmring.exceptions import LLMRingError, ProviderResponseError
 from llmring.providers import Call, Decoder, HTTPResponse
 from llmring.providers.errors import Refused
 from llmring.schemas import StreamChunk
+from llmring.testing import RecordedRequest
 from llmring.testing.conformance import (
     AnswerTests,
     CallTests,
@@ -23,6 +25,7 @@ from llmring.testing.conformance import (
     FailureTests,
     FaultTests,
     LackTests,
+    Problem,
     RoadTests,
     SecrecyTests,
 )
@@ -227,6 +230,25 @@ class TestMovesNowhere(Broken, RoadTests):
             if isinstance(error, Refused):
                 return ProviderResponseError(str(raised), provider=self.name, model=call.model)
             return raised
+
+
+class PickyWire(AcmeWire):
+    """Of a server that has no tools."""
+
+    def refuse(self, request: RecordedRequest) -> Problem | None:
+        return Problem(400, "We have no skills.") if "skills" in request.body else None
+
+
+class TestSendsWhatIsRefused(Broken, CallTests):
+    provider = AcmeProvider
+    wire = PickyWire()
+
+
+class TestLeavesOutThePicture(Broken, AnswerTests):
+    class provider(AcmeProvider):
+        def render(self, call: Call) -> dict[str, Any]:
+            words = [message.model_copy(update={"content": "?"}) for message in call.request.messages]
+            return super().render(replace(call, request=call.request.model_copy(update={"messages": words})))
 
 
 class TestLacksNothing(Broken, LackTests):

@@ -34,6 +34,8 @@ FOUND = {
     ("NamesAnotherModel", "every_chunk_names_the_model"): "a chunk names 'model-1' as its model",
     ("KnowsNoPages", "a_status_is_an_error_of_its_kind[401-]"): "with a page of HTML, and ProviderResponseError",
     ("MovesNowhere", "what_may_pass_moves_on_to_the_stand_by[503]"): "503 did not move on to the stand-by",
+    ("SendsWhatIsRefused", "tools_are_described"): "The server had refused the request: We have no skills.",
+    ("LeavesOutThePicture", "a_picture_is_carried_or_refused"): "the request had a picture, and it is not in the body",
     ("LacksNothing", "what_is_said_to_be_lacking_is"): "'usage' (counts of tokens) is declared to be lacking",
 }
 """The test that finds each, and the words that it says."""

@@ -2,11 +2,61 @@
 
 from __future__ import annotations
 
-from llmring.testing.conformance import ProviderConformance
+from llmring.providers import Call, Decoder, LineFrames
+from llmring.testing.conformance import AnswerTests, CallTests, Declared, Event, FaultTests, ProviderConformance
 
-from .acme import AcmeProvider, AcmeWire
+from .acme import AcmeDecoder, AcmeProvider, AcmeWire
 
 
 class TestAcme(ProviderConformance):
     provider = AcmeProvider
     wire = AcmeWire()
+
+
+class LinesWire(AcmeWire):
+    """The same, an event a line."""
+
+    lines = True
+    content_type = "application/x-ndjson"
+
+
+class LinesDecoder(AcmeDecoder):
+    frames = LineFrames
+
+
+class TestLines(Declared, AnswerTests, FaultTests):
+    wire = LinesWire()
+
+    class provider(AcmeProvider):
+        def decoder(self, call: Call) -> Decoder:
+            return LinesDecoder(f"{self.name}:{call.model}")
+
+
+class SequenceWire(AcmeWire):
+    """The same, in a form of its own: JSON text sequences (RFC 7464)."""
+
+    content_type = "application/json-seq"
+
+    def frame(self, event: Event, newline: bytes) -> bytes:
+        return b"\x1e" + event.data + newline
+
+
+class SequenceFrames(LineFrames):
+    """A record separator before each event."""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        records = (line.removeprefix(b"\x1e") for line in super().feed(data))
+        # A comment is none in this form, and says nothing.
+        return [record for record in records if not record.startswith(b":")]
+
+
+class SequenceDecoder(AcmeDecoder):
+    frames = SequenceFrames
+
+
+class TestSequences(Declared, AnswerTests, CallTests, FaultTests):
+    wire = SequenceWire()
+
+    class provider(AcmeProvider):
+        def decoder(self, call: Call) -> Decoder:
+            return SequenceDecoder(f"{self.name}:{call.model}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode, b64encode
 from typing import Any
 
-from ...exceptions import ProviderResponseError, ProviderTimeoutError
+from ... import parts
+from ...exceptions import ModelCapabilityError, ProviderResponseError, ProviderTimeoutError
 from ...schemas import Message
 from ..exchange import RecordedRequest, Reply, Tokens
 from ..faults import Fault
@@ -31,6 +33,7 @@ _FORM: dict[str, Any] = {
         },
     },
 }
+_PIXEL = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 _MANY = 40
 _DELAY, _TICK = 0.5, 0.01
 """Seconds that an answer takes, and between two looks at whether the event loop runs."""
@@ -227,6 +230,21 @@ class AnswerTests:
             raw = stage.server.requests[number].raw
             for name in (b"temperature", b"top_p", b"topP", b"seed"):
                 stage.check(name not in raw, f"{name.decode()} was sent, and the request has not set it")
+
+    @case(contract.CARRIED)
+    async def test_a_picture_is_carried_or_refused(self, stage: Stage) -> None:
+        stage.says("Hello")
+        question = Message(role="user", content=[parts.text("What is this?"), parts.image(_PIXEL)])
+        for ask in stage.roads(stage.service(), stage.ask(messages=[question])):
+            try:
+                await ask()
+            except ModelCapabilityError:
+                stage.check(not stage.server.requests, "a picture was refused, and yet a request was sent")
+                continue
+            stage.check(
+                b64encode(_PIXEL) in stage.server.requests[-1].raw,
+                "the request had a picture, and it is not in the body that was sent: render it, or raise CannotCarry",
+            )
 
     @case(contract.KEY)
     async def test_the_key_and_the_headers_reach_the_server(self, stage: Stage) -> None:

@@ -17,6 +17,7 @@ from .stage import Stage
 
 __all__ = ["ClosingTests"]
 
+_MANY = 20
 _ENDLESS = Reply(chunks=["word "] * 2000, interval=0.02)
 
 
@@ -93,6 +94,19 @@ class ClosingTests:
                 await asking
         for request in list(stage.server.requests):
             await _is_closed(stage, request, "after a request was cancelled that waited for its first chunk")
+
+    @case(contract.CLOSING)
+    async def test_many_that_are_left_at_once_are_all_closed(self, stage: Stage) -> None:
+        stage.says(_ENDLESS)
+        service = stage.service()
+        streams = [service.chat_stream(stage.ask()) for _ in range(_MANY)]
+        await asyncio.gather(*(anext(stream) for stream in streams))
+        for stream in streams:
+            stream.cancel()
+        await stage.until(
+            lambda: all(request.closed_by_client.is_set() for request in stage.server.requests),
+            f"{_MANY} streams were left at once, and the server still sees connections of them open",
+        )
 
     @case(contract.CANCEL)
     async def test_cancel_ends_the_loop_that_reads(self, stage: Stage) -> None:

@@ -17,6 +17,9 @@ LOOPS: Final = "Event loops may share a service, at once or one after the other:
 TURNS: Final = (
     "`response.to_message()` is the turn to append, with what its issuer needs back in its metadata; that one takes it."
 )
+CARRIED: Final = (
+    "What the wire has no place for is a ModelCapabilityError, before anything is sent: it is never left out."
+)
 REQUEST: Final = "What the request says is sent to the provider; what is not set is not sent."
 KEY: Final = "The key is the one that the config holds, and so are the headers."
 FINISH: Final = (

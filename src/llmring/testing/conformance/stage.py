@@ -9,22 +9,22 @@ import secrets
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, NoReturn, TypeVar
 
 from ...exceptions import LLMRingError, ProviderError
-from ...schemas import FinishReason, LLMRequest, LLMResponse, Message, StreamChunk, ToolCall
+from ...schemas import LLMRequest, LLMResponse, Message, StreamChunk
 from ...service import LLMRing
 from ..exchange import Reply
 from ..server import PracticeServer
 from . import contract
 from .cases import fail, pytest
+from .judging import Taken, findings
 from .partner import PARTNER, Partner
 from .subject import Subject
 from .wire import Asked, ScriptServer
 
-__all__ = ["HEADER", "Stage", "Taken"]
+__all__ = ["HEADER", "Stage"]
 
 _Item = TypeVar("_Item")
 
@@ -38,31 +38,6 @@ _ARRIVAL = 0.05
 """Seconds that a reset takes to arrive."""
 _TIDY = 100
 """Hundredths of a second that tasks have to end, once all is closed."""
-
-
-@dataclass
-class Taken:
-    """A stream that was read.
-
-    Attributes:
-        chunks: in order.
-        response: what was gathered.
-        error: what it ended in, `None` for a good end.
-    """
-
-    chunks: list[StreamChunk]
-    response: LLMResponse
-    error: ProviderError | None = None
-
-    @property
-    def text(self) -> str:
-        """What the chunks said."""
-        return "".join(chunk.delta for chunk in self.chunks)
-
-    @property
-    def final(self) -> StreamChunk:
-        """The last chunk."""
-        return self.chunks[-1]
 
 
 class Stage:
@@ -151,7 +126,8 @@ class Stage:
         except ProviderError as raised:
             error = raised
         taken = Taken(chunks, stream.response, error)
-        self._judge(taken, request.model)
+        for against, what in findings(taken, self.model if request.model == self.model else None):
+            self._off(against, what)
         return taken
 
     async def good(self, request: LLMRequest, service: LLMRing | None = None) -> Taken:
@@ -206,7 +182,6 @@ class Stage:
         except ProviderError as error:
             whole = error
         errors.append(self._wanted(whole, kind, did, hint, response))
-
         return self.in_turn(errors)
 
     def asked(self, number: int = -1) -> Asked:
@@ -244,7 +219,7 @@ class Stage:
 
     # What is checked
 
-    def wrong(self, what: str) -> None:
+    def wrong(self, what: str) -> NoReturn:
         """Fail, and say by which road, and what the server had to object."""
         refused = next((it.refused for it in reversed(self.server.requests) if it.refused), None)
         road = f"{self.road}: " if self.road else ""
@@ -263,54 +238,7 @@ class Stage:
                 f"{what} is {found!r:.300}, and the server's answer makes it {wanted!r:.300}{hint and ': '}{hint}"
             )
 
-    def _judge(self, taken: Taken, asked: str) -> None:
-        """Look at what holds of every stream."""
-        chunks = taken.chunks
-        finals = [chunk for chunk in chunks if chunk.finish_reason is not None]
-        once = (
-            "Let `feed` make chunks of text and calls only, keep the reason in decoder.finish_reason, and leave the "
-            "final chunk to decoder.close()"
-        )
-        if len(finals) > 1:
-            self._off(contract.FINAL, f"{len(finals)} final chunks came. {once}")
-        if finals and chunks[-1] is not finals[0]:
-            self._off(contract.FINAL, f"chunks came after the final one. {once}")
-        if taken.error is None and not finals:
-            self._off(contract.FINAL, "the stream ended without a final chunk")
-        if taken.error is not None and finals:
-            self._off(contract.FINAL, "a final chunk came, and an error after it")
-        for chunk in chunks[: -1 if finals else None]:
-            for name in ("usage", "response_model", "parsed"):
-                if getattr(chunk, name) is not None:
-                    self._off(contract.FINAL, f"a chunk before the final one carries `{name}`. {once}")
-        if others := {chunk.model for chunk in chunks} - {self.model} if asked == self.model else ():
-            self._off(
-                contract.MODEL,
-                f"a chunk names {min(others)!r} as its model, and {self.model!r} was asked for: make the decoder with "
-                'f"{self.name}:{call.model}", and each StreamChunk with the decoder\'s model',
-            )
-        for chunk in finals:
-            if chunk.finish_reason not in get_args(FinishReason):
-                self._off(contract.FINISH, f"the final chunk's finish_reason is {chunk.finish_reason!r}")
-        if taken.error is None and taken.text != taken.response.content:
-            self._off(contract.TEXT, "the chunks together say something else than stream.response.content")
-        self._judge_calls(chunks, finals)
-
-    def _judge_calls(self, chunks: Sequence[StreamChunk], finals: Sequence[StreamChunk]) -> None:
-        shown: list[ToolCall] = []
-        for chunk in chunks:
-            calls = chunk.tool_calls
-            if calls is None:
-                continue
-            if [call["id"] for call in calls[: len(shown)]] != [call["id"] for call in shown]:
-                self._off(
-                    contract.CALLS, "a chunk's tool_calls lack a call that an earlier chunk had, or it has another id"
-                )
-            shown = [*calls]
-        if finals and shown and len(finals[-1].tool_calls or ()) != len(shown):
-            self._off(contract.CALLS, "the final chunk does not repeat the calls. Start them in decoder.calls")
-
-    def _off(self, against: str, what: str) -> None:
+    def _off(self, against: str, what: str) -> NoReturn:
         self._contract = against
         self.wrong(what)
 
@@ -323,7 +251,6 @@ class Stage:
             self.wrong(
                 f"{did}, and a good answer came of it ({said!r}): {kind.__name__} was expected{hint and '. '}{hint}"
             )
-        assert error is not None
         if type(error) is not kind:
             self.wrong(
                 f"{did}, and {type(error).__name__} was raised ({error}): {kind.__name__} was expected"
@@ -336,7 +263,7 @@ class Stage:
             self.wrong(f"{did}: the message does not name the provider and the model: {error}")
         return error
 
-    def _unwanted(self, error: BaseException) -> None:
+    def _unwanted(self, error: BaseException) -> NoReturn:
         if self.server.broken is not None:
             self.wrong(f"the server could not answer, for the script of its wire failed: {self.server.broken!r}")
         under = getattr(error, "original", None) or error.__cause__
