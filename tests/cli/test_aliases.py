@@ -290,4 +290,8 @@ def test_how_an_alias_tells_of_tools_is_shown(project: Path, run: Run) -> None:
     assert "tools = 'prompt:hermes'" in run("lock", "show").stdout
     assert json.loads(run("info", "chatbot", "--json").stdout)["tools"] == "prompt:hermes"
     assert json.loads(run("lock", "show", "--json").stdout)["aliases"]["chatbot"]["tools"] == "prompt:hermes"
-    assert "tools" not in json.loads(run("info", "ollama:llama3.2", "--json").stdout)
+    told = json.loads(run("info", "ollama:llama3.2", "--json").stdout)
+    assert "tools" not in {*told, *told["models"][0]}
+    project.write_text(f'{project.read_text()}\n[providers.ollama]\ntools = "read:llama"\n')
+    assert "read:llama" in run("info", "ollama:llama3.2").stdout
+    assert json.loads(run("info", "ollama:llama3.2", "--json").stdout)["models"][0]["tools"] == "read:llama"

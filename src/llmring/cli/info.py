@@ -123,7 +123,8 @@ def _keys(models: Iterable[ModelInfo], lockfile: Lockfile | None) -> dict[str, S
 
 def _as_data(model: ModelInfo, keys: Mapping[str, Status]) -> dict[str, Any]:
     status = keys[model.provider]
-    return as_data(model) | {"key": status.key_data() | {"problem": status.lacks}}
+    tools = {"tools": status.endpoint.tools} if status.endpoint and status.endpoint.tools else {}
+    return as_data(model) | {"key": status.key_data() | {"problem": status.lacks}} | tools
 
 
 def _key_in_table(status: Status) -> str:
@@ -156,6 +157,7 @@ def _rows(model: ModelInfo, status: Status) -> list[tuple[str, str]]:
         ("output", f"at most {model.max_output_tokens:,} tokens" if model.max_output_tokens else ""),
         ("status", _status(model)),
         ("key", _key(status)),
+        ("tools", (status.endpoint and status.endpoint.tools) or ""),
     ]
     return [row for row in rows if row[1]]
 
