@@ -121,7 +121,8 @@ def test_it_serves_an_alias(installed: Installed, project: Path) -> None:
 def test_the_commands_know_it(installed: Installed, project: Path) -> None:
     key = {"LARKSPUR_API_KEY": "a-key-of-larkspur"}
     listed = json.loads(installed.run("python", "-m", "llmring", "providers", "--json", cwd=project, **key))
-    assert "larkspur" in [row["provider"] for row in listed]
+    (row,) = [row for row in listed if row["provider"] == "larkspur"]
+    assert row["origin"] == "package llmring-larkspur 0.1.0"
     asked = installed.run("python", "-m", "llmring", "chat", "Who are you?", "--model", "helper", cwd=project, **key)
     assert asked == "I am a lark.\n"
     installed.run("python", "-m", "llmring", "lock", "check", "--strict", cwd=project, **key)

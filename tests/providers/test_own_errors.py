@@ -100,6 +100,15 @@ async def test_the_key_it_repeats_is_hidden(server: PracticeServer) -> None:
     assert KEY not in repr(vars(error))
 
 
+async def test_without_a_listing_of_its_own_it_says_that_it_has_none() -> None:
+    async with LLMRing() as service:
+        service.register_provider("odd", Odd(ProviderConfig("odd", key=KEY, base_url="http://127.0.0.1:1")))
+        with pytest.raises(
+            ProviderError, match="odd does not say which models it serves: its class has no list_models"
+        ):
+            await service.get_available_models("odd")
+
+
 async def test_no_attribute_of_the_provider_shows_the_key() -> None:
     provider = Odd(ProviderConfig("odd", key=KEY, base_url="http://127.0.0.1:1"))
     assert KEY not in repr({name: value for name, value in vars(provider).items() if name != "client"})

@@ -120,6 +120,8 @@ class LarkspurServer(WireScript):
         """The list of voices."""
         if (request.method, request.path) != ("GET", "/v2/voices"):
             return super().other(request)
+        if "x-larkspur-key" not in request.headers:
+            return Reply(status=400, body=json.dumps(self.error(self.troubles["bad_key"])).encode())
         voices = [{"name": "lark-2", "hears": 32000, "speaks": 4096, "ponders": True}]
         return Reply(body=json.dumps({"voices": voices}).encode(), content_type="application/json")
 

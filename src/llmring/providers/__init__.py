@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from .errors import Refused
     from .http import HTTPProvider
     from .kinds import register, unregister
+    from .listing import ListedModel
 
 __all__ = [
     "Call",
@@ -86,6 +87,7 @@ __all__ = [
     "HTTPProvider",
     "HTTPResponse",
     "LineFrames",
+    "ListedModel",
     "Media",
     "NamedSSEFrames",
     "Provider",
@@ -143,6 +145,7 @@ if not TYPE_CHECKING:
             "errors": ("Refused",),
             "http": ("HTTPProvider",),
             "kinds": ("register", "unregister"),
+            "listing": ("ListedModel",),
         },
         later=(
             "base",

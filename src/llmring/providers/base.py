@@ -198,12 +198,13 @@ class Provider(Asked):
         """
         return read_error(body, status)
 
-    def _said(self, refused: errors.Refused) -> WireError:
-        body = self.conceal(refused.body)
+    def said_of(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError:
+        """What the body of a refusal says, by `read_error`, and by the usual forms where that stumbles."""
+        body = self.conceal(body)
         try:
-            return self.read_error(body, refused.status, refused.headers)
+            return self.read_error(body, status, headers)
         except MISSHAPEN:
-            return read_error(body, refused.status)
+            return read_error(body, status)
 
     def error(self, error: Exception, call: Call, headers: Mapping[str, str] | None = None) -> LLMRingError:
         """The error to raise for what `send` raised, the network, or the wire; `headers` are those of the answer."""
@@ -221,7 +222,7 @@ class Provider(Asked):
             if error.target is not None:
                 raised: ProviderError = errors.error_of_redirect(error, self.name, call.model, own)
             else:
-                error = self._said(error)
+                error = self.said_of(error.body, error.status, error.headers)
         elif isinstance(error, WireError) and own is not None:
             # What was said inside an answer has no status but that of its words.
             error.status = next((own.statuses[it] for it in error.codes if it in own.statuses), error.status)

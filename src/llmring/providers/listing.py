@@ -16,7 +16,7 @@ from ..exceptions import (
     ProviderResponseError,
     ProviderTimeoutError,
 )
-from ..wire.errors import cut, read_error
+from ..wire.errors import WireError, cut, read_error
 from .base import Provider
 from .environment import by_way_of, wanting_password
 from .errors import below, error_of_network, kind_of
@@ -65,6 +65,11 @@ async def list_models(provider: Provider, *, timeout: float | None = 10.0) -> li
         async with asyncio.timeout(timeout):
             if (own := await provider.list_models()) is not None:
                 return [*own][:_MOST]
+            if not hasattr(provider.client, "models") and provider.sdk not in _LISTINGS:
+                raise ProviderResponseError(
+                    f"{provider.name} does not say which models it serves: its class has no list_models.",
+                    provider=provider.name,
+                )
             async for model in listing(provider.client, row_of(provider.name, provider.sdk, provider.config.address)):
                 found.append(model)
                 if len(found) == _MOST:
@@ -129,8 +134,18 @@ def _day(said: Any) -> date | None:
 
 
 def status_of(error: Exception) -> int | None:
-    """The HTTP status that an exception of an SDK has, `None` where no answer came."""
-    return next((it for key in ("status_code", "code") if isinstance(it := getattr(error, key, None), int)), None)
+    """The HTTP status that an exception of an SDK, or of an HTTP client, has, `None` where no answer came."""
+    places = ((error, "status_code"), (error, "code"), (getattr(error, "response", None), "status_code"))
+    return next((it for place, key in places if isinstance(it := getattr(place, key, None), int)), None)
+
+
+def _said(provider: Provider, error: Exception, status: int) -> WireError:
+    """What a refusal says, in the form of its SDK's exception, or of the answer that an HTTP client's holds."""
+    body = getattr(error, "body", None) or getattr(error, "details", None)
+    response = getattr(error, "response", None)
+    if body is None and isinstance(content := getattr(response, "content", None), bytes):
+        return provider.said_of(content, status, getattr(response, "headers", {}))
+    return read_error(body or str(error), status)
 
 
 def failure_of(
@@ -154,8 +169,8 @@ def failure_of(
     if status == 407:
         kind, what = ProviderConnectionError, f"{name} was not reached (HTTP 407): {wanting_password(address)}"
     elif status is not None and status > 0:
-        failure = read_error(getattr(error, "body", None) or getattr(error, "details", None) or str(error), status)
-        refused = status in (401, 403) or "api_key_invalid" in f"{failure.details}".lower()
+        failure = _said(provider, error, status)
+        refused = failure.status in (401, 403) or "api_key_invalid" in f"{failure.details}".lower()
         kind = ProviderAuthenticationError if refused else ProviderResponseError
         what = f"{name} {'refused the key' if refused else f'did not {task}'} (HTTP {status}): "
         said = cut(failure.message, 1500, 300).rstrip(".")

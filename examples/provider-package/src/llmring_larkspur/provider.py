@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from llmring.providers import Call, Decoder, Dialect, HTTPProvider, WireError, Words
+from llmring.providers import Call, Decoder, Dialect, HTTPProvider, ListedModel, WireError, Words
 
 from .answer import trouble_of
 from .request import body_of
@@ -44,3 +44,22 @@ class Larkspur(HTTPProvider):
     def read_error(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError:
         """What the body of a refusal says."""
         return trouble_of(json.loads(body)["trouble"], status)
+
+    async def list_models(self) -> list[ListedModel]:
+        """The voices that there are now."""
+        return [ListedModel(voice["name"], voice["hears"], voice["speaks"]) for voice in await self.voices()]
+
+    async def describe_model(self, model: str) -> dict[str, Any]:
+        """What a voice can do, by the names of `Capabilities`."""
+        voice = next((it for it in await self.voices() if it["name"] == model), None)
+        if voice is None:
+            return {}
+        limits = {"context_window": voice["hears"], "max_output_tokens": voice["speaks"]}
+        return {"reasoning": voice["ponders"], "images": False, **limits}
+
+    async def voices(self) -> list[dict[str, Any]]:
+        """What the vendor says of its voices. `client` is an HTTP client with its address and the key."""
+        answer = await self.client.get("/voices")
+        answer.raise_for_status()
+        voices: list[dict[str, Any]] = answer.json()["voices"]
+        return voices
