@@ -11,7 +11,9 @@ import pytest
 from llmring import catalog
 from llmring.catalog.entries import successor
 from llmring.cli.facts import price, tokens
+from llmring.testing import PracticeServer
 
+from ..conftest import bind
 from .conftest import LOCKFILE, RETIRED, RETIRING, Run
 
 SERVING, STANDING_BY = "anthropic:claude-haiku-4-5", "openai:gpt-5-mini"
@@ -214,3 +216,39 @@ def test_params_that_json_cannot_say_are_null(project: Path, run: Run) -> None:
     project.write_text(LOCKFILE.replace("temperature = 0.3", "temperature = nan, top_p = inf"))
     said = json.loads(run("info", "chatbot", "--json").stdout, parse_constant=pytest.fail)
     assert said["params"] == {"temperature": None, "top_p": None}
+
+
+def test_what_a_model_can_do_is_said_with_its_source(project: Path, run: Run) -> None:
+    with project.open("a") as file:
+        file.write('[models."openai:*"]\ncontext_window = 8192\naudio = true\n')
+    shown = run("info", "chatbot").stdout
+    _, serving, standing_by = shown.split("\n\n")
+    rows = {line[:10].strip(): line for line in serving.splitlines() if line[2:3].strip()}
+    assert "pictures" in rows["can"]
+    assert "(catalogue, 20" in rows["can"]
+    assert rows["cannot"].split() == ["cannot", "audio", "(catalogue)"]
+    assert rows["refuses"].split() == ["refuses", "seed", "(catalogue,", rows["refuses"].split()[-1]]
+    assert "8,192 tokens (lockfile)" in standing_by
+    assert "audio (lockfile)" in standing_by
+    said = json.loads(run("info", "chatbot", "--json").stdout)["models"][1]["capabilities"]
+    assert said["audio"] == {"value": True, "source": "lockfile", "date": None}
+    assert said["refused_parameters"]["value"] == ["temperature", "top_p"]
+
+
+def test_the_providers_are_asked_what_their_models_can_do(server: PracticeServer, run: Run) -> None:
+    bind({"chatbot": ["ollama:llama3.2", "nix:model"]})
+    server.describe("llama3.2", images=True, context_window=4321)
+    result = run("info", "chatbot", "--live")
+    assert result.exit_code == 0
+    assert "4,321 tokens (provider, " in result.stdout
+    assert "tools, pictures (provider, " in result.stdout
+    assert "no provider 'nix'" in result.stderr
+    assert "4,321" not in run("info", "chatbot").stdout
+    assert len(server.requests) == 1
+
+
+def test_a_provider_that_is_not_there_is_told(server: PracticeServer, run: Run) -> None:
+    server.close()
+    result = run("info", "ollama:llama3.2", "--live")
+    assert (result.exit_code, "cannot be reached" in result.stderr) == (0, True)
+    assert "audio (catalogue)" in result.stdout

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from .. import catalog
+from ..capabilities import Capabilities
 from ..catalog import ModelInfo, PriceTier
 from ..exceptions import LLMRingError
 from ..lockfile import Binding, Lockfile, resolve
 from ..lockfile.extends import unknown_provider
+from . import abilities
 from .facts import as_data, facts_of, not_listed, price, remark, tokens
 from .project import ProfileOption, argument, bindings_in, lockfile_if_any, open_lockfile, params_data, params_of
 from .status import Status, keyring, status_of
@@ -21,17 +23,20 @@ from .terminal import columns, note, paint, say, say_json, say_table, warn, work
 def info(
     name: Annotated[str, argument("NAME", "An alias, or a provider:model.", "names")],
     profile: ProfileOption = None,
+    live: Annotated[bool, typer.Option("--live", help="Ask the providers what the models can do.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what is known of an alias or a model.
 
     Of an alias: who serves it, who stands by, and with which params. Of each model: what a million tokens cost,
-    how much fits into its window, whether its end is announced, and which key it needs.
+    how much fits into its window, what it can do, and by whom that is said, whether its end is announced, and which key
+    it needs. With --live the providers are asked what their models can do; else nobody is.
 
     \b
     Example:
       llmring info chatbot
       llmring info anthropic:claude-haiku-5-5
+      llmring info ollama:llama3.2 --live
       llmring info openai:gpt-6-luna --json | jq .context_window
     """
     lockfile = lockfile_if_any()
@@ -40,8 +45,13 @@ def info(
         models = [facts_of(reference, lockfile) for reference in binding.models]
         keys = _keys(models, lockfile)
     _refuse_nonsense(name, binding, models[0], keys, lockfile)
+    caps = (abilities.asked if live else abilities.known)(binding.models, lockfile)
     if as_json:
-        say_json({"name": name, **params_data(binding), "models": [_as_data(it, keys) for it in models]})
+        described = [
+            _as_data(it, keys) | {"capabilities": abilities.as_data(caps[reference])}
+            for reference, it in zip(binding.models, models, strict=True)
+        ]
+        say_json({"name": name, **params_data(binding), "models": described})
         return
     if binding.models != (name,):
         rows = [("serves", binding.models[0])]
@@ -52,7 +62,7 @@ def info(
         say()
     for number, model in enumerate(models):
         say("\n" * (number > 0) + paint(f"{model.provider}:{model.name}", bold=True))
-        say(columns(_rows(model, keys[model.provider]), indent="  "))
+        say(columns(_rows(model, keys[model.provider], caps[binding.models[number]]), indent="  "))
         if said := not_listed(model):
             warn(f"T{said[1:]}")
 
@@ -146,15 +156,17 @@ def _refuse_nonsense(
         raise LLMRingError(unknown_provider(lockfile, name, said))
 
 
-def _rows(model: ModelInfo, status: Status) -> list[tuple[str, str]]:
+def _rows(model: ModelInfo, status: Status, caps: Capabilities) -> list[tuple[str, str]]:
+    window, most = caps.context_window, caps.max_output_tokens
     rows = [
         ("title", model.title or ""),
         ("price", _prices(model) or ("none: it runs at a host of your own" if model.own_host else "not known")),
     ]
     rows += [("", f"{_prices(tier)} with a prompt above {tokens(tier.above)} tokens") for tier in model.tiers]
     rows += [
-        ("window", f"{model.context_window:,} tokens" if model.context_window else "not known"),
-        ("output", f"at most {model.max_output_tokens:,} tokens" if model.max_output_tokens else ""),
+        ("window", f"{window.value:,} tokens ({abilities.said_by(window)})" if window.value else "not known"),
+        ("output", f"at most {most.value:,} tokens ({abilities.said_by(most)})" if most.value else ""),
+        *abilities.rows(caps),
         ("status", _status(model)),
         ("key", _key(status)),
         ("tools", (status.endpoint and status.endpoint.tools) or ""),
