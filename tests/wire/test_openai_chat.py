@@ -281,6 +281,13 @@ def test_the_end_marker_may_be_padded() -> None:
         ({"error": {"message": "It broke"}, "choices": [{"delta": {"content": "x"}}]}, "It broke", None),
         ({"error": "It broke"}, "It broke", None),
         ({"error": {"message": "Slow down", "type": "tokens", "code": "rate_limit_exceeded"}}, "Slow down", 429),
+        # Those of MiniMax, Baidu and others.
+        ({"base_resp": {"status_code": 1004, "status_msg": "It broke"}}, "It broke", None),
+        ({"base_resp": {"status_code": 1004}}, "{'status_code': 1004}", None),
+        ({"error_code": 18, "error_msg": "It broke"}, "It broke", None),
+        ({"message": "It broke"}, "It broke", None),
+        ({"detail": "It broke"}, "It broke", None),
+        ({"code": "no", "msg": "It broke"}, "It broke", None),
     ],
 )
 def test_a_failure_in_the_stream(error: Any, message: str, status: int | None) -> None:
