@@ -37,7 +37,7 @@ class Broken(Declared):
     """Each of these is found."""
 
     wire = AcmeWire()
-    patience = 2.0
+    patience = 4.0
     timeout = 0.2
 
 

@@ -431,6 +431,31 @@ def test_async_with() -> None:
     assert asyncio.run(main()).startswith("http://127.0.0.1:")
 
 
+def test_hanging_up_resets_all_that_is_open(server: PracticeServer) -> None:
+    server.default = Reply(fault=Fault.never_answer())
+    raws = [Raw(server) for _ in range(3)]
+    for raw in raws:
+        raw.send("anthropic")
+    server.wait_request(3)
+    server.hang_up()
+    for raw in raws:
+        with contextlib.closing(raw.socket), pytest.raises(ConnectionResetError):
+            raw.socket.recv(1)
+    server.default = Reply("Hello")
+    assert asked(server, "anthropic").status == 200
+
+
+def test_what_it_cannot_do_is_at_hand() -> None:
+    def fails(request: RecordedRequest) -> Reply:
+        raise LookupError("nothing there")
+
+    with contextlib.closing(PracticeServer().start()) as server:
+        server.script(fails)
+        assert server.broken is None
+        assert asked(server, "anthropic").status == 500
+        assert isinstance(server.broken, LookupError)
+
+
 def test_closing_with_everything_open_is_quiet() -> None:
     program = """
 import socket

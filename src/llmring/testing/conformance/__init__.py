@@ -1,4 +1,4 @@
-"""A conformance suite for providers: some sixty tests of what llmring's contract promises, through a real socket.
+"""A conformance suite for providers: a hundred tests of what llmring's contract promises, through a real socket.
 
 For authors of providers. It needs pytest, and the extra `testing`; no plugin. Subclass one class in a file of tests:
 
