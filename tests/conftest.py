@@ -78,6 +78,14 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def nobodys_keyring() -> Iterator[None]:
+    """A keyring with nothing in it, whoever's machine this is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def recorded_data() -> None:
     """What is known of models is the tests' own."""
     recorded.use()

@@ -30,6 +30,8 @@ ARGUMENTS: dict[tuple[str, ...], list[str]] = {
     ("info",): ["chatbot"],
     ("bind",): ["fresh", "openai:gpt-6-luna"],
     ("unbind",): ["chatbot"],
+    ("keys", "set"): ["openai"],
+    ("keys", "remove"): ["openai"],
     ("lock", "init"): ["--file", "new.lock"],
     ("lock", "convert"): ["--output", "new.json"],
     ("lock", "profile", "add"): ["staging"],

@@ -24,6 +24,9 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "info": ("info:info", "Show what is known of an alias or a model."),
     "providers": ("status:providers", "Show how each provider stands here."),
     "doctor": ("doctor:doctor", "Look at all of it at once."),
+    "keys set": ("keys:set_key", "Put a provider's key into the system's keyring."),
+    "keys list": ("keys:list_keys", "Show where each provider's key comes from."),
+    "keys remove": ("keys:remove_key", "Take a provider's key out of the system's keyring."),
     "trust": ("trust:trust", "Agree to where the lockfile has your secrets sent."),
     "demo": ("demo:demo", "Stream from four providers, with no key and no network."),
     "lock init": ("init:init", "Write a lockfile for the providers that this machine can use."),
@@ -45,6 +48,12 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
 """In the order of the help: where each command is, `module:function`, and the first line of its docstring."""
 
 _GROUPS: Mapping[str, str] = {
+    "keys": """Keep the providers' keys in the system's keyring.
+
+\b
+Example:
+  llmring keys set anthropic
+  llmring keys list""",
     "lock": """Make and keep the lockfile.
 
 \b

@@ -14,6 +14,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from ..providers.creation import how_to_install
+
 __all__ = ["Tokenizers", "Unavailable"]
 
 _PATIENCE = 5.0
@@ -57,7 +59,7 @@ class Tokenizers:
         load = self._loads.get(model)
         if load is None:
             if find_spec("tiktoken") is None:
-                raise Unavailable("tiktoken is not installed: pip install 'llmring[tokens]'")
+                raise Unavailable(f"tiktoken is not installed: {how_to_install('tiktoken')}")
             load = self._loads[model] = Future()
             threading.Thread(target=_load, args=(model, load), name="llmring-tokenizer", daemon=True).start()
         # Who has waited in vain once waits no more: a network that is silent stays so.
