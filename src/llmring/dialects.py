@@ -37,17 +37,18 @@ PARAMETERS = (
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 _API = ("chat", "responses")
+_CALLED: Mapping[type, str] = {str: "text", int: "a number", Mapping: "a table"}
 _Part = TypeVar("_Part")
 
 
 def _list(what: str, value: Any, of: type = str) -> tuple[Any, ...]:
-    """A list of texts, or of numbers, checked."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    """A list of texts, of numbers or of tables, checked."""
+    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
         raise ConfigurationError(f"{what} is {shown(value)}; it takes a list.")
     listed = tuple(value)
     for it in listed:
         if not isinstance(it, of) or isinstance(it, bool) or (of is str and not it):
-            raise ConfigurationError(f"{what} holds {shown(it)}; each is {'text' if of is str else 'a number'}.")
+            raise ConfigurationError(f"{what} holds {shown(it)}; each is {_CALLED[of]}.")
     return listed
 
 
@@ -313,7 +314,8 @@ class Dialect:
             if "chat" in row:
                 row["chat"] = ChatDialect(**_known(ChatDialect, row["chat"], "chat"))
             if "words" in row:
-                row["words"] = [Words(**_known(Words, it, "words", "means")) for it in row["words"]]
+                said = _list("words", row["words"], Mapping)
+                row["words"] = [Words(**_known(Words, it, "words", "means")) for it in said]
         except ConfigurationError as error:
             raise ConfigurationError(f"The dialect {name!r} is not right: {error}") from None
         return cls(name, **row)

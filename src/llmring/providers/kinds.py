@@ -40,6 +40,7 @@ __all__ = [
     "Kinds",
     "Offer",
     "find",
+    "forget",
     "is_at_hand",
     "kind_of",
     "names",
@@ -129,6 +130,11 @@ class Kinds:
 
     # What packages bring: kept by the process's own.
 
+    def forget(self) -> None:
+        """Forget what was loaded."""
+        self._loaded.clear()
+        self._offers = None
+
     def offers(self) -> Mapping[str, Offer]:
         """What installed packages bring, by name. Nothing is imported; it is looked anew once a folder has changed."""
         state = _state_of_path()
@@ -178,6 +184,11 @@ def register(
 def unregister(name: str) -> None:
     """Take back what `register` was told; providers that are there stay until their services close."""
     _PROCESS.remove(name)
+
+
+def forget() -> None:
+    """Forget what was loaded of packages, as tests do that install some."""
+    _PROCESS.forget()
 
 
 def offers() -> Mapping[str, Offer]:
