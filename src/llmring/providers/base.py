@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
@@ -187,10 +188,11 @@ class Provider(Asked):
     async def close(self) -> None:
         """Close the client and its connections."""
 
-    def read_error(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError:
+    def read_error(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError | None:
         """What the body of a refusal says. The usual forms are known; override it for a vendor's own.
 
-        A body of another form (a proxy's page, nothing at all) may make it stumble: it is then read as any vendor's.
+        A body of another form (a proxy's page, nothing at all) may make it stumble, or give `None`: it is then read as
+        any vendor's.
 
         Args:
             body: as it came, without what must not be shown.
@@ -201,10 +203,10 @@ class Provider(Asked):
     def said_of(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError:
         """What the body of a refusal says, by `read_error`, and by the usual forms where that stumbles."""
         body = self.conceal(body)
-        try:
-            return self.read_error(body, status, headers)
-        except MISSHAPEN:
-            return read_error(body, status)
+        said = None
+        with suppress(*MISSHAPEN):
+            said = self.read_error(body, status, headers)
+        return said if isinstance(said, WireError) else read_error(body, status)
 
     def error(self, error: Exception, call: Call, headers: Mapping[str, str] | None = None) -> LLMRingError:
         """The error to raise for what `send` raised, the network, or the wire; `headers` are those of the answer."""
