@@ -162,12 +162,14 @@ def test_a_conversation_as_text() -> None:
         (
             "user",
             [
-                {"type": "text", "text": "RESULTS! [('get_weather', '{\"sun\":true}'), ('get_time', '12:00')]"},
+                {
+                    "type": "text",
+                    "text": "RESULTS! [('get_weather', '{\"sun\":true}'), ('get_time', '12:00')]\n\nAnd?",
+                },
                 picture,
             ],
             None,
         ),
-        ("user", "And?", None),
         ("assistant", [{"type": "text", "text": "Once more."}, {"type": "text", "text": "CALL!"}], None),
         ("user", "RESULTS! [('get_time', '')]", None),
     ]
@@ -187,6 +189,19 @@ def test_a_request_without_tools_says_nothing_of_them() -> None:
     for name in NAMES:
         assert told(plain, dialect(name)) == plain
         assert "get_weather" in str(told(request(*plain.messages), dialect(name)).messages[0].content)
+
+
+def test_what_the_user_says_behind_results_is_one_turn_with_them() -> None:
+    given = request(
+        Message(role="user", content="Time?"),
+        Message(role="assistant", tool_calls=CALLS[1:]),
+        Message(role="tool", tool_call_id="call_2", content="12:00"),
+        Message(role="user", content="In words."),
+    )
+    turns = told(given, Shouting()).messages
+    assert [turn.role for turn in turns] == ["system", "user", "assistant", "user"]
+    assert turns[-1].content == "RESULTS! [('get_time', '12:00')]\n\nIn words."
+    assert given.messages[-1].content == "In words."
 
 
 def test_arguments_of_a_former_call_that_are_no_object() -> None:

@@ -1364,7 +1364,7 @@ def test_ollama_tells_of_tools_in_words() -> None:
     check("ollama", body)
     assert "tools" not in body
     assert "format" not in body
-    system, _, turn, results, _ = body["messages"]
+    system, _, turn, results = body["messages"]
     assert '"name":"weather"' in system["content"]
     assert "just answer" in system["content"]
     assert turn == {
@@ -1372,7 +1372,8 @@ def test_ollama_tells_of_tools_in_words() -> None:
         "content": 'Let me look.\n{"tool_calls": [{"name": "weather", "arguments": {"city":"Paris"}}, '
         '{"name": "ping", "arguments": {}}]}',
     }
-    assert results == {"role": "user", "content": 'Result of weather: {"temperature":21}\nResult of ping: pong'}
+    said = 'Result of weather: {"temperature":21}\nResult of ping: pong\n\nThanks.'
+    assert results == {"role": "user", "content": said}
 
 
 def calling(**arguments: dict[str, Any]) -> dict[str, Any]:
@@ -1428,7 +1429,7 @@ def test_ollamas_references_point_to_where_their_targets_stand(word: str) -> Non
 
 def test_ollama_tells_results_in_words_to_a_model_without_tools_even_if_none_may_be_called() -> None:
     body = render("ollama", ask(*ROUND, tools=[weather, ping], tool_choice="none"), prompt=dialect("json"))
-    assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user", "user"]
+    assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user"]
     assert "tools" not in body
 
 

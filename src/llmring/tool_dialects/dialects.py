@@ -281,7 +281,8 @@ def dialect_of_template(template: str) -> ToolDialect | None:
 def told(request: LLMRequest, dialect: ToolDialect) -> LLMRequest:
     """The request with its tools, calls and results as text, for a model or a server that knows none.
 
-    The description stands behind what the first system message says; results that follow each other are one turn.
+    The description stands behind what the first system message says; results that follow each other are one turn, with
+    what the user says behind them.
 
     Raises:
         InvalidRequestError: a former call's arguments are no JSON object.
@@ -294,8 +295,18 @@ def told(request: LLMRequest, dialect: ToolDialect) -> LLMRequest:
             results.append(message)
             continue
         if results:
-            messages.append(_results(results, names, dialect))
+            text, others = _results(results, names, dialect)
             results = []
+            # Many a model's template takes no two turns of the user's.
+            asks = message is not None and message.role == "user" and isinstance(message.content, str)
+            behind = message if asks else None
+            said = f"{text}\n\n{behind.content}" if behind is not None else text
+            turn = (behind or Message(role="user")).model_copy(
+                update={"content": [{"type": "text", "text": said}, *others] if others else said}
+            )
+            messages.append(turn)
+            if behind is not None:
+                continue
         if message is None:
             break
         if message.tool_calls:
@@ -317,8 +328,11 @@ def told(request: LLMRequest, dialect: ToolDialect) -> LLMRequest:
     return request.model_copy(update={"messages": messages, "tools": None, "tool_choice": None})
 
 
-def _results(messages: Sequence[Message], names: Mapping[str, str], dialect: ToolDialect) -> Message:
-    told, others = [], []
+def _results(
+    messages: Sequence[Message], names: Mapping[str, str], dialect: ToolDialect
+) -> tuple[str, list[dict[str, Any]]]:
+    """What the user's turn says of the results of calls, and the parts of them that are no text."""
+    told, others = [], list[dict[str, Any]]()
     for message in messages:
         content = message.content
         if isinstance(content, list) and all("type" in part for part in content):
@@ -327,5 +341,4 @@ def _results(messages: Sequence[Message], names: Mapping[str, str], dialect: Too
         elif not isinstance(content, str | None):
             content = _json(content)
         told.append((names.get(message.tool_call_id or "", "a tool"), content or ""))
-    text = dialect.results(told)
-    return Message(role="user", content=[{"type": "text", "text": text}, *others] if others else text)
+    return dialect.results(told), others
