@@ -239,6 +239,7 @@ class Limits(Row):
 
 class Recorded(Row):
     recorded: Day
+    unlike: list[Name] = []
     of: Annotated[list[dict[str, Any]], Field(min_length=1)]
 
     @model_validator(mode="after")

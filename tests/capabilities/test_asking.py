@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import pickle
 import threading
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -398,3 +400,52 @@ async def test_what_a_provider_of_ones_own_raises_is_told(bare: Path, caplog: py
             assert (await service.capabilities("own:one")).images.value is None
     assert "KeyError" in caplog.text
     assert "It is shut." in caplog.text
+
+
+async def test_a_variant_that_is_not_listed_is_the_model(vendors: PracticeServer) -> None:
+    async with LLMRing() as service:
+        assert (await service.capabilities("openrouter:able:nitro")).context_window.value == 123_456
+        assert (await service.capabilities("openrouter:ab:nitro")).context_window.value is None
+
+
+async def test_a_listing_may_be_a_list_by_itself(server: PracticeServer) -> None:
+    bind({}, f'[providers.together]\nbase_url = "{server.url}/v1"\napi_key_env = "OPENAI_API_KEY"\n')
+    listed = [{"id": "other"}, {"id": "able", "context_length": 9}]
+    server.reply(body=json.dumps(listed).encode(), content_type="application/json", wire="models")
+    async with LLMRing() as service:
+        assert (await service.capabilities("together:able")).context_window.value == 9
+
+
+async def test_closing_the_service_ends_a_question(vendors: PracticeServer) -> None:
+    vendors.reply(fault=Fault.never_answer(), wire="models")
+    service = LLMRing(timeout=None)
+    asking = asyncio.create_task(service.capabilities("anthropic:able"))
+    request = await vendors.received()
+    await service.close()
+    assert (await asking).images.value is None
+    assert await request.closed()
+
+
+async def test_the_models_of_which_something_is_kept_have_a_bound(
+    vendors: PracticeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmring.capabilities.knowing._MOST", 3)
+    async with LLMRing() as service:
+        for number in range(7):
+            await service.capabilities(f"vllm:{number}")
+        assert (await service.capabilities("vllm:able")).context_window.value == 123_456
+
+
+def test_what_is_known_can_be_kept_and_shown() -> None:
+    caps = Capabilities("a:b", images=Fact(True, "provider", datetime.now(UTC).date()))
+    assert pickle.loads(pickle.dumps(caps)) == caps
+    assert {caps: 1}[caps] == 1
+    assert asdict(caps)["images"]["value"] is True
+    assert "images=Fact(value=True, source='provider'" in repr(caps)
+    assert [*FACTS] == [name for name, _ in caps.facts()]
+    with pytest.raises(TypeError, match=r"neither true nor false.*caps\.can"):
+        bool(caps.images)
+    with pytest.raises(ValueError, match="There is no ability 'vision'; there are: streaming, tools"):
+        caps.can("vision")  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):
+        caps.images = Fact(False)  # type: ignore[misc]

@@ -14,8 +14,8 @@ import httpx2
 import pytest
 from pydantic_core import from_json
 
-from llmring import ChatStream, LLMRequest, LLMRing, Message
-from llmring.exceptions import ContextLengthError
+from llmring import ChatStream, LLMRequest, LLMRing, Message, image
+from llmring.exceptions import ContextLengthError, ModelCapabilityError
 
 from .llama import CALL, CONTEXT, END
 
@@ -180,3 +180,22 @@ async def test_a_prompt_that_is_too_long(service: LLMRing, streaming: bool) -> N
         request = ask("x" * 2 * CONTEXT, max_tokens=5)
         with pytest.raises(ContextLengthError):
             await (service.chat_stream(request).final_response() if streaming else service.chat(request))
+
+
+async def test_what_it_can_do(service: LLMRing) -> None:
+    async with service:
+        caps = await service.capabilities("tiny")
+        (listed,) = await service.get_available_models("llamacpp")
+    assert (caps.context_window.value, caps.context_window.source) == (CONTEXT, "provider")
+    assert (caps.can("tools"), caps.can("images"), caps.can("audio")) == (True, False, False)
+    assert caps.tools.source == caps.images.source == "provider"
+    assert listed.context_window == CONTEXT
+
+
+async def test_a_picture_is_not_sent_to_it_once_it_has_said_so(service: LLMRing, address: str) -> None:
+    asked = LLMRequest(model="tiny", messages=[Message(role="user", content=[image(b"\x89PNG\r\n\x1a\n" + bytes(32))])])
+    async with service:
+        await service.capabilities("tiny")
+        with pytest.raises(ModelCapabilityError, match=r"takes no pictures \(as its provider says\)"):
+            await service.chat(asked)
+    assert not await busy(address)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from .. import catalog
 from ..exceptions import LLMRingError, ProviderNotFoundError
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Known", "Place", "known_of"]
 
+T = TypeVar("T")
+
 logger = logging.getLogger("llmring")
 
+_MOST = 4096
+"""Models of which a service keeps what was said: whoever names more lets anybody name one."""
 _ASSUMED = Said("assumed", {"streaming": True})
 """Every wire streams."""
 
@@ -114,7 +118,7 @@ class Known:
         kept = self._without.get(reference)
         if kept is None or kept[0] is not lockfile or kept[1] != place or kept[2] is not said:
             known = known_of(reference, lockfile, place, said, limits=False)
-            kept = self._without[reference] = (lockfile, place, said, known)
+            kept = _keep(self._without, reference, (lockfile, place, said, known))
         return kept[3]
 
     def so_far(self, reference: str, lockfile: Lockfile | None, place: Place) -> Capabilities:
@@ -144,7 +148,7 @@ class Known:
                 level = logging.INFO if isinstance(error, ProviderNotFoundError) else logging.WARNING
                 logger.log(level, "What %s can do, its provider did not say: %s", reference, error)
                 return None
-            self._said[reference, place] = said
+            _keep(self._said, (reference, place), said)
             return said
 
         loop = asyncio.get_running_loop()
@@ -162,3 +166,10 @@ class Known:
             if not asking.waiting:
                 # Whoever waited has gone.
                 asking.task.cancel()
+
+
+def _keep(among: dict[Any, T], key: Any, value: T) -> T:
+    if len(among) >= _MOST:
+        among.clear()
+    among[key] = value
+    return value

@@ -61,9 +61,11 @@ def abilities(name: str) -> tuple[Mapping[str, Any], date | None]:
     Args:
         name: the model's, as for `max_output_tokens`.
     """
-    model, found, recorded = model_of(name), [], None
-    for start, facts, day in _abilities():
-        if model == start or model.startswith(f"{start}-"):
+    model, recorded = model_of(name), None
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    for start, facts, day, unlike in _abilities():
+        # One for another purpose is another model: gpt-6-luna says nothing of a gpt-6-luna-audio.
+        if model == start or (model.startswith(f"{start}-") and unlike.isdisjoint(model[len(start) :].split("-"))):
             found.append((start, facts))
             recorded = day
     # What is said of a longer beginning counts; that nobody knows it, too.
@@ -93,11 +95,12 @@ def _limits() -> Mapping[str, int]:
 
 
 @cache
-def _abilities() -> Sequence[tuple[str, Mapping[str, Any], date]]:
-    """By the beginning of a model's name."""
+def _abilities() -> Sequence[tuple[str, Mapping[str, Any], date, frozenset[str]]]:
+    """By the beginning of a model's name: facts, their day, and words of which none follows."""
     return [
-        (start, {key: value for key, value in facts.items() if key != "models"}, date.fromisoformat(row["recorded"]))
+        (start, {it: facts[it] for it in facts if it != "models"}, day, unlike)
         for row in of_vendors("abilities", _FILE).values()
+        for day, unlike in [(date.fromisoformat(row["recorded"]), frozenset(row.get("unlike", ())))]
         for facts in row["of"]
         for start in facts["models"]
     ]

@@ -67,10 +67,11 @@ def entry_of(answer: Any, ask: Mapping[str, Any], model: str) -> Mapping[str, An
     if "list" not in ask:
         return answer if isinstance(answer, Mapping) else None
     found = entries(answer, ask)
-    for entry in found:
-        names = [entry.get(key) for key in _NAMES] + [*_several(entry.get("aliases") or ())]
-        if model in names:
-            return entry
+    # A variant (`:nitro`) that is not listed by itself is the same model.
+    for wanted in dict.fromkeys((model, model.rpartition(":")[0])):
+        for entry in found:
+            if wanted and wanted in [*(entry.get(key) for key in _NAMES), *_several(entry.get("aliases") or ())]:
+                return entry
     # A server of one model answers to any name.
     return found[0] if ask.get("alone") and len(found) == 1 else None
 
