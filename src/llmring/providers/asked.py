@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,6 +15,8 @@ from .. import stream as streams
 from ..exceptions import LLMRingError
 from ..record import Records
 from ..schemas import LLMRequest, LLMResponse
+from ..wire.base import MISSHAPEN
+from ..wire.errors import WireError, read_error
 from . import listing
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ __all__ = ["Asked"]
 
 
 class Asked(ABC):
-    """What `Provider` does for whoever has one, and no service; and what it says of its models.
+    """What `Provider` does for whoever has one, and no service; and what it says of refusals, and of its models.
 
     Attributes:
         config: how it is reached.
@@ -98,6 +101,30 @@ class Asked(ABC):
         return routing.Route(
             reference, request, [reference], self._breakers, call, lambda *_: None, retries, deadline, until
         )
+
+    def read_error(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError | None:
+        """What the body of a refusal says. The usual forms are known; override it for a vendor's own.
+
+        A body of another form (a proxy's page, nothing at all) may make it stumble, or give `None`: it is then read as
+        any vendor's.
+
+        Args:
+            body: as it came, without what must not be shown.
+            status, headers: of the answer. What `Retry-After` says, and the request's id, are found without it.
+        """
+        return read_error(body, status)
+
+    def said_of(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError:
+        """What the body of a refusal says, by `read_error`, and by the usual forms where that stumbles."""
+        body = self.conceal(body)
+        said = None
+        with suppress(*MISSHAPEN):
+            said = self.read_error(body, status, headers)
+        return said if isinstance(said, WireError) else read_error(body, status)
+
+    @abstractmethod
+    def conceal(self, data: bytes) -> bytes:
+        """Bytes that came from outside, without what must not be shown."""
 
     async def describe_model(self, model: str) -> Mapping[str, Any] | None:
         """What a model can do, as `LLMRing.capabilities` asks it of a provider that knows by itself.

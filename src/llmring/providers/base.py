@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
@@ -17,8 +16,8 @@ from ..exceptions import LLMRingError, ModelCapabilityError, ProviderError
 from ..schemas import LLMRequest
 from ..vendors import VENDORS
 from ..wire import MAX_BYTES
-from ..wire.base import MISSHAPEN, Decoder
-from ..wire.errors import CannotCarry, WireError, read_error
+from ..wire.base import Decoder
+from ..wire.errors import CannotCarry, WireError
 from . import errors
 from .asked import Asked
 
@@ -187,26 +186,6 @@ class Provider(Asked):
     @abstractmethod
     async def close(self) -> None:
         """Close the client and its connections."""
-
-    def read_error(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError | None:
-        """What the body of a refusal says. The usual forms are known; override it for a vendor's own.
-
-        A body of another form (a proxy's page, nothing at all) may make it stumble, or give `None`: it is then read as
-        any vendor's.
-
-        Args:
-            body: as it came, without what must not be shown.
-            status, headers: of the answer. What `Retry-After` says, and the request's id, are found without it.
-        """
-        return read_error(body, status)
-
-    def said_of(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError:
-        """What the body of a refusal says, by `read_error`, and by the usual forms where that stumbles."""
-        body = self.conceal(body)
-        said = None
-        with suppress(*MISSHAPEN):
-            said = self.read_error(body, status, headers)
-        return said if isinstance(said, WireError) else read_error(body, status)
 
     def error(self, error: Exception, call: Call, headers: Mapping[str, str] | None = None) -> LLMRingError:
         """The error to raise for what `send` raised, the network, or the wire; `headers` are those of the answer."""
