@@ -60,36 +60,40 @@ class Tokenizers:
         if load is None:
             if find_spec("tiktoken") is None:
                 raise Unavailable(f"tiktoken is not installed: {how_to_install('tiktoken')}")
-            load = self._loads[model] = Future()
-            threading.Thread(target=_load, args=(model, load), name="llmring-tokenizer", daemon=True).start()
+            mine: Future[Any] = Future()
+            mine.set_running_or_notify_cancel()  # so that nobody who waits for it can cancel it
+            load = self._loads.setdefault(model, mine)
+            if load is mine:
+                threading.Thread(target=_load, args=(model, mine), name="llmring-tokenizer", daemon=True).start()
         # Who has waited in vain once waits no more: a network that is silent stays so.
-        await asyncio.wait([asyncio.wrap_future(load)], timeout=0.0 if self._failed else patience)
+        waiting = asyncio.wrap_future(load)
+        await asyncio.wait([waiting], timeout=0.0 if self._failed else patience)
         if not load.done():
+            waiting.cancel()
             self._failed = True
             raise Unavailable(f"its tokenizer's files were not there within {patience:g} s{_ADVICE}")
-        if (error := load.exception()) is None:
-            return load.result()
-        if isinstance(error, Unavailable):
-            raise Unavailable(*error.args)
-        self._failed = True
-        # Tried anew by the next count, which does not wait for it.
-        self._loads.pop(model, None)
-        raise Unavailable(f"its tokenizer could not be loaded ({type(error).__name__}){_ADVICE}")
+        found = load.result()
+        if isinstance(found, Unavailable):
+            raise Unavailable(*found.args)
+        if isinstance(found, Exception):
+            self._failed = True
+            # Tried anew by the next count, which does not wait for it.
+            self._loads.pop(model, None)
+            raise Unavailable(f"its tokenizer could not be loaded ({type(found).__name__}){_ADVICE}")
+        return found
 
 
 _ADVICE = ": let tiktoken fetch them once, or set TIKTOKEN_CACHE_DIR to a folder that has them"
 
 
 def _load(model: str, load: Future[Any]) -> None:
-    load.set_running_or_notify_cancel()  # so that nobody can cancel it
+    """Load a tokenizer, or give what kept it from that."""
     try:
-        tiktoken: Any = import_module("tiktoken")
-        try:
-            load.set_result(tiktoken.encoding_for_model(model))
-        except KeyError:
-            raise Unavailable from None
-    except BaseException as error:  # whoever waits is told
-        load.set_exception(error)
+        load.set_result(import_module("tiktoken").encoding_for_model(model))
+    except KeyError:
+        load.set_result(Unavailable())
+    except Exception as error:
+        load.set_result(error)
 
 
 def _count(tokenizer: Any, text: str) -> int:
