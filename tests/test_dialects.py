@@ -153,6 +153,24 @@ def test_whatever_is_in_a_file_it_is_read_or_said_what_is_wrong(row: dict[str, A
     assert "'acme'" in str(said[0])
 
 
+@pytest.mark.parametrize(
+    ("base_url", "host", "own"),
+    [
+        ("https://api.acme.example/v1", "api.acme.example", True),
+        ("https://api.acme.example:8443/v1", "api.acme.example", True),
+        ("https://api.acme.example/v1", "eu.api.acme.example", True),
+        ("https://api.acme.example/v1", "acme.example", False),
+        ("http://127.0.0.1:8000/v1", "127.0.0.1", False),
+        ("http://[::1]:8000/v1", "::1", False),
+        ("http://[fd00::2]:8000/v1", "fd00::2", True),
+        (None, "api.acme.example", False),
+    ],
+)
+def test_whose_host_it_is(base_url: str | None, host: str, own: bool) -> None:
+    """This machine is nobody's own: several servers share it."""
+    assert Dialect("acme", base_url=base_url).has_host(host) is own
+
+
 def test_ways_are_found_by_host_before_the_name() -> None:
     acme = Dialect.from_data("acme", ACME)
     assert dialect_of("eu.acme.example", "x", acme) == acme.chat

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
 
-from .addresses import can_be_asked, host_of, is_below, same_host, without_login
+from .addresses import can_be_asked, is_below, is_this_machine, same_host, without_login
 from .exceptions import ConfigurationError
 from .references import alike, is_name, shown
 
@@ -299,7 +300,9 @@ class Dialect:
 
     def has_host(self, host: str) -> bool:
         """Whether a host is the vendor's own, however it is spoken to."""
-        own = [*self.hosts, *(host_of(home).rpartition(":")[0] or host_of(home) for home in (self.base_url,) if home)]
+        # This machine is nobody's own.
+        home = self.base_url if self.base_url is not None and not is_this_machine(self.base_url) else ""
+        own = (*self.hosts, *filter(None, [urlsplit(home).hostname]))
         return any(host == it or host.endswith(f".{it}") for it in own)
 
     @classmethod

@@ -269,6 +269,29 @@ async def test_headers_and_address_of_the_lockfile(server: PracticeServer) -> No
     assert request.path == "/engines/m-1/answer"
 
 
+@pytest.mark.parametrize(
+    ("base_url", "path", "asked"),
+    [
+        ("/api", "", "/api"),
+        ("/api/", "", "/api/"),
+        ("/api/", "/chat", "/api/chat"),
+        ("", "chat", "/chat"),
+        ("/api?version=3", "chat", "/api/chat"),
+    ],
+)
+async def test_where_it_is_posted(base_url: str, path: str, asked: str, server: PracticeServer) -> None:
+    class Somewhere(Mint):
+        def path(self, call: Call) -> str:
+            return path
+
+    server.reply(whole())
+    async with Somewhere(ProviderConfig("mint", base_url=server.url + base_url)) as mint:
+        await mint.chat(ask())
+    [request] = server.requests
+    assert request.path == asked
+    assert request.query == ({"version": "3"} if "?" in base_url else {})
+
+
 async def test_without_a_key_none_is_sent(server: PracticeServer) -> None:
     server.reply(whole())
     async with Mint(ProviderConfig("mint", base_url=server.url)) as mint:

@@ -108,6 +108,7 @@ async def test_another_speaks_for_a_name_that_a_package_brings(acme: str, server
 
 BROKEN = {
     "raises": ("raise RuntimeError('not on this machine')", "broken_llm:It", "RuntimeError: not on this machine"),
+    "leaves": ("import sys\nsys.exit(3)", "broken_llm:It", "SystemExit: 3"),
     "lacks": ("import nowhere_to_be_found", "broken_llm:It", "It needs nowhere_to_be_found, which is not installed."),
     "has no such name": ("", "broken_llm:It", "AttributeError"),
     "brings something else": ("It = 3", "broken_llm:It", '"3" is no provider'),

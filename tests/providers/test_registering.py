@@ -262,6 +262,18 @@ async def test_a_status_that_its_word_stands_for(server: PracticeServer, registe
             await service.chat_stream(ask("mine-2:m")).final_response()
 
 
+async def test_which_api_it_speaks_at_home(server: PracticeServer, registered: None) -> None:
+    """Elsewhere it is Chat Completions, as with a vendor's own."""
+    llmring.register("mine", dialect(server, api="responses"))
+    async with LLMRing() as service:
+        await service.chat(ask("mine:m"))
+        assert server.requests[-1].wire == "openai-responses"
+    bind({}, f'[providers.mine]\napi = "chat"\nbase_url = "{server.url}/v1"\n')
+    async with LLMRing() as service:
+        await service.chat(ask("mine:m"))
+        assert server.requests[-1].wire == "openai-chat"
+
+
 async def test_where_it_has_no_key_or_no_address(server: PracticeServer, registered: None, bare: Any) -> None:
     class Nowhere(Chatting): ...
 

@@ -152,10 +152,11 @@ class Provider(Asked):
     tells_tools: bool = False
 
     def __init__(self, config: ProviderConfig) -> None:
-        if config.dialect is None and self.dialect is not None:
+        # Of what a function makes, only its name may be known.
+        if self.dialect is not None and config.dialect in (None, Dialect(config.name)):
             config = replace(config, dialect=self.dialect)
-        if config.base_url is None and self.dialect is not None:
-            config = replace(config, base_url=self.dialect.base_url)
+        if config.base_url is None and config.dialect is not None:
+            config = replace(config, base_url=config.dialect.base_url)
         super().__init__(config)
 
     @property

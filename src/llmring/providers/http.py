@@ -47,7 +47,8 @@ class HTTPProvider(Provider):
         )
         keep_at_home(ways["transport"], address, carrier.headers)
         self.client = carrier
-        self._address = address.rstrip("/")
+        self._address, _, query = address.partition("?")
+        self._query = f"?{query}" if query else ""
 
     def _own_headers(self) -> dict[str, str]:
         key = reveal(self.config.key)
@@ -65,8 +66,8 @@ class HTTPProvider(Provider):
     async def send(self, call: Call, body: bytes) -> HTTPResponse:
         """Post the rendered body, and give the answer as it comes."""
         path = self.path(call).lstrip("/")
+        url = (f"{self._address.rstrip('/')}/{path}" if path else self._address) + self._query
         async with Exchange(body, call.until) as exchange:
-            url = f"{self._address}/{path}" if path else self._address
             # Kept by the client alone: what shows a provider's attributes would show the key.
             headers = [*self.client.headers.raw, (b"Content-Type", b"application/json")]
             answer = await self.client.send(exchange.request("POST", url, headers, cookies=self.client.cookies))

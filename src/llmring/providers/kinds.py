@@ -296,7 +296,7 @@ def _loaded(offer: Offer) -> Kind:
         raise ProviderNotFoundError(offer.refused, provider=offer.name)
     try:
         found = offer.entry.load()
-    except Exception as error:  # whatever a package does when it is imported
+    except (Exception, SystemExit) as error:  # whatever a package does when it is imported
         lacks = error.name if isinstance(error, ModuleNotFoundError) else None
         step = f"It needs {lacks}, which is not installed. {mend}" if lacks else mend
         raise ProviderNotFoundError(

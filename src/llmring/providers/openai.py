@@ -63,16 +63,15 @@ class OpenAIProvider(PostingProvider):
             super().__init__(config, openai.AsyncOpenAI, openai.AsyncStream[object], _of_environment())
         else:
             super().__init__(config, _Elsewhere, openai.AsyncStream[object])
-        self.responses = (config.api or self._api_here(self.client.base_url.host)) == "responses"
+        self.responses = (config.api or self._api_here()) == "responses"
         self.tells_tools = not self.responses
 
-    def _api_here(self, host: str) -> str | None:
-        """What the vendor speaks whose host this is."""
-        known = self.config.dialect
-        for vendor in (known, *VENDORS.values()) if known is not None else VENDORS.values():
-            if vendor.has_host(host):
-                return vendor.api
-        return None
+    def _api_here(self) -> str | None:
+        """What the vendor speaks whose place this is."""
+        known, url = self.config.dialect, self.client.base_url
+        if known is not None and known.is_at(str(url)):
+            return known.api
+        return next((vendor.api for vendor in VENDORS.values() if vendor.has_host(url.host)), None)
 
     @cached_property
     def _ways(self) -> ChatDialect:

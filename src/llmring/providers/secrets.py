@@ -14,7 +14,7 @@ from ..credentials import KEYRING, Keyring, first_set
 from ..dialects import Dialect
 from ..exceptions import ProviderNotFoundError
 from ..vendors import BUILT_IN
-from .endpoints import Endpoint, endpoint
+from .endpoints import Endpoint, address_of
 from .kinds import find
 
 __all__ = ["Secret", "has_name_of", "is_at_home", "is_owned", "is_set", "owners_at", "secrets_of"]
@@ -82,7 +82,7 @@ def owners_at(address: str, provider: str | None = None) -> Iterator[str]:
     for name in dict.fromkeys((*BUILT_IN, *filter(None, [provider]))):
         if (row := _known(name)) is None:
             continue
-        homes = [it for it in (row.base_url, row.home, endpoint(name).base_url) if it]
+        homes = [it for it in (row.base_url, row.home, address_of(name, None)) if it]
         hosts = (*row.hosts, *filter(None, [row.cloud]))
         if address in homes or is_below(address, hosts) or any(same_host(address, home) for home in homes):
             yield name
