@@ -199,3 +199,17 @@ async def test_a_picture_is_not_sent_to_it_once_it_has_said_so(service: LLMRing,
         with pytest.raises(ModelCapabilityError, match=r"takes no pictures \(as its provider says\)"):
             await service.chat(asked)
     assert not await busy(address)
+
+
+async def test_it_counts_what_it_reads(service: LLMRing) -> None:
+    """By its own endpoint in both formats, tools and all."""
+    async with service:
+        for request in (ask(max_tokens=1), ask("Paint it. " * 20, tools=[paint], max_tokens=1)):
+            count = await service.count_tokens(request)
+            response = await service.chat(request)
+            assert (count.exact, count.reason) == (True, None)
+            assert response.usage is not None
+            assert count.tokens == response.usage["prompt_tokens"]
+            assert (await service.validate_context_limit(request)).window == CONTEXT
+        with pytest.raises(ContextLengthError, match="was not sent"):
+            await service.validate_context_limit(ask("x" * 2 * CONTEXT))
