@@ -9,7 +9,18 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from llmring.providers import Call, Decoder, Dialect, HTTPProvider, LineFrames, SSEFrames, StreamChunk, WireError, Words
+from llmring.providers import (
+    Call,
+    CannotCarry,
+    Decoder,
+    Dialect,
+    HTTPProvider,
+    LineFrames,
+    SSEFrames,
+    StreamChunk,
+    WireError,
+    Words,
+)
 from llmring.schemas import FinishReason, Message, ToolCall, Usage
 from llmring.testing import RecordedRequest
 from llmring.testing.conformance import (
@@ -175,12 +186,17 @@ class AcmeProvider(HTTPProvider):
 
     def render(self, call: Call) -> dict[str, Any]:
         asked = call.request
+        for name in ("top_p", "seed"):
+            if getattr(asked, name) is not None:
+                raise CannotCarry(f"Acme's API has no {name}")
         body: dict[str, Any] = {"engine": call.model, "live": call.stream, "turns": [*map(_turn, asked.messages)]}
         if asked.tools:
             functions = [tool["function"] for tool in asked.tools]
             body["skills"] = [{"title": it["name"], "takes": it["parameters"]} for it in functions]
         if asked.temperature is not None:
             body["heat"] = asked.temperature
+        if asked.stop is not None:
+            body["halt"] = asked.stop
         if asked.max_tokens is not None:
             body["most"] = asked.max_tokens
         if asked.response_format is not None:

@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.request import Request, urlopen
 
+import httpx2
+
 from llmring.exceptions import LLMRingError, ProviderResponseError
 from llmring.providers import Call, Decoder, HTTPResponse
 from llmring.providers.errors import Refused
@@ -249,6 +251,29 @@ class TestLeavesOutThePicture(Broken, AnswerTests):
         def render(self, call: Call) -> dict[str, Any]:
             words = [message.model_copy(update={"content": "?"}) for message in call.request.messages]
             return super().render(replace(call, request=call.request.model_copy(update={"messages": words})))
+
+
+class TestDropsAParameter(Broken, AnswerTests):
+    class provider(AcmeProvider):
+        def render(self, call: Call) -> dict[str, Any]:
+            return super().render(replace(call, request=call.request.model_copy(update={"stop": None})))
+
+
+class TestFollowsAnywhere(Broken, SecrecyTests):
+    class provider(AcmeProvider):
+        async def send(self, call: Call, body: bytes) -> HTTPResponse:
+            async with httpx2.AsyncClient(follow_redirects=True, headers=self.client.headers) as client:
+                answer = await client.post(f"{self.config.base_url}/talk", content=body)
+            return _Read(answer.headers, answer.content)
+
+
+class TestAsksAgainByItself(Broken, RoadTests):
+    class provider(AcmeProvider):
+        async def send(self, call: Call, body: bytes) -> HTTPResponse:
+            try:
+                return await super().send(call, body)
+            except Refused:
+                return await super().send(call, body)
 
 
 class TestLacksNothing(Broken, LackTests):

@@ -36,6 +36,12 @@ FOUND = {
     ("MovesNowhere", "what_may_pass_moves_on_to_the_stand_by[503]"): "503 did not move on to the stand-by",
     ("SendsWhatIsRefused", "tools_are_described"): "The server had refused the request: We have no skills.",
     ("LeavesOutThePicture", "a_picture_is_carried_or_refused"): "the request had a picture, and it is not in the body",
+    ("DropsAParameter", "a_parameter_is_sent_or_refused[stop]"): "the request's stop is not in the body that was sent",
+    (
+        "FollowsAnywhere",
+        "no_redirect_takes_the_key_elsewhere",
+    ): "the server redirected to another one, and that was sent",
+    ("AsksAgainByItself", "the_last_model_is_asked_again"): "the server's answer makes it 2: the errors of `send`",
     ("LacksNothing", "what_is_said_to_be_lacking_is"): "'usage' (counts of tokens) is declared to be lacking",
 }
 """The test that finds each, and the words that it says."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from typing import Any
 
 from ... import parts
@@ -34,6 +35,15 @@ _FORM: dict[str, Any] = {
     },
 }
 _PIXEL = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+_PARAMETERS: Mapping[str, Any] = {
+    "temperature": (0.0625, b"0.0625"),
+    "max_tokens": (3217, b"3217"),
+    "top_p": (0.375, b"0.375"),
+    "stop": (["HALT!"], b"HALT!"),
+    "seed": (420042, b"420042"),
+    "extra_params": ({"conformance_extra": {"nested": 4711}}, b"conformance_extra", b"4711"),
+}
+"""A value of each, and what must be in the body for it."""
 _MANY = 40
 _DELAY, _TICK = 0.5, 0.01
 """Seconds that an answer takes, and between two looks at whether the event loop runs."""
@@ -110,6 +120,12 @@ class AnswerTests:
         hint = "set decoder.finish_reason to the uniform word for the server's; what is not known is 'other'"
         for response in await stage.responses(stage.ask()):
             stage.same("finish_reason", response.finish_reason, wanted, hint)
+
+    @case(contract.FINISH, "bare_end")
+    async def test_an_end_without_a_reason_is_a_stop(self, stage: Stage) -> None:
+        stage.says(Reply("Hello", fault=Fault.no_finish_reason()))
+        for response in await stage.responses(stage.ask()):
+            stage.same("finish_reason", response.finish_reason, "stop", "the end marker came, and named no reason")
 
     @case(contract.FINISH, "content_filter")
     async def test_an_answer_that_was_withheld_says_so(self, stage: Stage) -> None:
@@ -211,22 +227,29 @@ class AnswerTests:
             stage.same("whether a stream was asked for", asked.stream, number == 0, "send call.stream")
 
     @case(contract.REQUEST)
-    async def test_parameters_are_sent_and_none_is_invented(self, stage: Stage) -> None:
+    @pytest.mark.parametrize("name", _PARAMETERS)
+    async def test_a_parameter_is_sent_or_refused(self, stage: Stage, name: str) -> None:
+        value, *signs = _PARAMETERS[name]
         stage.says("Hello")
         stage.server.lenient = True
-        extra = {"conformance_extra": {"nested": 4711}}
-        await stage.both(stage.ask(temperature=0.0625, max_tokens=3217, extra_params=extra))
-        for number in stage.in_turn((0, 1)):
-            raw = stage.server.requests[number].raw
-            for what, sign in (
-                ("temperature", b"0.0625"),
-                ("max_tokens", b"3217"),
-                ("extra_params", b"conformance_extra"),
-                ("extra_params", b"4711"),
-            ):
-                stage.check(sign in raw, f"the request's {what} is not in the body that was sent: render it")
+        for ask in stage.roads(stage.service(), stage.ask(**{name: value})):
+            try:
+                await ask()
+            except ModelCapabilityError:
+                stage.check(not stage.server.requests, f"`{name}` was refused, and yet a request was sent")
+                continue
+            raw = stage.server.requests[-1].raw
+            stage.check(
+                all(sign in raw for sign in signs),
+                f"the request's {name} is not in the body that was sent: render it; or, where the vendor has no such "
+                "parameter, raise CannotCarry",
+            )
+
+    @case(contract.REQUEST)
+    async def test_what_is_not_set_is_not_sent(self, stage: Stage) -> None:
+        stage.says("Hello")
         await stage.both(stage.ask())
-        for number in stage.in_turn((2, 3)):
+        for number in stage.in_turn((0, 1)):
             raw = stage.server.requests[number].raw
             for name in (b"temperature", b"top_p", b"topP", b"seed"):
                 stage.check(name not in raw, f"{name.decode()} was sent, and the request has not set it")

@@ -75,6 +75,7 @@ CLOSING: Final = (
 CANCEL: Final = "`cancel()` ends the loop that reads, without an error and without a final chunk."
 MANY: Final = "A provider serves many requests at once, each with an answer of its own."
 SECRETS: Final = "No key ever appears in a message, a repr, a traceback (with locals, too), a pickle or a log record."
+ELSEWHERE: Final = "The key, and the headers of a provider, go to its own address and to no other."
 PICKLE: Final = "Every error can be pickled, and loses only `original` on the way."
 HAND_OVER: Final = (
     "`to_message()` keeps what its issuer wants back. The issuer is the provider and its address: nothing of it is "

@@ -79,6 +79,14 @@ class FailureTests:
         await stage.failures(kind, f"the server said, in the vendor's words, {trouble!r}", hint=hint)
 
     @case(contract.ERRORS)
+    async def test_the_message_says_what_the_server_said(self, stage: Stage) -> None:
+        stage.says(Reply(status=400, error="The flux is not aligned"))
+        for error in await stage.failures(ProviderResponseError, "the server answered 400"):
+            stage.check(
+                "The flux is not aligned" in str(error), f"the message leaves out what the server said: {error}"
+            )
+
+    @case(contract.ERRORS)
     async def test_a_page_instead_of_the_api_is_no_unknown_model(self, stage: Stage) -> None:
         stage.says(Reply(status=404, body=_PAGE))
         did = "the server answered 404 with a page of HTML, as one does that has nothing at this address"

@@ -109,6 +109,10 @@ async def _end_marker(stage: Stage) -> bool:
     return await _answer(stage, Reply("Hello", fault=Fault.end_early())) is None
 
 
+async def _bare_end(stage: Stage) -> bool:
+    return await _answer(stage, Reply("Hello", fault=Fault.no_finish_reason())) is not None
+
+
 async def _key(stage: Stage) -> bool:
     stage.says("Hello")
     await stage.good(stage.ask())
@@ -129,6 +133,7 @@ PROBES: Mapping[str, _Probe] = {
     "content_filter": _content_filter,
     "error_events": _error_events,
     "end_marker": _end_marker,
+    "bare_end": _bare_end,
     "key": _key,
 }
 

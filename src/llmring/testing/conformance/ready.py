@@ -139,7 +139,7 @@ READY: Mapping[str, Ready] = {
     ),
     "openai-responses": Ready(_responses, "/v1"),
     "anthropic": Ready(_anthropic),
-    "gemini": Ready(_gemini),
+    "gemini": Ready(_gemini, "", {"bare_end": "Gemini's only end marker is the finish reason"}),
     "ollama": Ready(
         _ollama,
         "",

@@ -80,6 +80,17 @@ class SecrecyTests:
                 hint = "Keep it as a `Key`, and show it by `reveal` only where it is sent"
                 stage.check(secret not in shown, f"{what} shows {which}. {hint}")
 
+    @case(contract.ELSEWHERE)
+    async def test_no_redirect_takes_the_key_elsewhere(self, stage: Stage) -> None:
+        stage.says(Reply(status=307, headers={"location": f"{stage.other.url}/v1/chat/completions"}))
+        await _errors(stage, stage.service())
+        for request in stage.other.requests:
+            for what, secret in (("the key", stage.key), ("a header", stage.header)):
+                stage.check(
+                    secret not in repr(request.headers),
+                    f"the server redirected to another one, and that was sent {what}: follow none to another host",
+                )
+
     @case(contract.PICKLE)
     @pytest.mark.parametrize("how", ["pickle", "copy"])
     async def test_errors_can_be_kept(self, stage: Stage, how: str) -> None:

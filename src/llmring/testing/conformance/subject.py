@@ -28,6 +28,7 @@ ABILITIES: Mapping[str, str] = {
     "content_filter": "a word for an answer that was withheld",
     "error_events": "errors in the middle of a stream",
     "end_marker": "an end marker, without which an answer is not whole",
+    "bare_end": "an end marker that may come without a finish reason",
     "key": "a key that goes along with each request",
 }
 """What a provider may lack, by name."""
