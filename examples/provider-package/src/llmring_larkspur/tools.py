@@ -34,10 +34,9 @@ class ToolDecoder(AnswerDecoder):
         if self._told is None:
             return super().say(said)
         before = len(self.calls)
-        chunk = StreamChunk(self._told.take(said, self.skipped_events), self.model)
-        if len(self.calls) > before:
-            chunk.tool_calls = self.calls.snapshot()()
-        return chunk if chunk.delta or chunk.tool_calls else None
+        said = self._told.take(said, self.skipped_events)
+        calls = self.calls.snapshot() if len(self.calls) > before else None
+        return StreamChunk(said, self.model, tool_calls=calls) if said or calls else None
 
     def close(self) -> StreamChunk:
         """The final chunk, with the text that was held back and turned out to be text."""
