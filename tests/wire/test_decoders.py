@@ -257,16 +257,6 @@ def test_a_failure_in_the_stream(example: Example) -> None:
 
 
 @wires
-def test_of_a_body_that_is_no_stream_only_the_beginning_is_kept(wire: str) -> None:
-    """However it is cut: the error shows where it begins and where what was kept of it ends."""
-    result = read(wire, [b"<html>" + b"x" * 4090, b"y" * 4096])
-    error = result.error or result.decoder.not_a_stream()
-    assert error is not None
-    assert "<html>" in error.message
-    assert "y" not in error.message.partition("<html>")[2]
-
-
-@wires
 @pytest.mark.parametrize(
     ("body", "words"),
     [

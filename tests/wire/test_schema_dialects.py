@@ -636,3 +636,23 @@ def test_any_schema_is_translated_or_refused(schema: Schema, dialect: Dialect) -
         return
     Draft202012Validator.check_schema(json.loads(json.dumps(translated)))
     assert translate(translated, dialect) == translated
+
+
+NOWHERE = {"$ref": "#/$defs/nobody"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        (thing(a=NOWHERE), "properties/a/$ref"),
+        ({"anyOf": [STRING, NOWHERE]}, "anyOf/1/$ref"),
+        ({"type": "array", "items": NOWHERE}, "items/$ref"),
+        ({"type": "array", "prefixItems": [STRING, NOWHERE]}, "prefixItems/1/$ref"),
+        ({"type": "object", "additionalProperties": NOWHERE}, "additionalProperties/$ref"),
+        ({**thing(a={"$ref": "#/$defs/x"}), "$defs": {"x": {"type": "array", "items": NOWHERE}}}, "$defs/x/items/$ref"),
+    ],
+)
+def test_a_reference_to_nowhere_is_refused_at_its_place(schema: Schema, path: str) -> None:
+    with pytest.raises(UnsupportedKeyword) as caught:
+        translate(schema, GEMINI)
+    assert caught.value.path == path
