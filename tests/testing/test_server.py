@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import h11
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -249,6 +250,25 @@ def test_pace(server: PracticeServer, ask: Ask, wire: str) -> None:
     before = time.monotonic()
     ask(wire)
     assert 0.15 <= time.monotonic() - before < 60
+
+
+def test_what_comes_before_a_pause_is_sent_before_it(
+    server: PracticeServer, raw: Callable[[], Any], wire: str, parse: Callable[..., Any], text_in: Callable[..., str]
+) -> None:
+    server.reply(chunks=["first", "second"], interval=600)
+    connection = raw()
+    connection.send(wire)
+    connection.socket.settimeout(60)
+    body, said = b"", ""
+    while "first" not in said:
+        event = connection.http.next_event()
+        if event is h11.NEED_DATA:
+            connection.http.receive_data(connection.socket.recv(1 << 16))
+        elif isinstance(event, h11.Data):
+            body += bytes(event.data)
+            said = "".join(text_in(wire, it) for it in parse(wire, body))
+    assert said == "first"
+    assert server.requests[0].finished_at is None
 
 
 def test_usage_counts_words(server: PracticeServer, ask: Ask) -> None:
@@ -498,6 +518,11 @@ def test_by_hand() -> None:
         url = process.stdout.readline().strip()
         lines = [process.stdout.readline() for _ in range(7)]
         assert f"export OPENAI_BASE_URL={url}/v1\n" in lines
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+        connection.request("POST", "/api/chat", json.dumps({"model": "m", "messages": [], "stream": False}))
+        said = json.loads(connection.getresponse().read())
+        connection.close()
+        assert said["message"]["content"] == "word word "
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
         assert process.stderr.read() == ""
