@@ -11,11 +11,11 @@ from . import breaker, catalog, concealment, counting, structured
 from . import capabilities as abilities
 from . import lockfile as lockfiles
 from . import request as requests
-from .exceptions import LLMRingError, ProviderNotFoundError
+from .exceptions import LLMRingError, ProviderError, ProviderNotFoundError
 from .lazy import Later
 from .provided import Provided
 from .providers import base, describing, endpoints, listing
-from .record import Records
+from .record import Records, ended
 
 if TYPE_CHECKING:
     from . import routing, schemas
@@ -149,6 +149,8 @@ class Models(Provided):
         try:
             return await self._route(request, profile, stream=False).ask(self._counter.count)
         except BaseException as error:
+            if self._records.closed and isinstance(error, ProviderError):
+                raise ended() from None
             raise concealment.bare(error)  # noqa: B904 - it is the same error
 
     async def validate_context_limit(

@@ -23,6 +23,7 @@ from llmring.exceptions import (
     ProviderResponseError,
     ProviderTimeoutError,
 )
+from llmring.providers import Call, Decoder, HTTPResponse, Provider, ProviderConfig
 from llmring.testing import Fault, PracticeServer, RecordedRequest, Reply, Tokens
 
 from ..conftest import Way, bind
@@ -305,6 +306,41 @@ async def test_what_no_provider_could_take_is_refused_before(server: PracticeSer
     odd = ask("anthropic:m", extra_params={"tools": 5})
     assert isinstance(await refused(odd), LLMRingError)
     assert server.requests == [] or server.requests[-1].refused
+
+
+async def test_a_service_that_closes_meanwhile_says_so(server: PracticeServer) -> None:
+    server.reply(fault=Fault.never_answer(), wire="counting")
+    service = LLMRing()
+    counting = asyncio.create_task(service.count_tokens(ask("anthropic:m")))
+    await server.received()
+    await service.close()
+    with pytest.raises(LLMRingError, match="closed"):
+        await counting
+
+
+class Own(Provider):
+    """One that counts nothing."""
+
+    sdk = "own"
+
+    def render(self, call: Call) -> dict[str, Any]:
+        return {}
+
+    def decoder(self, call: Call) -> Decoder:
+        raise NotImplementedError
+
+    async def send(self, call: Call, body: bytes) -> HTTPResponse:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def test_what_a_provider_by_others_is_asked_is_estimated(server: PracticeServer) -> None:
+    async with LLMRing() as service:
+        service.register_provider("own", Own(ProviderConfig("own")))
+        count = await service.count_tokens(ask("own:m"))
+    assert (count.exact, count.reason) == (False, "own has no endpoint that counts")
 
 
 async def test_a_closed_service_counts_nothing(server: PracticeServer) -> None:

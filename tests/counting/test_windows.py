@@ -162,6 +162,17 @@ async def test_one_that_says_so_itself_does_not_move_on(billed: PracticeServer, 
     assert len(billed.requests) == 1
 
 
+async def test_a_window_of_the_lockfile_counts_most(billed: PracticeServer, bare: Path) -> None:
+    bind({"chatbot": [SMALL]}, f'[models."{SMALL}"]\ncontext_window = 1000\n')
+    request = ask("chatbot", "word " * 5000)
+    async with LLMRing(check_context=True) as service:
+        with pytest.raises(ContextLengthError, match=r"the window is 1,000 tokens \(the lockfile\)"):
+            await service.chat(request)
+        with pytest.raises(ContextLengthError, match="it has 5,000 tokens"):
+            await service.validate_context_limit(request)
+    assert {it.wire for it in billed.requests} <= {"counting", "models"}
+
+
 async def test_not_asked_for_it_is_not_looked_at(billed: PracticeServer) -> None:
     async with LLMRing() as service:
         assert service.check_context is False
