@@ -13,6 +13,7 @@ from . import lockfile as lockfiles
 from . import request as requests
 from .exceptions import LLMRingError, ProviderError, ProviderNotFoundError
 from .lazy import Later
+from .misuse import awaited
 from .provided import Provided
 from .providers import base, describing, endpoints, listing
 from .record import Records, ended
@@ -37,6 +38,7 @@ class Models(Provided):
     _records: Records
     _facts: abilities.Known | None = None
 
+    @awaited
     async def capabilities(self, model: str, profile: str | None = None) -> abilities.Capabilities:
         """What a model can do: each fact with who says it, the lockfile, the provider or the catalogue, and when.
 
@@ -70,6 +72,7 @@ class Models(Provided):
             return abilities.known_of(reference, lockfile, place)
         return await self._known.of(reference, lockfile, place, ask)
 
+    @awaited
     async def get_available_models(self, provider: str) -> list[listing.ListedModel]:
         """The models that a provider lists now, in its order, each with the limits that the list names.
 

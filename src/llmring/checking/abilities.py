@@ -101,7 +101,7 @@ def _by_params(text: Text, profile: str, asked: _Asked) -> None:
 
 
 def _by_code(use: Use, asked: _Asked) -> None:
-    who = f"requests at {use.spot}"
+    who = f"requests at {use.spot.path.name}:{use.spot.line}"
     for need in use.needs:
         asked.needs.setdefault(need, who)
     for name in use.sets:
