@@ -10,6 +10,7 @@ import pytest
 
 from llmring import LLMRing
 from llmring.exceptions import ProviderError
+from llmring.providers.describing import describe
 from llmring.providers.listing import list_models
 
 from .test_network import Serve, listening, request_of
@@ -25,8 +26,9 @@ KEY = {
 
 @pytest.mark.parametrize("provider", PATHS)
 @pytest.mark.parametrize("elsewhere", [True, False])
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "described"])
 async def test_a_listing_that_is_redirected(
-    provider: str, elsewhere: bool, bare: Path, monkeypatch: pytest.MonkeyPatch
+    provider: str, listed: bool, elsewhere: bool, bare: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEAM_TOKEN", "practice-team-token")
     monkeypatch.setenv(KEY[provider], "practice-key")
@@ -56,7 +58,8 @@ async def test_a_listing_that_is_redirected(
         )
         async with LLMRing(max_retries=0) as service:
             with suppress(ProviderError):
-                await list_models(service.get_provider(provider))
+                it = service.get_provider(provider)
+                await (list_models(it) if listed else describe(it, "m"))
     first, last = seen
     assert b"practice-key" in first
     assert b"practice-team-token" in first
