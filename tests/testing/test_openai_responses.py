@@ -116,3 +116,10 @@ def test_an_error_in_the_stream(server: PracticeServer, after: int) -> None:
     server.reply("Hello you", fault=Fault.error_event(after, 500, "Broken."))
     with pytest.raises(openai.APIError, match=r"Broken\."):
         stream()
+
+
+def test_the_events_of_a_failure_are_numbered(server: PracticeServer, ask: Any, parse: Any) -> None:
+    server.reply("Hello you", fault=Fault.error_event(1, 500, "Broken."))
+    events = parse("openai-responses", ask("openai-responses").body)
+    failed = [(event["type"], event["sequence_number"]) for event in events[-2:]]
+    assert failed == [("error", 0), ("response.failed", 1)]

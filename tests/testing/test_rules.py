@@ -1092,3 +1092,9 @@ def test_usage_is_told_in_full(post: Post, server: PracticeServer) -> None:
         "input_tokens_details": {"cached_tokens": 30, "cache_write_tokens": 10},
         "output_tokens_details": {"reasoning_tokens": 5},
     }
+
+
+@pytest.mark.parametrize("name", ["role", "content", "thinking", "tool_name", "tool_call_id"])
+def test_what_is_text_to_ollama_is_nothing_else(name: str, post: Post) -> None:
+    status, answer = post(OLLAMA, ollama({**USER, name: 1}))
+    assert (status, f"messages.{name} of type string" in words(answer)) == (400, True), answer
