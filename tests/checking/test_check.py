@@ -504,3 +504,36 @@ def test_tools_that_name_no_dialect(project: Path, write: Write) -> None:
     good = text.replace("morse", "hermes") + '\n[providers.ollama]\ntools = "native"\n'
     write("llmring.lock", good)
     assert check_lockfile(project).findings == []
+
+
+REGISTERED = """
+import llmring
+from llmring import LLMRing
+NAME = "mine"
+
+{}
+LLMRing().resolve_alias("chatbot")
+"""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'llmring.register("mine", object())',
+        "llmring.register(NAME, object())",
+        'llmring.register(name="mine", provider=object())',
+        'LLMRing().register_provider("mine", object())',
+    ],
+)
+@pytest.mark.parametrize("table", ["", '[providers.mine]\nbase_url = "https://x.example"\n', "other"])
+def test_a_provider_that_the_program_registers_is_known(said: str, table: str, write: Write) -> None:
+    model = "mine:m"
+    if table == "other":
+        model, table = "other:m", '[providers.other]\nsdk = "mine"\nbase_url = "https://x.example"\n'
+    bindings = f'[[profiles.default.bindings]]\nalias = "chatbot"\nmodels = ["{model}"]\n'
+    text = f'version = "1.0"\ndefault_profile = "default"\n[profiles.default]\nname = "default"\n{bindings}{table}'
+    path = write("llmring.lock", text)
+    write("app.py", REGISTERED.format(said))
+    assert found(path) == []
+    write("app.py", REGISTERED.format('atexit.register("mine")'))
+    assert [code for code, *_ in found(path)] == ["provider-unknown"]

@@ -73,7 +73,7 @@ def _check(path: Path, files: Files | None) -> Report:
     except (LockfileParseError, LockfileVersionError) as error:
         return Report([_invalid(path, error)])
     broken = dict(broken_packages(text))
-    findings = [*broken.values(), *doubts(text)]
+    findings = [*broken.values()]
     mentioned = list(mentions(text))
     uses: list[Use] = []
     if files is not None:
@@ -88,8 +88,10 @@ def _check(path: Path, files: Files | None) -> Report:
             findings += _unused(text, uses, files.texts)
         mentioned += aliases.models(uses)
         findings += loose_patterns(text, mentioned)
+    registered = {use.name for use in uses if use.kind == "registers"}
+    findings += doubts(text, registered)
     findings += unfit(text, uses)
-    findings += check_models(text.lockfile, mentioned)
+    findings += check_models(text.lockfile, mentioned, registered)
     findings.sort(key=lambda finding: (finding.spot.path != path, finding.spot))
     return Report(findings, len(files.source) if files is not None else 0)
 
@@ -192,7 +194,7 @@ def _unused(text: Text, uses: Iterable[Use], texts: Iterable[Path]) -> Iterator[
     Those that override a package's are the package's to use.
     """
     bound = _bound_in(text.lockfile)
-    used = {use.name for use in uses if use.kind != "profile"}.intersection(bound)
+    used = {use.name for use in uses if use.kind not in ("profile", "registers")}.intersection(bound)
     for beside in texts:
         if beside != text.path and len(used) < len(bound):
             used |= names_in_file(beside, bound.keys() - used)

@@ -5,7 +5,7 @@ That is by its provider, its SDK, and what the catalogue says of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -127,9 +127,19 @@ class Ending:
     bindings: tuple[tuple[str, str], ...]
 
 
-def check_models(lockfile: Lockfile, mentioned: Iterable[Mention]) -> Iterator[Finding]:
-    """What is wrong with the models that are mentioned; what concerns a whole provider is said once."""
-    endpoints: dict[str, Endpoint | None] = {}
+def check_models(
+    lockfile: Lockfile, mentioned: Iterable[Mention], registered: Collection[str] = ()
+) -> Iterator[Finding]:
+    """What is wrong with the models that are mentioned; what concerns a whole provider is said once.
+
+    Args:
+        lockfile: which providers there are.
+        mentioned: the models.
+        registered: providers that the program registers; what they are, only it knows.
+    """
+    tables = lockfile.providers
+    own = {*registered, *(name for name, table in tables.items() if table.sdk in registered)}
+    endpoints: dict[str, Endpoint | None] = dict.fromkeys(own)
     for mention in mentioned:
         try:
             provider, _ = split_reference(mention.reference)

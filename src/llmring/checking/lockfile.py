@@ -116,8 +116,13 @@ def broken_packages(text: Text) -> Iterator[tuple[str, Finding]]:
         yield package, Finding("extends-unresolved", "error", text.spot("extends", "packages", index), message, step)
 
 
-def doubts(text: Text) -> Iterator[Finding]:
-    """What is wrong with the file whatever the code says, or looks so, its packages and its models apart."""
+def doubts(text: Text, registered: Collection[str] = ()) -> Iterator[Finding]:
+    """What is wrong with the file, or looks so, its packages and its models apart.
+
+    Args:
+        text: the file.
+        registered: providers that the program registers.
+    """
     yield from _odd_keys(text)
     yield from _unusable_params(text)
     yield from _unknown_tools(text)
@@ -126,7 +131,7 @@ def doubts(text: Text) -> Iterator[Finding]:
         try:
             target = endpoint(name, settings, others=text.lockfile.providers)
         except ProviderNotFoundError as error:
-            if name not in bound:  # else it is found unknown there, with the model
+            if name not in bound and settings.sdk not in registered:  # else it is found unknown there, with the model
                 spot = text.spot("providers", name, *(["sdk"] if settings.sdk else []))
                 yield Finding("provider-unknown", "error", spot, str(error), f"Correct it in {text.path}.")
             continue

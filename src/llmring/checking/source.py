@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Project", "Use", "is_set", "uses_in"]
 
-Kind = Literal["needs", "asks", "binds", "model", "profile", "mention"]
+Kind = Literal["needs", "asks", "binds", "model", "profile", "registers", "mention"]
 
 _CLASSES = frozenset({"LLMRequest", "LLMRing"})
 """Those of llmring that are told an alias or a profile."""
@@ -37,8 +37,9 @@ _METHODS: dict[str, Kind] = {
     "has_alias": "asks",
     "unbind_alias": "asks",
     "bind_alias": "binds",
+    "register_provider": "registers",
 }
-_FIRST = {"require_aliases": "aliases", "get_model_info": "model"}
+_FIRST = {"require_aliases": "aliases", "get_model_info": "model", "register_provider": "name"}
 # Where each method takes its profile, counted from 0; `None` is by name alone.
 _PROFILES: dict[str, int | None] = {
     **dict.fromkeys(_METHODS),
@@ -47,7 +48,7 @@ _PROFILES: dict[str, int | None] = {
     "list_aliases": 0,
 }
 _OURS = re.compile("|".join(_CLASSES).encode())
-_CALLS = re.compile(rf"\.(?:{'|'.join(_PROFILES)})\b".encode())
+_CALLS = re.compile(rf"\.(?:{'|'.join(_PROFILES)}|register)\b".encode())
 _LONGEST = 8
 """How many names may stand for one another."""
 _IGNORED = re.compile(rb"#\s*llmring:\s*ignore\b")
@@ -66,8 +67,8 @@ class Use:
     Attributes:
         name: an alias, a `provider:model`, or a profile.
         kind: `"needs"`, an alias that must be bound; `"asks"`, one that is only asked about; `"binds"`, one that the
-            program binds itself; `"model"`, a `provider:model`; `"profile"`; `"mention"`, any other string that is the
-            name of an alias.
+            program binds itself; `"model"`, a `provider:model`; `"profile"`; `"registers"`, a provider of the program's
+            own; `"mention"`, any other string that is the name of an alias.
         spot: where it is written.
         profile: the only profile that is meant, where the code names one.
         needs: the abilities that a request of this model asks for: `"tools"`, `"structured_output"`.
@@ -194,6 +195,8 @@ class _Scan:
             yield from self._named(_argument(call, "profile", 1), "profile")
         elif called == "model_copy" and self._is_request(call.func):
             yield from self._named(_entry(self._known(_argument(call, "update")), "model"), "needs")
+        elif called == "register" and _root(call.func) == "llmring":
+            yield from self._named(_argument(call, "name", 0), "registers")
         elif called in _PROFILES and isinstance(call.func, ast.Attribute) and self._is_user:
             yield from self._method(call, called)
 

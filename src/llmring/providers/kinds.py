@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -172,7 +173,7 @@ def register(
     """
     kind = kind_of(name, provider, REGISTERED)
     if name in BUILT_IN:
-        raise ConfigurationError(_taken(name, Kind(name, BUILT_IN[name], None, BUILT), REGISTERED))
+        raise ConfigurationError(_taken(name, _built_in(name), REGISTERED))
     if (offer := offers().get(name)) is not None:
         raise ConfigurationError(
             f"{name!r} cannot be registered: the package {offer.package} {offer.version} brings a provider of that "
@@ -215,11 +216,16 @@ def find(name: str, own: Kinds | None = None) -> Kind | None:
     if kind is not None:
         return kind
     if name in BUILT_IN:
-        return Kind(name, BUILT_IN[name], None, BUILT)
+        return _built_in(name)
     if (kind := _PROCESS.get(name)) is not None:
         return kind
     offer = offers().get(name)
     return None if offer is None else _PROCESS.load(offer)
+
+
+@cache
+def _built_in(name: str) -> Kind:
+    return Kind(name, BUILT_IN[name], None, BUILT)
 
 
 def names(own: Kinds | None = None) -> list[str]:
