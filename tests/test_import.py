@@ -71,6 +71,7 @@ def test_the_service_loads_what_its_methods_name_and_no_more() -> None:
         "llmring.record",
         "llmring.providers",
         "llmring.service",
+        "llmring.talking",
         "llmring.wire",
     }
     assert not loaded & {"pydantic", "pydantic_core", "tomllib", "json", "dataclasses", "hashlib", "urllib.request"}
@@ -148,6 +149,7 @@ asyncio.run(main())
         "providers.errors",
         "providers.listing",
         "structured",
+        "talk",
         "tool_dialects",
         "tools",
         "wire.schema_dialects",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .schemas import FinishReason, LLMRequest, LLMResponse, Message, StreamChunk, ToolCall, Usage
     from .service import LLMRing
     from .stream import ChatStream
+    from .talk import Conversation, ToolCalled, ToolResult, ToolRun, ToolStream
     from .tools import tool
 
     __version__: str
@@ -36,6 +37,7 @@ __all__ = [
     "Capabilities",
     "ChatStream",
     "ContextCheck",
+    "Conversation",
     "Cost",
     "Fact",
     "FinishReason",
@@ -49,6 +51,10 @@ __all__ = [
     "StreamChunk",
     "TokenCount",
     "ToolCall",
+    "ToolCalled",
+    "ToolResult",
+    "ToolRun",
+    "ToolStream",
     "Usage",
     "__version__",
     "audio",
@@ -77,6 +83,7 @@ _load, __dir__ = lazily(
         "service": ("LLMRing",),
         "stream": ("ChatStream",),
         "sync": (),
+        "talk": ("Conversation", "ToolCalled", "ToolResult", "ToolRun", "ToolStream"),
         "tools": ("tool",),
     },
     later=(
@@ -92,6 +99,7 @@ _load, __dir__ = lazily(
         "routing",
         "stream",
         "structured",
+        "talk",
         "tool_dialects",
         "tools",
         "vendors",

@@ -3,6 +3,8 @@
     LLMRingError
     ├── ConfigurationError
     ├── InvalidRequestError (also a ValueError)
+    ├── ToolCallError
+    ├── ToolRoundsError
     ├── LockfileError
     │   ├── LockfileNotFoundError (also a FileNotFoundError)
     │   ├── LockfileParseError
@@ -32,7 +34,7 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 from .lazy import Later
 
 if TYPE_CHECKING:
-    from . import schemas
+    from . import schemas, talk
 else:
     schemas = Later("llmring.schemas")
 
@@ -57,6 +59,8 @@ __all__ = [
     "ProviderRateLimitError",
     "ProviderResponseError",
     "ProviderTimeoutError",
+    "ToolCallError",
+    "ToolRoundsError",
     "is_passing",
     "is_passing_status",
     "may_be_repeated",
@@ -86,6 +90,25 @@ class ConfigurationError(LLMRingError):
 
 class InvalidRequestError(LLMRingError, ValueError):
     """The request cannot be sent to any provider: no messages, or a role out of place."""
+
+
+class ToolCallError(LLMRingError):
+    """A call that no function takes: there is none of that name, or its arguments do not fit. The model is told."""
+
+
+class ToolRoundsError(LLMRingError):
+    """The model called and called, until the limit of rounds.
+
+    Attributes:
+        run: all that was said and done by then. Its messages are whole: go on with them.
+    """
+
+    if TYPE_CHECKING:
+        run: talk.ToolRun
+
+    def __init__(self, message: str, run: Any) -> None:
+        super().__init__(message)
+        self.run = run
 
 
 class LockfileError(LLMRingError):

@@ -85,17 +85,20 @@ class AwaitedService:
 class AwaitedStream:
     """Mixed into streams: they are no iterators of the other kind."""
 
+    _form = "service.chat_stream(request)"
+    _whole_form = "service.chat(request)"
+
     def __iter__(self) -> NoReturn:
-        raise TypeError(f"A stream is asynchronous: write `async for chunk in service.chat_stream(request)`. {_ELSE}")
+        raise TypeError(f"A stream is asynchronous: write `async for chunk in {self._form}`. {_ELSE}")
 
     def __await__(self) -> NoReturn:
         raise TypeError(
-            "A stream is not awaited: write `async for chunk in service.chat_stream(request)`, or "
-            "`response = await service.chat(request)` for the whole answer."
+            f"A stream is not awaited: write `async for chunk in {self._form}`, or "
+            f"`response = await {self._whole_form}` for the whole answer."
         )
 
     def __enter__(self) -> NoReturn:
-        raise TypeError(f"A stream is asynchronous: write `async with service.chat_stream(request) as stream`. {_ELSE}")
+        raise TypeError(f"A stream is asynchronous: write `async with {self._form} as stream`. {_ELSE}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -94,13 +94,13 @@ class Models(Provided):
         except LLMRingError as error:
             raise concealment.bare(error)  # noqa: B904 - it is the same error
 
-    def calculate_cost(self, response: schemas.LLMResponse | schemas.StreamChunk) -> catalog.Cost:
+    def calculate_cost(self, response: schemas.Answered) -> catalog.Cost:
         """What an answer cost, in US dollars, each model that served and its service tier at its own price.
 
         Where one is not priced, `reason` says so.
 
         Args:
-            response: a whole answer, or the final chunk of one.
+            response: a whole answer, the final chunk of one, or a run of tools.
         """
         return catalog.cost_of(response, base_url=self._address)
 

@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from typing_extensions import TypedDict
 
 __all__ = [
+    "Answered",
     "FinishReason",
     "FunctionCall",
     "LLMRequest",
@@ -186,6 +187,30 @@ class Served(NamedTuple):
     usage: Usage | None = None
     response_model: str | None = None
     service_tier: str | None = None
+
+
+class Answered(Protocol):
+    """What an answer says of who served it, and with how many tokens: all that its price depends on."""
+
+    @property
+    def model(self) -> str:
+        """The `provider:model` that served."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens."""
+
+    @property
+    def response_model(self) -> str | None:
+        """The exact model that the provider says answered."""
+
+    @property
+    def service_tier(self) -> str | None:
+        """The tier that it was served in."""
+
+    @property
+    def served(self) -> tuple[Served, ...]:
+        """Each that served, where there were several."""
 
 
 @dataclass(slots=True)

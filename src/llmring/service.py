@@ -16,9 +16,9 @@ from .credentials import kept
 from .exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
 from .lazy import Later
 from .misuse import AwaitedService, awaited
-from .models import Models
 from .providers import base, creation, registry
 from .record import Records, ended
+from .talking import Talks
 from .wire import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ DEFAULT_TIMEOUT: Final = float("60")
 """Seconds. Known by identity: this very object means that the caller named no timeout."""
 
 
-class LLMRing(Models, AwaitedService):
+class LLMRing(Talks, AwaitedService):
     """The way to every provider.
 
     Making one reads nothing from the network and imports no SDK. Use it as an async context manager, or call

@@ -18,7 +18,7 @@ from pydantic_core import from_json, to_json
 from .exceptions import InvalidRequestError, ProviderResponseError
 from .schemas import LLMRequest, LLMResponse, Message
 
-__all__ = ["AnswerFormat", "answer_format", "asked_again"]
+__all__ = ["AnswerFormat", "answer_format", "asked_again", "validated"]
 
 _FENCE = "```"
 _CLOSE = "</think>"
@@ -99,7 +99,7 @@ class AnswerFormat:
             inner = _WRAPPED.match(text)
             text = inner[1] if inner else to_json(value).decode()
         if self.adapter is not None:
-            return _validated(self.adapter, text)
+            return validated(self.adapter, text)
         if self.schema is None:
             return (value, []) if isinstance(value, dict) else (None, ["It is JSON, but no object"])
         errors = sorted(_validator(self.schema).iter_errors(value), key=lambda e: list(map(str, e.absolute_path)))
@@ -152,7 +152,7 @@ class _Number(float):
         return self._written
 
 
-def _validated(adapter: Any, text: str) -> tuple[Any, list[str]]:
+def validated(adapter: Any, text: str) -> tuple[Any, list[str]]:
     """What pydantic makes of the text, and what it has against it."""
     if "'type': 'decimal'" in str(adapter.core_schema):
         # `validate_json` reads numbers as floats, whose seventeen digits a Decimal may exceed. Where the rules for

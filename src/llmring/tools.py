@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, cast, get_type_hints
 from weakref import ref
 
-from pydantic import Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
@@ -18,7 +18,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 from .exceptions import InvalidRequestError
 from .schemas import LLMRequest
 
-__all__ = ["definitions", "tool"]
+__all__ = ["arguments_model", "definitions", "name_of", "tool"]
 
 _KEPT = "__llmring_tool__"
 """The attribute of a function that holds its definition."""
@@ -37,14 +37,7 @@ def tool(function: Callable[..., Any]) -> dict[str, Any]:
     name = getattr(plain, "__name__", type(plain).__name__)
     if isinstance(plain, type) or not name.isidentifier():
         raise InvalidRequestError(f"{name} cannot be a tool: it takes a function with a name, or a definition of one.")
-    fields: dict[str, Any] = {}
-    for parameter in _parameters(function, plain, name):
-        kind = Any if parameter.annotation is parameter.empty else parameter.annotation
-        default = ... if parameter.default is parameter.empty else parameter.default
-        if isinstance(default, FieldInfo):
-            kind, default = Annotated[kind, default], ... if default.is_required() else default.get_default()
-        # pydantic would refuse `_id`, `json` or `model_config` as the name of a field, but not as an alias.
-        fields[f"parameter_{len(fields)}"] = (kind, Field(default, alias=parameter.name))
+    fields = _fields(function, plain, name)
     try:
         schema = _without_titles(create_model(name, **fields).model_json_schema(schema_generator=_Generator))
     except (PydanticUserError, TypeError) as error:
@@ -57,6 +50,30 @@ def tool(function: Callable[..., Any]) -> dict[str, Any]:
     if about:
         definition["description"] = about
     return {"type": "function", "function": definition}
+
+
+def arguments_model(function: Callable[..., Any]) -> type[BaseModel]:
+    """What checks and converts the arguments of a call: a model whose fields have the parameters' names as aliases.
+
+    Raises:
+        InvalidRequestError: as `tool` does.
+    """
+    plain = _plain(function)
+    name = getattr(plain, "__name__", type(plain).__name__)
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **_fields(function, plain, name))
+
+
+def _fields(function: Callable[..., Any], plain: Any, name: str) -> dict[str, Any]:
+    """The parameters as a pydantic model's fields."""
+    fields: dict[str, Any] = {}
+    for parameter in _parameters(function, plain, name):
+        kind = Any if parameter.annotation is parameter.empty else parameter.annotation
+        default = ... if parameter.default is parameter.empty else parameter.default
+        if isinstance(default, FieldInfo):
+            kind, default = Annotated[kind, default], ... if default.is_required() else default.get_default()
+        # pydantic would refuse `_id`, `json` or `model_config` as the name of a field, but not as an alias.
+        fields[f"parameter_{len(fields)}"] = (kind, Field(default, alias=parameter.name))
+    return fields
 
 
 class _Generator(GenerateJsonSchema):
@@ -120,7 +137,7 @@ def definitions(request: LLMRequest) -> LLMRequest:
         # Vendors refuse a choice without anything to choose from.
         return request if request.tool_choice is None else request.model_copy(update={"tool_choice": None})
     tools = [_definition(given, position) for position, given in enumerate(request.tools)]
-    names = [name for t in tools if (name := _name(t)) is not None]
+    names = [name for t in tools if (name := name_of(t)) is not None]
     for name in names:
         if names.count(name) > 1:
             raise InvalidRequestError(f"Two tools are called {name!r}; give each a name of its own.")
@@ -160,7 +177,7 @@ def _custom(given: dict[str, Any], position: int) -> dict[str, Any]:
     return {**inner, "type": "custom", **({} if form is None else {"format": form})}
 
 
-def _name(tool: dict[str, Any]) -> str | None:
+def name_of(tool: dict[str, Any]) -> str | None:
     """What a call of a tool names; `None` for one that the provider runs itself."""
     if tool.get("type") == "function":
         return str(tool["function"]["name"])
@@ -189,14 +206,14 @@ def _choice(choice: str | dict[str, Any] | None, tools: list[dict[str, Any]]) ->
     name = inner.get("name") if isinstance(inner, dict) else inner
     said = choice if isinstance(choice, dict) else {}
     for tool in tools:
-        if (its := _name(tool)) is not None:
+        if (its := name_of(tool)) is not None:
             if its == name:
                 kind = tool["type"]
                 return {"type": kind, **({"name": name} if kind == "custom" else {"function": {"name": name}})}
         elif any(label in (name, said.get("type")) for label in _labels(tool)):
             own: dict[str, Any] = {key: tool[key] for key in ("type", "name") if key in tool}
             return {**said, "type": _labels(tool)[0], **own}
-    choices = [_name(t) or _labels(t)[-1] for t in tools]
+    choices = [name_of(t) or _labels(t)[-1] for t in tools]
     raise InvalidRequestError(
         f'tool_choice is {choice!r}; it takes "auto", "none", "required", or one of the tools: {", ".join(choices)}.'
     )

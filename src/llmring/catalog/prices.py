@@ -18,7 +18,7 @@ from .naming import billed_by, forms, is_issue, listed_as, vendor_of
 from .records import listed_models
 
 if TYPE_CHECKING:
-    from ..schemas import LLMResponse, StreamChunk, Usage
+    from ..schemas import Answered, Usage
 
 __all__ = [
     "Cost",
@@ -223,7 +223,7 @@ class Cost:
 
 
 def cost_of(
-    answer: LLMResponse | StreamChunk | Usage,
+    answer: Answered | Usage,
     model: str | None = None,
     *,
     base_url: str | Callable[[str], str | None] | None = None,
@@ -232,7 +232,7 @@ def cost_of(
     """What an answer cost.
 
     Args:
-        answer: a response, a final chunk, or their `usage`.
+        answer: a response, a final chunk, a run of tools, or their `usage`.
         model: the `provider:model` that served; needed with a bare `usage`, else the answer names it. The exact
             model that the provider says answered (`response_model`) is looked up before it.
         base_url: where the provider is asked, or what gives that for a `provider:model`. It says which vendor it is

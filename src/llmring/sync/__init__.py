@@ -7,5 +7,6 @@ with LLMRing() as service:
 """
 
 from .service import ChatStream, LLMRing
+from .talk import Conversation, ToolStream
 
-__all__ = ["ChatStream", "LLMRing"]
+__all__ = ["ChatStream", "Conversation", "LLMRing", "ToolStream"]

@@ -7,7 +7,7 @@ import atexit
 import os
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 __all__ = ["BACKGROUND", "Background"]
 
@@ -40,7 +40,10 @@ class Background:
             )
         future = asyncio.run_coroutine_threadsafe(_awaited(make), loop)
         try:
-            return future.result()
+            value, end = future.result()
+            if end is not None:
+                raise end
+            return cast("T", value)
         except BaseException:
             if self._over:
                 # The program ends, and this is a thread that it does not wait for: it stands still till then.
@@ -50,6 +53,7 @@ class Background:
         finally:
             # An error holds this frame, and this frame would hold the error.
             del future
+            end = None
 
     def soon(self, work: Callable[[], object]) -> None:
         """Have something called in the loop, and wait for nothing."""
@@ -89,8 +93,12 @@ class Background:
         return loop, thread
 
 
-async def _awaited(make: Callable[[], Awaitable[T]]) -> T:
-    return await make()
+async def _awaited(make: Callable[[], Awaitable[T]]) -> tuple[T | None, BaseException | None]:
+    """What it gives; what would end the program ends not this loop, which is everybody's, but goes to who waits."""
+    try:
+        return await make(), None
+    except (SystemExit, KeyboardInterrupt) as error:
+        return None, error
 
 
 BACKGROUND: Final = Background()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import update_wrapper
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from .. import service, stream
 from ..credentials import kept
-from ..schemas import LLMRequest, LLMResponse, StreamChunk
+from ..schemas import LLMRequest, LLMResponse, Message, StreamChunk
 from ..service import DEFAULT_TIMEOUT
 from ..wire import MAX_BYTES
 from .loop import BACKGROUND
+from .talk import Conversation, ToolStream
 
 __all__ = ["ChatStream", "LLMRing"]
 
@@ -115,12 +116,63 @@ class LLMRing:
         """
         return ChatStream(self._service.chat_stream(request, profile))
 
+    def stream_tools(
+        self,
+        request: LLMRequest,
+        functions: Sequence[Callable[..., Any] | dict[str, Any]] = (),
+        *,
+        max_rounds: int = 10,
+        on_error: Literal["tell", "raise"] = "tell",
+        profile: str | None = None,
+    ) -> ToolStream:
+        """As `run_tools`, with all that happens as it happens: `for step in service.stream_tools(...)`.
+
+        It gives the chunks of each answer, a `ToolCalled` for each call, and a `ToolResult` when it is done. `run` is
+        all of it. Nothing is sent before the first step is asked for, and every error is raised there or later.
+
+        Args:
+            request, functions, max_rounds, on_error, profile: see `run_tools`.
+        """
+        return ToolStream(
+            self._service.stream_tools(request, functions, max_rounds=max_rounds, on_error=on_error, profile=profile)
+        )
+
+    def conversation(
+        self,
+        model: str,
+        *,
+        system: str | None = None,
+        tools: Sequence[Callable[..., Any] | dict[str, Any]] = (),
+        messages: Sequence[Message] = (),
+        profile: str | None = None,
+        max_rounds: int = 10,
+        on_error: Literal["tell", "raise"] = "tell",
+        **fields: Any,
+    ) -> Conversation:
+        """A conversation that remembers what was said: `response = conversation.ask("Hello")`.
+
+        Args:
+            model, system, tools, messages, profile, max_rounds, on_error, fields: see `llmring.LLMRing.conversation`.
+        """
+        return Conversation(
+            self,
+            model,
+            system=system,
+            tools=tools,
+            messages=messages,
+            profile=profile,
+            max_rounds=max_rounds,
+            on_error=on_error,
+            **fields,
+        )
+
     capabilities = _waited(service.LLMRing.capabilities)
     chat = _waited(service.LLMRing.chat)
     close = _waited(service.LLMRing.close)
     count_tokens = _waited(service.LLMRing.count_tokens)
     bind_alias = _waited(service.LLMRing.bind_alias)
     get_available_models = _waited(service.LLMRing.get_available_models)
+    run_tools = _waited(service.LLMRing.run_tools)
     unbind_alias = _waited(service.LLMRing.unbind_alias)
     validate_context_limit = _waited(service.LLMRing.validate_context_limit)
 

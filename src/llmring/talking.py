@@ -1,0 +1,144 @@
+"""What a service does over several requests: it has functions called, and keeps conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import stream as streams
+from . import talk
+from .lazy import Later
+from .misuse import awaited
+from .models import Models
+
+if TYPE_CHECKING:
+    from . import schemas
+    from .talk import loop
+else:
+    schemas = Later("llmring.schemas")
+
+__all__ = ["Talks"]
+
+
+class Talks(Models):
+    """Its methods hand over to the package that asks again and again."""
+
+    if TYPE_CHECKING:
+
+        def _stream(self, request: schemas.LLMRequest, profile: str | None, *, stream: bool) -> streams.ChatStream: ...
+
+    @awaited
+    async def run_tools(
+        self,
+        request: schemas.LLMRequest,
+        functions: Sequence[Callable[..., Any] | dict[str, Any]] = (),
+        *,
+        max_rounds: int = 10,
+        on_error: Literal["tell", "raise"] = "tell",
+        profile: str | None = None,
+    ) -> talk.ToolRun:
+        """Ask, have the functions called that the model calls, tell it what came of them, and so on until it answers.
+
+        The calls of a round run side by side: async functions in tasks, others each in a thread, with the context
+        variables of here. Arguments are checked and converted to what the annotations say; what does not fit, and the
+        name of no function, the model is told. Each round is a request of its own: failover, `timeout` and `deadline`
+        hold for each.
+
+        Args:
+            request: what to ask. A `tool_choice` that has a tool called holds for the first round. A `response_format`
+                is that of the last answer.
+            functions: typed functions, and definitions of tools whose calls are yours: where the model calls one, the
+                run ends, with `pending`. `request.tools` come after them, and are the same.
+            max_rounds: how many answers the model may give.
+            on_error: `"tell"` tells the model of a function's error, by class and message; `"raise"` cancels the other
+                calls and raises it.
+            profile: instead of the service's.
+
+        Raises:
+            InvalidRequestError: no provider could take the request, or a tool is none.
+            ToolRoundsError: the model still called at the limit; the error has all that was done, to go on with.
+            ProviderError: as `chat` does.
+        """
+        return await self._tools(request, functions, max_rounds, on_error, profile, streaming=False).final_run()
+
+    def stream_tools(
+        self,
+        request: schemas.LLMRequest,
+        functions: Sequence[Callable[..., Any] | dict[str, Any]] = (),
+        *,
+        max_rounds: int = 10,
+        on_error: Literal["tell", "raise"] = "tell",
+        profile: str | None = None,
+    ) -> talk.ToolStream:
+        """As `run_tools`, with all that happens as it happens: `async for step in service.stream_tools(...)`.
+
+        It gives the chunks of each answer, a `ToolCalled` for each call, and a `ToolResult` when it is done. `run` is
+        all of it. Nothing is sent before the first step is asked for, and every error is raised there or later.
+
+        Args:
+            request, functions, max_rounds, on_error, profile: see `run_tools`.
+        """
+        return self._tools(request, functions, max_rounds, on_error, profile, streaming=True)
+
+    def conversation(
+        self,
+        model: str,
+        *,
+        system: str | None = None,
+        tools: Sequence[Callable[..., Any] | dict[str, Any]] = (),
+        messages: Sequence[schemas.Message] = (),
+        profile: str | None = None,
+        max_rounds: int = 10,
+        on_error: Literal["tell", "raise"] = "tell",
+        **fields: Any,
+    ) -> talk.Conversation:
+        """A conversation that remembers what was said: `response = await conversation.ask("Hello")`.
+
+        Args:
+            model: an alias, or `provider:model`.
+            system: the system prompt.
+            tools: functions that the model may call, as for `run_tools`.
+            messages: what was said before.
+            profile: instead of the service's.
+            max_rounds, on_error: see `run_tools`.
+            fields: of each request, as `LLMRequest` takes them: `temperature=0.2`.
+        """
+        return talk.Conversation(
+            self,
+            model,
+            system=system,
+            tools=tools,
+            messages=messages,
+            profile=profile,
+            max_rounds=max_rounds,
+            on_error=on_error,
+            **fields,
+        )
+
+    def _tools(
+        self,
+        request: schemas.LLMRequest,
+        functions: Sequence[Any],
+        max_rounds: int,
+        on_error: loop.OnError,
+        profile: str | None,
+        *,
+        streaming: bool,
+    ) -> talk.ToolStream:
+        async def begin(_: talk.ToolStream) -> talk.Functions:
+            return talk.Functions(request, functions)
+
+        return self._turns(begin, profile, streaming=streaming, max_rounds=max_rounds, on_error=on_error)
+
+    def _turns(
+        self,
+        begin: Callable[[talk.ToolStream], Awaitable[talk.Functions]],
+        profile: str | None,
+        *,
+        streaming: bool,
+        **options: Any,
+    ) -> talk.ToolStream:
+        def ask(request: schemas.LLMRequest) -> streams.ChatStream:
+            return self._stream(request, profile, stream=streaming)
+
+        return talk.ToolStream(begin, ask, self._records, streaming=streaming, **options)
