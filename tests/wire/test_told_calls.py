@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmring.schemas import StreamChunk
-from llmring.tool_dialects import dialect
+from llmring.schemas import LLMRequest, Message, StreamChunk
+from llmring.tool_dialects import ToolDialect, ToolReader, dialect
 from llmring.wire.base import Decoder
 from llmring.wire.errors import WireError
 from llmring.wire.ollama import OllamaDecoder
 from llmring.wire.openai_chat import ChatDecoder
+from llmring.wire.told_calls import request_in_words
 
 from ..tool_dialects.test_reading import OUTPUTS, TABLE
 from .streams import MODEL
@@ -91,3 +92,32 @@ def test_any_text(wire: str, text: str) -> None:
     for name in ("auto", "json", "glm", "gemma"):
         found = streamed(wire, name, [*text])
         assert found == whole(wire, name, text) == streamed(wire, name, [text])
+
+
+class Silent(ToolDialect):
+    """A dialect of somebody else's, which tells of tools in another way."""
+
+    name = "silent"
+
+    def describe(self, tools: Any, tool_choice: Any = None) -> str:
+        return ""
+
+    def calls(self, calls: Any) -> str:
+        return "CALL"
+
+    def results(self, results: Any) -> str:
+        return "RESULT"
+
+    def reader(self, tools: Any) -> ToolReader:
+        return dialect("json").reader(tools)
+
+
+def test_the_form_of_an_answer_is_said_whatever_a_dialect_says() -> None:
+    form = {"type": "json_object"}
+    request = LLMRequest(
+        model="m", messages=[Message(role="user", content="Hi")], tools=TABLE["tools"], response_format=form
+    )
+    for it in (Silent(), dialect("glm")):
+        system, user = request_in_words(request, it).messages
+        assert (system.role, user.content) == ("system", "Hi")
+        assert str(system.content).endswith("Answer with one JSON object and nothing else.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..schemas import LLMRequest
+from ..schemas import LLMRequest, Message
 from ..tool_dialects import BrokenCall, Call, Event, Text, ToolDialect, ToolReader, told
 from .calls import ToolCalls
 from .errors import CannotCarry, WireError
@@ -50,9 +50,11 @@ def request_in_words(request: LLMRequest, dialect: ToolDialect, wire: str = "", 
         return worded
     worded.response_format = None
     if not is_forced(request):
-        first = worded.messages[0]
-        form = schema_instruction(request) or json_instruction(request)
-        worded.messages[0] = first.model_copy(update={"content": f"{first.content}\n\n{form}"})
+        form, first = schema_instruction(request) or json_instruction(request), worded.messages[0]
+        if first.role == "system" and isinstance(first.content, str):
+            worded.messages[0] = first.model_copy(update={"content": f"{first.content}\n\n{form}"})
+        else:  # The dialect says nothing of these tools.
+            worded.messages.insert(0, Message(role="system", content=form))
     return worded
 
 
