@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -105,12 +105,16 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a host with a scheme": ({"hosts": ["https://acme.example"]}, "write a host in lower case"),
     "an api that is none": ({"api": "messages"}, 'api is "messages"; it takes chat or responses'),
     "a status that is none": ({"statuses": {"fine": 200}}, 'statuses holds "200"'),
-    "a word in capitals": ({"statuses": {"BUSY": 529}}, 'statuses holds "BUSY"; write it in lower case'),
+    "a word in capitals": ({"statuses": {"BUSY": 529}}, 'statuses holds "BUSY"; write it as text in lower case'),
     "a parameter that is none": ({"parameters": {"heat": ["heat"]}}, 'parameters holds "heat", which is none of'),
     "a parameter's word that is no list": ({"parameters": {"seed": "random"}}, "parameters.seed is"),
     "no expression": ({"chat": {"call_id": "["}}, "chat.call_id is no regular expression"),
     "a length of nothing": ({"chat": {"id_length": 0}}, "chat.id_length"),
     "a word for yes": ({"chat": {"schemas": "yes"}}, 'chat.schemas is "yes"; it is true or false'),
+    "a word for no": ({"local": "no"}, 'local is "no"; it is true or false'),
+    "a number for text": ({"start": 3}, 'start is "3"; it takes text'),
+    "a word for a port": ({"port": "http"}, "port a number"),
+    "a status of a number": ({"statuses": {5: 500}}, 'statuses holds "5"'),
     "a number for a name": ({"chat": {"seed": 3}}, 'chat.seed is "3"; it takes text'),
 }
 
@@ -141,7 +145,7 @@ def test_parts_of_other_kinds_are_refused_where_they_are_given() -> None:
 _VALUES = st.recursive(st.none() | st.integers() | st.text(), st.lists)
 
 
-@given(st.dictionaries(st.sampled_from([*ACME, "name", "x"]), _VALUES))
+@given(st.dictionaries(st.sampled_from([*(it.name for it in fields(Dialect)), "x"]), _VALUES))
 def test_whatever_is_in_a_file_it_is_read_or_said_what_is_wrong(row: dict[str, Any]) -> None:
     said: list[object] = []
     for _ in range(2):

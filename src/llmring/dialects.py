@@ -254,8 +254,16 @@ class Dialect:
         for host in self.hosts:
             if not _HOST.fullmatch(host):
                 raise ConfigurationError(f"hosts holds {shown(host)}; write a host in lower case, as api.example.com.")
-        for name in ("sdk", "base_url", "home", "api", "api_version"):
+        for name in ("sdk", "base_url", "home", "api", "api_version", "header_variable"):
             _text(name, getattr(self, name))
+        for it in fields(self):
+            value = getattr(self, it.name)
+            if isinstance(it.default, bool) and not isinstance(value, bool):
+                raise ConfigurationError(f"{it.name} is {shown(value)}; it is true or false.")
+            if it.default == "" and not isinstance(value, str):
+                raise ConfigurationError(f"{it.name} is {shown(value)}; it takes text.")
+        if self.needs_key not in (None, True, False) or not isinstance(self.port, int | None):
+            raise ConfigurationError("needs_key is true or false, and port a number.")
         for name, address in (("base_url", self.base_url), ("home", self.home)):
             if address is not None and (without_login(address)[1] or not can_be_asked(address)):
                 raise ConfigurationError(
@@ -280,8 +288,9 @@ class Dialect:
             if not isinstance(getattr(self, name), Mapping):
                 raise ConfigurationError(f"{name} is {shown(getattr(self, name))}; it takes a table.")
         _statuses("statuses", self.statuses.values())
-        if odd := next((it for it in self.statuses if it != it.lower()), None):
-            raise ConfigurationError(f"statuses holds {shown(odd)}; write it in lower case.")
+        if odd := next((it for it in self.statuses if not isinstance(it, str) or it != it.lower()), None):
+            raise ConfigurationError(f"statuses holds {shown(odd)}; write it as text in lower case.")
+        object.__setattr__(self, "statuses", dict(self.statuses))
         if unknown := next((it for it in self.parameters if it not in PARAMETERS), None):
             raise ConfigurationError(f"parameters holds {shown(unknown)}, which is none of {', '.join(PARAMETERS)}.")
         listed = {name: _list(f"parameters.{name}", said) for name, said in self.parameters.items()}
