@@ -449,3 +449,17 @@ def test_what_is_known_can_be_kept_and_shown() -> None:
         caps.can("vision")  # type: ignore[arg-type]
     with pytest.raises(AttributeError):
         caps.images = Fact(False)  # type: ignore[misc]
+
+
+async def test_a_host_of_ones_own_serves_what_it_likes_under_a_name(server: PracticeServer) -> None:
+    async with LLMRing() as service:
+        caps = await service.capabilities("anthropic:claude-haiku-4-5")
+    assert caps.images == Fact(None)
+    assert caps.reasoning == Fact(None)
+
+
+async def test_an_instruction_of_the_lockfile_is_not_asked_for_elsewhere(bare: Path) -> None:
+    """What no provider is needed for is known without one."""
+    bind({"chatbot": ["openai:gpt-5-mini"]}, '[models."*"]\nstreaming = false\n')
+    async with LLMRing() as service:
+        assert (await service.capabilities("chatbot")).streaming == Fact(False, "lockfile")
