@@ -36,6 +36,19 @@ async def main():
 
 asyncio.run(main())
 """
+MUTE = """
+import sys, llmring
+from llmring.cli import main
+from llmring.providers import Provider
+from llmring_larkspur import Larkspur
+
+class Mute(Larkspur):
+    list_models = Provider.list_models
+
+llmring.register("mute", Mute)
+sys.argv = ["llmring", *{arguments!r}]
+main()
+"""
 LOCKFILE = """
 version = "1.0"
 default_profile = "default"
@@ -126,6 +139,16 @@ def test_the_commands_know_it(installed: Installed, project: Path) -> None:
     asked = installed.run("python", "-m", "llmring", "chat", "Who are you?", "--model", "helper", cwd=project, **key)
     assert asked == "I am a lark.\n"
     installed.run("python", "-m", "llmring", "lock", "check", "--strict", cwd=project, **key)
+
+
+@pytest.mark.parametrize("arguments", [["doctor"], ["providers", "--check"]], ids=" ".join)
+def test_one_that_lists_no_models_is_none_that_does_not_serve(
+    installed: Installed, project: Path, arguments: list[str]
+) -> None:
+    lockfile = project / "llmring.lock"
+    lockfile.write_text(lockfile.read_text().replace("larkspur", "mute") + 'api_key_env = "MUTE_KEY"\n')
+    program = MUTE.format(arguments=arguments)
+    assert "mute" in installed.run("python", "-c", program, cwd=project, MUTE_KEY="a-key-of-larkspur")
 
 
 def test_its_own_suite_passes(installed: Installed) -> None:

@@ -22,6 +22,7 @@ from ..exceptions import (
 )
 from ..lockfile import Lockfile, find_lockfile, load
 from ..lockfile.files import none_found
+from ..providers import listing
 from ..providers.creation import fits, how_to_install, installed_version, requirement
 from ..providers.errors import CHECK_THAT_IT_RUNS
 from ..service import LLMRing
@@ -258,6 +259,8 @@ def _absent(local: Sequence[Status], models: Sequence[str]) -> dict[str, str]:
 def _obstacle(one: Status, error: LLMRingError) -> str | None:
     """What keeps a server of one's own from serving, by the error that it came to when it was asked for its models."""
     row = one.endpoint.dialect if one.endpoint is not None else None
+    if isinstance(error, listing.NoListing):
+        return None
     where = f" at {one.address}" if one.address else ""
     if isinstance(error, ProviderAuthenticationError):
         return f"{one.name}{where} refuses the key. Check {one.key_source or 'api_key_env, which names none'}."

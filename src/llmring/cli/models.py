@@ -11,7 +11,7 @@ from .. import catalog
 from ..catalog import ModelInfo
 from ..exceptions import LLMRingError
 from ..lockfile import Lockfile
-from ..providers import kinds
+from ..providers import kinds, listing
 from ..providers.endpoints import endpoint
 from ..vendors import SDKS
 from .facts import as_data, facts_of, price, remark, tokens
@@ -105,7 +105,7 @@ def _served(provider: str | None, lockfile: Lockfile | None) -> list[ModelInfo]:
         elif provider is not None:
             raise answer
         else:
-            (note if _is_local(name, lockfile) else warn)(f"{answer}")
+            (note if _is_local(name, lockfile) or isinstance(answer, listing.NoListing) else warn)(f"{answer}")
     if all(isinstance(answer, LLMRingError) for answer in answers.values()):
         raise LLMRingError("No provider listed its models. To see which keys are set here: llmring providers")
     return found

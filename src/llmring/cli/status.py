@@ -23,7 +23,7 @@ from ..exceptions import (
     ProviderTimeoutError,
 )
 from ..lockfile import Lockfile
-from ..providers import kinds
+from ..providers import kinds, listing
 from ..providers.creation import fits, how_to_install, installed_version, requirement
 from ..providers.endpoints import Endpoint, endpoint
 from ..providers.environment import lacking
@@ -218,13 +218,14 @@ def ask(names: Sequence[str]) -> Mapping[str, list[ListedModel] | LLMRingError]:
         return {}
     import asyncio
 
-    from ..providers.listing import list_models
     from .trust import Service, require
 
     async def listed(service: LLMRing, name: str) -> list[ListedModel] | LLMRingError:
         try:
             await asyncio.to_thread(service.get_provider, name)  # imports its SDK: the others are asked meanwhile
-            return await list_models(service.get_provider(name), timeout=min(service.timeout or PATIENCE, PATIENCE))
+            return await listing.list_models(
+                service.get_provider(name), timeout=min(service.timeout or PATIENCE, PATIENCE)
+            )
         except LLMRingError as error:
             return error
 
@@ -353,4 +354,5 @@ def _failed(one: Status, answers: Mapping[str, Any]) -> bool:
     if one.problem is not None:
         return bool(one.aliases)
     unneeded = not one.aliases and one.needs_key is False
-    return isinstance(answers.get(one.name), LLMRingError) and not unneeded
+    answer = answers.get(one.name)
+    return isinstance(answer, LLMRingError) and not isinstance(answer, listing.NoListing) and not unneeded

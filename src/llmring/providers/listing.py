@@ -22,7 +22,7 @@ from .environment import by_way_of, wanting_password
 from .errors import below, error_of_network, kind_of
 from .reading import facts_in, row_of
 
-__all__ = ["ListedModel", "failure_of", "list_models", "status_of"]
+__all__ = ["ListedModel", "NoListing", "failure_of", "list_models", "status_of"]
 
 _MOST = 10_000
 """Models: a listing that has not ended by then is none."""
@@ -43,6 +43,10 @@ class ListedModel:
     context_window: int | None = None
     max_output_tokens: int | None = None
     retires: date | None = None
+
+
+class NoListing(ProviderResponseError):
+    """A provider has no list of its models; whether it serves, that does not tell."""
 
 
 async def list_models(provider: Provider, *, timeout: float | None = 10.0) -> list[ListedModel]:
@@ -66,7 +70,7 @@ async def list_models(provider: Provider, *, timeout: float | None = 10.0) -> li
             if (own := await provider.list_models()) is not None:
                 return [*own][:_MOST]
             if not hasattr(provider.client, "models") and provider.sdk not in _LISTINGS:
-                raise ProviderResponseError(
+                raise NoListing(
                     f"{provider.name} does not say which models it serves: its class has no list_models.",
                     provider=provider.name,
                 )
