@@ -150,7 +150,7 @@ class Models(Provided):
             LockfileError, InvalidRequestError, ProviderError: as for `chat`.
         """
         try:
-            return await self._route(request, profile, stream=False).ask(self._counter.count)
+            return await counting.ask(self._route(request, profile, stream=False), self._counter.count)
         except BaseException as error:
             if self._records.closed and isinstance(error, ProviderError):
                 raise ended() from None

@@ -71,6 +71,7 @@ class Route:
         refuse: raises for a candidate that certainly cannot take the request; `None` has all of them asked.
 
     Attributes:
+        request, form, call: as above; the request and its form as far as they have been prepared.
         attempts: the errors of the candidates that were moved on from, in order.
         retries: how often one was asked again, after an error or for an answer that did not have its form.
     """
@@ -92,13 +93,13 @@ class Route:
         self.attempts: list[ProviderError] = []
         self.retries = 0
         self._alias = alias
-        self._request = request
+        self.request = request
         self._asked: list[Message] = []
-        self._form: AnswerFormat | None = None
+        self.form: AnswerFormat | None = None
         self._candidates = list(candidates)
         self._alone = len(candidates) == 1 and candidates[0] != alias
         self._breakers = breakers
-        self._call = call
+        self.call = call
         self._pass_over = pass_over
         self._passed: Passed | None = None
         self._max_retries = max_retries
@@ -118,47 +119,28 @@ class Route:
         try:
             async with asyncio.timeout_at(self.until) as limit:
                 if not self._asked:
-                    await self._begin()
+                    await self.begin()
                 elif broken is not None and (chunks := await self._go_on(broken, said)):
                     return broken, chunks
-                return await self._first(self._try)
+                return await self.first(self._try)
         except TimeoutError:
             if not limit.expired():
                 raise
         raise self.listing(self.late())
 
-    async def ask(self, question: Callable[[Provider, Call], Awaitable[_T]]) -> _T:
-        """What the first candidate that can be asked says to another question than for an answer; it is asked once."""
-
-        async def attempt(candidate: str) -> _T:
-            provider, call, let_go = await self._call(candidate, self._request, self._form)
-            try:
-                return await question(provider, call.begun())
-            finally:
-                let_go()
-
-        try:
-            async with asyncio.timeout_at(self.until) as limit:
-                await self._begin()
-                return await self._first(attempt)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-        raise self.listing(self.late())
-
-    async def _begin(self) -> None:
+    async def begin(self) -> None:
         """Prepare the request, and see who is known not to be able to take it."""
-        self._request, self._form = await prepare(self._request)
-        self._asked = self._request.messages
-        if self._form or self._request.tools or any(isinstance(it.content, list) for it in self._asked):
-            self._passed = self._pass_over(self._request, self._form)
+        self.request, self.form = await prepare(self.request)
+        self._asked = self.request.messages
+        if self.form or self.request.tools or any(isinstance(it.content, list) for it in self._asked):
+            self._passed = self._pass_over(self.request, self.form)
             self._candidates = self._passed.able if self._passed is not None else self._candidates
         self._leave_out()
 
     def may_resume(self, answer: Answer) -> bool:
         """Whether an answer that broke off may be gone on with: it was asked for, and only text was under way."""
         return (
-            self._request.on_interrupt == "resume"
+            self.request.on_interrupt == "resume"
             and answer.failure is not None
             and moves_on(answer.failure)
             and not self.is_late()
@@ -169,11 +151,11 @@ class Route:
 
     def asks_again(self, response: LLMResponse, error: LLMRingError) -> bool:
         """Whether an answer that does not have its form is asked for again: then the next `answer` is that one."""
-        request = structured.asked_again(self._request, response, error)
+        request = structured.asked_again(self.request, response, error)
         if request is None or self.is_late():
             return False
         logger.info("%s: asking %s again: %s", self._alias, response.model, error)
-        self._request, self.retries = request, self.retries + 1
+        self.request, self.retries = request, self.retries + 1
         return True
 
     def is_late(self) -> bool:
@@ -211,10 +193,11 @@ class Route:
         turns = [*self._asked]
         if said:
             turns += [Message(role="assistant", content=said), Message(role="user", content=_CONTINUE)]
-        self._request = self._request.model_copy(update={"messages": turns})
+        self.request = self.request.model_copy(update={"messages": turns})
         return []
 
-    async def _first(self, attempt: Callable[[str], Awaitable[_T]]) -> _T:
+    async def first(self, attempt: Callable[[str], Awaitable[_T]]) -> _T:
+        """What an attempt gives with the first candidate with which it does not fail in a way that moves on."""
         while True:
             candidate, *following = self._candidates
             try:
@@ -249,11 +232,11 @@ class Route:
 
     async def _try(self, candidate: str) -> tuple[Answer, list[StreamChunk]]:
         if self._refuse is not None:
-            await self._refuse(candidate, self._request)
+            await self._refuse(candidate, self.request)
         breaker = self._breakers.of(candidate)
         probe, let_go = breaker.admit(), None
         try:
-            provider, call, let_go = await self._call(candidate, self._request, self._form)
+            provider, call, let_go = await self.call(candidate, self.request, self.form)
             answer, chunks = await self._ask(provider, call.begun())
         except BaseException as error:
             breaker.ended(error, probe)

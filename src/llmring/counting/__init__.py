@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
+    from .asking import ask
     from .counts import TokenCount, TokenCounter
     from .windows import ContextCheck, Limits, Window, check
 
-__all__ = ["ContextCheck", "Limits", "TokenCount", "TokenCounter", "Window", "check"]
+__all__ = ["ContextCheck", "Limits", "TokenCount", "TokenCounter", "Window", "ask", "check"]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
+            "asking": ("ask",),
             "counts": ("TokenCount", "TokenCounter"),
             "windows": ("ContextCheck", "Limits", "Window", "check"),
         },
