@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from pathlib import Path
@@ -43,10 +44,17 @@ class Aliases:
     """What `LLMRing` knows of aliases.
 
     Args:
-        lockfile_path, profile: see `LLMRing`.
+        lockfile_path, profile, aliases: see `LLMRing`.
     """
 
-    def __init__(self, lockfile_path: str | os.PathLike[str] | None, profile: str | None) -> None:
+    def __init__(
+        self,
+        lockfile_path: str | os.PathLike[str] | None,
+        profile: str | None,
+        aliases: Mapping[str, str | Sequence[str]] | None = None,
+    ) -> None:
+        # Those of the constructor, which win over the file's in every profile.
+        self._own = lockfiles.bindings_of(aliases) if aliases is not None else {}
         # As it is now: a process that goes to another folder still means this file.
         self._given_path = None if lockfile_path is None else _absolute(lockfile_path)
         self._given_profile = profile
@@ -62,7 +70,9 @@ class Aliases:
         return self._resolve(alias, profile).models[0]
 
     def has_alias(self, alias: str, profile: str | None = None) -> bool:
-        """Whether the lockfile, or a package that it extends, binds the alias."""
+        """Whether the constructor, the lockfile, or a package that it extends, binds the alias."""
+        if alias in self._own:
+            return True
         lockfile = self._lockfile()
         if lockfile is None:
             return False
@@ -92,11 +102,10 @@ class Aliases:
             raise self._lacking(missing, self._profile(profile), context or "This program")
 
     def list_aliases(self, profile: str | None = None) -> dict[str, str]:
-        """The aliases of a profile and of extended packages, and the `provider:model` that serves each."""
-        lockfile = self._lockfile(needed=True)
-        if lockfile is None:
-            return {}
-        bindings = lockfiles.reachable(lockfile, self._profile(profile))
+        """The aliases of a profile, of extended packages and the constructor's, and the `provider:model` of each."""
+        lockfile = self._lockfile(needed=not self._own)
+        bindings = lockfiles.reachable(lockfile, self._profile(profile)) if lockfile is not None else {}
+        bindings |= self._own
         return {alias: binding.models[0] for alias, binding in bindings.items()}
 
     def bind_alias(
@@ -108,6 +117,9 @@ class Aliases:
         params: Mapping[str, Any] | None = None,
     ) -> Awaitable[None]:
         """Bind an alias in the lockfile: the first model serves, the rest stand by.
+
+        It writes the file, whatever else this service knows: an alias of `LLMRing(aliases=...)` still wins in it, and
+        the log warns of that.
 
         The edit is made when this returns. Only where it is called on an event loop, and another process has been
         editing the file for a quarter of a second, does it go on in a thread, so that the loop does too: then await
@@ -128,6 +140,7 @@ class Aliases:
         """
         listed = [m.strip() for m in models.split(",")] if isinstance(models, str) else list(models)
         path, chosen = self._path(), self._profile(profile)
+        self._warn_of_own(alias, path)
         return self._edited(
             lambda patience: lockfiles.bind(path, alias, listed, profile=chosen, params=params, patience=patience)
         )
@@ -140,6 +153,7 @@ class Aliases:
             LockfileError: the file is not there, not valid, or could not be written.
         """
         path, chosen = self._path(), self._profile(profile)
+        self._warn_of_own(alias, path)
         return self._edited(lambda it: lockfiles.unbind(path, alias, profile=chosen, patience=it))
 
     def init_lockfile(self, path: str | os.PathLike[str] | None = None, *, force: bool = False) -> Path:
@@ -219,8 +233,26 @@ class Aliases:
         return ProviderNotFoundError(extends.unknown_provider(self._lockfile(), name, str(error)), provider=provider)
 
     def _resolve(self, name: str, profile: str | None) -> Binding:
-        lockfile = self._lockfile(needed=":" not in name)
-        return lockfiles.resolve(lockfile, name, self._profile(profile))
+        return self._bound(name, profile)[0]
+
+    def _bound(self, name: str, profile: str | None) -> tuple[Binding, Lockfile | None]:
+        """Who serves a name, and the lockfile as it is now."""
+        own = self._own.get(name)
+        lockfile = self._lockfile(needed=own is None and ":" not in name)
+        try:
+            return own or lockfiles.resolve(lockfile, name, self._profile(profile)), lockfile
+        except (AliasNotFoundError, LockfileNotFoundError) as error:
+            if self._own:
+                error.args = (f"{error}. LLMRing(aliases=...) binds: {', '.join(map(references.shown, self._own))}",)
+            raise
+
+    def _warn_of_own(self, alias: str, path: Path) -> None:
+        if (own := self._own.get(alias)) is not None:
+            logging.getLogger("llmring").warning(
+                "The alias %s is edited in %s, but this service was made with LLMRing(aliases=...), which binds it to "
+                "%s, and wins.",
+                *(references.shown(alias), path, ", ".join(own.models)),
+            )
 
     def _profile(self, profile: str | None) -> str | None:
         return profile or self._given_profile or os.environ.get("LLMRING_PROFILE") or None

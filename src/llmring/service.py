@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
@@ -45,6 +45,8 @@ class LLMRing(Talks, AwaitedService):
         timeout: seconds for every wait: connecting, the first chunk, the gap between chunks; for `chat` the
             whole call to one model. `None` waits forever. Not given: `LLMRING_PROVIDER_TIMEOUT_S`, else 60.
         max_retries: how often a model is asked again where no stand-by remains, and what went wrong may pass.
+        aliases: aliases without a file, each with its `provider:model`, or several: `{"chatbot": "ollama:llama3.2"}`.
+            They win over the file's, in every profile.
         deadline: seconds for a whole request: all models, retries and pauses, and the reading of a stream. `None` sets
             no bound but those of `timeout`.
         api_keys: keys by provider, before those of the environment; `None` for one leaves it to that. A name that is
@@ -65,6 +67,7 @@ class LLMRing(Talks, AwaitedService):
         timeout: float | None = DEFAULT_TIMEOUT,
         max_retries: int = 2,
         *,
+        aliases: Mapping[str, str | Sequence[str]] | None = None,
         deadline: float | None = None,
         api_keys: Mapping[str, str | None] | None = None,
         max_connections: int | None = None,
@@ -88,7 +91,7 @@ class LLMRing(Talks, AwaitedService):
         requests.number(max_bytes, "max_bytes", 1)
         self.max_bytes = max_bytes
         self.check_context = check_context
-        super().__init__(lockfile_path, profile)
+        super().__init__(lockfile_path, profile, aliases)
         self._records = Records()
         self._registry = registry.Registry(
             self._records,
@@ -160,8 +163,7 @@ class LLMRing(Talks, AwaitedService):
             raise LLMRingError("This service is closed; make a new LLMRing.")
         began = asyncio.get_running_loop().time()
         requests.check(request)
-        lockfile = self._lockfile(needed=":" not in request.model)
-        binding = lockfiles.resolve(lockfile, request.model, self._profile(profile))
+        binding, lockfile = self._bound(request.model, profile)
         declared = lockfile.providers if lockfile is not None else {}
         asked = requests.with_params(request, binding)
         timeout = requests.seconds(asked.timeout if "timeout" in asked.model_fields_set else self.timeout, "timeout")

@@ -33,17 +33,18 @@ _CLASSES = frozenset({"LLMRequest", "LLMRing"})
 _METHODS: dict[str, Kind] = {
     "resolve_alias": "needs",
     "get_model_info": "needs",
+    "conversation": "needs",
     "require_aliases": "needs",
     "has_alias": "asks",
     "unbind_alias": "asks",
     "bind_alias": "binds",
     "register_provider": "registers",
 }
-_FIRST = {"require_aliases": "aliases", "get_model_info": "model", "register_provider": "name"}
+_FIRST = {"require_aliases": "aliases", "get_model_info": "model", "conversation": "model", "register_provider": "name"}
 # Where each method takes its profile, counted from 0; `None` is by name alone.
 _PROFILES: dict[str, int | None] = {
     **dict.fromkeys(_METHODS),
-    **dict.fromkeys(("chat", "chat_stream", "warm_up")),
+    **dict.fromkeys(("chat", "chat_stream", "run_tools", "stream_tools", "warm_up")),
     **dict.fromkeys(("resolve_alias", "has_alias"), 1),
     "list_aliases": 0,
 }
@@ -193,12 +194,20 @@ class _Scan:
                 yield replace(use, needs=needs, sets=sets)
         elif called == "LLMRing":
             yield from self._named(_argument(call, "profile", 1), "profile")
+            yield from self._bound(self._known(_argument(call, "aliases")))
         elif called == "model_copy" and self._is_request(call.func):
             yield from self._named(_entry(self._known(_argument(call, "update")), "model"), "needs")
         elif called == "register" and _root(call.func) == "llmring":
             yield from self._named(_argument(call, "name", 0), "registers")
         elif called in _PROFILES and isinstance(call.func, ast.Attribute) and self._is_user:
             yield from self._method(call, called)
+
+    def _bound(self, aliases: ast.expr | None) -> Iterator[Use]:
+        """The aliases that a service is given beside the file, and their models."""
+        for alias, models in zip(aliases.keys, aliases.values, strict=True) if isinstance(aliases, ast.Dict) else ():
+            yield from self._named(alias, "binds")
+            for use in self._named(models, "model", several=True):
+                yield from (Use(model.strip(), "model", use.spot) for model in use.name.split(","))
 
     def _called(self, node: ast.AST | None) -> str | None:
         """The class or the method that is called, or the class that an annotation names."""
@@ -245,7 +254,7 @@ class _Scan:
         if called == "warm_up":
             for alias in call.args:
                 yield from self._named(alias, "needs", profile)
-        if called in ("chat", "chat_stream") and profile is not None and call.args:
+        if called in ("chat", "chat_stream", "run_tools", "stream_tools") and profile is not None and call.args:
             self._profile_of[call.args[0]] = profile
         if called == "bind_alias":
             for use in self._named(_argument(call, "models", 1), "model", several=True):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .edits import add_profile, bind, convert, copy_profile, create, remove_profile, replace_models, unbind
     from .extends import package_lockfile
     from .files import find_lockfile, load
+    from .given import bindings_of
     from .live import LiveLockfile
     from .model import Binding, Lockfile, ModelSettings, Profile, ProviderSettings
     from .parsing import parse
@@ -34,6 +35,7 @@ __all__ = [
     "ProviderSettings",
     "add_profile",
     "bind",
+    "bindings_of",
     "bound",
     "convert",
     "copy_profile",
@@ -69,6 +71,7 @@ if not TYPE_CHECKING:
                 "unbind",
             ),
             "extends": ("package_lockfile",),
+            "given": ("bindings_of",),
             "files": ("find_lockfile", "load"),
             "live": ("LiveLockfile",),
             "model": ("Binding", "Lockfile", "ModelSettings", "Profile", "ProviderSettings"),
