@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from llmring.providers import Call, Decoder, LineFrames
-from llmring.testing.conformance import AnswerTests, CallTests, Declared, Event, FaultTests, ProviderConformance
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from llmring.providers import Call, CannotCarry, Decoder, LineFrames
+from llmring.testing.conformance import (
+    AnswerTests,
+    CallTests,
+    Declared,
+    Event,
+    FaultTests,
+    LackTests,
+    ProviderConformance,
+)
 
 from .acme import AcmeDecoder, AcmeProvider, AcmeWire
 
@@ -30,6 +41,19 @@ class TestLines(Declared, AnswerTests, FaultTests):
     class provider(AcmeProvider):
         def decoder(self, call: Call) -> Decoder:
             return LinesDecoder(f"{self.name}:{call.model}")
+
+
+class TestWithoutTools(Declared, CallTests, LackTests):
+    """Who refuses tools has none of their parts: that is not to be declared, nor looked for."""
+
+    wire = AcmeWire()
+    lacks: ClassVar[Mapping[str, str]] = {"tools": "Acme has no skills"}
+
+    class provider(AcmeProvider):
+        def render(self, call: Call) -> dict[str, Any]:
+            if call.request.tools:
+                raise CannotCarry("Acme has no skills; leave the tools out")
+            return super().render(call)
 
 
 class SequenceWire(AcmeWire):

@@ -145,7 +145,7 @@ class LackTests:
     async def test_what_is_said_to_be_lacking_is(self, stage: Stage) -> None:
         if not stage.subject.lacking:
             pytest.skip("lacks nothing")
-        for ability, reason in stage.subject.lacking.items():
+        for ability, reason in stage.subject.to_prove.items():
             stage.check(
                 not await PROBES[ability](stage),
                 f"{ability!r} ({ABILITIES[ability]}) is declared to be lacking ({reason}), and the provider has it. "

@@ -86,6 +86,13 @@ class Subject:
         return lacking
 
     @property
+    def to_prove(self) -> Mapping[str, str]:
+        """Of that, what a test can prove: who has no tools has no parts of them, whatever a look at one says."""
+        lacking = self.lacking
+        implied = {part for whole, parts in _PARTS.items() if whole in lacking for part in parts}
+        return {ability: reason for ability, reason in lacking.items() if ability not in implied}
+
+    @property
     def base_path(self) -> str:
         """What follows the server's address in the `base_url`."""
         if self.path is not None:
