@@ -217,6 +217,18 @@ def test_what_the_guide_shows_of_the_example_stands_in_its_files() -> None:
         assert _lines(block) in _lines((EXAMPLE / path).read_text()), f"{path}:\n{block}"
 
 
+def test_messages_that_the_pages_for_authors_explain_are_said() -> None:
+    sources = "\n".join(path.read_text() for path in (ROOT / "src" / "llmring").rglob("*.py"))
+    said = re.sub(r"\{[^{}]*\}", "...", re.sub(r"[\"']\s*\n\s*f?[\"']", "", sources))
+    for page in (GUIDE, ROOT / "skills" / "llmring-providers" / "SKILL.md"):
+        table = page.read_text().partition("| you see |")[2] or page.read_text().partition("| message |")[2]
+        messages = re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)
+        assert len(messages) >= 8
+        for message in messages:
+            for part in filter(None, map(str.strip, message.replace("(...)", "...").split("..."))):
+                assert part in said, message
+
+
 def _lines(code: str) -> str:
     """Without blank lines and indentation: a method is shown by itself."""
     return "\n".join(line.strip() for line in code.splitlines() if line.strip())
