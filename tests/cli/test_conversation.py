@@ -154,9 +154,9 @@ def test_a_retry_that_breaks_off_leaves_the_whole_answer_there_was(bare: Path, s
         terminal.say("/save talk2.json")
         terminal.expect("Saved 1 turn to talk2.json", READY)
     (turn,) = json.loads((bare / "talk.json").read_text())["turns"]
-    assert (turn["outcome"], turn["answer"]) == ("whole", "Good.")
+    assert (turn["outcome"], turn["answer"][0]["content"]) == ("whole", "Good.")
     (turn,) = json.loads((bare / "talk2.json").read_text())["turns"]
-    assert turn["answer"] == "You said: First?", "a whole one takes its place"
+    assert turn["answer"][0]["content"] == "You said: First?", "a whole one takes its place"
 
 
 def test_a_stand_by_is_named(server: PracticeServer) -> None:
@@ -421,11 +421,13 @@ def test_saving(bare: Path, server: PracticeServer) -> None:
         assert text in written
     assert "\none two\n\n*(broke off here: " in written
     whole = json.loads((bare / "talk.json").read_text())
-    assert (whole["model"], whole["system"], whole["tokens"] >= 15) == ("chatbot", "Be brief.", True)
+    assert (whole["model"], whole["system"]) == ("chatbot", "Be brief.")
+    assert whole["totals"]["usage"]["total_tokens"] >= 15
     first, second = whole["turns"]
-    assert (first["question"], first["answer"], first["reasoning"]) == ("What?", "The *answer*.", "Let me\nthink.")
+    assert first["question"] == [{"role": "user", "content": "What?"}]
+    assert (first["answer"][0]["content"], first["reasoning"]) == ("The *answer*.", "Let me\nthink.")
     assert (first["model"], first["outcome"], first["usage"]["total_tokens"]) == (FIRST, "whole", 15)
-    assert (second["answer"], second["outcome"]) == ("one two", "failed")
+    assert (second["answer"], second["outcome"]) == ([{"role": "assistant", "content": "one two"}], "failed")
     assert first["cost"] > 0
 
 

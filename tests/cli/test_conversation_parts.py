@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from llmring.cli.conversation.keyboard import KEPT, History, Interrupts, history_path
 from llmring.cli.conversation.screen import blocks, cut
-from llmring.cli.conversation.transcript import Conversation, Turn
-from llmring.schemas import LLMResponse
+from llmring.cli.conversation.transcript import Transcript
+from llmring.schemas import LLMResponse, Message
+from llmring.service import LLMRing
+from llmring.talk import Totals, Turn
 
 LINES = ["", "text", "text with `code` and *more*", "# heading", "===", "---", "- item", "  - inner", "  inside"]
 LINES += [
@@ -126,45 +128,40 @@ def test_a_history_does_not_grow_for_ever(bare: Path) -> None:
 
 
 def test_what_was_asked_again_or_forgotten_was_paid_all_the_same() -> None:
-    conversation = Conversation("chatbot")
-    answer = LLMResponse("a:b", "text", usage={"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7})
-    first = Turn(conversation.question("hi"), "chatbot", answer)
-    for turn in (first, Turn(first.question, "chatbot", answer)):
-        conversation.totals.add(turn)
-    assert (conversation.totals.requests, conversation.totals.tokens, conversation.totals.is_whole) == (2, 14, True)
-    conversation.totals.add(Turn(first.question, "chatbot", outcome="stopped"))
-    assert not conversation.totals.is_whole
+    totals = Totals()
+    turn = Turn("chatbot", usage={"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}, cost=0.5)
+    for _ in range(2):
+        totals.add(turn)
+    assert (totals.requests, totals.usage and totals.usage["total_tokens"], totals.cost) == (2, 14, 1.0)
+    assert totals.is_whole
+    totals.add(Turn("chatbot", outcome="stopped"))
+    assert not totals.is_whole
 
 
 def test_a_turn_takes_the_place_of_the_one_that_it_repeats() -> None:
-    conversation = Conversation("chatbot")
-    first, second, better, failed = (
-        Turn(conversation.question(text), "chatbot", LLMResponse("a:b", text) if text else None)
-        for text in ("one", "two", "better", "")
-    )
-    conversation.keep(first)
-    conversation.keep(second)
-    told = conversation.request(second.question, instead_of=second).messages
-    assert [message.content for message in told] == ["one", "one", "two"], "what is asked again is not told too"
-    conversation.keep(failed, instead_of=second)
+    conversation = Transcript(LLMRing(), "chatbot")
+
+    def turn(text: str) -> Turn:
+        answer = [Message(role="assistant", content=text)] if text else []
+        response = LLMResponse("a:b", text) if text else None
+        return Turn("chatbot", [conversation.question(text)], answer, response=response)
+
+    first, second, better, failed = map(turn, ("one", "two", "better", ""))
+    conversation.turns = [first, failed]
+    assert not conversation.settle(second)
     assert conversation.turns == [first, second], "nothing came of it"
-    conversation.keep(better, instead_of=second)
+    conversation.turns = [first, better]
+    assert conversation.settle(second)
     assert conversation.turns == [first, better]
-    conversation.keep(failed)
-    conversation.keep(replace(failed), instead_of=failed)
-    assert conversation.turns == [first, better, failed]
-
-
-def test_what_a_provider_wants_back_goes_with_a_whole_turn_alone() -> None:
-    conversation = Conversation("chatbot")
-    answer = LLMResponse("a:b", "text", metadata={"thinking": "signed"})
-    turn = Turn(conversation.question("hi"), "chatbot", answer)
-    conversation.keep(turn)
-    told = conversation.request(conversation.question("and?")).messages[1]
-    assert (told.role, told.content, told.metadata) == ("assistant", "text", {"thinking": "signed"})
-    turn.outcome = "stopped"
-    told = conversation.request(conversation.question("and?")).messages[1]
-    assert (told.role, told.content, told.metadata) == ("assistant", "text", {})
+    again = replace(failed)
+    conversation.turns = [first, again]
+    assert conversation.settle(failed)
+    assert conversation.turns[-1] is again
+    part = replace(better, outcome="stopped")
+    conversation.turns = [part]
+    assert not conversation.settle(first)
+    conversation.turns = [part]
+    assert conversation.settle(replace(first, outcome="failed"))
 
 
 def test_ctrl_c_does_one_thing_at_a_time_and_that_once() -> None:

@@ -228,7 +228,7 @@ def test_an_interrupt_that_is_pressed_in_a_hurry_loses_no_turn(bare: Path, serve
         terminal.type("\x04")
         assert terminal.ended() == 0
     (turn,) = json.loads((bare / "talk.json").read_text())["turns"]
-    assert (turn["outcome"], turn["answer"][:8]) == ("stopped", "w0 w1 w2")
+    assert (turn["outcome"], turn["answer"][0]["content"][:8]) == ("stopped", "w0 w1 w2")
 
 
 @pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])

@@ -200,6 +200,25 @@ async def test_the_limit_of_rounds_is_an_error_that_has_all(server: PracticeServ
         assert conversation.usage is not None
 
 
+async def test_what_is_under_way_can_be_seen(server: PracticeServer) -> None:
+    server.reply(tool_calls=[ToolCallScript("add", {"a": 1})])
+    server.reply(Reply(chunks=["x"] * 500, interval=0.02))
+    async with LLMRing() as service:
+        conversation = service.conversation("anthropic:m", tools=[add])
+        assert conversation.under_way is None
+        async with conversation.stream("1 + 1?") as stream:
+            async for step in stream:
+                if isinstance(step, StreamChunk) and step.delta:
+                    break
+            turn = conversation.under_way
+            assert turn is not None
+            assert [it.role for it in turn.messages] == ["user", "assistant", "tool", "assistant"]
+            assert turn.outcome == "stopped"
+            assert turn.text.startswith("x")
+        assert conversation.under_way is None
+        assert conversation.turns == []
+
+
 @pytest.mark.parametrize("how", ["ask", "stream"])
 async def test_one_question_at_a_time(way: Way, server: PracticeServer, how: str) -> None:
     server.reply(Reply(chunks=["x"] * 500, interval=0.02))

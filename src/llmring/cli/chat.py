@@ -198,7 +198,7 @@ async def _ask(request: LLMRequest, profile: str | None, *, no_stream: bool, as_
             stream(text)
         if text and not text.endswith("\n"):
             say()
-        note(usage_line(response, service.calculate_cost(response), monotonic() - begun))
+        note(usage_line(response, service.calculate_cost(response).total, monotonic() - begun))
 
 
 async def _streamed(service: LLMRing, request: LLMRequest, first: Callable[[], None] | None) -> LLMResponse:

@@ -143,4 +143,4 @@ async def _answer(service: LLMRing) -> None:
     async for chunk in service.chat_stream(request):
         stream(chunk.delta)
     say()
-    say(paint(usage_line(chunk, service.calculate_cost(chunk), monotonic() - begun), dim=True))
+    say(paint(usage_line(chunk, service.calculate_cost(chunk).total, monotonic() - begun), dim=True))

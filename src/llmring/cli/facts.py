@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .. import catalog
-from ..catalog import Cost, ModelInfo
+from ..catalog import ModelInfo
 from ..lockfile import Lockfile
 from ..providers.endpoints import address_of
 from ..references import is_name
@@ -89,7 +89,7 @@ def dollars(amount: float) -> str:
     return f"${amount:.{digits}f}".rstrip("0")
 
 
-def usage_line(answer: LLMResponse | StreamChunk, cost: Cost, seconds: float) -> str:
+def usage_line(answer: LLMResponse | StreamChunk, cost: float | None, seconds: float) -> str:
     """Who served, what it took and what it cost, on one line."""
     parts = [answer.model]
     if usage := answer.usage:
@@ -99,6 +99,6 @@ def usage_line(answer: LLMResponse | StreamChunk, cost: Cost, seconds: float) ->
         parts.append(f"ended by {answer.finish_reason}")
     if answer.skipped_events:
         parts.append(f"{answer.skipped_events} events not understood")
-    if cost.total is not None:
-        parts.append(dollars(cost.total))
+    if cost is not None:
+        parts.append(dollars(cost))
     return " · ".join([*parts, f"{seconds:.1f} s"])

@@ -179,6 +179,11 @@ class Conversation:
         """What all questions took."""
         return self._talk.totals
 
+    @property
+    def under_way(self) -> talk.Turn | None:
+        """The turn that is being answered, as far as it has come; `None` where none is."""
+        return self._talk.under_way
+
     def undo(self) -> talk.Turn:
         """Take the last turn back. What it took stays counted."""
         return self._talk.undo()

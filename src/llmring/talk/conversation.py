@@ -102,6 +102,8 @@ class Conversation:
         self._totals = Totals()
         self._unpriced: list[Turn] = []
         self._busy: weakref.ref[ToolStream] | None = None
+        # Of the question under way: who is asked, what, and since when.
+        self._now: tuple[str, list[Message], float] = (model, [], 0.0)
         self._request([])  # what is no field of a request is said now
         if messages:
             self.turns.append(Turn(model, answer=list(messages)))
@@ -154,6 +156,12 @@ class Conversation:
                 turn.cost = self._service.calculate_cost(turn).total
             self._totals.add(turn)
         return self._totals
+
+    @property
+    def under_way(self) -> Turn | None:
+        """The turn that is being answered, as far as it has come; `None` where none is."""
+        stream = self._busy() if self._busy is not None else None
+        return self._turn(stream, None) if stream is not None else None
 
     def undo(self) -> Turn:
         """Take the last turn back. What it took stays counted.
@@ -233,19 +241,17 @@ class Conversation:
         return made
 
     def _stream(self, question: Question, *, streaming: bool) -> ToolStream:
-        asked, messages, began = self.model, list[Message](), 0.0
-
         # Neither may hold the stream: one that is dropped is to be noticed.
         async def begin(stream: ToolStream) -> Functions:
-            nonlocal asked, messages, began
             if self._busy is not None and self._busy() is not None:
                 raise LLMRingError(
                     "This conversation waits for an answer already, and takes one question at a time. Await that "
                     "answer, or close its stream."
                 )
-            self._busy, asked, began = weakref.ref(stream), self.model, monotonic()
+            self._busy, self._now = weakref.ref(stream), (self.model, [], monotonic())
             try:
                 messages = await self._loaded(_messages(question))
+                self._now[1].extend(messages)
                 said = [*self.messages, *messages]
                 _check_calls(said)
                 return Functions(self._request(said), self.tools)
@@ -255,14 +261,16 @@ class Conversation:
 
         def ended(stream: ToolStream, error: BaseException | None) -> None:
             self._busy = None
-            self._keep(_turn(asked, messages, stream, error, monotonic() - began))
+            turn = self._turn(stream, error)
+            self._unpriced.append(turn)
+            if turn.outcome == "whole" or self._keep_partial:
+                self.turns.append(turn)
 
         return self._service._turns(begin, self.profile, streaming=streaming, ended=ended, **self._options)
 
-    def _keep(self, turn: Turn) -> None:
-        self._unpriced.append(turn)
-        if turn.outcome == "whole" or self._keep_partial:
-            self.turns.append(turn)
+    def _turn(self, stream: ToolStream, error: BaseException | None) -> Turn:
+        asked, question, began = self._now
+        return _turn(asked, question, stream, error, monotonic() - began)
 
     def _request(self, messages: Sequence[Message]) -> LLMRequest:
         system = [Message(role="system", content=self.system)] if self.system else []

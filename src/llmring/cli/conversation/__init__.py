@@ -16,7 +16,7 @@ from ..trust import Service
 from .keyboard import History, Keyboard, history_path, on_termination
 from .screen import Screen
 from .session import Session, complete, is_command, run
-from .transcript import Conversation, save_somewhere
+from .transcript import Transcript, save_somewhere
 
 __all__ = ["converse"]
 
@@ -41,7 +41,7 @@ def converse(
         try:
             history = History(path) if path is not None else None
             keyboard = Keyboard(history, lambda before, word: complete(session, before, word))
-            conversation = Conversation(model, profile, system)
+            conversation = Transcript(service, model, profile=profile, system=system)
             session = Session(runner, service, conversation, screen or Screen(), keyboard)
             session.attach(attached)
             try:
@@ -96,7 +96,7 @@ def _stop() -> None:
     raise KeyboardInterrupt
 
 
-def _rescue(conversation: Conversation) -> None:
+def _rescue(conversation: Transcript) -> None:
     """Save what was said before the program ends by an error, and say where."""
     if not conversation.turns:
         return

@@ -12,20 +12,19 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from ...exceptions import AliasNotFoundError, ConfigurationError
 from ...parts import load
-from ...schemas import LLMRequest, Message
+from ...schemas import LLMRequest, Message, StreamChunk
 from ...service import LLMRing
-from ...stream import ChatStream
+from ...talk import Totals, Turn
 from ..attachments import file_part, name_of, picture_part
 from ..facts import dollars, usage_line
 from ..project import default_model, open_lockfile
 from .keyboard import Interrupts, Keyboard, terminal_restorer, without_echo
 from .screen import Screen
-from .transcript import Conversation, Totals, Turn, check_name, save, save_somewhere
+from .transcript import Transcript, check_name, save, save_somewhere
 
 
 class Session:
@@ -35,7 +34,7 @@ class Session:
         self,
         runner: asyncio.Runner,
         service: LLMRing,
-        conversation: Conversation,
+        conversation: Transcript,
         screen: Screen,
         keyboard: Keyboard,
     ) -> None:
@@ -46,8 +45,8 @@ class Session:
         self.keyboard = keyboard
         self.interrupts = Interrupts()
         self.is_over = False
-        self._asking: tuple[Turn, Turn | None] | None = None
-        self._arriving: ChatStream | None = None
+        # How many turns there were before it, and which one it is to stand for.
+        self._asking: tuple[int, Turn | None] | None = None
         self._restore_terminal = terminal_restorer()
 
     def say_who(self, served_by: str) -> None:
@@ -67,25 +66,34 @@ class Session:
 
     def ask(self, question: Message, *, instead_of: Turn | None = None) -> None:
         """Ask, or ask again, show the answer while it arrives, and keep both. Ctrl-C stops it; an error is shown."""
-        turn = Turn(question, self.conversation.model)
-        request = self.conversation.request(question, instead_of=instead_of)
-        begun = monotonic()
-        self._asking = turn, instead_of
+        conversation, failure = self.conversation, None
         with self.interrupts.doing(None):
+            if instead_of is not None:
+                conversation.undo()  # what is asked again is not told, too
+            self._asking = len(conversation.turns), instead_of
             try:
                 with without_echo():
-                    self._runner.run(self._stream(turn, request))
+                    self._runner.run(self._stream(question))
             except Exception as error:
-                turn.outcome, turn.error = "failed", error
+                failure = error
             finally:
-                turn.seconds = monotonic() - begun
-                kept = self.conversation.keep(turn, instead_of=instead_of)
-                self._asking = None
-            if turn.answer is not None:
-                turn.cost = self.service.calculate_cost(turn.answer)
-            self.conversation.totals.add(turn)
-            self._sum_up(turn, is_kept=kept)
+                turn = conversation.turns[-1] if len(conversation.turns) > self._asking[0] else None
+                kept = self._settled()
+            if failure is not None:
+                self.screen.fail(failure)
+            if turn is not None:
+                self._sum_up(turn, is_kept=kept)
             self.screen.say()
+
+    def _settled(self) -> bool:
+        """Have what was asked last stand, or what it was to stand for."""
+        before, instead_of = self._asking or (0, None)
+        self._asking = None
+        if len(self.conversation.turns) > before:
+            return instead_of is None or self.conversation.settle(instead_of)
+        if instead_of is not None:
+            self.conversation.turns.append(instead_of)
+        return False
 
     def save_all(self) -> None:
         """Save what was said, with what has arrived of an answer, and say where if anybody can still read it.
@@ -93,11 +101,9 @@ class Session:
         It is called in the middle of whatever is being done, so it says so past the screen and its buffers.
         """
         if self._asking is not None:
-            turn, instead_of = self._asking
-            if self._arriving is not None:
-                _take(turn, self._arriving)
-            if not any(it is turn for it in self.conversation.turns):  # it may just have been kept
-                self.conversation.keep(turn, instead_of=instead_of)
+            if (arriving := self.conversation.under_way) is not None:
+                self.conversation.turns.append(arriving)
+            self._settled()
         if self.conversation.turns:
             path = save_somewhere(self.conversation)
             with contextlib.suppress(OSError, AttributeError):  # there may be no standard error
@@ -110,51 +116,42 @@ class Session:
         finally:
             self._restore_terminal()
 
-    async def _stream(self, turn: Turn, request: LLMRequest) -> None:
-        stream = self._arriving = self.service.chat_stream(request, profile=self.conversation.profile)
+    async def _stream(self, question: Message) -> None:
+        stream = self.conversation.stream(question)
         loop = asyncio.get_running_loop()
         stop = self.interrupts.doing(lambda: loop.call_soon_threadsafe(stream.cancel))
-        with stop, self.screen.answer(f"waiting for {turn.model}") as shown:
+        with stop, self.screen.answer(f"waiting for {self.conversation.model}") as shown:
             drawing = asyncio.create_task(shown.keep_drawing())
             try:
                 async with stream:
-                    async for chunk in stream:
-                        shown.add(chunk)
+                    async for step in stream:
+                        if isinstance(step, StreamChunk):
+                            shown.add(step)
             finally:
                 drawing.cancel()
-                _take(turn, stream)
-                self._arriving = None
 
     def _sum_up(self, turn: Turn, *, is_kept: bool) -> None:
-        if turn.error is not None:
-            self.screen.fail(turn.error)
+        totals, response = self.conversation.totals, turn.response
         kept = ("; what had arrived stays" if turn.text else "") if is_kept else "; the answer before it stays"
         if turn.outcome == "stopped":
             self.screen.note(f"Stopped{kept}. /retry asks again.")
         elif turn.outcome == "failed":
             self.screen.note(f"/retry asks again{kept}.")
-        if turn.answer is None or turn.cost is None:
+        if response is None:
             return
-        line = usage_line(turn.answer, turn.cost, turn.seconds)
-        if turn.answer.attempts:
-            first = turn.answer.attempts[0]
+        line = usage_line(response, turn.cost, turn.seconds)
+        if response.attempts:
+            first = response.attempts[0]
             line += f" · stood in for {first.provider}:{first.model}"
         self.screen.note(line)
-        if self.conversation.totals.requests > 1:
-            self.screen.note(_total(self.conversation.totals))
-
-
-def _take(turn: Turn, stream: ChatStream) -> None:
-    """Have the turn hold what has arrived."""
-    so_far = stream.response
-    turn.answer = so_far if so_far.content or so_far.reasoning or so_far.finish_reason else None
-    if so_far.finish_reason is None:
-        turn.outcome = "stopped"
+        if totals.requests > 1:
+            self.screen.note(_total(totals))
 
 
 def _total(totals: Totals) -> str:
     """Tokens and cost of the whole conversation."""
-    parts = [f"{totals.requests} requests", f"tokens: {totals.tokens}"]
+    tokens = totals.usage["total_tokens"] if totals.usage is not None else 0
+    parts = [f"{totals.requests} requests", f"tokens: {tokens}"]
     if totals.cost is not None:
         parts.append(dollars(totals.cost))
     return ("in all: " if totals.is_whole else "in all, at least: ") + " · ".join(parts)
@@ -295,7 +292,7 @@ def _retry(session: Session, _: str) -> None:
     if not session.conversation.turns:
         raise ConfigurationError("Nothing was asked yet, so there is nothing to ask again.")
     last = session.conversation.turns[-1]
-    session.ask(last.question, instead_of=last)
+    session.ask(last.question[0], instead_of=last)
 
 
 def _new(session: Session, _: str) -> None:
