@@ -774,3 +774,11 @@ def no_thread_is_left() -> Iterator[None]:
         if thread.name == "llmring-tool":
             thread.join(60)
             assert not thread.is_alive()
+
+
+async def test_two_calls_of_one_id(server: PracticeServer) -> None:
+    """A server's mistake, and nobody's loss."""
+    server.reply(tool_calls=[ToolCallScript("add", {"a": 1}, "same"), ToolCallScript("add", {"a": 2}, "same")])
+    async with LLMRing() as service:
+        done = await service.run_tools(ask("anthropic:m"), [add])
+    assert told(done) == ["2", "3"]

@@ -65,7 +65,8 @@ class ToolStream(AwaitedStream):
         ended: _Ended | None = None,
     ) -> None:
         self._record: Record | None = None
-        self._tasks: dict[_Result, ToolCall] = {}
+        # Each with the place of its call among those of the round: a server may give two of them one id.
+        self._tasks: dict[_Result, int] = {}
         self._ended = ended
         self._begun = self._whole = self._over = self._reading = False
         self._max_rounds = requests.number(max_rounds, "max_rounds", 1)
@@ -80,7 +81,7 @@ class ToolStream(AwaitedStream):
         self._request: LLMRequest | None = None
         self._stream: ChatStream | None = None
         self._steps: deque[Step] = deque()
-        self._told: dict[str, Message] = {}
+        self._results: list[tuple[int, ToolResult, Message]] = []
         self._messages: list[Message] = []
         self._rounds: list[Round] = []
         self._asked = 0
@@ -189,7 +190,7 @@ class ToolStream(AwaitedStream):
             if self._whole:
                 break
             if self._tasks:
-                await self._results()
+                await self._next_results()
             elif self._stream is None or self._is_answered:
                 await self._next_round()
             elif not self._streaming:
@@ -240,33 +241,32 @@ class ToolStream(AwaitedStream):
         self._messages.append(response.to_message())
         calls = response.tool_calls or []
         here = [call for call in calls if self._functions.is_here(call)]
-        self._pending = [call for call in calls if call not in here]
-        for call in here:
+        self._pending = [call for call in calls if not self._functions.is_here(call)]
+        for place, call in enumerate(here):
             self._steps.append(ToolCalled(call["id"], call["function"]["name"], parsed(call["function"]["arguments"])))
             # The task holds no stream: one that is dropped is to be noticed.
-            self._tasks[asyncio.create_task(self._functions.call(call))] = call
+            self._tasks[asyncio.create_task(self._functions.call(call))] = place
         if not here:
             self._finish()
 
-    async def _results(self) -> None:
+    async def _next_results(self) -> None:
         """Wait for calls that are done; with the last of them, the model is told of all."""
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         if self._over:
             return
         for task in [it for it in self._tasks if it in done]:
-            call = self._tasks[task]
-            result, self._told[call["id"]] = task.result()
-            del self._tasks[task]
+            result, message = task.result()
+            self._results.append((self._tasks.pop(task), result, message))
             self._rounds[-1].results.append(result)
             self._steps.append(result)
             if self._raises and result.error is not None and not isinstance(result.error, ToolCallError):
                 raise result.error
         if self._tasks:
             return
-        last = self._rounds[-1]
-        order = [call["id"] for call in last.response.tool_calls or ()]
-        last.results.sort(key=lambda it: order.index(it.id))
-        self._messages += [self._told.pop(it.id) for it in last.results]
+        self._results.sort(key=lambda it: it[0])
+        self._rounds[-1].results = [result for _, result, _ in self._results]
+        self._messages += [message for _, _, message in self._results]
+        self._results = []
         if self._pending:
             self._finish()
 
