@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Aliases"]
 
-_NEW_LOCKFILE = "# Which model serves which alias. To bind one: llmring bind ALIAS provider:model\n"
 _ON_A_LOOP = 0.25
 """Seconds that an edit waits for another process where an event loop would stand still meanwhile."""
 
@@ -170,8 +169,7 @@ class Aliases:
         """
         # Path.expanduser() would raise where there is no such user.
         target = Path(os.path.expanduser(path or self._given_path or "llmring.lock"))
-        text = _NEW_LOCKFILE + rendering.toml(rendering.new_data())
-        lockfiles.create(target, text, force=force, patience=_ON_A_LOOP if running_loop() else None)
+        lockfiles.create(target, rendering.new_text(), force=force, patience=_ON_A_LOOP if running_loop() else None)
         self._given_path, self._live = _absolute(target), None
         return target
 

@@ -124,7 +124,13 @@ class LockfileError(LLMRingError):
 
 
 class LockfileNotFoundError(LockfileError, FileNotFoundError):
-    """No lockfile at the path given, or none in the working directory and its parents."""
+    """No lockfile at the path given, or none in the working directory and its parents.
+
+    Attributes:
+        alias: the name that was to be looked up there, `None` if it was none.
+    """
+
+    alias: str | None = None
 
 
 class _PlacedError(LockfileError):

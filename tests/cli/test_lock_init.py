@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -24,7 +29,8 @@ from .conftest import LOCKFILE, Command, Run
 
 @pytest.fixture(autouse=True)
 def _nobody_at_home(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No Ollama, even on a machine that has one."""
+    """No server, even on a machine that has one."""
+    monkeypatch.setattr(init, "BUILT_IN", {})
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{closed.getsockname()[1]}")
@@ -53,12 +59,13 @@ def test_nothing_set_up_gives_a_file_that_says_how_to_go_on(bare: Path, run: Run
     assert bindings(bare / "llmring.lock") == {"chatbot": ("ollama:llama3.2",)}
 
 
-def test_one_key_binds_three_aliases(bare: Path, run: Run, key: None) -> None:
+def test_one_key_binds_every_alias(bare: Path, run: Run, key: None) -> None:
     result = run("lock", "init")
     assert result.exit_code == 0
     assert "ANTHROPIC_API_KEY is set" in result.stderr
     found = bindings(bare / "llmring.lock")
-    assert list(found) == ["fast", "balanced", "deep"]
+    assert list(found) == ["chatbot", "fast", "balanced", "deep"]
+    assert found["chatbot"] == found["balanced"]
     for role in catalog.ROLES:
         assert found[role] == (f"anthropic:{catalog.suggested(role)['anthropic']}",)
         assert found[role][0] in result.stderr
@@ -107,6 +114,86 @@ def test_a_server_is_found_though_its_sdk_is_missing(
     result = run("lock", "init")
     assert f"answers at {server.url} with 1 model; its SDK is missing: pip install 'ollama>=" in result.stderr
     assert bindings(bare / "llmring.lock")["fast"][-1] == "ollama:llama3.2"
+
+
+LISTED = {
+    "vllm": {"object": "list", "data": [{"id": "Qwen/Qwen3-32B", "object": "model", "owned_by": "vllm"}]},
+    "llamacpp": {
+        "object": "list",
+        "data": [{"id": it, "meta": {"size": size}} for it, size in (("medium", 8), ("large", 40), ("small", 1))],
+    },
+    "lmstudio": {"object": "list", "data": [{"id": "text-embedding-nomic"}, {"id": "google/gemma-3"}, {"id": "a b"}]},
+}
+CHOSEN = {
+    "vllm": dict.fromkeys(catalog.ROLES, "vllm:Qwen/Qwen3-32B"),
+    "llamacpp": {"fast": "llamacpp:small", "balanced": "llamacpp:medium", "deep": "llamacpp:large"},
+    "lmstudio": dict.fromkeys(catalog.ROLES, "lmstudio:google/gemma-3"),
+}
+
+
+@contextlib.contextmanager
+def at_usual_port(name: str, said: Any) -> Iterator[list[str]]:
+    """A server on the port that its like take, for a test that has it to itself; gives what was asked there."""
+    address = urlsplit(BUILT_IN[name].base_url or "")
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(f"{self.path} {self.headers.get('Authorization')}")
+            content = json.dumps(said).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    try:
+        server = HTTPServer((address.hostname or "", address.port or 0), Handler)
+    except OSError:
+        pytest.skip(f"the port {address.port} of this machine is taken")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_server_on_its_usual_port_is_found(
+    bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(init, "BUILT_IN", {name: BUILT_IN[name]})
+    monkeypatch.setenv(BUILT_IN[name].key_variables[0], "practice")
+    with at_usual_port(name, LISTED[name]) as asked:
+        said = run("lock", "init").stderr
+    assert asked == ["/v1/models Bearer practice"]
+    assert re.search(rf"{name} +answers at {BUILT_IN[name].base_url} with \d models?\n", said)
+    found = bindings(bare / "llmring.lock")
+    assert {role: found[role][-1] for role in catalog.ROLES} == CHOSEN[name]
+    assert all(models[0].startswith("anthropic:") for models in found.values()), "the machine's own come last"
+
+
+@pytest.mark.parametrize("said", [{"data": [{"id": "x"}]}, {"object": "list"}, [], {"object": "list", "data": [1]}, 7])
+def test_what_is_no_such_server_on_its_port_is_none(
+    bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch, said: Any
+) -> None:
+    monkeypatch.setattr(init, "BUILT_IN", {"llamacpp": BUILT_IN["llamacpp"]})
+    with at_usual_port("llamacpp", said) as asked:
+        assert "llamacpp" not in run("lock", "init").stderr
+    assert len(asked) == 1
+    assert bindings(bare / "llmring.lock") == {}
+
+
+def test_a_server_without_models_is_named(bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(init, "BUILT_IN", {"lmstudio": BUILT_IN["lmstudio"]})
+    with at_usual_port("lmstudio", {"object": "list", "data": []}):
+        assert "/v1 with no models" in run("lock", "init").stderr
+    assert bindings(bare / "llmring.lock") == {}
 
 
 def test_a_vendor_with_a_key_is_bound(bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +288,7 @@ def test_another_place(bare: Path, run: Run, key: None, monkeypatch: pytest.Monk
 def test_as_json(bare: Path, run: Run, key: None) -> None:
     assert run("lock", "init", "--file", "llmring.json").exit_code == 0
     assert json.loads((bare / "llmring.json").read_text())["version"] == "1.0"
-    assert list(bindings(bare / "llmring.json")) == ["fast", "balanced", "deep"]
+    assert list(bindings(bare / "llmring.json")) == ["chatbot", "fast", "balanced", "deep"]
 
 
 def test_an_address_of_ones_own_is_pointed_out(

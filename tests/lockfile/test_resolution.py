@@ -120,7 +120,7 @@ def test_an_unknown_name_says_what_to_do(write: Write, plain: str) -> None:
         resolve(lockfile, "chatbto")
     assert caught.value.path == path
     assert str(caught.value) == (
-        f'No alias "chatbto" in the profile "default" of {path}. Did you mean "chatbot"? '
+        f'No alias "chatbto" in the profile "default" of {path}. Did you mean "chatbot"? It binds "chatbot". '
         "To bind it: llmring bind chatbto provider:model. A model is named directly as provider:model"
     )
     with pytest.raises(AliasNotFoundError, match=r"It is bound in: dev\. .*bind chatter provider:model\."):

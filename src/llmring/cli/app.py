@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeGuard
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ..exceptions import AliasNotFoundError, LLMRingError
+from ..exceptions import AliasNotFoundError, LLMRingError, LockfileNotFoundError
 from .terminal import Closed, Escapes, fail, printable, say, unexpected, unwritable
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -153,7 +153,7 @@ def _make_plain(error: Exception) -> None:
 
 def _meant(error: LLMRingError) -> str:
     """What to add where the name of a model was taken for an alias, since it named no provider."""
-    if not isinstance(error, AliasNotFoundError) or error.alias is None:
+    if not isinstance(error, AliasNotFoundError | LockfileNotFoundError) or error.alias is None:
         return ""
     from .facts import of_some_provider
 

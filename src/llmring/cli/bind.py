@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .. import catalog
 from .. import lockfile as lockfiles
-from ..exceptions import ConfigurationError
-from ..lockfile import Lockfile, secrets_in
+from ..exceptions import ConfigurationError, LockfileNotFoundError
+from ..lockfile import Lockfile, find_lockfile, rendering, secrets_in
 from ..lockfile.extends import declare
 from ..providers import kinds
 from ..providers.endpoints import near_name
-from ..references import shown, split_reference
-from .facts import facts_of, not_listed
+from ..references import FILE_NAME, shown, split_reference
+from .facts import facts_of, not_listed, of_some_provider
 from .project import ProfileOption, WrittenOption, argument, lockfile_path
 from .terminal import note, say_json, warn, working
 
@@ -31,9 +32,9 @@ def bind(
 ) -> None:
     """Bind an alias to a model, or to several.
 
-    The first model serves, the rest stand by. A profile that is not there yet is made. Comments, order and
-    everything else in the file stay as they are. A provider that is neither built in nor declared in the file is
-    refused.
+    The first model serves, the rest stand by. A profile that is not there yet is made, and so is the lockfile.
+    Comments, order and everything else in the file stay as they are. A provider that is neither built in nor declared
+    in the file is refused.
 
     \b
     Example:
@@ -42,14 +43,23 @@ def bind(
       llmring bind chatbot ollama:llama3.2 --profile dev --json
     """
     named = _listed(ctx, models)
-    path = lockfile_path()
-    before, wanted = lockfiles.load(path), list(dict.fromkeys(named))
+    path = find_lockfile() or Path(FILE_NAME).absolute()
+    try:
+        before, new_text = lockfiles.load(path), ""
+    except LockfileNotFoundError:
+        new_text = rendering.new_text(as_json=path.suffix == ".json")
+        before = lockfiles.parse(new_text.encode(), path)
+    wanted = list(dict.fromkeys(named))
     for model in wanted:
         _check_provider(model, before, force=force)
     with working(f"Writing {path.name}"):
+        if new_text:
+            lockfiles.create(path, new_text)
         lockfile = lockfiles.bind(path, alias, wanted, profile=profile)
     chosen = profile or lockfile.default_profile
-    if chosen not in before.profiles:
+    if new_text:
+        note(f"Made {path}. Commit it: it holds no key.")
+    elif chosen not in before.profiles:
         note(f'The profile "{chosen}" is new. There were: {", ".join(before.profiles)}.')
     if len(wanted) < len(named):
         note("A model that is named twice is bound once.")
@@ -76,7 +86,12 @@ def _listed(ctx: typer.Context, models: str) -> list[str]:
 
 def _check_provider(reference: str, lockfile: Lockfile, *, force: bool) -> None:
     """Refuse a model whose provider nobody knows; with force, only say so."""
-    provider, name = split_reference(reference)
+    try:
+        provider, name = split_reference(reference)
+    except ConfigurationError as error:
+        if meant := of_some_provider(reference):
+            raise ConfigurationError(f"{error}. Did you mean {meant}?") from None
+        raise
     if provider in lockfile.providers or secrets_in([reference]) or provider in kinds.names():
         return  # a secret is refused by whoever writes, and not repeated here
     meant = f"{near_name(provider, lockfile.providers) or provider}:{name}"

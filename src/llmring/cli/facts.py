@@ -11,7 +11,7 @@ from ..catalog import ModelInfo
 from ..lockfile import Lockfile
 from ..providers.endpoints import address_of
 from ..references import is_name
-from ..vendors import BUILT_IN
+from ..vendors import ALSO_CALLED, BUILT_IN
 
 if TYPE_CHECKING:
     from ..schemas import LLMResponse, StreamChunk
@@ -25,10 +25,17 @@ def facts_of(reference: str, lockfile: Lockfile | None) -> ModelInfo:
 
 
 def of_some_provider(name: str) -> str | None:
-    """The `provider:model` that the catalogue has for the name of a model alone; `None` if it has none."""
+    """The `provider:model` that is meant by the name of a model alone, as the catalogue has it, or by one with a slash
+    behind its provider; `None` if none is."""
     if ":" in name or not is_name(name):
         return None
-    return next((f"{it}:{name}" for it in BUILT_IN if catalog.covers(it) and catalog.known(f"{it}:{name}")), None)
+    provider, slash, model = name.partition("/")
+    provider = ALSO_CALLED.get(provider, provider)
+    direct = f"{provider}:{model}" if slash and model and provider in BUILT_IN else None
+    if direct is not None and (catalog.known(direct) or not catalog.covers(provider)):
+        return direct
+    found = (f"{it}:{name}" for it in BUILT_IN if catalog.covers(it) and catalog.known(f"{it}:{name}"))
+    return next(found, direct)
 
 
 def not_listed(info: ModelInfo) -> str | None:

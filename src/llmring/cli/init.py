@@ -8,24 +8,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import typer
 
 from ..addresses import can_be_asked
 from ..catalog import ROLES, Role, model_info, suggested
-from ..credentials import KEYRING, first_set
+from ..credentials import KEYRING, first_set, reveal
 from ..exceptions import ConfigurationError, LLMRingError
 from ..lockfile import create, find_lockfile
 from ..lockfile.edits import write_schema
 from ..lockfile.rendering import SCHEMA_FILE, json_text, new_data, toml
 from ..lockfile.writing import Backup, backup_path
 from ..providers.creation import how_to_install
-from ..vendors import SDKS
+from ..references import is_name
+from ..vendors import BUILT_IN, SDKS
 from .facts import dollars
 from .project import WrittenOption
-from .status import KEYRING_WAITS, Status, keyring, statuses
+from .status import KEYRING_WAITS, Status, keyring, status_of, statuses
 from .terminal import columns, note, paint, say_json, warn, working
 
 PATIENCE = 0.5
@@ -42,7 +43,12 @@ _HEAD = """\
 #   llmring chat "Hello" --model chatbot
 """
 
-PURPOSE: Mapping[Role, str] = {
+Alias = Literal["chatbot", Role]
+CHATBOT: Final = "chatbot"
+"""The alias that examples ask for. It is served as `ALIKE` is."""
+ALIKE: Final = "balanced"
+PURPOSE: Mapping[Alias, str] = {
+    CHATBOT: "What the examples ask for, and llmring chat where it is told no other.",
     "fast": "Cheap and quick: sorting, extracting, short answers.",
     "balanced": "Everyday work.",
     "deep": "The hardest questions, where thinking longer is worth it.",
@@ -50,8 +56,8 @@ PURPOSE: Mapping[Role, str] = {
 """What each alias is for."""
 
 _UNBOUND = """
-# `llmring lock init` wrote this file where it found neither a key that it could use nor an Ollama server, and bound
-# nothing. To have an alias served:
+# `llmring lock init` wrote this file where it found neither a key that it could use nor a server with models, and
+# bound nothing. To have an alias served:
 #
 #   export ANTHROPIC_API_KEY=...         or OPENAI_API_KEY, or GEMINI_API_KEY
 #   ollama serve && ollama pull MODEL    models of your own machine, no key
@@ -82,8 +88,9 @@ def init(
 ) -> None:
     """Write a lockfile for the providers that this machine can use.
 
-    Looks for API keys in the environment and the keyring, and for an Ollama server. Binds the aliases fast,
-    balanced and deep to current models of what it finds, each with the others standing by.
+    Looks for API keys in the environment and the keyring, and for servers on this machine: Ollama, llama-server, vLLM
+    and LM Studio, on their usual ports. Binds the aliases chatbot, fast, balanced and deep to current models of what it
+    finds, each with the others standing by.
 
     \b
     Example:
@@ -147,8 +154,8 @@ def _report(found: list[Found]) -> None:
         note("Nothing to bind yet; the file says how to go on.", dim=False)
         return
     rows = []
-    for role, (first, *rest) in bindings.items():
-        rows += [(role, PURPOSE[role]), ("", f"{first}{_price(first)}")]
+    for alias, (first, *rest) in bindings.items():
+        rows += [(alias, PURPOSE[alias]), ("", f"{first}{_price(first)}")]
         rows += [("", f"stand-by: {', '.join(rest)}")] if rest else []
     note(
         f"{paint('Bound', bold=True, err=True)}\n{columns(rows, indent='  ')}\n"
@@ -169,7 +176,7 @@ def _advise(found: list[Found]) -> None:
     ready = [one.status for one in found if one.models]
     steps = [how_to_install(it) for it in dict.fromkeys(one.package for one in ready if one.version is None)]
     if ready:
-        steps.append('llmring chat "Hello" --model fast')
+        steps.append('llmring chat "Hello"')
     else:
         steps.append("export ANTHROPIC_API_KEY=...   (or another of the variables above), or start Ollama")
         steps.append("llmring lock init --force")
@@ -177,11 +184,12 @@ def _advise(found: list[Found]) -> None:
     note(f"\n{paint('Next', bold=True, err=True)}\n{listed}", dim=False)
 
 
-def bound(found: list[Found]) -> dict[Role, list[str]]:
-    """The models of each role as `provider:model`: SDKs that are installed before others, local servers last."""
+def bound(found: list[Found]) -> dict[Alias, list[str]]:
+    """The models of each alias as `provider:model`: SDKs that are installed before others, local servers last."""
     able = [(one.status, one.models) for one in found if one.models]
     able.sort(key=lambda pair: (pair[0].version is None, not pair[0].needs_key))
-    return {role: [f"{status.name}:{models[role]}" for status, models in able] for role in ROLES} if able else {}
+    aliases: list[tuple[Alias, Role]] = [(CHATBOT, ALIKE), *((role, role) for role in ROLES)]
+    return {alias: [f"{it.name}:{models[role]}" for it, models in able] for alias, role in aliases if able}
 
 
 def render(found: list[Found], *, as_json: bool = False) -> str:
@@ -193,9 +201,9 @@ def render(found: list[Found], *, as_json: bool = False) -> str:
     text = _HEAD.format(schema=SCHEMA_FILE, example=example) + toml(new_data())
     if not bindings:
         return text + _UNBOUND.format(example=example)
-    for role, models in bindings.items():
-        binding = {"alias": role, "models": models}
-        text += f"\n# {PURPOSE[role]}\n{toml({'profiles': {'default': {'bindings': [binding]}}})}"
+    for alias, models in bindings.items():
+        binding = {"alias": alias, "models": models}
+        text += f"\n# {PURPOSE[alias]}\n{toml({'profiles': {'default': {'bindings': [binding]}}})}"
     return text
 
 
@@ -210,9 +218,13 @@ class Found:
 
 
 def look() -> list[Found]:
-    """What there is here of every provider that has an SDK of its own, and of the vendors whose key is set."""
-    found = statuses(None, keyring())
-    return [_served(it) if it.needs_key else _running(it) for it in found if it.needs_key or it.name in SDKS]
+    """What there is here of every provider that has an SDK of its own, of the vendors whose key is set, and of servers
+    that answer where the like of them do."""
+    keys = keyring()
+    found = statuses(None, keys)
+    looked = [_served(it) if it.needs_key else _running(it) for it in found if it.needs_key or it.name in SDKS]
+    local = [name for name, row in BUILT_IN.items() if row.local and row.base_url and name not in SDKS]
+    return looked + [one for name in local if (one := _answering(status_of(name, None, keys))) is not None]
 
 
 def _served(one: Status) -> Found:
@@ -241,13 +253,37 @@ def _running(one: Status) -> Found:
         return Found(one, f"{one.endpoint and one.endpoint.address_source} is no address to ask")
     host, port, secure, path = _address(address)
     where = f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}{path}"
-    listed = _list_models(host, port, secure, path)
+    listed = _listed(_asked(host, port, secure, f"{path}/api/tags", {}), "models", "name")
     if listed is None:
         return Found(one, f"no server answers at {where}")
     chosen = _by_size(listed)
     if not chosen:
         return Found(one, f"answers at {where}, with no models; ollama pull MODEL")
     return Found(one, f"answers at {where} with {len(listed)} model{'s'[: len(listed) != 1]}{_missing(one)}", chosen)
+
+
+def _answering(one: Status) -> Found | None:
+    """A server that speaks Chat Completions, on its usual port; `None` if none answers there.
+
+    Others use these ports, too: it is one only if it lists models as such a server does.
+    """
+    address = one.endpoint.base_url if one.endpoint is not None else None
+    if address is None:
+        return None
+    held = one.key is not None and not one.key.wrong
+    headers = {"Authorization": f"Bearer {reveal(one.key)}"} if held and one.key is not None else {}
+    host, port, secure, path = _address(address)
+    said = _asked(host, port, secure, f"{path}/models", headers)
+    listed = _listed(said, "data", "id")
+    if listed is None or said.get("object") != "list":
+        return None
+    sizes = [meta.get("size") if isinstance(meta := it.get("meta"), dict) else None for it in listed]
+    models = [{"name": it["id"], "size": size} for it, size in zip(listed, sizes, strict=True)]
+    chosen = _by_size(models) if None not in sizes else {}
+    if not chosen:  # in its own order
+        chosen = dict.fromkeys(ROLES, first) if (first := next(iter(_able(models)), None)) else {}
+    count = f"with {len(listed)} model{'s'[: len(listed) != 1]}" if listed else "with no models"
+    return Found(one, f"answers at {address} {count}{_missing(one)}", chosen)
 
 
 def _missing(one: Status) -> str:
@@ -261,22 +297,34 @@ def _address(url: str) -> tuple[str, int, bool, str]:
     return parts.hostname or "", parts.port or (443 if secure else 80), secure, parts.path.rstrip("/")
 
 
-def _list_models(host: str, port: int, secure: bool, path: str) -> list[dict[str, Any]] | None:
-    """The models that an Ollama server has, `None` if none answers there. Asked past any proxy."""
+def _asked(host: str, port: int, secure: bool, path: str, headers: Mapping[str, str]) -> Any:
+    """What a server says at a path, as JSON; `None` if none answers there. Asked past any proxy."""
     connection = (HTTPSConnection if secure else HTTPConnection)(host, port, timeout=PATIENCE)
     try:
-        connection.request("GET", f"{path}/api/tags")
-        listing = json.loads(connection.getresponse().read(_LARGEST_LISTING))
-        return [model for model in listing["models"] if isinstance(model["name"], str)]
-    except (OSError, HTTPException, ValueError, LookupError, TypeError):
+        connection.request("GET", path, headers=dict(headers))
+        return json.loads(connection.getresponse().read(_LARGEST_LISTING))
+    except (OSError, HTTPException, ValueError, RecursionError):
         return None
     finally:
         connection.close()
 
 
+def _listed(said: Any, key: str, name: str) -> list[dict[str, Any]] | None:
+    """The models of a listing; `None` if it is none."""
+    try:
+        return [model for model in said[key] if is_name(model[name])]
+    except (LookupError, TypeError, AttributeError):
+        return None
+
+
+def _able(listed: list[dict[str, Any]]) -> list[str]:
+    """The models, but for those that only embed, or run elsewhere."""
+    able = [it for it in listed if "embed" not in it["name"].lower() and not it.get("remote_host")]
+    return [it["name"].removesuffix(":latest") for it in able]
+
+
 def _by_size(listed: list[dict[str, Any]]) -> dict[Role, str]:
-    """The smallest is fast, the largest is deep. Models that only embed, or run elsewhere, are left out."""
-    able = [it for it in listed if "embed" not in it["name"] and not it.get("remote_host")]
-    able.sort(key=lambda it: (size if isinstance(size := it.get("size"), int) else 0, it["name"]))
-    names = [it["name"].removesuffix(":latest") for it in able]
+    """The smallest is fast, the largest is deep."""
+    ordered = sorted(listed, key=lambda it: (size if isinstance(size := it.get("size"), int) else 0, it["name"]))
+    names = _able(ordered)
     return {"fast": names[0], "balanced": names[len(names) // 2], "deep": names[-1]} if names else {}

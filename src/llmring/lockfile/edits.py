@@ -20,12 +20,12 @@ from .files import read
 from .locking import exclusive
 from .parsing import decode, parse
 from .rendering import SCHEMA_FILE, converted, json_schema, rendered
-from .resolution import nearest
+from .resolution import listed, nearest
 from .secrets import secrets_in
 from .writing import replace, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from .changes import Edited
     from .model import Lockfile
@@ -109,7 +109,7 @@ def unbind(path: StrPath, alias: str, *, profile: str | None = None, patience: f
         if alias not in chosen.bindings:
             raise AliasNotFoundError(
                 f'The alias {shown(alias)} is not bound in the profile "{chosen.name}" of {lockfile.path}'
-                f"{nearest(alias, chosen.bindings)} It binds {_listed(chosen.bindings)}.",
+                f"{nearest(alias, chosen.bindings)} It binds {listed(chosen.bindings)}.",
                 path=lockfile.path,
             )
 
@@ -339,13 +339,6 @@ def _check_name(kind: str, name: str) -> None:
     if not is_name(name):
         raise ConfigurationError(f"The {kind} {shown(name)} is empty or holds white space. Give it a name of one word")
     _check_secrets(name)
-
-
-def _listed(aliases: Iterable[str]) -> str:
-    """Aliases for a message, and how many more there are where they are many."""
-    names = [shown(alias) for alias in aliases]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more or "no alias"
 
 
 def _check_secrets(data: Any) -> None:

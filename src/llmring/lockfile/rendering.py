@@ -31,6 +31,7 @@ __all__ = [
     "json_schema",
     "json_text",
     "new_data",
+    "new_text",
     "relisted",
     "rendered",
     "toml",
@@ -38,6 +39,7 @@ __all__ = [
     "toml_value",
 ]
 
+_NEW = "# Which model serves which alias. To bind one: llmring bind ALIAS provider:model\n"
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _ELSEWHERE = "\0"
 _ELSEWHERE_LINE = re.compile(r'^params = "\\u0000"$', re.MULTILINE)
@@ -120,6 +122,11 @@ def new_data(bindings: Iterable[tuple[str, Sequence[str]]] | None = None) -> dic
     if bindings is not None:
         profile["bindings"] = [{"alias": alias, "models": list(models)} for alias, models in bindings]
     return {"version": VERSION, "default_profile": DEFAULT_PROFILE, "profiles": {DEFAULT_PROFILE: profile}}
+
+
+def new_text(*, as_json: bool = False) -> str:
+    """A new lockfile that binds nothing yet."""
+    return json_text(new_data()) if as_json else _NEW + toml(new_data())
 
 
 class Converted(NamedTuple):

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from .model import Profile
 
-__all__ = ["bound", "fits", "nearest", "reachable", "resolve", "stated"]
+_NAMED = 10
+"""Aliases that a message lists; of more it says how many."""
+
+__all__ = ["bound", "fits", "listed", "nearest", "reachable", "resolve", "stated"]
 
 
 def resolve(lockfile: Lockfile | None, name: str, profile: str | None = None) -> Binding:
@@ -34,7 +37,8 @@ def resolve(lockfile: Lockfile | None, name: str, profile: str | None = None) ->
         A binding whose `alias` is the name as it was given.
 
     Raises:
-        AliasNotFoundError: the name is none of these; the message has the nearest names and the command to run.
+        AliasNotFoundError: the name is none of these; the message has the nearest names, what is bound, and the
+            command to run.
         ConfigurationError: no such profile, or a malformed `provider:model`.
         LockfileNotFoundError: an alias was asked for, and there is no lockfile.
         LockfileError: the package is not installed or ships no lockfile.
@@ -45,10 +49,12 @@ def resolve(lockfile: Lockfile | None, name: str, profile: str | None = None) ->
         split_reference(name)
         return Binding(name, (name,))
     if lockfile is None:
-        raise LockfileNotFoundError(
+        missing = LockfileNotFoundError(
             f"The alias {shown(name)} needs a lockfile. {none_found()}. To make one: llmring lock init. "
             "Or name a model directly, as provider:model"
         )
+        missing.alias = name
+        raise missing
     raise _unknown(lockfile, name, lockfile.profile(profile).name)
 
 
@@ -106,6 +112,13 @@ def fits(pattern: str, reference: str) -> bool:
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), reference) is not None
 
 
+def listed(aliases: Iterable[str]) -> str:
+    """Aliases for a message, and how many more there are where they are many."""
+    names = [shown(alias) for alias in aliases]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more or "no alias"
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """`". Did you mean ...?"`, or nothing where no name is near."""
     close = [f'"{other}"' for other in alike(name, names, 3)]
@@ -137,8 +150,8 @@ def _unknown(lockfile: Lockfile, name: str, profile: str) -> AliasNotFoundError:
     hint = f" It is bound in: {', '.join(elsewhere)}." if elsewhere else ""
     command = bind_command(name, None if profile == lockfile.default_profile else profile)
     error = AliasNotFoundError(
-        f'No alias {shown(name)} in the profile "{profile}" of {lockfile.path or "the lockfile"}{nearest(name, names)}'
-        f"{hint} To bind it: {command}. "
+        f'No alias {shown(name)} in the profile "{profile}" of {lockfile.path or "the lockfile"}{nearest(name, names)} '
+        f"It binds {listed(names)}.{hint} To bind it: {command}. "
         "A model is named directly as provider:model",
         path=lockfile.path,
     )
