@@ -483,3 +483,23 @@ async def test_what_is_no_field(server: PracticeServer) -> None:
         with pytest.raises(AttributeError, match="was not awaited"):
             waiting.content  # type: ignore[attr-defined]  # noqa: B018
         await waiting
+
+
+async def test_closed_while_its_files_are_read(server: PracticeServer, tmp_path: Path) -> None:
+    """Whatever is closed before it has begun, the next question can be asked."""
+    picture = tmp_path / "cat.png"
+    picture.write_bytes(PIXEL)
+    async with LLMRing() as service:
+        conversation = service.conversation("openai:m")
+        for close in ("aclose", "cancel"):
+            stream = conversation.stream([image(picture), parts.text("What is it?")])
+            task = asyncio.ensure_future(stream.final_run())
+            await asyncio.sleep(0)
+            if close == "aclose":
+                await stream.aclose()
+            else:
+                stream.cancel()
+            with pytest.raises(LLMRingError):
+                await task
+            await conversation.ask("Hello?")
+        assert len(conversation.turns) == 2

@@ -782,3 +782,35 @@ async def test_two_calls_of_one_id(server: PracticeServer) -> None:
     async with LLMRing() as service:
         done = await service.run_tools(ask("anthropic:m"), [add])
     assert told(done) == ["2", "3"]
+
+
+async def test_a_function_that_cancels_its_own_task(server: PracticeServer) -> None:
+    async def give_up() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.Event().wait()
+
+    server.reply(calls(("give_up", {})))
+    async with LLMRing() as service:
+        with pytest.raises(LLMRingError, match="cancelled the task"):
+            await service.run_tools(ask("anthropic:m"), [give_up])
+
+
+async def test_who_reads_on_after_another_was_cancelled_is_not(server: PracticeServer) -> None:
+    begun = asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    server.reply(calls(("wait", {})))
+    async with LLMRing() as service:
+        stream = service.stream_tools(ask("anthropic:m"), [wait])
+        task = asyncio.ensure_future(stream.final_run())
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        with pytest.raises(LLMRingError, match="closed before its end"):
+            await stream.final_run()

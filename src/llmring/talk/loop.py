@@ -157,9 +157,14 @@ class ToolStream(AwaitedStream):
         """
         async for _ in self:
             pass
-        if not self._whole:
-            raise self._error or LLMRingError("It was closed before its end; `run` holds what was done by then.")
-        return self.run
+        if self._whole:
+            return self.run
+        # That its reader was cancelled is no error of who asks now.
+        raise (
+            self._error
+            if isinstance(self._error, Exception)
+            else LLMRingError("It was closed before its end; `run` holds what was done by then.")
+        )
 
     def at_hand(self) -> StreamChunk | None:
         """The next chunk, if it has come already and is not the final one: it takes no wait."""
@@ -255,6 +260,8 @@ class ToolStream(AwaitedStream):
         if self._over:
             return
         for task in [it for it in self._tasks if it in done]:
+            if task.cancelled():
+                raise LLMRingError("A function cancelled the task that it ran in, so nothing came of its call.")
             result, message = task.result()
             self._results.append((self._tasks.pop(task), result, message))
             self._rounds[-1].results.append(result)
@@ -283,8 +290,8 @@ class ToolStream(AwaitedStream):
         self._end()
 
     def _end(self) -> None:
-        ended, self._ended = self._ended, None
-        if ended is not None and self._begun:
+        if self._begun and self._ended is not None:
+            ended, self._ended = self._ended, None
             ended(self, self._error)
 
     async def _leave(self) -> None:
