@@ -242,7 +242,14 @@ async def test_one_question_at_a_time(way: Way, server: PracticeServer, how: str
 async def test_a_question_that_is_refused_is_forgotten(server: PracticeServer) -> None:
     async with LLMRing() as service:
         conversation = service.conversation("anthropic:m")
-        for question in ([], [Message(role="user"), {"type": "text"}], [{"type": "nonsense"}]):
+        for question in (
+            3,
+            None,
+            {"type": "text", "text": "Hello?"},
+            [],
+            [Message(role="user"), {"type": "text"}],
+            [{"type": "nonsense"}],
+        ):
             with pytest.raises(LLMRingError):
                 await conversation.ask(question)  # type: ignore[arg-type]
         with pytest.raises(LLMRingError):

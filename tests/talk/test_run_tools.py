@@ -697,6 +697,8 @@ def test_what_cannot_be_pickled_goes_as_words() -> None:
     ("functions", "fields", "words"),
     [
         (add, {}, "given as a list"),
+        (None, {}, "given as a list"),
+        ({"add": add}, {}, "given as a list"),
         ([add, "add"], {}, r"tools\[1\] is neither"),
         ([add, wrapped(add)], {}, "Two tools are called 'add'"),
         ([add], {"tool_choice": "subtract"}, "tool_choice"),

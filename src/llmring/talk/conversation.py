@@ -302,7 +302,7 @@ def _messages(question: Question) -> list[Message]:
         return [question]
     if isinstance(question, str):
         return [Message(role="user", content=question)]
-    listed = list(question)
+    listed = list(question) if isinstance(question, Sequence) else []
     messages = [it for it in listed if isinstance(it, Message)]
     if not listed or len(messages) not in (0, len(listed)):
         raise InvalidRequestError("A question is text, a list of parts, a message, or a list of messages.")

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import inspect
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -41,7 +41,7 @@ class Functions:
 
     def __init__(self, request: LLMRequest, functions: Sequence[Any]) -> None:
         check(request)
-        if callable(functions) or isinstance(functions, dict | str):
+        if callable(functions) or not isinstance(functions, Iterable) or isinstance(functions, dict | str):
             raise InvalidRequestError("The functions are given as a list: [get_weather, find_hotels].")
         given: list[Any] = []
         for tool in (*functions, *(request.tools or ())):

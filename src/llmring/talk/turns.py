@@ -73,7 +73,7 @@ class Totals:
         requests: how many were asked.
         usage: their tokens; `None` where none were reported.
         cost: in US dollars; `None` where none is known.
-        is_whole: whether tokens and cost are known of all.
+        is_whole: whether that is all: the tokens of each are known, and the cost of each or of none.
     """
 
     requests: int = 0
