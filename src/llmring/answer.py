@@ -14,8 +14,7 @@ from .exceptions import InvalidRequestError, LLMRingError, ProviderConnectionErr
 from .record import first_of
 from .schemas import LLMResponse, StreamChunk
 from .unpacking import unpacked
-from .wire.base import Decoder
-from .wire.errors import CannotCarry
+from .wire.base import MISSHAPEN, Decoder
 
 if TYPE_CHECKING:
     from .providers.base import Call, HTTPResponse, Provider
@@ -52,7 +51,13 @@ class Answer:
     @classmethod
     async def open(cls, provider: Provider, call: Call) -> Answer:
         """Send the request. Raises `ProviderError`."""
-        return cls(provider, call, await _send(provider, call))
+        response = await _send(provider, call)
+        try:
+            return cls(provider, call, response)
+        except Exception as error:  # whatever the decoder of an author's own does
+            with contextlib.suppress(Exception):
+                await response.aclose()
+            raise provider.error(error, call) from None
 
     @property
     def model(self) -> str:
@@ -98,24 +103,23 @@ class Answer:
     async def read(self) -> list[StreamChunk]:
         """The next chunks, at least one, the final one last; or none and a `failure`."""
         decoder = self.decoder
-        while True:
-            try:
-                data = await self._next()
-            except StopAsyncIteration:
-                chunks = decoder.end_of_bytes()
-                if not decoder.hop_ended:
-                    return self._last(chunks, None)
-                self._next = self._hop
+        try:
+            while True:
+                try:
+                    data = await self._next()
+                except StopAsyncIteration:
+                    chunks = decoder.end_of_bytes()
+                    if not decoder.hop_ended:
+                        return self._last(chunks, None)
+                    self._next = self._hop
+                else:
+                    chunks = decoder.read(data)
+                    if decoder.ended or decoder.error:
+                        return self._last(chunks, None)
                 if chunks:
                     return chunks
-                continue
-            except Exception as error:
-                return self._last([], error)
-            chunks = decoder.read(data)
-            if decoder.ended or decoder.error:
-                return self._last(chunks, None)
-            if chunks:
-                return chunks
+        except Exception as error:  # of the connection, or of a decoder that has a fault
+            return self._last([], error)
 
     def _last(self, chunks: list[StreamChunk], broken: Exception | None) -> list[StreamChunk]:
         """The end of the answer, which is a good one only if the wire said all that it must say."""
@@ -212,13 +216,14 @@ def rendered(provider: Provider, call: Call) -> bytes:
     """A request's body as JSON. Raises `ModelCapabilityError` or `InvalidRequestError`."""
     try:
         return to_json(provider.render(call))
-    except CannotCarry as error:
-        raise provider.error(error, call) from None
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:
+        if isinstance(error, LLMRingError) or not isinstance(error, MISSHAPEN):
+            raise provider.error(error, call) from None
+        said = provider.conceal(f"{type(error).__name__}: {error}".encode(errors="replace")).decode()
         raise InvalidRequestError(
-            f"The request has a form that cannot be sent to {provider.name}:{call.model} ({type(error).__name__}: "
-            f"{error}). Check its parts, tools, metadata and extra_params."
-        ) from error
+            f"The request has a form that cannot be sent to {provider.name}:{call.model} ({said}). Check its parts, "
+            "tools, metadata and extra_params."
+        ) from None
 
 
 async def _send(provider: Provider, call: Call) -> HTTPResponse:

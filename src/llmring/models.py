@@ -66,7 +66,7 @@ class Models(Provided):
                 return await describing.describe(provider, bare, timeout=self._patience)
 
         declared = lockfile.providers if lockfile is not None else {}
-        await self._registry.at_hand(name, declared.get(name))
+        await self._registry.at_hand(name, declared.get(name), declared)
         place = self._place(reference, lockfile)
         if not place.own and not place.row(name).get("ask"):
             return abilities.known_of(reference, lockfile, place)

@@ -76,7 +76,9 @@ class Provided(Aliases):
         Raises:
             ConfigurationError: the name is none, or was registered with this service before.
         """
-        self._registry.register(name, provider, kept({name: api_key}))
+        keys = kept({name: api_key})
+        del api_key
+        self._registry.register(name, provider, keys)
 
     def _kinds(self) -> kinds.Kinds:
         """What was registered with this service."""

@@ -6,12 +6,14 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 import llmring
 from llmring import LLMRequest, LLMRing, Message
+from llmring.cli import trust
 from llmring.exceptions import (
     ConfigurationError,
     ModelNotFoundError,
@@ -102,8 +104,12 @@ async def test_another_speaks_for_a_name_that_a_package_brings(acme: str, server
     bind({}, f'[providers.acme]\nsdk = "openai"\nbase_url = "{server.url}/v1"\n')
     async with LLMRing() as service:
         assert (await service.chat(ask("acme:m"))).model == "acme:m"
-    assert acme not in sys.modules
-    assert KEY not in str(server.requests[-1].headers)
+        assert acme not in sys.modules
+        assert KEY not in str(server.requests[-1].headers)
+        # Whether it was imported meanwhile, for whatever else, makes no difference.
+        assert kinds.find("acme") is not None
+        assert (await service.chat(ask("acme:m"))).model == "acme:m"
+        assert KEY not in str(server.requests[-1].headers)
 
 
 BROKEN = {
@@ -273,6 +279,19 @@ def test_a_stranger_s_lockfile_chooses_no_address_for_its_key(
     assert "llmring trust" not in run("doctor").stdout, "its vendor's own host"
 
 
+async def test_nor_does_one_that_has_another_speak_for_it(
+    acme: str, server: PracticeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """To see whose an address is imports the package; what the name means stays what was judged."""
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, server.url)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    bind({}, '[providers.acme]\nsdk = "openai"\nbase_url = "http://models.example.com/v1"\n')
+    async with trust.Service() as service:
+        await service.chat(ask("acme:m"))
+    assert KEY not in str(server.requests[-1].headers)
+
+
 # What it costs those who have none
 
 
@@ -302,6 +321,7 @@ assert kinds.names() and kinds._PROCESS._offers is not None
 def test_the_door_loads_no_sdk() -> None:
     program = """
 import sys
+import threading
 from llmring.providers import Call, Decoder, Dialect, Provider, ProviderConfig, WireError, register
 loaded = {"openai", "anthropic", "google.genai", "ollama", "httpx", "httpx2"} & {*sys.modules}
 assert not loaded, loaded
@@ -309,3 +329,17 @@ from llmring.providers import *
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
     assert llmring.register is register
+
+
+async def test_one_that_a_dialect_names_is_imported_in_a_thread(
+    acme: str, install: Install, server: PracticeServer
+) -> None:
+    """No import holds up an event loop, neither its own nor that of whom it has speak to it."""
+    text = 'from llmring.providers import Dialect\nIt = Dialect("like", sdk="acme", base_url="{}")\n'
+    folder = install("like_llm", text.format(f"{server.url}/v1"), {"like": "like_llm:It"})
+    module = folder / "acme_llm.py"
+    module.write_text(f"import threading\nWHERE = threading.current_thread()\n{module.read_text()}")
+    async with LLMRing() as service:
+        assert (await service.chat(ask("like:m"))).model == "like:m"
+    assert KEY not in str(server.requests[-1].headers)
+    assert sys.modules["acme_llm"].WHERE is not threading.main_thread()

@@ -80,6 +80,7 @@ def read(wire: str, pieces: Iterable[bytes]) -> Result:
     else:
         chunks += decoder.end_of_bytes()
     final, error = None, decoder.error
+    assert error is None or isinstance(error, WireError)
     if error is None and decoder.complete:
         try:
             final = decoder.close()

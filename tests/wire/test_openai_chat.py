@@ -547,8 +547,8 @@ def test_a_failure_on_the_choice(reason: str | None, beside: Any, message: str, 
     decoder = openai_chat.ChatDecoder(MODEL)
     (said,) = decoder.answer(json.dumps(answer).encode())
     assert said.delta == "Half"
-    assert decoder.error is not None
     for error in (result.error, decoder.error):
+        assert isinstance(error, WireError)
         assert message in error.message
         assert error.status == status
 

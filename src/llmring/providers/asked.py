@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -15,7 +14,6 @@ from .. import stream as streams
 from ..exceptions import LLMRingError
 from ..record import Records
 from ..schemas import LLMRequest, LLMResponse
-from ..wire.base import MISSHAPEN
 from ..wire.errors import WireError, read_error
 from . import listing
 
@@ -117,9 +115,12 @@ class Asked(ABC):
     def said_of(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError:
         """What the body of a refusal says, by `read_error`, and by the usual forms where that stumbles."""
         body = self.conceal(body)
-        said = None
-        with suppress(*MISSHAPEN):
+        try:
             said = self.read_error(body, status, headers)
+        except WireError as error:
+            said = error
+        except Exception:  # whatever comes of reading what has another form
+            said = None
         return said if isinstance(said, WireError) else read_error(body, status)
 
     @abstractmethod

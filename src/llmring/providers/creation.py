@@ -143,6 +143,12 @@ def _create(
             f"{type(provider).__name__}.",
             provider=name,
         )
+    if not isinstance(getattr(provider, "config", None), ProviderConfig):
+        raise ProviderNotFoundError(
+            f"{name} cannot be set up: its {type(provider).__name__} has no config. Its __init__ must call "
+            "super().__init__(config).",
+            provider=name,
+        )
     if config.tools is not None and not provider.tells_tools:
         raise ProviderNotFoundError(
             f"[providers.{name}] says tools = {config.tools!r}, but only through Chat Completions and Ollama can tools "

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Endpoint", "address_of", "endpoint", "made_of", "near_name", "variables_in"]
 
-_DEEPEST = 3
-"""Dialects that each name another as their SDK."""
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -281,8 +279,11 @@ def endpoint(
 
 
 def _meant(name: str, wanted: str | None, own: Kinds | None) -> Kind | None:
-    """What a name stands for. Where the lockfile has another speak to it, no package of that name is looked for."""
-    if wanted and wanted != name and not kinds.is_at_hand(name, own):
+    """What a name stands for. Where the lockfile has another speak to it, that is no package's, imported or not.
+
+    Else its vendor's key would go wherever the table says as soon as the package was imported for another's sake.
+    """
+    if wanted and wanted != name and not kinds.is_declared(name, own):
         return None
     return kinds.find(name, own)
 
@@ -310,7 +311,7 @@ def _of_kind(name: str, kind: Kind, own: Kinds | None, depth: int = 0) -> tuple[
     if sdk in SDKS:
         return SDKS[sdk], None, kind.dialect
     following = kinds.find(sdk, own)
-    if following is None or depth > _DEEPEST or following.name in BUILT_IN:
+    if following is None or depth > kinds.DEEPEST or following.name in BUILT_IN:
         raise ProviderNotFoundError(
             f"{name} is spoken to by the SDK {sdk!r}, as its dialect says, and there is none. There are: "
             f"{', '.join(SDKS)}.",
@@ -343,7 +344,7 @@ def made_of(name: str, settings: ProviderSettings | None, own: Kinds | None = No
         variables += sdk.dialect.address_variables if sdk is not None else ()
         variables += [settings.api_key_env] if settings.api_key_env else []
         variables += [variable for value in settings.headers.values() for variable in variables_in(value)]
-    return variables, [it.make or it.dialect for it in (kind, sdk) if it is not None]
+    return variables, [it for it in (kind, sdk) if it is not None]
 
 
 def near_name(name: str, others: Iterable[str] = (), own: Kinds | None = None) -> str | None:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..dialects import Dialect
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUILT",
+    "DEEPEST",
     "GROUP",
     "REGISTERED",
     "Kind",
@@ -43,6 +45,7 @@ __all__ = [
     "find",
     "forget",
     "is_at_hand",
+    "is_declared",
     "kind_of",
     "names",
     "offers",
@@ -53,15 +56,17 @@ __all__ = [
 
 GROUP = "llmring.providers"
 """The group of the entry points."""
+DEEPEST = 3
+"""Dialects that each name another as their SDK."""
 BUILT = "built in"
 """The origin of the rows of `vendors.json`."""
 REGISTERED = "registered"
 """The origin of what a program has registered."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """What stands for a name.
+    """What stands for a name. Each is itself alone, whatever makes it: that may be equal to another, or to nothing.
 
     Attributes:
         name: as in `provider:model`, and as `sdk` in a lockfile.
@@ -197,9 +202,18 @@ def offers() -> Mapping[str, Offer]:
     return _PROCESS.offers()
 
 
-def is_at_hand(name: str, own: Kinds | None = None) -> bool:
-    """Whether `find` would neither look for packages nor import one."""
-    return (own is not None and own.get(name) is not None) or name in BUILT_IN or _PROCESS.get(name) is not None
+def is_declared(name: str, own: Kinds | None = None) -> bool:
+    """Whether a name is built in or registered: what it means does not depend on what was imported of packages."""
+    return (own is not None and name in own) or name in BUILT_IN or name in _PROCESS
+
+
+def is_at_hand(name: str, own: Kinds | None = None, depth: int = 0) -> bool:
+    """Whether no package is to be looked for, or imported, for a name and for whom its dialect has speak to it."""
+    if not is_declared(name, own) and _PROCESS.get(name) is None:
+        return False
+    kind = find(name, own)
+    following = kind.dialect.sdk if kind is not None and kind.make is None else None
+    return not following or following in BUILT_IN or depth > DEEPEST or is_at_hand(following, own, depth + 1)
 
 
 def find(name: str, own: Kinds | None = None) -> Kind | None:
@@ -277,6 +291,8 @@ def _parts(name: str, provider: Any) -> tuple[Dialect | None, Maker | None]:
             f"{shown(provider)} is no provider: {name!r} takes a class derived from llmring.providers.Provider, a "
             "function that makes one of a ProviderConfig, or a Dialect."
         )
+    if iscoroutinefunction(provider):
+        raise ConfigurationError(f"{shown(provider)} is async, and nobody awaits what makes a provider: write def.")
     if lacking := sorted(getattr(provider, "__abstractmethods__", ())):
         raise ConfigurationError(f"{shown(provider)} does not say how it does: {', '.join(lacking)}.")
     dialect = getattr(provider, "dialect", None)

@@ -21,7 +21,7 @@ from ..record import Record, Records
 from .base import Provider, ProviderConfig
 from .creation import check_keys, creation, maker
 from .endpoints import Endpoint, endpoint, made_of
-from .kinds import REGISTERED, Kinds, find, is_at_hand, kind_of
+from .kinds import REGISTERED, Kinds, is_at_hand, kind_of
 
 if TYPE_CHECKING:
     from ..lockfile import ProviderSettings
@@ -33,6 +33,8 @@ logger = logging.getLogger("llmring")
 T = TypeVar("T")
 
 _CLOSED = "This service is closed; make a new LLMRing."
+_CLOSING = 5.0
+"""Seconds that a provider has for closing."""
 _SALT = os.urandom(32)
 _Key: TypeAlias = tuple[object, ...]
 
@@ -188,7 +190,7 @@ class Registry:
             raise LLMRingError(_CLOSED)
         if name in self._registered:
             return self._registered[name], _nothing
-        await self.at_hand(name, settings)
+        await self.at_hand(name, settings, others)
         key = self._key(name, settings)
         entry = self._entry(key)
         if entry is None:
@@ -207,11 +209,14 @@ class Registry:
             entry.leave()
             raise
 
-    async def at_hand(self, name: str, settings: ProviderSettings | None) -> None:
-        """Have the package of a provider imported in a thread, where it is one's and not there yet."""
+    async def at_hand(self, name: str, settings: ProviderSettings | None, others: Iterable[str]) -> None:
+        """Have the packages that a provider takes imported in a thread, where there are any and they are not there.
+
+        Raises:
+            ProviderNotFoundError: as for `get`, for what they do not bring.
+        """
         if not self.is_at_hand(name, settings):
-            wanted = (settings.sdk if settings is not None else None) or name
-            await _in_a_thread(wanted, lambda: find(wanted, self.kinds))
+            await _in_a_thread(name, lambda: self._endpoint(name, settings, others))
 
     def is_at_hand(self, name: str, settings: ProviderSettings | None) -> bool:
         """Whether no package is to be looked for, or imported, for a provider."""
@@ -334,9 +339,11 @@ async def _in_a_thread(name: str, work: Callable[[], T]) -> T:
 
 async def _close(provider: Provider) -> None:
     try:
-        await provider.close()
+        async with asyncio.timeout(_CLOSING):
+            await provider.close()
     except Exception as error:
-        shown = provider.conceal(f"{type(error).__name__}: {error}".encode(errors="replace")).decode()
+        said = f"{type(error).__name__}: {error}".removesuffix(": ")
+        shown = provider.conceal(said.encode(errors="replace")).decode()
         logger.warning("%s did not close cleanly: %s", provider.name, shown)
 
 

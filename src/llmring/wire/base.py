@@ -42,7 +42,7 @@ class Decoder:
         ended: the wire's end marker has been seen; nothing after it is of interest.
         complete: all that the wire must say has been said, so that the end of the bytes is no cut.
         service_tier: the tier that served, in the provider's word.
-        error: what the provider said in the stream instead of going on.
+        error: what the provider said in the stream instead of going on, or what the decoder stumbled over.
         conceal: takes out of bytes what must not be shown, before they come into a message or a log.
         metadata: what the same provider needs back with the turn.
         unclosed: all of the text, where it has ended within `<think>`; till then its chunks said it as thinking.
@@ -74,7 +74,7 @@ class Decoder:
         self.hop_ended = False
         self.ended = False
         self.complete = False
-        self.error: WireError | None = None
+        self.error: Exception | None = None
         self.conceal: Callable[[bytes], bytes] = bytes
         self.most = MAX_BYTES
         self._read = self._gathered = 0
@@ -165,13 +165,13 @@ class Decoder:
                     if halves.waiting:
                         event = halves.join(event)
                 chunk = feed(event)
-            except WireError as error:
-                self.error = error
-                break
             except MISSHAPEN as error:
                 if not cut:
                     self._skip(payload, error)
                 continue
+            except Exception as error:  # a failure that the provider reports, or a fault of the decoder
+                self.error = error
+                break
             if chunk is not None:
                 chunks.append(chunk)
         return chunks
@@ -219,12 +219,12 @@ class Decoder:
                     parsed = self._halves.parse(body, refused, whole=True)
             self.complete = True
             chunk = self.feed_answer(parsed)
-        except WireError as error:
+        except MISSHAPEN:
+            self.error = said = read_error(self.conceal(body))
+            if not said.enveloped:
+                said.message = f"a body that is no answer of this API: {said.message}"
+        except Exception as error:  # as with an event
             self.error = error
-        except Exception:  # whatever comes of reading what has another form
-            self.error = read_error(self.conceal(body))
-            if not self.error.enveloped:
-                self.error.message = f"a body that is no answer of this API: {self.error.message}"
         if cut:
             # It is not at its end, whatever it says of that.
             self.complete = self.hop_ended = False
