@@ -16,6 +16,8 @@ import typer
 
 from llmring.cli import aliases
 from llmring.cli.app import app
+from llmring.cli.app import commands as app_commands
+from llmring.cli.synonyms import SYNONYMS
 
 from ..program import INSTALLED, PROGRAM
 from .conftest import Command, Run
@@ -160,3 +162,55 @@ def test_a_module_in_the_working_directory_is_not_run(bare: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "llmring", "doctor"], capture_output=True, text=True, timeout=60)
     assert "genai-prices" in done.stdout, done.stderr
     assert not (bare / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("validate", "Did you mean llmring lock validate?"),
+        ("init", "Did you mean llmring lock init?"),
+        ("schema", "Did you mean llmring lock schema?"),
+        ("diff", "Did you mean llmring lock diff?"),
+        ("validte", "Did you mean llmring lock validate?"),
+        ("profile", "Did you mean llmring lock profile?"),
+        ("list", "Did you mean llmring models? It lists the catalogue; with --live, what the providers serve now."),
+        ("aliass", "Did you mean llmring aliases?"),
+        ("remove", "Did you mean llmring keys remove or llmring lock profile remove?"),
+        ("help", "Did you mean llmring --help?"),
+        ("lock bind", "Did you mean llmring bind?"),
+        ("lock ad", "Did you mean llmring bind?"),
+        ("lock chat", "Did you mean llmring models --search or llmring bind? Nothing does it in conversation."),
+        ("lock bump-registry", "Did you mean llmring lock upgrade? Versions of a registry are no longer pinned."),
+        ("lock profile list2", "Did you mean llmring lock profile list or llmring keys list?"),
+        ("register --email a@b.c", "There is no server to register with any more: "),
+        ("regsiter", "There is no server to register with any more: "),
+        ("stats", "Nothing is kept of what was asked: "),
+        ("export", "Nothing is kept of what was asked: "),
+        ("server key create", "There is no server any more: "),
+        ("nope", ""),
+        ("qqqq\x1b[31m", ""),
+    ],
+)
+def test_a_command_that_there_is_none_of_is_answered_with_what_serves(run: Run, typed: str, answer: str) -> None:
+    result = run(*typed.split(" "))
+    assert (result.exit_code, result.stdout) == (2, "")
+    said = " ".join(result.stderr.partition("Error: ")[2].split())
+    assert said.startswith("No such command ")
+    assert answer in said
+    assert answer or "Did you mean" not in said
+    assert "\x1b" not in said
+
+
+def test_every_synonym_is_none_of_a_command_and_names_some_that_there_are() -> None:
+    there = {" ".join(it) for it in COMMANDS}
+    options = {"--help"}
+    options |= {option for command in app_commands().values() for param in command.params for option in param.opts}
+    options |= {option for param in typer.main.get_command(app).params for option in param.opts}
+    for name, meaning in SYNONYMS.items():
+        assert name not in there
+        assert name.rpartition(" ")[0] in there
+        assert meaning.commands or meaning.says
+        for command in meaning.commands:
+            words = [it for it in command.split() if not it.startswith("-")]
+            assert " ".join(words) in there, command
+            assert options.issuperset(it for it in command.split() if it.startswith("-")), command

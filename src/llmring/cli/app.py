@@ -98,12 +98,26 @@ class _Group(TyperGroup):
                     self.add_command(_subgroup(f"{words} {name}".strip(), name))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        name, command, rest = super().resolve_command(ctx, args)
+        self.suggest_commands = False
+        try:
+            name, command, rest = super().resolve_command(ctx, args)
+        except Exception as error:
+            self._advise(error, args[0])
+            raise
         path = f"{self._words} {name}".strip()
         if path in _COMMANDS:
             command = load(path)
             _spare_pydantic(command.get_params(ctx))
         return name, command, rest
+
+    def _advise(self, error: Exception, typed: str) -> None:
+        """Say in Typer's own error about a command that there is none of which one was meant."""
+        message = getattr(error, "message", None)
+        if isinstance(message, str) and not typed.startswith("-"):
+            from .synonyms import meant
+
+            said = meant(self._words, typed, _COMMANDS)
+            error.message = f"{message} {said}".rstrip()  # type: ignore[attr-defined]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         _spare_pydantic(self.get_params(ctx))
