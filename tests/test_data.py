@@ -159,6 +159,7 @@ class Abilities(Row):
     any_host: Literal[True] | None = None
     always: Said = Field(default_factory=dict)
     made_up_for: list[FactName] = []
+    own_names: Literal[True] | None = None
 
 
 class Counts(Row):

@@ -47,6 +47,7 @@ class Party:
         settings: what else the lockfile says of it.
         thinks: whether it hands over its thinking, or a sign of it, and wants that back.
         field: the field of a message that it wants its thinking back in, if it says it in words.
+        looks: whether it takes pictures: who does not is not asked where one is in the conversation.
         sees: whether what a function returns may be a picture.
         id: of its calls, if not of the practice server's making.
         numbers: whether its calls have ids.
@@ -58,6 +59,7 @@ class Party:
     settings: str = ""
     thinks: bool = True
     field: str | None = None
+    looks: bool = True
     sees: bool = False
     id: str | None = None
     numbers: bool = True
@@ -71,7 +73,7 @@ class Party:
 PARTIES = [
     Party("azure", "gpt-4.1", "http://some.openai.azure.com/openai/v1", thinks=False),
     Party("mistral", "magistral-medium-latest", "http://api.mistral.ai/v1"),
-    Party("deepseek", "deepseek-v4-pro", "http://api.deepseek.com", field="reasoning_content"),
+    Party("deepseek", "deepseek-v4-pro", "http://api.deepseek.com", field="reasoning_content", looks=False),
     Party("kimi", "kimi-k3", "http://api.moonshot.ai/v1", 'sdk = "openai"', field="reasoning_content"),
     Party("openrouter", "anthropic/claude-sonnet-5", "http://openrouter.ai/api/v1"),
     Party("compatible", "gemini-3-pro", "http://generativelanguage.googleapis.com/v1beta/openai", 'sdk = "openai"'),
@@ -162,7 +164,7 @@ class Talk:
 async def hand_over(talk: Talk, server: PracticeServer, one: Party, other: Party) -> None:
     """From one to the other and back: in the middle of a step, and with a structured answer of each."""
     picture = one.sees and other.sees
-    talk.ask(text("Does it rain here?"), image(PIXEL))
+    talk.ask(text("Does it rain here?"), *[image(PIXEL)] * (one.looks and other.looks))
     await talk.step(one, picture)
     await talk.step(other, picture)
     await talk.say(one, Reply("It rains.", reasoning=one.secret))

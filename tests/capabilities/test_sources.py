@@ -45,6 +45,21 @@ def test_what_a_wire_and_a_model_refuse_is_both_refused() -> None:
     assert known_of(MODEL, None, HOME).refused_parameters.value == ("seed", "temperature", "top_p")
 
 
+def test_a_deployment_of_azure_is_no_model_of_its_name() -> None:
+    """Its owner calls it as they like, and puts newer models behind the old name."""
+    for host in ("https://mine.openai.azure.com/openai/v1/", "https://mine.services.ai.azure.com/openai/v1/"):
+        assert known_of("azure:gpt-3.5-turbo", None, Place("openai", host)).can("images") is None
+    assert known_of("openai:gpt-3.5-turbo", None, Place("openai", None)).can("images") is False
+
+
+def test_who_reads_documents_for_its_models_takes_them_for_all() -> None:
+    openrouter = Place("openai", "https://openrouter.ai/api/v1")
+    said = Said("provider", {"images": False}, DAY)
+    for model in ("openai/gpt-oss-120b", "deepseek/deepseek-v4-pro", "nobody/knows"):
+        caps = known_of(f"openrouter:{model}", None, openrouter, said)
+        assert (caps.can("documents"), caps.can("images")) == (True, False)
+
+
 def test_the_limits_are_left_out_where_nobody_asks_for_them() -> None:
     caps = known_of(MODEL, None, HOME, limits=False)
     assert caps.context_window == Fact(None)

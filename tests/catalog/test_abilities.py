@@ -43,6 +43,18 @@ def test_a_longer_beginning_counts() -> None:
     assert "refused_parameters" not in abilities("gpt-5.1")[0]
 
 
+@given(st.sampled_from(STARTS), st.sampled_from(["-omni", "-9", "-2-120b", "-exp", "-17b-next"]))
+def test_what_one_cannot_a_sibling_of_its_name_may(start: str, more: str) -> None:
+    """A name that nobody has recorded: that would keep a request from a model that can take it."""
+    assert False not in abilities(f"{start}{more}")[0].values()
+
+
+@pytest.mark.parametrize("more", ["", "-2026-01-01", "-20260101", "-latest", "@20260101"])
+def test_what_one_cannot_none_of_its_issues_can(more: str) -> None:
+    assert abilities(f"gpt-5-mini{more}")[0]["audio"] is False
+    assert abilities(f"openai/gpt-oss-120b{more}")[0]["images"] is False
+
+
 @given(st.sampled_from([*ROWS]), st.data())
 def test_a_model_for_another_purpose_is_another_model(vendor: str, data: st.DataObject) -> None:
     row = ROWS[vendor]

@@ -71,10 +71,11 @@ def _sources(
 ) -> Iterator[Said]:
     provider, name = split_reference(reference)
     facts, recorded = catalog.abilities(name)
-    if catalog.is_own_host(provider, place.address):
+    row = place.row(provider)
+    if row.get("own_names") or catalog.is_own_host(provider, place.address):
         # What is served under a name there is the host's own business.
         facts, recorded = {}, None
-    always = place.row(provider).get("always", {})
+    always = row.get("always", {})
     refused = (*always.get("refused_parameters", ()), *facts.get("refused_parameters", ()))
     yield Said("lockfile", stated(lockfile, reference))
     yield Said("catalogue", {name: fact for name, fact in always.items() if name != "refused_parameters"})

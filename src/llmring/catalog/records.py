@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, Final, Literal
 
 from ..vendors import of_vendors
-from .naming import model_of, without_issue
+from .naming import is_issue, model_of, without_issue
 
 __all__ = [
     "ROLES",
@@ -66,7 +66,9 @@ def abilities(name: str) -> tuple[Mapping[str, Any], date | None]:
     for start, facts, day, unlike in _abilities():
         # One for another purpose is another model: gpt-6-luna says nothing of a gpt-6-luna-audio.
         if model == start or (model.startswith(f"{start}-") and unlike.isdisjoint(model[len(start) :].split("-"))):
-            found.append((start, facts))
+            # What one cannot, a sibling that came after it may: that is said of the very model.
+            own = is_issue(model[len(start) :])
+            found.append((start, {it: fact if own or fact is not False else None for it, fact in facts.items()}))
             recorded = day
     # What is said of a longer beginning counts; that nobody knows it, too.
     said = {key: value for _, facts in sorted(found, key=lambda it: len(it[0])) for key, value in facts.items()}
