@@ -205,3 +205,12 @@ def test_the_synchronous_face(practice: Ground) -> None:
     practice.server.reply(RIGHT)
     with sync.LLMRing(practice.path, api_keys={"anthropic": "practice"}) as service:
         assert service.chat(FORM.model_copy(update={"model": "anthropic:m"})).parsed == Sum(total=4)
+
+
+@pytest.mark.parametrize("how", ["chat", "final_response"])
+async def test_what_did_not_fit_holds_no_connection(way: Way, server: PracticeServer, how: str) -> None:
+    server.reply(WRONG)
+    server.reply(RIGHT)
+    async with LLMRing(max_connections=1, timeout=10) as service:
+        response = await (service.chat(FORM) if how == "chat" else service.chat_stream(FORM).final_response())
+    assert response.parsed == Sum(total=4)

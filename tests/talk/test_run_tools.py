@@ -816,3 +816,30 @@ async def test_who_reads_on_after_another_was_cancelled_is_not(server: PracticeS
         assert task.cancelled()
         with pytest.raises(LLMRingError, match="closed before its end"):
             await stream.final_run()
+
+
+async def test_what_has_not_begun_does_not_begin(server: PracticeServer) -> None:
+    begun = []
+
+    def note() -> None:
+        begun.append(1)
+
+    server.reply(calls(("note", {})))
+    async with LLMRing() as service:
+        stream = service.stream_tools(ask("anthropic:m"), [note])
+        async for step in stream:
+            if isinstance(step, ToolCalled):
+                break
+        del stream
+    assert begun == []
+
+
+async def test_what_is_left_out_is_the_functions_own_default(server: PracticeServer) -> None:
+    kept: list[int] = []
+
+    def collect(number: int, into: Any = kept) -> int:
+        into.append(number)
+        return len(into)
+
+    assert (await one(server, collect, {"number": 3})).value == 1
+    assert kept == [3]
