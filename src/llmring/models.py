@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from .exceptions import LLMRingError, ProviderError, ProviderNotFoundError
 from .lazy import Later
 from .misuse import awaited
 from .provided import Provided
-from .providers import base, describing, endpoints, listing
+from .providers import base, describing, endpoints, listing, reading
 from .record import Records, ended
 
 if TYPE_CHECKING:
@@ -134,13 +134,14 @@ class Models(Provided):
         for reference in self._resolve(model, profile).models:
             self._breakers.reset(reference)
 
+    @awaited
     async def count_tokens(self, request: schemas.LLMRequest, profile: str | None = None) -> counting.TokenCount:
         """How many tokens a request's input has.
 
-        Its provider is asked, where it has an endpoint that counts (Anthropic, Gemini, OpenAI's Responses, llama.cpp,
-        vLLM). Else it is estimated, offline: by `tiktoken` for OpenAI's models, if the extra `tokens` is installed, or
-        by the characters of each script; the count says so, why, and between which figures the truth is. The model is
-        the one that would serve: where it cannot be asked, the next of its alias.
+        Its provider is asked, where it has an endpoint that counts (Anthropic, Gemini, OpenAI's Responses; llama.cpp
+        and vLLM, text alone). Else it is estimated, offline: by `tiktoken` for OpenAI's models, if the extra `tokens`
+        is installed, or by the characters of each script; the count says so, why, and between which figures the truth
+        is. The model is the one that would serve: where it cannot be asked, the next of its alias.
 
         Args:
             request: what would be asked. Nothing is generated.
@@ -156,6 +157,7 @@ class Models(Provided):
                 raise ended() from None
             raise concealment.bare(error)  # noqa: B904 - it is the same error
 
+    @awaited
     async def validate_context_limit(
         self, request: schemas.LLMRequest, profile: str | None = None
     ) -> counting.ContextCheck:
@@ -174,16 +176,24 @@ class Models(Provided):
         """
         count = await self.count_tokens(request, profile)
         asked = requests.with_params(request, self._resolve(request.model, profile))
-        return counting.check(count, _limits_of(await self.capabilities(count.model)), asked.max_tokens)
+        known, row = await self.capabilities(count.model), self._place(count.model, self._lockfile()).row
+        return counting.check(count, _limits_of(known, row, asked), asked.max_tokens)
 
     @cached_property
     def _counter(self) -> counting.TokenCounter:
         return counting.TokenCounter()
 
-    def _limits(self, reference: str, lockfile: lockfiles.Lockfile | None) -> counting.Limits:
+    def _window(self, lockfile: lockfiles.Lockfile | None) -> counting.Window:
+        """What refuses a request for models whose window is too small for it."""
+        return counting.Window(lambda reference, request: self._limits(reference, request, lockfile))
+
+    def _limits(
+        self, reference: str, request: schemas.LLMRequest, lockfile: lockfiles.Lockfile | None
+    ) -> counting.Limits:
         """What is known of the limits of a `provider:model`; nobody is asked. It may read the price data."""
         try:
-            return _limits_of(self._known.so_far(reference, lockfile, self._place(reference, lockfile)))
+            place = self._place(reference, lockfile)
+            return _limits_of(self._known.so_far(reference, lockfile, place), place.row, request)
         except ProviderNotFoundError:  # which its turn will say
             return counting.Limits()
 
@@ -271,6 +281,10 @@ class Models(Provided):
         return endpoints.address_of(provider, self._declared().get(provider), self._kinds())
 
 
-def _limits_of(known: abilities.Capabilities) -> counting.Limits:
-    window = known.context_window
-    return counting.Limits(window.value, f"the {window.source}", known.max_output_tokens.value)
+def _limits_of(
+    known: abilities.Capabilities, row: Callable[[str], Mapping[str, Any]], request: schemas.LLMRequest
+) -> counting.Limits:
+    window, most = known.context_window, known.max_output_tokens.value
+    if (own := reading.window_in(request.extra_params, row(known.model.partition(":")[0]))) is not None:
+        return counting.Limits(own, "the request", most)
+    return counting.Limits(window.value, f"the {window.source}", most)

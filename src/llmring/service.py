@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from . import breaker, counting, routing, structured
+from . import breaker, routing, structured
 from . import lockfile as lockfiles
 from . import request as requests
 from . import stream as streams
@@ -194,7 +194,7 @@ class LLMRing(Talks, AwaitedService):
             self.max_retries,
             deadline,
             until,
-            counting.Window(lambda it: self._limits(it, lockfile)).refuse if self.check_context else None,
+            self._window(lockfile).refuse if self.check_context else None,
         )
 
 

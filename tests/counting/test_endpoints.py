@@ -23,6 +23,7 @@ from llmring.exceptions import (
     ProviderResponseError,
     ProviderTimeoutError,
 )
+from llmring.parts import image, text
 from llmring.providers import Call, Decoder, HTTPResponse, Provider, ProviderConfig
 from llmring.testing import Fault, PracticeServer, RecordedRequest, Reply, Tokens
 
@@ -357,3 +358,46 @@ async def test_another_version_of_geminis_api_is_found(server: PracticeServer) -
         assert (await service.count_tokens(ask("google:gemini-2.5-flash"))).exact
         assert (await service.count_tokens(ask("google:gemini-2.5-flash"))).exact
     assert [it.path.split("/")[1] for it in server.requests] == ["v1", "v1beta", "v1beta"]
+
+
+PIXEL = b"\x89PNG\r\n\x1a\n" + b"\0" * 32
+
+
+def look(model: str) -> LLMRequest:
+    return LLMRequest(model=model, messages=[Message(role="user", content=[text("What is it?"), image(PIXEL)])])
+
+
+@pytest.mark.parametrize("sdk", ["anthropic", "openai"])
+async def test_who_has_taken_over_an_endpoint_may_count_text_alone(
+    server: PracticeServer, bare: Path, sdk: str
+) -> None:
+    """As llama.cpp has: a picture is a mark of its prompt there, and a thousand tokens to the model."""
+    api, path = ('api = "responses"\n', "/v1") if sdk == "openai" else ("", "")
+    bind({}, f'[providers.mine]\nsdk = "{sdk}"\napi_key_env = "OPENAI_API_KEY"\n{api}base_url = "{server.url}{path}"\n')
+    server.reply(usage=COUNT, wire="counting")
+    async with LLMRing() as service:
+        count = await service.count_tokens(look("mine:model-1"))
+        assert (count.exact, count.reason) == (False, "mine counts text alone")
+        assert not server.requests, "nobody was asked"
+        assert (await service.count_tokens(ask("mine:model-1"))).tokens == 1234
+
+
+async def test_pictures_are_counted_where_they_count(way: Way, server: PracticeServer) -> None:
+    server.reply(usage=COUNT, wire="counting")
+    async with LLMRing() as service:
+        count = await service.count_tokens(look("chatbot"))
+    assert count.exact is (way.provider not in ("vllm", "llamacpp"))
+    assert count.exact or count.reason == f"{way.provider} counts text alone"
+    server.clear()
+
+
+async def test_a_count_that_is_not_awaited_says_so(server: PracticeServer) -> None:
+    async with LLMRing() as service:
+        forgotten: list[Any] = [
+            service.count_tokens(ask("openai:m")),
+            service.validate_context_limit(ask("openai:m")),
+        ]
+        for it in forgotten:
+            with pytest.raises(AttributeError, match=r"was not awaited, so it has no 'tokens'"):
+                _ = it.tokens
+            it.close()

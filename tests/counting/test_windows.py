@@ -221,3 +221,22 @@ async def test_an_answer_that_broke_off_goes_on_where_it_fits(billed: PracticeSe
     assert isinstance(caught.value, ContextLengthError)
     assert [it.model for it in billed.requests] == ["gemini-2.5-flash"]
     assert not isinstance(caught.value.attempts[0], ProviderResponseError)
+
+
+async def test_the_window_that_a_request_itself_sets_counts(server: PracticeServer, bare: Path) -> None:
+    """Ollama loads a model with the `num_ctx` of the request, whatever it was made or started with."""
+    bind({}, '[models."ollama:*"]\ncontext_window = 4096\n')
+    large = {"options": {"num_ctx": 300_000}}
+    async with LLMRing(check_context=True) as service:
+        with pytest.raises(ContextLengthError, match=r"4,096 tokens \(the lockfile\)"):
+            await service.chat(ask("ollama:llama3.2", LONG))
+        found = await service.validate_context_limit(ask("ollama:llama3.2", LONG, extra_params=large))
+        assert (found.window, found.source) == (300_000, "the request")
+        await service.chat(ask("ollama:llama3.2", LONG, extra_params=large))
+        with pytest.raises(ContextLengthError, match=r"2,048 tokens \(the request\)"):
+            await service.chat(ask("ollama:llama3.2", LONG, extra_params={"options": {"num_ctx": 2048}}))
+        odds: list[Any] = [{"num_ctx": "many"}, {"num_ctx": -1}, {}, []]
+        for odd in odds:
+            found = await service.validate_context_limit(ask("ollama:llama3.2", extra_params={"options": odd}))
+            assert found.window == 4096
+    assert len([it for it in server.requests if it.path == "/api/chat"]) == 1

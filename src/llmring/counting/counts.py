@@ -60,19 +60,19 @@ class TokenCounter:
         Raises:
             ProviderError: as the request itself would.
         """
-        model = f"{provider.name}:{call.model}"
+        model, contents = f"{provider.name}:{call.model}", contents_of(call.request)
         try:
             if (why := self._missing.get(provider)) is not None:
                 raise counting.Uncounted(why)
-            tokens = await counting.count(provider, call)
+            tokens = await counting.count(provider, call, media=bool(contents.media))
         except counting.Uncounted as uncounted:
             if isinstance(uncounted, counting.Missing):
                 self._missing[provider] = str(uncounted)
             reason = f"{provider.name} {uncounted}"
         else:
             return TokenCount(model, tokens, True, "provider", tokens, tokens)
-        contents, family = contents_of(call.request), family_of(call.model)
-        found, by_tokenizer = await measured(contents), None
+        family, by_tokenizer = family_of(call.model), None
+        found = await measured(contents)
         if family.tokenizer:
             try:
                 by_tokenizer = await self._by_tokenizer(contents, call)

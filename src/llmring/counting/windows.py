@@ -74,10 +74,10 @@ class Window:
     """Refuses a request for the models that certainly cannot take it, by an estimate alone.
 
     Args:
-        limits: of a `provider:model`. It may read files.
+        limits: of a `provider:model`, as a request has it loaded. It may read files.
     """
 
-    def __init__(self, limits: Callable[[str], Limits]) -> None:
+    def __init__(self, limits: Callable[[str, LLMRequest], Limits]) -> None:
         self._limits = limits
         self._of: LLMRequest | None = None
         self._contents: Contents
@@ -93,7 +93,7 @@ class Window:
         Raises:
             ContextLengthError: nothing was sent.
         """
-        limits = await asyncio.to_thread(self._limits, reference)
+        limits = await asyncio.to_thread(self._limits, reference, request)
         if limits.window is None:
             return
         if self._of is not request:

@@ -48,12 +48,14 @@ class CountingEndpoint:
         fields: of a request's body, those that it takes.
         tokens: the names that lead to the count in its answer.
         within: the field that holds the body, where it is not the body itself.
+        media: whether it counts pictures, documents and sounds as its models read them.
     """
 
     path: str
     fields: frozenset[str]
     tokens: tuple[str, ...]
     within: str | None = None
+    media: bool = True
 
     def narrowed(self, body: dict[str, Any], model: str) -> dict[str, Any]:
         """What it takes of a request's body.
@@ -78,7 +80,10 @@ def _endpoints() -> Mapping[str, tuple[Mapping[str, Any], CountingEndpoint]]:
     return {
         vendor: (
             row,
-            CountingEndpoint(row.get("path", ""), frozenset(row["fields"]), tuple(row["tokens"]), row.get("within")),
+            CountingEndpoint(
+                *(row.get("path", ""), frozenset(row["fields"]), tuple(row["tokens"]), row.get("within")),
+                media=row.get("media", True),
+            ),
         )
         for vendor, row in of_vendors("counting").items()
     }
@@ -97,7 +102,8 @@ def endpoint_of(wire: str, name: str = "", host: str = "") -> CountingEndpoint |
         # Of what runs on one's own machine, the address says nothing.
         known = owner == vendor or (not VENDORS[owner].local and VENDORS[owner].has_host(host))
         if row["wire"] == wire and (row.get("everywhere") or known):
-            return endpoint
+            # Who has taken over a vendor's endpoint may have done so for text alone, as llama.cpp has.
+            return endpoint if known else replace(endpoint, media=False)
     return None
 
 
@@ -112,8 +118,12 @@ class _Counting(Protocol):
         ...
 
 
-async def count(provider: Provider, call: Call) -> int:
+async def count(provider: Provider, call: Call, *, media: bool) -> int:
     """The input tokens of a request, counted by its provider.
+
+    Args:
+        provider, call: who is asked, and for what.
+        media: whether that holds pictures, documents or sounds.
 
     Raises:
         Uncounted: it has no endpoint for that, or none that counts this request.
@@ -125,6 +135,8 @@ async def count(provider: Provider, call: Call) -> int:
         endpoint = endpoint_of(provider.wire, config.name, host)
     if endpoint is None or not isinstance(provider, _Counting):
         raise Uncounted("has no endpoint that counts")
+    if media and not endpoint.media:
+        raise Uncounted("counts text alone")
     body = endpoint.narrowed(from_json(rendered(provider, replace(call, stream=False))), call.model)
     try:
         async with asyncio.timeout_at(call.until):

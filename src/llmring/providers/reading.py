@@ -15,7 +15,7 @@ from typing import Any
 
 from ..vendors import BUILT_IN, FACTS, SDKS, of_vendors
 
-__all__ = ["entries", "entry_of", "facts_in", "row_of"]
+__all__ = ["entries", "entry_of", "facts_in", "row_of", "window_in"]
 
 _NAMES = ("id", "name", "key", "model")
 """What listings call the name of a model."""
@@ -89,6 +89,16 @@ def facts_in(entry: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, An
         if (value := next((it for it in values if it is not None), None)) is not None:
             found[name] = value
     return found
+
+
+def window_in(params: Mapping[str, Any], row: Mapping[str, Any]) -> int | None:
+    """The context window that a request itself has its model loaded with; `None` where it does not, or cannot.
+
+    Args:
+        params: its `extra_params`.
+        row: of its provider.
+    """
+    return _kept(_at(params, row["window_at"]), int) if "window_at" in row else None
 
 
 def _several(readings: Any) -> Sequence[Any]:
