@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import string
+import sys
 import time
 from itertools import pairwise
 from typing import Any
@@ -174,6 +175,35 @@ def test_time_grows_with_the_text(text: str) -> None:
     for length in (7, 1 << 30):
         small, large = cost(2, length), cost(16, length)
         assert large < 24 * small + 0.05  # in proportion it is some six times, with the square some forty
+
+
+OPENINGS = ["<tool_call>", "<tools>", "<function=", "[TOOL_CALLS]", "functools", "{\n", "[\n", "  \n{", "```\n", "<"]
+
+
+@pytest.mark.parametrize("opening", OPENINGS)
+@pytest.mark.parametrize("name", ["auto", "hermes", "llama"])
+def test_a_flood_of_openings_is_little_work(name: str, opening: str) -> None:
+    """Counted in functions that are called for each character, as time would depend on the machine."""
+
+    def work(text: str, length: int) -> float:
+        steps = 0
+
+        def count(frame: object, event: str, argument: object) -> None:
+            nonlocal steps
+            steps += event in ("call", "c_call")
+
+        reader, before = dialect(name).reader(TABLE["tools"]), sys.getprofile()
+        sys.setprofile(count)
+        try:
+            for at in range(0, len(text), length):
+                reader.feed(text[at : at + length])
+        finally:
+            sys.setprofile(before)
+        return steps / len(text)
+
+    flood = opening * (1 << 12)
+    assert work(flood, len(flood)) < 5
+    assert work(flood, 5) < 12
 
 
 def events_of(reader: ToolReader, *pieces: str) -> list[Event]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from llmring.tool_dialects import BrokenCall, Event, Text, dialect
+from llmring.tool_dialects import BrokenCall, Event, Text, dialect, dialect_names
 
 TABLE = json.loads(Path(__file__).with_name("outputs.json").read_text(encoding="utf-8"))
 OUTPUTS = [pytest.param(row, id=f"{row['dialect']}: {row['what']}".replace(" ", "-")) for row in TABLE["outputs"]]
@@ -72,6 +72,25 @@ def test_nothing_that_is_shown_is_taken_back(row: dict[str, Any]) -> None:
     for character in text:
         said += "".join(event.text for event in reader.feed(character) if isinstance(event, Text))
         assert "".join(event.text for event in whole if isinstance(event, Text)).startswith(said)
+
+
+@pytest.mark.parametrize("name", sorted({*dialect_names()} - {"glm", "minimax", "seed", "xml"}))
+def test_what_the_model_says_is_text_is_text(name: str) -> None:
+    """Where the tool takes anything, and the form has a way to say so: the four others have none."""
+    for value in ("2", "true", "[1]", 2, True, [1]):
+        written = dialect(name).calls(
+            [{"id": "c", "type": "function", "function": {"name": "note", "arguments": json.dumps({"any": value})}}]
+        )
+        (event,) = map(shown, read(name, written))
+        assert (event["call"], event["arguments"]) == ("note", {"any": value})
+
+
+@pytest.mark.parametrize("name", dialect_names())
+def test_no_literal_is_how_another_begins(name: str) -> None:
+    """Else what stands there would depend on where it is cut."""
+    form = cast("Any", dialect(name))
+    for texts in (form.openings, form.joints, (*form.closers, ";", ",", "```")):
+        assert [(one, other) for one, other in permutations(texts, 2) if other.startswith(one)] == []
 
 
 def test_nobody_is_warned_of_what_a_model_wrote(recwarn: pytest.WarningsRecorder) -> None:

@@ -10,6 +10,8 @@ __all__ = ["Brackets", "Marked", "Parameters", "Tags"]
 _OUTSIDE = re.compile(r"""["'()\[\]{}<`]""")
 _INSIDE = {quote: re.compile(rf"[\\{quote}]") for quote in "\"'"}
 _KEY = "KEY"
+_TEXT = ' string="true">'
+"""How a tag ends that says that its value is text."""
 _TAG_LENGTH = 256
 """Longer than any tag of an argument, its key of 128 characters at most included."""
 
@@ -118,10 +120,11 @@ class Parameters:
 
     Attributes:
         values: what is between the tags, by key.
+        texts: the keys of those that their tag says to be text.
         stray: there is something else than blanks between the arguments.
     """
 
-    __slots__ = ("_carry", "_keys", "_open", "_tags", "_written", "stray", "values")
+    __slots__ = ("_carry", "_keys", "_open", "_tags", "_written", "stray", "texts", "values")
 
     def __init__(self, keys: Container[str], tags: Tags) -> None:
         self._keys, self._tags = keys, tags
@@ -129,6 +132,7 @@ class Parameters:
         self._written: list[str] = []
         self.stray = False
         self.values: dict[str, str] = {}
+        self.texts: set[str] = set()
 
     def end(self, data: str, at: int) -> int:
         """The place behind the body's last character, -1 where it has not come."""
@@ -156,7 +160,8 @@ class Parameters:
         key, closes = tag[tag.lastindex or 0], tag[0] in self._tags.closers
         begins = tag.lastindex is not None
         if not self._open:
-            self._open = key if begins else ""
+            if begins:
+                self._begin(key, tag[0])
             self.stray = self.stray or not (begins or closes)
             return closes
         if closes and (before := self._last(None)) in self._tags.closers and before != tag[0]:
@@ -170,7 +175,7 @@ class Parameters:
             begins and key in self._keys and key not in (*self.values, self._open) and self._last(" \t").endswith("\n")
         ):
             self._close(implied=True)
-            self._open = key
+            self._begin(key, tag[0])
         else:
             self._written.append(tag[0])
         return False
@@ -178,6 +183,11 @@ class Parameters:
     def _last(self, blanks: str | None) -> str:
         """What was written last that is not blank, up to where it is."""
         return next((text.rstrip(blanks) for text in reversed(self._written) if text.strip(blanks)), "")
+
+    def _begin(self, key: str, tag: str) -> None:
+        self._open = key
+        if tag.endswith(_TEXT):
+            self.texts.add(key)
 
     def _close(self, *, implied: bool = False) -> None:
         value = "".join(self._written)

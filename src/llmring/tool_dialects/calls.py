@@ -115,7 +115,7 @@ class Tools:
         if not isinstance(arguments, dict):
             return BrokenCall(name, written, f"the arguments are no object but {type(arguments).__name__}")
         try:
-            rendered = json.dumps(arguments, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            rendered = _WRITER.encode(arguments)
             rendered.encode()
         except (TypeError, ValueError, RecursionError) as error:  # bytes, a set, infinity, half a character
             return BrokenCall(name, written, f"JSON cannot say the arguments: {error}")
@@ -123,31 +123,34 @@ class Tools:
             return BrokenCall(name, written, f"the arguments do not fit: {misfit}")
         return Call(name, rendered, str(id) if isinstance(id, str | int) and id != "" else None)
 
-    def typed(self, name: str, key: str, written: str) -> Any:
-        """The value that a text between tags stands for: what its schema takes, the text itself if nothing else."""
+    def typed(self, name: str, key: str, written: str, *, is_text: bool = False) -> Any:
+        """The value that a text between tags stands for: what its schema takes, the text itself if nothing else.
+
+        Args:
+            name, key: of the tool and its parameter.
+            written: the text.
+            is_text: the model said that it is one, so it is wherever the schema lets it.
+        """
         try:
             value = value_of(written)
         except Unreadable:
             return written
         if isinstance(value, str):
             return written
-        schema = (self._schemas[name].get("properties") or {}).get(key)
-        if isinstance(schema, dict) and self._misfit(name, value, schema) and not self._misfit(name, written, schema):
-            return written
-        return value
+        part = (self._schemas[name].get("properties") or {}).get(key)
+        schema = part if isinstance(part, dict) else {}
+        is_text = is_text or bool(self._misfit(name, value, schema))
+        return written if is_text and not self._misfit(name, written, schema) else value
 
     def _misfit(self, name: str, value: Any, schema: dict[str, Any] | None = None) -> str:
         """What a tool's schema, or the part of it, has against a value."""
-        from jsonschema.exceptions import UnknownType
-        from referencing.exceptions import Unresolvable
-
         if name not in self._validators:
             self._validators[name] = _validator(self._schemas[name])
         validator = self._validators[name] if schema is None else self._validators[name].evolve(schema=schema)
         try:
             errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
-        except (UnknownType, Unresolvable, re.error, RecursionError, AttributeError, TypeError, ValueError):
-            return ""  # The schema is no schema, which is not the model's fault.
+        except Exception:  # The schema is no schema, which is not the model's fault.
+            return ""
         return "; ".join(f"{'/'.join(map(str, e.absolute_path)) or 'the whole'}: {e.message[:200]}" for e in errors[:3])
 
 
@@ -169,10 +172,10 @@ def value_of(written: str) -> Any:
     if (word := written.strip()) in _WORDS:
         return _WORDS[word]
     try:
-        return json.loads(written, strict=False, parse_constant=_no_number)
+        return _JSON.decode(written)
     except (ValueError, RecursionError) as error:
         try:
-            if word.startswith(("{", "[")):
+            if word.startswith(("{", "[")) and word.endswith(("}", "]")):
                 return ast.literal_eval(_python(word))
         except (Unreadable, ValueError, TypeError, RecursionError):
             pass
@@ -191,7 +194,7 @@ def marked_value(tools: Tools, name: str, body: str, mark: str) -> Any:
     value = value_of("".join(parts))
     if not isinstance(value, dict):
         return value
-    return {key: tools.typed(name, key, it) if isinstance(it, str) else it for key, it in value.items()}
+    return {key: tools.typed(name, key, it, is_text=True) if isinstance(it, str) else it for key, it in value.items()}
 
 
 def json_calls(tools: Tools, written: str, body: str, *, marked: bool) -> Iterator[Event | None]:
@@ -280,3 +283,7 @@ class _Words(ast.NodeTransformer):
 
 def _no_number(word: str) -> Any:
     raise ValueError(f"{word} is no number of JSON")
+
+
+_WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_JSON = json.JSONDecoder(strict=False, parse_constant=_no_number)

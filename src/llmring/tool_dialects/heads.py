@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from .bodies import Brackets, Marked, Parameters, Tags
 from .calls import NAME_KEYS, Tools
 
-__all__ = ["FENCE", "Block", "Cursor", "Heads", "More", "NoCall"]
+__all__ = ["FENCE", "Block", "Cursor", "Heads", "Literals", "More", "NoCall", "literals"]
 
 FENCE = "```"
 _HEAD = 256
 """Characters within which a call must begin to look like one: up to its tool's name, or the first key of its JSON."""
-_LITERAL = 128
-"""Longer than any opening, closer or joint."""
 _FENCED = frozenset({"", "json", "xml", "python", "tool_call", "tool_calls", "tool_code", "text"})
 _STACKED = 3
 """Openings that may stand one behind the other: of all calls, of one, of its function."""
@@ -22,7 +21,11 @@ _ID = "[CALL_ID]"
 _NAMESPACE = "functions."
 """Stands before the name of a tool in Kimi's calls, and in harmony's."""
 _NAME = re.compile(r"[\w.\-]*")
+_BLANKS = re.compile(r"\s*")
 _KEYS = frozenset((*NAME_KEYS, "id", "type", "tool_calls"))
+_OBJECT = rf"""\{{\s*(?:\Z|["'](?:[a-z_]*\Z|(?:{"|".join(sorted(_KEYS))})["']\s*(?::|\Z)))"""
+"""The beginning of an object that may be a call, as far as it has come."""
+_BARE = {"json": rf"(?={_OBJECT}|\[\s*(?:\Z|{_OBJECT}))[\[{{]", "python": r"\[(?=\s*(?:\Z|[\w.\-]))"}
 _TYPES = ("function", "function_call", "tool_call", "tool_use")
 
 
@@ -34,20 +37,55 @@ class NoCall(Exception):
     """It only looked like one."""
 
 
+class Literals:
+    """Texts of which one may stand at a place; none is how another begins.
+
+    Attributes:
+        match: the one that stands there.
+        beginnings: what may go on to be one.
+    """
+
+    def __init__(self, *literals: str) -> None:
+        self.match = re.compile("|".join(map(re.escape, literals)) or "(?!)").match
+        self.beginnings = frozenset(it[:length] for it in literals for length in range(len(it)))
+        self._first = re.compile("|".join({re.escape(it[0]) for it in literals}) or "(?!)")
+        self._most = max(map(len, self.beginnings), default=0)
+
+    def certain(self, data: str, at: int) -> int:
+        """Where the text from `at` on ends that cannot be the beginning of one."""
+        found = self._first.search(data, max(at, len(data) - self._most))
+        while found and data[found.start() :] not in self.beginnings:
+            found = self._first.search(data, found.end())
+        return found.start() if found else len(data)
+
+
+literals = lru_cache(maxsize=256)(Literals)
+_FENCE = literals(FENCE)
+
+
+@lru_cache(maxsize=256)
+def _candidate(openings: tuple[str, ...], bare: tuple[str, ...]) -> re.Pattern[str]:
+    marks = "|".join((FENCE, *(pattern for kind, pattern in _BARE.items() if kind in bare)))
+    marked = "".join(f"{re.escape(opening)}|" for opening in openings)
+    return re.compile(rf"{marked}^[ \t]*(?P<bare>{marks})", re.MULTILINE)
+
+
 class Cursor:
     """The beginning of what may be a call, read from left to right.
 
     Attributes:
         at: how far it was read.
         marked: it has what begins a call and nothing else.
+        passed: so much of it is text, where it is no call: what follows may begin one.
     """
 
-    __slots__ = ("_text", "at", "marked")
+    __slots__ = ("_text", "at", "marked", "passed")
 
     def __init__(self, data: str, start: int) -> None:
         self._text = data[start : start + _HEAD]
         self.at = 0
         self.marked = False
+        self.passed = 1
 
     def out(self) -> Exception:
         """Why there is nothing more to read."""
@@ -61,19 +99,25 @@ class Cursor:
 
     def blank(self) -> None:
         """Pass over blanks, up to what is none."""
-        while self.peek().isspace():
-            self.at += 1
+        found = _BLANKS.match(self._text, self.at)
+        assert found is not None
+        self.at = found.end()
+        self.peek()
 
-    def take(self, *literals: str) -> str:
+    def take(self, literals: Literals) -> str:
         """The literal that stands here, `""` if none does."""
-        rest = self._text[self.at :]
-        if rest.startswith(literals):
-            found = next(literal for literal in literals if rest.startswith(literal))
-            self.at += len(found)
-            return found
-        if len(rest) < _LITERAL and any(literal.startswith(rest) for literal in literals):
+        if found := literals.match(self._text, self.at):
+            self.at = found.end()
+            return found[0]
+        if self._text[self.at :] in literals.beginnings:
             raise self.out()
         return ""
+
+    def passes(self, mark: str) -> bool:
+        """Whether this character stands here; it is passed over then."""
+        found = self.peek() == mark
+        self.at += found
+        return found
 
     def word(self) -> str:
         """The name that stands here, `""` if none does, up to where it is over."""
@@ -116,6 +160,10 @@ class Block:
 class Heads:
     """The ways in which a call of a request's tools may begin.
 
+    Attributes:
+        candidate: finds what may begin one, in its group `bare` what does only at the start of a line.
+        certain: where text ends that cannot go on to be an opening, or a fence.
+
     Args:
         tools: the request's.
         openings: what begins a call wherever it stands.
@@ -126,13 +174,15 @@ class Heads:
     """
 
     def __init__(
-        self, tools: Tools, openings: Iterable[str], bare: Iterable[str], joints: Iterable[str], tags: Tags, mark: str
+        self, tools: Tools, openings: Sequence[str], bare: Sequence[str], joints: Iterable[str], tags: Tags, mark: str
     ) -> None:
         self._tools = tools
         self._tags, self._mark = tags, mark
-        self._openings = tuple(sorted(openings, key=len, reverse=True))
-        self._joints = tuple(sorted(joints, key=len, reverse=True))
-        self._bare = frozenset(bare)
+        self._openings, self._joints = literals(*openings), literals(_ID, *joints)
+        self._after_name, self._after_joint = literals(*tags.named), literals(*tags.named, *tags.closers)
+        self._bare = bare
+        self.candidate = _candidate(tuple(openings), tuple(bare))
+        self.certain = literals(*openings, FENCE).certain
 
     def begin(self, cursor: Cursor) -> Block:
         """The block that begins here, its head read up to where the body begins.
@@ -141,15 +191,18 @@ class Heads:
         its arguments: `[CALL_ID]id[ARGS]` of Mistral's, a joint and a fence of DeepSeek's. What ends in `=` or a quote
         is followed by the name, and closed behind it.
         """
-        fenced = bool(cursor.take(FENCE))
+        fenced = bool(cursor.take(_FENCE))
         if fenced:
+            cursor.passed = cursor.at
             if cursor.word() not in _FENCED:
                 raise NoCall
             cursor.blank()
         for _ in range(_STACKED):
-            if not (opening := cursor.take(*self._openings)):
+            if not (opening := cursor.take(self._openings)):
                 break
             cursor.marked = True
+            if not fenced:
+                cursor.passed = cursor.at
             if opening[-1] in '="':
                 return self._function(cursor, opening, fenced)
             cursor.blank()
@@ -178,19 +231,19 @@ class Heads:
         name, id = cursor.word(), None
         if not name:
             raise NoCall
-        if cursor.take(":"):
+        if cursor.passes(":"):
             id = f"{name}:{cursor.word()}"
         cursor.blank()
-        bodies = self._tags.named
-        while joint := cursor.take(_ID, *self._joints):
-            bodies = (*bodies, *self._tags.closers)  # Nothing between a joint and the end is no arguments.
+        bodies = self._after_name
+        while joint := cursor.take(self._joints):
+            bodies = self._after_joint  # Nothing between a joint and the end is no arguments.
             word = cursor.word()
             if joint == _ID:
                 id = word
             else:
                 name = word or name  # DeepSeek's says first what kind of call it is.
             cursor.blank()
-        if cursor.take(FENCE):
+        if cursor.take(_FENCE):
             fenced = True
             cursor.word()
             cursor.blank()
@@ -203,13 +256,13 @@ class Heads:
                 block.kind, block.scanner = "marked", Marked(self._mark)
             return block
         at = cursor.at
-        if mark == "<" and cursor.take(*bodies):
+        if mark == "<" and cursor.take(bodies):
             return self._between_tags(at, self._known(name), fenced, id)
         raise NoCall
 
     def _function(self, cursor: Cursor, opening: str, fenced: bool) -> Block:
         name = self._known(cursor.word())
-        if not cursor.take(">" if opening.endswith("=") else '">'):
+        if not all(map(cursor.passes, ">" if opening.endswith("=") else '">')):
             raise NoCall
         cursor.blank()
         if cursor.peek() == "{":
@@ -237,16 +290,16 @@ class Heads:
             cursor.blank()
             key = cursor.quoted()
             cursor.blank()
-            if key not in _KEYS or not cursor.take(":"):
+            if key not in _KEYS or not cursor.passes(":"):
                 raise NoCall
             cursor.blank()
-            if listed := key == "tool_calls" and bool(cursor.take("[")):
+            if listed := key == "tool_calls" and cursor.passes("["):
                 cursor.blank()
-            if (listed or key == "function") and cursor.take("{"):
+            if (listed or key == "function") and cursor.passes("{"):
                 continue
             if key in NAME_KEYS:
                 return self._known(cursor.quoted())
             value = cursor.quoted()
             cursor.blank()
-            if (key == "type" and value not in _TYPES) or not cursor.take(","):
+            if (key == "type" and value not in _TYPES) or not cursor.passes(","):
                 raise NoCall

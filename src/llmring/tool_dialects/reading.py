@@ -16,13 +16,14 @@ from typing import Any
 
 from .bodies import Parameters, Tags
 from .calls import BrokenCall, Event, Text, Tools, Unreadable, json_calls, marked_value, python_calls, value_of
-from .heads import FENCE, Block, Cursor, Heads, More, NoCall
+from .heads import FENCE, Block, Cursor, Heads, Literals, More, NoCall, literals
 
 __all__ = ["MAX_CALL", "ToolReader"]
 
 MAX_CALL = 1 << 20
 """Characters of one block of calls at most: what is longer is broken, and told with as many of them."""
 _SEPARATORS = (";", ",")
+_BLANKS = re.compile(r"\s+")
 _NO_TAGS = Tags((), (), ("</function>",), breaks=True)
 
 
@@ -53,13 +54,8 @@ class ToolReader:
         self._tools = Tools(tools)
         self._mark = mark
         self._heads = Heads(self._tools, openings, bare, joints, tags, mark)
-        self._closers = tuple(closers)
-        marks = "[{[]" if "json" in bare else r"\[" if bare else "(?!)"
-        literals = [re.escape(opening) for opening in openings]
-        self._candidate = re.compile("|".join((*literals, rf"^[ \t]*(?P<bare>{FENCE}|{marks})")), re.MULTILINE)
-        self._beginnings = {text[:length] for text in (*openings, FENCE) for length in range(1, len(text))}
-        self._firsts = frozenset(text[0] for text in self._beginnings)
-        self._longest = max(map(len, (*openings, FENCE)))
+        self._behind = literals(*closers, *_SEPARATORS)
+        self._behind_fenced = literals(*closers, *_SEPARATORS, FENCE)
         self._held = ""
         self._block: Block | None = None
         self._gap: list[str] | None = None  # What is shown of the gap if text follows, `None` in text.
@@ -91,7 +87,7 @@ class ToolReader:
         if block is not None:
             held, sure = "".join(block.pieces), True
             name = block.name or self._tools.named(held)
-        elif self._gap is not None and any(closer.startswith(held) for closer in self._closers):
+        elif self._gap is not None and held in self._closers.beginnings:
             held = ""
         elif held:
             cursor = Cursor(held, 0)
@@ -145,50 +141,40 @@ class ToolReader:
         self._say(before.lstrip() if self._after_blank else before)
 
     def _look(self, data: str, at: int) -> int:
-        """In text: look for what may begin a call."""
-        found = self._candidate.search(data, at)
-        while found and (mark := found["bare"]):
-            known = found.start() > 0 or self._on_new_line
-            if known and (mark == FENCE or not self._in_code):
-                break
-            found = self._candidate.search(data, found.start() + 1)
-        if not found:
-            end = self._certain(data, at)
-            self._held = data[end:]
-            self._say(data[at:end])
-            return len(data)
-        start = found.end() - len(found["bare"]) if found["bare"] else found.start()
-        self._say(data[at:start])
-        if found["bare"] == FENCE and self._in_code:
-            self._in_code = False
-            self._say(FENCE)
-            return start + len(FENCE)
-        try:
-            return self._start(data, start)
-        except NoCall:
-            told = found["bare"] or data[start]
-            self._in_code = self._in_code or told == FENCE
-            self._say(told)
-            return start + len(told)
+        """In text: look for what begins a call."""
+        place = looked = at
+        while found := self._heads.candidate.search(data, place):
+            start, place = found.start(), found.start() + 1
+            if bare := found["bare"]:
+                if (start == 0 and not self._on_new_line) or (self._in_code and bare != FENCE):
+                    continue
+                start = found.end() - len(bare)
+                if self._in_code:
+                    self._in_code, place, looked = False, found.end(), found.end()
+                    continue
+            cursor = Cursor(data, start)
+            try:
+                return self._start(cursor, data, at, start)
+            except NoCall:
+                self._in_code = self._in_code or bare == FENCE
+                place = looked = start + cursor.passed
+        end = self._heads.certain(data, looked)
+        self._held = data[end:]
+        self._say(data[at:end])
+        return len(data)
 
-    def _certain(self, data: str, at: int) -> int:
-        """Where the text ends that cannot be the first characters of an opening."""
-        start = max(at, len(data) - self._longest + 1)
-        if self._firsts.isdisjoint(data[start:]):
-            return len(data)
-        return next((place for place in range(start, len(data)) if data[place:] in self._beginnings), len(data))
-
-    def _start(self, data: str, start: int) -> int:
-        """Begin a block if there is one, and hold back what is not decided; `NoCall` where it is none."""
-        cursor = Cursor(data, start)
+    def _start(self, cursor: Cursor, data: str, at: int, start: int) -> int:
+        """Begin a block behind the text from `at` on, or hold back what is not decided; `NoCall` where it is none."""
         try:
             block = self._heads.begin(cursor)
         except More:
-            self._held = data[start:]
-            return len(data)
-        self._block = block
-        block.pieces.append(data[start : start + block.body])
-        return start + block.body
+            body, self._held = len(data), data[start:]
+        else:
+            body = start + block.body
+            block.pieces.append(data[start:body])
+            self._block = block
+        self._say(data[at:start])
+        return body
 
     def _go_on(self, block: Block, data: str, at: int) -> int:
         """In a body."""
@@ -227,7 +213,10 @@ class ToolReader:
             if scanner.stray:
                 yield BrokenCall(name, written, "there is more than parameters in the call")
             else:
-                arguments = {key: tools.typed(name, key, value) for key, value in scanner.values.items()}
+                arguments = {
+                    key: tools.typed(name, key, value, is_text=key in scanner.texts)
+                    for key, value in scanner.values.items()
+                }
                 yield tools.call(name, arguments, written, block.id)
         else:
             try:
@@ -238,23 +227,27 @@ class ToolReader:
 
     def _cross(self, gap: list[str], data: str, at: int) -> int:
         """Behind a call: pass over what is of the form, up to text or another call."""
-        if data[at].isspace():
-            gap.append(data[at])
-            return at + 1
+        if blanks := _BLANKS.match(data, at):
+            gap.append(blanks[0])
+            return blanks.end()
         cursor = Cursor(data, at)
         try:
-            if token := cursor.take(*self._closers, *_SEPARATORS, *([FENCE] if self._fenced else ())):
-                self._fenced = self._fenced and token != FENCE
-                if token in _SEPARATORS:
+            if token := cursor.take(self._closers):
+                if token == FENCE:
+                    self._fenced = False
+                elif token in _SEPARATORS:
                     gap.append(token)
-                return at + cursor.at
-            return self._start(data, at)
+                return at + len(token)
+            return self._start(cursor, data, at, at)
         except More:
             self._held = data[at:]
             return len(data)
         except NoCall:
-            told = FENCE if data.startswith(FENCE, at) else data[at]
-            self._in_code, self._fenced = told == FENCE or self._fenced, False
+            self._in_code, self._fenced = data.startswith(FENCE, at) or self._fenced, False
             self._leave_gap()
-            self._say(told)
-            return at + len(told)
+            self._say(data[at : at + cursor.passed])
+            return at + cursor.passed
+
+    @property
+    def _closers(self) -> Literals:
+        return self._behind_fenced if self._fenced else self._behind
