@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +185,27 @@ async def test_one_that_was_made_by_hand(server: PracticeServer, tmp_path: Path)
 
     async with OpenAIProvider(ProviderConfig("mine", key=KEY, base_url=f"{server.url}/v1")) as provider:
         assert (await provider.chat(ask())).model == "mine:m"
+
+
+def test_it_belongs_to_one_event_loop(server: PracticeServer) -> None:
+    """Its connections do: in another loop it would fail sooner or later, and less clearly."""
+    provider = make_provider("openai", api_key=KEY)
+
+    async def chat() -> str:
+        response = await provider.chat(ask())
+        await provider.close()
+        return response.content
+
+    assert asyncio.run(chat()) == "You said: Hi"
+    with pytest.raises(LLMRingError, match="belongs to the event loop that it was first asked in"):
+        asyncio.run(chat())
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
+async def test_it_is_not_copied(copied: Callable[[object], object], server: PracticeServer) -> None:
+    """Whatever walks through it to copy it would have its key in hand, and in its traceback."""
+    async with make_provider("openai", api_key=KEY) as provider:
+        with pytest.raises(TypeError, match="not copied or pickled") as found:
+            copied(provider)
+        assert KEY not in str([frame[0].f_locals for frame in traceback.walk_tb(found.tb)])

@@ -6,7 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from .. import breaker, routing, structured
 from .. import request as requests
@@ -36,6 +36,7 @@ class Asked(ABC):
         self.config = config
         self._records = Records()
         self._breakers = breaker.Breakers()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def name(self) -> str:
@@ -45,6 +46,13 @@ class Asked(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Close the client and its connections."""
+
+    def __reduce__(self) -> NoReturn:
+        # Its client has the key in hand, and so would have whatever walks through it.
+        raise TypeError(
+            f"A provider ({type(self).__name__}) is not copied or pickled: it belongs to its process and event loop. "
+            "Make another one."
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,11 +90,18 @@ class Asked(ABC):
         """The way of a request whose only candidate is this one."""
         if self._records.closed:
             raise LLMRingError(f"{self.name} is closed; make another one.")
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._loop is not loop:
+            raise LLMRingError(
+                f"This {self.name} belongs to the event loop that it was first asked in, with its connections. Make "
+                "one for each; LLMRing does so by itself."
+            )
         requests.check(request)
         said = request.model_fields_set
         timeout = requests.seconds(request.timeout if "timeout" in said else self.config.timeout, "timeout")
         deadline = requests.seconds(request.deadline, "deadline")
-        until = asyncio.get_running_loop().time() + deadline if deadline is not None else None
+        until = loop.time() + deadline if deadline is not None else None
         reference = self._model_of(request)
 
         async def call(
