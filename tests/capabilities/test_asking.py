@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import pickle
 import threading
+import zlib
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +23,7 @@ from llmring.exceptions import (
     LLMRingError,
     ProviderAuthenticationError,
     ProviderNotFoundError,
+    ProviderResponseError,
 )
 from llmring.providers import Call, Decoder, Dialect, HTTPResponse, Provider, ProviderConfig
 from llmring.testing import Fault, PracticeServer, Reply
@@ -464,3 +467,37 @@ async def test_an_instruction_of_the_lockfile_is_not_asked_for_elsewhere(bare: P
     bind({"chatbot": ["openai:gpt-5-mini"]}, '[models."*"]\nstreaming = false\n')
     async with LLMRing() as service:
         assert (await service.capabilities("chatbot")).streaming == Fact(False, "lockfile")
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "google", "ollama", "groq"])
+@pytest.mark.parametrize("packed", [True, False])
+async def test_an_answer_without_end_is_read_no_further_than_a_list_goes(
+    vendors: PracticeServer, caplog: pytest.LogCaptureFixture, provider: str, packed: bool
+) -> None:
+    """A hundred kilobytes hold a hundred megabytes, and a client would take them all, and parse them."""
+    body = b'{"data": [' + b" " * 40 * 1024 * 1024 + b'], "models": [], "capabilities": []}'
+    sent = zlib.compress(body, wbits=31) if packed else body
+    head = (
+        f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{'Content-Encoding: gzip' if packed else 'X-A: b'}\r\n"
+    )
+    head += f"Content-Length: {len(sent)}\r\nConnection: close\r\n\r\n"
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        with contextlib.suppress(OSError):
+            writer.write(head.encode() + sent)
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        bind({}, f'[providers.{provider}]\nbase_url = "{url}"\napi_key_env = "OPENAI_API_KEY"\n')
+        async with LLMRing(max_retries=0) as service:
+            caps = await service.capabilities(f"{provider}:able")
+            with pytest.raises(ProviderResponseError, match="no list of models"):
+                await service.get_available_models(provider)
+    assert caps.context_window == Fact(None)
+    assert "no description of a model" in caplog.text
+    assert all(b"accept-encoding: gzip, deflate\r\n" in it.lower() for it in asked)

@@ -11,6 +11,7 @@ from urllib.parse import quote, urljoin
 from ..exceptions import ProviderError
 from ..vendors import FACTS
 from .base import Provider
+from .bounded import bounded
 from .listing import failure_of, status_of
 from .reading import entry_of, facts_in, row_of
 
@@ -46,7 +47,7 @@ async def describe(provider: Provider, model: str, *, timeout: float | None = 10
         failures.append(error)
 
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(timeout), bounded():
             if (own := await provider.describe_model(model)) is not None:
                 return facts_in(own, _AS_THEY_ARE)
             row = row_of(provider.name, provider.sdk, provider.config.address)

@@ -18,6 +18,7 @@ from ..exceptions import (
 )
 from ..wire.errors import WireError, cut, read_error
 from .base import Provider
+from .bounded import bounded
 from .environment import by_way_of, wanting_password
 from .errors import below, error_of_network, kind_of
 from .reading import facts_in, row_of
@@ -66,7 +67,7 @@ async def list_models(provider: Provider, *, timeout: float | None = 10.0) -> li
     listing = _LISTINGS.get(provider.sdk, _openai)
     found: list[ListedModel] = []
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(timeout), bounded():
             if (own := await provider.list_models()) is not None:
                 return [*own][:_MOST]
             if not hasattr(provider.client, "models") and provider.sdk not in _LISTINGS:

@@ -26,6 +26,7 @@ from ..credentials import PUBLIC, reveal
 from ..unpacking import ENCODINGS, PackedBodyError, unpacked
 from . import errors
 from .base import Call, HTTPResponse, Provider, ProviderConfig
+from .bounded import MOST, cut
 from .environment import CERTIFICATES, Proxies, Proxy
 from .network import Transport
 
@@ -356,7 +357,10 @@ class _Routed(httpx2.AsyncBaseTransport):
         way = self._ways.get((proxy, scheme))
         if way is None:
             way = self._ways[proxy, scheme] = self._way(proxy, scheme)
-        return way.handle_async_request(request)
+        if (most := MOST.get()) is None:
+            return way.handle_async_request(request)
+        request.headers["Accept-Encoding"] = ENCODINGS
+        return cut(way.handle_async_request(request), most)
 
     def _way(self, proxy: Proxy | None, scheme: str) -> httpx2.AsyncBaseTransport:
         if proxy is None:
