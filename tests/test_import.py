@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
 
 import llmring
+from llmring.lazy import Later
 from llmring.providers import base as providers
 
 from .conftest import Way
@@ -256,3 +258,21 @@ def test_a_provider_that_connects_to_nobody_loads_no_race() -> None:
     loaded = loaded_by(program)
     assert "llmring.providers.network" in loaded
     assert "aiohappyeyeballs" not in loaded
+
+
+def test_a_module_that_another_thread_imports_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads whose first requests come together have whole modules, and no half of one."""
+    (tmp_path / "slowly_there.py").write_text(
+        "import threading\n"
+        "from llmring.lazy import Later\n"
+        "found = []\n"
+        "other = threading.Thread(target=lambda: found.append(Later(__name__).NAME))\n"
+        "other.start()\n"
+        "other.join(0.2)  # as long as it would take to fail\n"
+        "NAME = 'whole'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module = Later("slowly_there")
+    module.other.join()
+    assert module.found == ["whole"]
+    monkeypatch.delitem(sys.modules, "slowly_there")

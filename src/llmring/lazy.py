@@ -36,7 +36,8 @@ class Later(ModuleType):
 
     @property
     def _module(self) -> ModuleType:
-        return sys.modules.get(self.__name__) or import_module(self.__name__)
+        # Not from `sys.modules`, where there is half a module while another thread imports it: this waits.
+        return import_module(self.__name__)
 
 
 def lazily(
