@@ -72,7 +72,8 @@ if TYPE_CHECKING:
     )
     from ..wire.values import as_list, merge_params, present, text, usage_of
     from .alone import make_provider
-    from .base import Call, HTTPResponse, Provider, ProviderConfig
+    from .base import Call, HTTPResponse, Provider
+    from .config import ProviderConfig
     from .errors import Refused
     from .http import HTTPProvider
     from .kinds import register, unregister
@@ -141,7 +142,8 @@ if not TYPE_CHECKING:
             ),
             ".wire.values": ("as_list", "merge_params", "present", "text", "usage_of"),
             "alone": ("make_provider",),
-            "base": ("Call", "HTTPResponse", "Provider", "ProviderConfig"),
+            "base": ("Call", "HTTPResponse", "Provider"),
+            "config": ("ProviderConfig",),
             "errors": ("Refused",),
             "http": ("HTTPProvider",),
             "kinds": ("register", "unregister"),

@@ -9,7 +9,8 @@ from ..credentials import kept
 from ..dialects import Dialect
 from ..exceptions import LLMRingError
 from ..lockfile import ProviderSettings
-from .base import Provider, ProviderConfig
+from .base import Provider
+from .config import ProviderConfig
 from .creation import creation
 from .endpoints import endpoint
 from .kinds import REGISTERED, Kinds, kind_of

@@ -18,7 +18,7 @@ from ..wire.errors import WireError, read_error
 from . import listing
 
 if TYPE_CHECKING:
-    from .base import ProviderConfig
+    from .config import ProviderConfig
 
 __all__ = ["Asked"]
 

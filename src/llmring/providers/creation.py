@@ -18,7 +18,8 @@ from .. import concealment
 from ..credentials import KEYRING, SERVICE, Key, Keyring, reveal
 from ..dialects import Dialect
 from ..exceptions import ConfigurationError, ProviderNotFoundError
-from .base import Provider, ProviderConfig
+from .base import Provider
+from .config import ProviderConfig
 from .endpoints import Endpoint, near_name
 from .environment import lacking
 from .kinds import is_at_hand, offers

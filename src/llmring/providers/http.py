@@ -9,7 +9,8 @@ import httpx2
 
 from ..credentials import reveal
 from ..exceptions import ConfigurationError
-from .base import Call, HTTPResponse, Provider, ProviderConfig
+from .base import Call, HTTPResponse, Provider
+from .config import ProviderConfig
 from .posting import Carrier, Exchange, http_options, keep_at_home
 
 __all__ = ["HTTPProvider"]

@@ -30,7 +30,8 @@ from ..vendors import BUILT_IN
 from . import base
 
 if TYPE_CHECKING:
-    from .base import Provider, ProviderConfig
+    from .base import Provider
+    from .config import ProviderConfig
 
     Maker: TypeAlias = Callable[[ProviderConfig], Provider]
 

@@ -25,8 +25,9 @@ from .. import concealment
 from ..credentials import PUBLIC, reveal
 from ..unpacking import ENCODINGS, PackedBodyError, unpacked
 from . import errors
-from .base import Call, HTTPResponse, Provider, ProviderConfig
+from .base import Call, HTTPResponse, Provider
 from .bounded import MOST, cut
+from .config import ProviderConfig
 from .environment import CERTIFICATES, Proxies, Proxy
 from .network import Transport
 

@@ -18,7 +18,8 @@ from ..credentials import Key
 from ..dialects import Dialect
 from ..exceptions import ConfigurationError, LLMRingError, ProviderTimeoutError
 from ..record import Record, Records
-from .base import Provider, ProviderConfig
+from .base import Provider
+from .config import ProviderConfig
 from .creation import check_keys, creation, maker
 from .endpoints import Endpoint, endpoint, made_of
 from .kinds import REGISTERED, Kinds, is_at_hand, kind_of
