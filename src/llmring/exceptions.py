@@ -106,7 +106,7 @@ class ToolRoundsError(LLMRingError):
     if TYPE_CHECKING:
         run: talk.ToolRun
 
-    def __init__(self, message: str, run: Any) -> None:
+    def __init__(self, message: str, run: Any = None) -> None:
         super().__init__(message)
         self.run = run
 

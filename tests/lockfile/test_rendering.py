@@ -47,6 +47,15 @@ def test_from_toml(text: str) -> None:
         assert parse(back.text.encode()).profiles == lockfile.profiles
 
 
+@pytest.mark.parametrize("other", [1, "\0", {"params": "\0"}, {"params": {}}])
+def test_params_of_a_binding_that_stands_on_one_line(other: Any) -> None:
+    binding = {"alias": "a", "provider": "openai", "model": "m", "params": {"seed": 1}}
+    data = {"version": "1.0", "profiles": {"default": {"bindings": [binding], "a": other}}}
+    text = converted(data, to_json=False).text
+    assert tomllib.loads(text) == data
+    assert "params = { seed = 1 }" in text
+
+
 @FAST
 @given(more=st.dictionaries(keys, values, max_size=4))
 def test_from_json(more: dict[str, Any]) -> None:

@@ -317,4 +317,3 @@ def test_openai_itself_is_spoken_to_in_responses(server: PracticeServer, monkeyp
         bind({}, settings)
         provider: Any = LLMRing().get_provider("openai")
         assert provider.responses is responses
-        assert provider.official is True

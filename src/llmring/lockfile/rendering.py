@@ -41,9 +41,6 @@ __all__ = [
 
 _NEW = "# Which model serves which alias. To bind one: llmring bind ALIAS provider:model\n"
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_ELSEWHERE = "\0"
-_ELSEWHERE_LINE = re.compile(r'^params = "\\u0000"$', re.MULTILINE)
-"""What stands for the params of a binding until they are written."""
 _LETTER_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\u(?!00[01])")
 """In JSON, what need not be an escape: not a control character, nor a `u` that follows an escaped backslash."""
 
@@ -58,12 +55,14 @@ def toml(data: Mapping[str, Any]) -> str:
 
     toml_value(data)  # what else tomli-w takes (a `Decimal`) is not read as it was
     params: list[str] = []
+    # What stands for the params of a binding until they are written, and for nothing else.
+    elsewhere = "\0" * (1 + json.dumps(data, default=str).count("\\u0000"))
 
     def without(raw: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(raw.get("params"), Mapping):
             return dict(raw)
         params.append(f"params = {toml_value(raw['params'])}")
-        return {**raw, "params": _ELSEWHERE}
+        return {**raw, "params": elsewhere}
 
     profiles = {
         name: {**raw, "bindings": [without(it) for it in raw["bindings"]]} if raw.get("bindings") else raw
@@ -71,7 +70,7 @@ def toml(data: Mapping[str, Any]) -> str:
     }
     text = tomli_w.dumps({**data, "profiles": profiles} if profiles else data)
     lines = iter(params)  # tomli-w would give them a table of their own
-    return _ELSEWHERE_LINE.sub(lambda _: next(lines), text)
+    return re.sub(re.escape(f"params = {_quoted(elsewhere)}"), lambda _: next(lines), text)
 
 
 def toml_value(value: Any) -> str:
