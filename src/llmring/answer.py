@@ -134,7 +134,7 @@ class Answer:
             except Exception as error:  # also what nobody sends, put together to something that is nothing
                 failure = error
         if failure is None and self.call.stream:
-            failure = decoder.not_a_stream()
+            failure = decoder.not_a_stream(lambda head: self.provider.said_of(head, 200, self.response.headers))
         if failure is None:
             failure = ProviderConnectionError(
                 f"The answer of {self.model} ended before its end marker ({decoder.end_marker}): the connection "

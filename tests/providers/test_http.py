@@ -171,6 +171,34 @@ def service(server: PracticeServer) -> LLMRing:
     return service
 
 
+async def test_a_refusal_in_place_of_a_stream_is_read_as_any_other(server: PracticeServer) -> None:
+    """A vendor that says of all that it is well, with a status of 200."""
+
+    class Polite(Mint):
+        dialect = Dialect("mint", base_url=f"{server.url}/mint/", key_variables=["MINT_KEY"])
+
+        def read_error(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError:
+            said = json.loads(body)["fault"]
+            return WireError(said["say"], {11: 401, 21: 404}[said["no"]], enveloped=True)
+
+    async with LLMRing(max_retries=0) as service:
+        service.register_provider("mint", Polite, api_key=KEY)
+        server.reply(whole({"ok": False, "fault": {"no": 11, "say": "pass unknown"}}))
+        with pytest.raises(ProviderAuthenticationError, match="pass unknown"):
+            await service.chat_stream(ask()).final_response()
+
+
+@pytest.mark.parametrize("model", ["llama3:8b", "../../admin", "..", "m?x=1#y", "a/b%2fc"])
+async def test_whatever_a_model_is_called_it_is_one_segment_of_the_path(
+    model: str, service: LLMRing, server: PracticeServer
+) -> None:
+    server.reply(whole())
+    await service.chat(ask().model_copy(update={"model": f"mint:{model}"}))
+    # The server has undone the encoding, as the vendor's would.
+    assert server.requests[0].path == f"/mint/engines/{model}/answer"
+    await service.close()
+
+
 @pytest.mark.parametrize("pieces", [0, 1, 7, 50])
 async def test_streamed_in_every_cut(pieces: int, service: LLMRing, server: PracticeServer) -> None:
     server.reply(streamed(pieces=pieces))

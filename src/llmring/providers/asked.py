@@ -6,6 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from .. import breaker, routing, structured
@@ -123,9 +124,10 @@ class Asked(ABC):
 
         Args:
             body: as it came, without what must not be shown.
-            status, headers: of the answer. What `Retry-After` says, and the request's id, are found without it.
+            status, headers: of the answer; 200 where a refusal came in place of a stream. What `Retry-After` says, and
+                the request's id, are found without it.
         """
-        return read_error(body, status)
+        return _usual(body, status)
 
     def said_of(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError:
         """What the body of a refusal says, by `read_error`, and by the usual forms where that stumbles."""
@@ -136,7 +138,7 @@ class Asked(ABC):
             said = error
         except Exception:  # whatever comes of reading what has another form
             said = None
-        return said if isinstance(said, WireError) else read_error(body, status)
+        return said if isinstance(said, WireError) else _usual(body, status)
 
     @abstractmethod
     def conceal(self, data: bytes) -> bytes:
@@ -161,3 +163,8 @@ class Asked(ABC):
             `None`, as here, has the SDK's client asked.
         """
         return None
+
+
+def _usual(body: bytes, status: int) -> WireError:
+    """What any vendor's body says. That all is well, which its status says, is not so."""
+    return read_error(body, None if status == HTTPStatus.OK else status)

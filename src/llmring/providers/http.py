@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
+from urllib.parse import quote
 
 import httpx2
 
@@ -61,12 +63,15 @@ class HTTPProvider(Provider):
         }
 
     def path(self, call: Call) -> str:
-        """Where a request is posted, below the base URL (`"/chat"`, `f"/models/{call.model}/answer"`)."""
+        """Where a request is posted, below the base URL (`"/chat"`, `f"/models/{call.model}/answer"`).
+
+        Here alone, `call.model` is percent-encoded: whatever a model is called, it stays one segment of the path.
+        """
         return ""
 
     async def send(self, call: Call, body: bytes) -> HTTPResponse:
         """Post the rendered body, and give the answer as it comes."""
-        path = self.path(call).lstrip("/")
+        path = self.path(replace(call, model=_segment(call.model))).lstrip("/")
         url = (f"{self._address.rstrip('/')}/{path}" if path else self._address) + self._query
         async with Exchange(body, call.until) as exchange:
             # Kept by the client alone: what shows a provider's attributes would show the key.
@@ -79,3 +84,9 @@ class HTTPProvider(Provider):
     async def close(self) -> None:
         """Close the client and its connections."""
         await self.client.aclose()
+
+
+def _segment(name: str) -> str:
+    """A model's name, which may come from anybody, as one segment of a path: the key goes nowhere else by it."""
+    quoted = quote(name, safe=":")
+    return quoted if quoted.strip(".") else quoted.replace(".", "%2E")

@@ -191,12 +191,12 @@ class Decoder:
         shown = self.conceal(payload)
         logger.warning("%s: left out an event that cannot be decoded (%.120s): %.120r", self.model, said, shown)
 
-    def not_a_stream(self) -> WireError | None:
-        """The error that the bytes are, if they were no stream at all."""
+    def not_a_stream(self, read: Callable[[bytes], WireError] = read_error) -> WireError | None:
+        """The error that the bytes are, as it is `read`, if they were no stream at all."""
         head = self.conceal(self._head).removeprefix(b"\xef\xbb\xbf").lstrip()
         if self._begun or self.response_model is not None or not head or head.startswith(self.openings):
             return None
-        error = read_error(head)
+        error = read(head)
         if not error.enveloped:
             error.message = f"a body that is no stream of events: {error.message}"
         return error
