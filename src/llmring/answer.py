@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
@@ -38,6 +40,7 @@ class Answer:
         self.response = response
         self.decoder: Decoder = provider.decoder(call)
         self.decoder.conceal = provider.conceal
+        self.decoder.read_refusal = partial(provider.said_of, status=HTTPStatus.OK, headers=response.headers)
         self.decoder.issuer = provider.issuer
         self.decoder.bound(call.max_bytes, whole=not call.stream)
         self.failure: LLMRingError | None = None
@@ -134,7 +137,7 @@ class Answer:
             except Exception as error:  # also what nobody sends, put together to something that is nothing
                 failure = error
         if failure is None and self.call.stream:
-            failure = decoder.not_a_stream(lambda head: self.provider.said_of(head, 200, self.response.headers))
+            failure = decoder.not_a_stream()
         if failure is None:
             failure = ProviderConnectionError(
                 f"The answer of {self.model} ended before its end marker ({decoder.end_marker}): the connection "

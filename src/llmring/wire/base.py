@@ -44,6 +44,7 @@ class Decoder:
         service_tier: the tier that served, in the provider's word.
         error: what the provider said in the stream instead of going on, or what the decoder stumbled over.
         conceal: takes out of bytes what must not be shown, before they come into a message or a log.
+        read_refusal: what a body says that came in place of a stream.
         metadata: what the same provider needs back with the turn.
         unclosed: all of the text, where it has ended within `<think>`; till then its chunks said it as thinking.
         checkpoint: the provider's token to go on from, if all that was said came before it.
@@ -76,6 +77,7 @@ class Decoder:
         self.complete = False
         self.error: Exception | None = None
         self.conceal: Callable[[bytes], bytes] = bytes
+        self.read_refusal: Callable[[bytes], WireError] = read_error
         self.most = MAX_BYTES
         self._read = self._gathered = 0
         self._frames = self.frames()
@@ -191,12 +193,12 @@ class Decoder:
         shown = self.conceal(payload)
         logger.warning("%s: left out an event that cannot be decoded (%.120s): %.120r", self.model, said, shown)
 
-    def not_a_stream(self, read: Callable[[bytes], WireError] = read_error) -> WireError | None:
-        """The error that the bytes are, as it is `read`, if they were no stream at all."""
+    def not_a_stream(self) -> WireError | None:
+        """The error that the bytes are, if they were no stream at all."""
         head = self.conceal(self._head).removeprefix(b"\xef\xbb\xbf").lstrip()
         if self._begun or self.response_model is not None or not head or head.startswith(self.openings):
             return None
-        error = read(head)
+        error = self.read_refusal(head)
         if not error.enveloped:
             error.message = f"a body that is no stream of events: {error.message}"
         return error
