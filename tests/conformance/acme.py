@@ -192,7 +192,11 @@ class AcmeProvider(HTTPProvider):
         body: dict[str, Any] = {"engine": call.model, "live": call.stream, "turns": [*map(_turn, asked.messages)]}
         if asked.tools:
             functions = [tool["function"] for tool in asked.tools]
-            body["skills"] = [{"title": it["name"], "takes": it["parameters"]} for it in functions]
+            body["skills"] = [
+                {"title": it["name"], "for": it.get("description"), "takes": it["parameters"]} for it in functions
+            ]
+            if asked.tool_choice not in (None, "auto"):
+                body["skilled"] = asked.tool_choice
         if asked.temperature is not None:
             body["heat"] = asked.temperature
         if asked.stop is not None:

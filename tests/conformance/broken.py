@@ -21,6 +21,7 @@ from llmring.schemas import StreamChunk
 from llmring.testing import RecordedRequest
 from llmring.testing.conformance import (
     AnswerTests,
+    Asked,
     CallTests,
     ClosingTests,
     Declared,
@@ -31,6 +32,7 @@ from llmring.testing.conformance import (
     RoadTests,
     SecrecyTests,
 )
+from llmring.testing.exchange import Trouble
 
 from .acme import AcmeDecoder, AcmeProvider, AcmeWire
 
@@ -274,6 +276,78 @@ class TestAsksAgainByItself(Broken, RoadTests):
                 return await super().send(call, body)
             except Refused:
                 return await super().send(call, body)
+
+
+def _without(call: Call, **left_out: Any) -> Call:
+    return replace(call, request=call.request.model_copy(update=left_out))
+
+
+class TestMixesUpResults(Broken, CallTests):
+    """Results go back in order, under each other's numbers, which are no ids to keep."""
+
+    lacks: ClassVar[Mapping[str, str]] = {"call_ids": "a ref is a number in the turn"}
+
+    class provider(WithDecoder):
+        class reads(AcmeDecoder):
+            def feed(self, event: Any) -> StreamChunk | None:
+                if event["is"] == "act":
+                    self.calls.start(event["ref"], event["do"], arriving=True)
+                    return None
+                return super().feed(event)
+
+        def render(self, call: Call) -> dict[str, Any]:
+            body = super().render(call)
+            told = [turn for turn in body["turns"] if turn["who"] == "skill"]
+            for turn, ref in zip(told, [turn["ref"] for turn in reversed(told)], strict=True):
+                turn["ref"] = ref
+            return body
+
+
+class TestNamesToolsOnly(Broken, CallTests):
+    class provider(AcmeProvider):
+        def render(self, call: Call) -> dict[str, Any]:
+            body = super().render(call)
+            for skill in body.get("skills", ()):
+                skill["takes"] = {}
+            return body
+
+
+class TestDropsTheChoice(Broken, CallTests):
+    class provider(AcmeProvider):
+        def render(self, call: Call) -> dict[str, Any]:
+            return super().render(_without(call, tool_choice=None))
+
+
+class TestDropsLaterInstructions(Broken, AnswerTests):
+    class provider(AcmeProvider):
+        def render(self, call: Call) -> dict[str, Any]:
+            first, *rest = call.request.messages
+            kept = [message for message in rest if message.role != "system"]
+            return super().render(_without(call, messages=[first, *kept]))
+
+
+class PoorWire(AcmeWire):
+    """Of a vendor with a word of its own for an empty account."""
+
+    troubles: ClassVar[Mapping[Trouble, Problem]] = {"no_credit": Problem(400, "Your purse is empty.", "purse")}
+
+
+class TestKnowsNoPurse(Broken, FailureTests):
+    provider = AcmeProvider
+    wire = PoorWire()
+
+
+class BlindWire(AcmeWire):
+    """Its script takes a table for text."""
+
+    def read(self, request: RecordedRequest) -> Asked | None:
+        asked = super().read(request)
+        return asked and replace(asked, stream="flow=1" in request.query)
+
+
+class TestHasABlindWire(Broken, AnswerTests):
+    provider = AcmeProvider
+    wire = BlindWire()
 
 
 class TestLacksNothing(Broken, LackTests):

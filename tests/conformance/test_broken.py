@@ -42,6 +42,12 @@ FOUND = {
         "no_redirect_takes_the_key_elsewhere",
     ): "the server redirected to another one, and that was sent",
     ("AsksAgainByItself", "the_last_model_is_asked_again"): "the server's answer makes it 2: the errors of `send`",
+    ("MixesUpResults", "the_results_go_back_under_the_ids_of_the_calls"): "tie each result to its call",
+    ("NamesToolsOnly", "a_tool_is_described_whole"): "the parameters of a tool are not in the body",
+    ("DropsTheChoice", "a_choice_of_tools_is_sent_or_refused[required]"): "the body is the one without it: render it",
+    ("DropsLaterInstructions", "an_instruction_in_the_midst_reaches_the_server"): "'Be Epsilon now.' of the",
+    ("KnowsNoPurse", "an_empty_account_is_told_as_one"): 'in the dialect: Words("no_credit"',
+    ("HasABlindWire", "text_is_whole"): "`read` of BlindWire saw none in POST /acme/v3/talk",
     ("LacksNothing", "what_is_said_to_be_lacking_is"): "'usage' (counts of tokens) is declared to be lacking",
 }
 """The test that finds each, and the words that it says."""

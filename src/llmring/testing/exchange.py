@@ -15,7 +15,7 @@ from .faults import Fault
 
 __all__ = ["Problem", "RecordedRequest", "Reply", "Tokens", "ToolCallScript", "Trouble"]
 
-Trouble = Literal["bad_key", "unknown_model", "too_long", "rate_limit", "overloaded"]
+Trouble = Literal["bad_key", "unknown_model", "too_long", "rate_limit", "overloaded", "no_credit"]
 
 
 @dataclass(frozen=True)

@@ -210,6 +210,8 @@ def _whole(answer: Answer, format: Format, faults: Faults) -> bytes:
 def _problem(reply: Reply, format: Format, request: RecordedRequest) -> Problem | None:
     """The error that the reply is, if it is one."""
     if reply.problem is not None:
+        if reply.problem not in format.TROUBLES:
+            raise ValueError(f"the wire {format.NAME} has no word for the problem {reply.problem!r}")
         problem = format.TROUBLES[reply.problem]
     elif reply.status >= 400:
         problem = Problem(reply.status)

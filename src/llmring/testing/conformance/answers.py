@@ -218,6 +218,26 @@ class AnswerTests:
             stage.check(places == sorted(places), "the turns of the conversation came in another order")
 
     @case(contract.REQUEST)
+    async def test_an_instruction_in_the_midst_reaches_the_server(self, stage: Stage) -> None:
+        stage.says("Hello")
+        said = ["You are Alpha.", "Question Beta?", "Answer Gamma.", "Be Epsilon now.", "Question Delta?"]
+        roles = ("system", "user", "assistant", "system", "user")
+        messages = [Message.model_validate({"role": it, "content": text}) for it, text in zip(roles, said, strict=True)]
+        for ask in stage.roads(stage.service(), stage.ask(messages=messages)):
+            try:
+                await ask()
+            except ModelCapabilityError:
+                stage.check(not stage.server.requests, "the conversation was refused, and yet a request was sent")
+                continue
+            texts = "\n".join(stage.asked().texts)
+            for text in said:
+                stage.check(
+                    text in texts,
+                    f"{text!r} of the conversation is not in what the server was sent: {texts!r:.200}. Where the wire "
+                    "takes instructions at one place only, put all of them there",
+                )
+
+    @case(contract.REQUEST)
     async def test_the_model_and_the_road_reach_the_server(self, stage: Stage) -> None:
         stage.says("Hello")
         await stage.both(stage.ask())

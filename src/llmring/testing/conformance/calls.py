@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ...exceptions import ProviderResponseError
+from ...exceptions import ModelCapabilityError, ProviderResponseError
 from ...schemas import LLMRequest, LLMResponse, Message, ToolCall
 from ..exchange import Reply, ToolCallScript
 from ..faults import Fault
 from . import contract
-from .cases import case
+from .cases import case, pytest
 from .stage import Stage
+from .wire import Asked
 
 __all__ = ["LOOK", "CallTests", "second_turn"]
 
@@ -29,6 +30,19 @@ _CLOCK: dict[str, Any] = {
     "function": {"name": "clock", "description": "The time", "parameters": {"type": "object", "properties": {}}},
 }
 _TOOLS = [LOOK, _CLOCK]
+_TOLD: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "survey",
+        "description": "conformance-description",
+        "parameters": {"type": "object", "properties": {"conformance_argument": {"type": "string"}}},
+    },
+}
+_CHOICES: dict[str, Any] = {
+    "none": "none",
+    "required": "required",
+    "a function": {"type": "function", "function": {"name": "look"}},
+}
 _HARD = {"at": 'Žilina "}{" \\ 🦊', "depth": [1, 2.5, None, {"x": True}]}
 _RESULT = "sunny, 21 degrees"
 
@@ -52,6 +66,41 @@ class CallTests:
         for number in stage.in_turn((0, 1)):
             names = sorted(stage.asked(number).tools)
             stage.same("the tools that the server was told of", names, ["clock", "look"], "render request.tools")
+
+    @case(contract.TOOLS, "tools")
+    async def test_a_tool_is_described_whole(self, stage: Stage) -> None:
+        stage.says("Hello")
+        await stage.both(stage.ask(tools=[_TOLD]))
+        for number in stage.in_turn((0, 1)):
+            raw = stage.server.requests[number].raw
+            for what, sign in (("description", b"conformance-description"), ("parameters", b"conformance_argument")):
+                stage.check(
+                    sign in raw,
+                    f"the {what} of a tool are not in the body that was sent: render them from "
+                    f'tool["function"]["{what}"]',
+                )
+
+    @case(contract.TOOLS, "tools")
+    @pytest.mark.parametrize("choice", _CHOICES, ids=lambda it: it.replace(" ", "-"))
+    async def test_a_choice_of_tools_is_sent_or_refused(self, stage: Stage, choice: str) -> None:
+        stage.says("Hello")
+        service = stage.service()
+        await stage.both(stage.ask(tools=_TOOLS), service)
+        without = [request.raw for request in stage.server.requests]
+        asks = stage.roads(service, stage.ask(tools=_TOOLS, tool_choice=_CHOICES[choice]))
+        for ask, plain in zip(asks, without, strict=True):
+            stage.server.clear()
+            stage.server.default = Reply("Hello")
+            try:
+                await ask()
+            except ModelCapabilityError:
+                stage.check(not stage.server.requests, "`tool_choice` was refused, and yet a request was sent")
+                continue
+            stage.check(
+                stage.server.requests[-1].raw != plain,
+                f"the request's tool_choice is {_CHOICES[choice]!r}, and the body is the one without it: render it; "
+                "or, where the vendor has no such choice, raise CannotCarry",
+            )
 
     @case(contract.CALLS, "tools")
     async def test_a_call_is_read(self, stage: Stage) -> None:
@@ -155,6 +204,7 @@ class CallTests:
             stage.same("the number of results that the server was sent", len(asked.results), len(scripts))
             for result, wanted in zip(asked.results, results, strict=True):
                 stage.check(wanted in result.text, f"a result that was sent is {result.text!r}, not {wanted!r}")
+            _paired(stage, asked, results)
             if named:
                 wanted_ids = [call.id for call in scripts]
                 stage.same("the ids of the calls that went back", [call.id for call in asked.calls], wanted_ids)
@@ -174,6 +224,20 @@ class CallTests:
             stage.same("the text", answer.content, "It is sunny.")
             told = [(call.name, call.arguments) for call in stage.asked().calls]
             stage.same("the calls that the server was told of", told, [("look", {"at": "Porto"})])
+
+
+def _paired(stage: Stage, asked: Asked, results: Sequence[str]) -> None:
+    """See that each call has its own result, wherever the wire ties the two together."""
+    ties = [call.id for call in asked.calls]
+    if None in ties or len(set(ties)) != len(ties) or any(result.id is None for result in asked.results):
+        return
+    told = {result.id: result.text for result in asked.results}
+    for call, wanted in zip(asked.calls, results, strict=True):
+        stage.check(
+            wanted in told.get(call.id, ""),
+            f"the result of the call {call.name}({call.arguments}) is {told.get(call.id)!r}, not {wanted!r}: tie each "
+            "result to its call by message.tool_call_id",
+        )
 
 
 def _calls(stage: Stage, response: LLMResponse, wanted: list[tuple[str, Any]]) -> None:

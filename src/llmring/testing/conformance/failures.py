@@ -79,6 +79,18 @@ class FailureTests:
         await stage.failures(kind, f"the server said, in the vendor's words, {trouble!r}", hint=hint)
 
     @case(contract.ERRORS)
+    async def test_an_empty_account_is_told_as_one(self, stage: Stage) -> None:
+        problem = stage.subject.troubles.get("no_credit")
+        if problem is None:
+            pytest.skip("the wire has no word for an empty account")
+        stage.says(Reply(problem="no_credit"))
+        kinds = ProviderRateLimitError if problem.status == 429 else ProviderResponseError
+        did = f"the server said that the account is empty ({problem.status}: {problem.message})"
+        hint = 'say the vendor\'s code, or its words, in the dialect: Words("no_credit", codes=[...])'
+        for error in await stage.failures(kinds, did, hint=hint):
+            stage.check(error.out_of_credit, f"{did}, and the error does not say so: {error}. To mend it, {hint}")
+
+    @case(contract.ERRORS)
     async def test_the_message_says_what_the_server_said(self, stage: Stage) -> None:
         stage.says(Reply(status=400, error="The flux is not aligned"))
         for error in await stage.failures(ProviderResponseError, "the server answered 400"):

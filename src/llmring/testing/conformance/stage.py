@@ -223,8 +223,23 @@ class Stage:
         """Fail, and say by which road, and what the server had to object."""
         refused = next((it.refused for it in reversed(self.server.requests) if it.refused), None)
         road = f"{self.road}: " if self.road else ""
+        what += self._misread()
         said = f"\nThe server had refused the request: {refused}" if refused else ""
         fail(f"{road}{what.rstrip('.')}.{said}", self._contract)
+
+    def _misread(self) -> str:
+        """What the script of the wire may have read wrong: a stream was asked for, and it saw none."""
+        sent = self.server.requests
+        if isinstance(self.subject.wire, str) or self.road != "chat_stream":
+            return ""
+        if not sent or any(request.stream for request in sent):
+            return ""
+        seen = f"{sent[0].method} {sent[0].path}, query {sent[0].query!r}, body {sent[0].raw!r:.200}"
+        return (
+            f".\nA stream was asked for, and `read` of {type(self.subject.wire).__name__} saw none in {seen}. If the "
+            'request says it, `read` is wrong: `request.query` is a table of text (`request.query.get("flow") == '
+            '"1"`). If not, send call.stream'
+        )
 
     def check(self, holds: object, wrong: str) -> None:
         """Fail unless it holds."""

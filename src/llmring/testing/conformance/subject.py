@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ...dialects import Dialect
 from ...providers.base import Provider, ProviderConfig
-from ..exchange import RecordedRequest
+from ..exchange import Problem, RecordedRequest, Trouble
 from ..wires import FORMATS
 from .ready import READY
 from .wire import Asked, WireScript, key_of
@@ -28,7 +28,8 @@ ABILITIES: Mapping[str, str] = {
     "content_filter": "a word for an answer that was withheld",
     "error_events": "errors in the middle of a stream",
     "end_marker": "an end marker, without which an answer is not whole",
-    "bare_end": "an end marker that may come without a finish reason",
+    "bare_end": "answers that end well at an end marker which names no finish reason: said of a wire whose marker is "
+    "the reason, and so cannot leave it out",
     "key": "a key that goes along with each request",
 }
 """What a provider may lack, by name."""
@@ -108,6 +109,13 @@ class Subject:
     def id_header(self) -> str | None:
         """The header in which the server names a request's id."""
         return FORMATS[self.wire].ID_HEADER if isinstance(self.wire, str) else self.wire.id_header
+
+    @property
+    def troubles(self) -> Mapping[Trouble, Problem]:
+        """How the server words what it has a word for."""
+        if isinstance(self.wire, str):
+            return FORMATS[self.wire].TROUBLES
+        return {**WireScript.troubles, **self.wire.troubles}
 
     def read(self, request: RecordedRequest) -> Asked:
         """What a request asks for."""

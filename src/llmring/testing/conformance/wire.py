@@ -33,12 +33,14 @@ class Called(NamedTuple):
     Attributes:
         name: the function's.
         arguments: as a table.
-        id: the server's own; `None` where the wire has none.
+        id: what ties a result to it: the server's own, or, where that is no id to keep (`lacks` has `call_ids`),
+            whatever the wire says instead, such as a number, unique in the conversation that is read; `None` where the
+            wire has nothing of the kind.
     """
 
     name: str
     arguments: Any
-    id: str | None = None
+    id: str | int | None = None
 
 
 class Result(NamedTuple):
@@ -46,11 +48,11 @@ class Result(NamedTuple):
 
     Attributes:
         text: the result.
-        id: of the call that it answers; `None` where the wire has none.
+        id: of the call that it answers, as in `Called`; `None` where the wire has none.
     """
 
     text: str
-    id: str | None = None
+    id: str | int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class WireScript(ABC):
 
         class AcmeWire(WireScript):
             def read(self, request):
-                body = request.body
+                body = request.body  # parsed; request.query is a table of text, header names are in lower case
                 texts = [turn["text"] for turn in body["turns"]]
                 return Asked(body["model"], body["stream"], texts, key=key_of(request))
 
@@ -111,8 +113,11 @@ class WireScript(ABC):
         path: what follows the server's address in the `base_url` that your provider is given.
         id_header: the header with the request's id, `None` where the vendor sends none.
         retry_in_body: whether the seconds to wait are in the error's body (`problem.retry_after`) and in no header.
+            Left out, they are sent in the header, and no test sees whether your provider finds them in the body.
         lacks: what the wire has not, by ability, each with the reason (see `Subject`).
-        troubles: how the vendor words what it has a word of its own for; `{model}` stands for the model.
+        troubles: how the vendor words what it has a word of its own for, each with the status that it sends, 200 too;
+            `{model}` stands for the model. What is left out is worded as here, so that `error` meets these codes, too:
+            they are text (`"context_length_exceeded"`), as all of them are.
     """
 
     lines: ClassVar[bool] = False
@@ -127,6 +132,7 @@ class WireScript(ABC):
         "too_long": Problem(400, "The prompt is too long.", code="context_length_exceeded"),
         "rate_limit": Problem(429, "Too many requests.", retry_after=1),
         "overloaded": Problem(503, "Overloaded, try again later."),
+        "no_credit": Problem(402, "The account is empty."),
     }
 
     @abstractmethod

@@ -50,6 +50,7 @@ TROUBLES: Mapping[Trouble, Problem] = {
     "too_long": Problem(400, "prompt is too long: 333340 tokens > 200000 maximum"),
     "rate_limit": Problem(429, "This request would exceed your organization's rate limit.", retry_after=1),
     "overloaded": Problem(529, "Overloaded"),
+    "no_credit": Problem(400, "Your credit balance is too low to access the Anthropic API."),
 }
 
 

@@ -49,6 +49,7 @@ TROUBLES: Mapping[Trouble, Problem] = {
     "too_long": Problem(400, "The input token count (1333340) exceeds the maximum number of tokens allowed (1048576)."),
     "rate_limit": Problem(429, "You exceeded your current quota.", retry_after=1),
     "overloaded": Problem(503, "The model is overloaded. Please try again later."),
+    "no_credit": Problem(429, "Your prepayment credits are depleted."),
 }
 
 

@@ -45,6 +45,12 @@ TROUBLES: Mapping[Trouble, Problem] = {
     ),
     "rate_limit": Problem(429, "Rate limit reached. Please try again in 1s.", retry_after=1),
     "overloaded": Problem(503, "The engine is currently overloaded, please try again later", "server_error"),
+    "no_credit": Problem(
+        429,
+        "You exceeded your current quota, please check your plan and billing details.",
+        "insufficient_quota",
+        code="insufficient_quota",
+    ),
 }
 
 
