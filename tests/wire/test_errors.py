@@ -189,3 +189,7 @@ def test_errors_are_told_apart() -> None:
 
 def test_codes_are_told_in_lower_case() -> None:
     assert WireError("No.", codes=("E-404", "Gone")).codes == ("e-404", "gone")
+
+
+def test_a_code_may_be_a_number() -> None:
+    assert WireError("No.", codes=(11,)).codes == ("11",)  # type: ignore[arg-type]

@@ -197,3 +197,14 @@ def test_a_big_event_takes_linear_time(frames: type[LineFrames], size: int) -> N
         return best
 
     assert seconds(big) < 40 * seconds(big // 8)
+
+
+@given(st.data())
+def test_events_that_only_keep_a_connection_awake_are_left_out(data: st.DataObject) -> None:
+    class Frames(NamedSSEFrames):
+        ignores = ("beat",)
+
+    document = b'event: beat\ndata: tick\n\nevent: say\ndata: {"t": 1}\n\nevent: beat\n\ndata: {}\n\n'
+    at = data.draw(st.integers(0, len(document)))
+    wanted = [b'{"event":"say","data":{"t": 1}}', b'{"event":"message","data":{}}']
+    assert fed(Frames(), [document[:at], document[at:]]) == wanted

@@ -110,7 +110,15 @@ _TEXTS_OR_NONE = (
 
 @dataclass(frozen=True)
 class Problem:
-    """An error answer, before a wire words it; `None` takes the wire's usual word for the status."""
+    """An error answer, before a wire words it; `None` takes the wire's usual word for the status.
+
+    Attributes:
+        status: HTTP's, 200 where the vendor refuses so.
+        message, param: text.
+        type, code: the vendor's words for the kind, as text, a number too.
+        request_id: of the request.
+        retry_after: seconds, or an HTTP date.
+    """
 
     status: int
     message: str | None = None
@@ -270,7 +278,8 @@ class RecordedRequest:
     Attributes:
         wire: `openai-chat`, `openai-responses`, `anthropic`, `gemini` or `ollama`; `models` for a listing,
             `counting` for a count, `None` for a path that nobody serves.
-        method, path, query, headers: of the HTTP request; header names in lower case.
+        method, path: of the HTTP request.
+        query, headers: tables of text (`{"flow": "1"}`); header names in lower case.
         raw, body: the body as bytes, and parsed (`None` if it is not JSON).
         model: the model asked for.
         stream: whether a stream was asked for.

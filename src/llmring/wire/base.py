@@ -34,6 +34,9 @@ MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 class Decoder:
     """Turns one answer's events into chunks. Each wire has its own.
 
+    Names with an underscore are this class's, too (`_head`, `_begun`, `_read`): what a class derived from it keeps
+    needs other ones.
+
     Attributes:
         model: the `provider:model` that every chunk names.
         issuer: the provider and its address, to whom alone what is kept goes back.

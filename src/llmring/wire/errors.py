@@ -43,7 +43,8 @@ class WireError(Exception):
     Attributes:
         message: the vendor's own words.
         status: the HTTP status, or the one its word stands for; `None` if it gave neither.
-        codes: the vendor's words for the kind of error, in lower case (`"overloaded_error"`, `"model_not_found"`).
+        codes: the vendor's words for the kind of error, in lower case (`"overloaded_error"`, `"model_not_found"`); a
+            number becomes text.
         param: the request's field that it names.
         details: the body's further details, as they are.
         retry_after: seconds to wait, where the body names them; a header wins.
@@ -59,7 +60,7 @@ class WireError(Exception):
     enveloped: bool = False
 
     def __post_init__(self) -> None:
-        self.codes = tuple(code.lower() for code in self.codes)
+        self.codes = tuple(str(code).lower() for code in self.codes)  # some vendors number them
 
     def __str__(self) -> str:
         return self.message

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import ClassVar
+
 from pydantic_core import to_json
 
 from . import MAX_BYTES
@@ -15,11 +18,19 @@ class NamedSSEFrames(SSEFrames):
 
     The payload of each is `{"event": NAME, "data": DATA}`, with the data as it is, which must be JSON. One without a
     name is called `message`, as the standard has it.
+
+    Attributes:
+        ignores: names of events that say nothing, whatever their data is, such as what keeps a connection awake. Of any
+            other, data that is no JSON is an event that cannot be decoded. Derive a class to name some:
+            `class Frames(NamedSSEFrames): ignores = ("beat",)`.
     """
+
+    ignores: ClassVar[Collection[str]] = ()
 
     def __init__(self, most: int = MAX_BYTES) -> None:
         super().__init__(most)
         self._name = b""
+        self._ignored = frozenset(name.encode() for name in self.ignores)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads of the events that `data` completes."""
@@ -30,7 +41,9 @@ class NamedSSEFrames(SSEFrames):
                 continue
             if line.startswith(b"error:"):
                 self._name = b"error"
-            payloads += [self._named(payload) for payload in self._payloads([line])]
+            whole = self._payloads([line])
+            if whole and self._name not in self._ignored:
+                payloads += [self._named(payload) for payload in whole]
             if not line or line == b"event":
                 self._name = b""
         return payloads

@@ -35,7 +35,20 @@ class Event(NamedTuple):
 
 @dataclass
 class Answer:
-    """A reply to one request, with nothing left open."""
+    """A reply to one request, with nothing left open.
+
+    Attributes:
+        request: what it answers.
+        model: that answers.
+        chunks, reasoning: the text and the thinking, in the pieces that are streamed; whole in `text` and `thought`.
+        calls: each has `name`, `id` (`None` where the wire is to make one), `fragments`, the pieces of its arguments,
+            and `json`, all of them.
+        usage: `prompt`, `completion`, `cache_read`, `cache_write` and `reasoning` tokens; `None` to report none.
+        finish_reason: `stop`, `length`, `tool_calls`, `content_filter`, or another word, to go out as it is; `None` to
+            name none.
+        signature, reasoning_field, searched, continuation, checkpoints: what single vendors have; see `Reply`.
+        created: seconds since 1970.
+    """
 
     request: RecordedRequest
     model: str
@@ -160,7 +173,14 @@ def dumps(value: Any) -> bytes:
 
 
 def event(data: dict[str, Any], name: str | None = None, carries: str | None = None, end: bool = False) -> Event:
-    """An event of that JSON."""
+    """An event of that table, as JSON. For other data: `Event(b"tick", "beat")`.
+
+    Args:
+        data: the table.
+        name: the event's, of server-sent events.
+        carries: the piece of text, thinking or arguments in it.
+        end: whether it is the last of a stream: the end marker, or the error that a stream ends in.
+    """
     return Event(dumps(data), name, carries, end)
 
 
