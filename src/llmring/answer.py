@@ -4,26 +4,76 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from pydantic_core import to_json
 
+from . import structured
 from .exceptions import InvalidRequestError, LLMRingError, ProviderConnectionError
 from .record import first_of
-from .schemas import LLMResponse, StreamChunk
-from .unpacking import unpacked
+from .schemas import LLMRequest, LLMResponse, StreamChunk
+from .unpacking import HTTPResponse, unpacked
+from .wire import MAX_BYTES
 from .wire.base import MISSHAPEN, Decoder
+from .wire.errors import WireError
 
-if TYPE_CHECKING:
-    from .providers.base import Call, HTTPResponse, Provider
-
-__all__ = ["Answer", "rendered"]
+__all__ = ["Adapter", "Answer", "Call", "rendered"]
 
 _DRAIN_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request on its way to one model.
+
+    Attributes:
+        request: with the binding's params merged in.
+        model: the model's name without the provider.
+        stream: whether the answer is to come in pieces.
+        timeout: seconds for every wait; `None` waits forever.
+        form: what the answer is checked against; `None` takes any.
+        continuation: the provider's token to go on from.
+        until: when the answer must have begun, in the loop's time; `None` waits forever.
+        max_bytes: that a line, an event, the calls or a whole answer may have.
+        tools: as `ProviderConfig` has it, for this call.
+    """
+
+    request: LLMRequest
+    model: str
+    stream: bool
+    timeout: float | None
+    form: structured.AnswerFormat | None = None
+    continuation: str | None = None
+    until: float | None = None
+    max_bytes: int = MAX_BYTES
+    tools: str | None = None
+
+    def begun(self) -> Call:
+        """The same, whose time begins now."""
+        if self.timeout is None:
+            return self
+        return replace(self, until=asyncio.get_running_loop().time() + self.timeout)
+
+
+class Adapter(Protocol):
+    """What the way of a request needs of a `Provider`, which says what each is."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def issuer(self) -> str: ...  # noqa: D102
+    def render(self, call: Call) -> dict[str, Any]: ...  # noqa: D102
+    def decoder(self, call: Call) -> Decoder: ...  # noqa: D102
+    async def send(self, call: Call, body: bytes) -> HTTPResponse: ...  # noqa: D102
+    def conceal(self, data: bytes) -> bytes: ...  # noqa: D102
+    def said_of(self, body: bytes, status: int, headers: Mapping[str, str]) -> WireError: ...  # noqa: D102
+    def error(  # noqa: D102
+        self, error: Exception, call: Call, headers: Mapping[str, str] | None = None
+    ) -> LLMRingError: ...
 
 
 class Answer:
@@ -34,7 +84,7 @@ class Answer:
         finished: the final chunk has been read.
     """
 
-    def __init__(self, provider: Provider, call: Call, response: HTTPResponse) -> None:
+    def __init__(self, provider: Adapter, call: Call, response: HTTPResponse) -> None:
         self.provider = provider
         self.call = call
         self.response = response
@@ -52,7 +102,7 @@ class Answer:
         self._next: Callable[[], Awaitable[bytes]] = self._first
 
     @classmethod
-    async def open(cls, provider: Provider, call: Call) -> Answer:
+    async def open(cls, provider: Adapter, call: Call) -> Answer:
         """Send the request. Raises `ProviderError`."""
         response = await _send(provider, call)
         try:
@@ -215,7 +265,7 @@ class Answer:
             await asyncio.sleep(0)
 
 
-def rendered(provider: Provider, call: Call) -> bytes:
+def rendered(provider: Adapter, call: Call) -> bytes:
     """A request's body as JSON. Raises `ModelCapabilityError` or `InvalidRequestError`."""
     try:
         return to_json(provider.render(call))
@@ -229,7 +279,7 @@ def rendered(provider: Provider, call: Call) -> bytes:
         ) from None
 
 
-async def _send(provider: Provider, call: Call) -> HTTPResponse:
+async def _send(provider: Adapter, call: Call) -> HTTPResponse:
     body = rendered(provider, call)
     try:
         return await provider.send(call, body)

@@ -10,7 +10,7 @@ from random import uniform
 from typing import TYPE_CHECKING, TypeVar
 
 from . import concealment, structured
-from .answer import Answer
+from .answer import Adapter, Answer, Call
 from .breaker import Breakers
 from .exceptions import (
     CircuitBreakerError,
@@ -29,7 +29,6 @@ from .schemas import LLMRequest, LLMResponse, Message, StreamChunk
 
 if TYPE_CHECKING:
     from .capabilities import Passed
-    from .providers.base import Call, Provider
     from .structured import AnswerFormat
 
 __all__ = ["Route", "moves_on"]
@@ -82,7 +81,7 @@ class Route:
         request: LLMRequest,
         candidates: Sequence[str],
         breakers: Breakers,
-        call: Callable[[str, LLMRequest, AnswerFormat | None], Awaitable[tuple[Provider, Call, Callable[[], None]]]],
+        call: Callable[[str, LLMRequest, AnswerFormat | None], Awaitable[tuple[Adapter, Call, Callable[[], None]]]],
         pass_over: Callable[[LLMRequest, AnswerFormat | None], Passed | None],
         max_retries: int,
         deadline: float | None,
@@ -247,7 +246,7 @@ class Route:
         answer.hear(breaker.ended, let_go)
         return answer, chunks
 
-    async def _ask(self, provider: Provider, call: Call) -> tuple[Answer, list[StreamChunk]]:
+    async def _ask(self, provider: Adapter, call: Call) -> tuple[Answer, list[StreamChunk]]:
         """Ask one candidate, and where nobody comes after it again, if what went wrong may pass in the time left."""
         most = self._max_retries if len(self._candidates) == 1 else 0
         loop = asyncio.get_running_loop()
@@ -284,7 +283,7 @@ def _pause(error: ProviderError, retry: int) -> float:
     return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**retry) * uniform(0.75, 1.0)  # noqa: S311 - no secret
 
 
-async def _open(provider: Provider, call: Call) -> tuple[Answer, list[StreamChunk]]:
+async def _open(provider: Adapter, call: Call) -> tuple[Answer, list[StreamChunk]]:
     """Open an answer and wait for its first chunks, of a whole one for all: until then, another may serve."""
     answer, chunks = None, list[StreamChunk]()
     try:

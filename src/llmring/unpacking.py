@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from .providers.base import HTTPResponse
-
-__all__ = ["ENCODINGS", "PackedBodyError", "unpacked"]
+__all__ = ["ENCODINGS", "HTTPResponse", "PackedBodyError", "unpacked"]
 
 ENCODINGS = "gzip, deflate"
 """Those of a body that are asked for."""
 _STEP = 256 * 1024
 """Bytes that are unpacked at a time."""
+
+
+class HTTPResponse(Protocol):
+    """What httpx's and httpx2's responses have in common, as far as it is needed here."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By name, in any case."""
+        ...
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, its content encoding undone; where there is a `stream`, that is read instead."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connection, or give it back to the pool if the body was read to its end."""
+        ...
 
 
 class PackedBodyError(OSError):

@@ -31,7 +31,8 @@ from llmring import LLMRequest, LLMRing, Message
 from llmring.exceptions import ProviderConnectionError, ProviderResponseError
 from llmring.providers.listing import list_models
 from llmring.providers.network import Connection, Transport
-from llmring.providers.posting import Carrier, http_options
+from llmring.providers.posting import Carrier
+from llmring.providers.transport import http_options
 from llmring.testing import PracticeServer, Reply
 
 LIMITS = httpx2.Limits(max_connections=None)

@@ -24,7 +24,8 @@ from ..lockfile.files import read
 from ..lockfile.parsing import decode, holds_json
 from ..lockfile.places import Entry, Place, line_and_column, locate, scan
 from ..lockfile.rendering import json_schema, toml_key
-from ..providers.endpoints import endpoint, variables_in
+from ..providers.endpoints import endpoint
+from ..providers.headers import variables_in
 from ..providers.secrets import has_name_of, is_owned, secrets_of
 from ..references import alike, bind_command, escaped, shown, unbind_command
 from ..request import seconds, with_params

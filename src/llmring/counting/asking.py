@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from ..providers.base import Call, Provider
+    from ..answer import Call
     from ..routing import Route
 
 __all__ = ["ask"]
@@ -15,7 +15,7 @@ __all__ = ["ask"]
 _T = TypeVar("_T")
 
 
-async def ask(route: Route, question: Callable[[Provider, Call], Awaitable[_T]]) -> _T:
+async def ask(route: Route, question: Callable[[Any, Call], Awaitable[_T]]) -> _T:
     """What the first candidate that can be asked says. It is asked once, and its breaker has no say.
 
     Raises:

@@ -375,8 +375,7 @@ def _model(pattern: str, raw: Any, place: Place) -> ModelSettings:
 
 def _fact(name: str, value: Any, place: Place) -> Any:
     if vendors.FACTS[name] is int:
-        whole = isinstance(value, int | float) and not isinstance(value, bool) and value >= 1 and value == value // 1
-        if not whole or math.isinf(value):
+        if type(value) not in (int, float) or not 1 <= value < math.inf or value != value // 1:
             raise Misfit(f"{name} must be a whole number of tokens, 1 or more", place)
         return int(value)
     value = _checked(value, vendors.FACTS[name], name, place)
@@ -396,7 +395,6 @@ def _headers(table: dict[str, Any], place: Place) -> dict[str, str]:
 
 def _line(value: Any, name: str, place: Place) -> str | None:
     """A string that goes to a terminal and over the wire as it is, if it is given."""
-    text = _optional(value, str, name, place)
-    if text is not None and not text.isprintable():
+    if (text := _optional(value, str, name, place)) is not None and not text.isprintable():
         raise Misfit(f"{name} holds a character that cannot be seen: {shown(text)}. Take it out", place)
     return text

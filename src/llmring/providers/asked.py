@@ -7,16 +7,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from .. import breaker, routing, structured
 from .. import request as requests
 from .. import stream as streams
+from ..answer import Call
 from ..exceptions import LLMRingError
 from ..record import Records
 from ..schemas import LLMRequest, LLMResponse
 from ..wire.errors import WireError, read_error
-from . import listing
+from . import reading
 
 if TYPE_CHECKING:
     from .config import ProviderConfig
@@ -30,8 +31,6 @@ class Asked(ABC):
     Attributes:
         config: how it is reached.
     """
-
-    _call: ClassVar[type[Any]]
 
     def __init__(self, config: ProviderConfig) -> None:
         self.config = config
@@ -107,9 +106,9 @@ class Asked(ABC):
 
         async def call(
             _: str, prepared: LLMRequest, form: structured.AnswerFormat | None
-        ) -> tuple[Any, Any, Callable[[], None]]:
+        ) -> tuple[Any, Call, Callable[[], None]]:
             model = reference.removeprefix(f"{self.name}:")
-            return self, self._call(prepared, model, stream, timeout, form), lambda: None
+            return self, Call(prepared, model, stream, timeout, form), lambda: None
 
         retries = self.config.max_retries
         return routing.Route(
@@ -156,7 +155,7 @@ class Asked(ABC):
         """
         return None
 
-    async def list_models(self) -> Sequence[listing.ListedModel] | None:
+    async def list_models(self) -> Sequence[reading.ListedModel] | None:
         """The models that are served now, for `LLMRing.get_available_models`.
 
         Returns:

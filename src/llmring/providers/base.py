@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
 
-from .. import concealment, structured
+from .. import concealment
 from ..addresses import shown
+from ..answer import Call
 from ..credentials import reveal
 from ..dialects import Dialect
 from ..exceptions import LLMRingError, ModelCapabilityError, ProviderError
-from ..schemas import LLMRequest
+from ..unpacking import HTTPResponse
 from ..vendors import VENDORS
-from ..wire import MAX_BYTES
 from ..wire.base import Decoder
 from ..wire.errors import CannotCarry, WireError
 from . import errors
@@ -23,56 +22,6 @@ from .asked import Asked
 from .config import ProviderConfig
 
 __all__ = ["Call", "HTTPResponse", "Provider", "ProviderConfig"]
-
-
-class HTTPResponse(Protocol):
-    """What httpx's and httpx2's responses have in common, as far as it is needed here."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """By name, in any case."""
-        ...
-
-    def aiter_bytes(self) -> AsyncIterator[bytes]:
-        """The body as it arrives, its content encoding undone; where there is a `stream`, that is read instead."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connection, or give it back to the pool if the body was read to its end."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request on its way to one model.
-
-    Attributes:
-        request: with the binding's params merged in.
-        model: the model's name without the provider.
-        stream: whether the answer is to come in pieces.
-        timeout: seconds for every wait; `None` waits forever.
-        form: what the answer is checked against; `None` takes any.
-        continuation: the provider's token to go on from.
-        until: when the answer must have begun, in the loop's time; `None` waits forever.
-        max_bytes: that a line, an event, the calls or a whole answer may have.
-        tools: as `ProviderConfig` has it, for this call.
-    """
-
-    request: LLMRequest
-    model: str
-    stream: bool
-    timeout: float | None
-    form: structured.AnswerFormat | None = None
-    continuation: str | None = None
-    until: float | None = None
-    max_bytes: int = MAX_BYTES
-    tools: str | None = None
-
-    def begun(self) -> Call:
-        """The same, whose time begins now."""
-        if self.timeout is None:
-            return self
-        return replace(self, until=asyncio.get_running_loop().time() + self.timeout)
 
 
 class Provider(Asked):
@@ -90,7 +39,6 @@ class Provider(Asked):
     registered says it here; of a built-in provider it is a row of `vendors.json`."""
 
     client: Any
-    _call = Call
     tells_tools: bool = False
 
     def __init__(self, config: ProviderConfig) -> None:

@@ -5,14 +5,9 @@ Nothing is imported and nobody is asked, so that commands can say what a service
 
 from __future__ import annotations
 
-import os
-import re
-from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from string import Template
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from .. import tool_dialects
 from ..addresses import can_be_asked, completed, escaping, is_below, network_of, same_host, without_login
@@ -22,14 +17,13 @@ from ..exceptions import LLMRingError, ProviderNotFoundError
 from ..references import alike
 from ..vendors import ALSO_CALLED, BUILT_IN, SDKS
 from . import kinds
+from .headers import asking_for, expanded, variables_in
 
 if TYPE_CHECKING:
     from ..lockfile import ProviderSettings
     from .kinds import Kind, Kinds, Maker
 
-__all__ = ["Endpoint", "address_of", "endpoint", "made_of", "near_name", "variables_in"]
-
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+__all__ = ["Endpoint", "address_of", "endpoint", "made_of", "near_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +107,7 @@ class Endpoint:
                 return self.lacks_key
             return (
                 f"There is no key for {self.name} in the environment, and the system's keyring does not answer. "
-                f"{_set(self.key_variables)}, or unlock the keyring."
+                f"{asking_for(self.key_variables)}, or unlock the keyring."
             )
         if obstacle := self.lacks_address or self.wrong_address or self.wrong_tools or self.wrong_key(key):
             return obstacle
@@ -126,14 +120,16 @@ class Endpoint:
     @property
     def lacks_key(self) -> str:
         """What to say where it has no key."""
-        return f"There is no key for {self.name}. {_set(self.key_variables)}."
+        return f"There is no key for {self.name}. {asking_for(self.key_variables)}."
 
     @property
     def lacks_address(self) -> str | None:
         """What to say where a vendor has no address. `None` where it has one, or its SDK knows it."""
         if self.base_url is not None or not self.needs_address:
             return None
-        step = _set(self.address_variables) if self.address_variables else f"Set base_url in [providers.{self.name}]"
+        step = (
+            asking_for(self.address_variables) if self.address_variables else f"Set base_url in [providers.{self.name}]"
+        )
         return f"There is no address for {self.name}. {step}."
 
     @property
@@ -165,53 +161,8 @@ class Endpoint:
         return f"The key for {self.name}, from {key.source}, holds {key.wrong}, which cannot be sent. Copy it anew."
 
     def expand_headers(self) -> tuple[dict[str, Key], tuple[Key, ...]]:
-        """The headers to send, with `$NAME` and `${NAME}` replaced from the environment; and what is secret of them.
-
-        Raises:
-            ProviderNotFoundError: a variable is not set, a `$` is followed by no name, or a header cannot be sent.
-        """
-        headers: dict[str, Key] = {}
-        secrets: list[str] = []
-        for header, written in self.headers.items():
-            value = self._expand(header, written)
-            headers[header] = Key(value)
-            self._check(header, value, f"[providers.{self.name}.headers]")
-            if "$" in written:
-                secrets += [value, *filter(None, map(os.environ.get, variables_in(written)))]
-        for header, value in _headers_in(self.header_variable).items():
-            self._check(header, value, self.header_variable)
-            secrets.append(value)
-        if self.login is not None and not any(header.lower() == "authorization" for header in headers):
-            user, _, password = self.login.partition(":")
-            token = b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
-            headers["Authorization"] = Key(f"Basic {token}")
-            secrets += [self.login, token, password, unquote(password)]
-        return headers, tuple(map(Key, secrets))
-
-    def _check(self, header: str, value: str, where: str | None) -> None:
-        if not _HEADER.fullmatch(header) or not _sendable(value):
-            raise ProviderNotFoundError(
-                f"The header {header!a} in {where} cannot be sent. Names take letters, digits and hyphens, values "
-                "printable ASCII: write it anew.",
-                provider=self.name,
-            )
-
-    def _expand(self, header: str, written: str) -> str:
-        where = f"[providers.{self.name}.headers] {header}"
-        values = {name: first_set([name]) for name in variables_in(written)}
-        for name, value in values.items():
-            if value is None:
-                raise ProviderNotFoundError(f"{where} needs {name}. {_set([name])}.", provider=self.name)
-            if not _sendable(value):
-                raise ProviderNotFoundError(
-                    f"{name}, for {where}, holds a character that cannot be sent. Copy it anew.", provider=self.name
-                )
-        try:
-            return Template(written).substitute(values)
-        except ValueError:
-            raise ProviderNotFoundError(
-                f"{where} has a $ with no name after it. Write $NAME, ${{NAME}}, or $$ for a $.", provider=self.name
-            ) from None
+        """The headers to send, and what is secret of them; see `expanded`, which says what it raises."""
+        return expanded(self.name, self.headers, self.header_variable, self.login)
 
 
 def endpoint(
@@ -403,22 +354,3 @@ def _address_in_environment(row: Dialect) -> str | None:
     if value is None or not row.address_path:
         return value
     return value.rstrip("/").removesuffix(row.address_path.rstrip("/")) + row.address_path
-
-
-def _headers_in(variable: str | None) -> dict[str, str]:
-    """The headers that an environment variable holds, as the SDKs read it."""
-    lines = [line.partition(":") for line in os.environ.get(variable or "", "").split("\n")]
-    return {name.strip(): value.strip() for name, colon, value in lines if colon}
-
-
-def _sendable(value: str) -> bool:
-    return value.isascii() and value.isprintable()
-
-
-def variables_in(value: str) -> list[str]:
-    """The environment variables that the value of a header names."""
-    return Template(value).get_identifiers()
-
-
-def _set(variables: Iterable[str]) -> str:
-    return f"Set {' or '.join(variables)} in the environment"

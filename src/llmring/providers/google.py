@@ -22,7 +22,8 @@ from ..wire.errors import read_error
 from ..wire.gemini import GenerateDecoder, render_request
 from . import errors
 from .base import Call, HTTPResponse, Provider, ProviderConfig
-from .posting import Carrier, Exchange, Swapping, http_options, keep_at_home, trust
+from .posting import Carrier, Exchange, Swapping
+from .transport import http_options, keep_at_home, trust
 
 __all__ = ["GoogleProvider"]
 

@@ -13,7 +13,8 @@ from ..credentials import reveal
 from ..exceptions import ConfigurationError
 from .base import Call, HTTPResponse, Provider
 from .config import ProviderConfig
-from .posting import Carrier, Exchange, http_options, keep_at_home
+from .posting import Carrier, Exchange
+from .transport import http_options, keep_at_home
 
 __all__ = ["HTTPProvider"]
 

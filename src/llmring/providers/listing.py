@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -21,29 +20,13 @@ from .base import Provider
 from .bounded import bounded
 from .environment import by_way_of, wanting_password
 from .errors import below, error_of_network, kind_of
-from .reading import facts_in, row_of
+from .reading import ListedModel, facts_in, row_of
 
 __all__ = ["ListedModel", "NoListing", "failure_of", "list_models", "status_of"]
 
 _MOST = 10_000
 """Models: a listing that has not ended by then is none."""
 _HTTP_CLIENTS = ("httpx", "httpx2")
-
-
-@dataclass(frozen=True, slots=True)
-class ListedModel:
-    """A model as its provider lists it. What the listing does not say is `None`.
-
-    Attributes:
-        name: as in `provider:name`.
-        context_window, max_output_tokens: tokens.
-        retires: the announced day on which it ends.
-    """
-
-    name: str
-    context_window: int | None = None
-    max_output_tokens: int | None = None
-    retires: date | None = None
 
 
 class NoListing(ProviderResponseError):

@@ -25,7 +25,8 @@ from ..wire.ollama import OllamaDecoder, render_request
 from ..wire.turns import is_forced
 from . import errors
 from .base import Call, HTTPResponse, Provider, ProviderConfig
-from .posting import Carrier, Exchange, Exchanges, Swapping, http_options, keep_at_home
+from .posting import Carrier, Exchange, Exchanges, Swapping
+from .transport import http_options, keep_at_home
 
 
 def _sdk() -> Any:

@@ -3,35 +3,29 @@
 The SDK gives the address, the key, the headers and its own exceptions; the body is ours, rendered, and the answer is
 read as it comes. Two SDKs post bytes in public (`PostingProvider`). The others are called as anyone would call them,
 with next to nothing to send, on an HTTP client that has ours sent in its place and keeps the answer (`Swapping`).
-What is asked outside an exchange travels as by any client. All travel over connections of our own, or by a proxy where
-the environment names one.
+What is asked outside an exchange travels as by any client.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import ssl
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
-from functools import cache
 from http.cookiejar import Cookie, DefaultCookiePolicy
 from typing import Any, ClassVar, TypeAlias
 
 import httpx2
 
 from .. import concealment
-from ..credentials import PUBLIC, reveal
+from ..credentials import reveal
 from ..unpacking import ENCODINGS, PackedBodyError, unpacked
 from . import errors
 from .base import Call, HTTPResponse, Provider
-from .bounded import MOST, cut
 from .config import ProviderConfig
-from .environment import CERTIFICATES, Proxies, Proxy
-from .network import Transport
+from .transport import http_options, is_same_server, keep_at_home
 
-__all__ = ["Carrier", "Exchange", "Exchanges", "PostingProvider", "Swapping", "http_options", "keep_at_home", "trust"]
+__all__ = ["Carrier", "Exchange", "Exchanges", "PostingProvider", "Swapping"]
 
 _OURS = "llmring"
 """The extension of a request that holds its exchange."""
@@ -45,7 +39,6 @@ _REPEATS = (307, 308)
 """Redirects that repeat a request as it was (RFC 9110, 15.4). Of a POST, the others make a GET without its body."""
 _SET = {b"accept-encoding", b"connection", b"content-length"}
 """Headers that are ours to say."""
-_KEYS = frozenset({"authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-goog-api-key"})
 
 Exchanges: TypeAlias = "dict[asyncio.Task[Any] | None, Exchange]"
 """Those under way, by the task that called the SDK."""
@@ -213,7 +206,7 @@ def _forbids(response: httpx2.Response, following: httpx2.Request) -> str | None
     """What keeps a redirect from being followed."""
     if response.status_code not in _REPEATS:
         return "it would ask by a GET, without the request's body"
-    return None if _is_same_server(response.request.url, following.url) else "the key is for no other server"
+    return None if is_same_server(response.request.url, following.url) else "the key is for no other server"
 
 
 class Swapping:
@@ -309,107 +302,3 @@ class PostingProvider(Provider):
     async def close(self) -> None:
         """Close the client and its connections."""
         await self.client.close()
-
-
-def http_options(limits: dict[str, int | None], address: str | None) -> dict[str, Any]:
-    """What an `httpx2.AsyncClient` takes to travel this way.
-
-    The environment is read here, once, and not by the client, which would refuse all hosts for the sake of one: a
-    proxy that cannot be used, or certificates that have gone, are of no concern to a server that needs neither.
-
-    Args:
-        limits: as `httpx2.Limits` takes them.
-        address: of the provider. What certificates are checked against, which takes long, is loaded now unless this is
-            asked in the clear; then only where a redirect leads to TLS.
-    """
-    bounds, find = httpx2.Limits(**limits), cache(trust)
-    if not (address or "").lower().startswith("http:"):
-        find()
-    return {"limits": bounds, "transport": _Routed(bounds, Proxies(), find), "trust_env": False}
-
-
-class _Routed(httpx2.AsyncBaseTransport):
-    """To each host by way of the proxy that is for it, or by none.
-
-    Args:
-        limits: of each way's pool.
-        proxies: which is for whom.
-        trust: gives what certificates are checked against.
-
-    Attributes:
-        home, ours: the provider's address, and the names of headers that are for no other server.
-    """
-
-    def __init__(self, limits: httpx2.Limits, proxies: Proxies, trust: Callable[[], ssl.SSLContext]) -> None:
-        self.home: httpx2.URL | None = None
-        self.ours: frozenset[str] = frozenset()
-        self._limits = limits
-        self._proxies = proxies
-        self._trust = trust
-        self._ways: dict[tuple[Proxy | None, str], httpx2.AsyncBaseTransport] = {}
-
-    def handle_async_request(self, request: httpx2.Request) -> Coroutine[Any, Any, httpx2.Response]:
-        """Send, and give the answer with its body still to be read."""
-        if self.home is not None and not _is_same_server(self.home, request.url):
-            for name in self.ours & {name.lower() for name in request.headers}:
-                del request.headers[name]
-        proxy = self._proxies.of(str(request.url)) if self._proxies else None
-        scheme = request.url.scheme
-        way = self._ways.get((proxy, scheme))
-        if way is None:
-            way = self._ways[proxy, scheme] = self._way(proxy, scheme)
-        if (most := MOST.get()) is None:
-            return way.handle_async_request(request)
-        request.headers["Accept-Encoding"] = ENCODINGS
-        return cut(way.handle_async_request(request), most)
-
-    def _way(self, proxy: Proxy | None, scheme: str) -> httpx2.AsyncBaseTransport:
-        if proxy is None:
-            return Transport(self._limits, None if scheme == "http" else self._trust())
-        if proxy.obstacle:
-            raise httpx2.ProxyError(proxy.obstacle)
-        return httpx2.AsyncHTTPTransport(verify=self._trust(), limits=self._limits, proxy=proxy.url)
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        ways, self._ways = self._ways, {}
-        for way in ways.values():
-            await way.aclose()
-
-
-def keep_at_home(transport: _Routed, address: str, headers: Iterable[str]) -> None:
-    """Let no other server have headers of ours, to which a redirect may lead that is followed outside an exchange.
-
-    The HTTP libraries leave out `Authorization` there, and no other: neither Google's key nor what a lockfile adds.
-
-    Args:
-        transport: all that is asked goes over it.
-        address: of the provider.
-        headers: the names of those that are sent with every request; what everybody's requests have may go anywhere.
-    """
-    ours = {name.lower() for name in headers} | _KEYS
-    transport.ours = frozenset(it for it in ours if it not in PUBLIC and not it.startswith("x-stainless-"))
-    transport.home = httpx2.URL(address)
-
-
-def _is_same_server(here: httpx2.URL, there: httpx2.URL) -> bool:
-    """Whether both are one server, or the second is the first over TLS. A port of `None` is the scheme's own."""
-    if here.raw_host != there.raw_host:
-        return False
-    one, other = (here.raw_scheme, here.port), (there.raw_scheme, there.port)
-    return one == other or (one, other) == ((b"http", None), (b"https", None))
-
-
-def trust() -> ssl.SSLContext:
-    """What servers' certificates are checked against, as the environment has it."""
-    try:
-        return _trust(*(os.environ.get(name) for name in CERTIFICATES))
-    except (OSError, ValueError):
-        # Nobody is trusted: whoever needs TLS is told so before, and the others need nothing of it.
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-@cache
-def _trust(*_: str | None) -> ssl.SSLContext:
-    """All connections share it: to load it takes tens of milliseconds."""
-    return httpx2.create_ssl_context()

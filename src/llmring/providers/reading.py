@@ -9,19 +9,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from typing import Any
 
 from ..vendors import BUILT_IN, FACTS, SDKS, of_vendors
 
-__all__ = ["entries", "entry_of", "facts_in", "row_of", "window_in"]
+__all__ = ["ListedModel", "entries", "entry_of", "facts_in", "row_of", "window_in"]
 
 _NAMES = ("id", "name", "key", "model")
 """What listings call the name of a model."""
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _LISTED = 64
 """Items of a list, and letters of one, that are kept: what is longer is no list of words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model as its provider lists it. What the listing does not say is `None`.
+
+    Attributes:
+        name: as in `provider:name`.
+        context_window, max_output_tokens: tokens.
+        retires: the announced day on which it ends.
+    """
+
+    name: str
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    retires: date | None = None
 
 
 @lru_cache(maxsize=256)

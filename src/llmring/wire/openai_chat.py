@@ -18,7 +18,7 @@ from .chat_requests import BLOCKS, PLAIN, Kept, of_message, render_request
 from .errors import WireError, read_error
 from .framing import SSEFrames
 from .think_tags import ThinkTags
-from .values import completed, count, name_of, text, usage_of
+from .values import completed, largest, name_of, table_of, text, usage_of
 
 if TYPE_CHECKING:
     from ..tool_dialects import ToolReader
@@ -240,13 +240,12 @@ class ChatDecoder(Decoder):
 
     def _without_choice(self, event: Any) -> None:
         """An event that says no more than a failure, counts or a verdict on the prompt, or says a failure beside."""
-        base = event.get("base_resp")
-        if event.get("error"):
+        base = table_of(event.get("base_resp"))
+        plain = event.get("message") or event.get("detail") or (event.get("code") and event.get("msg"))
+        if event.get("error") or (plain and not base.get("status_code")):
             failure = read_error(event)
-        elif isinstance(base, dict) and base.get("status_code"):
+        elif base.get("status_code"):
             failure = WireError(str(base.get("status_msg") or base))  # MiniMax
-        elif event.get("message") or event.get("detail") or (event.get("code") and event.get("msg")):
-            failure = read_error(event)
         elif event.get("error_msg"):
             failure = WireError(str(event["error_msg"]))  # Baidu
         else:
@@ -262,7 +261,7 @@ class ChatDecoder(Decoder):
         for keys in self._usage_at:
             found: Any = event
             for key in keys:
-                found = found.get(key) if found.__class__ is dict else None
+                found = table_of(found).get(key)
             if found:
                 return found
         return None
@@ -380,17 +379,14 @@ class ChatDecoder(Decoder):
         if not isinstance(usage, dict):
             return
         counts = self._counts = completed(self._counts, usage)
-        prompt, completion = (
-            details if isinstance(details := counts.get(f"{side}_tokens_details"), dict) else {}
-            for side in ("prompt", "completion")
-        )
+        prompt, completion = (table_of(counts.get(f"{side}_tokens_details")) for side in ("prompt", "completion"))
         counted = usage_of(
             counts.get("prompt_tokens"),
             counts.get("completion_tokens"),
             total=counts.get("total_tokens"),
-            cache_read=_largest(prompt.get("cached_tokens"), *map(counts.get, _CACHE_READ)),
-            cache_write=_largest(prompt.get("cache_write_tokens"), counts.get("cache_creation_input_tokens")),
-            reasoning=_largest(completion.get("reasoning_tokens"), counts.get("reasoning_tokens")),
+            cache_read=largest(prompt.get("cached_tokens"), *map(counts.get, _CACHE_READ)),
+            cache_write=largest(prompt.get("cache_write_tokens"), counts.get("cache_creation_input_tokens")),
+            reasoning=largest(completion.get("reasoning_tokens"), counts.get("reasoning_tokens")),
             beyond_is_input=bool(counts.get("prompt_audio_seconds")),
         )
         self.usage = counted or self.usage
@@ -398,12 +394,7 @@ class ChatDecoder(Decoder):
         self.reported_total = usage.get("total_tokens")
 
 
-def _largest(*counts: Any) -> int | None:
-    """The largest of the counts that are some."""
-    return max((found for it in counts if (found := count(it)) is not None), default=None)
-
-
 def _filtered(results: Iterable[Any]) -> Iterator[bool]:
     for result in results:
         for verdict in (result.get("content_filter_results") or {}).values():
-            yield isinstance(verdict, dict) and bool(verdict.get("filtered"))
+            yield bool(table_of(verdict).get("filtered"))

@@ -15,6 +15,7 @@ __all__ = [
     "completed",
     "contradiction",
     "count",
+    "largest",
     "merge_params",
     "name_of",
     "present",
@@ -40,6 +41,11 @@ def name_of(value: Any) -> str | None:
     if value.__class__ is int:
         return str(value)
     return value if isinstance(value, str) and value else None
+
+
+def largest(*counts: Any) -> int | None:
+    """The largest of the counts that are some."""
+    return max((found for it in counts if (found := count(it)) is not None), default=None)
 
 
 def usage_of(
