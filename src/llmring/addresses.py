@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 __all__ = [
     "can_be_asked",
@@ -18,6 +18,7 @@ __all__ = [
     "is_this_machine",
     "network_of",
     "same_host",
+    "segment",
     "shown",
     "without_login",
 ]
@@ -90,6 +91,12 @@ def can_be_asked(address: str) -> bool:
     return (
         not re.search(r"[\\\s]", address) and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
     )
+
+
+def segment(name: str) -> str:
+    """A model's name, which may come from anybody, as one segment of a path: the key goes nowhere else by it."""
+    quoted = quote(name, safe=":")
+    return "%2E" if quoted == "." else quoted.replace("..", "%2E%2E")
 
 
 def same_host(url: str, home: str) -> bool:

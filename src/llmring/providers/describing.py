@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urljoin
+from urllib.parse import urljoin
 
+from ..addresses import segment
 from ..exceptions import ProviderError
 from ..vendors import FACTS
 from .base import Provider
@@ -76,6 +77,6 @@ async def _answer(client: Any, ask: Mapping[str, Any], model: str) -> Any:
         call = client
         for name in ask["call"].split("."):
             call = getattr(call, name)
-        return (await call(model=model)).model_dump(mode="json")
-    path = ask["path"].format(model=quote(model, safe=""))
+        return (await call(model=segment(model) if ask.get("in_path") else model)).model_dump(mode="json")
+    path = ask["path"].format(model=segment(model))
     return await client.get(urljoin(str(client.base_url), path), cast_to=object)

@@ -16,6 +16,7 @@ import httpx2
 from google import genai
 from google.genai import types
 
+from ..addresses import segment
 from ..credentials import reveal
 from ..wire.base import Decoder
 from ..wire.errors import read_error
@@ -32,6 +33,8 @@ logger = logging.getLogger("llmring")
 _ELSEWHERE = "v1beta"
 """Where servers of others have the API, and Google its newest models, if the version that the SDK asks has not."""
 _NOTHING_THERE = (404, 405)
+_KINDS = ("models", "tunedModels")
+"""What a model's name may begin with, as the SDK has it."""
 
 _Ask: TypeAlias = "Callable[[Call, str | None], Awaitable[None]]"
 """A method of the SDK, called with the version of the API to ask."""
@@ -52,6 +55,12 @@ def _counting_config(version: str | None) -> types.CountTokensConfig:
 
 def _options(version: str | None) -> types.HttpOptions:
     return types.HttpOptions(api_version=version, retry_options=types.HttpRetryOptions(attempts=1))
+
+
+def _in_path(model: str) -> str:
+    """A model's name as the SDK takes it, which puts it into the path as it is."""
+    kind, slash, name = model.partition("/")
+    return f"{kind}/{segment(name)}" if slash and kind in _KINDS else segment(model)
 
 
 class _Client(Swapping, httpx2.AsyncClient):
@@ -145,15 +154,16 @@ class GoogleProvider(Provider):
         return exchange.answer
 
     async def _generate(self, call: Call, version: str | None) -> None:
-        models, config = self.client.models, _config(version)
+        models, model, config = self.client.models, _in_path(call.model), _config(version)
         if call.stream:
-            async for _ in await models.generate_content_stream(model=call.model, contents="-", config=config):
+            async for _ in await models.generate_content_stream(model=model, contents="-", config=config):
                 pass
         else:
-            await models.generate_content(model=call.model, contents="-", config=config)
+            await models.generate_content(model=model, contents="-", config=config)
 
     async def _count(self, call: Call, version: str | None) -> None:
-        await self.client.models.count_tokens(model=call.model, contents="-", config=_counting_config(version))
+        model, config = _in_path(call.model), _counting_config(version)
+        await self.client.models.count_tokens(model=model, contents="-", config=config)
 
     async def close(self) -> None:
         """Close the client and its connections."""

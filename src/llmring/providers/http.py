@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
-from urllib.parse import quote
 
 import httpx2
 
+from ..addresses import segment
 from ..credentials import reveal
 from ..exceptions import ConfigurationError
 from .base import Call, HTTPResponse, Provider
@@ -72,7 +72,7 @@ class HTTPProvider(Provider):
 
     async def send(self, call: Call, body: bytes) -> HTTPResponse:
         """Post the rendered body, and give the answer as it comes."""
-        path = self.path(replace(call, model=_segment(call.model))).lstrip("/")
+        path = self.path(replace(call, model=segment(call.model))).lstrip("/")
         url = (f"{self._address.rstrip('/')}/{path}" if path else self._address) + self._query
         async with Exchange(body, call.until) as exchange:
             # Kept by the client alone: what shows a provider's attributes would show the key.
@@ -86,8 +86,3 @@ class HTTPProvider(Provider):
         """Close the client and its connections."""
         await self.client.aclose()
 
-
-def _segment(name: str) -> str:
-    """A model's name, which may come from anybody, as one segment of a path: the key goes nowhere else by it."""
-    quoted = quote(name, safe=":")
-    return quoted if quoted.strip(".") else quoted.replace(".", "%2E")
