@@ -135,6 +135,7 @@ class Ask(BaseModel):
 
     path: Annotated[str, Field(pattern=r"^(?:\.\./)?[\w{}/-]+$")] | None = None
     call: Annotated[str, Field(pattern=r"^\w+(?:\.\w+)*$")] | None = None
+    in_path: Literal[True] | None = None
     list_: Annotated[Name | None, Field(alias="list")] = None
     alone: Literal[True] | None = None
     facts: Annotated[dict[FactName, Readings], Field(min_length=1)]
@@ -143,6 +144,7 @@ class Ask(BaseModel):
     def _asks_in_one_way(self) -> Ask:
         assert (self.path is None) != (self.call is None)
         assert not self.alone or self.list_
+        assert not self.in_path or self.call
         return self
 
 

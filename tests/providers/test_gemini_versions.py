@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from llmring import LLMRequest, LLMResponse, LLMRing, Message
-from llmring.exceptions import ModelNotFoundError, ProviderAuthenticationError
+from llmring.exceptions import LLMRingError, ModelNotFoundError, ProviderAuthenticationError
 from llmring.testing import PracticeServer, RecordedRequest, Reply
 
 PAGE = Reply(status=404, body=b"no route", content_type="text/plain")
@@ -73,3 +74,22 @@ async def test_the_lockfile_names_the_version(server: PracticeServer, tmp_path: 
         for streamed in (True, False):
             assert (await answer(service, ASK.model_copy(update={"model": "beta:model-1"}), streamed)).content
     assert versions(server) == ["v1beta", "v1beta"]
+
+
+@pytest.mark.parametrize("model", ["../../admin", "..", "m?x=1#y", "a/b", "models/../../admin"])
+async def test_whatever_a_model_is_called_it_stays_where_models_are(model: str, server: PracticeServer) -> None:
+    """The SDK puts the name into the path as it is; the key goes with it."""
+    request = ASK.model_copy(update={"model": f"google:{model}"})
+    async with LLMRing(max_retries=0) as service:
+        for streamed in (True, False):
+            with suppress(LLMRingError):
+                await answer(service, request, streamed)
+        with suppress(LLMRingError):
+            await service.count_tokens(request)
+        await service.capabilities(f"google:{model}")
+    assert len(server.requests) >= 4
+    for asked in server.requests:
+        # The server has undone the encoding.
+        _, _, under, name = asked.path.split("/", 3)
+        assert under == "models"
+        assert name.partition(":")[0].endswith(model.removeprefix("models/"))

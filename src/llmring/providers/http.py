@@ -85,4 +85,3 @@ class HTTPProvider(Provider):
     async def close(self) -> None:
         """Close the client and its connections."""
         await self.client.aclose()
-
