@@ -272,9 +272,6 @@ class Models(Provided):
             raise self._no_provider(reference, error) from None
         return abilities.Place(target.sdk.package, target.address, own=target.make is not None)
 
-    def _vet(self, name: str, lockfile: Lockfile | None) -> None:
-        """Called before a provider comes to life; the command line refuses here what its user has not agreed to."""
-
     def _address(self, reference: str) -> str | None:
         """Where the provider of a `provider:model` is asked."""
         provider = reference.partition(":")[0]
