@@ -172,7 +172,11 @@ class Parameters:
         if tag[0] in self._tags.ends:
             self._close()
         elif (
-            begins and key in self._keys and key not in (*self.values, self._open) and self._last(" \t").endswith("\n")
+            begins
+            and key in self._keys
+            and key != self._open
+            and key not in self.values
+            and self._last(" \t").endswith("\n")
         ):
             self._close(implied=True)
             self._begin(key, tag[0])

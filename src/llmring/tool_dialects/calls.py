@@ -6,11 +6,15 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
+from keyword import iskeyword
 from typing import Any
+from unicodedata import normalize
 
 __all__ = [
+    "MOST_CALLS",
     "NAME_KEYS",
     "BrokenCall",
     "Call",
@@ -23,14 +27,20 @@ __all__ = [
     "python_calls",
 ]
 
+MOST_CALLS = 1024
+"""Calls of one answer at most, broken ones and what only looked like one among them: each is some work."""
 NAME_KEYS = ("name", "tool_name", "function", "tool")
 _ARGUMENT_KEYS = ("arguments", "parameters", "args")
 _NAME = re.compile(r"""["'](?:name|tool_name|function|tool)["']\s*:\s*["']([^"'{}]{1,128})["']""")
-_PYTHON_LIMIT = 65_536
-"""Characters of Python at most: its parser takes more memory and stack than JSON's."""
+_PYTHON_LIMIT, _PYTHON_OF_ANSWER = 65_536, 262_144
+"""Characters of Python at most, of a call and of an answer: its parser takes more time and memory than JSON's."""
+_MOST_VALUES = 32_768
+"""Values of an answer that are held against schemas, each some work, twice for a text between tags."""
 _BARE_KEY = re.compile(r"([{,]\s*)([\w.\-]+)\s*:")
 _ESCAPE = re.compile(r"""\\(.)""", re.DOTALL)
 _RAW = re.compile(r"""\b[rR]["']""")
+_SKIPPED = "|".join([rf"{quote}(?:\\.|[^\\])*?(?:{quote}|\Z)" for quote in ("'''", '"""', "'", '"')] + [r"#[^\n]*"])
+"""Texts and comments of Python; what has no end goes to the end of all, so that each character is looked at once."""
 _ESCAPES = frozenset("\n\\'\"abfnrtv0xNuU")
 _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": False, "None": None}
 
@@ -82,15 +92,20 @@ class Unreadable(Exception):
 
 
 class Tools:
-    """The functions of a request, by name."""
+    """The functions of a request, by name, and how much of an answer may still be read as calls of them."""
 
     def __init__(self, definitions: Sequence[Mapping[str, Any]]) -> None:
         functions = [tool["function"] for tool in definitions if tool.get("type") == "function"]
         self._schemas: dict[str, dict[str, Any]] = {f["name"]: f.get("parameters") or {} for f in functions}
         self._validators: dict[str, Any] = {}
+        self._values_left, self._python_left = _MOST_VALUES, _PYTHON_OF_ANSWER
+        self._stand_ins = _StandIns(self._schemas)
 
     def __contains__(self, name: object) -> bool:
         return name in self._schemas
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._schemas)
 
     def __bool__(self) -> bool:
         return bool(self._schemas)
@@ -108,7 +123,7 @@ class Tools:
         """The call, if the arguments are what the tool takes."""
         if isinstance(arguments, str) and arguments.strip():
             try:  # Granite 4 and others write the object as JSON in a text.
-                arguments = value_of(arguments)
+                arguments = self.value_of(arguments)
             except Unreadable as error:
                 return BrokenCall(name, written, f"the arguments are no object: {error}")
         arguments = {} if arguments in (None, "") else arguments
@@ -132,7 +147,7 @@ class Tools:
             is_text: the model said that it is one, so it is wherever the schema lets it.
         """
         try:
-            value = value_of(written)
+            value = self.value_of(written)
         except Unreadable:
             return written
         if isinstance(value, str):
@@ -144,14 +159,85 @@ class Tools:
 
     def _misfit(self, name: str, value: Any, schema: dict[str, Any] | None = None) -> str:
         """What a tool's schema, or the part of it, has against a value."""
+        values = [value]
+        for it in values:
+            if len(values) > self._values_left:
+                self._values_left = 0
+                return f"there are more than {_MOST_VALUES:,} values in the calls of the answer"
+            values += it.values() if isinstance(it, dict) else it if isinstance(it, list) else ()
+        self._values_left -= len(values)
         if name not in self._validators:
             self._validators[name] = _validator(self._schemas[name])
         validator = self._validators[name] if schema is None else self._validators[name].evolve(schema=schema)
         try:
-            errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
+            errors = list(islice(validator.iter_errors(value), 3))
         except Exception:  # The schema is no schema, which is not the model's fault.
             return ""
-        return "; ".join(f"{'/'.join(map(str, e.absolute_path)) or 'the whole'}: {e.message[:200]}" for e in errors[:3])
+        return "; ".join(f"{'/'.join(map(str, e.absolute_path)) or 'the whole'}: {e.message[:200]}" for e in errors)
+
+    def value_of(self, written: str) -> Any:
+        """The value that a text in JSON, or a Python literal, stands for.
+
+        Raises:
+            Unreadable: it is neither.
+        """
+        if (word := written.strip()) in _WORDS:
+            return _WORDS[word]
+        try:
+            return _JSON.decode(written)
+        except (ValueError, RecursionError) as error:
+            try:
+                if word.startswith(("{", "[")) and word.endswith(("}", "]")):
+                    return _literal(self.python(word))
+            except (Unreadable, TypeError, RecursionError):
+                pass
+            raise Unreadable(f"{error}") from None
+
+    def python(self, written: str) -> ast.expr:
+        """The tree of an expression, the names of tools in it as they are.
+
+        Raises:
+            Unreadable: it is none, or there is more Python in the answer than is read.
+        """
+        if len(written) > _PYTHON_LIMIT:
+            raise Unreadable(f"it has more than {_PYTHON_LIMIT:,} characters")
+        self._python_left -= len(written)
+        if self._python_left < 0:
+            raise Unreadable(f"the answer has more than {_PYTHON_OF_ANSWER:,} characters of Python")
+        # A backslash that escapes nothing is itself, as in a pattern; Python would warn of it.
+        if not _RAW.search(written):
+            written = _ESCAPE.sub(lambda found: found[0] if found[1] in _ESCAPES else "\\" + found[0], written)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SyntaxWarning)  # of what a model wrote, as `1if`
+                return self._stand_ins.parse(written)
+        except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+            raise Unreadable(getattr(error, "msg", None) or f"{type(error).__name__}: {error}") from None
+
+
+class _StandIns:
+    """Has Python read names that are none of its own, as `mcp:search` and `get-time`: others stand in for them."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        parts = {name: name.split(".") for name in names}
+        odd = [name for name, its in parts.items() if not all(it.isidentifier() and not iskeyword(it) for it in its)]
+        self._odd = sorted(odd, key=len, reverse=True)
+        called = "|".join(map(re.escape, self._odd))
+        self._called = re.compile(rf"{_SKIPPED}|(?<![\w.\-])({called})(?=\s*\()", re.DOTALL)
+
+    def parse(self, written: str) -> ast.expr:
+        if not self._odd:
+            return ast.parse(written, mode="eval").body
+        taken = set(re.findall(r"\w+", normalize("NFKC", written)))  # as Python reads names
+        free = (f"_{number}" for number in count() if f"_{number}" not in taken)
+        stands = dict(zip(self._odd, free, strict=False))
+        names = {stand: name for name, stand in stands.items()}
+        written = self._called.sub(lambda found: stands[found[1]] if found[1] else found[0], written)
+        tree = ast.parse(written, mode="eval").body
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name):
+                node.id = names.get(node.id, node.id)
+        return tree
 
 
 def _validator(schema: dict[str, Any]) -> Any:
@@ -163,25 +249,6 @@ def _validator(schema: dict[str, Any]) -> Any:
     return validator_for(schema, default=Draft202012Validator)(schema, registry=Registry())
 
 
-def value_of(written: str) -> Any:
-    """The value that a text in JSON, or a Python literal, stands for.
-
-    Raises:
-        Unreadable: it is neither.
-    """
-    if (word := written.strip()) in _WORDS:
-        return _WORDS[word]
-    try:
-        return _JSON.decode(written)
-    except (ValueError, RecursionError) as error:
-        try:
-            if word.startswith(("{", "[")) and word.endswith(("}", "]")):
-                return ast.literal_eval(_python(word))
-        except (Unreadable, ValueError, TypeError, RecursionError):
-            pass
-        raise Unreadable(f"{error}") from None
-
-
 def marked_value(tools: Tools, name: str, body: str, mark: str) -> Any:
     """The arguments of a call whose texts stand between marks, and whose keys stand as they are.
 
@@ -191,7 +258,7 @@ def marked_value(tools: Tools, name: str, body: str, mark: str) -> Any:
     parts = [
         json.dumps(part) if at % 2 else _BARE_KEY.sub(r'\1"\2":', part) for at, part in enumerate(body.split(mark))
     ]
-    value = value_of("".join(parts))
+    value = tools.value_of("".join(parts))
     if not isinstance(value, dict):
         return value
     return {key: tools.typed(name, key, it, is_text=True) if isinstance(it, str) else it for key, it in value.items()}
@@ -200,7 +267,7 @@ def marked_value(tools: Tools, name: str, body: str, mark: str) -> Any:
 def json_calls(tools: Tools, written: str, body: str, *, marked: bool) -> Iterator[Event | None]:
     """The calls of an object, or of a list of them. `None` stands for all, where there is no call in it."""
     try:
-        value = value_of(body)
+        value = tools.value_of(body)
     except Unreadable as error:
         name = tools.named(body)
         broken = name is not None or (marked and not _NAME.search(body))
@@ -208,7 +275,7 @@ def json_calls(tools: Tools, written: str, body: str, *, marked: bool) -> Iterat
         return
     if isinstance(value, dict) and isinstance(value.get("tool_calls"), list):
         value = value["tool_calls"]
-    found = [(item, *_parts(item)) for item in (value if isinstance(value, list) else [value])]
+    found = [(item, *_parts(item)) for item in (value[: MOST_CALLS + 1] if isinstance(value, list) else [value])]
     if not any(name in tools and (marked or given) for _, name, given, _ in found):
         yield None
         return
@@ -233,8 +300,8 @@ def _parts(item: Any) -> tuple[str | None, bool, Any]:
 def python_calls(tools: Tools, first: str, written: str, body: str) -> Iterator[Event | None]:
     """The calls of `f(a=1)`, or of a list of them, of which the first is of a known tool; `None` as of `json_calls`."""
     try:
-        tree = _python(body)
-        nodes = tree.elts if isinstance(tree, ast.List) else [tree]
+        tree = tools.python(body)
+        nodes = tree.elts[: MOST_CALLS + 1] if isinstance(tree, ast.List) else [tree]
         found = [(node, ast.unparse(node.func) if isinstance(node, ast.Call) else "") for node in nodes]
     except (Unreadable, RecursionError) as error:
         yield BrokenCall(first, written, f"the call is no Python: {error}")
@@ -254,31 +321,30 @@ def _python_call(tools: Tools, written: str, name: str, node: ast.Call) -> Call 
     if node.args or any(keyword.arg is None for keyword in node.keywords):
         return BrokenCall(name, written, "an argument has no name")
     try:
-        arguments = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
-    except (ValueError, TypeError, RecursionError):
+        arguments = {str(keyword.arg): _literal(keyword.value) for keyword in node.keywords}
+    except (Unreadable, TypeError, RecursionError):
         return BrokenCall(name, written, "an argument is no literal value")
     return tools.call(name, arguments, written)
 
 
-def _python(written: str) -> ast.expr:
-    """The tree of an expression, JSON's words for true, false and null taken as Python's."""
-    if len(written) > _PYTHON_LIMIT:
-        raise Unreadable(f"it has more than {_PYTHON_LIMIT:,} characters")
-    # A backslash that escapes nothing is itself, as in a pattern; Python would warn of it.
-    if not _RAW.search(written):
-        written = _ESCAPE.sub(lambda found: found[0] if found[1] in _ESCAPES else "\\" + found[0], written)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # of what a model wrote, as `1if`
-            tree: ast.expr = _Words().visit(ast.parse(written, mode="eval").body)
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise Unreadable(getattr(error, "msg", None) or f"{type(error).__name__}: {error}") from None
-    return tree
+def _literal(node: ast.AST | None) -> Any:
+    """The value of a literal, JSON's words for true, false and null taken as Python's.
 
-
-class _Words(ast.NodeTransformer):
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return ast.Constant(_WORDS[node.id]) if node.id in _WORDS else node
+    Raises:
+        Unreadable: it is none.
+    """
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=word) if word in _WORDS:
+            return _WORDS[word]
+        case ast.List(elts=parts) | ast.Tuple(elts=parts):
+            return [*map(_literal, parts)]
+        case ast.Dict(keys=keys, values=values):
+            return dict(zip(map(_literal, keys), map(_literal, values), strict=True))
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant(value=int() | float() as value)):
+            return -value if isinstance(sign, ast.USub) else value
+    raise Unreadable("it is no literal value")
 
 
 def _no_number(word: str) -> Any:

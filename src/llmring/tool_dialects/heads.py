@@ -38,7 +38,7 @@ class NoCall(Exception):
 
 
 class Literals:
-    """Texts of which one may stand at a place; none is how another begins.
+    """Texts of which one may stand at a place; one that is how another begins is named behind it.
 
     Attributes:
         match: the one that stands there.
@@ -60,7 +60,7 @@ class Literals:
 
 
 literals = lru_cache(maxsize=256)(Literals)
-_FENCE = literals(FENCE)
+_FENCE, _NONE = literals(FENCE), literals()
 
 
 @lru_cache(maxsize=256)
@@ -106,11 +106,11 @@ class Cursor:
 
     def take(self, literals: Literals) -> str:
         """The literal that stands here, `""` if none does."""
+        if self._text[self.at :] in literals.beginnings:
+            raise self.out()
         if found := literals.match(self._text, self.at):
             self.at = found.end()
             return found[0]
-        if self._text[self.at :] in literals.beginnings:
-            raise self.out()
         return ""
 
     def passes(self, mark: str) -> bool:
@@ -119,8 +119,15 @@ class Cursor:
         self.at += found
         return found
 
-    def word(self) -> str:
-        """The name that stands here, `""` if none does, up to where it is over."""
+    def word(self, odd: Literals = _NONE) -> str:
+        """The name that stands here, `""` if none does, up to where it is over.
+
+        Args:
+            odd: names that have other characters than most.
+        """
+        if odd is not _NONE and (name := self.take(odd)):
+            self.peek()
+            return name
         found = _NAME.match(self._text, self.at)
         assert found is not None
         self.at = found.end()
@@ -177,6 +184,8 @@ class Heads:
         self, tools: Tools, openings: Sequence[str], bare: Sequence[str], joints: Iterable[str], tags: Tags, mark: str
     ) -> None:
         self._tools = tools
+        odd = sorted((it for it in tools if not _NAME.fullmatch(it)), key=len, reverse=True)
+        self._odd = literals(*odd, *(_NAMESPACE + it for it in odd)) if odd else _NONE
         self._tags, self._mark = tags, mark
         self._openings, self._joints = literals(*openings), literals(_ID, *joints)
         self._after_name, self._after_joint = literals(*tags.named), literals(*tags.named, *tags.closers)
@@ -219,7 +228,7 @@ class Heads:
             raise NoCall
         name = None
         if kind == "python":
-            name = self._known(cursor.word())
+            name = self._known(cursor.word(self._odd))
             if cursor.peek() != "(":
                 raise NoCall
         elif not cursor.marked:
@@ -228,7 +237,7 @@ class Heads:
         return Block(kind, start, name, marked=cursor.marked, fenced=fenced)
 
     def _named(self, cursor: Cursor, start: int, fenced: bool) -> Block:
-        name, id = cursor.word(), None
+        name, id = cursor.word(self._odd), None
         if not name:
             raise NoCall
         if cursor.passes(":"):
@@ -237,11 +246,10 @@ class Heads:
         bodies = self._after_name
         while joint := cursor.take(self._joints):
             bodies = self._after_joint  # Nothing between a joint and the end is no arguments.
-            word = cursor.word()
             if joint == _ID:
-                id = word
+                id = cursor.word()
             else:
-                name = word or name  # DeepSeek's says first what kind of call it is.
+                name = cursor.word(self._odd) or name  # DeepSeek's says first what kind of call it is.
             cursor.blank()
         if cursor.take(_FENCE):
             fenced = True
@@ -261,7 +269,7 @@ class Heads:
         raise NoCall
 
     def _function(self, cursor: Cursor, opening: str, fenced: bool) -> Block:
-        name = self._known(cursor.word())
+        name = self._known(cursor.word(self._odd))
         if not all(map(cursor.passes, ">" if opening.endswith("=") else '">')):
             raise NoCall
         cursor.blank()

@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 from .bodies import Parameters, Tags
-from .calls import BrokenCall, Event, Text, Tools, Unreadable, json_calls, marked_value, python_calls, value_of
+from .calls import MOST_CALLS, BrokenCall, Event, Text, Tools, Unreadable, json_calls, marked_value, python_calls
 from .heads import FENCE, Block, Cursor, Heads, Literals, More, NoCall, literals
 
 __all__ = ["MAX_CALL", "ToolReader"]
@@ -63,11 +63,12 @@ class ToolReader:
         self._lead: list[str] | None = []  # Blanks that the answer begins with.
         self._on_new_line, self._after_blank = True, True
         self._events: list[Event] = []
+        self._left, self._called = MOST_CALLS, False
 
     def feed(self, text: str) -> list[Event]:
         """What the piece makes certain: text, and calls that are whole."""
-        if not self._tools:
-            return [Text(text)] if text else []
+        if self._left < 0 or not self._tools:
+            return [Text(text)] if text and not self._called else []
         data, self._held = self._held + text, ""
         at, size = 0, len(data)
         while at < size:
@@ -187,12 +188,20 @@ class ToolReader:
             return len(data)
         self._block = None
         written = "".join(block.pieces)
-        events = list(self._finish(block, written))
+        events = list(islice(self._finish(block, written), self._left + 1))
+        self._left -= len(events)
+        if self._left < 0 and (self._called or None not in events):
+            reason = f"the answer has more than {MOST_CALLS:,} calls, or what looks like some"
+            events[-1], end = BrokenCall(block.name, written, reason), len(data)
         if None in events:
             self._leave_gap()
             self._say(written)
             self._in_code = self._in_code or block.fenced
+            if self._left < 0:
+                self._say(data[end:])
+                return len(data)
         else:
+            self._called = True
             self._gap, self._fenced, self._lead = [], block.fenced or self._fenced, None
             for event in events:
                 if isinstance(event, Text):
@@ -220,7 +229,7 @@ class ToolReader:
                 yield tools.call(name, arguments, written, block.id)
         else:
             try:
-                value = marked_value(tools, name, body, self._mark) if block.kind == "marked" else value_of(body)
+                value = marked_value(tools, name, body, self._mark) if block.kind == "marked" else tools.value_of(body)
                 yield tools.call(name, value, written, block.id)
             except Unreadable as error:
                 yield BrokenCall(name, written, f"the arguments are no JSON: {error}")
