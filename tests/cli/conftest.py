@@ -98,6 +98,12 @@ def _program(program: None) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state folder of the test's own: the last conversation is kept there."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+@pytest.fixture(autouse=True)
 def _logging() -> Iterator[None]:
     """`llmring chat` writes warnings its own way, for the process that it usually has to itself."""
     logger = logging.getLogger("llmring")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from llmring import LLMRing
+from llmring.cli.transcript import Transcript, keep
 from llmring.testing import PracticeServer, RecordedRequest, Reply
 
 from ..program import PROGRAM
@@ -27,6 +30,15 @@ def answer(request: RecordedRequest) -> Reply:
     return Reply('{"rivers": ["Rhône"]}') if b'"rivers"' in request.raw else Reply("An answer.")
 
 
+async def _talk(path: Path) -> None:
+    """Has a conversation of one turn, in that file and as the last one of the working directory."""
+    async with LLMRing() as service:
+        conversation = Transcript(service, "chatbot")
+        await conversation.ask("One?")
+        conversation.save(path)
+        keep(conversation)
+
+
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_line_of_the_guide(project: Path, server: PracticeServer, line: str) -> None:
     server.script(answer)
@@ -38,6 +50,7 @@ def test_a_line_of_the_guide(project: Path, server: PracticeServer, line: str) -
     commit = ["git", "-c", "user.name=llmring", "-c", "user.email=llmring@example.com", "commit", "-q"]
     subprocess.run([*commit, "--allow-empty", "-m", "Something"], check=True)
     path = f"{Path(PROGRAM).parent}{os.pathsep}{os.environ['PATH']}"
+    asyncio.run(_talk(folder / "talk.json"))
     done = subprocess.run(
         ["sh", "-c", line],
         capture_output=True,
@@ -47,7 +60,8 @@ def test_a_line_of_the_guide(project: Path, server: PracticeServer, line: str) -
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    (request,) = server.requests
+    _, request = server.requests
+    assert ("One?" in str(request.body["messages"][0])) == ("--load" in line or "--continue" in line)
     if "--schema" in line:
         assert json.loads(done.stdout) == {"rivers": ["Rhône"]}
     elif "--json" in line:

@@ -74,12 +74,14 @@ _SETTINGS: Mapping[str, dict[str, Any]] = {"bind": {"allow_extra_args": True}}
 
 
 class _Plain:
-    """What a word becomes: a path, or what it is."""
+    """What a word becomes: a path, or what it is; and pairs of words, which Typer has no type for."""
 
     def __init__(self, kind: type) -> None:
         self._kind = kind
 
     def coerce(self, value: Any, **_: Any) -> Any:
+        if self._kind is tuple:
+            return value or ()
         return Path(value) if self._kind is Path and isinstance(value, str) else value
 
 
@@ -150,7 +152,11 @@ def load(path: str) -> Any:
     alone.command(path.rpartition(" ")[2], context_settings=settings)(
         getattr(import_module(f".{module}", __package__), function)
     )
-    return typer.main.get_command(alone)
+    command: Any = typer.main.get_command(alone)
+    for param in command.params:
+        if param.param_type_name == "option" and " " in (param.metavar or ""):  # as KEY VALUE
+            param.nargs, param._runtime_param = 2, _Plain(tuple)
+    return command
 
 
 def commands() -> dict[tuple[str, ...], Any]:

@@ -9,8 +9,9 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any
@@ -19,12 +20,14 @@ import typer
 
 from ..exceptions import ConfigurationError, LLMRingError, ProviderError
 from ..parts import decoded
-from ..schemas import LLMRequest, LLMResponse, Message
+from ..schemas import LLMResponse, Message, StreamChunk
 from ..service import LLMRing
 from .attachments import content_of, file_part, picture_part
 from .facts import usage_line
+from .parameters import fields_of
 from .project import ProfileOption, argument, default_model, offers
 from .terminal import hear_warnings, json_text, note, say, stream, working
+from .transcript import Transcript, is_kept, keep, loaded
 from .trust import Service, require_for_model
 
 _PATIENCE = 2.0
@@ -62,10 +65,37 @@ def chat(
         str | None,
         typer.Option("--schema", metavar="FILE", help="A JSON Schema; the answer is JSON that keeps to it."),
     ] = None,
+    reasoning: Annotated[
+        str | None,
+        typer.Option("--reasoning", metavar="LEVEL", help="How much to think: low, medium, high, or the model's own."),
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", metavar="N", help="The most tokens to answer with, thinking included.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", metavar="X", help="How freely to word it; 0 is least.")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option",
+            "-o",
+            metavar="KEY VALUE",
+            help="Any other parameter, of LLMRequest or in the provider's own words; the value as JSON, else as text; "
+            "repeatable.",
+        ),
+    ] = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", "-c", help="Go on with the last conversation of this lockfile.")
+    ] = False,
+    load: Annotated[
+        Path | None,
+        typer.Option("--load", metavar="FILE", help="Go on with a conversation that /save wrote as JSON."),
+    ] = None,
     no_stream: Annotated[bool, typer.Option("--no-stream", help="Wait for the whole answer.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, when the answer is over.")] = False,
     no_history: Annotated[
-        bool, typer.Option("--no-history", help="Keep no history of what is typed in the conversation.")
+        bool, typer.Option("--no-history", help="Keep neither what is typed nor what is said.")
     ] = False,
 ) -> None:
     """Ask a model, or talk with it.
@@ -73,36 +103,63 @@ def chat(
     With a prompt or a pipe, the answer goes to standard output, what it used and cost to standard error. With
     neither, a terminal opens a conversation; /help in it lists its commands.
 
+    The last conversation of each lockfile is kept for --continue, for you alone, in ~/.local/state/llmring; with
+    --no-history, or LLMRING_HISTORY=off, it is not.
+
     \b
     Example:
       llmring chat
       llmring chat "Why is the sky blue?"
       llmring chat "Name three rivers" --model fast --json | jq -r .content
+      llmring chat "Prove it" --reasoning high --max-tokens 4000 -o seed 7
       git diff | llmring chat "Review this change"
       llmring chat "What does it say?" --image receipt.png --schema receipt.schema.json
+      llmring chat --continue "And then?"
     """
     _check_argument(prompt, "PROMPT")
     _check_argument(system, "--system")
+    fields = fields_of(option or (), reasoning_effort=reasoning, max_tokens=max_tokens, temperature=temperature)
+    if load is not None and go_on:
+        raise typer.BadParameter(
+            "--continue is the last conversation, and --load another; take one", param_hint="--load"
+        )
+    begin = partial(_begun, load, model, profile, system, fields, go_on=go_on)
     if prompt is None and _on_a_terminal():
         for given, name in ((as_json, "--json"), (schema, "--schema"), (no_stream, "--no-stream")):
             if given:
                 raise typer.BadParameter(f'nothing was asked; {name} takes a prompt: llmring chat "..." {name}')
         from .conversation import converse
 
-        attached = _attached(image, file)
-        model = model or default_model(profile)
-        require_for_model(model, profile)
-        converse(model, profile, system, attached, keep_history=not no_history)
+        converse(begin, profile, _attached(image, file), keep_history=not no_history)
         return
     text = _asked(prompt)
-    model = model or default_model(profile)
-    require_for_model(model, profile)
-    messages = [Message(role="system", content=system)] if system else []
     question = Message(role="user", content=content_of(text, _attached(image, file)))
-    form: dict[str, Any] = {"response_format": _response_format(schema)} if schema is not None else {}
-    request = LLMRequest(model=model, messages=[*messages, question], **form)
+    if schema is not None:
+        fields["response_format"] = _response_format(schema)
     hear_warnings()
-    asyncio.run(_ask(request, profile, no_stream=no_stream, as_json=as_json))
+    keeps = not no_history and is_kept()
+    asyncio.run(_ask(begin, question, profile, keeps=keeps, no_stream=no_stream, as_json=as_json))
+
+
+def _begun(
+    file: Path | None,
+    model: str | None,
+    profile: str | None,
+    system: str | None,
+    fields: Mapping[str, Any],
+    service: LLMRing,
+    *,
+    go_on: bool,
+) -> Transcript:
+    """A new conversation, or one to go on with; what was given for it counts more than what that says."""
+    if file is None and not go_on:
+        made = Transcript(service, model or default_model(profile), profile=profile, system=system, **fields)
+    else:
+        given = {name: value for name, value in {"profile": profile, "system": system}.items() if value is not None}
+        path = None if file is None else Path(os.path.abspath(os.path.expanduser(file)))
+        made = loaded(service, path, model=model, **given, **fields)
+    require_for_model(made.model, made.profile)
+    return made
 
 
 def _on_a_terminal() -> bool:
@@ -176,24 +233,37 @@ def _response_format(path: str) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": str(name), "schema": schema}}
 
 
-async def _ask(request: LLMRequest, profile: str | None, *, no_stream: bool, as_json: bool) -> None:
+async def _ask(
+    begin: Callable[[LLMRing], Transcript],
+    question: Message,
+    profile: str | None,
+    *,
+    keeps: bool,
+    no_stream: bool,
+    as_json: bool,
+) -> None:
     begun = monotonic()
-    shown = not (no_stream or as_json or request.response_format)
     async with Service(profile=profile) as service:
+        conversation = begin(service)
+        formed = conversation.has_form
+        shown = not (no_stream or as_json or formed)
         with contextlib.ExitStack() as waiting:
-            waiting.enter_context(working(f"waiting for {request.model}"))
+            waiting.enter_context(working(f"waiting for {conversation.model}"))
             first = waiting.close if shown else None
             try:
-                response = await (service.chat(request) if no_stream else _streamed(service, request, first))
+                asked = conversation.ask(question) if no_stream else _streamed(conversation, question, first)
+                response = await asked
             except ProviderError as error:
                 waiting.close()
                 if error.partial is not None and not shown:
                     _show_partial(service, error, error.partial, as_json=as_json)
                 raise
+        if keeps:
+            keep(conversation)
         if as_json:
             say(_as_json(service, response))
             return
-        text = _formed(response) if request.response_format else response.content
+        text = _formed(response) if formed else response.content
         if not shown:
             stream(text)
         if text and not text.endswith("\n"):
@@ -201,19 +271,19 @@ async def _ask(request: LLMRequest, profile: str | None, *, no_stream: bool, as_
         note(usage_line(response, service.calculate_cost(response).total, monotonic() - begun))
 
 
-async def _streamed(service: LLMRing, request: LLMRequest, first: Callable[[], None] | None) -> LLMResponse:
+async def _streamed(conversation: Transcript, question: Message, first: Callable[[], None] | None) -> LLMResponse:
     """The whole answer; `first` is called before it is shown while it arrives, and `None` shows nothing of it."""
-    async with service.chat_stream(request) as answer:
+    async with conversation.stream(question) as answer:
         try:
-            async for chunk in answer:
-                if first is not None and chunk.delta:
+            async for step in answer:
+                if first is not None and isinstance(step, StreamChunk) and step.delta:
                     first()
-                    stream(chunk.delta)
+                    stream(step.delta)
         except BaseException as error:
             if first is not None and answer.response.content and not isinstance(error, BrokenPipeError):
                 say()
             raise
-        return await answer.final_response()
+        return (await answer.final_run()).response
 
 
 def _show_partial(service: LLMRing, error: ProviderError, partial: LLMResponse, *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from pydantic import ValidationError
 
@@ -214,7 +214,7 @@ class Conversation:
         model: str | None = None,
         tools: Sequence[Callable[..., Any] | dict[str, Any]] = (),
         **options: Any,
-    ) -> Conversation:
+    ) -> Self:
         """Go on with a conversation that was saved, with the same model or another one.
 
         Args:

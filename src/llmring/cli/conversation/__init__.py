@@ -1,36 +1,47 @@
 """`llmring chat` without a prompt: a conversation in the terminal, which reads, asks, shows, and again.
 
-`session` is what goes on, and what a slash does; `transcript` what has been said; `keyboard` reads what is typed,
-`screen` shows what comes.
+`session` is what goes on, and what a slash does; `keyboard` reads what is typed, `screen` shows what comes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from ...exceptions import InvalidRequestError
+from ...service import LLMRing
+from ...talk import Turn
 from ..terminal import warn
+from ..transcript import Transcript, asked, save_somewhere
 from ..trust import Service
 from .keyboard import History, Keyboard, history_path, on_termination
 from .screen import Screen
 from .session import Session, complete, is_command, run
-from .transcript import Transcript, save_somewhere
 
 __all__ = ["converse"]
 
+_RECALLED = 60
+"""Characters of the last question that are shown when a conversation goes on."""
+
 
 def converse(
-    model: str,
+    begin: Callable[[LLMRing], Transcript],
     profile: str | None,
-    system: str | None,
     attached: list[dict[str, Any]],
     *,
     keep_history: bool,
     screen: Screen | None = None,
 ) -> None:
-    """Talk with a model in the terminal until the person leaves; `attached` goes with the first question.
+    """Talk with a model in the terminal until the person leaves.
+
+    Args:
+        begin: makes the conversation, of a service.
+        profile: of the service.
+        attached: what goes with the first question.
+        keep_history: whether what is typed, and what is said, is kept for the next time.
+        screen: where to show it; not given: the terminal.
 
     Raises:
         LLMRingError: the alias is unknown, or a file that is attached cannot be read.
@@ -41,8 +52,8 @@ def converse(
         try:
             history = History(path) if path is not None else None
             keyboard = Keyboard(history, lambda before, word: complete(session, before, word))
-            conversation = Transcript(service, model, profile=profile, system=system)
-            session = Session(runner, service, conversation, screen or Screen(), keyboard)
+            conversation = begin(service)
+            session = Session(runner, service, conversation, screen or Screen(), keyboard, keeps=path is not None)
             session.attach(attached)
             try:
                 with session.interrupts.heard(), on_termination(session.end):
@@ -58,6 +69,8 @@ def _run(session: Session) -> None:
     """Talk until the person leaves."""
     session.screen.show_warnings()
     session.say_who(session.service.resolve_alias(session.conversation.model, session.conversation.profile))
+    if turns := session.conversation.turns:
+        session.screen.note(f"Going on after {len(turns)} turn{'s'[: len(turns) != 1]}, the last: {_last(turns[-1])}")
     session.service.warm_up(session.conversation.model, profile=session.conversation.profile)
     session.screen.note("/help lists the commands, Ctrl-D leaves.")
     while not session.is_over:
@@ -76,6 +89,12 @@ def _run(session: Session) -> None:
             session.screen.fail(error)
         else:
             _answer(session, text)
+
+
+def _last(turn: Turn) -> str:
+    """The beginning of a question, on a line."""
+    text = " ".join(asked(turn).split()) or turn.text
+    return text if len(text) <= _RECALLED else f"{text[:_RECALLED]}..."
 
 
 def _answer(session: Session, text: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ...exceptions import InvalidRequestError
 from ..terminal import printable
+from ..transcript import VARIABLE, is_kept
 from ..trust import state_folder, write_privately
 
 try:
@@ -22,8 +23,6 @@ except ImportError:  # Windows
     readline = None  # type: ignore[assignment]
     termios = None  # type: ignore[assignment]
 
-VARIABLE = "LLMRING_HISTORY"
-"""The environment variable that names the file, or says `off`."""
 KEPT = 1000
 """Entries that are kept."""
 _QUOTES = '"""'
@@ -195,10 +194,10 @@ def terminal_restorer() -> Callable[[], None]:
 
 def history_path() -> Path | None:
     """The file of the history: `LLMRING_HISTORY`, else in the user's state folder; `None` where it is switched off."""
+    if not is_kept():
+        return None
     named = os.environ.get(VARIABLE, "").strip()
-    if named:
-        return None if named.lower() in ("off", "0", "no", "none", "false") else Path(os.path.expanduser(named))
-    return state_folder() / "history"
+    return Path(os.path.expanduser(named)) if named else state_folder() / "history"
 
 
 class History:

@@ -22,9 +22,9 @@ from ...talk import Totals, Turn
 from ..attachments import file_part, name_of, picture_part
 from ..facts import dollars, usage_line
 from ..project import default_model, open_lockfile
+from ..transcript import Transcript, check_name, keep, save, save_somewhere
 from .keyboard import Interrupts, Keyboard, terminal_restorer, without_echo
 from .screen import Screen
-from .transcript import Transcript, check_name, save, save_somewhere
 
 
 class Session:
@@ -37,12 +37,15 @@ class Session:
         conversation: Transcript,
         screen: Screen,
         keyboard: Keyboard,
+        *,
+        keeps: bool = False,
     ) -> None:
         self._runner = runner
         self.service = service
         self.conversation = conversation
         self.screen = screen
         self.keyboard = keyboard
+        self._keeps = keeps
         self.interrupts = Interrupts()
         self.is_over = False
         # How many turns there were before it, and which one it is to stand for.
@@ -83,6 +86,8 @@ class Session:
                 self.screen.fail(failure)
             if turn is not None:
                 self._sum_up(turn, is_kept=kept)
+            if self._keeps and kept:
+                keep(self.conversation)
             self.screen.say()
 
     def _settled(self) -> bool:
@@ -105,6 +110,8 @@ class Session:
                 self.conversation.turns.append(arriving)
             self._settled()
         if self.conversation.turns:
+            if self._keeps:
+                keep(self.conversation)
             path = save_somewhere(self.conversation)
             with contextlib.suppress(OSError, AttributeError):  # there may be no standard error
                 os.write(sys.stderr.fileno(), f"\r\nWhat was said is in {path}\r\n".encode())

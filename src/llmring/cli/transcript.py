@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...exceptions import ConfigurationError
-from ...lockfile import writing
-from ...schemas import Message
-from ...service import LLMRing
-from ...talk import Conversation, Turn
-from ..attachments import content_of
-from ..facts import usage_line
+from ..exceptions import ConfigurationError
+from ..lockfile import find_lockfile, writing
+from ..schemas import Message
+from ..service import LLMRing
+from ..talk import Conversation, Turn
+from .attachments import content_of
+from .facts import usage_line
+from .trust import state_folder, write_privately
 
+VARIABLE = "LLMRING_HISTORY"
+"""The environment variable that names the file of what is typed, or says `off`: then no conversation is kept, too."""
+_OFF = ("off", "0", "no", "none", "false")
 _MARKDOWN = (".md", ".markdown", ".txt")
 _MARKS = {"stopped": "stopped here", "failed": "broke off here"}
 
@@ -26,11 +32,13 @@ class Transcript(Conversation):
 
     Attributes:
         attached: parts that wait, by name.
+        has_form: whether its answers are JSON.
     """
 
     def __init__(self, service: LLMRing, model: str, **options: Any) -> None:
         super().__init__(service, model, **{"keep_partial": True, **options})
         self.attached: list[tuple[str, dict[str, Any]]] = []
+        self.has_form = bool(options.get("response_format") or options.get("json_response"))
 
     def question(self, text: str) -> Message:
         """A question with all that is attached, which is then no longer waiting."""
@@ -79,6 +87,53 @@ def save(conversation: Conversation, path: Path) -> None:
         return
     with writing.written(target, _rendered(conversation), os.stat(target) if target.exists() else None) as beside:
         os.replace(beside, target)
+
+
+def is_kept() -> bool:
+    """Whether anything of what is said is kept without being asked for: `LLMRING_HISTORY=off` says no."""
+    return os.environ.get(VARIABLE, "").strip().lower() not in _OFF
+
+
+def keep(conversation: Conversation) -> None:
+    """Have `--continue` go on with this one. Where it cannot be written, or nothing was said, it does not."""
+    if conversation.turns:
+        with contextlib.suppress(OSError):
+            write_privately(last_path(), conversation.dumped().encode(errors="backslashreplace"))
+
+
+def last_path() -> Path:
+    """Where the last conversation is kept: one for each lockfile, so that none is gone on with by another project's
+    models, and one for all places without."""
+    lockfile = find_lockfile()
+    name = "none" if lockfile is None else hashlib.sha256(os.fsencode(os.path.realpath(lockfile))).hexdigest()[:32]
+    return state_folder() / "conversations" / f"{name}.json"
+
+
+def loaded(service: LLMRing, path: Path | None, *, model: str | None, **options: Any) -> Transcript:
+    """The conversation of a file, or the last one here where that is `None`; what is given counts more than what it
+    says.
+
+    Raises:
+        ConfigurationError: there is none, or it is no conversation.
+    """
+    file = path or last_path()
+    try:
+        return Transcript.load(service, file, model=model, **options)
+    except FileNotFoundError:
+        if path is not None:
+            raise ConfigurationError(
+                f"There is no file {path}. To make one, in a conversation: /save talk.json"
+            ) from None
+        off = "" if is_kept() else f", and {VARIABLE}=off keeps none"
+        where = find_lockfile() or "a folder without a lockfile"
+        raise ConfigurationError(
+            f"No conversation of {where} was kept to go on with{off}. One that was saved: llmring chat --load talk.json"
+        ) from None
+    except ConfigurationError as error:
+        otherwise = "" if path is not None else " To begin anew, leave --continue out."
+        raise ConfigurationError(f"{str(error).rstrip('.')}.{otherwise}") from None
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from None
 
 
 def save_somewhere(conversation: Conversation) -> Path:

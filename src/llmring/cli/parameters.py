@@ -1,0 +1,99 @@
+"""What a question is asked with: the options of `llmring chat` that become fields of the request."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+from pydantic import ValidationError
+
+from ..references import alike, shown
+from ..schemas import LLMRequest
+
+_OTHERWISE = {
+    "model": "--model",
+    "messages": "the prompt itself, and --load",
+    "system": "--system",
+    "stream": "--no-stream",
+    "metadata": "nothing: it is never sent",
+}
+_LIKENESS = 0.85
+"""How near to a field a name is that was misspelt; the vendors' own, as top_k and min_tokens, are less near."""
+
+
+def fields_of(options: Sequence[Any], **named: Any) -> dict[str, Any]:
+    """The fields of a request that options say. What is no field goes to the provider as it is.
+
+    Args:
+        options: pairs of name and value, as they were typed: as JSON where that reads it, else as text.
+        named: fields that have an option of their own; `None` where it was not given.
+
+    Raises:
+        BadParameter: a value is none of its field, or a name is one that was misspelt.
+    """
+    fields: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    for name, text in options:
+        if name in _OTHERWISE:
+            raise typer.BadParameter(f"{name} is said by {_OTHERWISE[name]}", param_hint="-o")
+        if name in LLMRequest.model_fields:
+            value = _value(text)
+            fields[name] = value if _fits(name, value) or not _fits(name, text) else text
+        elif near := alike(name.replace("-", "_"), LLMRequest.model_fields, 1, _LIKENESS):
+            raise typer.BadParameter(f"{shown(name)} is no parameter. Did you mean {near[0]}?", param_hint="-o")
+        elif not name.strip():
+            raise typer.BadParameter("it takes a name and a value, as in: -o top_k 40", param_hint="-o")
+        else:
+            others[name] = _value(text)
+    fields |= {name: value for name, value in named.items() if value is not None}
+    return checked(fields, others)
+
+
+def checked(fields: dict[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with what goes to the provider as it is, once a request takes them."""
+    if others:
+        given = fields.get("extra_params", {})
+        fields["extra_params"] = {**(given if isinstance(given, Mapping) else {}), **others}
+    try:
+        LLMRequest(model="-", messages=[], **fields)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = str(wrong["loc"][0])
+        raise typer.BadParameter(
+            f"{name} cannot be {shown(str(fields.get(name)))}: {wrong['msg']}", param_hint=_option_of(name)
+        ) from None
+    unsayable = next(
+        (it for it, value in fields.items() if isinstance(value, float) and not math.isfinite(value)), None
+    )
+    if unsayable is not None:
+        raise typer.BadParameter(f"it cannot be {fields[unsayable]}", param_hint=_option_of(unsayable))
+    return fields
+
+
+def _fits(name: str, value: Any) -> bool:
+    try:
+        LLMRequest(**{"model": "-", "messages": [], name: value})
+    except ValidationError:
+        return False
+    return True
+
+
+def _option_of(name: str) -> str:
+    return {"temperature": "--temperature", "max_tokens": "--max-tokens", "reasoning_effort": "--reasoning"}.get(
+        name, f"-o {name}"
+    )
+
+
+def _value(text: str) -> Any:
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return text
+    return text if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)
