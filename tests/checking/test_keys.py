@@ -95,6 +95,28 @@ def found(path: Path) -> list[tuple[str, str, int, str]]:
             5,
             '"api_key_enw" is no key of [providers.gateway]; did you mean "api_key_env"?',
         ),
+        (
+            BOUND + 'rate = { tokens = 5, requsts = 3, per = "day" }\n',
+            5,
+            '"requsts" is no key of the rate of "a"; did you mean "requests"?',
+        ),
+        (
+            BOUND + 'budget = { usd = 5, unprised = "allow", per = "day" }\n',
+            5,
+            '"unprised" is no key of the budget of "a"; did you mean "unpriced"?',
+        ),
+        (BOUND + "hedge_aftr = 5\n", 5, '"hedge_aftr" is no key of the binding of "a"; did you mean "hedge_after"?'),
+        (BOUND + "[state]\non_failur = 5\n", 6, '"on_failur" is no key of [state]; did you mean "on_failure"?'),
+        (
+            BOUND.replace('"openai:gpt-6-luna"', '{ model = "openai:gpt-6-luna", parms = { seed = 1 } }'),
+            4,
+            '"parms" is no key of the table of "openai:gpt-6-luna"; did you mean "params"?',
+        ),
+        (
+            BOUND.replace('"openai:gpt-6-luna"', '{ model = "openai:gpt-6-luna", params = { tempratur = 1 } }'),
+            4,
+            '"tempratur" is no key of the params of "openai:gpt-6-luna"; did you mean "temperature"?',
+        ),
     ],
 )
 def test_a_slip(write: Write, text: str, line: int, said: str) -> None:

@@ -43,8 +43,14 @@ values = st.recursive(
     max_leaves=4,
 )
 params = st.dictionaries(st.sampled_from(["temperature", "top_p", "stop", "x y"]), values, max_size=2)
+policies = {
+    "deadline": st.sampled_from([30, "1.5h"]),
+    "on_refused_param": st.just("drop"),
+    "rate": st.sampled_from([{"requests": 600, "per": "minute"}, {"tokens": 5, "per": "day", "x y": [1]}]),
+    "budget": st.just({"usd": 0.5, "per": "month", "by": "a b"}),
+}
 bindings = st.fixed_dictionaries(
-    {"models": model_lists}, optional={"params": params, "note": values, "constraints": params}
+    {"models": model_lists}, optional={"params": params, "note": values, "constraints": params, **policies}
 )
 
 

@@ -14,9 +14,21 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from llmring.exceptions import LockfileError
-from llmring.lockfile import Binding, Lockfile, Profile, ProviderSettings, parse
+from llmring.lockfile import (
+    Binding,
+    Budget,
+    Lockfile,
+    Policy,
+    Profile,
+    ProviderSettings,
+    Rate,
+    Split,
+    StateSettings,
+    parse,
+)
 from llmring.lockfile.model import DEFAULT_PROFILE, VERSION
 from llmring.lockfile.parsing import APIS
+from llmring.lockfile.policy import MOVES, PERIODS
 from llmring.lockfile.rendering import json_schema, rendered
 from llmring.schemas import LLMRequest
 
@@ -62,7 +74,27 @@ def tables(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 references = mostly(st.sampled_from(["a:b", "openai:x:y", "a:b/c"]))
+lengths = mostly(st.sampled_from([0.5, 30, "10m", "1.5h", "300ms"]))
+periods = mostly(st.sampled_from(["second", "minute", "hour", "day"]))
+policies = {
+    "split": tables(weights=st.lists(st.sampled_from([0, 1, 9.5]), max_size=3), by=words, generation=st.integers(0, 2)),
+    "sticky": lengths,
+    "hedge_after": st.one_of(lengths, st.just("p95")),
+    "deadline": lengths,
+    "move_on": st.lists(mostly(st.sampled_from([*MOVES])), max_size=2),
+    "on_refused_param": st.sampled_from(["error", "drop"]),
+    "rate": tables(requests=st.sampled_from([1, 600.0]), tokens=st.just(400_000), per=periods),
+    "budget": tables(usd=st.sampled_from([25, 0.5]), per=st.just("day"), by=words, unpriced=st.just("allow")),
+}
+own = tables(model=references, params=st.just({"temperature": 1}))
 bindings = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "alias": st.sampled_from(["a", "b"]),
+            "models": st.lists(st.one_of(references, own), min_size=1, max_size=3),
+        },
+        optional={name: mostly(form) for name, form in policies.items()},
+    ),
     st.fixed_dictionaries(
         {"alias": st.sampled_from(["a", "b"]), "models": st.lists(references, min_size=1, max_size=2)}
     ),
@@ -84,6 +116,9 @@ files = st.fixed_dictionaries(
             st.dictionaries(
                 st.sampled_from(["default", "é", "a b", ""]), tables(bindings=st.lists(bindings, max_size=2))
             )
+        ),
+        "state": tables(
+            url_env=st.sampled_from(["A_B", "1a"]), on_failure=st.sampled_from(["open", "closed"]), url=odd
         ),
         "extends": tables(packages=st.lists(mostly(st.sampled_from(["a", "é.b", "a-b"])), max_size=2)),
         "providers": mostly(
@@ -116,6 +151,10 @@ def bound(**binding: Any) -> dict[str, Any]:
     return good(profiles={"default": {"bindings": [binding]}})
 
 
+def two(**binding: Any) -> dict[str, Any]:
+    return bound(**{"alias": "a", "models": ["b:c", "b:d"], **binding})
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -127,6 +166,17 @@ def bound(**binding: Any) -> dict[str, Any]:
         bound(alias="a", models=None, model="b:c", provider=None),
         bound(alias="a", model="c", provider="b"),
         bound(alias="a", models=["b:c"], model=1, provider=[]),
+        two(models=["b:c", {"model": "b:d", "params": None, "note": 1}]),
+        two(split={"weights": [90, 10.5], "by": "user", "generation": 0}),
+        two(split={"weights": [0, 1], "by": None, "generation": None, "note": 1}),
+        two(sticky="10m", hedge_after=0.5, deadline="1.5h", move_on=[*MOVES], on_refused_param="drop"),
+        two(sticky="300ms", hedge_after="p95", deadline=1, move_on=[], on_refused_param=None),
+        two(split=None, sticky=None, hedge_after=None, deadline=None, move_on=None, rate=None, budget=None),
+        two(rate={"requests": 600, "per": "second"}, budget={"usd": 25, "per": "month"}),
+        two(rate={"tokens": 600.0, "requests": None, "per": "day"}, budget={"usd": 0.5, "per": "hour", "by": "user"}),
+        good(state={"url_env": "LLMRING_STATE_URL", "on_failure": "closed", "more": 1}),
+        good(state={"url_env": None, "on_failure": None}),
+        good(state=None),
         good(providers={"groq": {"sdk": None, "base_url": "https://x", "headers": None, "other": 1}}),
     ],
 )
@@ -172,6 +222,41 @@ def test_both_accept(data: Any) -> None:
         bound(alias="a", model="c", provider=""),
         bound(alias="a", models=["b:c"], params=[]),
         bound(alias="a", models=["b:c"], constraints=1),
+        two(models=["b:c", {}]),
+        two(models=["b:c", {"model": "b"}]),
+        two(models=["b:c", {"model": "b:d", "params": []}]),
+        two(split=[1, 1]),
+        two(split={}),
+        two(split={"weights": None}),
+        two(split={"weights": [1, -1]}),
+        two(split={"weights": [True, 1]}),
+        two(split={"weights": [1, 1], "by": ""}),
+        two(split={"weights": [1, 1], "generation": 1.5}),
+        two(split={"weights": [1, 1], "generation": -1}),
+        two(sticky=0),
+        two(sticky="10 m"),
+        two(sticky=True),
+        two(hedge_after="p99"),
+        two(deadline=-1),
+        two(move_on=["refusal"]),
+        two(move_on="empty"),
+        two(on_refused_param="ask"),
+        two(rate={"per": "minute"}),
+        two(rate={"requests": 1}),
+        two(rate={"requests": 0, "per": "minute"}),
+        two(rate={"requests": 1.5, "per": "minute"}),
+        two(rate={"requests": 1, "per": "month"}),
+        two(budget={"usd": 1}),
+        two(budget={"per": "day"}),
+        two(budget={"usd": 0, "per": "day"}),
+        two(budget={"usd": 1, "per": "minute"}),
+        two(budget={"usd": 1, "per": "day", "by": ""}),
+        two(budget={"usd": 1, "per": "day", "unpriced": "ask"}),
+        good(state=[]),
+        good(state={"url_env": "redis://x"}),
+        good(state={"url_env": 1}),
+        good(state={"url": "redis://x"}),
+        good(state={"on_failure": "half"}),
         good(extends=[]),
         good(extends={"packages": "lib"}),
         good(extends={"packages": [1]}),
@@ -198,7 +283,16 @@ def test_both_refuse(data: Any) -> None:
 def test_it_names_all_that_the_model_has() -> None:
     schema = json_schema()
     forms = schema["$defs"]
-    assert set(forms["binding"]["properties"]) == {it.name for it in fields(Binding)} - {"extra"}
+    of_policy = {it.name for it in fields(Policy)} - {"params"}
+    assert set(forms["binding"]["properties"]) == ({it.name for it in fields(Binding)} | of_policy) - {
+        "extra",
+        "policy",
+    }
+    for name, form in {"split": Split, "rate": Rate, "budget": Budget}.items():
+        assert set(forms[name]["properties"]) == {it.name for it in fields(form)}
+    assert set(forms["state"]["properties"]) == {it.name for it in fields(StateSettings)} | {"url"}
+    assert forms["binding"]["properties"]["move_on"]["items"]["enum"] == [*MOVES]
+    assert forms["rate"]["properties"]["per"]["enum"] == [*PERIODS]
     assert set(forms["provider"]["properties"]) == {it.name for it in fields(ProviderSettings)} - {"extra"}
     assert set(forms["profile"]["properties"]) == {it.name for it in fields(Profile)}
     assert set(schema["properties"]) == {"version", *(it.name for it in fields(Lockfile))} - {"path", "is_json", "data"}

@@ -159,7 +159,7 @@ def _odd_keys(text: Text) -> Iterator[Finding]:
                 message = f"{shown(key)} is no key of {where}; did you mean {shown(near)}?"
                 step = f"Write {near}. If it is meant as it is: llmring lock check --ignore key-misspelt"
                 yield Finding("key-misspelt", "warning", spot, message, step)
-            if key in misplaced and place[:1] not in (("providers",), ("models",)):
+            if key in misplaced and place[:1] not in (("providers",), ("models",), ("state",)):
                 message = f"{shown(key)} does nothing in {where}: it is a parameter of requests."
                 step = f"Write it into the params of a binding: params = {{ {key} = ... }}"
                 yield Finding("params-misplaced", "warning", spot, message, step)
@@ -172,6 +172,7 @@ def _tables(lockfile: Lockfile) -> Iterator[tuple[Place, Mapping[str, Any], Coll
     of_binding = {key for form in (forms["binding"], *forms["binding"]["anyOf"]) for key in form["properties"]}
     params = {*LLMRequest.model_fields} - {"model", "messages"}
     yield (), data, schema["properties"].keys(), "the file"
+    yield ("state",), data.get("state") or {}, forms["state"]["properties"].keys(), "[state]"
     yield ("extends",), data.get("extends") or {}, forms["extends"]["properties"].keys(), "[extends]"
     for profile, table in data.get("profiles", {}).items():
         yield ("profiles", profile), table, forms["profile"]["properties"].keys(), f"[profiles.{toml_key(profile)}]"
@@ -181,6 +182,14 @@ def _tables(lockfile: Lockfile) -> Iterator[tuple[Place, Mapping[str, Any], Coll
             yield place, binding, of_binding, f"the binding of {alias}"
             own = {key: value for key, value in (binding.get("params") or {}).items() if _is_ours(key)}
             yield (*place, "params"), own, params, f"the params of {alias}"
+            for key in ("split", "rate", "budget"):
+                yield (*place, key), binding.get(key) or {}, forms[key]["properties"].keys(), f"the {key} of {alias}"
+            for number, it in enumerate(binding.get("models") or ()):
+                if isinstance(it, dict):
+                    spot = (*place, "models", number)
+                    yield spot, it, forms["own"]["properties"].keys(), f"the table of {shown(it['model'])}"
+                    own = {key: value for key, value in (it.get("params") or {}).items() if _is_ours(key)}
+                    yield (*spot, "params"), own, params, f"the params of {shown(it['model'])}"
     for pattern, table in data.get("models", {}).items():
         yield ("models", pattern), table, forms["model"]["properties"].keys(), f"[models.{toml_key(pattern)}]"
     for provider, table in data.get("providers", {}).items():

@@ -23,16 +23,22 @@ if TYPE_CHECKING:
     from .live import LiveLockfile
     from .model import Binding, Lockfile, ModelSettings, Profile, ProviderSettings
     from .parsing import parse
+    from .policy import Budget, Policy, Rate, Split, StateSettings
     from .resolution import bound, fits, reachable, resolve, stated
     from .secrets import secrets_in
 
 __all__ = [
     "Binding",
+    "Budget",
     "LiveLockfile",
     "Lockfile",
     "ModelSettings",
+    "Policy",
     "Profile",
     "ProviderSettings",
+    "Rate",
+    "Split",
+    "StateSettings",
     "add_profile",
     "bind",
     "bindings_of",
@@ -76,8 +82,9 @@ if not TYPE_CHECKING:
             "live": ("LiveLockfile",),
             "model": ("Binding", "Lockfile", "ModelSettings", "Profile", "ProviderSettings"),
             "parsing": ("parse",),
+            "policy": ("Budget", "Policy", "Rate", "Split", "StateSettings"),
             "resolution": ("bound", "fits", "reachable", "resolve", "stated"),
             "secrets": ("secrets_in",),
         },
-        later=("changes", "extends", "files", "locking", "places", "rendering", "writing"),
+        later=("changes", "extends", "files", "locking", "places", "policy", "rendering", "writing"),
     )

@@ -13,15 +13,19 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConfigurationError
-from .document import Document
+from ..references import shown
+from .document import Document, named
+from .model import Misfit
+from .parsing import validated
 from .rendering import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from .model import Lockfile, Place
 
-__all__ = ["Edited", "edited", "says", "with_binding", "with_replacements"]
+__all__ = ["Edited", "check_sense", "edited", "says", "with_binding", "with_replacements"]
 
 Edited = tuple[str, dict[str, Any]]
 """A text, and the data that it is meant to hold."""
@@ -91,7 +95,7 @@ def with_replacements(text: str, lockfile: Lockfile, models: Mapping[str, str], 
             for index, binding in enumerate(chosen.bindings.values()):
                 if not models.keys().isdisjoint(binding.models):
                     new = list(dict.fromkeys(models.get(model, model) for model in binding.models))
-                    _relist(data["profiles"][chosen.name]["bindings"][index], new)
+                    _relist(data["profiles"][chosen.name]["bindings"][index], new, models)
 
     return edited(text, lockfile, edit, renamed=models)
 
@@ -101,13 +105,38 @@ def says(made: Mapping[str, Any], meant: Mapping[str, Any]) -> bool:
     return _same(_without_emptiness(made), _without_emptiness(meant))
 
 
-def _relist(binding: dict[str, Any], models: list[str]) -> None:
-    """Other models for a binding; one of early 1.x files gets a `models` in the place of its `model`."""
+def check_sense(meant: dict[str, Any], path: Path | None) -> None:
+    """Refuse the data of an edit that leaves no sense, such as other models than the binding's split has weights for.
+
+    Raises:
+        ConfigurationError: of the binding that would make none, and why.
+    """
+    try:
+        validated(meant)
+    except Misfit as misfit:
+        match misfit.place:
+            case ("profiles", profile, "bindings", int(index), *_):
+                alias = meant["profiles"][profile]["bindings"][index]["alias"]
+                whose = f"The binding of {shown(alias)} in {path}"
+            case _:
+                whose = str(path)
+        raise ConfigurationError(f"{whose} would make no sense after this edit, and is as it was: {misfit}") from None
+
+
+def _relist(binding: dict[str, Any], models: list[str], renamed: Mapping[str, str] | None = None) -> None:
+    """Other models for a binding; one of early 1.x files gets a `models` in the place of its `model`.
+
+    The table of a model that stays goes with it, and to what takes its place.
+    """
     if binding.get("models") is None:
         pairs = [("models" if key == "model" else key, value) for key, value in binding.items() if key != "models"]
         binding.clear()
         binding.update((key, value) for key, value in pairs if key != "provider")
-    binding["models"] = models
+    were: dict[str, Any] = {}
+    for item in binding.get("models") or ():
+        model = (renamed or {}).get(named(item), named(item))
+        were.setdefault(model, {**item, "model": model} if isinstance(item, dict) else model)
+    binding["models"] = [were.get(model, model) for model in models]
 
 
 def _followed(text: str, old: Mapping[str, Any], new: Mapping[str, Any], renamed: Mapping[str, str]) -> str:

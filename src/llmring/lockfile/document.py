@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Splice = tuple[int, int, str]
 
-__all__ = ["Document"]
+__all__ = ["Document", "named"]
 
 _SPACES = re.compile(r"[ \t]*")
 _STEP = "    "
@@ -79,12 +79,12 @@ class Document:
         entry = self.entries[self._known(place)]
         return entry.start, entry.end, _pair(key, value)
 
-    def relisting(self, place: Place, old: Sequence[str], new: Sequence[str], renamed: Mapping[str, str]) -> Splice:
-        """The splice that gives the array at a place other strings; one over several lines keeps its comments.
+    def relisting(self, place: Place, old: Sequence[Any], new: Sequence[Any], renamed: Mapping[str, str]) -> Splice:
+        """The splice that gives the array at a place other items; one over several lines keeps its comments.
 
         Args:
             place: the array's.
-            old, new: what it says and shall say.
+            old, new: what it says and shall say: strings, or tables that are known by their `model`.
             renamed: what takes the place of an item and inherits its comments.
         """
         index = self._known(place)
@@ -93,7 +93,16 @@ class Document:
         if "\n" not in text or not old:
             return box.value, box.end, toml_value(list(new))
         spans = [(item.start - box.value, item.end - box.value) for item in self._inside(index)]
-        listed = relisted(text, spans, old, new, renamed=renamed, indent=self._indent(box.value), step=_STEP)
+        listed = relisted(
+            text,
+            spans,
+            [named(it) for it in old],
+            [named(it) for it in new],
+            renamed=renamed,
+            written={named(it): toml_value(it) for it in new if not isinstance(it, str)},
+            indent=self._indent(box.value),
+            step=_STEP,
+        )
         return box.value, box.end, listed
 
     def change(self, place: Place, old: Any, new: Any) -> Document:
@@ -337,6 +346,11 @@ class Document:
                 lines += [(_line(text, pair.start), _next_line(text, pair.end)) for pair in pairs]
         spans = [_with_blank_line(text, start, end) for start, end in spans]
         return self.spliced(*((start, end, "") for start, end in spans + lines))
+
+
+def named(item: Any) -> str:
+    """What an item of a list of models is known by: itself, or the model that its table names."""
+    return str(item["model"] if isinstance(item, dict) else item)
 
 
 def _nested(place: Place, value: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..exceptions import AliasNotFoundError, ConfigurationError, LockfileError, LockfileParseError
 from ..references import FILE_NAME, is_name, shown, split_reference
-from .changes import edited, says, with_binding, with_replacements
+from .changes import check_sense, edited, says, with_binding, with_replacements
 from .files import read
 from .locking import exclusive
 from .parsing import decode, parse
@@ -324,7 +324,9 @@ def _changed(text: str, old: Lockfile, change: Callable[[str, Lockfile], Edited]
             f"{old.path} cannot hold half of a surrogate pair, and this edit has one; the file is as it was. Take it "
             "out of the params"
         ) from None
-    except (LockfileParseError, LookupError, RecursionError):
+    except (LockfileParseError, LookupError, RecursionError) as error:
+        if isinstance(error, LockfileParseError):
+            check_sense(meant, old.path)
         is_right = False
     if not is_right:
         raise LockfileError(

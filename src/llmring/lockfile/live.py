@@ -176,6 +176,7 @@ def _overlaid(new: Lockfile, old: Lockfile) -> Lockfile:
         default_profile=new.default_profile if "default_profile" in new.data else old.default_profile,
         profiles=profiles,
         providers=providers,
+        state=new.state or old.state,
         extends=tuple(dict.fromkeys((*new.extends, *old.extends))),
     )
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from .policy import Policy, StateSettings
+
 __all__ = [
     "DEFAULT_PROFILE",
     "VERSION",
@@ -41,8 +43,9 @@ class Binding:
         alias: the name that a program asks for.
         models: `provider:model` references, at least one; the first serves, the rest stand by.
         params: defaults for the requests made under this alias; a request's own values win.
-        constraints: as llmring 1.x wrote them; kept, not interpreted.
+        constraints: as llmring 1.x wrote them; kept, and what they say of a rate is in `policy`.
         tools: how its models are told of tools, before what their providers' tables say.
+        policy: how they serve, beside that they do: shares, limits, time; `None` where the file says nothing of it.
         extra: the keys of the binding that this release does not know.
     """
 
@@ -51,6 +54,7 @@ class Binding:
     params: Mapping[str, Any] = field(default_factory=dict)
     constraints: Mapping[str, Any] | None = None
     tools: str | None = None
+    policy: Policy | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -112,6 +116,7 @@ class Lockfile:
         extends: the packages whose aliases are reachable as `package:alias`.
         providers: by name, in the file's order.
         models: what the file says of models, by pattern, in its order.
+        state: where counts, budgets and breakers live; `None` where the file does not say.
         path: where it was read from; `None` if it was not read from a file.
         is_json: whether it is written in JSON, and not in TOML; files that differ in that alone are equal.
         data: all of the file as it was parsed, keys unknown to this release included.
@@ -122,6 +127,7 @@ class Lockfile:
     extends: tuple[str, ...] = ()
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
     models: Mapping[str, ModelSettings] = field(default_factory=dict)
+    state: StateSettings | None = None
     path: Path | None = None
     is_json: bool = field(default=False, compare=False)
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)

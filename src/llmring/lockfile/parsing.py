@@ -9,12 +9,13 @@ import math
 import re
 import tomllib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from .. import vendors
-from ..exceptions import ConfigurationError, LockfileParseError, LockfileVersionError
-from ..references import bind_command, is_name, shown, split_reference
-from . import places, rendering
+from ..exceptions import LockfileParseError, LockfileVersionError
+from ..references import bind_command, is_name, shown
+from . import places, policy, rendering
+from .forms import checked, kind, line, optional, reference
 from .model import (
     DEFAULT_PROFILE,
     VERSION,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from .model import Place
 
-__all__ = ["APIS", "decode", "holds_json", "kind", "parse", "validated"]
+__all__ = ["APIS", "decode", "holds_json", "parse", "validated"]
 
 _CONFLICT = re.compile(r"^(?:<<<<<<< |>>>>>>> )", re.MULTILINE)
 _LINE = re.compile(r"(Begin it with:|Write:|Add:|as in| or) (\w+) = ")
@@ -176,17 +177,10 @@ def _error(message: str, path: Path | None, spot: tuple[int, int] | None) -> Loc
 APIS = ("chat", "responses")
 """What `api` can say: which of OpenAI's APIs an endpoint speaks."""
 
-_T = TypeVar("_T")
-_KINDS: dict[type, str] = {
-    dict: "a table",
-    list: "a list",
-    str: "a string",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    type(None): "null",
-}
-_BINDING_KEYS = {"alias", "models", "params", "constraints", "tools"}
+_POLICY_KEYS = frozenset(
+    {"split", "sticky", "hedge_after", "deadline", "move_on", "on_refused_param", "rate", "budget", "constraints"}
+)
+_BINDING_KEYS = _POLICY_KEYS | {"alias", "models", "params", "tools"}
 _STRINGS = ("sdk", "base_url", "api_key_env", "api", "api_version", "tools")
 _PROVIDER_KEYS = {*_STRINGS, "think_tags", "headers"}
 
@@ -203,7 +197,7 @@ def validated(data: dict[str, Any]) -> Lockfile:
         raise Misfit('default_profile must be the name of a profile, as in "default"', ("default_profile",))
     profiles = {
         name: _profile(name, raw, ("profiles", name))
-        for name, raw in _checked(data.get("profiles", {}), dict, "profiles", ("profiles",)).items()
+        for name, raw in checked(data.get("profiles", {}), dict, "profiles", ("profiles",)).items()
     }
     if default not in profiles:
         if profiles and "default_profile" in data:
@@ -212,32 +206,17 @@ def validated(data: dict[str, Any]) -> Lockfile:
                 ("default_profile",),
             )
         profiles[default] = Profile(default)
-    providers = _checked(data.get("providers", {}), dict, "providers", ("providers",))
-    models = _checked(data.get("models", {}), dict, "models", ("models",))
+    providers = checked(data.get("providers", {}), dict, "providers", ("providers",))
+    models = checked(data.get("models", {}), dict, "models", ("models",))
     return Lockfile(
         default_profile=default,
         profiles=profiles,
         extends=_extends(data.get("extends")),
         providers={name: _provider(name, raw, ("providers", name)) for name, raw in providers.items()},
         models={pattern: _model(pattern, raw, ("models", pattern)) for pattern, raw in models.items()},
+        state=policy.state_of(data["state"]) if "state" in data else None,
         data=data,
     )
-
-
-def kind(value: Any) -> str:
-    """What a value is, in words, as TOML and JSON have them: `"a table"`."""
-    return _KINDS.get(type(value), "a date or a time")
-
-
-def _checked(value: Any, wanted: type[_T], name: str, place: Place) -> _T:
-    """The value, if it is of the wanted kind; else raises a `Misfit` that calls it by the name."""
-    if not isinstance(value, wanted):
-        raise Misfit(f"{name} must be {_KINDS[wanted]}, not {kind(value)}", place)
-    return value
-
-
-def _optional(value: Any, wanted: type[_T], name: str, place: Place) -> _T | None:
-    return None if value is None else _checked(value, wanted, name, place)
 
 
 def _check_version(data: dict[str, Any]) -> None:
@@ -259,7 +238,7 @@ def _check_version(data: dict[str, Any]) -> None:
 def _profile(name: str, raw: Any, place: Place) -> Profile:
     if not is_name(name):
         raise Misfit(f"The profile's name {shown(name)} is empty or holds white space", place)
-    table = _checked(raw, dict, f"profiles.{name}", place)
+    table = checked(raw, dict, f"profiles.{name}", place)
     place = (*place, "bindings")
     bindings: dict[str, Binding] = {}
     listed = table.get("bindings", [])
@@ -269,7 +248,7 @@ def _profile(name: str, raw: Any, place: Place) -> Profile:
             f"[[profiles.{rendering.toml_key(name)}.bindings]]",
             place,
         )
-    for index, item in enumerate(_checked(listed, list, "bindings", place)):
+    for index, item in enumerate(checked(listed, list, "bindings", place)):
         binding = _binding(item, (*place, index))
         if binding.alias in bindings:
             raise Misfit(
@@ -281,21 +260,29 @@ def _profile(name: str, raw: Any, place: Place) -> Profile:
 
 
 def _binding(raw: Any, place: Place) -> Binding:
-    table = _checked(raw, dict, "A binding", place)
+    table = checked(raw, dict, "A binding", place)
     if "alias" not in table:
         raise Misfit('This binding has no alias. Add: alias = "NAME"', place)
-    alias = _checked(table["alias"], str, "alias", (*place, "alias"))
+    alias = checked(table["alias"], str, "alias", (*place, "alias"))
     if not is_name(alias):
         raise Misfit(f"The alias {shown(alias)} is empty or holds white space", (*place, "alias"))
-    known = _BINDING_KEYS if table.get("models") is not None else {*_BINDING_KEYS, "provider", "model"}
+    known = _BINDING_KEYS if table.get("models") is not None else _BINDING_KEYS | {"provider", "model"}
+    models = _models(table, alias, place)
     return Binding(
         alias=alias,
-        models=_models(table, alias, place),
-        params=_optional(table.get("params"), dict, "params", (*place, "params")) or {},
-        constraints=_optional(table.get("constraints"), dict, "constraints", (*place, "constraints")),
-        tools=_line(table.get("tools"), "tools", (*place, "tools")),
+        models=models,
+        params=optional(table.get("params"), dict, "params", (*place, "params")) or {},
+        constraints=optional(table.get("constraints"), dict, "constraints", (*place, "constraints")),
+        tools=line(table.get("tools"), "tools", (*place, "tools")),
+        policy=policy.policy_of(table, models, place) if _has_policy(table) else None,
         extra={key: value for key, value in table.items() if key not in known},
     )
+
+
+def _has_policy(table: dict[str, Any]) -> bool:
+    """Whether a binding may say how it is served, beside who serves it."""
+    listed = table.get("models") or ()
+    return not _POLICY_KEYS.isdisjoint(table) or any(isinstance(it, dict) for it in listed)
 
 
 def _models(table: dict[str, Any], alias: str, place: Place) -> tuple[str, ...]:
@@ -305,9 +292,12 @@ def _models(table: dict[str, Any], alias: str, place: Place) -> tuple[str, ...]:
     place = (*place, "models")
     if isinstance(models, str):
         raise Misfit(f"models must be a list. Write: models = [{shown(models)}]", place)
-    if not _checked(models, list, "models", place):
+    if not checked(models, list, "models", place):
         raise Misfit(f"models is empty. Write at least one, as in: {bind_command(alias)}", place)
-    return tuple(_reference(model, (*place, index)) for index, model in enumerate(models))
+    return tuple(
+        reference(it, (*place, index)) if isinstance(it, str) else policy.named(it, (*place, index))
+        for index, it in enumerate(models)
+    )
 
 
 def _single_model(table: dict[str, Any], alias: str, place: Place) -> str:
@@ -321,28 +311,19 @@ def _single_model(table: dict[str, Any], alias: str, place: Place) -> str:
         )
     if isinstance(model, list):
         raise Misfit('A list of models is called models. Write: models = ["provider:model"]', (*place, "model"))
-    model = _checked(model, str, "model", (*place, "model"))
+    model = checked(model, str, "model", (*place, "model"))
     if provider is not None:
-        provider = _checked(provider, str, "provider", (*place, "provider"))
+        provider = checked(provider, str, "provider", (*place, "provider"))
         model = model if model.startswith(f"{provider}:") else f"{provider}:{model}"
-    return _reference(model, (*place, "model"))
-
-
-def _reference(value: Any, place: Place) -> str:
-    reference = _checked(value, str, "A model", place)
-    try:
-        split_reference(reference)
-    except ConfigurationError as error:
-        raise Misfit(str(error), place) from None
-    return reference
+    return reference(model, (*place, "model"))
 
 
 def _extends(raw: Any) -> tuple[str, ...]:
     place: Place = ("extends", "packages")
-    table = _optional(raw, dict, "extends", ("extends",)) or {}
-    packages = _checked(table.get("packages", []), list, "packages", place)
+    table = optional(raw, dict, "extends", ("extends",)) or {}
+    packages = checked(table.get("packages", []), list, "packages", place)
     for index, package in enumerate(packages):
-        name = _checked(package, str, "A package", (*place, index))
+        name = checked(package, str, "A package", (*place, index))
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise Misfit(f"{shown(name)} cannot name a package", (*place, index))
     return tuple(packages)
@@ -351,15 +332,15 @@ def _extends(raw: Any) -> tuple[str, ...]:
 def _provider(name: str, raw: Any, place: Place) -> ProviderSettings:
     if not is_name(name) or ":" in name or "/" in name:
         raise Misfit(f"The provider's name {shown(name)} is empty or holds white space, a colon or a slash", place)
-    table = _checked(raw, dict, f"providers.{name}", place)
-    sdk, base_url, api_key_env, api, version, tools = (_line(table.get(key), key, (*place, key)) for key in _STRINGS)
+    table = checked(raw, dict, f"providers.{name}", place)
+    sdk, base_url, api_key_env, api, version, tools = (line(table.get(key), key, (*place, key)) for key in _STRINGS)
     if base_url is not None and not base_url.startswith(("http://", "https://")):
         raise Misfit("base_url must begin with http:// or https://", (*place, "base_url"))
     if api not in (None, *APIS):
         raise Misfit(f"api is {shown(api)}. Write: {' or '.join(f'api = {shown(it)}' for it in APIS)}", (*place, "api"))
     if version is not None and not re.fullmatch(r"[A-Za-z0-9._-]+", version):
         raise Misfit(f"api_version is {shown(version)}; it is a word as in v1beta", (*place, "api_version"))
-    tags = _optional(table.get("think_tags"), bool, "think_tags", (*place, "think_tags"))
+    tags = optional(table.get("think_tags"), bool, "think_tags", (*place, "think_tags"))
     headers = _headers(table, (*place, "headers"))
     extra = {key: value for key, value in table.items() if key not in _PROVIDER_KEYS}
     return ProviderSettings(sdk, base_url, api_key_env, api, version, tags, tools, headers, extra)
@@ -368,7 +349,7 @@ def _provider(name: str, raw: Any, place: Place) -> ProviderSettings:
 def _model(pattern: str, raw: Any, place: Place) -> ModelSettings:
     if not is_name(pattern):
         raise Misfit(f"The pattern {shown(pattern)} is empty or holds white space", place)
-    table = _checked(raw, dict, f"models.{rendering.toml_key(pattern)}", place)
+    table = checked(raw, dict, f"models.{rendering.toml_key(pattern)}", place)
     facts = {name: _fact(name, table[name], (*place, name)) for name in vendors.FACTS if table.get(name) is not None}
     return ModelSettings(facts, {key: value for key, value in table.items() if key not in vendors.FACTS})
 
@@ -378,23 +359,16 @@ def _fact(name: str, value: Any, place: Place) -> Any:
         if type(value) not in (int, float) or not 1 <= value < math.inf or value != value // 1:
             raise Misfit(f"{name} must be a whole number of tokens, 1 or more", place)
         return int(value)
-    value = _checked(value, vendors.FACTS[name], name, place)
+    value = checked(value, vendors.FACTS[name], name, place)
     if vendors.FACTS[name] is list:
         what = f"An item of {name}"
-        return tuple(_line(_checked(it, str, what, (*place, at)), what, (*place, at)) for at, it in enumerate(value))
+        return tuple(line(checked(it, str, what, (*place, at)), what, (*place, at)) for at, it in enumerate(value))
     return value
 
 
 def _headers(table: dict[str, Any], place: Place) -> dict[str, str]:
-    headers = _optional(table.get("headers"), dict, "headers", place) or {}
+    headers = optional(table.get("headers"), dict, "headers", place) or {}
     for header, value in headers.items():
-        _line(header, "The name of a header", (at := (*place, header)))
-        _line(_checked(value, str, f"The header {shown(header)}", at), f"The header {shown(header)}", at)
+        line(header, "The name of a header", (at := (*place, header)))
+        line(checked(value, str, f"The header {shown(header)}", at), f"The header {shown(header)}", at)
     return headers
-
-
-def _line(value: Any, name: str, place: Place) -> str | None:
-    """A string that goes to a terminal and over the wire as it is, if it is given."""
-    if (text := _optional(value, str, name, place)) is not None and not text.isprintable():
-        raise Misfit(f"{name} holds a character that cannot be seen: {shown(text)}. Take it out", place)
-    return text

@@ -41,6 +41,8 @@ __all__ = [
 
 _NEW = "# Which model serves which alias. To bind one: llmring bind ALIAS provider:model\n"
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_ON_ONE_LINE = frozenset({"models", "params", "split", "rate", "budget"})
+"""The keys of a binding whose tables are written on the line of their key."""
 _LETTER_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\u(?!00[01])")
 """In JSON, what need not be an escape: not a control character, nor a `u` that follows an escaped backslash."""
 
@@ -48,29 +50,36 @@ _LETTER_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\u(?!00[01])")
 def toml(data: Mapping[str, Any]) -> str:
     """A file, or the tables that are to become a part of one: a line for each item of a list, one for all `params`.
 
+    So for each table of a binding, and for a list of models of which one has params of its own.
+
     Raises:
         TypeError: TOML has no such value (`None`, an object of some class).
     """
     import tomli_w
 
     toml_value(data)  # what else tomli-w takes (a `Decimal`) is not read as it was
-    params: list[str] = []
-    # What stands for the params of a binding until they are written, and for nothing else.
+    tables: list[str] = []
+    # What stands for a table of a binding until it is written, and for nothing else.
     elsewhere = "\0" * (1 + json.dumps(data, default=str).count("\\u0000"))
 
     def without(raw: Mapping[str, Any]) -> dict[str, Any]:
-        if not isinstance(raw.get("params"), Mapping):
-            return dict(raw)
-        params.append(f"params = {toml_value(raw['params'])}")
-        return {**raw, "params": elsewhere}
+        kept = dict(raw)
+        for key in [key for key in raw if key in _ON_ONE_LINE and _has_table(raw[key])]:
+            tables.append(f"{key} = {toml_value(raw[key])}")
+            kept[key] = elsewhere
+        return kept
 
     profiles = {
         name: {**raw, "bindings": [without(it) for it in raw["bindings"]]} if raw.get("bindings") else raw
         for name, raw in data.get("profiles", {}).items()
     }
     text = tomli_w.dumps({**data, "profiles": profiles} if profiles else data)
-    lines = iter(params)  # tomli-w would give them a table of their own
-    return re.sub(re.escape(f"params = {_quoted(elsewhere)}"), lambda _: next(lines), text)
+    lines = iter(tables)  # tomli-w would give them tables of their own
+    return re.sub(rf"[a-z]+ = {re.escape(_quoted(elsewhere))}", lambda _: next(lines), text)
+
+
+def _has_table(value: Any) -> bool:
+    return isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(it, Mapping) for it in value))
 
 
 def toml_value(value: Any) -> str:
@@ -213,6 +222,7 @@ def relisted(
     new: Sequence[str],
     *,
     renamed: Mapping[str, str],
+    written: Mapping[str, str] | None = None,
     indent: str,
     step: str,
 ) -> str:
@@ -227,22 +237,25 @@ def relisted(
         old: what the items say.
         new: what they shall say.
         renamed: what takes the place of an item and inherits what is said about it.
+        written: how those of the new items are written that are not the strings that they say.
         indent: what the line of the list begins with,
         step: and what an item's line begins with in addition, where the list does not show it.
     """
     found = _NEWLINE.search(text)
     newline = found[0] if found else "\n"
+    written = written or {}
     head, items, foot = _parts(text, spans, newline, indent, step)
     has_last_comma = bool(items[-1].comma)
     frees = [item.free for item in items]
     known: dict[str, list[_Item]] = {}
     for value, item in zip(old, items, strict=True):
         if value in renamed:
-            item.written = toml_value(renamed[value])
+            item.written = written.get(renamed[value]) or toml_value(renamed[value])
         known.setdefault(renamed.get(value, value), []).append(item)
     like = items[-1].indent
     chosen = [
-        known[it].pop(0) if known.get(it) else _Item("", "", like, toml_value(it), ",", "", newline) for it in new
+        known[it].pop(0) if known.get(it) else _Item("", "", like, written.get(it) or toml_value(it), ",", "", newline)
+        for it in new
     ]
     for item in chosen[:-1]:
         item.comma = item.comma or ","
