@@ -22,6 +22,7 @@ from llmring.testing import PracticeServer
 from llmring.vendors import BUILT_IN
 
 from . import recorded
+from .faults.ground import Ground, ground
 from .program import forks
 
 # A busy machine is no finding.
@@ -124,6 +125,13 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def practice() -> Iterator[Ground]:
+    """A practice server, with a lockfile that names it for each wire; a module's tests share it."""
+    with ground() as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -33,3 +36,19 @@ def test_what_is_imported_later_is_the_nouns_alone() -> None:
     """The contracts on imports do not see a module that is named by its words: it must be one that all may know."""
     named = {it for file in SOURCE.rglob("*.py") for it in re.findall(r'Later\("([^"]+)"\)', file.read_text("utf-8"))}
     assert named == {"llmring.schemas"}
+
+
+def imported(file: Path) -> Iterator[Path]:
+    """The modules of ours that a module imports, also where that is for types alone."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            for found in ([base / it.name for it in node.names], [base]):
+                yield from (it.with_suffix(".py") for it in found if it.with_suffix(".py").is_file())
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Not for types either, which the contracts on imports leave out: who reads one would have to read them all."""
+    files = [*SOURCE.rglob("*.py")]
+    assert len(files) > 150
+    TopologicalSorter({it: {*imported(it)} - {it} for it in files}).prepare()

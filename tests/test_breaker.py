@@ -6,7 +6,6 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
@@ -28,7 +27,7 @@ from llmring.exceptions import (
 )
 from llmring.testing import Fault, Reply
 
-from .faults.ground import PROVIDERS, Ground, ask, ground
+from .faults.ground import PROVIDERS, Ground, ask
 
 
 class Clock:
@@ -258,12 +257,6 @@ def test_never_two_probes(steps: list[str], threshold: int) -> None:
 
 
 # Through the service
-
-
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Ground]:
-    with ground() as made:
-        yield made
 
 
 COOLDOWN = 0.3

@@ -21,16 +21,10 @@ from llmring import ChatStream, LLMRing
 from llmring.exceptions import LLMRingError, ProviderConnectionError, ProviderTimeoutError
 from llmring.testing import Fault, PracticeServer, Reply
 
-from .faults.ground import KEY_VARIABLE, PROVIDERS, Ground, ask, ground
+from .faults.ground import KEY_VARIABLE, PROVIDERS, Ground, ask
 
 ENDLESS = Reply(chunks=["x"] * 500, interval=0.02)
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Ground]:
-    with ground() as made:
-        yield made
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,15 +22,9 @@ from llmring.exceptions import (
 )
 from llmring.testing import Fault, PracticeServer, Reply
 
-from .faults.ground import PROVIDERS, Ground, ask, ground
+from .faults.ground import PROVIDERS, Ground, ask
 
 streamed = pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
-
-
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Ground]:
-    with ground() as made:
-        yield made
 
 
 @pytest.fixture

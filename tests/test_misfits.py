@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from llmring.exceptions import ProviderConnectionError, ProviderResponseError, P
 from llmring.testing import Fault, PracticeServer, Reply, Tokens, ToolCallScript
 
 from .conftest import Way, bind
-from .faults.ground import Ground, ask, ground
+from .faults.ground import Ground, ask
 
 
 class Sum(BaseModel):
@@ -192,12 +191,6 @@ async def test_it_is_told_in_the_log(server: PracticeServer, caplog: pytest.LogC
 def test_only_numbers(value: Any) -> None:
     with pytest.raises(ValidationError, match="retries_on_misfit"):
         LLMRequest(model="m", messages=[], retries_on_misfit=value)
-
-
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Ground]:
-    with ground() as made:
-        yield made
 
 
 def test_the_synchronous_face(practice: Ground) -> None:

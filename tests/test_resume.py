@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,16 +19,10 @@ from llmring.exceptions import (
 )
 from llmring.testing import Fault, PracticeServer, Reply, Tokens, ToolCallScript
 
-from .faults.ground import PROVIDERS, Ground, ask, ground
+from .faults.ground import PROVIDERS, Ground, ask
 
 RESUME = ask("chatbot", on_interrupt="resume")
 TOKEN = "cHJhY3RpY2U="
-
-
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Ground]:
-    with ground() as made:
-        yield made
 
 
 @pytest.fixture

@@ -32,16 +32,10 @@ from llmring.exceptions import (
 from llmring.schemas import StreamChunk
 from llmring.testing import Fault, PracticeServer, Reply, ToolCallScript
 
-from .faults.ground import KEY_VARIABLE, PROVIDERS, Ground, ask, ground
+from .faults.ground import KEY_VARIABLE, PROVIDERS, Ground, ask
 
 ENDLESS = Reply(chunks=["x"] * 500, interval=0.02)
 SECRET = "sesame-open-7-practice"
-
-
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Ground]:
-    with ground() as made:
-        yield made
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine, Generator
 from functools import update_wrapper
 from types import TracebackType
-from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
 
 __all__ = ["AwaitedService", "AwaitedStream", "awaited"]
 
@@ -83,10 +83,25 @@ class AwaitedService:
 
 
 class AwaitedStream:
-    """Mixed into streams: they are no iterators of the other kind."""
+    """Below the streams: they are read and left in the one way, and are no iterators of the other kind."""
 
     _form = "service.chat_stream(request)"
     _whole_form = "service.chat(request)"
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        raise NotImplementedError
 
     def __iter__(self) -> NoReturn:
         raise TypeError(f"A stream is asynchronous: write `async for chunk in {self._form}`. {_ELSE}")

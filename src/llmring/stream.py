@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
-from types import TracebackType
 from typing import Any, Literal
 
 from . import concealment
@@ -61,9 +60,6 @@ class ChatStream(AwaitedStream):
         # When all of it has to be over, in the loop's time.
         self._until: float | None = None
 
-    def __aiter__(self) -> ChatStream:
-        return self
-
     async def __anext__(self) -> StreamChunk:
         if not self._pending:
             try:
@@ -97,14 +93,6 @@ class ChatStream(AwaitedStream):
             chunk.skipped_events += self._before.skipped_events
             self._final = chunk
         return chunk
-
-    async def __aenter__(self) -> ChatStream:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def __del__(self) -> None:
         self._close_soon()

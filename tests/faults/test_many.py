@@ -14,15 +14,9 @@ from llmring import LLMRing
 from llmring.exceptions import ProviderTimeoutError
 from llmring.testing import Reply
 
-from .ground import PROVIDERS, Ground, ask, ground
+from .ground import PROVIDERS, Ground, ask
 
 MANY = 2000
-
-
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Ground]:
-    with ground() as made:
-        yield made
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.ground import PROVIDERS, Ground, ask, ground
+from tests.faults.ground import PROVIDERS, Ground, ask
 
 from llmring import sync, talk
 from llmring.exceptions import ConfigurationError, LLMRingError
@@ -20,12 +20,6 @@ from llmring.testing import PracticeServer, Reply, ToolCallScript
 
 WHERE: contextvars.ContextVar[str] = contextvars.ContextVar("WHERE", default="nowhere")
 ENDLESS = Reply(chunks=["x"] * 500, interval=0.02)
-
-
-@pytest.fixture(scope="module")
-def practice() -> Iterator[Ground]:
-    with ground() as made:
-        yield made
 
 
 @pytest.fixture

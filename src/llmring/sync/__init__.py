@@ -6,7 +6,8 @@ with LLMRing() as service:
     print(service.chat(request).content)
 """
 
-from .service import ChatStream, LLMRing
-from .talk import Conversation, ToolStream
+from .service import LLMRing
+from .streams import ChatStream, ToolStream
+from .talk import Conversation
 
 __all__ = ["ChatStream", "Conversation", "LLMRing", "ToolStream"]

@@ -1,4 +1,4 @@
-"""`LLMRing` and its streams for code that awaits nothing. All work is done by the asynchronous ones."""
+"""`LLMRing` for code that awaits nothing. All work is done by the asynchronous one."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from functools import update_wrapper
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
-from .. import service, stream
+from .. import service
 from ..credentials import kept
-from ..schemas import LLMRequest, LLMResponse, Message, StreamChunk
+from ..schemas import LLMRequest, Message
 from ..service import DEFAULT_TIMEOUT
 from ..wire import MAX_BYTES
 from .loop import BACKGROUND
-from .talk import Conversation, ToolStream
+from .streams import ChatStream, ToolStream
+from .talk import Conversation
 
-__all__ = ["ChatStream", "LLMRing"]
+__all__ = ["LLMRing"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -191,51 +192,3 @@ class LLMRing:
     reset_breaker = _called(service.LLMRing.reset_breaker)
     resolve_alias = _called(service.LLMRing.resolve_alias)
     warm_up = _called(service.LLMRing.warm_up)
-
-
-class ChatStream:
-    """Chunks of an answer: iterate it with `for`.
-
-    Leaving the loop and dropping the stream, `close()`, and leaving `with stream` all close the connection at once, so
-    that the provider stops generating.
-    """
-
-    def __init__(self, answer: stream.ChatStream) -> None:
-        self._stream = answer
-
-    def __iter__(self) -> ChatStream:
-        return self
-
-    def __next__(self) -> StreamChunk:
-        chunk = self._stream.at_hand() or BACKGROUND.run(self._next)
-        if chunk is None:
-            raise StopIteration
-        return chunk
-
-    async def _next(self) -> StreamChunk | None:
-        return await anext(self._stream, None)
-
-    def __enter__(self) -> ChatStream:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def response(self) -> LLMResponse:
-        """The answer so far."""
-        return self._stream.response
-
-    def final_response(self) -> LLMResponse:
-        """Read to the end, and give the whole answer; see `llmring.ChatStream.final_response`."""
-        return BACKGROUND.run(self._stream.final_response)
-
-    def cancel(self) -> None:
-        """End the stream from another thread: the loop that reads it ends, without an error and a final chunk."""
-        BACKGROUND.soon(self._stream.cancel)
-
-    def close(self) -> None:
-        """Close the connection."""
-        BACKGROUND.run(self._stream.aclose)

@@ -1,79 +1,52 @@
-"""The loop of calls and the conversation, for code that awaits nothing."""
+"""The conversation, for code that awaits nothing."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar, overload
 
 from .. import talk
 from ..schemas import LLMResponse, Message, Usage
 from .loop import BACKGROUND
+from .streams import ToolStream
 
 if TYPE_CHECKING:
     from ..talk.conversation import Question
-    from ..talk.loop import Step
-    from .service import LLMRing
 
-__all__ = ["Conversation", "ToolStream"]
+__all__ = ["Conversation"]
+
+T = TypeVar("T")
 
 
-class ToolStream:
-    """What happens while a model calls functions: iterate it with `for`. See `llmring.talk.ToolStream`.
-
-    Functions that are not async run in threads of their own, those that are in the loop of this face.
-    """
-
-    def __init__(self, stream: talk.ToolStream) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> ToolStream:
-        return self
-
-    def __next__(self) -> Step:
-        step = self._stream.at_hand() or BACKGROUND.run(self._next)
-        if step is None:
-            raise StopIteration
-        return step
-
-    async def _next(self) -> Step | None:
-        return await anext(self._stream, None)
-
-    def __enter__(self) -> ToolStream:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
+class _Service(Protocol):
+    """The service of this face."""
 
     @property
-    def response(self) -> LLMResponse:
-        """The answer under way, or else the last one."""
-        return self._stream.response
+    def _service(self) -> Any: ...
 
-    @property
-    def run(self) -> talk.ToolRun:
-        """All that was said and done so far: whole answers, and the results of those calls that are done."""
-        return self._stream.run
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether the model has its answer, or only calls are left that are the caller's."""
-        return self._stream.is_whole
+class _Shared(Generic[T]):
+    """An attribute of the asynchronous conversation, which says whether it may be set."""
 
-    def final_run(self) -> talk.ToolRun:
-        """Read to the end, and give all of it; see `llmring.talk.ToolStream.final_run`."""
-        return BACKGROUND.run(self._stream.final_run)
+    def __init__(self, doc: str) -> None:
+        self.__doc__ = doc
 
-    def cancel(self) -> None:
-        """End it from another thread: the loop that reads it ends, without an error and without an answer."""
-        BACKGROUND.soon(self._stream.cancel)
+    def __set_name__(self, owner: type[Conversation], name: str) -> None:
+        self._name = name
 
-    def close(self) -> None:
-        """Cancel the functions under way, and close the connection."""
-        BACKGROUND.run(self._stream.aclose)
+    @overload
+    def __get__(self, conversation: None, owner: type[Conversation]) -> Self: ...
+    @overload
+    def __get__(self, conversation: Conversation, owner: type[Conversation]) -> T: ...
+    def __get__(self, conversation: Conversation | None, owner: type[Conversation]) -> Self | T:
+        if conversation is None:
+            return self
+        value: T = getattr(conversation._talk, self._name)
+        return value
+
+    def __set__(self, conversation: Conversation, value: T) -> None:
+        setattr(conversation._talk, self._name, value)
 
 
 class Conversation:
@@ -83,9 +56,26 @@ class Conversation:
     print(conversation.ask("Who are you?").content)
     """
 
+    model = _Shared[str]("Who is asked next: an alias, or `provider:model`.")
+    profile = _Shared[str | None]("The profile of the next question.")
+    system = _Shared[str | None]("The system prompt of the next question.")
+    tools = _Shared[list[Any]]("What the model may call.")
+    turns = _Shared[list["talk.Turn"]]("All that was said, oldest first.")
+    messages = _Shared[list[Message]]("All that was said, without the system prompt.")
+    usage = _Shared[Usage | None](
+        "The tokens so far, also of what failed or was taken back; `None` where none were reported."
+    )
+    cost = _Shared[float | None](
+        "US dollars so far, as far as they are known; `totals.is_whole` says whether that is all."
+    )
+    totals = _Shared["talk.Totals"]("What all questions took.")
+    under_way = _Shared["talk.Turn | None"](
+        "The turn that is being answered, as far as it has come; `None` where none is."
+    )
+
     def __init__(
         self,
-        service: LLMRing,
+        service: _Service,
         model: str,
         *,
         system: str | None = None,
@@ -118,72 +108,6 @@ class Conversation:
         """Ask, and give the answer as it arrives: `for chunk in conversation.stream("...")`."""
         return ToolStream(self._talk.stream(question))
 
-    @property
-    def model(self) -> str:
-        """Who is asked next: an alias, or `provider:model`."""
-        return self._talk.model
-
-    @model.setter
-    def model(self, model: str) -> None:
-        self._talk.model = model
-
-    @property
-    def profile(self) -> str | None:
-        """The profile of the next question."""
-        return self._talk.profile
-
-    @profile.setter
-    def profile(self, profile: str | None) -> None:
-        self._talk.profile = profile
-
-    @property
-    def system(self) -> str | None:
-        """The system prompt of the next question."""
-        return self._talk.system
-
-    @system.setter
-    def system(self, system: str | None) -> None:
-        self._talk.system = system
-
-    @property
-    def tools(self) -> list[Any]:
-        """What the model may call."""
-        return self._talk.tools
-
-    @tools.setter
-    def tools(self, tools: Sequence[Any]) -> None:
-        self._talk.tools = list(tools)
-
-    @property
-    def turns(self) -> list[talk.Turn]:
-        """All that was said, oldest first."""
-        return self._talk.turns
-
-    @property
-    def messages(self) -> list[Message]:
-        """All that was said, without the system prompt."""
-        return self._talk.messages
-
-    @property
-    def usage(self) -> Usage | None:
-        """The tokens so far, also of what failed or was taken back; `None` where none were reported."""
-        return self._talk.usage
-
-    @property
-    def cost(self) -> float | None:
-        """US dollars so far, as far as they are known; `totals.is_whole` says whether that is all."""
-        return self._talk.cost
-
-    @property
-    def totals(self) -> talk.Totals:
-        """What all questions took."""
-        return self._talk.totals
-
-    @property
-    def under_way(self) -> talk.Turn | None:
-        """The turn that is being answered, as far as it has come; `None` where none is."""
-        return self._talk.under_way
-
     def undo(self) -> talk.Turn:
         """Take the last turn back. What it took stays counted."""
         return self._talk.undo()
@@ -203,7 +127,7 @@ class Conversation:
     @classmethod
     def load(
         cls,
-        service: LLMRing,
+        service: _Service,
         path: str | os.PathLike[str],
         *,
         model: str | None = None,
@@ -221,6 +145,6 @@ class Conversation:
         return conversation
 
 
-def _asynchronous(service: LLMRing) -> Any:
+def _asynchronous(service: _Service) -> Any:
     """What does the work; whatever is no service is refused there."""
     return getattr(service, "_service", service)

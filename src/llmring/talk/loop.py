@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
-from types import TracebackType
 from typing import Any, Literal, Protocol
 
 from .. import request as requests
@@ -91,9 +90,6 @@ class ToolStream(AwaitedStream):
         # Why it was closed by another than its reader, until the reader has been told.
         self._untold: LLMRingError | None = None
 
-    def __aiter__(self) -> ToolStream:
-        return self
-
     async def __anext__(self) -> Step:
         if self._reading:
             raise RuntimeError("Another task is reading this stream; a stream has one reader.")
@@ -109,14 +105,6 @@ class ToolStream(AwaitedStream):
         if step is None:
             raise StopAsyncIteration
         return step
-
-    async def __aenter__(self) -> ToolStream:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def __del__(self) -> None:
         self._over = True
