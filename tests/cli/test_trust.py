@@ -21,7 +21,10 @@ from llmring.lockfile import bind, load, parse
 from llmring.testing import PracticeServer
 
 from ..conftest import bind as written
+from ..plugins import Install, install
 from .conftest import Command, Run
+
+__all__ = ["install"]
 
 FAR = "http://models.example.com"
 """What the practice server is, as the proxy of everything but this machine."""
@@ -469,6 +472,53 @@ def test_a_program_is_asked_nothing(abroad: PracticeServer) -> None:
 
     asyncio.run(ask())
     assert arrived(abroad) == {KEY}
+
+
+ITS_OWN = """
+from llmring.providers import Provider
+
+
+class Acme(Provider):
+    finds_credentials = {finds}
+
+    def __init__(self, config):
+        super().__init__(config)
+        raise SystemError("the SDK has looked for its credentials")
+
+    def render(self, call): ...
+    def decoder(self, call): ...
+    async def send(self, call, body): ...
+    async def close(self): ...
+
+
+def made(config):
+    return Acme(config)
+"""
+
+
+@pytest.mark.parametrize("brings", ["Acme", "made"])
+@pytest.mark.parametrize("name", ["acme", "mirror"])
+def test_what_somebodys_sdk_finds_by_itself_is_a_secret(
+    abroad: PracticeServer, run: Run, install: Install, brings: str, name: str
+) -> None:
+    """Nobody knows what it is, so that it goes to no address that a lockfile chose before the user agrees."""
+    install("acme_llmring", ITS_OWN.format(finds=True), {"acme": f"acme_llmring:{brings}"})
+    table = f'[providers.{name}]\nsdk = "acme"\nbase_url = "{{url}}"\n'
+    lockfile(table, model=f"{name}:m")
+    result = run("chat", "hello")
+    assert result.exit_code == 1
+    assert f'what the SDK of "{name}" finds by itself to models.example.com' in result.stderr
+    assert "llmring trust" in result.stderr
+    assert run("trust", "--yes").exit_code == 0
+    assert "has looked for its credentials" in run("chat", "hello").stderr
+    lockfile(table, url="http://127.0.0.1:9", model=f"{name}:m")
+    assert "has looked for its credentials" in run("chat", "hello").stderr
+
+
+def test_an_sdk_that_finds_nothing_by_itself_has_no_secret(run: Run, install: Install) -> None:
+    install("acme_llmring", ITS_OWN.format(finds=False), {"acme": "acme_llmring:Acme"})
+    lockfile('[providers.acme]\nbase_url = "{url}"\n', model="acme:m")
+    assert "has looked for its credentials" in run("chat", "hello").stderr
 
 
 async def test_the_service_of_the_commands_refuses_by_itself(abroad: PracticeServer) -> None:

@@ -27,7 +27,7 @@ from ..credentials import KEYRING, first_set
 from ..exceptions import ConfigurationError, LLMRingError, LockfileNotFoundError, ProviderNotFoundError
 from ..lockfile import Lockfile, find_lockfile, load, resolve, writing
 from ..providers.endpoints import endpoint
-from ..providers.secrets import Secret, is_at_home, is_set, secrets_of
+from ..providers.secrets import SDKS_OWN, Secret, is_at_home, is_set, secrets_of
 from ..references import escaped, shown
 from ..service import LLMRing
 from .project import argument, lockfile_if_any, lockfile_path
@@ -131,7 +131,7 @@ def described(secrets: Iterable[Secret]) -> list[dict[str, str]]:
 
 
 def _state(secret: Secret) -> str:
-    return "" if secret.source == KEYRING or first_set([secret.source]) else " (not set here)"
+    return "" if secret.source in (KEYRING, SDKS_OWN) or first_set([secret.source]) else " (not set here)"
 
 
 # The user's word
@@ -247,6 +247,8 @@ def _name(lockfile: Lockfile) -> str:
 
 
 def _source(secret: Secret) -> str:
+    if secret.source == SDKS_OWN:
+        return f"what the SDK of {shown(secret.provider)} finds by itself"
     return f"the keyring's entry {shown(secret.provider)}" if secret.source == KEYRING else shown(secret.source)
 
 

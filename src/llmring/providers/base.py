@@ -38,6 +38,10 @@ class Provider(Asked):
     """What is known of the vendor: where it is, which variables hold its key, what its words mean. A class that is
     registered says it here; of a built-in provider it is a row of `vendors.json`."""
 
+    finds_credentials: ClassVar[bool] = True
+    """Whether its SDK may find credentials by itself, beside the key that it is given: a profile, a file, a token of
+    the machine. A command then asks its user before it goes to an address that a lockfile chose."""
+
     client: Any
     tells_tools: bool = False
 

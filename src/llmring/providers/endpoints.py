@@ -44,6 +44,7 @@ class Endpoint:
         base_url: without the name and password that it may have been given with; `None` leaves the SDK its own.
         login: those, as they stood in the address.
         address_variables: those that say where it is, where nothing else does.
+        moved: whether the lockfile's table says where it is.
         address_source: what says where it is: a variable, or the lockfile's table; empty where nothing does.
         api: for the openai wrapper, `"chat"` or `"responses"`.
         api_version: for the google wrapper.
@@ -67,6 +68,7 @@ class Endpoint:
     base_url: str | None = None
     login: str | None = field(default=None, repr=False)
     address_variables: Sequence[str] = ()
+    moved: bool = False
     address_source: str = ""
     api: str | None = None
     api_version: str | None = None
@@ -218,6 +220,7 @@ def endpoint(
         base_url=base_url,
         login=login,
         address_variables=address_variables,
+        moved=bool(moved),
         address_source=f"base_url in [providers.{name}]" if moved else said_by,
         api=settings.api if settings is not None else None,
         api_version=(settings.api_version if settings is not None else None) or api_version,

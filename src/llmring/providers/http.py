@@ -32,6 +32,9 @@ class HTTPProvider(Provider):
     """Sent with every request. One that says `{key}` says the key there, and is left out where there is none. What the
     lockfile has of the same name takes its place."""
 
+    finds_credentials: ClassVar[bool] = False
+    """It is posted with the key of the config, and nothing else."""
+
     client: httpx2.AsyncClient
 
     def __init__(self, config: ProviderConfig) -> None:

@@ -17,8 +17,10 @@ from ..vendors import BUILT_IN
 from .endpoints import Endpoint, address_of
 from .kinds import find
 
-__all__ = ["Secret", "has_name_of", "is_at_home", "is_owned", "is_set", "owners_at", "secrets_of"]
+__all__ = ["SDKS_OWN", "Secret", "has_name_of", "is_at_home", "is_owned", "is_set", "owners_at", "secrets_of"]
 
+SDKS_OWN = "the SDK's own"
+"""The source of what somebody else's SDK may find by itself: a profile, a file, a token of the machine."""
 _GENERIC = re.compile(
     "ACCESS|AI|API|AUTH|BEARER|CHAT|COMPANY|CORP|DEV|GATEWAY|INFERENCE|INTERNAL|KEYS?|LLMS?|LOCAL|LOGIN|MODELS?|MY|OUR"
     "|PROD|PROXY|SERVER|STAGING|TEAM|TEST|TOKENS?|WORK"
@@ -35,7 +37,7 @@ class Secret:
     """A secret that goes with a provider's requests if it is set.
 
     Attributes:
-        source: the environment variable that holds it, or `KEYRING`.
+        source: the environment variable that holds it, `KEYRING`, or `SDKS_OWN`.
         provider: whose requests, as in `provider:model`.
         address: where they go, without a login.
     """
@@ -50,11 +52,18 @@ def secrets_of(target: Endpoint) -> list[Secret]:
     if target.address is None:
         return []
     sources = [*target.key_variables, *([KEYRING] if target.keyring else ()), *target.header_variables]
+    if target.moved and getattr(target.make, "finds_credentials", target.make is not None):
+        sources.append(SDKS_OWN)
     return [Secret(source, target.name, target.address) for source in dict.fromkeys(sources)]
 
 
 def is_set(secret: Secret, target: Endpoint) -> bool:
-    """Whether there is anything to send. A keyring that does not answer in time may do so when it is asked again."""
+    """Whether there is anything to send. A keyring that does not answer in time may do so when it is asked again.
+
+    What an SDK finds, nobody knows before it looks.
+    """
+    if secret.source == SDKS_OWN:
+        return True
     if secret.source == KEYRING:
         keyring = Keyring(_PATIENCE)
         return target.find_key({}) is None and (target.key_of_keyring(keyring) is not None or keyring.waits)
@@ -72,7 +81,7 @@ def is_owned(secret: Secret) -> bool:
     A vendor is also where the environment says that it is: the user has sent its key there.
     """
     owners = list(owners_at(secret.address, secret.provider))
-    if secret.source == KEYRING:
+    if secret.source in (KEYRING, SDKS_OWN):
         return bool(owners)
     return any(has_name_of(secret.source, name) for name in owners)
 
