@@ -3,7 +3,7 @@
 #
 #   make demo     the main job, with no key and no network beyond the package index
 #   make test     the tests
-#   make check    ruff, mypy, import-linter
+#   make check    ruff, mypy, import-linter, the site without a warning
 #   make latest   checks and tests with the newest versions that pyproject.toml allows, in .venv-latest
 #   make fuzz     odd bytes at every door for strangers, guided by coverage, for SECONDS=600, in .venv-fuzz
 #   make real     tests against llama.cpp's server with a tiny model, in .venv-real
@@ -13,6 +13,7 @@
 #   make faults   every fault on every wire, as a table
 #   make soak     many streams for ten minutes, or for SECONDS=60
 #   make docs     docs/cli.md, from the commands' own help
+#   make site     the documentation as a site, in build/site
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -22,7 +23,7 @@ WORKERS ?= 4
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test check latest real fuzz lock upgrade bench faults soak docs format clean
+.PHONY: demo test check latest real fuzz lock upgrade bench faults soak docs site format clean
 .DEFAULT_GOAL := test
 
 ifneq ($(UV),)
@@ -62,6 +63,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(BIN)/python -m docs.making
 
 latest:
 	rm -rf .venv-latest
@@ -106,6 +108,9 @@ soak: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	@$(BIN)/python -m docs.reference > $(VENV)/cli.md && mv $(VENV)/cli.md docs/cli.md
+
+site: $(VENV)/.dev
+	@$(BIN)/python -m docs.making
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix

@@ -71,7 +71,10 @@ _Error = TypeVar("_Error", bound="LLMRingError")
 
 
 class LLMRingError(Exception):
-    """The root of every error that llmring raises on purpose. Pickled, it loses only `original` on the way."""
+    """The root of every error that llmring raises on purpose. Pickled, it loses only `original` on the way.
+
+    What to do: show the message, which says what happened and what to do.
+    """
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What an SDK raises may hold what cannot be pickled, and asks for arguments that a pickle does not have.
@@ -85,19 +88,30 @@ class LLMRingError(Exception):
 
 
 class ConfigurationError(LLMRingError):
-    """A setting (an argument, an environment variable, a profile's name) cannot be used as it is."""
+    """A setting (an argument, an environment variable, a profile's name) cannot be used as it is.
+
+    What to do: set the argument, variable or profile that the message names to one of the values that it lists.
+    """
 
 
 class InvalidRequestError(LLMRingError, ValueError):
-    """The request cannot be sent to any provider: no messages, or a role out of place."""
+    """The request cannot be sent to any provider: no messages, or a role out of place.
+
+    What to do: mend the messages that the program sends; the message says which one is out of place.
+    """
 
 
 class ToolCallError(LLMRingError):
-    """A call that no function takes: there is none of that name, or its arguments do not fit. The model is told."""
+    """A call that no function takes: there is none of that name, or its arguments do not fit. The model is told.
+
+    What to do: nothing, for the model may try again; where it does not, make the description of the tool plainer.
+    """
 
 
 class ToolRoundsError(LLMRingError):
     """The model called and called, until the limit of rounds.
+
+    What to do: raise `max_rounds`, or go on with the messages that the error holds.
 
     Attributes:
         run: all that was said and done by then. Its messages are whole: go on with them.
@@ -114,6 +128,8 @@ class ToolRoundsError(LLMRingError):
 class LockfileError(LLMRingError):
     """Something about the lockfile.
 
+    What to do: read the message; `llmring lock validate` says whether the file can be read.
+
     Attributes:
         path: the file it is about, `None` where there is none.
     """
@@ -125,6 +141,8 @@ class LockfileError(LLMRingError):
 
 class LockfileNotFoundError(LockfileError, FileNotFoundError):
     """No lockfile at the path given, or none in the working directory and its parents.
+
+    What to do: `llmring lock init` writes one; or ask for a `provider:model`, which needs none.
 
     Attributes:
         alias: the name that was to be looked up there, `None` if it was none.
@@ -147,6 +165,8 @@ class _PlacedError(LockfileError):
 class LockfileParseError(_PlacedError):
     """The file is no lockfile: broken TOML or JSON, or a field of the wrong form.
 
+    What to do: mend the line that the message names; `llmring lock validate` says whether it is well.
+
     Attributes:
         path: the file.
         line, column: where, counted from 1; `None` where the place is not known.
@@ -156,6 +176,8 @@ class LockfileParseError(_PlacedError):
 class LockfileVersionError(_PlacedError):
     """The file's `version` is one that this release does not read.
 
+    What to do: install a release of llmring that reads this version.
+
     Attributes:
         path: the file.
         line, column: where it says so, counted from 1.
@@ -164,6 +186,8 @@ class LockfileVersionError(_PlacedError):
 
 class AliasNotFoundError(LockfileError):
     """A name that is neither an alias of the profile nor a `provider:model` reference.
+
+    What to do: `llmring bind ALIAS PROVIDER:MODEL`, or use one of the names that the message lists.
 
     Attributes:
         alias: the name, `None` where several are missing.
@@ -185,6 +209,8 @@ class _Details(TypedDict, total=False):
 
 class ProviderError(LLMRingError):
     """A request that a provider did not answer, or not well.
+
+    What to do: read its attributes: who failed, with which status, and what had come.
 
     Attributes:
         provider: the provider's name, as in `provider:model`.
@@ -230,11 +256,17 @@ class ProviderError(LLMRingError):
 
 
 class ProviderNotFoundError(ProviderError):
-    """No such provider, no key for it, a setting of it that cannot be used, or its SDK is not installed."""
+    """No such provider, no key for it, a setting of it that cannot be used, or its SDK is not installed.
+
+    What to do: set the variable, or install the SDK, that the message names; `llmring doctor` looks at all of it.
+    """
 
 
 class ProviderAuthenticationError(ProviderError):
-    """The provider refused the key (401, 403, and Gemini's 400 for a bad key)."""
+    """The provider refused the key (401, 403, and Gemini's 400 for a bad key).
+
+    What to do: check the key: `llmring keys list` says where it comes from. A stand-by does not help.
+    """
 
 
 class _RetryableLater(ProviderError):
@@ -248,21 +280,31 @@ class _RetryableLater(ProviderError):
 class ProviderRateLimitError(_RetryableLater):
     """Too many requests (429).
 
+    What to do: wait for `retry_after` seconds, send less at once, or bind a stand-by.
+
     Attributes:
         retry_after: seconds to wait, from the header or the body; `None` if the provider did not say.
     """
 
 
 class ProviderTimeoutError(ProviderError):
-    """A wait passed the timeout: connecting, the first chunk, the gap between chunks, or a whole `chat`."""
+    """A wait passed the timeout: connecting, the first chunk, the gap between chunks, or a whole `chat`.
+
+    What to do: give a longer `timeout` to models that think for long; else look at the server.
+    """
 
 
 class ProviderConnectionError(ProviderError):
-    """The connection was refused, cut, or ended before the answer did."""
+    """The connection was refused, cut, or ended before the answer did.
+
+    What to do: look at the network, the address and the server. What had come is in `partial`.
+    """
 
 
 class ProviderResponseError(ProviderError):
     """Any other answer that is not a good one.
+
+    What to do: read the message, which quotes the provider: it names the parameter or the reason.
 
     Attributes:
         parameter: the field of the request that the provider refused; `None` if it named none.
@@ -277,11 +319,16 @@ class ProviderResponseError(ProviderError):
 
 
 class ContextLengthError(ProviderResponseError):
-    """The input does not fit the model's context window."""
+    """The input does not fit the model's context window.
+
+    What to do: send less, or bind a model with a larger window; `count_tokens` says how much it is.
+    """
 
 
 class CircuitBreakerError(_RetryableLater):
     """The model's circuit breaker is open: it failed several times in a row and is left alone for a while.
+
+    What to do: wait for `retry_after` seconds, bind a stand-by, or call `reset_breaker` once it is mended.
 
     Attributes:
         retry_after: seconds until it is tried again.
@@ -289,15 +336,24 @@ class CircuitBreakerError(_RetryableLater):
 
 
 class ModelError(ProviderError):
-    """Something about the model rather than the provider."""
+    """Something about the model rather than the provider.
+
+    What to do: see the two kinds of it.
+    """
 
 
 class ModelNotFoundError(ModelError):
-    """The provider knows no model of that name."""
+    """The provider knows no model of that name.
+
+    What to do: `llmring models` lists the names; bind the alias to one of them.
+    """
 
 
 class ModelCapabilityError(ModelError):
-    """The model, or the wire it is spoken to over, cannot do what the request asks."""
+    """The model, or the wire it is spoken to over, cannot do what the request asks.
+
+    What to do: bind a model that can, or say in the lockfile's `[models]` that this one can.
+    """
 
 
 def _restored(kind: type[_Error], args: tuple[Any, ...], fields: dict[str, Any]) -> _Error:
