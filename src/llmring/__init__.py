@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from .lazy import lazily
 
 if TYPE_CHECKING:
-    from . import exceptions, schemas, sync
+    from . import events, exceptions, schemas, sync
     from .breaker import BreakerState
     from .capabilities import Capabilities, Fact
     from .catalog import Cost, ModelInfo
@@ -59,6 +59,7 @@ __all__ = [
     "__version__",
     "audio",
     "document",
+    "events",
     "exceptions",
     "image",
     "register",
@@ -82,6 +83,7 @@ _load, __dir__ = lazily(
         "schemas": ("FinishReason", "LLMRequest", "LLMResponse", "Message", "StreamChunk", "ToolCall", "Usage"),
         "service": ("LLMRing",),
         "stream": ("ChatStream",),
+        "events": (),
         "sync": (),
         "talk": ("Conversation", "ToolCalled", "ToolResult", "ToolRun", "ToolStream"),
         "tools": ("tool",),
@@ -93,6 +95,7 @@ _load, __dir__ = lazily(
         "concealment",
         "counting",
         "dialects",
+        "events",
         "parts",
         "references",
         "request",

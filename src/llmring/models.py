@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import breaker, catalog, concealment, counting, structured
+from . import breaker, catalog, concealment, counting, events, structured
 from . import capabilities as abilities
 from . import lockfile as lockfiles
 from . import request as requests
@@ -19,7 +19,7 @@ from .providers import base, describing, endpoints, listing, reading
 from .record import Records, ended
 
 if TYPE_CHECKING:
-    from . import routing, schemas
+    from . import routing, schemas, told
     from .lockfile import Lockfile
 else:
     schemas = Later("llmring.schemas")
@@ -37,6 +37,7 @@ class Models(Provided):
     timeout: float | None
     _records: Records
     _facts: abilities.Known | None = None
+    _listeners: events.Listeners | None
 
     @awaited
     async def capabilities(self, model: str, profile: str | None = None) -> abilities.Capabilities:
@@ -271,6 +272,22 @@ class Models(Provided):
         except ProviderNotFoundError as error:
             raise self._no_provider(reference, error) from None
         return abilities.Place(target.sdk.package, target.address, own=target.make is not None)
+
+    def _telling(self, request: schemas.LLMRequest, profile: str | None, *, stream: bool) -> told.Told | None:
+        """What tells the listeners of a request: nobody is told of what a listener itself asks."""
+        assert self._listeners is not None
+        return events.telling(self._listeners, request, self._profile(profile), stream, self._asked_at)
+
+    def _asked_at(self, reference: str) -> tuple[str | None, str | None]:
+        """Where a `provider:model` is asked, and the address that its price depends on, as far as both are at hand."""
+        name = reference.partition(":")[0]
+        try:
+            lockfile = self._lockfile()
+            if self._registry.is_at_hand(name, lockfile.providers.get(name) if lockfile is not None else None):
+                return self._place(reference, lockfile).address, self._address(reference)
+        except LLMRingError:  # which its turn will say
+            pass
+        return None, None
 
     def _address(self, reference: str) -> str | None:
         """Where the provider of a `provider:model` is asked."""

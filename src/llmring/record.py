@@ -78,11 +78,14 @@ class Record:
             with suppress(RuntimeError):  # it is closed
                 self.loop.call_soon_threadsafe(self._close, work)
 
-    def _close(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        task = asyncio.ensure_future(work())
+    def waits_for(self, task: asyncio.Task[None]) -> None:
+        """Keep a task of its loop until it is done, and end no sooner."""
         # Loops hold their tasks weakly.
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    def _close(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self.waits_for(asyncio.ensure_future(work()))
 
     async def end(self) -> None:
         """End all of it: in its own loop if that runs, which may be another thread's; else here."""

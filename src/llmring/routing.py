@@ -26,6 +26,7 @@ from .exceptions import (
 )
 from .request import prepare
 from .schemas import LLMRequest, LLMResponse, Message, StreamChunk
+from .told import NOBODY, Attempt, Told
 
 if TYPE_CHECKING:
     from .capabilities import Passed
@@ -68,6 +69,7 @@ class Route:
         max_retries: how often the last candidate is asked again.
         deadline, until: seconds for all of it, and when they are over, in the loop's time; `None` sets no bound.
         refuse: raises for a candidate that certainly cannot take the request; `None` has all of them asked.
+        told: hears of all that is tried.
 
     Attributes:
         request, form, call: as above; the request and its form as far as they have been prepared.
@@ -87,7 +89,9 @@ class Route:
         deadline: float | None,
         until: float | None,
         refuse: Callable[[str, LLMRequest], Awaitable[None]] | None = None,
+        told: Told | None = None,
     ) -> None:
+        self._told = told or NOBODY
         self.until = until
         self.attempts: list[ProviderError] = []
         self.retries = 0
@@ -178,9 +182,11 @@ class Route:
         broken = concealment.bare(answer.failure) if answer.failure is not None else None
         if answer.can_go_on:
             logger.warning("%s: %s broke off and goes on from its own token: %s", self._alias, answer.model, broken)
+            self._told.resumed(answer.model, answer.model, broken)
             if chunks := await answer.go_on():
                 return chunks
         await answer.close()
+        self._told.broke(answer.decoder.served, broken)
         if isinstance(broken, ProviderError):
             self.attempts.append(broken)
         del self._candidates[0]
@@ -189,6 +195,7 @@ class Route:
             assert answer.failure is not None
             raise self.listing(answer.failure)
         logger.warning("%s: %s broke off, %s goes on: %s", self._alias, answer.model, self._candidates[0], broken)
+        self._told.resumed(answer.model, self._candidates[0], broken)
         turns = [*self._asked]
         if said:
             turns += [Message(role="assistant", content=said), Message(role="user", content=_CONTINUE)]
@@ -210,6 +217,7 @@ class Route:
                 self.attempts.append(concealment.bare(error))
                 self._candidates = following
                 logger.warning("%s: moving on from %s to %s: %s", self._alias, candidate, following[0], error)
+                self._told.moved_on(candidate, following[0], error)
                 self._leave_out()
 
     def _leave_out(self) -> None:
@@ -230,13 +238,17 @@ class Route:
         return error
 
     async def _try(self, candidate: str) -> tuple[Answer, list[StreamChunk]]:
+        with self._told.attempt(candidate) as attempt:
+            return await self._attempted(candidate, attempt)
+
+    async def _attempted(self, candidate: str, attempt: Attempt) -> tuple[Answer, list[StreamChunk]]:
         if self._refuse is not None:
             await self._refuse(candidate, self.request)
         breaker = self._breakers.of(candidate)
         probe, let_go = breaker.admit(), None
         try:
             provider, call, let_go = await self.call(candidate, self.request, self.form)
-            answer, chunks = await self._ask(provider, call.begun())
+            answer, chunks = await self._ask(provider, call.begun(), attempt)
         except BaseException as error:
             breaker.ended(error, probe)
             if let_go is not None:
@@ -246,7 +258,7 @@ class Route:
         answer.hear(breaker.ended, let_go)
         return answer, chunks
 
-    async def _ask(self, provider: Adapter, call: Call) -> tuple[Answer, list[StreamChunk]]:
+    async def _ask(self, provider: Adapter, call: Call, attempt: Attempt) -> tuple[Answer, list[StreamChunk]]:
         """Ask one candidate, and where nobody comes after it again, if what went wrong may pass in the time left."""
         most = self._max_retries if len(self._candidates) == 1 else 0
         loop = asyncio.get_running_loop()
@@ -266,6 +278,7 @@ class Route:
                     "%s: asking %s:%s again in %.1f s (%d of %d): %s",
                     *(self._alias, provider.name, call.model, pause, retry + 1, most, concealment.bare(error)),
                 )
+                attempt.retried(self.retries + 1, pause, error)
             await asyncio.sleep(pause)
             self.retries += 1
         raise AssertionError

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from . import breaker, routing, structured
+from . import breaker, events, routing, structured
 from . import lockfile as lockfiles
 from . import request as requests
 from . import stream as streams
@@ -23,6 +23,7 @@ from .wire import MAX_BYTES
 
 if TYPE_CHECKING:
     from . import schemas
+    from .told import Told
 else:
     schemas = Later("llmring.schemas")
 
@@ -58,6 +59,8 @@ class LLMRing(Talks, AwaitedService):
         breaker_cooldown: for how many seconds, before one request may try it again.
         check_context: pass over a model whose context window is certainly too small for a request, by an estimate of
             its tokens; where no other is left, that is a `ContextLengthError`, and nothing is sent.
+        on_event: what is called with each event of each request (`llmring.events`), async or not; or several. Their
+            errors are logged, and not felt.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class LLMRing(Talks, AwaitedService):
         breaker_threshold: int = 10,
         breaker_cooldown: float = 30.0,
         check_context: bool = False,
+        on_event: events.Listener | Sequence[events.Listener] | None = None,
     ) -> None:
         # At once: from here on, what may show what it has at hand, as a traceback with locals, has no key of it.
         keys = kept(api_keys)
@@ -91,6 +95,7 @@ class LLMRing(Talks, AwaitedService):
         requests.number(max_bytes, "max_bytes", 1)
         self.max_bytes = max_bytes
         self.check_context = check_context
+        self._listeners = events.Listeners(on_event) if on_event is not None else None
         super().__init__(lockfile_path, profile, aliases)
         self._records = Records()
         self._registry = registry.Registry(
@@ -149,15 +154,18 @@ class LLMRing(Talks, AwaitedService):
 
     def _stream(self, request: schemas.LLMRequest, profile: str | None, *, stream: bool) -> streams.ChatStream:
         was_closed = self._records.closed
+        told = self._telling(request, profile, stream=stream) if self._listeners is not None else None
 
         def start() -> routing.Route:
             if self._records.closed and not was_closed:
                 raise ended()
-            return self._route(request, profile, stream=stream)
+            return self._route(request, profile, stream=stream, told=told)
 
-        return streams.ChatStream(getattr(request, "model", ""), start, self._records)
+        return streams.ChatStream(getattr(request, "model", ""), start, self._records, told)
 
-    def _route(self, request: schemas.LLMRequest, profile: str | None, *, stream: bool) -> routing.Route:
+    def _route(
+        self, request: schemas.LLMRequest, profile: str | None, *, stream: bool, told: Told | None = None
+    ) -> routing.Route:
         """The way of a request: who may serve it, and how each is called."""
         if self._records.closed:
             raise LLMRingError("This service is closed; make a new LLMRing.")
@@ -166,6 +174,9 @@ class LLMRing(Talks, AwaitedService):
         binding, lockfile = self._bound(request.model, profile)
         declared = lockfile.providers if lockfile is not None else {}
         asked = requests.with_params(request, binding)
+        if told is not None:
+            of = lockfile.profile(self._profile(profile)).name if lockfile is not None else None
+            told.started(asked, binding.alias, of)
         timeout = requests.seconds(asked.timeout if "timeout" in asked.model_fields_set else self.timeout, "timeout")
         deadline = requests.seconds(
             asked.deadline if "deadline" in asked.model_fields_set else self.deadline, "deadline"
@@ -195,6 +206,7 @@ class LLMRing(Talks, AwaitedService):
             deadline,
             until,
             self._window(lockfile).refuse if self.check_context else None,
+            told,
         )
 
 

@@ -17,6 +17,7 @@ from .misuse import AwaitedStream, awaited
 from .record import Record, Records
 from .routing import Route
 from .schemas import LLMResponse, StreamChunk, ToolCall, add_usage
+from .told import NOBODY, Told
 from .wire import media
 
 __all__ = ["ChatStream"]
@@ -30,7 +31,8 @@ class ChatStream(AwaitedStream):
     A stream belongs to one event loop.
     """
 
-    def __init__(self, model: str, start: Callable[[], Route], records: Records) -> None:
+    def __init__(self, model: str, start: Callable[[], Route], records: Records, told: Told | None = None) -> None:
+        self._told = told or NOBODY
         self._start = start
         self._records = records
         self._record: Record | None = None
@@ -71,6 +73,8 @@ class ChatStream(AwaitedStream):
         chunk = self._gathered(self._pending.popleft())
         if chunk.finish_reason is not None:
             await self._parse(chunk)
+            if self._final is not None:
+                self._told.finished(self)
         return chunk
 
     def at_hand(self) -> StreamChunk | None:
@@ -96,6 +100,7 @@ class ChatStream(AwaitedStream):
 
     def __del__(self) -> None:
         self._close_soon()
+        self._told.left(self, "closed", soon=True)
 
     def _close_soon(self) -> None:
         """Close the connection, from where nothing can be awaited."""
@@ -149,6 +154,7 @@ class ChatStream(AwaitedStream):
         if self._over:
             return
         self._over = True
+        self._told.left(self, "cancelled")
         self._pending.clear()
         if self._reader is not None:
             if self._woken_by is None:
@@ -159,6 +165,10 @@ class ChatStream(AwaitedStream):
 
     async def aclose(self) -> None:
         """Close the connection. A loop that reads the stream in another task ends as with `cancel`."""
+        self._told.left(self, "closed")
+        await self._close()
+
+    async def _close(self) -> None:
         if self._reader is not None and self._reader is not asyncio.current_task():
             self.cancel()
             if self._reader.get_loop() is asyncio.get_running_loop():
@@ -175,7 +185,8 @@ class ChatStream(AwaitedStream):
         """Close it for what it belongs to is closed: its reader is told, now or when it reads on."""
         if not self._over and self._final is None:
             self._untold = why
-        await self.aclose()
+            self._told.failed(self, why)
+        await self._close()
 
     async def _fill(self) -> None:
         """Make a chunk pending, unless there are no more; or raise what ends the iteration."""
@@ -185,6 +196,7 @@ class ChatStream(AwaitedStream):
             if self._record is None:
                 self._record = self._records.here()
                 self._record.streams.add(self)
+                self._told.begin(self._record)
             answer = self._answer
             reads_on = answer is not None and answer.failure is None
             if not (reads_on or answer is None or (self._route is not None and self._route.may_resume(answer))):
@@ -203,24 +215,27 @@ class ChatStream(AwaitedStream):
                     await self._connect()
             except asyncio.CancelledError:
                 if self._woken_by is None or reader is None or reader.uncancel() > cancels:
-                    await self.aclose()
+                    self._told.left(self, "cancelled")
+                    await self._close()
                     raise
                 if self._woken_by == "timeout" and self._answer is not None:
                     self._pending.extend(self._answer.silence())
                 elif self._woken_by == "deadline":
                     self._pending.extend(self._late())
             except LLMRingError as error:
-                await self.aclose()
+                await self._close()
                 raise self._failed(error)  # noqa: B904 - it is the same error
             finally:
                 self._reader = self._woken_by = None
                 if self._left is not None:
                     self._left.set()
+            if self._pending and not reads_on:
+                self._told.first_chunk()
             if self._pending:
                 return
         # Whoever has closed the stream, or cancelled it, does not hear of a failure any more.
         failure = self._answer.failure if self._answer is not None and not self._over else None
-        await self.aclose()
+        await self._close()
         if failure is not None and self._route is not None:
             raise self._failed(self._route.listing(failure))
         if (untold := self._untold) is not None:
@@ -263,13 +278,14 @@ class ChatStream(AwaitedStream):
             final.parsed = answer.call.form.check(self.response, answer.provider.name, call.model, at=at)
         except LLMRingError as error:
             if self._unseen and route.asks_again(self.response, error):
+                self._told.asked_again(answer.decoder.served, route.retries, error)
                 await answer.close()
                 self._before = replace(self.response, content="", parts=[])
                 self._answer = self._final = self._tool_calls = None
                 self._content, self._reasoning = StringIO(), StringIO()
                 return
             self._final = None
-            await self.aclose()
+            await self._close()
             raise self._failed(route.listing(error))  # noqa: B904 - it is the same error
 
     def _failed(self, error: LLMRingError) -> LLMRingError:
@@ -281,6 +297,7 @@ class ChatStream(AwaitedStream):
             response = self.response
             if response.content or response.reasoning or response.tool_calls:
                 error.partial = response
+        self._told.failed(self, error)
         return error
 
     def _watch(self) -> None:

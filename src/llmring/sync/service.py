@@ -10,6 +10,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from .. import service
 from ..credentials import kept
+from ..events import Listener
 from ..schemas import LLMRequest, Message
 from ..service import DEFAULT_TIMEOUT
 from ..wire import MAX_BYTES
@@ -74,6 +75,7 @@ class LLMRing:
         breaker_threshold: int = 10,
         breaker_cooldown: float = 30.0,
         check_context: bool = False,
+        on_event: Listener | Sequence[Listener] | None = None,
     ) -> None:
         # At once, as there: what may show the variables of this frame has no key of it.
         keys: Any = None if api_keys is None else kept(api_keys)
@@ -91,6 +93,7 @@ class LLMRing:
             breaker_threshold=breaker_threshold,
             breaker_cooldown=breaker_cooldown,
             check_context=check_context,
+            on_event=on_event,
         )
 
     def __enter__(self) -> LLMRing:

@@ -1,0 +1,253 @@
+"""The events of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Literal, NamedTuple
+
+from .. import catalog
+from ..schemas import FinishReason, LLMRequest, LLMResponse, Served, Usage, add_usage
+
+__all__ = [
+    "AttemptEnded",
+    "AttemptStarted",
+    "Event",
+    "Failed",
+    "Finished",
+    "FirstChunk",
+    "Left",
+    "MovedOn",
+    "RequestStarted",
+    "Resumed",
+    "Retried",
+]
+
+
+class _Bill(NamedTuple):
+    """What is to be paid, as `catalog.cost_of` reads it."""
+
+    served: tuple[Served, ...]
+    model: str = ""
+    usage: Usage | None = None
+    response_model: str | None = None
+    service_tier: str | None = None
+
+
+def _cost(served: tuple[Served, ...], model: str, addresses: Mapping[str, str | None]) -> catalog.Cost:
+    if not served:
+        return catalog.Cost(None, None, None, model, "no model is known to have served anything")
+    one = served[0] if len(served) == 1 else Served(model)
+    return catalog.cost_of(_Bill(served, *one), base_url=addresses.get)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to a request.
+
+    Attributes:
+        request_id: the same for all events of one request, and for no other.
+        alias: what the request named: an alias, or `provider:model`.
+        profile: the profile that the alias was looked up in; `None` without a lockfile.
+        streamed: whether the answer comes in pieces.
+        time: when, in seconds since 1970.
+        monotonic: when, in seconds of `time.monotonic()`.
+        elapsed: seconds since the first chunk of the request was asked for.
+    """
+
+    request_id: str
+    alias: str
+    profile: str | None
+    streamed: bool
+    time: float
+    monotonic: float
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestStarted(Event):
+    """A request begins: nobody has been asked yet. It is the first event of each.
+
+    Attributes:
+        request: what is asked, with the params of its alias merged in. It is the program's own: do not change it.
+    """
+
+    request: LLMRequest = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStarted(Event):
+    """A candidate is tried.
+
+    Attributes:
+        attempt: which one of the request's, counted from 1.
+        model: its `provider:model`.
+        address: where it is asked, without login and query; `None` where that is not known.
+    """
+
+    attempt: int
+    model: str
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnded(Event):
+    """A candidate's part is over. Each that started ends once, before the request does.
+
+    Attributes:
+        attempt, model: as it started.
+        error: what ended it; `None` where it gave its answer, or was left.
+        served: what it served, with its tokens; `None` where nothing is known to have been billed. Each is said once,
+            so that their sum is what the request used.
+    """
+
+    attempt: int
+    model: str
+    error: BaseException | None = None
+    served: Served | None = None
+    _addresses: Mapping[str, str | None] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def usage(self) -> Usage | None:
+        """Its tokens."""
+        return self.served.usage if self.served is not None else None
+
+    @property
+    def cost(self) -> catalog.Cost:
+        """What it cost, in US dollars, calculated when it is asked for."""
+        return _cost((self.served or Served(self.model),), self.model, self._addresses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstChunk(Event):
+    """The first piece of a streamed answer has come.
+
+    Attributes:
+        attempt, model: whose it is.
+    """
+
+    attempt: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedOn(Event):
+    """A candidate could not serve, and the next one is tried.
+
+    Attributes:
+        attempt, model: who could not.
+        to: the next one.
+        error: why.
+    """
+
+    attempt: int
+    model: str
+    to: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried(Event):
+    """The same model is asked once more: after what may pass, or for an answer that did not have its form.
+
+    Attributes:
+        attempt, model: who is asked. For an answer without its form, that attempt is over, and another follows.
+        retry: which retry of the request it is, counted from 1.
+        pause: seconds until then.
+        error: why.
+    """
+
+    attempt: int
+    model: str
+    retry: int
+    pause: float
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(Event):
+    """An answer broke off, and is gone on with.
+
+    Attributes:
+        attempt, model: who broke off.
+        to: who goes on: the same model, from where it kept its place, or the next candidate.
+        error: what broke it off.
+    """
+
+    attempt: int
+    model: str
+    to: str
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ended(Event):
+    attempt: int
+    response: LLMResponse = field(repr=False)
+    served: tuple[Served, ...] = ()
+    _addresses: Mapping[str, str | None] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def model(self) -> str:
+        """The `provider:model` that served last; where none did, what the request named."""
+        return self.response.model
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens of all attempts; `None` where no provider reported any."""
+        return reduce(add_usage, (it.usage for it in self.served), None)
+
+    @property
+    def cost(self) -> catalog.Cost:
+        """What all attempts cost, in US dollars, calculated when it is asked for."""
+        return _cost(self.served, self.model, self._addresses)
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the model stopped; `None` where the answer is not whole."""
+        return self.response.finish_reason
+
+    @property
+    def retries(self) -> int:
+        """How often a model was asked again."""
+        return self.response.retries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished(_Ended):
+    """The answer is whole. Every request ends in one of `Finished`, `Failed` and `Left`.
+
+    Attributes:
+        attempt: the last one; 0 where nobody was tried.
+        response: the answer.
+        served: who served, in order, each with its tokens, answers that were not handed over among them.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(_Ended):
+    """The request ended in an error.
+
+    Attributes:
+        attempt: the last one; 0 where nobody was tried.
+        response: what had come of the answer.
+        served: as in `Finished`.
+        error: what the program is told.
+    """
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left(_Ended):
+    """The program had enough before the answer was whole: it closed or dropped the stream, or was cancelled.
+
+    Attributes:
+        attempt: the last one; 0 where nobody was tried.
+        response: what had come of the answer.
+        served: as in `Finished`, as far as the provider had reported by then.
+        reason: `"closed"`, or `"cancelled"`: by `stream.cancel()`, or with the task that read.
+    """
+
+    reason: Literal["closed", "cancelled"]
