@@ -269,11 +269,16 @@ class Retired(Row):
         return self
 
 
+class OtherUses(Row):
+    by_word: dict[Annotated[str, Field(pattern=r"^[a-z]+$")], Text]
+
+
 class Models(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     roles: Roles | None = None
     limits: Limits | None = None
+    other_uses: OtherUses | None = None
     abilities: Recorded | None = None
     retired: Retired | None = None
 

@@ -47,11 +47,15 @@ def not_listed(info: ModelInfo) -> str | None:
 
 
 def as_data(info: ModelInfo) -> dict[str, Any]:
-    """All that is known of a model, for `--json`: prices in US dollars for a million tokens, windows in tokens."""
+    """All that is known of a model, for `--json`: prices in US dollars for a million tokens, windows in tokens.
+
+    `other_use` says what it is for where that is not chat, else `null`.
+    """
     fields = asdict(info)
     del fields["dearer_above"]
     retires = info.retires.isoformat() if info.retires is not None else None
-    reference = {"model": f"{info.provider}:{info.name}"}
+    reference: dict[str, Any] = {"model": f"{info.provider}:{info.name}"}
+    reference["other_use"] = catalog.other_use(info.name)
     return reference | fields | {"tiers": list(fields["tiers"]), "retires": retires, "retired": info.retired}
 
 
@@ -86,6 +90,12 @@ def remark(info: ModelInfo) -> str:
     if info.retires is not None:
         return f"retired {info.retires}" if info.retired else f"retires {info.retires}"
     return "deprecated" if info.deprecated else ""
+
+
+def remark_in_list(info: ModelInfo) -> str:
+    """The same in a list of all kinds of models: what it is for, too, where that is not chat."""
+    use = catalog.other_use(info.name)
+    return ", ".join(filter(None, [f"for {use}" if use else "", remark(info)]))
 
 
 def dollars(amount: float) -> str:
