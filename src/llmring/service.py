@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from . import breaker, events, routing, structured
 from . import lockfile as lockfiles
@@ -192,7 +192,8 @@ class LLMRing(Talks, AwaitedService):
                 provider, let_go = await self._registry.borrow(name, declared.get(name), declared, timeout)
             except ProviderNotFoundError as error:
                 raise self._no_provider(reference, error) from error.__cause__
-            made = base.Call(request, model, stream, timeout, form, tools=binding.tools, max_bytes=self.max_bytes)
+            more: dict[str, Any] = {"max_bytes": self.max_bytes, "files": self._files_of(request)}
+            made = base.Call(request, model, stream, timeout, form, tools=binding.tools, **more)
             return provider, made, let_go
 
         return routing.Route(
