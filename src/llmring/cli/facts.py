@@ -106,16 +106,17 @@ def dollars(amount: float) -> str:
     return f"${amount:.{digits}f}".rstrip("0")
 
 
-def usage_line(answer: LLMResponse | StreamChunk, cost: float | None, seconds: float) -> str:
-    """Who served, what it took and what it cost, on one line."""
+def usage_line(answer: LLMResponse | StreamChunk, cost: float | None, seconds: float, *, is_whole: bool = True) -> str:
+    """Who served, what it took and what it cost, on one line; nobody has counted the output of one that was stopped."""
     parts = [answer.model]
     if usage := answer.usage:
         cached = f" ({usage['cache_read_tokens']} cached)" if usage.get("cache_read_tokens") else ""
-        parts.append(f"tokens: {usage['prompt_tokens']} in{cached}, {usage['completion_tokens']} out")
+        out = f", {usage['completion_tokens']} out" if is_whole else ""
+        parts.append(f"tokens: {usage['prompt_tokens']} in{cached}{out}")
     if answer.finish_reason not in ("stop", None):
         parts.append(f"ended by {answer.finish_reason}")
     if answer.skipped_events:
         parts.append(f"{answer.skipped_events} events not understood")
-    if cost is not None:
+    if cost is not None and is_whole:
         parts.append(dollars(cost))
     return " · ".join([*parts, f"{seconds:.1f} s"])
