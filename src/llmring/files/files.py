@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -22,6 +23,8 @@ from .sending import Placing, Uploads
 from .store import Entry, Store
 
 __all__ = ["Files"]
+
+_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
 
 
 class Files:
@@ -79,6 +82,8 @@ class Files:
         else:
             raise InvalidRequestError(f"{type(source).__name__} is no file; give a path, or bytes and their name.")
         called = name or titled(path or Path())
+        if media_type is not None and not _TYPE.fullmatch(media_type):
+            raise InvalidRequestError(f'{media_type!r} is no media type; write it as in "application/pdf".')
 
         def look() -> Entry:
             content = read(source if isinstance(source, bytes) else path or Path(), called, media_type)

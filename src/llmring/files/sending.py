@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from time import time
@@ -72,16 +73,16 @@ class _Flight:
     async def wait(self) -> Upload:
         self._waiting += 1
         try:
-            return await asyncio.shield(self._task)
-        except asyncio.CancelledError:
-            if self._task.cancelled():
-                raise LLMRingError("The upload of a file was ended under way.") from None
-            raise
+            # Unlike a shield, it says nothing of a failure that nobody waits for any more.
+            await asyncio.wait([self._task])
         finally:
             self._waiting -= 1
             if not self._waiting and not self._task.done():
                 self._task.cancel()
                 await asyncio.wait([self._task])
+        if self._task.cancelled():
+            raise LLMRingError("The upload of a file was ended under way.")
+        return self._task.result()
 
 
 class Uploads:
@@ -122,7 +123,7 @@ class Uploads:
         if flight is None:
             task = asyncio.create_task(self._make(found, provider, endpoint, call.timeout))
             flight = self._flights[key] = _Flight(task)
-            task.add_done_callback(lambda _: self._flights.pop(key, None))
+            task.add_done_callback(partial(self._landed, key))
         try:
             return await flight.wait()
         except (LLMRingError, uploading.NoFilesThere) as error:
@@ -130,6 +131,12 @@ class Uploads:
             raise copy(error) from None
         except Exception as error:
             raise uploading.failed(provider, call, found.entry.name, error) from None
+
+    def _landed(self, key: tuple[Any, ...], task: asyncio.Task[Upload]) -> None:
+        self._flights.pop(key, None)
+        # Those who wait are told; where nobody does any more, nobody is to be.
+        if not task.cancelled():
+            task.exception()
 
     async def _make(
         self, found: _Found, provider: Provider, endpoint: uploading.FilesEndpoint, timeout: float | None

@@ -17,7 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..exceptions import LLMRingError
+from ..exceptions import ConfigurationError, LLMRingError
 from ..lockfile.locking import exclusive
 from ..private import read_privately, write_privately
 from .contents import Content, State
@@ -198,27 +198,32 @@ class Store:
     def _look(self, *, again: bool = False) -> None:
         """Read the file, if it has not been."""
         if self._path is not None and (again or not self._read):
-            self._known, self._read = _parsed(read_privately(self._path)) or self._known, True
+            try:
+                self._known, self._read = _parsed(read_privately(self._path)) or self._known, True
+            except ConfigurationError as error:
+                self._leave(error)
 
     def _change(self, change: Callable[[_Known], T]) -> T:
         with self._lock:
-            if self._path is None:
-                return change(self._known)
-            try:
-                # Its folder is to be there for the lock.
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                with exclusive(self._path, patience=_PATIENCE):
-                    self._look(again=True)
-                    made = change(self._known)
-                    write_privately(self._path, _dumped(self._known))
-                return made
-            except (OSError, LLMRingError) as error:
-                logger.warning(
-                    "%s cannot be written (%s): what is uploaded is known to this process alone", self._path, error
-                )
-                # From here on it is the memory's.
-                self._path, self._read = None, True
-                return change(self._known)
+            if self._path is not None:
+                try:
+                    # Its folder is to be there for the lock.
+                    for folder in (self._path.parent.parent, self._path.parent):
+                        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    with exclusive(self._path, patience=_PATIENCE):
+                        self._look(again=True)
+                        made = change(self._known)
+                        if self._path is not None:
+                            write_privately(self._path, _dumped(self._known))
+                    return made
+                except (OSError, LLMRingError) as error:
+                    self._leave(error)
+            return change(self._known)
+
+    def _leave(self, error: Exception) -> None:
+        """From here on, memory has it."""
+        logger.warning("%s cannot be used (%s): what is uploaded is known to this process alone", self._path, error)
+        self._path, self._read = None, True
 
 
 def _key(upload: Upload) -> tuple[str, str, str, str]:
@@ -248,9 +253,15 @@ def _dumped(known: _Known) -> bytes:
 
 
 def _parsed(content: bytes | None) -> _Known | None:
-    """What the file says; `None` where there is none, or it is of no form that is known here."""
+    """What the file says; `None` where there is none, or it is of no form that is known here.
+
+    Raises:
+        ConfigurationError: it is of a later release's form.
+    """
     try:
         said: Any = json.loads(content or b"")
+        if said["llmring"] == "files" and said["version"] > _VERSION:
+            raise ConfigurationError(f"it is of version {said['version']}, which a later release of llmring wrote")
         if said["llmring"] != "files" or said["version"] != _VERSION:
             return None
         known = _Known()

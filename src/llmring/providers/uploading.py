@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,9 @@ __all__ = ["FilesEndpoint", "NoFilesThere", "Stored", "account_of", "delete", "e
 _NOTHING_THERE = (404, 405, 501)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 """Seconds between two looks at a file that is being read in."""
+_UNTAKEN = re.compile(r'[<>:"|?*\\/\x00-\x1f]')
+_LONGEST_NAME = 200
+"""Characters. Anthropic takes no others in a file's name, and no more than 255 of them; it is for people alone."""
 _TIDYING = 5.0
 """Seconds for taking back what turned out to be of no use."""
 _PUBLIC = ("accept", "anthropic-version", "content-type", "user-agent", "x-stainless-")
@@ -205,7 +209,8 @@ async def _multipart(
     provider: Provider, endpoint: FilesEndpoint, file: BinaryIO, name: str, media_type: str, timeout: float | None
 ) -> Stored:
     make = _method(_client(provider), endpoint.upload)
-    made = await make(file=(name, file, media_type), timeout=timeout, **endpoint.options or {})
+    called = _UNTAKEN.sub("_", name)[-_LONGEST_NAME:]
+    made = await make(file=(called, file, media_type), timeout=timeout, **endpoint.options or {})
     return Stored(_id(made, "id"), made.id, _moment(getattr(made, "expires_at", None)))
 
 
