@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .catalog import Cost, ModelInfo
     from .counting import ContextCheck, TokenCount
     from .exceptions import LLMRingError
-    from .files import FileHandle, Forgotten, RegisteredFile, Upload
     from .parts import audio, document, image, text
     from .providers.kinds import register
     from .providers.listing import ListedModel
@@ -41,9 +40,7 @@ __all__ = [
     "Conversation",
     "Cost",
     "Fact",
-    "FileHandle",
     "FinishReason",
-    "Forgotten",
     "LLMRequest",
     "LLMResponse",
     "LLMRing",
@@ -51,7 +48,6 @@ __all__ = [
     "ListedModel",
     "Message",
     "ModelInfo",
-    "RegisteredFile",
     "StreamChunk",
     "TokenCount",
     "ToolCall",
@@ -59,7 +55,6 @@ __all__ = [
     "ToolResult",
     "ToolRun",
     "ToolStream",
-    "Upload",
     "Usage",
     "__version__",
     "audio",
@@ -82,7 +77,6 @@ _load, __dir__ = lazily(
         "catalog": ("Cost", "ModelInfo"),
         "counting": ("ContextCheck", "TokenCount"),
         "exceptions": ("LLMRingError",),
-        "files": ("FileHandle", "Forgotten", "RegisteredFile", "Upload"),
         "parts": ("audio", "document", "image", "text"),
         "providers.kinds": ("register",),
         "providers.listing": ("ListedModel",),
@@ -102,8 +96,8 @@ _load, __dir__ = lazily(
         "counting",
         "dialects",
         "events",
-        "files",
         "parts",
+        "policy",
         "references",
         "request",
         "routing",

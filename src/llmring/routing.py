@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from itertools import count
 from random import uniform
 from typing import TYPE_CHECKING, TypeVar
@@ -30,12 +31,14 @@ from .told import NOBODY, Attempt, Told
 
 if TYPE_CHECKING:
     from .capabilities import Passed
+    from .policy import Conduct
     from .structured import AnswerFormat
 
 __all__ = ["Route", "moves_on"]
 
 logger = logging.getLogger("llmring")
 _T = TypeVar("_T")
+ReadsOn = Callable[[list[StreamChunk]], bool]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 """Seconds before a model is asked again: twice as long each time, unless the provider names them."""
@@ -65,14 +68,16 @@ class Route:
         breakers: the service's.
         call: of a candidate, the request as every wire reads it, and the form of the answer, gives the provider, the
             call to make of it, and what lets go of the provider.
-        pass_over: of such a request, tells who is known not to be able to take it.
+        pass_over: of such a request and candidates, tells who is known not to be able to take it.
         max_retries: how often the last candidate is asked again.
         deadline, until: seconds for all of it, and when they are over, in the loop's time; `None` sets no bound.
         refuse: raises for a candidate that certainly cannot take the request; `None` has all of them asked.
         told: hears of all that is tried.
+        conduct: what the alias's policy does to the request; `None`: nothing.
 
     Attributes:
-        request, form, call: as above; the request and its form as far as they have been prepared.
+        alias, request, form, call, told, conduct: as above; the request and its form as far as they have been prepared.
+        candidates: who has not been moved on from yet.
         attempts: the errors of the candidates that were moved on from, in order.
         retries: how often one was asked again, after an error or for an answer that did not have its form.
     """
@@ -84,22 +89,24 @@ class Route:
         candidates: Sequence[str],
         breakers: Breakers,
         call: Callable[[str, LLMRequest, AnswerFormat | None], Awaitable[tuple[Adapter, Call, Callable[[], None]]]],
-        pass_over: Callable[[LLMRequest, AnswerFormat | None], Passed | None],
+        pass_over: Callable[[LLMRequest, AnswerFormat | None, Sequence[str]], Passed | None],
         max_retries: int,
         deadline: float | None,
         until: float | None,
         refuse: Callable[[str, LLMRequest], Awaitable[None]] | None = None,
         told: Told | None = None,
+        conduct: Conduct | None = None,
     ) -> None:
-        self._told = told or NOBODY
+        self.told = told or NOBODY
+        self.conduct = conduct
         self.until = until
         self.attempts: list[ProviderError] = []
         self.retries = 0
-        self._alias = alias
+        self.alias = alias
         self.request = request
         self._asked: list[Message] = []
         self.form: AnswerFormat | None = None
-        self._candidates = list(candidates)
+        self.candidates = list(candidates)
         self._alone = len(candidates) == 1 and candidates[0] != alias
         self._breakers = breakers
         self.call = call
@@ -125,7 +132,7 @@ class Route:
                     await self.begin()
                 elif broken is not None and (chunks := await self._go_on(broken, said)):
                     return broken, chunks
-                return await self.first(self._try)
+                return await (self.first(self.attempt) if self.conduct is None else self.conduct.first(self))
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -133,12 +140,14 @@ class Route:
 
     async def begin(self) -> None:
         """Prepare the request, and see who is known not to be able to take it."""
+        if self.conduct is not None:
+            self.candidates = await self.conduct.order(self.candidates)
         self.request, self.form = await prepare(self.request)
         self._asked = self.request.messages
         if self.form or self.request.tools or any(isinstance(it.content, list) for it in self._asked):
-            self._passed = self._pass_over(self.request, self.form)
-            self._candidates = self._passed.able if self._passed is not None else self._candidates
-        self._leave_out()
+            self._passed = self._pass_over(self.request, self.form, self.candidates)
+            self.candidates = self._passed.able if self._passed is not None else self.candidates
+        self.leave_out()
 
     def may_resume(self, answer: Answer) -> bool:
         """Whether an answer that broke off may be gone on with: it was asked for, and only text was under way."""
@@ -149,7 +158,7 @@ class Route:
             and not self.is_late()
             and not answer.decoder.calls
             and answer.call.form is None
-            and (answer.can_go_on or len(self._candidates) > 1)
+            and (answer.can_go_on or len(self.candidates) > 1)
         )
 
     def asks_again(self, response: LLMResponse, error: LLMRingError) -> bool:
@@ -157,7 +166,7 @@ class Route:
         request = structured.asked_again(self.request, response, error)
         if request is None or self.is_late():
             return False
-        logger.info("%s: asking %s again: %s", self._alias, response.model, error)
+        logger.info("%s: asking %s again: %s", self.alias, response.model, error)
         self.request, self.retries = request, self.retries + 1
         return True
 
@@ -167,7 +176,7 @@ class Route:
 
     def late(self) -> ProviderTimeoutError:
         """The error to raise then. It says nothing of the model, which may have had but little of the time."""
-        provider, _, model = self._candidates[0].partition(":")
+        provider, _, model = self.candidates[0].partition(":")
         error = ProviderTimeoutError(
             f"The deadline of {self._deadline:g} s passed before {provider}:{model} had answered. Raise `deadline`, or "
             "set none.",
@@ -181,21 +190,21 @@ class Route:
         """The next chunks of an answer that broke off, or none: then the next candidate is to go on with it."""
         broken = concealment.bare(answer.failure) if answer.failure is not None else None
         if answer.can_go_on:
-            logger.warning("%s: %s broke off and goes on from its own token: %s", self._alias, answer.model, broken)
-            self._told.resumed(answer.model, answer.model, broken)
+            logger.warning("%s: %s broke off and goes on from its own token: %s", self.alias, answer.model, broken)
+            self.told.resumed(answer.model, answer.model, broken)
             if chunks := await answer.go_on():
                 return chunks
         await answer.close()
-        self._told.broke(answer.decoder.served, broken)
+        self.told.broke(answer.decoder.served, broken)
         if isinstance(broken, ProviderError):
             self.attempts.append(broken)
-        del self._candidates[0]
-        self._leave_out()
-        if not self._candidates:
+        del self.candidates[0]
+        self.leave_out()
+        if not self.candidates:
             assert answer.failure is not None
             raise self.listing(answer.failure)
-        logger.warning("%s: %s broke off, %s goes on: %s", self._alias, answer.model, self._candidates[0], broken)
-        self._told.resumed(answer.model, self._candidates[0], broken)
+        logger.warning("%s: %s broke off, %s goes on: %s", self.alias, answer.model, self.candidates[0], broken)
+        self.told.resumed(answer.model, self.candidates[0], broken)
         turns = [*self._asked]
         if said:
             turns += [Message(role="assistant", content=said), Message(role="user", content=_CONTINUE)]
@@ -205,22 +214,46 @@ class Route:
     async def first(self, attempt: Callable[[str], Awaitable[_T]]) -> _T:
         """What an attempt gives with the first candidate with which it does not fail in a way that moves on."""
         while True:
-            candidate, *following = self._candidates
             try:
-                return await attempt(candidate)
+                return await attempt(self.candidates[0])
             except ProviderError as error:
-                if not following or not moves_on(error):
-                    if moves_on(error):
-                        self._leave_out()
-                    self.listing(error)
+                if not self.next_after(error):
                     raise
-                self.attempts.append(concealment.bare(error))
-                self._candidates = following
-                logger.warning("%s: moving on from %s to %s: %s", self._alias, candidate, following[0], error)
-                self._told.moved_on(candidate, following[0], error)
-                self._leave_out()
 
-    def _leave_out(self) -> None:
+    def next_after(self, error: ProviderError) -> bool:
+        """Whether the next candidate is to be tried after one that failed; if not, the error lists the others."""
+        if self.goes_on_after(error):
+            self._moves_on(error)
+            return True
+        if len(self.candidates) == 1 and self._is_moved_on_from(error):
+            self.leave_out()
+        self.listing(error)
+        return False
+
+    def goes_on_after(self, error: ProviderError) -> bool:
+        """Whether the next candidate is to be tried after one that failed, and there is one."""
+        return len(self.candidates) > 1 and self._is_moved_on_from(error)
+
+    def _is_moved_on_from(self, error: ProviderError) -> bool:
+        return moves_on(error) or (self.conduct is not None and self.conduct.moves_on(error))
+
+    def leaves(self, response: LLMResponse) -> bool:
+        """Whether a whole answer is left, as the alias's policy has it: then the next `answer` is the next model's."""
+        if self.conduct is None or len(self.candidates) == 1 or self.is_late():
+            return False
+        if (error := self.conduct.left(response)) is not None:
+            self.told.broke(response.served[-1], error)
+            self._moves_on(error)
+        return error is not None
+
+    def _moves_on(self, error: ProviderError) -> None:
+        candidate, *self.candidates = self.candidates
+        self.attempts.append(concealment.bare(error))
+        logger.warning("%s: moving on from %s to %s: %s", self.alias, candidate, self.candidates[0], error)
+        self.told.moved_on(candidate, self.candidates[0], error)
+        self.leave_out()
+
+    def leave_out(self) -> None:
         """Tell of those who are passed over before the next candidate, or at the end."""
         if self._passed is not None:
             self.attempts += self._passed.told()
@@ -237,38 +270,48 @@ class Route:
             error.add_note(f"Before it: {earlier}")
         return error
 
-    async def _try(self, candidate: str) -> tuple[Answer, list[StreamChunk]]:
-        with self._told.attempt(candidate) as attempt:
-            return await self._attempted(candidate, attempt)
+    async def attempt(
+        self, candidate: str, *, is_last: bool | None = None, speaks: Callable[[], None] | None = None
+    ) -> tuple[Answer, list[StreamChunk]]:
+        """Ask one candidate.
 
-    async def _attempted(self, candidate: str, attempt: Attempt) -> tuple[Answer, list[StreamChunk]]:
-        if self._refuse is not None:
-            await self._refuse(candidate, self.request)
-        breaker = self._breakers.of(candidate)
-        probe, let_go = breaker.admit(), None
-        try:
-            provider, call, let_go = await self.call(candidate, self.request, self.form)
-            answer, chunks = await self._ask(provider, call.begun(), attempt)
-        except BaseException as error:
-            breaker.ended(error, probe)
-            if let_go is not None:
-                let_go()
-            raise
-        breaker.began(probe)
-        answer.hear(breaker.ended, let_go)
-        return answer, chunks
+        Args:
+            candidate: who.
+            is_last: nobody comes after it; not given: it is the only one left.
+            speaks: called when its first chunk has come, also where all of them are waited for.
+        """
+        most = self._max_retries if (len(self.candidates) == 1 if is_last is None else is_last) else 0
+        with self.told.attempt(candidate) as attempt:
+            if self._refuse is not None:
+                await self._refuse(candidate, self.request)
+            breaker = self._breakers.of(candidate)
+            probe, let_go = breaker.admit(), None
+            try:
+                provider, call, let_go = await self.call(candidate, self.request, self.form)
+                ask = partial(self._ask, provider, attempt, most)
+                if self.conduct is None:
+                    answer, chunks = await ask(call.begun())
+                else:
+                    answer, chunks = await self.conduct.ask(self, attempt, call.begun(), ask, speaks)
+            except BaseException as error:
+                breaker.ended(error, probe)
+                if let_go is not None:
+                    let_go()
+                raise
+            breaker.began(probe)
+            answer.hear(breaker.ended, let_go)
+            return answer, chunks
 
-    async def _ask(self, provider: Adapter, call: Call, attempt: Attempt) -> tuple[Answer, list[StreamChunk]]:
-        """Ask one candidate, and where nobody comes after it again, if what went wrong may pass in the time left."""
-        most = self._max_retries if len(self._candidates) == 1 else 0
+    async def _ask(
+        self, provider: Adapter, attempt: Attempt, most: int, call: Call, reads_on: ReadsOn | None = None
+    ) -> tuple[Answer, list[StreamChunk]]:
+        """Ask one candidate, and so many times at most again, if what went wrong may pass in the time left."""
         loop = asyncio.get_running_loop()
         for retry in count():
             try:
-                return await _open(provider, call if call.files is None else await call.files.placed(provider, call))
+                return await _open(provider, call, reads_on)
             except ProviderError as error:
-                if call.files is not None and call.files.were_gone(error):
-                    continue
-                if retry >= most or not may_be_repeated(error):
+                if retry == most or not may_be_repeated(error):
                     raise
                 pause = _pause(error, retry)
                 if any(until is not None and loop.time() + pause >= until for until in (call.until, self.until)):
@@ -278,7 +321,7 @@ class Route:
                     raise
                 logger.info(
                     "%s: asking %s:%s again in %.1f s (%d of %d): %s",
-                    *(self._alias, provider.name, call.model, pause, retry + 1, most, concealment.bare(error)),
+                    *(self.alias, provider.name, call.model, pause, retry + 1, most, concealment.bare(error)),
                 )
                 attempt.retried(self.retries + 1, pause, error)
             await asyncio.sleep(pause)
@@ -298,14 +341,20 @@ def _pause(error: ProviderError, retry: int) -> float:
     return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**retry) * uniform(0.75, 1.0)  # noqa: S311 - no secret
 
 
-async def _open(provider: Adapter, call: Call) -> tuple[Answer, list[StreamChunk]]:
-    """Open an answer and wait for its first chunks, of a whole one for all: until then, another may serve."""
+async def _open(provider: Adapter, call: Call, reads_on: ReadsOn | None) -> tuple[Answer, list[StreamChunk]]:
+    """Open an answer and wait for its first chunks, of a whole one for all: until then, another may serve.
+
+    Args:
+        provider, call: who is asked, and for what.
+        reads_on: of the chunks so far, says whether they are not enough, where something else than that decides it.
+    """
     answer, chunks = None, list[StreamChunk]()
+    reads_on = reads_on or (lambda _: not call.stream)
     try:
         async with asyncio.timeout_at(call.until):
             answer = await Answer.open(provider, call)
             chunks += await answer.read()
-            while not (call.stream or answer.finished or answer.failure):
+            while reads_on(chunks) and not (answer.finished or answer.failure):
                 chunks += await answer.read()
     except TimeoutError as error:
         if answer is None:
@@ -315,7 +364,7 @@ async def _open(provider: Adapter, call: Call) -> tuple[Answer, list[StreamChunk
         if answer is not None:
             await answer.close()
         raise
-    if answer.failure is not None and not (chunks and call.stream):
+    if answer.failure is not None and (not chunks or reads_on(chunks)):
         await answer.close()
         if isinstance(answer.failure, ProviderError):
             answer.failure.begun = True

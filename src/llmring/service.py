@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from . import breaker, events, routing, structured
 from . import lockfile as lockfiles
@@ -177,10 +177,10 @@ class LLMRing(Talks, AwaitedService):
         if told is not None:
             of = lockfile.profile(self._profile(profile)).name if lockfile is not None else None
             told.started(asked, binding.alias, of)
+        conduct = self._conduct(binding, request)
         timeout = requests.seconds(asked.timeout if "timeout" in asked.model_fields_set else self.timeout, "timeout")
-        deadline = requests.seconds(
-            asked.deadline if "deadline" in asked.model_fields_set else self.deadline, "deadline"
-        )
+        deadline = self.deadline if conduct is None else conduct.policy.deadline or self.deadline
+        deadline = requests.seconds(asked.deadline if "deadline" in asked.model_fields_set else deadline, "deadline")
         until = began + deadline if deadline is not None else None
 
         async def call(
@@ -192,8 +192,10 @@ class LLMRing(Talks, AwaitedService):
                 provider, let_go = await self._registry.borrow(name, declared.get(name), declared, timeout)
             except ProviderNotFoundError as error:
                 raise self._no_provider(reference, error) from error.__cause__
-            more: dict[str, Any] = {"max_bytes": self.max_bytes, "files": self._files_of(request)}
-            made = base.Call(request, model, stream, timeout, form, tools=binding.tools, **more)
+            wait = timeout
+            if conduct is not None:
+                request, wait = conduct.fitted(reference, request), conduct.timeout(reference, timeout)
+            made = base.Call(request, model, stream, wait, form, tools=binding.tools, max_bytes=self.max_bytes)
             return provider, made, let_go
 
         return routing.Route(
@@ -202,12 +204,13 @@ class LLMRing(Talks, AwaitedService):
             binding.models,
             self._breakers,
             call,
-            lambda asked, form: self._pass_over(asked, form, binding, lockfile),
+            lambda asked, form, models: self._pass_over(asked, form, models, binding, lockfile),
             self.max_retries,
             deadline,
             until,
             self._window(lockfile).refuse if self.check_context else None,
             told,
+            conduct,
         )
 
 

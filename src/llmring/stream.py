@@ -73,8 +73,9 @@ class ChatStream(AwaitedStream):
         chunk = self._gathered(self._pending.popleft())
         if chunk.finish_reason is not None:
             await self._parse(chunk)
-            if self._final is not None:
-                self._told.finished(self)
+            if self._final is None:  # it was taken back
+                return await self.__anext__()
+            self._told.finished(self)
         return chunk
 
     def at_hand(self) -> StreamChunk | None:
@@ -269,9 +270,14 @@ class ChatStream(AwaitedStream):
         self._watch()
 
     async def _parse(self, final: StreamChunk) -> None:
-        """Check the answer against the form that was asked for."""
+        """Check the answer against the form that was asked for, and before it against the alias's policy."""
         answer, route = self._answer, self._route
-        if route is None or answer is None or answer.call.form is None:
+        if route is None or answer is None:
+            return
+        if route.conduct is not None and self._may_be_taken_back() and route.leaves(self.response):
+            await self._take_back(answer)
+            return
+        if answer.call.form is None:
             return
         call, at = answer.call, answer.decoder.answer_at
         try:
@@ -279,14 +285,22 @@ class ChatStream(AwaitedStream):
         except LLMRingError as error:
             if self._unseen and route.asks_again(self.response, error):
                 self._told.asked_again(answer.decoder.served, route.retries, error)
-                await answer.close()
-                self._before = replace(self.response, content="", parts=[])
-                self._answer = self._final = self._tool_calls = None
-                self._content, self._reasoning = StringIO(), StringIO()
+                await self._take_back(answer)
                 return
             self._final = None
             await self._close()
             raise self._failed(route.listing(error))  # noqa: B904 - it is the same error
+
+    def _may_be_taken_back(self) -> bool:
+        """Whether nobody has seen anything of the answer."""
+        return self._unseen or not (self._content.tell() or self._reasoning.tell() or self._tool_calls)
+
+    async def _take_back(self, answer: Answer) -> None:
+        """Have another answer in the place of this one, of which only the tokens stay."""
+        await answer.close()
+        self._before = replace(self.response, content="", parts=[])
+        self._answer = self._final = self._tool_calls = None
+        self._content, self._reasoning = StringIO(), StringIO()
 
     def _failed(self, error: LLMRingError) -> LLMRingError:
         """The error, with what had been received."""

@@ -60,6 +60,9 @@ class Told:
     def moved_on(self, model: str, to: str, error: BaseException) -> None:
         """Another candidate is tried after one that could not serve."""
 
+    def gave_up(self, model: str, error: BaseException) -> None:
+        """A candidate's time is over, for another one that was asked beside it has begun to answer."""
+
     def resumed(self, model: str, to: str, error: BaseException | None) -> None:
         """An answer that broke off is gone on with, by the same model or another."""
 

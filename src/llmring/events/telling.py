@@ -99,6 +99,11 @@ class Telling(Told):
         """Another candidate is tried."""
         self.tell(kinds.MovedOn, attempt=self._attempts, model=model, to=to, error=error)
 
+    def gave_up(self, model: str, error: BaseException) -> None:
+        """A candidate's time is over."""
+        for attempt in [it for it in self._open if it.model == model]:
+            attempt.ended(error)
+
     def resumed(self, model: str, to: str, error: BaseException | None) -> None:
         """An answer that broke off is gone on with."""
         self.tell(kinds.Resumed, attempt=self._attempts, model=model, to=to, error=error)
@@ -159,7 +164,8 @@ class Telling(Told):
 
     def serves(self, attempt: _Attempt) -> None:
         """Whose answer is handed over."""
-        self._serving = attempt
+        if attempt in self._open:  # not one that was given up
+            self._serving = attempt
 
     def over(self, attempt: _Attempt, error: BaseException | None, served: Served | None, soon: bool) -> None:
         """An attempt is over, once."""

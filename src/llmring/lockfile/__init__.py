@@ -86,5 +86,5 @@ if not TYPE_CHECKING:
             "resolution": ("bound", "fits", "reachable", "resolve", "stated"),
             "secrets": ("secrets_in",),
         },
-        later=("changes", "extends", "files", "locking", "places", "policy", "rendering", "writing"),
+        later=("changes", "extends", "files", "locking", "places", "policy_keys", "rendering", "writing"),
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .. import vendors
 from ..exceptions import LockfileParseError, LockfileVersionError
 from ..references import bind_command, is_name, shown
-from . import places, policy, rendering
+from . import places, policy_keys, rendering
 from .forms import checked, kind, line, optional, reference
 from .model import (
     DEFAULT_PROFILE,
@@ -214,7 +214,7 @@ def validated(data: dict[str, Any]) -> Lockfile:
         extends=_extends(data.get("extends")),
         providers={name: _provider(name, raw, ("providers", name)) for name, raw in providers.items()},
         models={pattern: _model(pattern, raw, ("models", pattern)) for pattern, raw in models.items()},
-        state=policy.state_of(data["state"]) if "state" in data else None,
+        state=policy_keys.state_of(data["state"]) if "state" in data else None,
         data=data,
     )
 
@@ -274,7 +274,7 @@ def _binding(raw: Any, place: Place) -> Binding:
         params=optional(table.get("params"), dict, "params", (*place, "params")) or {},
         constraints=optional(table.get("constraints"), dict, "constraints", (*place, "constraints")),
         tools=line(table.get("tools"), "tools", (*place, "tools")),
-        policy=policy.policy_of(table, models, place) if _has_policy(table) else None,
+        policy=policy_keys.policy_of(table, models, place) if _has_policy(table) else None,
         extra={key: value for key, value in table.items() if key not in known},
     )
 
@@ -295,7 +295,7 @@ def _models(table: dict[str, Any], alias: str, place: Place) -> tuple[str, ...]:
     if not checked(models, list, "models", place):
         raise Misfit(f"models is empty. Write at least one, as in: {bind_command(alias)}", place)
     return tuple(
-        reference(it, (*place, index)) if isinstance(it, str) else policy.named(it, (*place, index))
+        reference(it, (*place, index)) if isinstance(it, str) else policy_keys.named(it, (*place, index))
         for index, it in enumerate(models)
     )
 
