@@ -19,7 +19,8 @@ __all__ = ["CONFIGURATION", "PLACE", "configuration", "llms_txt", "make"]
 
 CONFIGURATION = DOCS / "zensical.toml"
 PLACE = ROOT / "build" / "site"
-PICTURES = (".svg", ".png")
+BESIDE = (".svg", ".png", ".css")
+"""What belongs to the pages, and is taken as it is."""
 
 
 def make(place: Path | None = None) -> int:
@@ -31,11 +32,11 @@ def make(place: Path | None = None) -> int:
     pages = Pages()
     written = pages.for_the_site()
     _write(sources / "docs", written)
-    for picture in sorted(DOCS.rglob("*")):
-        if picture.suffix in PICTURES:
-            target = sources / "docs" / picture.relative_to(DOCS)
+    for path in sorted(DOCS.rglob("*")):
+        if path.suffix in BESIDE:
+            target = sources / "docs" / path.relative_to(DOCS)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(picture, target)
+            shutil.copyfile(path, target)
     settings = configuration(pages, written)
     settings["project"] |= {"docs_dir": "docs", "site_dir": "out"}
     (sources / "zensical.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")
