@@ -98,8 +98,8 @@ class Tags:
         self.closers = tuple(it for it in closers if it[0] == "<")
         tags = [re.escape(it).replace(_KEY, r'([^<>"]{1,128})').replace("\\\n", r"\s{0,16}") for it in begins]
         self.any = re.compile("|".join([*tags, *map(re.escape, (*self.ends, *self.closers))]))
-        firsts = [it.partition(_KEY)[0] for it in begins]
-        self.split = [it for it in firsts if it.endswith(">")]
+        self.firsts = [it.partition(_KEY)[0] for it in begins]
+        self.split = [it for it in self.firsts if it.endswith(">")]
         self.named = (*self.split, *self.closers) if self.split else ()
 
     def cut(self, data: str, at: int) -> int:
@@ -116,7 +116,8 @@ class Parameters:
     """Arguments between tags, any number of them, up to the end of the call.
 
     The end of a value may be missing before the next known parameter, or before two ends of a call, one within the
-    other: models forget it. An end of a call alone is of the value.
+    other: models forget it. An end of a call alone is of the value. So is the value's own end, where
+    more than blanks follow up to another one: models have no way to say that it is text.
 
     Attributes:
         values: what is between the tags, by key.
@@ -124,12 +125,13 @@ class Parameters:
         stray: there is something else than blanks between the arguments.
     """
 
-    __slots__ = ("_carry", "_keys", "_open", "_tags", "_written", "stray", "texts", "values")
+    __slots__ = ("_behind", "_carry", "_ended", "_keys", "_open", "_tags", "_written", "stray", "texts", "values")
 
     def __init__(self, keys: Container[str], tags: Tags) -> None:
         self._keys, self._tags = keys, tags
-        self._carry = self._open = ""
+        self._carry = self._open = self._ended = ""
         self._written: list[str] = []
+        self._behind: list[str] = []
         self.stray = False
         self.values: dict[str, str] = {}
         self.texts: set[str] = set()
@@ -153,12 +155,16 @@ class Parameters:
     def _take(self, text: str) -> None:
         if self._open:
             self._written.append(text)
+        elif self._ended:
+            self._behind.append(text)
         elif text.strip():
             self.stray = True
 
     def _ends(self, tag: re.Match[str]) -> bool:
         key, closes = tag[tag.lastindex or 0], tag[0] in self._tags.closers
         begins = tag.lastindex is not None
+        if self._ended and self._goes_on(tag[0]):
+            return False
         if not self._open:
             if begins:
                 self._begin(key, tag[0])
@@ -170,7 +176,7 @@ class Parameters:
             self._close()
             return True
         if tag[0] in self._tags.ends:
-            self._close()
+            self._open, self._ended, self._behind = "", self._open, [tag[0]]
         elif (
             begins
             and key in self._keys
@@ -182,6 +188,19 @@ class Parameters:
             self._begin(key, tag[0])
         else:
             self._written.append(tag[0])
+        return False
+
+    def _goes_on(self, tag: str) -> bool:
+        """Whether the argument that has ended had not, as its text goes on up to this end; else it is settled."""
+        behind = "".join(self._behind[1:])
+        more = bool(behind.strip())
+        if more and tag in self._tags.ends and not any(it in behind for it in self._tags.firsts):
+            self._written += self._behind
+            self._behind = [tag]
+            return True
+        self.stray = self.stray or more
+        self._open = self._ended
+        self._close()
         return False
 
     def _last(self, blanks: str | None) -> str:
@@ -199,4 +218,4 @@ class Parameters:
             value = value.removeprefix("\n")
         self.values[self._open] = value.removesuffix("\n") if self._tags.breaks or implied else value
         self._written.clear()
-        self._open = ""
+        self._open = self._ended = ""
