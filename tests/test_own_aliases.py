@@ -191,3 +191,17 @@ def test_lock_check_takes_them_for_bound(bare: Path) -> None:
     )
     found = [it for it in check(bare / "llmring.lock", [code]).findings if it.code == "alias-unbound"]
     assert ["fast" in it.message for it in found] == [True]
+
+
+@pytest.mark.parametrize("name", [None, 5, ["chatbot"], b"chatbot"])
+async def test_what_is_no_text_names_nothing(bare: Path, name: Any) -> None:
+    async with LLMRing(aliases={"chatbot": "openai:gpt-5-mini"}) as service:
+        for method in (service.capabilities, service.get_available_models):
+            with pytest.raises(ConfigurationError, match=f"of type {type(name).__name__}, names no"):
+                await method(name)
+        for asked in (
+            *(service.resolve_alias, service.has_alias, service.reset_breaker, service.get_model_info),
+            *(service.get_provider, service.warm_up),
+        ):
+            with pytest.raises(ConfigurationError, match=f"of type {type(name).__name__}, names no"):
+                asked(name)

@@ -70,7 +70,7 @@ class Aliases:
 
     def has_alias(self, alias: str, profile: str | None = None) -> bool:
         """Whether the constructor, the lockfile, or a package that it extends, binds the alias."""
-        if alias in self._own:
+        if _named(alias) in self._own:
             return True
         lockfile = self._lockfile()
         if lockfile is None:
@@ -235,7 +235,7 @@ class Aliases:
 
     def _bound(self, name: str, profile: str | None) -> tuple[Binding, Lockfile | None]:
         """Who serves a name, and the lockfile as it is now."""
-        own = self._own.get(name)
+        own = self._own.get(_named(name))
         lockfile = self._lockfile(needed=own is None and ":" not in name)
         try:
             return own or lockfiles.resolve(lockfile, name, self._profile(profile)), lockfile
@@ -277,6 +277,10 @@ class Aliases:
         if self._live is None and (path := lockfiles.find_lockfile(self._given_path)) is not None:
             self._live = lockfiles.LiveLockfile(path)
         return self._live
+
+
+def _named(alias: str) -> str:
+    return references.text_of(alias, "alias and no model", 'as "chatbot" or "anthropic:claude-haiku-4-5"')
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import breaker, catalog, concealment, counting, events, policy, structured
+from . import breaker, catalog, concealment, counting, events, policy, references, structured
 from . import capabilities as abilities
 from . import lockfile as lockfiles
 from . import request as requests
@@ -89,7 +89,7 @@ class Models(Provided):
             ProviderResponseError: it answered anything but a listing.
         """
         lockfile = self._lockfile()
-        self._vet(provider, lockfile)
+        self._vet(references.text_of(provider, "provider", 'as "openai"'), lockfile)
         try:
             async with self._lent(provider, lockfile) as it:
                 return await listing.list_models(it, timeout=self._patience)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from . import concealment, dialects
+from . import concealment, dialects, references
 from . import lockfile as lockfiles
 from .aliases import Aliases
 from .credentials import kept
@@ -26,7 +26,7 @@ class Provided(Aliases):
             ProviderNotFoundError: no such provider, no key for it, or its SDK is not installed.
         """
         lockfile = self._lockfile()
-        self._vet(name, lockfile)
+        self._vet(references.text_of(name, "provider", 'as "openai"'), lockfile)
         declared = lockfile.providers if lockfile is not None else {}
         try:
             return self._registry.get(name, declared.get(name), declared)

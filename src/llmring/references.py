@@ -18,6 +18,7 @@ __all__ = [
     "is_name",
     "shown",
     "split_reference",
+    "text_of",
     "unbind_command",
     "word",
 ]
@@ -69,6 +70,17 @@ def split_reference(reference: str) -> tuple[str, str]:
         f"The model reference {shown(reference)} {problem}. "
         "Write it as provider:model, for example anthropic:claude-haiku-5-5"
     )
+
+
+def text_of(name: object, what: str, example: str) -> str:
+    """The name, if it is text at all.
+
+    Raises:
+        ConfigurationError: it is not; the message says what was to be named, with an example.
+    """
+    if isinstance(name, str):
+        return name
+    raise ConfigurationError(f"{shown(name)}, of type {type(name).__name__}, names no {what}: that is text, {example}.")
 
 
 def is_name(text: str) -> bool:

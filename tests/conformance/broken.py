@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.request import Request, urlopen
@@ -20,16 +20,19 @@ from llmring.providers.errors import Refused
 from llmring.schemas import StreamChunk
 from llmring.testing import RecordedRequest
 from llmring.testing.conformance import (
+    Answer,
     AnswerTests,
     Asked,
     CallTests,
     ClosingTests,
     Declared,
+    Event,
     FailureTests,
     FaultTests,
     LackTests,
     Problem,
     RoadTests,
+    ScriptTests,
     SecrecyTests,
 )
 from llmring.testing.exchange import Trouble
@@ -73,6 +76,38 @@ class TestDropsUsage(Broken, AnswerTests):
         class reads(AcmeDecoder):
             def read_bill(self, bill: dict[str, int]) -> None:
                 pass
+
+
+class TestGivesText(Broken, AnswerTests):
+    class provider(WithDecoder):
+        class reads(AcmeDecoder):
+            def feed(self, event: Any) -> Any:
+                chunk = super().feed(event)
+                return chunk and chunk.delta
+
+
+class TestQuotesTheModel(Broken, AnswerTests):
+    class provider(AcmeProvider):
+        def render(self, call: Call) -> dict[str, Any]:
+            return super().render(replace(call, model=call.model.replace("/", "_")))
+
+
+class TestHasAWireWithoutAnEnd(Broken, ScriptTests, AnswerTests):
+    class EndlessWire(AcmeWire):
+        def events(self, answer: Answer) -> Iterator[Event]:
+            return (it._replace(end=False) for it in super().events(answer))
+
+    wire = EndlessWire()
+    provider = AcmeProvider
+
+
+class TestHasAWireThatStumbles(Broken, ScriptTests, AnswerTests):
+    class StumblingWire(AcmeWire):
+        def events(self, answer: Answer) -> Iterator[Event]:
+            raise KeyError("flow")
+
+    wire = StumblingWire()
+    provider = AcmeProvider
 
 
 class TestLosesAPieceOfArguments(Broken, CallTests):

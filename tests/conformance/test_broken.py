@@ -25,7 +25,7 @@ FOUND = {
     ("KeepsItsClient", "closing_the_service_leaves_no_connection"): "close the client in `close`",
     ("SwallowsRetryAfter", "the_wait_is_named_in_seconds"): "retry_after is None, and the server's answer makes it 7.0",
     ("SaysACallAsText", "a_call_is_read"): "the response has no tool_calls",
-    ("EndsForAnotherReason", "the_finish_reason_is_told[length]"): "finish_reason is 'stop'",
+    ("EndsForAnotherReason", "an_end_at_the_limit_is_told"): "finish_reason is 'stop'",
     ("InventsIds", "a_call_keeps_the_id_of_its_server"): "give decoder.calls.start the id that came",
     ("InventsIds", "the_results_go_back_under_the_ids_of_the_calls"): "the ids of the calls that went back",
     ("Hangs", "silence[nothing-came-back]"): "something swallows CancelledError",
@@ -48,6 +48,16 @@ FOUND = {
     ("DropsLaterInstructions", "an_instruction_in_the_midst_reaches_the_server"): "'Be Epsilon now.' of the",
     ("KnowsNoPurse", "an_empty_account_is_told_as_one"): 'in the dialect: Words("no_credit"',
     ("HasABlindWire", "text_is_whole"): "`read` of BlindWire saw none in POST /acme/v3/talk",
+    ("GivesText", "text_is_whole"): "feed gave str, and what it gives is a StreamChunk, or None",
+    ("QuotesTheModel", "a_model_may_have_any_name"): "the model that the server read is 'maker_model-1:free@2026+x'",
+    (
+        "HasAWireWithoutAnEnd",
+        "the_script_of_the_wire_is_sound",
+    ): "at fault, and not the provider: EndlessWire.events, of text in three pieces: 0 of",
+    (
+        "HasAWireThatStumbles",
+        "the_script_of_the_wire_is_sound",
+    ): "StumblingWire.events, of text in three pieces: KeyError",
     ("LacksNothing", "what_is_said_to_be_lacking_is"): "'usage' (counts of tokens) is declared to be lacking",
 }
 """The test that finds each, and the words that it says."""

@@ -10,7 +10,7 @@ import pytest
 
 from llmring import LLMRequest, LLMRing, Message
 from llmring.exceptions import ModelNotFoundError, ProviderAuthenticationError, ProviderError, ProviderRateLimitError
-from llmring.providers import Call, Decoder, Dialect, HTTPProvider, ProviderConfig, WireError, Words
+from llmring.providers import Call, Decoder, Dialect, HTTPProvider, ProviderConfig, WireError, Words, output_limit
 from llmring.testing import PracticeServer
 from llmring.wire.openai_chat import ChatDecoder, render_request
 
@@ -117,3 +117,47 @@ async def test_no_attribute_of_the_provider_shows_the_key() -> None:
     provider = Odd(ProviderConfig("odd", key=KEY, base_url="http://127.0.0.1:1"))
     assert KEY not in repr({name: value for name, value in vars(provider).items() if name != "client"})
     await provider.close()
+
+
+class Texts(ChatDecoder):
+    """Gives text, and a list of it, where chunks are wanted."""
+
+    def feed(self, event: Any, part: str = "delta") -> Any:
+        chunk = super().feed(event, part)
+        return chunk and chunk.delta
+
+    def feed_answer(self, answer: Any) -> Any:
+        return [super().feed_answer(answer)]
+
+
+@pytest.mark.parametrize(
+    ("stream", "said"), [(True, "Texts.feed gave str, and"), (False, "Texts.feed_answer gave list, and")]
+)
+async def test_what_is_no_chunk_is_said_to_be_none(server: PracticeServer, stream: bool, said: str) -> None:
+    class Wrong(Odd):
+        def decoder(self, call: Call) -> Decoder:
+            return Texts(f"{self.name}:{call.model}")
+
+    async with LLMRing(max_retries=0) as service:
+        service.register_provider("odd", Wrong(ProviderConfig("odd", key=KEY, base_url=f"{server.url}/v1")))
+        request = LLMRequest(model="odd:m", messages=[Message(role="user", content="Hi")])
+        with pytest.raises(ProviderError, match=said) as raised:
+            await (service.chat_stream(request).final_response() if stream else service.chat(request))
+    assert "return StreamChunk(text, self.model)" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "limit"), [("m", None, 77), ("m", 5, 5), ("maker/claude-haiku-4.5", None, 64_000)]
+)
+async def test_a_limit_of_the_output_for_a_wire_that_demands_one(
+    server: PracticeServer, model: str, asked: int | None, limit: int
+) -> None:
+    class Demanding(Odd):
+        def render(self, call: Call) -> dict[str, Any]:
+            return {**super().render(call), "max_tokens": output_limit(call, self.name, otherwise=77)}
+
+    async with LLMRing(max_retries=0) as service:
+        service.register_provider("odd", Demanding(ProviderConfig("odd", key=KEY, base_url=f"{server.url}/v1")))
+        turns = [Message(role="user", content="Hi")]
+        await service.chat(LLMRequest(model=f"odd:{model}", messages=turns, max_tokens=asked))
+    assert server.requests[-1].body["max_tokens"] == limit

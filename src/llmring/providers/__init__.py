@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from .errors import Refused
     from .http import HTTPProvider
     from .kinds import register, unregister
+    from .limits import output_limit
     from .listing import ListedModel
 
 __all__ = [
@@ -108,6 +109,7 @@ __all__ = [
     "make_provider",
     "merge_params",
     "of_part",
+    "output_limit",
     "plain_text",
     "present",
     "read_error",
@@ -147,6 +149,7 @@ if not TYPE_CHECKING:
             "errors": ("Refused",),
             "http": ("HTTPProvider",),
             "kinds": ("register", "unregister"),
+            "limits": ("output_limit",),
             "listing": ("ListedModel",),
         },
         later=(

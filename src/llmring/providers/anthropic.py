@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
 import anthropic
 
-from ..catalog.records import max_output_tokens
 from ..wire.anthropic import MessagesDecoder, render_request
 from ..wire.base import Decoder
 from .base import Call, ProviderConfig
+from .limits import output_limit
 from .posting import PostingProvider
 
 __all__ = ["AnthropicProvider"]
-
-logger = logging.getLogger("llmring")
-
-_MAX_TOKENS_UNKNOWN = 4096
 
 
 class _Elsewhere(anthropic.AsyncAnthropic):
@@ -41,20 +36,8 @@ class AnthropicProvider(PostingProvider):
 
     def render(self, call: Call) -> dict[str, Any]:
         """The body to send."""
-        known = max_output_tokens(call.model)
-        asked = call.request
-        if known is None and asked.max_tokens is None and "max_tokens" not in asked.extra_params:
-            logger.info(
-                "%s:%s: sending max_tokens=%d, as this model's own limit is not known; set max_tokens for more",
-                *(self.name, call.model, _MAX_TOKENS_UNKNOWN),
-            )
-        return render_request(
-            asked,
-            call.model,
-            stream=call.stream,
-            max_tokens=known or _MAX_TOKENS_UNKNOWN,
-            issuer=self.issuer,
-        )
+        limit = output_limit(call, self.name)
+        return render_request(call.request, call.model, stream=call.stream, max_tokens=limit, issuer=self.issuer)
 
     def decoder(self, call: Call) -> Decoder:
         """A decoder for the answer."""

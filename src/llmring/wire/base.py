@@ -16,7 +16,7 @@ from .errors import WireError, read_error
 from .framing import LineFrames, TooLargeError, WholeFrames
 from .values import Halves, contradiction
 
-__all__ = ["MISSHAPEN", "Decoder"]
+__all__ = ["MISSHAPEN", "Decoder", "NoChunkError"]
 
 logger = logging.getLogger("llmring")
 
@@ -29,6 +29,10 @@ _OF_A_CALL = re.compile(rb'"tool_calls"\s*:\s*\[\s*\{|"function_?[cC]all"\s*:\s*
 """What an event that holds a call, or a piece of one, says on the wires whose events may hold all of it."""
 MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What comes of reading an event that has another form than its wire's."""
+
+
+class NoChunkError(Exception):
+    """A decoder gave something else than a chunk: its author's fault, and nothing that a server could have sent."""
 
 
 class Decoder:
@@ -109,11 +113,12 @@ class Decoder:
             self._read += len(data)
             if self._read > self.most:
                 self._weigh(chunks, payloads)
-            if chunks:
+            if chunks and not self._begun:
                 self._begun = True
+                _check(chunks[0], self.feed)
             return chunks
-        except TooLargeError as error:
-            self.error = self.too_large(str(error))
+        except (TooLargeError, NoChunkError) as error:
+            self.error = self.too_large(str(error)) if isinstance(error, TooLargeError) else error
             return []
 
     def bound(self, most: int, *, whole: bool = False) -> None:
@@ -224,12 +229,14 @@ class Decoder:
                     parsed = self._halves.parse(body, refused, whole=True)
             self.complete = True
             chunk = self.feed_answer(parsed)
+            if chunk is not None:
+                _check(chunk, self.feed_answer)
         except MISSHAPEN:
             self.error = said = read_error(self.conceal(body))
             if not said.enveloped:
                 said.message = f"a body that is no answer of this API: {said.message}"
         except Exception as error:  # as with an event
-            self.error = error
+            self.error, chunk = error, None
         if cut:
             # It is not at its end, whatever it says of that.
             self.complete = self.hop_ended = False
@@ -287,3 +294,12 @@ class Decoder:
     def served(self) -> Served:
         """What this answer's model has served of it so far."""
         return Served(self.model, self.usage, self.response_model, self.service_tier)
+
+
+def _check(chunk: Any, made_by: Any) -> None:
+    """See to it that a decoder of an author's own makes chunks: once an answer, as it does so always, or never."""
+    if not isinstance(chunk, StreamChunk):
+        raise NoChunkError(
+            f"{made_by.__qualname__} gave {type(chunk).__name__}, and what it gives is a StreamChunk, or None: "
+            "return StreamChunk(text, self.model)"
+        )

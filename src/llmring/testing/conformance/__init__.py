@@ -26,7 +26,7 @@ the reason: the tests that need it are skipped, and one test fails if it is not 
 wrong, and what the contract says.
 
 The tests are in groups, to be run by themselves, as in `class TestAcme(Declared, CallTests)`: `AnswerTests`,
-`CallTests`, `FailureTests`, `FaultTests`, `ClosingTests`, `SecrecyTests`, `RoadTests`, `LackTests`.
+`CallTests`, `FailureTests`, `FaultTests`, `ClosingTests`, `SecrecyTests`, `RoadTests`, `LackTests`, `ScriptTests`.
 """
 
 from .answers import AnswerTests
@@ -36,6 +36,7 @@ from .failures import FailureTests
 from .faults import FaultTests
 from .lacks import LackTests
 from .roads import RoadTests
+from .scripts import ScriptTests
 from .secrecy import SecrecyTests
 from .subject import ABILITIES, Subject
 from .suite import Conformance, Declared, ProviderConformance, TestConformance
@@ -60,6 +61,7 @@ __all__ = [
     "Result",
     "RoadTests",
     "ScriptServer",
+    "ScriptTests",
     "SecrecyTests",
     "Subject",
     "TestConformance",

@@ -7,6 +7,7 @@ import logging
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from ... import parts
 from ...exceptions import ModelCapabilityError, ProviderResponseError, ProviderTimeoutError
@@ -45,6 +46,8 @@ _PARAMETERS: Mapping[str, Any] = {
     "extra_params": ({"conformance_extra": {"nested": 4711}}, b"conformance_extra", b"4711"),
 }
 """A value of each, and what must be in the body for it."""
+_ODD_NAME = "maker/model-1:free@2026+x"
+"""What models are called, too."""
 _MANY = 40
 _DELAY, _TICK = 0.5, 0.01
 """Seconds that an answer takes, and between two looks at whether the event loop runs."""
@@ -114,13 +117,16 @@ class AnswerTests:
             stage.same("response_model", response.response_model, "model-1-of-today", hint)
 
     @case(contract.FINISH)
-    @pytest.mark.parametrize("reason", ["stop", "length", "unheard_of"])
-    async def test_the_finish_reason_is_told(self, stage: Stage, reason: str) -> None:
-        stage.says(Reply("Hello", finish_reason=reason))
-        wanted = reason if reason in ("stop", "length") else "other"
-        hint = "set decoder.finish_reason to the uniform word for the server's; what is not known is 'other'"
-        for response in await stage.responses(stage.ask()):
-            stage.same("finish_reason", response.finish_reason, wanted, hint)
+    async def test_an_end_of_its_own_is_a_stop(self, stage: Stage) -> None:
+        await _ends(stage, "stop", "stop")
+
+    @case(contract.FINISH, "length")
+    async def test_an_end_at_the_limit_is_told(self, stage: Stage) -> None:
+        await _ends(stage, "length", "length")
+
+    @case(contract.FINISH, "finish_reason")
+    async def test_an_end_for_a_reason_that_nobody_knows_is_another(self, stage: Stage) -> None:
+        await _ends(stage, "unheard_of", "other")
 
     @case(contract.FINISH, "bare_end")
     async def test_an_end_without_a_reason_is_a_stop(self, stage: Stage) -> None:
@@ -248,6 +254,21 @@ class AnswerTests:
             stage.same("whether a stream was asked for", asked.stream, number == 0, "send call.stream")
 
     @case(contract.REQUEST)
+    async def test_a_model_may_have_any_name(self, stage: Stage) -> None:
+        stage.says("Hello")
+        stage.server.lenient = True
+        reference = f"{stage.subject.name}:{_ODD_NAME}"
+        for ask in stage.roads(stage.service(), stage.ask(model=reference)):
+            response = await ask()
+            stage.same("the response's model", response.model, reference)
+            asked = stage.asked().model
+            hint = "send call.model as it is; in a path, `path` has it encoded already, and a script is to decode it"
+            stage.check(
+                asked is None or unquote(asked) == _ODD_NAME,
+                f"the model that the server read is {asked!r}, and {_ODD_NAME!r} was asked for: {hint}",
+            )
+
+    @case(contract.REQUEST)
     @pytest.mark.parametrize("name", _PARAMETERS)
     async def test_a_parameter_is_sent_or_refused(self, stage: Stage, name: str) -> None:
         value, *signs = _PARAMETERS[name]
@@ -340,6 +361,15 @@ class AnswerTests:
             len(ticks) >= _DELAY / _TICK / 5,
             "the event loop stood still while an answer was awaited: use an asynchronous HTTP client in `send`",
         )
+
+
+async def _ends(stage: Stage, reason: str, wanted: str) -> None:
+    stage.says(Reply("Hello", finish_reason=reason))
+    hint = "set decoder.finish_reason to the uniform word for the server's; what is not known is 'other'"
+    if reason == "length":
+        hint += '. A wire without a word for it lacks "length"'
+    for response in await stage.responses(stage.ask()):
+        stage.same("finish_reason", response.finish_reason, wanted, hint)
 
 
 def _echo(stage: Stage) -> Any:

@@ -89,4 +89,5 @@ RETRIES: Final = (
     "The last model is asked again after what may pass, with the provider's Retry-After for a pause; `retries` "
     "counts it."
 )
+SCRIPT: Final = "The script of a wire speaks as its vendor does: it is the witness that a provider is tested against."
 LACKS: Final = "What a provider declares to lack, it does not have."

@@ -94,6 +94,16 @@ async def _response_model(stage: Stage) -> bool:
     return response is not None and response.response_model == "model-1-of-today"
 
 
+async def _finish_reason(stage: Stage) -> bool:
+    ends = [await _answer(stage, Reply("Hello", finish_reason=reason)) for reason in ("length", "unheard_of")]
+    return any(it is not None and it.finish_reason != "stop" for it in ends)
+
+
+async def _length(stage: Stage) -> bool:
+    response = await _answer(stage, Reply("Hello", finish_reason="length"))
+    return response is not None and response.finish_reason == "length"
+
+
 async def _content_filter(stage: Stage) -> bool:
     response = await _answer(stage, Reply(chunks=[], finish_reason="content_filter"))
     return response is not None and response.finish_reason == "content_filter"
@@ -130,6 +140,8 @@ PROBES: Mapping[str, _Probe] = {
     "cached_usage": _cached_usage,
     "reasoning_usage": _reasoning_usage,
     "response_model": _response_model,
+    "finish_reason": _finish_reason,
+    "length": _length,
     "content_filter": _content_filter,
     "error_events": _error_events,
     "end_marker": _end_marker,

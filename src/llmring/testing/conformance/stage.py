@@ -223,6 +223,8 @@ class Stage:
         """Fail, and say by which road, and what the server had to object."""
         refused = next((it.refused for it in reversed(self.server.requests) if it.refused), None)
         road = f"{self.road}: " if self.road else ""
+        if (broken := self.server.broken) is not None:
+            what = f"the server could not answer, for the script of its wire failed: {broken!r}. So {what}"
         what += self._misread()
         said = f"\nThe server had refused the request: {refused}" if refused else ""
         fail(f"{road}{what.rstrip('.')}.{said}", self._contract)
@@ -279,8 +281,6 @@ class Stage:
         return error
 
     def _unwanted(self, error: BaseException) -> NoReturn:
-        if self.server.broken is not None:
-            self.wrong(f"the server could not answer, for the script of its wire failed: {self.server.broken!r}")
         under = getattr(error, "original", None) or error.__cause__
         known = under is None or getattr(error, "status_code", None) is not None
         cause = "" if known else f", of {type(under).__name__}: {under}"

@@ -25,6 +25,8 @@ ABILITIES: Mapping[str, str] = {
     "cached_usage": "how much of the prompt came from a cache",
     "reasoning_usage": "how much of the output was thinking",
     "response_model": "the exact model that answered",
+    "finish_reason": "a word for how an answer ended",
+    "length": "a word for an answer that ended at its limit",
     "content_filter": "a word for an answer that was withheld",
     "error_events": "errors in the middle of a stream",
     "end_marker": "an end marker, without which an answer is not whole",
@@ -33,7 +35,11 @@ ABILITIES: Mapping[str, str] = {
     "key": "a key that goes along with each request",
 }
 """What a provider may lack, by name."""
-_PARTS = {"tools": ("parallel_tools", "call_events", "call_ids"), "usage": ("cached_usage", "reasoning_usage")}
+_PARTS = {
+    "tools": ("parallel_tools", "call_events", "call_ids"),
+    "usage": ("cached_usage", "reasoning_usage"),
+    "finish_reason": ("length", "content_filter"),
+}
 """What cannot be there without another."""
 
 

@@ -17,6 +17,7 @@ from .failures import FailureTests
 from .faults import FaultTests
 from .lacks import LackTests
 from .roads import RoadTests
+from .scripts import ScriptTests
 from .secrecy import SecrecyTests
 from .stage import Stage
 from .subject import Subject
@@ -76,7 +77,9 @@ class Declared(Conformance):
         )
 
 
-class _All(AnswerTests, CallTests, FailureTests, FaultTests, ClosingTests, SecrecyTests, RoadTests, LackTests):
+class _All(
+    ScriptTests, AnswerTests, CallTests, FailureTests, FaultTests, ClosingTests, SecrecyTests, RoadTests, LackTests
+):
     """All groups."""
 
 
