@@ -11,6 +11,7 @@
 #   make upgrade  requirements-dev.txt anew, with the newest versions
 #   make bench    the benchmarks
 #   make faults   every fault on every wire, as a table
+#   make relay    a thousand clients of the relay recipe, who come and go
 #   make soak     many streams for ten minutes, or for SECONDS=60
 #   make docs     docs/cli.md, from the commands' own help
 #   make site     the documentation as a site, in build/site
@@ -23,7 +24,7 @@ WORKERS ?= 4
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test check latest real fuzz lock upgrade bench faults soak docs site format clean
+.PHONY: demo test check latest real fuzz lock upgrade bench faults relay soak docs site format clean
 .DEFAULT_GOAL := test
 
 ifneq ($(UV),)
@@ -102,6 +103,9 @@ bench: $(VENV)/.dev
 
 faults: $(VENV)/.dev
 	@$(BIN)/python -m tests.faults
+
+relay: $(VENV)/.dev
+	@$(BIN)/python -m tests.recipes
 
 soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.soak --seconds $(SECONDS)

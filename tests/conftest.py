@@ -86,6 +86,12 @@ def nobodys_keyring() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def nobodys_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state folder with nothing in it, whoever's machine this is; each test has its own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / f"state-{os.urandom(4).hex()}"))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def recorded_data() -> None:
     """What is known of models is the tests' own."""

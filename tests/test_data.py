@@ -176,6 +176,38 @@ class Counts(Row):
     tokens: Annotated[list[Text], Field(min_length=1)]
 
 
+Types = Annotated[list[Annotated[str, Field(pattern=r"^[a-z]+/([a-z-]+)?$")]], Field(min_length=1)]
+
+
+class Takes(BaseModel):
+    """Which types of files a wire has by their ids."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    types: Annotated[Types, AfterValidator(_distinct)]
+    at_home: Literal[True] | None = None
+
+
+class Files(Row):
+    protocol: Literal["multipart", "resumable"]
+    upload: Annotated[str, Field(pattern=r"^\w+\.\w+$")]
+    get: Annotated[str, Field(pattern=r"^\w+\.\w+$")] | None = None
+    delete: Annotated[str, Field(pattern=r"^\w+\.\w+$")]
+    options: dict[Name, Text] = {}
+    elsewhere: Text | None = None
+    wires: Annotated[
+        dict[Literal["anthropic", "gemini", "openai-chat", "openai-responses"], Takes], Field(min_length=1)
+    ]
+    text_as: Literal["text/plain"] | None = None
+    lifetime: Annotated[int, Field(gt=0)] | None = None
+    gone: Annotated[list[Lower], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _says_how_far_it_is(self) -> Files:
+        assert (self.protocol == "resumable") == (self.get is not None)
+        return self
+
+
 class Vendor(BaseModel):
     """A vendor's row: a `Dialect`, and what the catalogue knows of it."""
 
@@ -204,6 +236,7 @@ class Vendor(BaseModel):
     also_called: Annotated[list[Name], AfterValidator(_distinct)] = []
     chat: Chat | None = None
     counting: Counts | None = None
+    files: Files | None = None
     prices: Prices | None = None
     words: Annotated[list[Words], Field(min_length=1)] | None = None
     statuses: Annotated[dict[Lower, Status], Field(min_length=1)] | None = None
@@ -269,16 +302,21 @@ class Retired(Row):
         return self
 
 
+class OtherUses(Row):
+    by_word: dict[Annotated[str, Field(pattern=r"^[a-z]+$")], Text]
+
+
 class Models(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     roles: Roles | None = None
     limits: Limits | None = None
+    other_uses: OtherUses | None = None
     abilities: Recorded | None = None
     retired: Retired | None = None
 
 
-OTHERS = {"prices", "capabilities", "counting"}
+OTHERS = {"prices", "capabilities", "counting", "files"}
 """Parts of a vendor's row that are none of a dialect's."""
 
 

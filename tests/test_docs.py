@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -235,15 +236,35 @@ def _lines(code: str) -> str:
     return "\n".join(line.strip() for line in code.splitlines() if line.strip())
 
 
-@pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs" / "testing.md"], ids=lambda it: it.name)
-def test_what_a_page_installs_is_what_it_uses(document: Path) -> None:
-    written = document.read_text()
+@pytest.mark.parametrize("name", ["README.md", "docs/start.md", "docs/testing.md"])
+def test_what_a_page_installs_is_what_it_uses(name: str) -> None:
+    written = (ROOT / name).read_text()
     installed = {
         extra for extras in re.findall(r"pip install '\.\[([\w,]+)\]'", written) for extra in extras.split(",")
     }
     used = "\n".join([*BLOCK.findall(written), *re.findall(r"^\$ llmring bind .*", written, re.MULTILINE)])
     needed = {name for name in MODELS if f"{name}:" in used} | ({"testing"} if "llmring.testing" in used else set())
     assert needed <= installed
+
+
+def test_the_readme_counts_the_dependencies_and_is_short() -> None:
+    readme = (ROOT / "README.md").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    numbers = ["Six", "Seven", "Eight", "Nine", "Ten", "Eleven"]
+    assert f"{numbers[len(project['dependencies']) - 6]} direct dependencies" in readme
+    assert readme.count("\n") <= 110
+
+
+def test_pictures_say_what_they_show() -> None:
+    shown = [
+        (document, text, document.parent / path)
+        for document in DOCUMENTS
+        for text, path in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", document.read_text())
+    ]
+    assert len(shown) >= 3
+    for document, text, path in shown:
+        assert path.is_file(), document
+        assert len(text.split()) >= 15, f"{document}: {text}"
 
 
 def test_no_advice_installs_another_package() -> None:

@@ -65,6 +65,7 @@ def test_the_service_loads_what_its_methods_name_and_no_more() -> None:
         "llmring.aliases",
         "llmring.credentials",
         "llmring.exceptions",
+        "llmring.filed",
         "llmring.lazy",
         "llmring.lockfile",
         "llmring.misuse",

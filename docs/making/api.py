@@ -119,6 +119,10 @@ class API:
             if exported == "__version__":
                 continue
             thing: Any = module.members[exported]
+            if thing.is_module and module.imports.get(exported, thing.path) != thing.path:
+                # A function of the name of the module that has it.
+                place = module.imports[exported]
+                thing = self._root[place.removeprefix(f"{PACKAGE}.")]
             if thing.is_alias:
                 thing = thing.final_target
             if thing.is_module:

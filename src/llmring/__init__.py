@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .catalog import Cost, ModelInfo
     from .counting import ContextCheck, TokenCount
     from .exceptions import LLMRingError
+    from .files import FileHandle, Forgotten, RegisteredFile, Upload
     from .parts import audio, document, image, text
     from .providers.kinds import register
     from .providers.listing import ListedModel
@@ -40,7 +41,9 @@ __all__ = [
     "Conversation",
     "Cost",
     "Fact",
+    "FileHandle",
     "FinishReason",
+    "Forgotten",
     "LLMRequest",
     "LLMResponse",
     "LLMRing",
@@ -48,6 +51,7 @@ __all__ = [
     "ListedModel",
     "Message",
     "ModelInfo",
+    "RegisteredFile",
     "StreamChunk",
     "TokenCount",
     "ToolCall",
@@ -55,6 +59,7 @@ __all__ = [
     "ToolResult",
     "ToolRun",
     "ToolStream",
+    "Upload",
     "Usage",
     "__version__",
     "audio",
@@ -77,6 +82,7 @@ _load, __dir__ = lazily(
         "catalog": ("Cost", "ModelInfo"),
         "counting": ("ContextCheck", "TokenCount"),
         "exceptions": ("LLMRingError",),
+        "files": ("FileHandle", "Forgotten", "RegisteredFile", "Upload"),
         "parts": ("audio", "document", "image", "text"),
         "providers.kinds": ("register",),
         "providers.listing": ("ListedModel",),
@@ -96,6 +102,7 @@ _load, __dir__ = lazily(
         "counting",
         "dialects",
         "events",
+        "files",
         "parts",
         "policy",
         "references",

@@ -40,6 +40,7 @@ class Call:
         until: when the answer must have begun, in the loop's time; `None` waits forever.
         max_bytes: that a line, an event, the calls or a whole answer may have.
         tools: as `ProviderConfig` has it, for this call.
+        files: puts in place what was registered with the service's files; `None` where the request has nothing of it.
     """
 
     request: LLMRequest
@@ -51,6 +52,7 @@ class Call:
     until: float | None = None
     max_bytes: int = MAX_BYTES
     tools: str | None = None
+    files: Any = None
 
     def begun(self) -> Call:
         """The same, whose time begins now."""

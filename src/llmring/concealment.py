@@ -19,7 +19,10 @@ __all__ = ["OF_THE_BODY", "SHORTEST", "bare", "clean", "copied", "without"]
 
 _Error = TypeVar("_Error", bound=BaseException)
 
-_WITH_KEYS = ("llmring.answer", "llmring.providers", "llmring.wire", "llmring.credentials", "llmring.lockfile")
+_WITH_KEYS = (
+    *("llmring.answer", "llmring.providers", "llmring.wire", "llmring.credentials", "llmring.lockfile"),
+    "llmring.files",
+)
 """Our own modules that have keys in hand, or a server's words that repeat them, or a file with one that is none of its
 business. All that they call is below them."""
 _STRANGERS = frozenset(

@@ -8,13 +8,20 @@ import sys
 from collections.abc import Callable, Coroutine, Generator
 from functools import update_wrapper
 from types import TracebackType
-from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
 
-__all__ = ["AwaitedService", "AwaitedStream", "awaited"]
+__all__ = ["AwaitedService", "AwaitedStream", "awaited", "missing"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
+
+_BEFORE = {
+    "register_file": "`handle = await service.files.register(path)`, and put the handle into a message's content",
+    "list_registered_files": "`await service.files.list()`",
+    "deregister_file": "`await service.files.forget(handle)`",
+}
+"""What methods of llmring 1.x are called now."""
 
 _ELSE = "In code that awaits nothing, use llmring.sync: `from llmring.sync import LLMRing`."
 
@@ -70,8 +77,19 @@ def awaited(
     return call
 
 
+def missing(kind: str, name: str) -> AttributeError:
+    """The error for an attribute that is not there; of one that was in llmring 1.x, it says what serves instead."""
+    hint = f". Since llmring 2: {_BEFORE[name]}." if name in _BEFORE else ""
+    return AttributeError(f"{kind!r} object has no attribute {name!r}{hint}", name=name)
+
+
 class AwaitedService:
     """Mixed into the service: it is no context manager of the other kind."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise missing("LLMRing", name)
 
     def __enter__(self) -> NoReturn:
         raise TypeError(f"LLMRing is asynchronous: write `async with LLMRing() as service`. {_ELSE}")

@@ -84,7 +84,7 @@ def document(source: str | os.PathLike[str] | bytes, *, filename: str | None = N
         file = {"file_data" if source.startswith("data:") else "file_url": source}
     else:
         path = _file(source)
-        file = {"path": path, "filename": _title(path)}
+        file = {"path": path, "filename": titled(path)}
     return {"type": "file", "file": {**file, **({"filename": filename} if filename else {})}}
 
 
@@ -97,10 +97,10 @@ def audio(source: str | os.PathLike[str] | bytes, *, format: str | None = None) 
     """
     inner: dict[str, Any]
     if isinstance(source, bytes):
-        inner = {"data": base64.b64encode(source).decode(), "format": format or _audio_format(_mime(source, None))}
+        inner = {"data": base64.b64encode(source).decode(), "format": format or sound_format(mime_of(source, None))}
     elif isinstance(source, str) and source.startswith("data:"):
         head, _, data = source.partition(";base64,")
-        inner = {"data": data, "format": format or _audio_format(head.removeprefix("data:"))}
+        inner = {"data": data, "format": format or sound_format(head.removeprefix("data:"))}
     else:
         inner = {"path": _file(source), **({"format": format} if format else {})}
     return {"type": "input_audio", "input_audio": inner}
@@ -170,10 +170,10 @@ def _load_part(part: dict[str, Any]) -> dict[str, Any]:
     data = _read(path)
     if kind == "input_audio":
         inner["data"] = base64.b64encode(data).decode()
-        inner.setdefault("format", _audio_format(_mime(data, path.name)))
+        inner.setdefault("format", sound_format(mime_of(data, path.name)))
     else:
         inner["file_data"] = _data_url(data, "document", path.name)
-        inner.setdefault("filename", _title(path))
+        inner.setdefault("filename", titled(path))
     return {**part, kind: inner}
 
 
@@ -203,7 +203,7 @@ def _file(source: str | os.PathLike[str]) -> Path:
         raise InvalidRequestError(f"The file {source!r} cannot be read: {error}.") from None
 
 
-def _title(path: Path) -> str:
+def titled(path: Path) -> str:
     """A file's name, fit to be sent: on most systems it may hold bytes that are no text."""
     return path.name.encode(errors="replace").decode()
 
@@ -240,7 +240,7 @@ def decoded(data: bytes, what: str) -> str:
 
 
 def _data_url(data: bytes, what: str, name: str | None = None) -> str:
-    mime = _mime(data, name)
+    mime = mime_of(data, name)
     if what == "document" and ((mime or "").startswith("text/") or mime in _TEXTS or data.startswith(tuple(_MARKS))):
         data = decoded(data, name or "The document").encode()
     if what == "document" and mime not in (*_TEXTS, "application/pdf") and _is_text(data):
@@ -257,7 +257,7 @@ def _data_url(data: bytes, what: str, name: str | None = None) -> str:
     return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
 
-def _mime(data: bytes, name: str | None) -> str | None:
+def mime_of(data: bytes, name: str | None) -> str | None:
     """The type of a file, by its first bytes, else by its name."""
     for magic, mime in _MAGIC.items():
         if data.startswith(magic):
@@ -274,7 +274,7 @@ def _is_text(data: bytes) -> bool:
         return False
 
 
-def _audio_format(mime: str | None) -> str:
+def sound_format(mime: str | None) -> str:
     if mime is None or not mime.startswith("audio/"):
         raise InvalidRequestError('What kind of sound this is cannot be told; name it: audio(..., format="wav").')
     format = mime.removeprefix("audio/").removeprefix("x-")

@@ -309,9 +309,12 @@ class Route:
         loop = asyncio.get_running_loop()
         for retry in count():
             try:
-                return await _open(provider, call, reads_on)
+                asked = call if call.files is None else await call.files.placed(provider, call)
+                return await _open(provider, asked, reads_on)
             except ProviderError as error:
-                if retry == most or not may_be_repeated(error):
+                if call.files is not None and call.files.were_gone(error):
+                    continue
+                if retry >= most or not may_be_repeated(error):
                     raise
                 pause = _pause(error, retry)
                 if any(until is not None and loop.time() + pause >= until for until in (call.until, self.until)):

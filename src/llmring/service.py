@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from . import breaker, events, routing, structured
 from . import lockfile as lockfiles
@@ -195,7 +195,8 @@ class LLMRing(Talks, AwaitedService):
             wait = timeout
             if conduct is not None:
                 request, wait = conduct.fitted(reference, request), conduct.timeout(reference, timeout)
-            made = base.Call(request, model, stream, wait, form, tools=binding.tools, max_bytes=self.max_bytes)
+            more: dict[str, Any] = {"max_bytes": self.max_bytes, "files": self._files_of(request)}
+            made = base.Call(request, model, stream, wait, form, tools=binding.tools, **more)
             return provider, made, let_go
 
         return routing.Route(

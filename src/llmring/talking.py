@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from . import stream as streams
 from . import talk
+from .filed import Filed
 from .lazy import Later
 from .misuse import awaited
-from .models import Models
 
 if TYPE_CHECKING:
     from . import schemas
@@ -20,7 +20,7 @@ else:
 __all__ = ["Talks"]
 
 
-class Talks(Models):
+class Talks(Filed):
     """Its methods hand over to the package that asks again and again."""
 
     if TYPE_CHECKING:

@@ -31,10 +31,18 @@ class Screen:
 
     Attributes:
         rows: the cells of every line: the character, and the style that it is written in as an escape sequence.
+        reflows: whether it breaks long lines anew when it gets another size.
     """
+
+    @property
+    def width(self) -> int:
+        """Cells of a line."""
+        return self._width
 
     def __init__(self, width: int, height: int) -> None:
         self.rows: list[list[tuple[str, str]]] = [[]]
+        self.reflows = True
+        self._continued: set[int] = set()
         self._width, self._height = width, height
         self._row = self._column = 0
         self._style = ""
@@ -71,10 +79,56 @@ class Screen:
             lines.append("".join(f"\x1b[0m{style}{''.join(cell for cell, _ in run)}" for style, run in runs))
         return "\n".join(lines).rstrip()
 
+    def resize(self, width: int, height: int) -> None:
+        """Give it another size: its long lines are broken anew, as most terminals have it, or cut, as some do."""
+        if self.reflows:
+            self._reflow(width)
+        elif width < self._width:
+            for row in self.rows:
+                del row[width:]
+            self._column = min(self._column, width - 1)
+        self._width, self._height = width, height
+
+    def text(self) -> list[str]:
+        """Every line as it would be copied: those that the terminal broke in one piece."""
+        lines: list[str] = []
+        for number, row in enumerate(self.rows):
+            written = "".join(cell for cell, _ in row)
+            if number in self._continued:
+                lines[-1] += written
+            else:
+                lines.append(written)
+        return [line.rstrip() for line in lines]
+
+    def _reflow(self, width: int) -> None:
+        rows: list[list[tuple[str, str]]] = []
+        continued: set[int] = set()
+        place = 0, 0
+        for number, row in enumerate(self.rows):
+            if number in self._continued:
+                begin = len(rows) - 1, len(rows[-1])
+                rows[-1] = rows[-1] + row
+            else:
+                begin = len(rows), 0
+                rows.append([*row])
+            at = begin[1] + self._column
+            first = begin[0]
+            while len(rows[-1]) > width:
+                rest = rows[-1][width:]
+                del rows[-1][width:]
+                continued.add(len(rows))
+                rows.append(rest)
+            if number == self._row:
+                place = min(first + at // width, len(rows) - 1), at % width
+                if first + at // width > len(rows) - 1:  # behind the last cell of a full row
+                    place = len(rows) - 1, width
+        self.rows, self._continued, (self._row, self._column) = rows, continued, place
+
     def _put(self, character: str) -> None:
         if self._column >= self._width:
             self._column = 0
             self._down()
+            self._continued.add(self._row)
         row = self.rows[self._row]
         row += [(" ", "")] * (self._column + 1 - len(row))
         row[self._column] = character, self._style
@@ -207,6 +261,9 @@ class Terminal:
 
     def resize(self, height: int, width: int) -> None:
         """Give the window another size, and the program a moment to notice."""
+        while self._read(0):
+            pass
+        self.screen.resize(width, height)
         termios.tcsetwinsize(self._ours, (height, width))
         time.sleep(0.1)
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmring.cli.conversation.keyboard import KEPT, History, Interrupts, history_path
-from llmring.cli.conversation.screen import blocks, cut
+from llmring.cli.conversation.markdown import blocks, cut
 from llmring.cli.transcript import Transcript
 from llmring.schemas import LLMResponse, Message
 from llmring.service import LLMRing

@@ -121,7 +121,7 @@ def test_only_the_profile_in_force_counts(bare: Path, run: Run, key: None, monke
     [(_, what, mend)] = [it for it in troubles(whole) if it[0] == "problem"]
     assert what.startswith("ollama does not answer at ")
     assert what.endswith(": nothing serves chatbot.")
-    assert mend == "Start it: ollama serve"
+    assert mend == "Start it: ollama serve, or correct OLLAMA_HOST"
     monkeypatch.setenv("LLMRING_PROFILE", "prod")
     status, whole = examine(run)
     assert (status, whole["profile"]) == (1, None)
@@ -148,7 +148,7 @@ def test_a_server_that_is_off(bare: Path, run: Run) -> None:
     _, whole = examine(run)
     what, mend = troubles(whole)[-1][1:]
     assert what == f"vllm does not answer at {url}: nothing serves chatbot."
-    assert mend == "Start it, or correct base_url in [providers.vllm]"
+    assert mend == "Start it: vllm serve MODEL, or correct base_url in [providers.vllm]"
 
 
 def nowhere() -> str:

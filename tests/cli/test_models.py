@@ -32,7 +32,7 @@ def nobody(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_table_with_prices_and_windows(run: Run) -> None:
     result = run("models", "--provider", "anthropic", "--search", "haiku-5")
     heading, line = result.stdout.splitlines()
-    assert heading.split() == ["MODEL", "IN", "OUT", "WINDOW", "REMARK"]
+    assert heading.split() == ["MODEL", "$/1M", "IN", "$/1M", "OUT", "WINDOW", "REMARK"]
     info = catalog.model_info("anthropic:claude-haiku-5-5")
     figures = [price(info.input_price), price(info.output_price), tokens(info.context_window)]
     assert line.split() == ["anthropic:claude-haiku-5-5", *figures]
@@ -65,6 +65,17 @@ def test_retired_ones_are_left_out_and_those_about_to_be_are_marked(ends: None, 
     remarks = {line.split()[0]: line for line in run("models", "--provider", "anthropic", "--all").stdout.splitlines()}
     assert remarks[RETIRED].endswith("   retired 2020-05-01")
     assert remarks[RETIRING].endswith("   retires 2086-05-01")
+
+
+def test_those_for_chat_come_first(run: Run) -> None:
+    models = json.loads(run("models", "--json").stdout)
+    uses = [it["other_use"] for it in models]
+    assert uses.index(next(filter(None, uses))) == uses.count(None), "one for chat stands behind another"
+    by_name = {it["model"]: it["other_use"] for it in models}
+    assert (by_name["openai:gpt-6-luna"], by_name["anthropic:claude-haiku-5-5"]) == (None, None)
+    assert (by_name["openai:gpt-image-1"], by_name["google:gemini-2.5-flash-tts"]) == ("pictures", "speech")
+    remarks = {line.split()[0]: line for line in run("models", "--provider", "openai").stdout.splitlines()}
+    assert remarks["openai:gpt-image-1"].rstrip().endswith("for pictures")
 
 
 def test_json_has_all_that_is_known(run: Run) -> None:
@@ -147,7 +158,7 @@ def test_one_that_fails_does_not_hide_the_others(
     with socket.create_server(("127.0.0.1", 0)) as closed:
         monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{closed.getsockname()[1]}/v1")
     result = run("models", "--live")
-    assert result.exit_code == 0
+    assert result.exit_code == 1, "the list is not whole"
     assert "anthropic:claude-haiku-4-5" in result.stdout
     assert "Warning: openai cannot be reached" in result.stderr
     assert run("models", "--live", "--provider", "openai").exit_code == 1

@@ -8,6 +8,10 @@ import dataclasses
 import gc
 import http.client
 import json
+import os
+import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -510,21 +515,68 @@ def test_without_h11() -> None:
     assert "pip install h11" in done.stderr.splitlines()[-1]
 
 
+BY_HAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "llmring.testing"]
+
+
+def told(url: str, path: str, body: dict[str, Any]) -> Any:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+    connection.request("POST", path, json.dumps(body))
+    said = json.loads(connection.getresponse().read())
+    connection.close()
+    return said
+
+
 def test_by_hand() -> None:
-    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "llmring.testing", "--chunks", "2"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    """Standard output is for a shell to evaluate, and ends; standard error is for people."""
+    command = [*BY_HAND, "--chunks", "2"]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
+        contextlib.ExitStack() as ending,
+    ):
         assert process.stdout is not None
         assert process.stderr is not None
-        url = process.stdout.readline().strip()
-        lines = [process.stdout.readline() for _ in range(7)]
-        assert f"export OPENAI_BASE_URL={url}/v1\n" in lines
-        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
-        connection.request("POST", "/api/chat", json.dumps({"model": "m", "messages": [], "stream": False}))
-        said = json.loads(connection.getresponse().read())
-        connection.close()
+        ending.callback(process.kill)
+        lines = process.stdout.read().splitlines()
+        assert lines
+        assert all(re.fullmatch(r"export \w+=[\w.:/-]+", line) for line in lines)
+        url = next(it for it in lines if it.startswith("export OLLAMA_HOST=")).partition("=")[2]
+        assert f"export OPENAI_BASE_URL={url}/v1" in lines
+        first = process.stderr.readline()
+        assert first == f"Listening at {url}. To end it: Ctrl-C, or kill {process.pid}\n"
+        said = told(url, "/api/chat", {"model": "m", "messages": [], "stream": False})
         assert said["message"]["content"] == "word word "
+        told(url, "/nowhere?key=AIza" + "x" * 36, {})
+        told(url, "/api/chat", {"model": "sk-" + "a" * 40 + " \x1b[2Jm\n", "messages": [], "stream": False})
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
+        logged = [line.split(" ") for line in process.stderr.read().splitlines()]
+    assert [line[1:] for line in logged] == [
+        ["POST", "/api/chat", "m", "200"],
+        ["POST", "/nowhere", "-", "404"],
+        ["POST", "/api/chat", "[key]%20\\x1b[2Jm\\n", "200"],
+    ]
+    for line in logged:
+        assert datetime.fromisoformat(line[0]).tzinfo is not None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+@pytest.mark.parametrize("shell", [it for it in ("sh", "bash", "zsh") if shutil.which(it)])
+def test_a_shell_evaluates_what_it_prints(shell: str) -> None:
+    """The server lives on behind the shell; a request of the shell's next command arrives."""
+    program = (
+        "import os, sys, urllib.request\n"
+        "print(os.environ['OPENAI_API_KEY'], urllib.request.urlopen(os.environ['OPENAI_BASE_URL'] + '/models').status)"
+    )
+    script = f"""eval "$({shlex.join([*BY_HAND, "--quiet"])} &)"; {shlex.join([sys.executable, "-c", program])}"""
+    with subprocess.Popen([shell, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        os_id = int(re.findall(r"kill (\d+)$", said)[0])
+        try:
+            assert process.stdout.read() == "practice-key 200\n"
+        finally:
+            os.kill(os_id, signal.SIGTERM)
         assert process.stderr.read() == ""
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..exceptions import ModelCapabilityError
 from ..references import split_reference
 from ..wire.errors import CannotCarry
-from ..wire.media import of_part
+from ..wire.media import is_text_type, kind_of, of_part, registered
 
 if TYPE_CHECKING:
     from ..schemas import LLMRequest
@@ -57,6 +57,10 @@ def needs_of(request: LLMRequest, form: AnswerFormat | None) -> Sequence[Ability
 
 def _held(parts: Sequence[Mapping[str, Any]]) -> Iterator[Ability]:
     for part in parts:
+        if (file := registered(part)) is not None:
+            if not is_text_type(file.get("media_type")):
+                yield _HELD[kind_of(file.get("media_type"))]
+            continue
         try:
             media = of_part(dict(part))
         except CannotCarry:  # the wire says so

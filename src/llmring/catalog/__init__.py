@@ -17,7 +17,7 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .entries import ModelInfo, PriceTier, covers, known, model_info, models, nearest, successor
     from .prices import Cost, cost_of, is_own_host
-    from .records import ROLES, Role, abilities, max_output_tokens, suggested
+    from .records import ROLES, Role, abilities, max_output_tokens, other_use, suggested
 
 __all__ = [
     "ROLES",
@@ -34,6 +34,7 @@ __all__ = [
     "model_info",
     "models",
     "nearest",
+    "other_use",
     "successor",
     "suggested",
 ]
@@ -44,6 +45,6 @@ if not TYPE_CHECKING:
         {
             "entries": ("ModelInfo", "PriceTier", "covers", "known", "model_info", "models", "nearest", "successor"),
             "prices": ("Cost", "cost_of", "is_own_host"),
-            "records": ("ROLES", "Role", "abilities", "max_output_tokens", "suggested"),
+            "records": ("ROLES", "Role", "abilities", "max_output_tokens", "other_use", "suggested"),
         },
     )

@@ -25,6 +25,7 @@ __all__ = [
     "last_day",
     "listed_models",
     "max_output_tokens",
+    "other_use",
     "suggested",
 ]
 
@@ -53,6 +54,16 @@ def max_output_tokens(name: str) -> int | None:
     model, limits = model_of(name), _limits()
     fitting = [start for start in limits if model == start or model.startswith(f"{start}-")]
     return limits[max(fitting, key=len)] if fitting else None
+
+
+def other_use(name: str) -> str | None:
+    """What a model is for that is not for chat, in a word or two (`"speech"`), whoever serves it; `None` for others.
+
+    Args:
+        name: the model's, as for `max_output_tokens`.
+    """
+    words = re.findall(r"[a-z]+", model_of(name))
+    return next((use for word in words if (use := _other_uses().get(word)) is not None), None)
 
 
 def abilities(name: str) -> tuple[Mapping[str, Any], date | None]:
@@ -87,6 +98,12 @@ def last_day(provider: str, name: str) -> date | None:
     """
     announced, ended = announced_ends(provider), _ended().get(provider, {})
     return announced.get(name) or ended.get(name) or ended.get(without_issue(name))
+
+
+@cache
+def _other_uses() -> Mapping[str, str]:
+    """By a word of a model's name."""
+    return {word: use for row in of_vendors("other_uses", _FILE).values() for word, use in row["by_word"].items()}
 
 
 @cache

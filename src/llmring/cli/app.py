@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, TypeGuard
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from ..exceptions import AliasNotFoundError, LLMRingError, LockfileNotFoundError
-from .terminal import Closed, Escapes, fail, printable, say, unexpected, unwritable
+from .helping import Command, fit, line_of
+from .terminal import Closed, Escapes, fail, fitted, printable, say, unexpected, unwritable
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "chat": ("chat:chat", "Ask a model, or talk with it."),
@@ -95,9 +96,20 @@ class _Group(TyperGroup):
             if path.startswith(f"{words} ".lstrip()):
                 name, *deeper = path.removeprefix(words).split()
                 if not deeper:
-                    self.add_command(TyperCommand(name, help=line, rich_markup_mode=None))
+                    self.add_command(Command(name, help=line, rich_markup_mode=None))
                 elif name not in self.commands:
                     self.add_command(_subgroup(f"{words} {name}".strip(), name))
+
+    def get_help(self, ctx: Any) -> str:
+        fit(ctx)
+        return super().get_help(ctx)
+
+    def get_usage(self, ctx: Any) -> str:
+        fit(ctx)
+        return super().get_usage(ctx)
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        return line_of(self.help)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         self.suggest_commands = False
@@ -149,7 +161,7 @@ def load(path: str) -> Any:
     module, _, function = _COMMANDS[path][0].partition(":")
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     settings = _SETTINGS.get(path)
-    alone.command(path.rpartition(" ")[2], context_settings=settings)(
+    alone.command(path.rpartition(" ")[2], cls=Command, context_settings=settings)(
         getattr(import_module(f".{module}", __package__), function)
     )
     command: Any = typer.main.get_command(alone)
@@ -165,10 +177,14 @@ def commands() -> dict[tuple[str, ...], Any]:
 
 
 def _make_plain(error: Exception) -> None:
-    """Have Typer, which prints the message of a usage error itself, print nothing that steers the terminal."""
+    """Have Typer, which prints the message of a usage error itself, print nothing that steers the terminal, in lines
+    that fit it."""
     message = getattr(error, "message", None)
     if isinstance(message, str):
         error.message = printable(message)  # type: ignore[attr-defined]
+    said: Any = getattr(error, "format_message", None)
+    if said is not None:
+        error.format_message = lambda: fitted(said(), len("Error: "))  # type: ignore[attr-defined]
 
 
 def _meant(error: LLMRingError) -> str:

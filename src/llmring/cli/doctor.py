@@ -269,8 +269,10 @@ def _obstacle(one: Status, error: LLMRingError) -> str | None:
             return None  # it is there, and lists nothing
     elif not isinstance(error, ProviderTimeoutError) and not str(error).endswith(CHECK_THAT_IT_RUNS):
         return str(error)  # a proxy, a certificate, or something else that starting it would not fix
-    said_by = (one.endpoint and one.endpoint.address_source) or f"base_url in [providers.{one.name}]"
-    start = f": {row.start}" if row is not None and row.start else f", or correct {said_by}"
+    said_by = one.endpoint.address_source if one.endpoint is not None else ""
+    start = f": {row.start}" if row is not None and row.start else ""
+    if said_by or not start:
+        start += f", or correct {said_by or f'base_url in [providers.{one.name}]'}"
     return f"{one.name} does not answer{where}. Start it{start}"
 
 

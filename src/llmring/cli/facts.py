@@ -47,11 +47,15 @@ def not_listed(info: ModelInfo) -> str | None:
 
 
 def as_data(info: ModelInfo) -> dict[str, Any]:
-    """All that is known of a model, for `--json`: prices in US dollars for a million tokens, windows in tokens."""
+    """All that is known of a model, for `--json`: prices in US dollars for a million tokens, windows in tokens.
+
+    `other_use` says what it is for where that is not chat, else `null`.
+    """
     fields = asdict(info)
     del fields["dearer_above"]
     retires = info.retires.isoformat() if info.retires is not None else None
-    reference = {"model": f"{info.provider}:{info.name}"}
+    reference: dict[str, Any] = {"model": f"{info.provider}:{info.name}"}
+    reference["other_use"] = catalog.other_use(info.name)
     return reference | fields | {"tiers": list(fields["tiers"]), "retires": retires, "retired": info.retired}
 
 
@@ -88,6 +92,12 @@ def remark(info: ModelInfo) -> str:
     return "deprecated" if info.deprecated else ""
 
 
+def remark_in_list(info: ModelInfo) -> str:
+    """The same in a list of all kinds of models: what it is for, too, where that is not chat."""
+    use = catalog.other_use(info.name)
+    return ", ".join(filter(None, [f"for {use}" if use else "", remark(info)]))
+
+
 def dollars(amount: float) -> str:
     """An amount as a price tag: cents for what costs some, as many digits as it takes for less."""
     if amount >= 0.1 or not amount:
@@ -96,16 +106,17 @@ def dollars(amount: float) -> str:
     return f"${amount:.{digits}f}".rstrip("0")
 
 
-def usage_line(answer: LLMResponse | StreamChunk, cost: float | None, seconds: float) -> str:
-    """Who served, what it took and what it cost, on one line."""
+def usage_line(answer: LLMResponse | StreamChunk, cost: float | None, seconds: float, *, is_whole: bool = True) -> str:
+    """Who served, what it took and what it cost, on one line; nobody has counted the output of one that was stopped."""
     parts = [answer.model]
     if usage := answer.usage:
         cached = f" ({usage['cache_read_tokens']} cached)" if usage.get("cache_read_tokens") else ""
-        parts.append(f"tokens: {usage['prompt_tokens']} in{cached}, {usage['completion_tokens']} out")
+        out = f", {usage['completion_tokens']} out" if is_whole else ""
+        parts.append(f"tokens: {usage['prompt_tokens']} in{cached}{out}")
     if answer.finish_reason not in ("stop", None):
         parts.append(f"ended by {answer.finish_reason}")
     if answer.skipped_events:
         parts.append(f"{answer.skipped_events} events not understood")
-    if cost is not None:
+    if cost is not None and is_whole:
         parts.append(dollars(cost))
     return " · ".join([*parts, f"{seconds:.1f} s"])

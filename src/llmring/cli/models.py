@@ -14,7 +14,7 @@ from ..lockfile import Lockfile
 from ..providers import kinds, listing
 from ..providers.endpoints import endpoint
 from ..vendors import SDKS
-from .facts import as_data, facts_of, price, remark, tokens
+from .facts import as_data, facts_of, price, remark_in_list, tokens
 from .project import lockfile_if_any, offers
 from .status import KEYRING_WAITS, ask, keyring, status_of
 from .terminal import note, say_json, say_table, warn, working
@@ -43,9 +43,11 @@ def models(
 ) -> None:
     """List models, with their prices and windows.
 
-    Prices are US dollars for a million tokens in and out; a window is how many tokens fit. They are the catalogue's,
-    which needs no network. With --live the models are those that the providers list now: all that have a key here,
-    and Ollama.
+    Prices are US dollars for a million tokens in and out ($/1M); a window is how many tokens fit. Those for chat come
+    first, then those for pictures, speech and other uses. All of it is the catalogue's, which needs no network. With
+    --live the models are those that the providers list now: all that have a key here, and Ollama; the status is 1 if
+    one of these vendors does not answer. With --json, input_price, output_price and the like are US dollars for a
+    million tokens, context_window and max_output_tokens are tokens, and what is not known is null.
 
     \b
     Example:
@@ -55,20 +57,23 @@ def models(
       llmring models --json | jq -r '.[] | select(.input_price < 1) | .model'
     """
     lockfile = lockfile_if_any()
-    found = _served(provider, lockfile) if live else _in_catalogue(provider, lockfile)
+    found, failed = _served(provider, lockfile) if live else (_in_catalogue(provider, lockfile), False)
     chosen = [info for info in found if _has(info, search) and (every or live or not info.retired)]
+    chosen.sort(key=lambda info: catalog.other_use(info.name) is not None)
     if as_json:
         say_json([as_data(info) for info in chosen])
     elif chosen:
-        rows = [("MODEL", "IN", "OUT", "WINDOW", "REMARK")]
+        rows = [("MODEL", "$/1M IN", "$/1M OUT", "WINDOW", "REMARK")]
         for it in chosen:
             figures = price(it.input_price), price(it.output_price), tokens(it.context_window)
-            rows.append((f"{it.provider}:{it.name}", *figures, remark(it)))
+            rows.append((f"{it.provider}:{it.name}", *figures, remark_in_list(it)))
         say_table(rows, 1, 2, 3)
     if not chosen:
         note("No models." if not found else f"None of {len(found)} models. With the retired ones: --all")
     elif not live and provider is None and not as_json:
         note("Those of other providers: llmring models --provider NAME")
+    if failed:
+        raise typer.Exit(1)
 
 
 def _has(info: ModelInfo, search: str | None) -> bool:
@@ -93,22 +98,26 @@ def _in_catalogue(provider: str | None, lockfile: Lockfile | None) -> list[Model
     return found
 
 
-def _served(provider: str | None, lockfile: Lockfile | None) -> list[ModelInfo]:
-    """What the providers list; where several are asked, those that answer."""
+def _served(provider: str | None, lockfile: Lockfile | None) -> tuple[list[ModelInfo], bool]:
+    """What the providers list; where several are asked, those that answer, and whether one did not that should."""
     with working("Looking for keys"):
         names = [provider] if provider is not None else _usable(lockfile)
     answers = ask(names)
     found: list[ModelInfo] = []
+    failed = False
     for name, answer in answers.items():
         if not isinstance(answer, LLMRingError):
             found += [_merged(facts_of(f"{name}:{listed.name}", lockfile), listed) for listed in answer]
         elif provider is not None:
             raise answer
+        elif _is_local(name, lockfile) or isinstance(answer, listing.NoListing):
+            note(f"{answer}")
         else:
-            (note if _is_local(name, lockfile) or isinstance(answer, listing.NoListing) else warn)(f"{answer}")
+            failed = True
+            warn(f"{answer}")
     if all(isinstance(answer, LLMRingError) for answer in answers.values()):
         raise LLMRingError("No provider listed its models. To see which keys are set here: llmring providers")
-    return found
+    return found, failed
 
 
 def _is_local(name: str, lockfile: Lockfile | None) -> bool:

@@ -13,6 +13,7 @@ import itertools
 import math
 import os
 import re
+import shutil
 import sys
 import threading
 import traceback
@@ -73,17 +74,73 @@ def say_json(data: dict[str, Any] | list[Any]) -> None:
 
 def note(text: str = "", *, dim: bool = True) -> None:
     """A remark for the person at the terminal, which is no part of the data; what was done is not dim."""
+    text = fitted(text)
     _write(f"{paint(text, dim=True, err=True) if dim else text}\n", err=True)
 
 
 def warn(text: str) -> None:
     """Something to look at that stops nothing."""
-    _write(f"{paint('Warning:', fg='yellow', err=True)} {text}\n", err=True)
+    _say_at_once("Warning:", "yellow", text)
 
 
 def fail(text: str) -> None:
     """What went wrong, and what to do."""
-    _write(f"{paint('Error:', fg='red', err=True)} {text}\n", err=True)
+    _say_at_once("Error:", "red", text)
+
+
+def _say_at_once(word: str, colour: str, text: str) -> None:
+    said = fitted(f"{word} {text}")
+    _write(f"{paint(word, fg=colour, err=True)}{said[len(word) :]}\n", err=True)
+
+
+def fitted(text: str, used: int = 0) -> str:
+    """The text in lines as wide as standard error is, where that is a terminal; see `wrapped`."""
+    return wrapped(text, shutil.get_terminal_size().columns, used) if _is_terminal(sys.stderr) else text
+
+
+def wrapped(text: str, width: int, used: int = 0) -> str:
+    """The text in lines of at most so many cells, broken between words; a line that is indented goes on indented.
+
+    What is longer than a line is left whole, and so is a command ("to make it: llmring lock init") that a line has room
+    for, since it is to be copied.
+
+    Args:
+        text: what is to be said.
+        width: of the terminal.
+        used: cells of the first line that are not free.
+    """
+    lines = []
+    for line in text.split("\n"):
+        lines.append(line if used + cells(line) <= width else _broken(line, width, used))
+        used = 0
+    return "\n".join(lines)
+
+
+def _broken(line: str, width: int, used: int) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    rows: list[str] = []
+    row = indent
+    for word in _units(line.strip().split(" "), width - cells(indent)):
+        before = used if not rows else 0
+        if row.strip() and before + cells(row) + 1 + cells(word) > width >= cells(indent) + cells(word):
+            rows.append(row.rstrip())
+            row = indent
+        row += f" {word}" if row.strip() else word
+    return "\n".join([*rows, row])
+
+
+def _units(words: Sequence[str], width: int) -> Iterator[str]:
+    """Words, and commands as one, as far as they fit a line."""
+    at = 0
+    while at < len(words):
+        end = at + 1
+        if words[at] == "llmring" and at and words[at - 1].endswith(":"):
+            while end < len(words) and not words[end - 1].endswith((".", ",", ";")):
+                end += 1
+            if cells(" ".join(words[at:end])) > width:
+                end = at + 1
+        yield " ".join(words[at:end])
+        at = end
 
 
 def printable(text: str) -> str:

@@ -13,12 +13,12 @@ from typing import Any
 
 from ..exceptions import ConfigurationError
 from ..lockfile import find_lockfile, writing
+from ..private import state_folder, write_privately
 from ..schemas import Message
 from ..service import LLMRing
 from ..talk import Conversation, Turn
 from .attachments import content_of
 from .facts import usage_line
-from .trust import state_folder, write_privately
 
 VARIABLE = "LLMRING_HISTORY"
 """The environment variable that names the file of what is typed, or says `off`: then no conversation is kept, too."""

@@ -25,6 +25,8 @@ async def ask(route: Route, question: Callable[[Any, Call], Awaitable[_T]]) -> _
     async def attempt(candidate: str) -> _T:
         provider, call, let_go = await route.call(candidate, route.request, route.form)
         try:
+            if call.files is not None:
+                call = await call.files.inlined(call)
             return await question(provider, call.begun())
         finally:
             let_go()

@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 from pydantic_core import to_json
 
 from ..schemas import LLMRequest, Message
+from ..wire.media import kind_of
 
 __all__ = ["Contents", "contents_of"]
 
@@ -98,7 +99,7 @@ def _of_part(part: dict[str, Any], found: Contents) -> Iterator[str]:
         data = file.get("file_data") if isinstance(file, dict) else None
         text = _text_of(data) if isinstance(data, str) else None
         if text is None:
-            found.media["document"] += 1
+            found.media[kind_of(file.get("media_type")) if isinstance(file, dict) else "document"] += 1
         else:
             yield text
     else:

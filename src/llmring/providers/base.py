@@ -116,6 +116,7 @@ class Provider(Asked):
                 original=original,
                 address=self.config.address,
                 own=own,
+                row=self.config.dialect,
             )
         elif not isinstance(error, errors.Refused):
             raised = errors.error_of_network(
@@ -124,6 +125,7 @@ class Provider(Asked):
                 model=call.model,
                 timeout=call.timeout,
                 address=self.config.address or self.config.base_url,
+                row=self.config.dialect,
             )
         self._hide_key(raised)
         return raised

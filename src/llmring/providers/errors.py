@@ -12,7 +12,7 @@ from functools import lru_cache
 from time import time
 from typing import Any
 
-from ..addresses import shown
+from ..addresses import host_of, is_this_machine, shown
 from ..dialects import PARAMETERS, Dialect
 from ..exceptions import (
     ContextLengthError,
@@ -24,6 +24,7 @@ from ..exceptions import (
     ProviderResponseError,
     ProviderTimeoutError,
 )
+from ..references import word
 from ..vendors import BUILT_IN, VENDORS
 from ..wire.errors import Meaning, WireError, cut, meaning_of
 from .environment import Proxies, by_way_of, trusting, wanting_password
@@ -97,6 +98,7 @@ def error_of_answer(
     original: BaseException | None = None,
     address: str | None = None,
     own: Dialect | None = None,
+    row: Dialect | None = None,
 ) -> ProviderError:
     """The error for an answer that is not a good one, by status or in the stream, with the wait that it names.
 
@@ -110,6 +112,7 @@ def error_of_answer(
         original: the SDK's exception.
         address: where the provider is.
         own: what is known of the provider, where that is not built in.
+        row: the same, wherever it is from.
     """
     headers = headers or {}
     status, means = failure.status, meaning_of(failure, own)
@@ -127,7 +130,7 @@ def error_of_answer(
         said += "Add credit, or bind another provider's model."
     elif _is_of_model(failure, means):
         kind = ModelNotFoundError
-        said = f"{provider} knows no model {model!r}{http}: {words} Check the name, and what your key may use."
+        said = f"{provider} knows no model {model!r}{http}: {words} {_to_have(model, row, address)}"
     elif status in (401, 403) or (status == 400 and means == "bad_key"):
         kind = ProviderAuthenticationError
         said = f"{provider} refused the key for {where}{http}: {words} Check {key_source}."
@@ -212,8 +215,9 @@ def error_of_network(
     model: str | None,
     timeout: float | None,
     address: str | None = None,
+    row: Dialect | None = None,
 ) -> ProviderError:
-    """The error for a connection that failed; of a listing it is asked for no model."""
+    """The error for a connection that failed; of a listing it is asked for no model. `row` is what is known of it."""
     kind, names = kind_of(error), _class_names(error)
     where = f"{provider}:{model}" if model is not None else provider
     waited = f" for {timeout:g} s" if timeout is not None else ""
@@ -237,7 +241,7 @@ def error_of_network(
             "NO_PROXY."
         )
     elif names & {"ConnectError", "ConnectionRefusedError"}:
-        message = f"{where} cannot be reached{at}: {reason} {CHECK_THAT_IT_RUNS}"
+        message = f"{where} cannot be reached{at}: {reason} {_to_start(row, address)}{CHECK_THAT_IT_RUNS}"
     elif kind is ProviderConnectionError:
         message = f"The connection to {where} broke{at}: {reason} Try again.{by_way}"
     else:
@@ -245,6 +249,26 @@ def error_of_network(
     raised = kind(message, provider=provider, model=model, original=error)
     raised.asked = asked
     return raised
+
+
+def _to_have(model: str, row: Dialect | None, address: str | None) -> str:
+    """What to do about a model that is not there: a server of one's own fetches it on command."""
+    if row is None or not row.fetch or not _is_own(row, address):
+        return "Check the name, and what your key may use."
+    return f"To get it: {row.fetch} {word(model, 'MODEL')}. If it is there already, check the name."
+
+
+def _to_start(row: Dialect | None, address: str | None) -> str:
+    """The command that starts a server of one's own, to be gone on from; empty where there is none."""
+    if row is None or not row.start or not _is_own(row, address):
+        return ""
+    there = "" if address is None or is_this_machine(address) else " there"
+    return f"To start it{there}: {row.start}. "
+
+
+def _is_own(row: Dialect, address: str | None) -> bool:
+    """Whether a server is one's own, and not the vendor's."""
+    return address is None or host_of(address) not in (row.cloud, *row.hosts)
 
 
 def below(error: BaseException) -> Iterator[BaseException]:

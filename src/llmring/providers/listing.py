@@ -172,7 +172,8 @@ def failure_of(
     elif kind is ProviderConnectionError:
         # The HTTP client's own words: an SDK's advice would stand before ours.
         heard = next((it for it in below(error) if type(it).__module__.partition(".")[0] in _HTTP_CLIENTS), error)
-        what = f"{error_of_network(heard, provider=name, model=None, timeout=None, address=address)}"
+        row = provider.config.dialect
+        what = f"{error_of_network(heard, provider=name, model=None, timeout=None, address=address, row=row)}"
     else:
         what = f"{name} answered with something that is no {form} ({type(error).__name__}). Check its address."
     concealed = provider.conceal(what.encode(errors="replace")).decode(errors="replace")

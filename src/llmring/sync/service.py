@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from functools import update_wrapper
+from functools import cached_property, update_wrapper
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, NoReturn, ParamSpec, TypeVar
 
 from .. import service
 from ..credentials import kept
 from ..events import Listener
+from ..misuse import missing
 from ..schemas import LLMRequest, Message
 from ..service import DEFAULT_TIMEOUT
 from ..wire import MAX_BYTES
+from .files import Files
 from .loop import BACKGROUND
 from .streams import ChatStream, ToolStream
 from .talk import Conversation
@@ -171,6 +173,16 @@ class LLMRing:
             on_error=on_error,
             **fields,
         )
+
+    @cached_property
+    def files(self) -> Files:
+        """Files that are given to a vendor once: `handle = service.files.register("report.pdf")`."""
+        return Files(self._service.files)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise missing("LLMRing", name)
 
     capabilities = _waited(service.LLMRing.capabilities)
     chat = _waited(service.LLMRing.chat)

@@ -4,25 +4,45 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import shlex
 import signal
 import sys
 import threading
 from dataclasses import replace
+from datetime import datetime
 
-from .exchange import Reply
+from ..references import KEY_SHAPE, escaped
+from .exchange import RecordedRequest, Reply
+from .script import Script
 from .server import PracticeServer, echo
+
+_LONGEST = 200
+"""Characters of a path or a model that the log shows."""
+_ABOUT = """\
+It prints the variables that point every SDK here, and logs each request to standard error, a line each. For the shell
+that it is called in, which it lets go on:
+
+  eval "$(python -m llmring.testing &)"
+"""
 
 
 def main() -> None:
-    """Start the server, print where it is and how to point the SDKs at it, wait."""
-    parser = argparse.ArgumentParser(prog="python -m llmring.testing", description=__doc__)
+    """Start the server, print how to point the SDKs at it, log what it is asked, wait."""
+    parser = argparse.ArgumentParser(
+        prog="python -m llmring.testing",
+        description=__doc__,
+        epilog=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--port", type=int, default=0, help="where to listen (a free port)")
     parser.add_argument("--text", help="answer this (echo the question)")
     parser.add_argument("--chunks", type=int, metavar="N", help="answer with this many short pieces")
     parser.add_argument("--interval", type=float, default=0.0, metavar="S", help="seconds between pieces")
     parser.add_argument("--delay", type=float, default=0.0, metavar="S", help="seconds before the answer")
+    parser.add_argument("--quiet", action="store_true", help="log no requests")
     asked = parser.parse_args()
-    server = PracticeServer(port=asked.port, record=False)
+    server = (PracticeServer if asked.quiet else _Logging)(port=asked.port, record=False)
     try:
         server.start()
     except (OSError, OverflowError) as error:
@@ -38,11 +58,44 @@ def main() -> None:
             server.script(lambda request: replace(echo(request), **pace))
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-        lines = [server.url, *(f"export {name}={value}" for name, value in server.environ().items())]
-        sys.stdout.write("\n".join(lines) + "\n")
-        sys.stdout.flush()
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as a shell has Ctrl-C for what runs behind it
+                signal.signal(number, lambda *_: stop.set())
+        _note(f"Listening at {server.url}. To end it: Ctrl-C, or kill {os.getpid()}")
+        _tell(server.environ())
         stop.wait()
+
+
+class _Logging(PracticeServer):
+    """A server that logs what it is asked, once it knows its answer."""
+
+    def answer(self, request: RecordedRequest) -> Script:
+        """What to do about a request."""
+        script = super().answer(request)
+        said = script.status if script.opening == "answer" else script.opening
+        time = datetime.now().astimezone().isoformat(timespec="milliseconds")
+        _note(f"{time} {request.method} {_safe(request.path)} {_safe(request.model or '-')} {said}")
+        return script
+
+
+def _tell(variables: dict[str, str]) -> None:
+    """Print the variables for a shell, and let go of standard output: who reads it to the end goes on."""
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it
+        sys.stdout.write("".join(lines))
+        sys.stdout.flush()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _note(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # whoever was to hear of it has gone
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def _safe(text: str) -> str:
+    """One word of a log: in visible characters, and never a key. The query, where Gemini's stands, is left out."""
+    text = KEY_SHAPE.sub("[key]", escaped(text)).replace(" ", "%20")
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 if __name__ == "__main__":

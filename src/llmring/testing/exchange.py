@@ -277,7 +277,8 @@ class RecordedRequest:
 
     Attributes:
         wire: `openai-chat`, `openai-responses`, `anthropic`, `gemini` or `ollama`; `models` for a listing,
-            `counting` for a count, `None` for a path that nobody serves.
+            `counting` for a count, `files` for giving a file, asking for it or deleting it, `None` for a path that
+            nobody serves.
         method, path: of the HTTP request.
         query, headers: tables of text (`{"flow": "1"}`); header names in lower case.
         raw, body: the body as bytes, and parsed (`None` if it is not JSON).

@@ -16,7 +16,7 @@ from .wires.answer import dumps
 
 __all__ = ["Queue", "Script", "script"]
 
-_WIRES = (*FORMATS, "models", "counting")
+_WIRES = (*FORMATS, "models", "counting", "files")
 _PROVIDERS = ("openai:", "anthropic:", "google:", "ollama:")
 """What an alias's models begin with; the names that the providers give to theirs do not."""
 
@@ -36,7 +36,7 @@ class _Queued:
     times: int
 
     def fits(self, request: RecordedRequest) -> bool:
-        if self.wire is None and request.wire in ("models", "counting"):
+        if self.wire is None and request.wire in ("models", "counting", "files"):
             return False
         return self.wire in (None, request.wire) and self.model in (None, request.model)
 

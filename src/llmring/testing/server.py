@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 import socket
 import threading
 from collections import defaultdict
@@ -14,11 +13,13 @@ from dataclasses import replace
 from typing import Any, Self
 
 from .connection import Connection
+from .environment import environ
 from .exchange import Problem, RecordedRequest, Reply
 from .script import Queue, Script, script
 from .wires import (
     FACTS,
     Answer,
+    Cabinet,
     Facts,
     Format,
     Given,
@@ -43,8 +44,6 @@ def echo(request: RecordedRequest) -> Reply:
     return Reply(f"You said: {request.question}")
 
 
-_KEY = "practice-key"
-"""No part of what the server says otherwise: a key is blotted out of every error that quotes it."""
 _ROUNDS = 1000
 """Of closing connections, after which it lets clients be that connect again and again."""
 
@@ -63,7 +62,8 @@ class PracticeServer:
 
     It counts tokens, too, where Anthropic, Gemini, OpenAI's Responses, llama.cpp, vLLM and Moonshot do: on the wire
     `counting`, as many as `usage` of the reply has for the prompt. To have no such place: `reply(status=404,
-    wire="counting")`.
+    wire="counting")`. And it keeps files, each account's by themselves, where Anthropic, OpenAI and Gemini do: on the
+    wire `files`.
 
     Args:
         host, port: where to listen; port 0 takes a free one.
@@ -78,6 +78,7 @@ class PracticeServer:
             Chat Completions are asked for, the first step of the path says (`/mistral/v1`; or `openai`, `deepseek`,
             `moonshot`, `openrouter`, `vllm`, `gemini`), or the host, where the server is reached as a proxy; any other
             host takes what most hosts take.
+        files: what it keeps: `files.kept` lists them, `files.drop()` loses them.
         capabilities: what Ollama's `/api/show` says that a model can do, in Ollama's words, whatever `describe` says.
         requests: what has been asked, oldest first.
 
@@ -110,6 +111,7 @@ class PracticeServer:
         }
         self.capabilities: dict[str, list[str]] = {}
         self._described: dict[str, Facts] = {}
+        self.files = Cabinet()
         self.lenient = False
 
     def __enter__(self) -> Self:
@@ -190,15 +192,7 @@ class PracticeServer:
         Every vendor's key is among them, so that a real one of yours is sent nowhere. Google's is in the variable that
         wins over the others; its SDK complains where two are set.
         """
-        keys = dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "OLLAMA_API_KEY"), _KEY)
-        url = url or self.url
-        addresses = {"OPENAI_BASE_URL": f"{url}/v1", "OLLAMA_HOST": url}
-        addresses |= dict.fromkeys(("ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"), url)
-        if not any(name.lower() in ("http_proxy", "all_proxy") for name in os.environ):
-            return keys | addresses
-        known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-        near = f"{known},{self._host}" if known else self._host
-        return keys | addresses | {"NO_PROXY": near, "no_proxy": near}
+        return environ(url or self.url, self._host)
 
     def refused_url(self) -> str:
         """An address that refuses every connection, for as long as the server lives."""
@@ -291,10 +285,11 @@ class PracticeServer:
     def answer(self, request: RecordedRequest) -> Script:
         """See what the request is for, keep it, decide what to do about it. For the connections."""
         request.number = next(self._numbers)
-        request.body, unparsed = parsed(request.raw) if request.raw else (None, None)
+        is_form = "x-goog-upload-offset" in request.headers or "multipart/" in request.headers.get("content-type", "")
+        request.body, unparsed = parsed(request.raw) if request.raw and not is_form else (None, None)
         to = self._route(request)
         request.model, request.stream = to.model, to.stream
-        request.wire = "counting" if to.counts else to.format.NAME if to.chat else "models"
+        request.wire = "counting" if to.counts else to.format.NAME if to.chat else "files" if to.files else "models"
         if to.format.NAME == "openai-chat":
             request.vendor = vendor_of(request.path, request.headers)
         if self._record:
@@ -307,7 +302,7 @@ class PracticeServer:
         reply = self._refused(request, to.format, given) if to.chat else None
         reply = reply or self._queue.take(request)
         if reply is None:
-            reply = self._decided(request) if to.chat else self._listed(request, to.format)
+            reply = self._decided(request) if to.chat else self._kept(request, to.format)
         try:
             if to.chat:
                 self._remember(reply, request, to.format, given)
@@ -322,9 +317,14 @@ class PracticeServer:
 
     def _unreadable(self, request: RecordedRequest, to: Route, unparsed: str | None) -> str | None:
         """What is wrong with the request's body, before anybody looks at what it asks for."""
-        if unparsed is None and to.chat and not isinstance(request.body, dict):
-            return "The body is not a JSON object."
-        return unparsed
+        no_object = to.chat and not isinstance(request.body, dict)
+        return "The body is not a JSON object." if unparsed is None and no_object else unparsed
+
+    def _kept(self, request: RecordedRequest, format: Format) -> Reply:
+        said = self.files.answer(request, format)
+        if isinstance(said, Problem):
+            return self._said(said, request, format)
+        return self._listed(request, format) if said is None else said
 
     def _listed(self, request: RecordedRequest, format: Format) -> Reply:
         known = listing(format.NAME, request.path, request.model, self.models, self._described, self.capabilities)
@@ -338,7 +338,7 @@ class PracticeServer:
         problem = None
         if not self.lenient:
             try:
-                problem = refusal(format, request, given)
+                problem = refusal(format, request, given) or self.files.refusal(format, request)
             except (AttributeError, LookupError, TypeError, ValueError) as exc:
                 # What a rule stumbles over is in the body, for it sees nothing else; and no vendor takes it.
                 problem = Problem(400, f"Invalid request: {exc}")

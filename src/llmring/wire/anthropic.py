@@ -164,7 +164,8 @@ def _media(found: media.Media) -> dict[str, Any]:
     if found.kind == "audio":
         raise CannotCarry("Anthropic's API takes no audio; send a transcript")
     if found.file_id:
-        return {"type": "document", "source": {"type": "file", "file_id": found.file_id}}
+        title = present(title=found.name) if found.kind == "document" else {}
+        return {"type": found.kind, "source": {"type": "file", "file_id": found.file_id}, **title}
     if found.url:
         return {"type": found.kind, "source": {"type": "url", "url": found.url}}
     if found.kind == "image":

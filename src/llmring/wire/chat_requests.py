@@ -196,6 +196,8 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
     found = media.of_part(part)
     if found is None:
         return part
+    if found.file_id and found.kind != "document":
+        raise CannotCarry("Chat Completions takes no pictures and no sound by a file's id; send the bytes")
     if found.kind == "image":
         return {"type": "image_url", "image_url": {"url": found.url or found.data_url, **present(detail=found.detail)}}
     if found.kind == "audio":

@@ -23,6 +23,8 @@ __all__ = [
     "citation",
     "citations_of",
     "extension_of",
+    "is_text_type",
+    "kind_of",
     "made_of_blocks",
     "made_of_candidate",
     "made_of_items",
@@ -31,6 +33,7 @@ __all__ = [
     "of_part",
     "picture",
     "pictures_of",
+    "registered",
     "type_of",
 ]
 
@@ -86,10 +89,7 @@ class Media:
     @property
     def is_text(self) -> bool:
         """Whether it is a document of plain text, of whatever kind, and its bytes are here."""
-        mime = self.mime or ""
-        return self.data is not None and (
-            mime.startswith("text/") or mime in ("application/json", "application/xml", "application/yaml")
-        )
+        return self.data is not None and is_text_type(self.mime)
 
     @property
     def text(self) -> str:
@@ -120,10 +120,33 @@ def of_part(part: dict[str, Any]) -> Media | None:
         return Media("audio", f"audio/{'mpeg' if sound == 'mp3' else sound}", inner["data"])
     if kind == "file" and isinstance(inner, dict):
         name = inner.get("filename")
+        if inner.get("handle"):
+            raise CannotCarry(
+                f"its file {name or inner['handle']} was registered with the files of a service, and only that service "
+                "sends it: ask through it"
+            )
         if inner.get("file_id"):
-            return Media("document", file_id=inner["file_id"], name=name)
+            mime = inner.get("media_type")
+            return Media(kind_of(mime), mime, file_id=inner["file_id"], name=name, detail=inner.get("detail"))
         return _addressed("document", inner.get("file_data") or inner.get("file_url"), name, None)
     return None
+
+
+def is_text_type(mime: Any) -> bool:
+    """Whether what is of such a type is plain text, of whatever kind."""
+    return str(mime).startswith("text/") or mime in ("application/json", "application/xml", "application/yaml")
+
+
+def kind_of(mime: Any) -> str:
+    """What something of a type is to a model: `"image"`, `"audio"`, else a `"document"`."""
+    kind = str(mime or "").partition("/")[0]
+    return kind if kind in ("image", "audio") else "document"
+
+
+def registered(part: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What a part says of a file that was registered with a service (`service.files`), `None` if it is none such."""
+    file = part.get("file") if part.get("type") == "file" else None
+    return file if isinstance(file, Mapping) and isinstance(file.get("handle"), str) else None
 
 
 def _addressed(kind: str, address: Any, name: str | None, detail: str | None) -> Media:

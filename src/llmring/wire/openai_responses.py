@@ -173,7 +173,8 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
             'the Responses API takes no audio; use api = "chat" with an audio model, or send a transcript'
         )
     if found.kind == "image":
-        return {"type": "input_image", "image_url": found.url or found.data_url, "detail": found.detail or "auto"}
+        picture = present(file_id=found.file_id, image_url=found.url or found.data_url)
+        return {"type": "input_image", **picture, "detail": found.detail or "auto"}
     return {
         "type": "input_file",
         **present(file_id=found.file_id, file_url=found.url, file_data=found.data_url),

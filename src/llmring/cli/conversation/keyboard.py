@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ...exceptions import InvalidRequestError
+from ...private import state_folder, write_privately
 from ..terminal import printable
 from ..transcript import VARIABLE, is_kept
-from ..trust import state_folder, write_privately
 
 try:
     import readline

@@ -3,42 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Literal
 
-from markdown_it import MarkdownIt
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.markdown import CodeBlock, Heading, Markdown
 from rich.padding import Padding
 from rich.segment import Segment
 from rich.spinner import Spinner
-from rich.syntax import Syntax
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
 from ...exceptions import LLMRingError
 from ...schemas import StreamChunk
-from ..terminal import hear_warnings, printable, unexpected
-
-if TYPE_CHECKING:
-    from markdown_it.token import Token
-    from rich.console import ConsoleOptions, JustifyMethod, RenderableType
+from ..terminal import hear_warnings, printable, unexpected, wrapped
+from .flow import Flow, letters
+from .markdown import Line, blocks, cut, is_list, is_whole, laid_out, settled, split_code, whole_words
 
 THEME = Theme({"markdown.code": "bold cyan"})
 """Nothing that needs a dark terminal."""
 PACE = 0.08
 """Seconds between two drawings."""
-_SPARE = 3
-"""Lines of the screen that the unfinished block leaves free."""
-# HTML is text to a terminal. Rich would leave it out, and with it the List<String> of an answer.
-_PARSER = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
-_FENCE = re.compile(r" {0,3}(```|~~~)")
-_CODE_THEME = "ansi_dark"
+_QUIET = 0.5
+"""Seconds without a new word before something moves."""
+_CODE_AT_ONCE = 200
+"""Lines of code that are coloured together."""
+_WORD = re.compile(r"[^\W\d_][^\W_]*[.,;:!?]?")
+"""What is a word whatever follows."""
+_THINKING = Style(dim=True, italic=True)
 
 
 class Screen:
@@ -46,31 +44,36 @@ class Screen:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(theme=THEME, highlight=False, markup=False, emoji=False)
+        self._flow = Flow(self.console)
 
     def answer(self, waiting: str) -> Answer:
         """An answer that is about to arrive, and what to say until it does."""
-        return Answer(self.console, waiting)
+        return Answer(self.console, self._flow, waiting)
 
     def say(self, text: str = "") -> None:
         """What a command was asked for."""
-        self._write(Text(printable(text)))
+        self._write(printable(text))
 
     def note(self, text: str) -> None:
         """A remark beside the conversation."""
-        self._write(Text(printable(text), "dim"))
+        self._write(printable(text), "dim")
 
     def warn(self, text: str) -> None:
         """Something to look at that stops nothing."""
-        self._write(Text.assemble(("Warning:", "yellow"), " ", printable(text)))
+        self._write(f"Warning: {printable(text)}", first="yellow")
 
     def fail(self, error: Exception) -> None:
         """What went wrong, and what to do."""
         text = str(error) if isinstance(error, LLMRingError) else unexpected(error)
-        self._write(Text.assemble(("Error:", "red"), " ", printable(text)))
+        self._write(f"Error: {printable(text)}", first="red")
 
-    def _write(self, text: Text) -> None:
-        # The terminal breaks the lines: a command that is copied from them stays in one piece.
-        self.console.print(text, soft_wrap=True)
+    def _write(self, text: str, style: str = "", *, first: str | None = None) -> None:
+        """Write lines that are broken between words; `first` is the style of the first word."""
+        self._flow.end()
+        shown = Text(wrapped(text, self.console.width), style)
+        if first is not None:
+            shown.stylize(first, 0, text.index(" "))
+        self.console.print(shown, soft_wrap=True)
 
     def table(self, rows: Iterable[Sequence[str]]) -> None:
         """Rows in columns; what does not fit is wrapped."""
@@ -85,54 +88,92 @@ class Screen:
 
 
 class Answer:
-    """The answer of one turn: finished blocks are printed for good, and only the one under way is drawn anew.
+    """The answer of one turn, written as it arrives: what stands is never drawn anew.
 
-    Use it as a context manager; when it is left, all that came is printed for good.
+    So the end of it waits for what decides how it looks: the end of a word, of an emphasis, the next line of what may
+    be a table. Use it as a context manager; when it is left, all that came is written.
     """
 
-    def __init__(self, console: Console, waiting: str) -> None:
+    def __init__(self, console: Console, flow: Flow, waiting: str) -> None:
         self._console = console
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._flow = flow
+        self._live: Live | None = Live(console=console, auto_refresh=False, transient=True)
         dots = "dots" if console.encoding.startswith("utf") else "line"
-        self._spinner: Spinner | None = Spinner(dots, Text(printable(waiting), "dim"), style="dim")
+        self._spinner = Spinner(dots, Text(printable(waiting), "dim"), style="dim")
+        self._frames = itertools.cycle(self._spinner.frames)
         self._kind: Literal["text", "thinking"] = "text"
         self._open = ""
+        self._said = ""  # the letters that stand of what is open
+        self._certain = 0  # how much of what is open they are
         self._changed = False
-        self._printed = False
+        self._joins = False  # the next block goes on with the one before it
+        self._last = monotonic()
 
     def __enter__(self) -> Answer:
-        self._live.start()
+        self._flow.end()
+        self._flow.has_begun = False
+        if self._live is not None:
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._finish()
-        self._live.stop()
+        self._stop_waiting()
+        self._flow.end()
 
     def add(self, chunk: StreamChunk) -> None:
-        """Take a piece of the answer. It is drawn with the next drawing."""
+        """Take a piece of the answer. It is written with the next drawing."""
         if chunk.reasoning:
             self._take("thinking", chunk.reasoning)
         if chunk.delta:
             self._take("text", chunk.delta)
 
     async def keep_drawing(self) -> None:
-        """Draw what has changed, until cancelled."""
+        """Write what has come, until cancelled."""
         while True:
             begun = monotonic()
             self.draw()
-            # What takes long to draw is drawn less often: the answer must not wait for the screen.
+            # What takes long to lay out is written less often: the answer must not wait for the screen.
             await asyncio.sleep(max(PACE, 4 * (monotonic() - begun)))
 
     def draw(self) -> None:
-        """Print what is finished, and draw what is not."""
-        if self._spinner is not None:
-            self._live.update(self._spinner, refresh=True)
-        elif self._changed:
+        """Write what is certain by now, and have something move where nothing is."""
+        if self._changed:
             self._changed = False
-            finished, self._open = self._cut()
-            self._show(finished, self._unfinished(finished))
+            self._draw_text() if self._kind == "text" else self._draw_thinking()
+        if self._live is not None:
+            self._live.update(self._spinner, refresh=True)
+        elif monotonic() - self._last > _QUIET:
+            if self._said and _WORD.fullmatch(self._open, self._certain):
+                self._grow(len(self._open))  # it may be the last one for long
+            self._flow.mark(next(self._frames))
+
+    def _draw_text(self) -> None:
+        finished, rest = cut(self._open)
+        self._show(finished, rest)
+        if (split := split_code(self._open, _CODE_AT_ONCE)) is not None:
+            self._show(*split)
+            self._joins = True
+        self._open, certain = settled(self._open)
+        self._grow(certain)
+
+    def _draw_thinking(self) -> None:
+        finished, paragraph, rest = self._open.rpartition("\n\n")
+        self._show(finished + paragraph, rest)
+        self._grow(whole_words(rest))
+
+    def pause(self) -> None:
+        """Write all that has come: what is shown next is none of it."""
+        self._finish()
+        self._stop_waiting()
+        self._flow.end()
+
+    def _stop_waiting(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
 
     def _take(self, kind: Literal["text", "thinking"], piece: str) -> None:
         if kind != self._kind:
@@ -140,145 +181,64 @@ class Answer:
             self._kind = kind
         self._open += printable(piece)
         self._changed = True
-        self._spinner = None
 
     def _finish(self) -> None:
-        """Print what is still open, as it is."""
-        self._show(self._open, "")
-        self._open = ""
+        """Write what is still open, as it is."""
+        while self._open:
+            self._show(self._open, "")
+        self._said, self._certain, self._joins = "", 0, False
 
-    def _cut(self) -> tuple[str, str]:
-        if self._kind == "text":
-            return cut(self._open)
-        finished, paragraph, rest = self._open.rpartition("\n\n")
-        return finished + paragraph, rest
+    def _show(self, finished: str, rest: str) -> None:
+        """Write blocks that are finished, as far as they do not stand yet; the rest is what is open then."""
+        for block in self._blocks(finished):
+            if self._put(block) is None:
+                self._go_on_raw()
+                return
+        self._certain = max(0, self._certain - len(finished))
+        self._open = rest
 
-    def _show(self, finished: str, unfinished: RenderableType) -> None:
-        """Print the one and draw the other below it, in one go."""
-        with self._console:
-            self._live.update(unfinished, refresh=True)
-            self._print(finished)
+    def _grow(self, certain: int) -> None:
+        """Write that much of what is open, as far as it does not stand yet."""
+        if certain < self._certain:
+            return  # what stands is not taken back
+        stands = ""
+        for block in self._blocks(self._open[:certain]):
+            if (shown := self._put(block)) is None:
+                self._go_on_raw()
+                return
+            stands += shown
+        self._said, self._certain = stands, certain
 
-    def _print(self, text: str) -> None:
-        found = blocks(text) if self._kind == "text" else text.split("\n\n")
-        shown = [part for block in found if block.strip() for part in ("", Lines(self._look(block)))]
-        if not shown:
-            return
-        self._console.print(Group(*(shown if self._printed else shown[1:])))
-        self._printed = True
-
-    def _unfinished(self, before: str) -> RenderableType:
-        """As much of the end of what is open as the screen has room for, below what was printed."""
-        if not self._open.strip():
+    def _put(self, block: str) -> str | None:
+        """Write what does not stand yet of a block, and give its letters; `None` if others stand where it would."""
+        if not block.strip():
             return ""
-        apart = [""] if self._printed or before.strip() else []
-        room = max(1, self._console.height - _SPARE)
-        return Group(*apart, Lines(self._look(ending(self._open, room)), room))
+        lines = self._lines(block)
+        shown, standing = letters(lines), self._said
+        if not (shown.startswith(standing) or standing.startswith(shown)):
+            return None
+        self._said = standing[len(shown) :]
+        if len(shown) > len(standing):
+            self._stop_waiting()
+            is_text = self._kind == "text"
+            hang, fit = is_text and is_list(block), not (is_text and is_whole(block))
+            self._flow.write(lines, len(standing), apart=not self._joins, hang=hang, fit=fit)
+            self._joins = self._joins and bool(standing)
+            self._last = monotonic()
+        return shown
 
-    def _look(self, text: str) -> RenderableType:
-        return rendered(text) if self._kind == "text" else Text(text.strip("\n"), "dim italic")
+    def _go_on_raw(self) -> None:
+        """Write the rest as its source has it, where what stands is not how it looks any more."""
+        rest = self._open[self._certain :]
+        at = rest.rfind("\n") + 1 or len(rest)
+        if rest[:at].strip():
+            self._flow.write([[Segment(line)] for line in f".{rest[:at]}".split("\n")], 1)
+        self._open, self._said, self._certain = rest[at:], "", 0
 
+    def _blocks(self, text: str) -> list[str]:
+        return blocks(text) if self._kind == "text" else text.split("\n\n")
 
-class _Heading(Heading):
-    LEVEL_ALIGN: ClassVar[dict[str, JustifyMethod]] = {}
-
-
-class _Code(CodeBlock):
-    """Code with nothing around it, so that it can be copied from the screen."""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Syntax]:
-        yield Syntax(str(self.text).rstrip(), self.lexer_name, theme=self.theme, word_wrap=True)
-
-
-class _Markdown(Markdown):
-    elements: ClassVar[Mapping[str, type]] = {  # type: ignore[assignment]
-        **Markdown.elements,
-        "heading_open": _Heading,
-        "fence": _Code,
-        "code_block": _Code,
-    }
-
-
-class Lines:
-    """The lines of something, or only the last of them, without empty ones around it, and without blanks at their ends,
-    which would be copied."""
-
-    def __init__(self, whole: RenderableType, last: int | None = None) -> None:
-        self._whole = whole
-        self._last = last
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        rendered = console.render_lines(self._whole, options.update(height=None), pad=False)
-        lines = [_without_blanks(line) for line in rendered]
-        while lines and not lines[-1]:
-            lines.pop()
-        begin = next((number for number, line in enumerate(lines) if line), 0)
-        for line in lines[begin:][-self._last if self._last else 0 :]:
-            yield from line
-            yield Segment.line()
-
-
-def _without_blanks(line: list[Segment]) -> list[Segment]:
-    kept = [*line]
-    while kept and not kept[-1].text.strip(" "):
-        kept.pop()
-    if kept:
-        text, style, control = kept[-1]
-        kept[-1] = Segment(text.rstrip(" "), style, control)
-    return kept
-
-
-def rendered(text: str) -> Markdown:
-    """Markdown for Rich. A line that ends in the text ends on the screen; addresses of links are shown."""
-    markdown = _Markdown("", code_theme=_CODE_THEME, hyperlinks=False)
-    markdown.parsed = _PARSER.parse(text)
-    _keep_lines(markdown.parsed)
-    return markdown
-
-
-def cut(text: str) -> tuple[str, str]:
-    """The blocks that no further text can change any more, and the rest, which may still grow.
-
-    Blocks are decided line by line, so that the last block and a line that is not ended yet stay open.
-    """
-    complete = text[: text.rfind("\n") + 1]
-    starts = list(_starts(complete))
-    if len(starts) < 2:
-        return "", text
-    at = len("".join(_lines(complete)[: starts[-1]]))
-    return text[:at], text[at:]
-
-
-def blocks(text: str) -> list[str]:
-    """The text in its blocks: paragraphs, headings, lists, code, tables."""
-    lines = _lines(text)
-    ends = [*list(_starts(text))[1:], len(lines)]
-    return ["".join(lines[begin:end]) for begin, end in zip([0, *ends], ends, strict=False)]
-
-
-def ending(text: str, lines: int) -> str:
-    """As much of an unfinished block as can be seen in the last lines of a screen.
-
-    Code is cut short below its opening line: it may be long, and colouring all of it anew would take too long.
-    """
-    rows = text.split("\n")
-    return "\n".join((rows[0], *rows[-lines:])) if len(rows) > lines + 1 and _FENCE.match(text) else text
-
-
-def _lines(text: str) -> list[str]:
-    """The lines as Markdown counts them, which is not as `str.splitlines` does."""
-    return [line + "\n" for line in text.split("\n")]
-
-
-def _starts(text: str) -> Iterator[int]:
-    """The lines with which the outermost blocks begin."""
-    for token in _PARSER.parse(text):
-        if token.level == 0 and token.nesting >= 0 and token.map is not None:
-            yield token.map[0]
-
-
-def _keep_lines(tokens: list[Token]) -> None:
-    for token in tokens:
-        if token.type == "softbreak":
-            token.type = "hardbreak"
-        _keep_lines(token.children or [])
+    def _lines(self, block: str) -> list[Line]:
+        if self._kind == "text":
+            return laid_out(self._console, block)
+        return [[Segment(line, _THINKING)] for line in block.strip("\n").split("\n")]

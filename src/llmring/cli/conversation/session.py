@@ -146,7 +146,7 @@ class Session:
             self.screen.note(f"/retry asks again{kept}.")
         if response is None:
             return
-        line = usage_line(response, turn.cost, turn.seconds)
+        line = usage_line(response, turn.cost, turn.seconds, is_whole=turn.outcome == "whole")
         if response.attempts:
             first = response.attempts[0]
             line += f" · stood in for {first.provider}:{first.model}"

@@ -18,6 +18,7 @@ from ..exchange import Problem, RecordedRequest
 from . import anthropic, gemini, ollama, openai_chat, openai_responses
 from .answer import Answer, Event, Format, Framed
 from .counting import counting_at
+from .files import Cabinet, StoredFile, is_of_files
 from .models import FACTS, Facts, listing
 from .shapes import Given, parsed, wrong_form
 
@@ -25,12 +26,14 @@ __all__ = [
     "FACTS",
     "FORMATS",
     "Answer",
+    "Cabinet",
     "Event",
     "Facts",
     "Format",
     "Framed",
     "Given",
     "Route",
+    "StoredFile",
     "listing",
     "parsed",
     "refusal",
@@ -64,6 +67,7 @@ class Route(NamedTuple):
     model: str = ""
     stream: bool = False
     counts: bool = False
+    files: bool = False
 
 
 def route(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Route:
@@ -78,13 +82,14 @@ def route(method: str, path: str, query: dict[str, str], headers: dict[str, str]
         for ending, format in _CHATS.items():
             if path.endswith(ending):
                 return Route(format, True, model, bool(asked.get("stream", format.NAME == "ollama")))
+    files = is_of_files(path)
     if "/api/" in path and not _API_OF_OTHERS.search(path):
         return Route(ollama, False, model)
     if "anthropic-version" in headers:
-        return Route(anthropic, False)
-    if "x-goog-api-key" in headers or "key" in query or "v1beta" in path:
-        return Route(gemini, False)
-    return Route(openai_chat, False)
+        return Route(anthropic, False, files=files)
+    if {"x-goog-api-key", "x-goog-upload-command"} & headers.keys() or "key" in query or "v1beta" in path:
+        return Route(gemini, False, files=files)
+    return Route(openai_chat, False, files=files)
 
 
 _HOSTS: Mapping[str, list[str]] = {
