@@ -31,7 +31,7 @@ from .told import NOBODY, Attempt, Told
 
 if TYPE_CHECKING:
     from .capabilities import Passed
-    from .policy import Conduct
+    from .policy import Conduct, Side
     from .structured import AnswerFormat
 
 __all__ = ["Route", "moves_on"]
@@ -271,14 +271,14 @@ class Route:
         return error
 
     async def attempt(
-        self, candidate: str, *, is_last: bool | None = None, speaks: Callable[[], None] | None = None
+        self, candidate: str, *, is_last: bool | None = None, side: Side | None = None
     ) -> tuple[Answer, list[StreamChunk]]:
         """Ask one candidate.
 
         Args:
             candidate: who.
             is_last: nobody comes after it; not given: it is the only one left.
-            speaks: called when its first chunk has come, also where all of them are waited for.
+            side: hears when it is asked and when it begins to answer, where another one is asked beside it.
         """
         most = self._max_retries if (len(self.candidates) == 1 if is_last is None else is_last) else 0
         with self.told.attempt(candidate) as attempt:
@@ -292,7 +292,7 @@ class Route:
                 if self.conduct is None:
                     answer, chunks = await ask(call.begun())
                 else:
-                    answer, chunks = await self.conduct.ask(self, attempt, call.begun(), ask, speaks)
+                    answer, chunks = await self.conduct.ask(self, attempt, call.begun(), ask, side)
             except BaseException as error:
                 breaker.ended(error, probe)
                 if let_go is not None:

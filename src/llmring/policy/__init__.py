@@ -14,9 +14,10 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .conduct import Conduct, Conductor
     from .conversations import Places
+    from .hedging import Side
     from .shares import side_of
 
-__all__ = ["Conduct", "Conductor", "Places", "side_of"]
+__all__ = ["Conduct", "Conductor", "Places", "Side", "side_of"]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
@@ -24,7 +25,7 @@ if not TYPE_CHECKING:
         {
             "conduct": ("Conduct", "Conductor"),
             "conversations": ("Places",),
+            "hedging": ("Side",),
             "shares": ("side_of",),
         },
-        later=("hedging",),
     )

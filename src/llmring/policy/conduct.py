@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..routing import Route
     from ..schemas import LLMResponse, StreamChunk
     from ..told import Attempt
+    from .hedging import Side
 
     Opened = tuple[Answer, list[StreamChunk]]
     ReadsOn = Callable[[list[StreamChunk]], bool]
@@ -174,9 +175,7 @@ class Conduct:
             after if not isinstance(after, str) else self._times.percentile(0.95) if self._times is not None else None
         )
 
-    async def ask(
-        self, route: Route, attempt: Attempt, call: Call, ask: Ask, speaks: Callable[[], None] | None
-    ) -> Opened:
+    async def ask(self, route: Route, attempt: Attempt, call: Call, ask: Ask, side: Side | None) -> Opened:
         """Ask a model, and again without a parameter that it refuses.
 
         Args:
@@ -184,18 +183,20 @@ class Conduct:
             attempt: hears of it.
             call: what to ask.
             ask: asks; its second argument says whether what has come is not enough.
-            speaks: called when the first of it has come.
+            side: hears when the model is asked and when it begins to answer.
         """
         is_whole, reads_on = not call.stream, None
-        if speaks is not None or (self.holds and not is_whole):
+        if side is not None:
+            side.asks()
+        if side is not None or (self.holds and not is_whole):
             if is_whole:
                 # Only of a stream is it known when it begins.
                 call = replace(call, stream=True)
 
             def reads_on(chunks: list[StreamChunk]) -> bool:
                 has_begun = any(map(_says, chunks)) if self.holds else bool(chunks)
-                if has_begun and speaks is not None:
-                    speaks()
+                if has_begun and side is not None:
+                    side.speaks()
                 return is_whole or not has_begun
 
         answer, chunks = await self._asked(route, attempt, call, lambda it: ask(it, reads_on))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .. import concealment
 from ..counting.contents import contents_of
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     Opened = tuple[Answer, list[StreamChunk]]
 
-__all__ = ["first"]
+__all__ = ["Side", "first"]
 
 logger = logging.getLogger("llmring")
 
@@ -74,6 +75,18 @@ class _Hedged(HedgedError):
         return made.__reduce__()
 
 
+class Side(NamedTuple):
+    """What hears of one of two that are asked.
+
+    Attributes:
+        asks: called when its request goes out: its provider may have had to come to life first.
+        speaks: called with its first chunk, also where all of them are waited for.
+    """
+
+    asks: Callable[[], None]
+    speaks: Callable[[], None]
+
+
 class _Pair:
     """The first of a route's candidates, and the second, which may be asked beside it.
 
@@ -91,6 +104,7 @@ class _Pair:
         self._limit = asyncio.timeout(None)
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
         # Whether the first is being asked, and nobody has spoken.
         self._is_open = True
         self._task: asyncio.Task[Opened] | None = None
@@ -98,7 +112,6 @@ class _Pair:
 
     async def answer(self) -> Opened:
         """The answer of whoever speaks first; of the second, too, where the first failed in a way that moves on."""
-        timer = self._loop.call_later(self._after, self._begin) if self._after is not None else None
         try:
             opened = await self._first()
             if opened is None:
@@ -107,15 +120,15 @@ class _Pair:
                 self._task = None
             return opened
         finally:
-            if timer is not None:
-                timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
             self._dismiss()
 
     async def _first(self) -> Opened | None:
         """What the first gives, `None` where the second is to be waited for."""
         try:
             async with self._limit:
-                opened = await self._route.attempt(self._one, speaks=self._one_speaks)
+                opened = await self._route.attempt(self._one, side=Side(self._one_asks, self._one_speaks))
             if not self._other_spoke:
                 return opened
             await opened[0].close()  # both spoke in the same step of the loop
@@ -131,6 +144,11 @@ class _Pair:
             self._is_open = False
         return None
 
+    def _one_asks(self) -> None:
+        self._began = self._loop.time()
+        if self._after is not None:
+            self._timer = self._loop.call_later(self._after, self._begin)
+
     def _begin(self) -> None:
         """The time has come: ask the second, too."""
         if not self._is_open:
@@ -142,7 +160,7 @@ class _Pair:
         )
         is_last = len(self._route.candidates) == 2
         self._task = self._loop.create_task(
-            self._route.attempt(self._other, speaks=self._other_speaks, is_last=is_last)
+            self._route.attempt(self._other, side=Side(_nothing, self._other_speaks), is_last=is_last)
         )
 
     def _one_speaks(self) -> None:
@@ -190,6 +208,10 @@ class _Pair:
         self._task = None
         task.cancel()
         self._hedge.records.here().close(lambda: _closed(task))
+
+
+def _nothing() -> None:
+    pass
 
 
 async def _closed(task: asyncio.Task[Opened]) -> None:
