@@ -45,6 +45,9 @@ def test_a_line_of_the_guide(project: Path, server: PracticeServer, line: str) -
     folder = project.parent
     (folder / "cat.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (folder / "notes.md").write_text("A cat sat.")
+    (folder / "weather.py").write_text(
+        'def get_weather(city: str) -> str:\n    """The weather."""\n    return "warm"\n'
+    )
     (folder / "rivers.json").write_text(re.findall(r"^```json\n(.*?)^```", WRITTEN, re.MULTILINE | re.DOTALL)[0])
     subprocess.run(["git", "init", "-q"], check=True)
     commit = ["git", "-c", "user.name=llmring", "-c", "user.email=llmring@example.com", "commit", "-q"]

@@ -9,9 +9,8 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any
@@ -20,15 +19,18 @@ import typer
 
 from ..exceptions import ConfigurationError, LLMRingError, ProviderError
 from ..parts import decoded
-from ..schemas import LLMResponse, Message, StreamChunk
+from ..schemas import LLMResponse, Message
 from ..service import LLMRing
+from ..talk import ToolCalled, ToolResult
 from .attachments import content_of, file_part, picture_part
+from .beginning import Wanted
 from .facts import usage_line
+from .functions import Asked, named
 from .parameters import fields_of
-from .project import ProfileOption, argument, default_model, offers
-from .terminal import hear_warnings, json_text, note, say, stream, working
-from .transcript import Transcript, is_kept, keep, loaded
-from .trust import Service, require_for_model
+from .project import ProfileOption, argument, offers
+from .terminal import hear_warnings, json_text, note, say, stream, warn, working
+from .transcript import Transcript, is_kept, keep, pending_of, whole_of
+from .trust import Service
 
 _PATIENCE = 2.0
 """Seconds before a pipe that stays open is spoken of."""
@@ -92,6 +94,16 @@ def chat(
         Path | None,
         typer.Option("--load", metavar="FILE", help="Go on with a conversation that /save wrote as JSON."),
     ] = None,
+    tools: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tools",
+            metavar="MODULE:FUNCTION",
+            help="A typed function that the model may call, of this folder or installed; asks before each call; "
+            "repeatable.",
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --tools: call without asking.")] = False,
     no_stream: Annotated[bool, typer.Option("--no-stream", help="Wait for the whole answer.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, when the answer is over.")] = False,
     no_history: Annotated[
@@ -115,6 +127,7 @@ def chat(
       git diff | llmring chat "Review this change"
       llmring chat "What does it say?" --image receipt.png --schema receipt.schema.json
       llmring chat --continue "And then?"
+      llmring chat "Is it warm in Oslo?" --tools weather:get_weather
     """
     _check_argument(prompt, "PROMPT")
     _check_argument(system, "--system")
@@ -123,14 +136,15 @@ def chat(
         raise typer.BadParameter(
             "--continue is the last conversation, and --load another; take one", param_hint="--load"
         )
-    begin = partial(_begun, load, model, profile, system, fields, go_on=go_on)
+    asked = _tools(tools or [], yes=yes)
+    begin = Wanted(load, model, profile, system, fields, asked.functions, go_on=go_on).begin
     if prompt is None and _on_a_terminal():
         for given, name in ((as_json, "--json"), (schema, "--schema"), (no_stream, "--no-stream")):
             if given:
                 raise typer.BadParameter(f'nothing was asked; {name} takes a prompt: llmring chat "..." {name}')
         from .conversation import converse
 
-        converse(begin, profile, _attached(image, file), keep_history=not no_history)
+        converse(begin, profile, _attached(image, file), asked, keep_history=not no_history)
         return
     text = _asked(prompt)
     question = Message(role="user", content=content_of(text, _attached(image, file)))
@@ -138,28 +152,18 @@ def chat(
         fields["response_format"] = _response_format(schema)
     hear_warnings()
     keeps = not no_history and is_kept()
-    asyncio.run(_ask(begin, question, profile, keeps=keeps, no_stream=no_stream, as_json=as_json))
+    asyncio.run(_ask(begin, question, profile, asked, keeps=keeps, no_stream=no_stream, as_json=as_json))
 
 
-def _begun(
-    file: Path | None,
-    model: str | None,
-    profile: str | None,
-    system: str | None,
-    fields: Mapping[str, Any],
-    service: LLMRing,
-    *,
-    go_on: bool,
-) -> Transcript:
-    """A new conversation, or one to go on with; what was given for it counts more than what that says."""
-    if file is None and not go_on:
-        made = Transcript(service, model or default_model(profile), profile=profile, system=system, **fields)
-    else:
-        given = {name: value for name, value in {"profile": profile, "system": system}.items() if value is not None}
-        path = None if file is None else Path(os.path.abspath(os.path.expanduser(file)))
-        made = loaded(service, path, model=model, **given, **fields)
-    require_for_model(made.model, made.profile)
-    return made
+def _tools(names: list[str], *, yes: bool) -> Asked:
+    """The functions to call, and how to ask before."""
+    if yes and not names:
+        raise typer.BadParameter("it goes with --tools", param_hint="--yes")
+    if names and not yes and not all(it is not None and it.isatty() for it in (sys.stdin, sys.stderr)):
+        raise typer.BadParameter(
+            "there is no terminal to ask on before each call; to have them called without: --yes", param_hint="--tools"
+        )
+    return Asked(named(names) if names else [], yes=yes)
 
 
 def _on_a_terminal() -> bool:
@@ -237,6 +241,7 @@ async def _ask(
     begin: Callable[[LLMRing], Transcript],
     question: Message,
     profile: str | None,
+    tools: Asked,
     *,
     keeps: bool,
     no_stream: bool,
@@ -250,15 +255,22 @@ async def _ask(
         with contextlib.ExitStack() as waiting:
             waiting.enter_context(working(f"waiting for {conversation.model}"))
             first = waiting.close if shown else None
+            tools.pause = lambda _: waiting.close()
             try:
-                asked = conversation.ask(question) if no_stream else _streamed(conversation, question, first)
+                asked = conversation.ask(question) if no_stream else _streamed(conversation, question, first, tools)
                 response = await asked
             except ProviderError as error:
                 waiting.close()
                 if error.partial is not None and not shown:
                     _show_partial(service, error, error.partial, as_json=as_json)
                 raise
-        if keeps:
+        turn = conversation.turns[-1]
+        response = whole_of(turn, response)
+        if pending := pending_of(turn):
+            warn(
+                f"the model calls {', '.join(pending)}, and no function of that name was given: --tools module:function"
+            )
+        elif keeps:
             keep(conversation)
         if as_json:
             say(_as_json(service, response))
@@ -271,12 +283,21 @@ async def _ask(
         note(usage_line(response, service.calculate_cost(response).total, monotonic() - begun))
 
 
-async def _streamed(conversation: Transcript, question: Message, first: Callable[[], None] | None) -> LLMResponse:
+async def _streamed(
+    conversation: Transcript, question: Message, first: Callable[[], None] | None, tools: Asked
+) -> LLMResponse:
     """The whole answer; `first` is called before it is shown while it arrives, and `None` shows nothing of it."""
     async with conversation.stream(question) as answer:
         try:
             async for step in answer:
-                if first is not None and isinstance(step, StreamChunk) and step.delta:
+                if isinstance(step, ToolResult):
+                    tools.tell(step)
+                elif isinstance(step, ToolCalled):
+                    if first is not None:
+                        first()
+                        if answer.response.content and not answer.response.content.endswith("\n"):
+                            say()
+                elif first is not None and step.delta:
                     first()
                     stream(step.delta)
         except BaseException as error:

@@ -8,13 +8,14 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..exceptions import ConfigurationError
 from ..lockfile import find_lockfile, writing
 from ..private import state_folder, write_privately
-from ..schemas import Message
+from ..schemas import LLMResponse, Message
 from ..service import LLMRing
 from ..talk import Conversation, Turn
 from .attachments import content_of
@@ -67,6 +68,16 @@ def asked(turn: Turn) -> str:
 
 def _text(content: Any) -> str:
     return "".join(part.get("text", "") for part in content) if isinstance(content, list) else str(content or "")
+
+
+def whole_of(turn: Turn, response: LLMResponse) -> LLMResponse:
+    """The last answer, with the tokens of all of the turn's."""
+    return replace(response, usage=turn.usage, served=turn.served) if turn.usage is not None else response
+
+
+def pending_of(turn: Turn) -> list[str]:
+    """The names of what the model called last, where nobody has answered."""
+    return [it["function"]["name"] for it in (turn.answer[-1].tool_calls or [])] if turn.answer else []
 
 
 def check_name(path: Path) -> None:
@@ -164,4 +175,4 @@ def _sections(conversation: Conversation) -> Iterator[str]:
         if turn.outcome != "whole":  # the tokens of which nobody has counted
             yield f"*({_MARKS[turn.outcome]}{f': {turn.error}' if turn.error else ''})*"
         elif turn.response is not None:
-            yield f"*{usage_line(turn.response, turn.cost, turn.seconds)}*"
+            yield f"*{usage_line(whole_of(turn, turn.response), turn.cost, turn.seconds)}*"

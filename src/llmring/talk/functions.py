@@ -21,7 +21,7 @@ from ..request import check
 from ..schemas import LLMRequest, Message, ToolCall
 from .runs import ToolResult
 
-__all__ = ["Functions", "parsed"]
+__all__ = ["Functions", "called", "parsed"]
 
 
 class Functions:
@@ -69,7 +69,7 @@ class Functions:
         try:
             function = self._function(name)
             filled = self._checked(name, function, call["function"]["arguments"])
-            result.value, result.error = await _called(function, filled)
+            result.value, result.error = await called(function, filled)
             message = _message(result)
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             # Also that it would end the program, as readers of command lines do, or that a task of its was cancelled.
@@ -138,7 +138,7 @@ def _message(result: ToolResult) -> Message:
         ) from None
 
 
-async def _called(function: Callable[..., Any], filled: dict[str, Any]) -> tuple[Any, BaseException | None]:
+async def called(function: Callable[..., Any], filled: dict[str, Any]) -> tuple[Any, BaseException | None]:
     """What a function gives, and what it raised in its thread."""
     if _is_async(function):
         return await function(**filled), None

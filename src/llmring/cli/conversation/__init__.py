@@ -13,6 +13,7 @@ from typing import Any
 from ...exceptions import InvalidRequestError
 from ...service import LLMRing
 from ...talk import Turn
+from ..functions import Asked
 from ..terminal import warn
 from ..transcript import Transcript, asked, save_somewhere
 from ..trust import Service
@@ -30,6 +31,7 @@ def converse(
     begin: Callable[[LLMRing], Transcript],
     profile: str | None,
     attached: list[dict[str, Any]],
+    tools: Asked | None = None,
     *,
     keep_history: bool,
     screen: Screen | None = None,
@@ -40,6 +42,7 @@ def converse(
         begin: makes the conversation, of a service.
         profile: of the service.
         attached: what goes with the first question.
+        tools: the functions of the conversation, to tell of their calls.
         keep_history: whether what is typed, and what is said, is kept for the next time.
         screen: where to show it; not given: the terminal.
 
@@ -53,7 +56,9 @@ def converse(
             history = History(path) if path is not None else None
             keyboard = Keyboard(history, lambda before, word: complete(session, before, word))
             conversation = begin(service)
-            session = Session(runner, service, conversation, screen or Screen(), keyboard, keeps=path is not None)
+            session = Session(
+                runner, service, conversation, screen or Screen(), keyboard, tools, keeps=path is not None
+            )
             session.attach(attached)
             try:
                 with session.interrupts.heard(), on_termination(session.end):

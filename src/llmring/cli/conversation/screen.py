@@ -107,6 +107,7 @@ class Answer:
         self._certain = 0  # how much of what is open they are
         self._changed = False
         self._joins = False  # the next block goes on with the one before it
+        self._pauses = False
         self._last = monotonic()
 
     def __enter__(self) -> Answer:
@@ -140,6 +141,8 @@ class Answer:
 
     def draw(self) -> None:
         """Write what is certain by now, and have something move where nothing is."""
+        if self._pauses:
+            return
         if self._changed:
             self._changed = False
             self._draw_text() if self._kind == "text" else self._draw_thinking()
@@ -164,11 +167,17 @@ class Answer:
         self._show(finished + paragraph, rest)
         self._grow(whole_words(rest))
 
-    def pause(self) -> None:
+    def end_part(self) -> None:
         """Write all that has come: what is shown next is none of it."""
         self._finish()
         self._stop_waiting()
         self._flow.end()
+
+    def pause(self, pauses: bool) -> None:
+        """Write nothing for as long as somebody is asked something, or go on."""
+        if pauses:
+            self.end_part()
+        self._pauses = pauses
 
     def _stop_waiting(self) -> None:
         live, self._live = self._live, None

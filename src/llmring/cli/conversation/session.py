@@ -18,11 +18,12 @@ from ...exceptions import AliasNotFoundError, ConfigurationError
 from ...parts import load
 from ...schemas import LLMRequest, Message, StreamChunk
 from ...service import LLMRing
-from ...talk import Totals, Turn
+from ...talk import ToolResult, Totals, Turn
 from ..attachments import file_part, name_of, picture_part
 from ..facts import dollars, usage_line
+from ..functions import Asked
 from ..project import default_model, open_lockfile
-from ..transcript import Transcript, check_name, keep, save, save_somewhere
+from ..transcript import Transcript, check_name, keep, pending_of, save, save_somewhere, whole_of
 from .keyboard import Interrupts, Keyboard, terminal_restorer, without_echo
 from .screen import Screen
 
@@ -37,6 +38,7 @@ class Session:
         conversation: Transcript,
         screen: Screen,
         keyboard: Keyboard,
+        tools: Asked | None = None,
         *,
         keeps: bool = False,
     ) -> None:
@@ -46,6 +48,8 @@ class Session:
         self.screen = screen
         self.keyboard = keyboard
         self._keeps = keeps
+        self._tools = tools or Asked([], yes=False)
+        self._tools.say = screen.note
         self.interrupts = Interrupts()
         self.is_over = False
         # How many turns there were before it, and which one it is to stand for.
@@ -128,16 +132,27 @@ class Session:
         loop = asyncio.get_running_loop()
         stop = self.interrupts.doing(lambda: loop.call_soon_threadsafe(stream.cancel))
         with stop, self.screen.answer(f"waiting for {self.conversation.model}") as shown:
+            self._tools.pause = shown.pause
             drawing = asyncio.create_task(shown.keep_drawing())
             try:
                 async with stream:
                     async for step in stream:
                         if isinstance(step, StreamChunk):
                             shown.add(step)
+                        elif isinstance(step, ToolResult):
+                            self._tools.tell(step)
+                        else:
+                            shown.end_part()
             finally:
                 drawing.cancel()
 
     def _sum_up(self, turn: Turn, *, is_kept: bool) -> None:
+        if turn.outcome == "whole" and (pending := pending_of(turn)):
+            self.conversation.undo()
+            self.screen.warn(
+                f"The model calls {', '.join(pending)}, of which there is no function here: the turn is taken back. To "
+                "have one: llmring chat --tools module:function"
+            )
         totals, response = self.conversation.totals, turn.response
         kept = ("; what had arrived stays" if turn.text else "") if is_kept else "; the answer before it stays"
         if turn.outcome == "stopped":
@@ -146,7 +161,7 @@ class Session:
             self.screen.note(f"/retry asks again{kept}.")
         if response is None:
             return
-        line = usage_line(response, turn.cost, turn.seconds, is_whole=turn.outcome == "whole")
+        line = usage_line(whole_of(turn, response), turn.cost, turn.seconds, is_whole=turn.outcome == "whole")
         if response.attempts:
             first = response.attempts[0]
             line += f" · stood in for {first.provider}:{first.model}"
