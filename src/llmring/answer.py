@@ -98,7 +98,7 @@ class Answer:
         self.failure: LLMRingError | None = None
         self.finished = False
         self.closed = False
-        self._ended: Callable[[LLMRingError | None], None] = lambda failure: None
+        self._hearers: list[Callable[[LLMRingError | None], None]] = []
         self._closed: Callable[[], None] = lambda: None
         self._bytes = unpacked(response)
         self._next: Callable[[], Awaitable[bytes]] = self._first
@@ -147,13 +147,18 @@ class Answer:
         self._next = self._bytes.__anext__
         return first_of(self._bytes)
 
-    def hear(self, ended: Callable[[LLMRingError | None], None], closed: Callable[[], None]) -> None:
+    def hear(self, ended: Callable[[LLMRingError | None], None], closed: Callable[[], None] | None = None) -> None:
         """Say how the answer ends, with its failure or `None`, and when it is closed; now if it has, or is."""
-        self._ended, self._closed = ended, closed
+        self._hearers.append(ended)
+        self._closed = closed or self._closed
         if self.finished or self.closed or self.failure is not None:
             ended(self.failure)
-        if self.closed:
+        if self.closed and closed is not None:
             closed()
+
+    def _ended(self, failure: LLMRingError | None) -> None:
+        for ended in self._hearers:
+            ended(failure)
 
     async def read(self) -> list[StreamChunk]:
         """The next chunks, at least one, the final one last; or none and a `failure`."""

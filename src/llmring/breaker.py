@@ -18,7 +18,7 @@ from typing import Literal
 
 from .exceptions import CircuitBreakerError, ProviderError, is_passing
 
-__all__ = ["BreakerState", "Breakers", "CircuitBreaker"]
+__all__ = ["BreakerState", "Breakers", "CircuitBreaker", "counts"]
 
 _MOST = 256
 """How many models are remembered: who serves strangers lets them choose the names."""
@@ -43,7 +43,7 @@ class BreakerState:
     retry_after: float = 0.0
 
 
-def _counts(error: BaseException) -> bool:
+def counts(error: BaseException) -> bool:
     """Whether a failure speaks against the model; a request that is itself at fault, or cancelled, does not."""
     return isinstance(error, ProviderError) and error.asked and is_passing(error)
 
@@ -123,7 +123,7 @@ class CircuitBreaker:
             return
         if probe:
             self._probing = False
-        if _counts(error) and has_say:
+        if counts(error) and has_say:
             self._failures += 1
             if self._failures >= self._threshold:
                 self._opened_at = self._clock()

@@ -5,6 +5,8 @@
     ├── InvalidRequestError (also a ValueError)
     ├── ToolCallError
     ├── ToolRoundsError
+    ├── BudgetExceededError
+    ├── StoreUnavailableError
     ├── LockfileError
     │   ├── LockfileNotFoundError (also a FileNotFoundError)
     │   ├── LockfileParseError
@@ -29,6 +31,7 @@ A message says what happened, with which provider and model, and what to do. It 
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 
@@ -41,6 +44,7 @@ else:
 
 __all__ = [
     "AliasNotFoundError",
+    "BudgetExceededError",
     "CircuitBreakerError",
     "ConfigurationError",
     "ContextLengthError",
@@ -61,6 +65,7 @@ __all__ = [
     "ProviderRateLimitError",
     "ProviderResponseError",
     "ProviderTimeoutError",
+    "StoreUnavailableError",
     "ToolCallError",
     "ToolRoundsError",
     "is_passing",
@@ -125,6 +130,53 @@ class ToolRoundsError(LLMRingError):
     def __init__(self, message: str, run: Any = None) -> None:
         super().__init__(message)
         self.run = run
+
+
+class BudgetExceededError(LLMRingError):
+    """The request may cost more than is left of its alias's budget, and was not sent.
+
+    Attributes:
+        alias, profile: whose budget it is.
+        usd: the budget, in US dollars,
+        per: in an `"hour"`, a `"day"` or a `"month"`.
+        by: the key of the request's metadata by which it is counted apart; `None` where it is one for all.
+        spent: what answers have cost in this time,
+        held: and the most that those under way may cost.
+        needed: the most that this one may cost.
+        opens_at: when the next hour, day or month begins, in UTC.
+        retry_after: seconds until then.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        alias: str,
+        profile: str,
+        usd: float,
+        per: str,
+        by: str | None,
+        spent: float,
+        held: float,
+        needed: float,
+        opens_at: datetime,
+        retry_after: float,
+    ) -> None:
+        super().__init__(message)
+        self.alias = alias
+        self.profile = profile
+        self.usd = usd
+        self.per = per
+        self.by = by
+        self.spent = spent
+        self.held = held
+        self.needed = needed
+        self.opens_at = opens_at
+        self.retry_after = retry_after
+
+
+class StoreUnavailableError(LLMRingError):
+    """The store of rates and budgets does not answer, and `on_failure` of the lockfile's `[state]` is `"closed"`."""
 
 
 class LockfileError(LLMRingError):

@@ -291,6 +291,11 @@ class Decoder:
         )
 
     @property
+    def size(self) -> int:
+        """Bytes that have been read."""
+        return self._read
+
+    @property
     def served(self) -> Served:
         """What this answer's model has served of it so far."""
         return Served(self.model, self.usage, self.response_model, self.service_tier)

@@ -1,0 +1,34 @@
+"""Rates, budgets and breakers that requests share: in this process, in a file, or in Redis.
+
+What an alias's `rate` and `budget` say is kept here, and counted in the store that `[state]` of the lockfile names. A
+request of an alias without them never imports this package.
+
+    rules.py    what a store decides, as steps on records; `step.lua` has the same for Redis
+    stores.py   what a store is, and the one of this process; `sqlite.py` and `redis.py` have the others
+    desk.py     asks and tells a store, for one event loop; what happens while it is away
+    line.py     those who wait
+    gate.py     what one request passes, and what is told of its end; `costs.py` says what it may cost
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
+
+if TYPE_CHECKING:
+    from .costs import Subject
+    from .gate import Gate, Pass
+    from .shared import Conversations, Shared, place_of
+
+__all__ = ["Conversations", "Gate", "Pass", "Shared", "Subject", "place_of"]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "costs": ("Subject",),
+            "gate": ("Gate", "Pass"),
+            "shared": ("Conversations", "Shared", "place_of"),
+        },
+    )

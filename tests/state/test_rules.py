@@ -1,0 +1,151 @@
+"""The same rules in every store: what one answers, all answer, whatever is asked and told, and whenever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from llmring.state.redis import RedisStore
+from llmring.state.rules import MICRO, Ask, Record, Told, end_of, window_of
+from llmring.state.sqlite import SQLiteStore
+from llmring.state.stores import ProcessStore
+
+from .servers import Server, needs_redis
+
+# Of a time when whatever Redis is told to keep until then is kept, whenever this runs.
+_START = 3_000_000_000 * MICRO
+_CLIENTS = ["a", "b", "c"]
+_PERIODS = st.sampled_from(["hour", "day", "month"])
+
+
+class Timed(ProcessStore):
+    """At a time that the test says."""
+
+    at = _START
+
+    def now(self) -> int:
+        return self.at
+
+
+class TimedFile(SQLiteStore):
+    """At a time that the test says."""
+
+    at = _START
+
+    def now(self) -> int:
+        return self.at
+
+
+def asks() -> st.SearchStrategy[Ask]:
+    return st.builds(
+        Ask,
+        client=st.sampled_from(_CLIENTS),
+        age=st.integers(0, 3 * MICRO),
+        breaker=st.sampled_from(["", "breaker:m"]),
+        threshold=st.just(2),
+        cooldown=st.just(5 * MICRO),
+        rate=st.sampled_from(["", "rate:x"]),
+        request=st.sampled_from([0, MICRO, MICRO // 3]),
+        tokens=st.integers(0, 9 * MICRO),
+        burst=st.just(4 * MICRO),
+        limit=st.sampled_from(["", "limit:m"]),
+        weight=st.integers(0, 9000),
+        elsewhere=st.booleans(),
+        budget=st.sampled_from(["", "budget:x"]),
+        usd=st.just(10_000),
+        most=st.integers(0, 4000),
+        per=_PERIODS,
+        next_age=st.sampled_from([-1, 0, MICRO]),
+        next_tokens=st.integers(0, 4 * MICRO),
+    )
+
+
+def told() -> st.SearchStrategy[Told]:
+    bucket = st.integers(-2, 8).map(lambda it: _START // 10_000_000 + it)
+    parts = st.integers(-3 * MICRO, 3 * MICRO)
+    of_limit = [
+        st.integers(0, 3 * MICRO),
+        *[st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 60 * MICRO)] * 2,
+    ]
+    return st.one_of(
+        st.tuples(st.just("rate"), st.just("rate:x"), st.tuples(parts, parts)),
+        st.tuples(
+            st.just("spent"),
+            st.just("budget:x"),
+            st.tuples(_PERIODS, bucket, st.integers(0, 4000), st.integers(0, 4000)),
+        ),
+        st.tuples(st.just("lease"), st.just("budget:x"), st.tuples(bucket, st.integers(0, 4000))),
+        st.tuples(
+            st.just("breaker"),
+            st.just("breaker:m"),
+            st.tuples(st.sampled_from(["ok", "began", "failed", "none"]), st.integers(0, 1), st.just(2)),
+        ),
+        st.tuples(st.just("limit"), st.just("limit:m"), st.tuples(*of_limit)),
+        st.tuples(st.just("leave"), st.just("rate:x"), st.tuples(st.sampled_from(_CLIENTS))),
+        st.tuples(st.just("put"), st.just("put:x"), st.tuples(st.text("xyz:ä"), st.integers(1, 90 * MICRO))),
+    )
+
+
+@needs_redis
+@settings(max_examples=100, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(
+    st.lists(
+        st.tuples(
+            # Most of the time it goes on, at times it is set back.
+            st.one_of(st.integers(0, 8 * MICRO), st.integers(-20 * MICRO, 4000 * MICRO)),
+            st.lists(told(), max_size=3),
+            st.lists(asks(), max_size=3),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_all_stores_answer_alike(
+    shared_redis: Server, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, list[Told], list[Ask]]]
+) -> None:
+    shared_redis.ask("FLUSHALL")
+
+    async def run() -> None:
+        mine, file = Timed(), TimedFile(str(tmp_path_factory.mktemp("state") / "state.db"))
+        server = RedisStore(shared_redis.url)
+        try:
+            for passed, said, asked in steps:
+                mine.at = file.at = mine.at + passed
+                expected = await mine.step(said, asked)
+                assert await file.step(said, asked) == expected
+                assert await server.step_at(str(mine.at), said, asked) == expected
+                assert _plain(await server.entries(), mine.at) == _plain(mine.records, mine.at)
+        finally:
+            await server.close()
+            await file.close()
+
+    asyncio.run(run())
+
+
+def _plain(records: Mapping[str, Record], now: int) -> dict[str, Any]:
+    """Those that are still kept, without what says the same as if it were not there."""
+    return {
+        key: {name: value for name, value in it.items() if name != "at" and value not in (0, {})}
+        for key, it in records.items()
+        if it.get("x", 0) >= now
+    }
+
+
+@pytest.mark.parametrize("per", ["hour", "day", "month"])
+def test_windows_are_those_of_the_calendar(per: str) -> None:
+    at = datetime(2026, 1, 31, 23, 59, 59, tzinfo=UTC)
+    for _ in range(3000):
+        now = int(at.timestamp()) * MICRO
+        end = datetime.fromtimestamp(end_of(now, per) // MICRO, UTC)
+        assert end > at
+        assert (end.minute, end.second, end_of(now, per) % MICRO) == (0, 0, 0)
+        assert per == "hour" or end.hour == 0
+        assert per != "month" or (end.day, end - at <= timedelta(31)) == (1, True)
+        assert window_of(end_of(now, per) - 1, per) == window_of(now, per) == window_of(end_of(now, per), per) - 1
+        at += timedelta(hours=13, minutes=7)
