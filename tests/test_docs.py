@@ -155,13 +155,14 @@ def test_block(
     create("llmring.lock", LOCKFILE)
     bind("llmring.lock", "chatbot", [MODELS[provider]])
     (bare / "cat.png").write_bytes(PIXEL)
+    (bare / "report.md").write_text("# Report\n")
     code = compile("\n" * (line - 1) + source, str(document), "exec")
     try:
         exec(code, {"__name__": "__main__"})
     finally:
         unregister("acme")
     if "service.chat" in source and "PracticeServer(" not in source:
-        asked = {request.wire for request in server.requests}
+        asked = {request.wire for request in server.requests} - {"files"}
         assert asked, "the block asked nobody"
         # A block about the lockfile may rebind the alias; every other one asks whom it is bound to.
         assert asked == {WIRES[provider]} or "lockfile" in f"{document.parent.name} {document.stem}"

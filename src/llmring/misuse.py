@@ -16,12 +16,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
 
+_REGISTER = "`handle = await service.files.register(path)`, and put the handle into a message's content"
+_LIST = "`await service.files.list()`"
+_FORGET = "`await service.files.forget(handle)`"
 _BEFORE = {
-    "register_file": "`handle = await service.files.register(path)`, and put the handle into a message's content",
-    "list_registered_files": "`await service.files.list()`",
-    "deregister_file": "`await service.files.forget(handle)`",
+    **dict.fromkeys(("register_file", "upload_file"), _REGISTER),
+    **dict.fromkeys(("list_registered_files", "list_files", "get_file"), _LIST),
+    **dict.fromkeys(("deregister_file", "delete_file"), _FORGET),
 }
-"""What methods of llmring 1.x are called now."""
+"""What serves in the place of methods of llmring 1.x."""
 
 _ELSE = "In code that awaits nothing, use llmring.sync: `from llmring.sync import LLMRing`."
 

@@ -711,7 +711,7 @@ def test_the_synchronous_face_has_them(server: PracticeServer, report: Path) -> 
 
 
 async def test_methods_of_llmring_1_say_what_serves_instead(bare: Path) -> None:
-    for name in ("register_file", "list_registered_files", "deregister_file"):
+    for name in ("register_file", "list_registered_files", "deregister_file", "upload_file", "delete_file"):
         with pytest.raises(AttributeError, match=r"service\.files\."):
             getattr(LLMRing(), name)
     with pytest.raises(AttributeError, match=r"'LLMRing' object has no attribute 'nothing'$"):
