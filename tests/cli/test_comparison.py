@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmring.cli.diff import AliasChange, ProfileChange, SettingChange, compare
+from llmring.cli.comparison import AliasChange, ProfileChange, SettingChange, compare
 from llmring.lockfile import parse
 
 BEFORE = """\

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from .. import lockfile as lockfiles
-from ..lockfile import Lockfile
+from ..lockfile import Binding, Lockfile, Profile
 from .project import (
     ProfileOption,
     WrittenOption,
@@ -40,16 +41,8 @@ def list_aliases(
     chosen = lockfile.profile(profile)
     bindings = bindings_in(lockfile, chosen)
     if as_json:
-        described = {
-            "file": str(lockfile.path),
-            "profile": chosen.name,
-            "profiles": list(lockfile.profiles),
-            "aliases": {
-                alias: {"model": it.models[0], "stand_bys": list(it.models[1:]), **params_data(it)}
-                for alias, it in bindings.items()
-            },
-        }
-        say_json(described if verbose else {alias: it.models[0] for alias, it in bindings.items()})
+        firsts = {alias: it.models[0] for alias, it in bindings.items()}
+        say_json(data_of(lockfile, chosen, bindings) if verbose else firsts)
         return
     if verbose:
         say(columns([("File", str(lockfile.path)), ("Profile", f"{chosen.name} (of {', '.join(lockfile.profiles)})")]))
@@ -63,6 +56,19 @@ def list_aliases(
     for alias, binding in bindings.items():
         rows.append((alias, binding.models[0], ", ".join(binding.models[1:]), params_of(binding)))
     say_table(rows if verbose else [row[:2] for row in rows])
+
+
+def data_of(lockfile: Lockfile, chosen: Profile, bindings: Mapping[str, Binding]) -> dict[str, Any]:
+    """A profile's aliases, as `--verbose --json` prints them."""
+    return {
+        "file": str(lockfile.path),
+        "profile": chosen.name,
+        "profiles": list(lockfile.profiles),
+        "aliases": {
+            alias: {"model": it.models[0], "stand_bys": list(it.models[1:]), **params_data(it)}
+            for alias, it in bindings.items()
+        },
+    }
 
 
 Name = Annotated[str, argument("NAME", "The profile.", "profiles")]

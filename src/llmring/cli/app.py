@@ -29,6 +29,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "keys list": ("keys:list_keys", "Show where each provider's key comes from."),
     "keys remove": ("keys:remove_key", "Take a provider's key out of the system's keyring."),
     "trust": ("trust:trust", "Agree to where the lockfile has your secrets sent."),
+    "mcp": ("mcp:mcp", "Serve the lockfile to an assistant (Model Context Protocol)."),
     "demo": ("demo:demo", "Stream from four providers, with no key and no network."),
     "lock init": ("init:init", "Write a lockfile for the providers that this machine can use."),
     "lock show": ("info:show", "Show the lockfile resolved."),

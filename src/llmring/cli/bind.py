@@ -51,7 +51,8 @@ def bind(
         before = lockfiles.parse(new_text.encode(), path)
     wanted = list(dict.fromkeys(named))
     for model in wanted:
-        _check_provider(model, before, force=force)
+        if said := check_provider(model, before, force=force):
+            warn(said)
     with working(f"Writing {path.name}"):
         if new_text:
             lockfiles.create(path, new_text)
@@ -64,7 +65,8 @@ def bind(
     if len(wanted) < len(named):
         note("A model that is named twice is bound once.")
     for model in wanted:
-        _question(model, lockfile)
+        if said := doubt_of(model, lockfile):
+            warn(f"{said} It is bound.")
     if as_json:
         say_json({"file": str(lockfile.path), "profile": chosen, "alias": alias, "models": wanted})
         return
@@ -84,8 +86,8 @@ def _listed(ctx: typer.Context, models: str) -> list[str]:
     return named
 
 
-def _check_provider(reference: str, lockfile: Lockfile, *, force: bool) -> None:
-    """Refuse a model whose provider nobody knows; with force, only say so."""
+def check_provider(reference: str, lockfile: Lockfile, *, force: bool = False) -> str | None:
+    """Refuse a model whose provider nobody knows; with force, only say so. `None` where it is known."""
     try:
         provider, name = split_reference(reference)
     except ConfigurationError as error:
@@ -93,7 +95,7 @@ def _check_provider(reference: str, lockfile: Lockfile, *, force: bool) -> None:
             raise ConfigurationError(f"{error}. Did you mean {meant}?") from None
         raise
     if provider in lockfile.providers or secrets_in([reference]) or provider in kinds.names():
-        return  # a secret is refused by whoever writes, and not repeated here
+        return None  # a secret is refused by whoever writes, and not repeated here
     meant = f"{near_name(provider, lockfile.providers) or provider}:{name}"
     near = next(iter(catalog.nearest(meant, limit=1)), meant if meant != reference else None)
     problem = (
@@ -102,18 +104,19 @@ def _check_provider(reference: str, lockfile: Lockfile, *, force: bool) -> None:
     )
     if not force:
         raise ConfigurationError(f"{problem} To bind it all the same: --force")
-    warn(problem)
+    return problem
 
 
-def _question(reference: str, lockfile: Lockfile) -> None:
-    """Say what looks odd about a model. It is bound all the same: catalogues are never complete."""
+def doubt_of(reference: str, lockfile: Lockfile) -> str | None:
+    """What looks odd about a model. It may be bound all the same: catalogues are never complete."""
     info = facts_of(reference, lockfile)
     if said := not_listed(info):
-        warn(f"{said} It is bound.")
-    elif info.retired:
-        warn(f"{reference} is retired; its last day was {info.retires}.")
-    elif info.deprecated:
-        warn(f"{reference} is deprecated by its vendor{f'; its last day is {info.retires}' if info.retires else ''}.")
+        return said
+    if info.retired:
+        return f"{reference} is retired; its last day was {info.retires}."
+    if info.deprecated:
+        return f"{reference} is deprecated by its vendor{f'; its last day is {info.retires}' if info.retires else ''}."
+    return None
 
 
 def unbind(

@@ -59,7 +59,7 @@ def check(
     report = Report(findings, report.files)
     failed = bool(report.count("error") or (strict and report.count("warning")))
     if as_json:
-        _print_json(path, report, failed=failed)
+        say_json(data_of(path, report, failed=failed))
     else:
         _print(path, report)
     if failed:
@@ -79,8 +79,9 @@ def _print(path: Path, report: Report) -> None:
         note(f"{_counted(errors, 'error')} and {_counted(warnings, 'warning')} in {looked_at}.")
 
 
-def _print_json(path: Path, report: Report, *, failed: bool) -> None:
-    described = {
+def data_of(path: Path, report: Report, *, failed: bool) -> dict[str, Any]:
+    """What a check has found, as `--json` prints it."""
+    return {
         "file": str(path),
         "passed": not failed,
         "errors": report.count("error"),
@@ -100,7 +101,6 @@ def _print_json(path: Path, report: Report, *, failed: bool) -> None:
             for it in report.findings
         ],
     }
-    say_json(described)
 
 
 def _where(finding: Finding) -> str:

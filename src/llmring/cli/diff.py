@@ -12,129 +12,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from ..exceptions import LockfileError
-from ..lockfile import Binding, Lockfile, Profile, load, parse
+from ..lockfile import Binding, Lockfile, load, parse
 from ..lockfile.git import at_revision, is_revision
+from .comparison import AliasChange, Comparison, Kind, SettingChange, compare
 from .facts import facts_of, percent, price, remark, tokens
 from .project import lockfile_path, params_data
 from .terminal import columns, note, paint, say, say_json, working
-
-Kind = Literal["added", "removed", "changed"]
-
-
-@dataclass(frozen=True, slots=True)
-class AliasChange:
-    """An alias whose binding is another one. `before` is `None` for a new alias, `after` for one that is gone."""
-
-    alias: str
-    before: Binding | None
-    after: Binding | None
-
-    @property
-    def kind(self) -> Kind:
-        """What became of the alias."""
-        return _kind(self.before, self.after)
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileChange:
-    """A profile that is new, gone, or has other bindings; with its aliases that changed, in the files' order."""
-
-    name: str
-    kind: Kind
-    aliases: tuple[AliasChange, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SettingChange:
-    """Any other value of the file, by the keys that lead to it; `None` where there was, or is, none."""
-
-    place: tuple[str, ...]
-    before: Any
-    after: Any
-
-    @property
-    def kind(self) -> Kind:
-        """What became of the setting."""
-        return _kind(self.before, self.after)
-
-    @property
-    def key(self) -> str:
-        """`providers.groq.base_url`: the keys as TOML writes them with dots."""
-        return ".".join(key if re.fullmatch(r"[\w-]+", key, re.ASCII) else json.dumps(key) for key in self.place)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """All that changed. It is false where nothing did; comments, order and layout are no change."""
-
-    profiles: tuple[ProfileChange, ...]
-    settings: tuple[SettingChange, ...]
-
-    def __bool__(self) -> bool:
-        return bool(self.profiles or self.settings)
-
-
-def compare(before: Lockfile | None, after: Lockfile) -> Comparison:
-    """What changed; `before` is `None` where there was no file yet."""
-    old, new = (before.profiles if before is not None else {}), after.profiles
-    profiles = (_profile(name, old.get(name), new.get(name)) for name in _names(old, new))
-    old_settings = _settings(before) if before is not None else {}
-    new_settings = _settings(after)
-    return Comparison(
-        tuple(change for change in profiles if change is not None),
-        tuple(
-            SettingChange(place, old_settings.get(place), new_settings.get(place))
-            for place in _names(old_settings, new_settings)
-            if old_settings.get(place) != new_settings.get(place)
-        ),
-    )
-
-
-def _profile(name: str, before: Profile | None, after: Profile | None) -> ProfileChange | None:
-    old, new = (profile.bindings if profile is not None else {} for profile in (before, after))
-    aliases = tuple(
-        AliasChange(alias, old.get(alias), new.get(alias))
-        for alias in _names(old, new)
-        if old.get(alias) != new.get(alias)
-    )
-    kind = _kind(before, after)
-    return ProfileChange(name, kind, aliases) if aliases or kind != "changed" else None
-
-
-def _settings(lockfile: Lockfile) -> dict[tuple[str, ...], Any]:
-    """Every value of the file but its bindings, by its place."""
-    leaves = {place: value for place, value in _leaves(lockfile.data) if not _is_of_a_profile(place)}
-    said = {("default_profile",): lockfile.default_profile, ("extends", "packages"): list(lockfile.extends) or None}
-    return leaves | said
-
-
-def _is_of_a_profile(place: tuple[str, ...]) -> bool:
-    return place == ("profiles",) or (place[0] == "profiles" and (len(place) == 2 or place[2] in ("name", "bindings")))
-
-
-def _leaves(table: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for key, value in table.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, (*place, key))
-        else:
-            yield (*place, key), value
-
-
-def _names(old: Mapping[Any, Any], new: Mapping[Any, Any]) -> list[Any]:
-    """In the order of the newer file, then what only the older one has."""
-    return list(dict.fromkeys((*new, *old)))
-
-
-def _kind(before: object, after: object) -> Kind:
-    if before is None:
-        return "added"
-    return "removed" if after is None else "changed"
-
 
 _SIGN: Mapping[Kind, tuple[str, str]] = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
 _MARK: Mapping[Kind, str] = {"added": " (new)", "removed": " (removed)", "changed": ""}
@@ -174,8 +62,7 @@ def diff(
     after = load(path)
     with working("Asking git"):
         before, origin = _older(path, since)
-    comparison = compare(before, after)
-    aliases = {it.name: [_rows(alias, before, after) for alias in it.aliases] for it in comparison.profiles}
+    comparison, aliases = _compared(before, after)
     if as_json:
         say_json({"file": str(path), "since": origin, **_as_data(comparison, aliases)})
     elif markdown:
@@ -187,6 +74,28 @@ def diff(
         note(f"{path} says the same as {_called(origin)}.")
     if exit_code and comparison:
         raise typer.Exit(1)
+
+
+def show_change(before: Lockfile, after: Lockfile) -> None:
+    """Print what an edit changes, as `lock diff` does."""
+    _print(*_compared(before, after))
+
+
+def data_of_change(before: Lockfile | None, after: Lockfile) -> dict[str, Any]:
+    """What an edit changes, as `lock diff --json` has it."""
+    return _as_data(*_compared(before, after))
+
+
+def changed_since(path: Path, since: str) -> dict[str, Any]:
+    """What `lock diff --json` prints: the change since a git revision, or compared with another file."""
+    after = load(path)
+    before, origin = _older(path, since)
+    return {"file": str(path), "since": origin, **data_of_change(before, after)}
+
+
+def _compared(before: Lockfile | None, after: Lockfile) -> tuple[Comparison, dict[str, list[Rows]]]:
+    comparison = compare(before, after)
+    return comparison, {it.name: [_rows(alias, before, after) for alias in it.aliases] for it in comparison.profiles}
 
 
 def _older(path: Path, since: str) -> tuple[Lockfile | None, dict[str, Any]]:

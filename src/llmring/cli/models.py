@@ -57,8 +57,8 @@ def models(
       llmring models --json | jq -r '.[] | select(.input_price < 1) | .model'
     """
     lockfile = lockfile_if_any()
-    found, failed = _served(provider, lockfile) if live else (_in_catalogue(provider, lockfile), False)
-    chosen = [info for info in found if _has(info, search) and (every or live or not info.retired)]
+    found, failed = _served(provider, lockfile) if live else (catalogued(provider, lockfile), False)
+    chosen = [info for info in found if has_words(info, search) and (every or live or not info.retired)]
     chosen.sort(key=lambda info: catalog.other_use(info.name) is not None)
     if as_json:
         say_json([as_data(info) for info in chosen])
@@ -76,12 +76,14 @@ def models(
         raise typer.Exit(1)
 
 
-def _has(info: ModelInfo, search: str | None) -> bool:
+def has_words(info: ModelInfo, search: str | None) -> bool:
+    """Whether the name or the title of a model has all the words."""
     text = f"{info.provider}:{info.name} {info.title or ''}".lower()
     return all(word in text for word in (search or "").lower().split())
 
 
-def _in_catalogue(provider: str | None, lockfile: Lockfile | None) -> list[ModelInfo]:
+def catalogued(provider: str | None, lockfile: Lockfile | None) -> list[ModelInfo]:
+    """The catalogue's models of a provider, or of the vendors and the lockfile's own."""
     declared = lockfile.providers if lockfile is not None else {}
     vendors = [name for name, sdk in SDKS.items() if not sdk.local]
     names = [provider] if provider is not None else dict.fromkeys((*vendors, *declared))

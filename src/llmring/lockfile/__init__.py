@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .model import Binding, Lockfile, ModelSettings, Profile, ProviderSettings
     from .parsing import parse
     from .policy import Budget, Policy, Rate, Split, StateSettings
+    from .proposals import Proposal, propose
     from .resolution import bound, fits, reachable, resolve, stated
     from .secrets import secrets_in
 
@@ -35,6 +36,7 @@ __all__ = [
     "ModelSettings",
     "Policy",
     "Profile",
+    "Proposal",
     "ProviderSettings",
     "Rate",
     "Split",
@@ -51,6 +53,7 @@ __all__ = [
     "load",
     "package_lockfile",
     "parse",
+    "propose",
     "reachable",
     "remove_profile",
     "replace_models",
@@ -83,6 +86,7 @@ if not TYPE_CHECKING:
             "model": ("Binding", "Lockfile", "ModelSettings", "Profile", "ProviderSettings"),
             "parsing": ("parse",),
             "policy": ("Budget", "Policy", "Rate", "Split", "StateSettings"),
+            "proposals": ("Proposal", "propose"),
             "resolution": ("bound", "fits", "reachable", "resolve", "stated"),
             "secrets": ("secrets_in",),
         },

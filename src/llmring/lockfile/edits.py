@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     StrPath = str | os.PathLike[str]
     Keep = Callable[[Path, bytes], None]
+    Change = Callable[[str, Lockfile], Edited]
 
 __all__ = [
     "add_profile",
@@ -76,15 +77,15 @@ def bind(
     """
     models = [models] if isinstance(models, str) else list(dict.fromkeys(models))
     values = None if params is None else _plain(params)
-    _check_name("alias", alias)
+    check_name("alias", alias)
     if not models:
         raise ConfigurationError(f"No model to bind {shown(alias)} to: give at least one provider:model")
     for model in models:
         split_reference(model)
     if profile is not None:
-        _check_name("profile", profile)
-    _check_secrets([models, values])
-    return _edit(
+        check_name("profile", profile)
+    check_secrets([models, values])
+    return edit_file(
         path,
         lambda text, lockfile: with_binding(
             text, lockfile, lockfile.default_profile if profile is None else profile, alias, models, values
@@ -103,6 +104,11 @@ def unbind(path: StrPath, alias: str, *, profile: str | None = None, patience: f
         ConfigurationError: there is no such profile.
         LockfileError: the file is not there, not valid, or could not be written.
     """
+    return edit_file(path, without_alias(alias, profile), patience=patience)
+
+
+def without_alias(alias: str, profile: str | None) -> Change:
+    """The edit of `unbind`."""
 
     def change(text: str, lockfile: Lockfile) -> Edited:
         chosen = lockfile.profile(profile)
@@ -119,7 +125,7 @@ def unbind(path: StrPath, alias: str, *, profile: str | None = None, patience: f
 
         return edited(text, lockfile, edit)
 
-    return _edit(path, change, patience=patience)
+    return change
 
 
 def replace_models(path: StrPath, models: Mapping[str, str], *, profile: str | None = None) -> Lockfile:
@@ -139,8 +145,8 @@ def replace_models(path: StrPath, models: Mapping[str, str], *, profile: str | N
     """
     for model in models.values():
         split_reference(model)
-    _check_secrets(list(models.values()))
-    return _edit(path, lambda text, lockfile: with_replacements(text, lockfile, models, profile))
+    check_secrets(list(models.values()))
+    return edit_file(path, lambda text, lockfile: with_replacements(text, lockfile, models, profile))
 
 
 def convert(path: StrPath, *, to_json: bool, keep: Keep | None = None) -> Lockfile:
@@ -162,7 +168,7 @@ def convert(path: StrPath, *, to_json: bool, keep: Keep | None = None) -> Lockfi
         done = converted(lockfile.data, to_json=to_json)
         return done.text, done.data
 
-    return _edit(path, change, keep=keep)
+    return edit_file(path, change, keep=keep)
 
 
 def create(
@@ -240,13 +246,13 @@ def add_profile(path: StrPath, name: str) -> Lockfile:
     Raises:
         ConfigurationError: there is one of that name, or it cannot be a name.
     """
-    _check_name("profile", name)
+    check_name("profile", name)
 
     def change(text: str, lockfile: Lockfile) -> Edited:
         _check_new(lockfile, name)
         return edited(text, lockfile, lambda data: data.setdefault("profiles", {}).update({name: {"name": name}}))
 
-    return _edit(path, change)
+    return edit_file(path, change)
 
 
 def copy_profile(path: StrPath, source: str, name: str) -> Lockfile:
@@ -255,7 +261,7 @@ def copy_profile(path: StrPath, source: str, name: str) -> Lockfile:
     Raises:
         ConfigurationError: there is no `source`, or one of that name already, or it cannot be a name.
     """
-    _check_name("profile", name)
+    check_name("profile", name)
 
     def change(text: str, lockfile: Lockfile) -> Edited:
         chosen = lockfile.profile(source)
@@ -268,7 +274,7 @@ def copy_profile(path: StrPath, source: str, name: str) -> Lockfile:
 
         return edited(text, lockfile, edit)
 
-    return _edit(path, change)
+    return edit_file(path, change)
 
 
 def remove_profile(path: StrPath, name: str) -> Lockfile:
@@ -285,16 +291,17 @@ def remove_profile(path: StrPath, name: str) -> Lockfile:
             )
         return edited(text, lockfile, lambda data: data["profiles"].pop(name))
 
-    return _edit(path, change)
+    return edit_file(path, change)
 
 
-def _edit(
+def edit_file(
     path: StrPath,
-    change: Callable[[str, Lockfile], Edited],
+    change: Change,
     *,
     keep: Keep | None = None,
     patience: float | None = None,
 ) -> Lockfile:
+    """Read a file again under a lock, make an edit, and put the result in its place, until nobody came between."""
     path = Path(path)
     real = Path(os.path.realpath(path))
     if not os.path.exists(real):
@@ -304,7 +311,7 @@ def _edit(
             before = read(path)
             old = parse(before, path)
             _check_link(path, old)
-            after, new = _changed(decode(before, path), old, change)
+            after, new = changed(decode(before, path), old, change)
             if after == before:
                 return new
             if keep is not None:
@@ -313,7 +320,7 @@ def _edit(
                 return new
 
 
-def _changed(text: str, old: Lockfile, change: Callable[[str, Lockfile], Edited]) -> tuple[bytes, Lockfile]:
+def changed(text: str, old: Lockfile, change: Change) -> tuple[bytes, Lockfile]:
     """The bytes that say the change and nothing else, and what they say."""
     try:
         after, meant = change(text, old)
@@ -337,13 +344,15 @@ def _changed(text: str, old: Lockfile, change: Callable[[str, Lockfile], Edited]
     return after.encode(), new
 
 
-def _check_name(kind: str, name: str) -> None:
+def check_name(kind: str, name: str) -> None:
+    """Refuse what cannot name an alias or a profile."""
     if not is_name(name):
         raise ConfigurationError(f"The {kind} {shown(name)} is empty or holds white space. Give it a name of one word")
-    _check_secrets(name)
+    check_secrets(name)
 
 
-def _check_secrets(data: Any) -> None:
+def check_secrets(data: Any) -> None:
+    """Refuse what is to be written if it holds a secret."""
     if secrets_in(data):
         raise ConfigurationError(
             "A lockfile holds no secret, and this edit has what looks like one. Put it in an environment variable"
