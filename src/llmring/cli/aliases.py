@@ -9,6 +9,7 @@ import typer
 
 from .. import lockfile as lockfiles
 from ..lockfile import Binding, Lockfile, Profile
+from .policies import policy_words
 from .project import (
     ProfileOption,
     WrittenOption,
@@ -54,7 +55,8 @@ def list_aliases(
         return
     rows = [("ALIAS", "MODEL", "STAND-BYS", "PARAMS")]
     for alias, binding in bindings.items():
-        rows.append((alias, binding.models[0], ", ".join(binding.models[1:]), params_of(binding)))
+        said = [params_of(binding), *(f"{name} {words}" for name, words in policy_words(binding).items())]
+        rows.append((alias, binding.models[0], ", ".join(binding.models[1:]), "; ".join(filter(None, said))))
     say_table(rows if verbose else [row[:2] for row in rows])
 
 

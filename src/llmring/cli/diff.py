@@ -21,6 +21,7 @@ from ..lockfile import Binding, Lockfile, load, parse
 from ..lockfile.git import at_revision, is_revision
 from .comparison import AliasChange, Comparison, Kind, SettingChange, compare
 from .facts import facts_of, percent, price, remark, tokens
+from .policies import on_average, policy_words
 from .project import lockfile_path, params_data
 from .terminal import columns, note, paint, say, say_json, working
 
@@ -163,7 +164,7 @@ def _rows(change: AliasChange, before: Lockfile | None, after: Lockfile) -> Rows
     facts = [facts_of(binding.models[0], file) if binding is not None else None for binding, file in sides]
     rows = [Row("model", models[0], models[1])]
     for name, (field, form) in _FIGURES.items():
-        old, new = (getattr(it, field) if it is not None else None for it in facts)
+        old, new = (_figure(field, binding, file) for binding, file in sides)
         words = []
         for it, value in zip(facts, (old, new), strict=True):
             missing = "no price" if field != "context_window" and it is not None and it.own_host else "unknown"
@@ -181,6 +182,15 @@ def _rows(change: AliasChange, before: Lockfile | None, after: Lockfile) -> Rows
     return change, rows
 
 
+def _figure(field: str, binding: Binding | None, file: Lockfile | None) -> Any:
+    """A fact of the model that serves; a price is that of a million tokens, of all that serve first by their shares."""
+    if binding is None:
+        return None
+    if field.endswith("_price"):
+        return on_average(binding, lambda model: facts_of(model, file), field)
+    return getattr(facts_of(binding.models[0], file), field)
+
+
 def _parts(binding: Binding | None) -> dict[str, str]:
     """What a binding says besides the model that serves, in words."""
     if binding is None:
@@ -188,6 +198,7 @@ def _parts(binding: Binding | None) -> dict[str, str]:
     parts = {"stand-bys": ", ".join(binding.models[1:])} if binding.models[1:] else {}
     parts |= {name: _json(value) for name, value in (*binding.params.items(), *binding.extra.items())}
     parts |= {"tools": binding.tools} if binding.tools is not None else {}
+    parts |= policy_words(binding)
     return parts | ({"constraints": _json(binding.constraints)} if binding.constraints is not None else {})
 
 
@@ -212,7 +223,7 @@ def _print(comparison: Comparison, aliases: Mapping[str, list[Rows]]) -> None:
             # Of an alias whose model stayed, only what did not.
             stayed = change.kind == "changed" and rows[0].before == rows[0].after
             say(f"  {_signed(change.kind, change.alias)}")
-            shown = [] if stayed else [(row.name, str(row)) for row in rows[:_COLUMNS]]
+            shown = [(row.name, str(row)) for row in rows[:_COLUMNS] if not stayed or row.before != row.after]
             shown += [(row.name, str(row if change.kind == "changed" else row.after)) for row in rows[_COLUMNS:]]
             say(columns(shown, indent="      "))
     if comparison.settings:

@@ -15,6 +15,7 @@ from ..lockfile import Binding, Lockfile, resolve
 from ..lockfile.extends import unknown_provider
 from . import abilities
 from .facts import as_data, facts_of, not_listed, price, remark, tokens
+from .policies import policy_words, remarks_of
 from .project import ProfileOption, argument, bindings_in, lockfile_if_any, open_lockfile, params_data, params_of
 from .status import Status, keyring, status_of
 from .terminal import columns, note, paint, say, say_json, say_table, warn, working
@@ -56,7 +57,7 @@ def info(
     if binding.models != (name,):
         rows = [("serves", binding.models[0])]
         rows += [("stands by" if not number else "", model) for number, model in enumerate(binding.models[1:])]
-        rows += [("params", params_of(binding))]
+        rows += [("params", params_of(binding)), *policy_words(binding).items()]
         say(paint(binding.alias, bold=True))
         say(columns([row for row in rows if row[1]], indent="  "))
         say()
@@ -116,7 +117,9 @@ def show(
         for number, reference in enumerate(binding.models):
             model = models[reference]
             figures = price(model.input_price), price(model.output_price), tokens(model.context_window)
-            remarks = ", ".join(filter(None, (remark(model), "" if number else params_of(binding))))
+            remarks = "; ".join(
+                filter(None, (remark(model), "" if number else params_of(binding), *remarks_of(binding, number)))
+            )
             names = ("", f"  {reference}") if number else (alias, reference)
             rows.append((*names, *figures, _key_in_table(keys[model.provider]), remarks))
     say_table(rows, 2, 3, 4)

@@ -13,6 +13,7 @@ from .. import lockfile as lockfiles
 from ..exceptions import AliasNotFoundError, LockfileError, LockfileNotFoundError
 from ..lockfile import Binding, Lockfile, Profile, find_lockfile, load
 from ..lockfile.files import none_found
+from .policies import policy_data
 from .terminal import warn
 
 _PREFERRED = ("chatbot", "balanced")
@@ -91,7 +92,8 @@ def params_of(binding: Binding) -> str:
 
 def params_data(binding: Binding) -> dict[str, Any]:
     """The same for `--json`."""
-    return {"params": dict(binding.params)} | ({"tools": binding.tools} if binding.tools is not None else {})
+    tools = {"tools": binding.tools} if binding.tools is not None else {}
+    return {"params": dict(binding.params)} | tools | policy_data(binding)
 
 
 def default_model(profile: str | None) -> str:
