@@ -63,6 +63,7 @@ def test_the_service_loads_what_its_methods_name_and_no_more() -> None:
     assert {name for name in loaded if name.startswith("llmring")} == {
         "llmring",
         "llmring.aliases",
+        "llmring.counted",
         "llmring.credentials",
         "llmring.exceptions",
         "llmring.filed",
@@ -74,6 +75,7 @@ def test_the_service_loads_what_its_methods_name_and_no_more() -> None:
         "llmring.record",
         "llmring.providers",
         "llmring.service",
+        "llmring.state",
         "llmring.talking",
         "llmring.wire",
     }

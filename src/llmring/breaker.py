@@ -154,6 +154,11 @@ class Breakers:
         self._cooldown = cooldown
         self._of: dict[str, CircuitBreaker] = {}
 
+    @property
+    def settings(self) -> tuple[int, float]:
+        """The threshold, 0 where none ever opens, and the cooldown."""
+        return (0 if self._threshold == inf else int(self._threshold)), self._cooldown
+
     def of(self, reference: str) -> CircuitBreaker:
         """The breaker of a model."""
         # Of two loops in two threads that ask at once, both must get the same.

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from . import files as filing
-from .models import Models
+from .counted import Counted
 from .providers import base
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Filed"]
 
 
-class Filed(Models):
+class Filed(Counted):
     """Its methods hand over to the package that knows files."""
 
     @cached_property

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import breaker, catalog, concealment, counting, events, policy, references, structured
+from . import breaker, catalog, concealment, counting, events, references, structured
 from . import capabilities as abilities
 from . import lockfile as lockfiles
 from . import request as requests
@@ -37,7 +37,6 @@ class Models(Provided):
     timeout: float | None
     _records: Records
     _facts: abilities.Known | None = None
-    _conductor: policy.Conductor | None = None
     _listeners: events.Listeners | None
 
     @awaited
@@ -219,14 +218,6 @@ class Models(Provided):
         needs = abilities.needs_of(request, form)
         unable = [self._unable(it, needs, binding, lockfile) for it in models] if needs else []
         return abilities.Passed(binding.alias, models, unable) if any(unable) else None
-
-    def _conduct(self, binding: lockfiles.Binding, request: schemas.LLMRequest) -> policy.Conduct | None:
-        """What the policy of an alias does to a request; `None` where it has none."""
-        if binding.policy is None:
-            return None
-        if self._conductor is None:
-            self._conductor = vars(self).setdefault("_made", policy.Conductor(self._records))
-        return self._conductor.of(binding, binding.policy, request)
 
     def _unable(
         self,

@@ -292,7 +292,7 @@ class Route:
                 if self.conduct is None:
                     answer, chunks = await ask(call.begun())
                 else:
-                    answer, chunks = await self.conduct.ask(self, attempt, call.begun(), ask, side)
+                    answer, chunks = await self.conduct.ask(self, candidate, attempt, call.begun(), ask, side)
             except BaseException as error:
                 breaker.ended(error, probe)
                 if let_go is not None:
@@ -327,6 +327,8 @@ class Route:
                     *(self.alias, provider.name, call.model, pause, retry + 1, most, concealment.bare(error)),
                 )
                 attempt.retried(self.retries + 1, pause, error)
+                if self.conduct is not None:
+                    self.conduct.retried(error)
             await asyncio.sleep(pause)
             self.retries += 1
         raise AssertionError

@@ -177,7 +177,7 @@ class LLMRing(Talks, AwaitedService):
         if told is not None:
             of = lockfile.profile(self._profile(profile)).name if lockfile is not None else None
             told.started(asked, binding.alias, of)
-        conduct = self._conduct(binding, request)
+        conduct = self._conduct(binding, request, lockfile, profile)
         timeout = requests.seconds(asked.timeout if "timeout" in asked.model_fields_set else self.timeout, "timeout")
         deadline = self.deadline if conduct is None else conduct.policy.deadline or self.deadline
         deadline = requests.seconds(asked.deadline if "deadline" in asked.model_fields_set else deadline, "deadline")

@@ -13,18 +13,18 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .conduct import Conduct, Conductor
-    from .conversations import Places
+    from .conversations import Places, value_of
     from .hedging import Side
     from .shares import side_of
 
-__all__ = ["Conduct", "Conductor", "Places", "Side", "side_of"]
+__all__ = ["Conduct", "Conductor", "Places", "Side", "side_of", "value_of"]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
             "conduct": ("Conduct", "Conductor"),
-            "conversations": ("Places",),
+            "conversations": ("Places", "value_of"),
             "hedging": ("Side",),
             "shares": ("side_of",),
         },

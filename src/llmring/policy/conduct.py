@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..record import Records
     from ..routing import Route
     from ..schemas import LLMResponse, StreamChunk
+    from ..state import Gate, Pass
     from ..told import Attempt
     from .hedging import Side
 
@@ -99,6 +100,8 @@ class Conduct:
         alias: what the request named.
         records: of what the service has open.
         hedged: a second model was asked for it.
+        places: remembers which model a conversation is with.
+        gate: holds requests back, as their rate and their budget have it; `None`: nothing does.
         holds: whether what says nothing is not handed over, as the next model may answer in its place.
     """
 
@@ -113,6 +116,9 @@ class Conduct:
         self._own = {model: own_params(request, binding, model) for model in policy.params}
         self._times = conductor.times(binding) if policy.hedge_after == "p95" else None
         self._place: str | None = None
+        self.places = conductor.places
+        self.gate: Gate | None = None
+        self._passes: dict[str, Pass] = {}
 
     async def order(self, candidates: Sequence[str]) -> list[str]:
         """Who may serve, in the order of this request."""
@@ -127,7 +133,7 @@ class Conduct:
             self._place = sha256(
                 f"{self.alias}\n{conversation_of(request)}".encode(errors="surrogatepass")
             ).hexdigest()[:32]
-            kept = await self._conductor.places.get(self._place)
+            kept = await self.places.get(self._place)
             if kept in ordered:
                 ordered = in_order(ordered, ordered.index(kept))
         return ordered
@@ -146,7 +152,7 @@ class Conduct:
     def served(self, model: str) -> None:
         """A model has begun to answer."""
         if self._place is not None and self.policy.sticky is not None:
-            self._conductor.places.keep(self._place, model, self.policy.sticky)
+            self.places.keep(self._place, model, self.policy.sticky)
 
     def moves_on(self, error: BaseException) -> bool:
         """Whether a failure that would be the caller's to see leads to the next model."""
@@ -175,16 +181,35 @@ class Conduct:
             after if not isinstance(after, str) else self._times.percentile(0.95) if self._times is not None else None
         )
 
-    async def ask(self, route: Route, attempt: Attempt, call: Call, ask: Ask, side: Side | None) -> Opened:
-        """Ask a model, and again without a parameter that it refuses.
+    async def ask(self, route: Route, model: str, attempt: Attempt, call: Call, ask: Ask, side: Side | None) -> Opened:
+        """Ask a model, when it may be asked, and again without a parameter that it refuses.
 
         Args:
             route: the request's.
+            model: the `provider:model`.
             attempt: hears of it.
             call: what to ask.
             ask: asks; its second argument says whether what has come is not enough.
             side: hears when the model is asked and when it begins to answer.
         """
+        if self.gate is None:
+            return await self._ask(route, attempt, call, ask, side)
+        let_through = await self.gate.admit(model, call, elsewhere=len(route.candidates) > 1, until=route.until)
+        self._passes[model] = let_through
+        try:
+            answer, chunks = await self._ask(route, attempt, call.begun(), ask, side)
+        except BaseException as error:
+            let_through.failed(error)
+            raise
+        let_through.began(answer)
+        return answer, chunks
+
+    def retried(self, error: ProviderError) -> None:
+        """A model is asked again after an error."""
+        if (let_through := self._passes.get(f"{error.provider}:{error.model}")) is not None:
+            let_through.retried(error)
+
+    async def _ask(self, route: Route, attempt: Attempt, call: Call, ask: Ask, side: Side | None) -> Opened:
         is_whole, reads_on = not call.stream, None
         if side is not None:
             side.asks()

@@ -7,6 +7,7 @@ request of an alias without them never imports this package.
     stores.py   what a store is, and the one of this process; `sqlite.py` and `redis.py` have the others
     desk.py     asks and tells a store, for one event loop; what happens while it is away
     line.py     those who wait
+    standing.py shows how all of it stands
     gate.py     what one request passes, and what is told of its end; `costs.py` says what it may cost
 """
 
@@ -20,8 +21,23 @@ if TYPE_CHECKING:
     from .costs import Subject
     from .gate import Gate, Pass
     from .shared import Conversations, Shared, place_of
+    from .standing import AliasStanding, BudgetStanding, ModelStanding, RateStanding, Standing, reset, standing_of
 
-__all__ = ["Conversations", "Gate", "Pass", "Shared", "Subject", "place_of"]
+__all__ = [
+    "AliasStanding",
+    "BudgetStanding",
+    "Conversations",
+    "Gate",
+    "ModelStanding",
+    "Pass",
+    "RateStanding",
+    "Shared",
+    "Standing",
+    "Subject",
+    "place_of",
+    "reset",
+    "standing_of",
+]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
@@ -30,5 +46,14 @@ if not TYPE_CHECKING:
             "costs": ("Subject",),
             "gate": ("Gate", "Pass"),
             "shared": ("Conversations", "Shared", "place_of"),
+            "standing": (
+                "AliasStanding",
+                "BudgetStanding",
+                "ModelStanding",
+                "RateStanding",
+                "Standing",
+                "reset",
+                "standing_of",
+            ),
         },
     )

@@ -95,6 +95,16 @@ class Desk:
         self._lines: dict[str, Line] = {}
         self._renewal: asyncio.TimerHandle | None = None
 
+    @property
+    def store_or_own(self) -> Store:
+        """What keeps the records."""
+        return self.own
+
+    @property
+    def kind(self) -> str:
+        """What kind of store that is: `"process"`, `"sqlite"` or `"redis"`."""
+        return self.store_or_own.kind
+
     def line(self, key: str) -> Line:
         """Those who wait by the same rate."""
         line = self._lines.get(key)
@@ -125,6 +135,9 @@ class Desk:
     async def get(self, key: str) -> str | None:
         """A text that was put."""
         return await self.own.get(key)
+
+    async def flush(self) -> None:
+        """Wait until the store has been told all."""
 
     def give_back(self, ask: Ask, verdict: Verdict) -> None:
         """Undo what was taken for a request that does not go."""
@@ -190,7 +203,7 @@ class Far(Desk):
     def __init__(self, store: Store, own: ProcessStore, name: str, on_failure: Literal["open", "closed"]) -> None:
         super().__init__(own)
         self.store = store
-        self._name = name
+        self.name = name
         self._on_failure = on_failure
         self._near = Desk(own)
         self._near.habits = self.habits
@@ -216,6 +229,11 @@ class Far(Desk):
         self._go()
         return answer
 
+    @property
+    def store_or_own(self) -> Store:
+        """See `Desk`."""
+        return self.store
+
     def _in_its_place(self, ask: Ask) -> Verdict:
         if self._on_failure == "closed":
             raise self._closed()
@@ -223,7 +241,7 @@ class Far(Desk):
 
     def _closed(self) -> StoreUnavailableError:
         return StoreUnavailableError(
-            f"The store of counts that {self._name} names does not answer, and `on_failure` of [state] is "
+            f"The store of counts that {self.name} names does not answer, and `on_failure` of [state] is "
             '"closed": no request that it counts is sent. Start it, or write: on_failure = "open"'
         )
 
@@ -265,6 +283,13 @@ class Far(Desk):
             return None
         self._back()
         return value
+
+    async def flush(self) -> None:
+        """See `Desk`."""
+        if self._told and self._again is None:
+            self._go()
+        if self._pump is not None:
+            await asyncio.wait([self._pump])
 
     def _hold_longer(self, held: list[Held]) -> None:
         if self._again is None:
@@ -331,12 +356,12 @@ class Far(Desk):
         first, self._again = self._again is None, self._loop.time() + _AGAIN
         if first:
             does = "no request that it counts is sent" if self._on_failure == "closed" else "this process counts alone"
-            logger.warning("The store of counts that %s names is away (%s): %s.", self._name, _kind(error), does)
+            logger.warning("The store of counts that %s names is away (%s): %s.", self.name, _kind(error), does)
 
     def _back(self) -> None:
         if self._again is not None:
             self._again = None
-            logger.info("The store of counts that %s names is back.", self._name)
+            logger.info("The store of counts that %s names is back.", self.name)
         if self._owed:
             owed, self._owed = self._owed, {}
             self._told += [("spent", key, (per, 0, 0, cost)) for (key, per), cost in owed.items()]
@@ -355,7 +380,7 @@ class Far(Desk):
             async with asyncio.timeout(_PATIENCE):
                 await self.store.close()
         except Exception as error:
-            logger.debug("The store of counts that %s names was not closed (%s).", self._name, type(error).__name__)
+            logger.debug("The store of counts that %s names was not closed (%s).", self.name, type(error).__name__)
 
 
 class _Owing(Desk):

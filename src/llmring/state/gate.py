@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -37,28 +36,27 @@ class Gate:
         desk: of the store, in this event loop.
         subject: whose.
         who: the value of the request's metadata that its budget is counted by; `None`: it has none.
-        until: when the request must have ended, in the loop's time.
 
     Attributes:
         desk, subject: as above.
         costs: what it may take, and took.
     """
 
-    def __init__(self, desk: Desk, subject: Subject, who: str | None, until: float | None) -> None:
+    def __init__(self, desk: Desk, subject: Subject, who: str | None) -> None:
         self.desk = desk
         self.subject = subject
-        self._until = until
         self._name = f"{subject.profile}/{subject.alias}"
         self._who = "" if who is None else ":" + sha256(who.encode(errors="surrogatepass")).hexdigest()[:16]
         self.costs = Costs(desk.habits, subject)
 
-    async def admit(self, model: str, call: Call, *, elsewhere: bool) -> Pass:
+    async def admit(self, model: str, call: Call, *, elsewhere: bool, until: float | None) -> Pass:
         """Wait until a model may be asked.
 
         Args:
             model: the `provider:model`.
             call: what it is to be asked.
             elsewhere: another one stands by.
+            until: when the request must have ended, in the loop's time; `None` sets no bound.
 
         Raises:
             BudgetExceededError: it may cost more than is left.
@@ -86,9 +84,9 @@ class Gate:
             fields["most"] = await self._most(model, call)
         ask = Ask(**fields)
         if rate is not None:
-            until, loop = self._until, asyncio.get_running_loop()
             if call.timeout is not None:
-                until = min(until or sys.float_info.max, loop.time() + call.timeout)
+                soonest = asyncio.get_running_loop().time() + call.timeout
+                until = soonest if until is None else min(until, soonest)
             verdict = await desk.line(ask.rate).through(ask, until)
         else:
             found = desk.ask(ask)
@@ -208,6 +206,16 @@ class Pass:
         # Of the answer only its decoder is held: an answer in a cycle would not be closed when it is dropped.
         decoder = answer.decoder
         answer.hear(lambda failure: self._ended(failure, decoder))
+
+    def retried(self, error: ProviderError) -> None:
+        """The model is asked again after an error."""
+        told: list[Told] = []
+        if self._ask.request:
+            told.append(("rate", self._ask.rate, (self._ask.request, 0)))
+        if self._ask.limit and error.retry_after:
+            told.append(("limit", self._ask.limit, limits.alone(error.retry_after)))
+        if told:
+            self._desk.tell(*told)
 
     def failed(self, error: BaseException) -> None:
         """There is no answer."""

@@ -39,6 +39,8 @@ class RedisStore:
         ConfigurationError: the extra `redis` is not installed.
     """
 
+    kind = "redis"
+
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         options = dict(parse_qsl(parts.query))
@@ -60,7 +62,7 @@ class RedisStore:
             "decode_responses": True,
             "socket_timeout": PATIENCE,
             "socket_connect_timeout": PATIENCE,
-            # A connection that the server has closed since is made anew, once; more is for `front.py` to say.
+            # A connection that the server has closed since is made anew, once; more is for `desk.py` to say.
             "retry": redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 1),
             "protocol": 2,
         }

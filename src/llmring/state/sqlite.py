@@ -37,6 +37,8 @@ class SQLiteStore:
         Unusable: the path is none.
     """
 
+    kind = "sqlite"
+
     def __init__(self, path: str) -> None:
         if not path or path == ":memory:":
             raise Unusable("it names no file: write sqlite:PATH")

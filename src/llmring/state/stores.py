@@ -38,8 +38,13 @@ class Store(Protocol):
     """Keeps records, and does steps on them, each as one: nobody sees half of it.
 
     Every record has an end, after which it is as if it had never been. What fails raises whatever it raises: the store
-    is away then, and `front.py` knows what to do.
+    is away then, and `desk.py` knows what to do.
+
+    Attributes:
+        kind: what it is.
     """
+
+    kind: str
 
     async def step(self, told: Sequence[Told], asks: Sequence[Ask]) -> Stepped:
         """Do what is told, and answer what is asked, by `rules.py`, at the store's own time."""
@@ -64,6 +69,8 @@ def microseconds() -> int:
 
 class ProcessStore:
     """Records in this process's memory. Threads may share it."""
+
+    kind = "process"
 
     def __init__(self) -> None:
         self.records: dict[str, Record] = {}

@@ -190,7 +190,9 @@ class LLMRing:
     count_tokens = _waited(service.LLMRing.count_tokens)
     bind_alias = _waited(service.LLMRing.bind_alias)
     get_available_models = _waited(service.LLMRing.get_available_models)
+    reset_state = _waited(service.LLMRing.reset_state)
     run_tools = _waited(service.LLMRing.run_tools)
+    state = _waited(service.LLMRing.state)
     unbind_alias = _waited(service.LLMRing.unbind_alias)
     validate_context_limit = _waited(service.LLMRing.validate_context_limit)
 
