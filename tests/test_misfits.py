@@ -94,6 +94,18 @@ async def test_what_a_reader_has_seen_is_not_taken_back(way: Way, server: Practi
     assert len(server.requests) == 2
 
 
+async def test_a_stream_of_another_form_is_over_and_its_connection_free(way: Way, server: PracticeServer) -> None:
+    """There is one connection, and whoever asks next has it, though somebody still holds the stream."""
+    server.default = Reply(WRONG)
+    async with LLMRing(max_connections=1, timeout=10, max_retries=0) as service:
+        stream = service.chat_stream(FORM)
+        with pytest.raises(ProviderResponseError):
+            [chunk async for chunk in stream]
+        assert [chunk async for chunk in stream] == []
+        server.default = Reply("Yes.")
+        assert (await service.chat(FORM.model_copy(update={"response_format": None}))).content == "Yes."
+
+
 async def test_nobody_asks_again_for_what_would_be_the_same(server: PracticeServer) -> None:
     server.reply(WRONG, finish_reason="length")
     server.reply("I will not.", finish_reason="content_filter")
