@@ -20,6 +20,7 @@ from pydantic_core import to_json
 
 from llmring.lockfile import bind, create, parse
 from llmring.providers import unregister
+from llmring.templates import read as read_template
 from llmring.testing import PracticeServer, RecordedRequest, Reply, ToolCallScript
 
 from .program import PROGRAM
@@ -170,8 +171,14 @@ def test_block(
 
 
 @pytest.mark.parametrize(("source", "document", "line"), blocks(TOML))
-def test_toml_is_a_lockfile_or_a_part_of_one(source: str, document: Path, line: int) -> None:
+def test_toml_is_a_lockfile_a_part_of_one_or_a_template(source: str, document: Path, line: int, tmp_path: Path) -> None:
     if "[tool." in source or "[project." in source:
+        return
+    if "# llmring.templates/" in source:
+        folder = tmp_path / "llmring.templates"
+        folder.mkdir()
+        (folder / "it.toml").write_text(source)
+        assert read_template(tmp_path / "llmring.lock", "it").prompt
         return
     whole = source if "\nversion = " in f"\n{source}" else f'version = "1.0"\n{source}'
     lockfile = parse(whole.encode(), document)

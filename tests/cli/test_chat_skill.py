@@ -44,6 +44,9 @@ def test_a_line_of_the_guide(project: Path, server: PracticeServer, line: str) -
     server.script(answer)
     folder = project.parent
     (folder / "cat.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (folder / "llmring.templates").mkdir()
+    template = 'prompt = "Translate into $language: $input"\ndefaults = { language = "French" }'
+    (folder / "llmring.templates" / "translate.toml").write_text(template)
     (folder / "notes.md").write_text("A cat sat.")
     (folder / "weather.py").write_text(
         'def get_weather(city: str) -> str:\n    """The weather."""\n    return "warm"\n'
@@ -63,6 +66,9 @@ def test_a_line_of_the_guide(project: Path, server: PracticeServer, line: str) -
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
+    if line.startswith("llmring template"):
+        assert "translate" in done.stdout
+        return
     _, request = server.requests
     assert ("One?" in str(request.body["messages"][0])) == ("--load" in line or "--continue" in line)
     if "--schema" in line:

@@ -24,7 +24,7 @@ def get_weather(city: str, days: int = 1) -> str:
 
 async def slow(city: str) -> str:
     """Takes its time."""
-    open("began", "w").close()
+    print("slow has begun")
     await asyncio.sleep(60)
     return "done"
 
@@ -166,8 +166,7 @@ if sys.platform != "win32":
             terminal.expect("chatbot> ")
             terminal.say("Weather?")
             terminal.expect("Calling slow(")
-            while not (bare / "began").exists():
-                terminal.settle()
+            terminal.expect("slow has begun")
             terminal.type("\x03")
             terminal.expect("Stopped", "chatbot> ")
             terminal.say("/quit")

@@ -27,6 +27,7 @@ SAYS_JSON = [words for words, command in COMMANDS.items() if any("--json" in par
 # What a command needs before it has anything to say.
 ARGUMENTS: dict[tuple[str, ...], list[str]] = {
     ("chat",): ["Hello", "--model", "chatbot"],
+    ("template", "show"): ["translate"],
     ("info",): ["chatbot"],
     ("bind",): ["fresh", "openai:gpt-6-luna"],
     ("unbind",): ["chatbot"],
@@ -102,6 +103,8 @@ def test_a_group_says_each_of_its_commands_in_a_line(run: Run, group: tuple[str,
 def ready(server: PracticeServer, bare: Path) -> None:
     """A project in which every command has something to say."""
     (bare / "llmring.lock").write_text(LOCKFILE)
+    (bare / "llmring.templates").mkdir()
+    (bare / "llmring.templates" / "translate.toml").write_text('prompt = "Translate: $input"')
     (bare / "other.lock").write_text(LOCKFILE.replace("claude-haiku-4-5", "claude-haiku-5-5"))
 
 

@@ -23,6 +23,7 @@ from .files import Files, names_in_file, project_files
 from .findings import CODES, Finding, Mention, Severity, Spot, check_models
 from .lockfile import Text, bind, broken_packages, doubts, mentions, unbind
 from .source import Project, Use, uses_in
+from .templates import of_templates
 
 __all__ = ["CODES", "Finding", "Report", "Severity", "Spot", "check", "check_lockfile"]
 
@@ -75,6 +76,8 @@ def _check(path: Path, files: Files | None) -> Report:
     broken = dict(broken_packages(text))
     findings = [*broken.values()]
     mentioned = list(mentions(text))
+    for found in of_templates(text):
+        mentioned.append(found) if isinstance(found, Mention) else findings.append(found)
     uses: list[Use] = []
     if files is not None:
         aliases = _Aliases.of(text.lockfile, broken)

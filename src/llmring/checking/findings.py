@@ -49,6 +49,8 @@ CODES: Mapping[str, str] = {
     "alias-unbound": "the source code names an alias that a profile does not bind",
     "alias-unused": "the project has code for llmring, and no file of it names an alias that is bound",
     "profile-unknown": "the source code names a profile that the lockfile does not have",
+    "template-invalid": "no question can be made of a template beside the lockfile",
+    "template-unbound": "a template names an alias that no profile binds",
     "source-unreadable": "a source file cannot be parsed",
 }
 """What each code means. They stay the same from release to release."""

@@ -31,6 +31,8 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "trust": ("trust:trust", "Agree to where the lockfile has your secrets sent."),
     "mcp": ("mcp:mcp", "Serve the lockfile to an assistant (Model Context Protocol)."),
     "demo": ("demo:demo", "Stream from four providers, with no key and no network."),
+    "template list": ("templates:list_templates", "List the templates beside the lockfile."),
+    "template show": ("templates:show", "Show a template as its file has it."),
     "lock init": ("init:init", "Write a lockfile for the providers that this machine can use."),
     "lock show": ("info:show", "Show the lockfile resolved."),
     "lock diff": ("diff:diff", "Show what changed in the lockfile, and what that costs."),
@@ -56,6 +58,12 @@ _GROUPS: Mapping[str, str] = {
 Example:
   llmring keys set anthropic
   llmring keys list""",
+    "template": """Look at the templates that llmring chat --template takes.
+
+\b
+Example:
+  llmring template list
+  llmring template show translate""",
     "lock": """Make and keep the lockfile.
 
 \b

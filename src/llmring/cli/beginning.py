@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..service import LLMRing
+from ..templates import Template
 from .project import default_model
 from .transcript import Transcript, loaded
 from .trust import require_for_model
@@ -32,6 +33,15 @@ class Wanted:
     fields: Mapping[str, Any]
     tools: Sequence[Callable[..., Any]]
     go_on: bool = False
+
+    def by(self, template: Template, system: str | None) -> Wanted:
+        """The same by a template: what was asked for on the command line counts more than what that says."""
+        return replace(
+            self,
+            model=self.model or template.model,
+            system=self.system if self.system is not None else system,
+            fields={**template.params, **self.fields},
+        )
 
     def begin(self, service: LLMRing) -> Transcript:
         """The conversation, whose models may be sent their secrets.

@@ -28,6 +28,7 @@ from .facts import usage_line
 from .functions import Asked, named
 from .parameters import fields_of
 from .project import ProfileOption, argument, offers
+from .templates import chosen, values_of
 from .terminal import hear_warnings, json_text, note, say, stream, warn, working
 from .transcript import Transcript, is_kept, keep, pending_of, whole_of
 from .trust import Service
@@ -94,6 +95,20 @@ def chat(
         Path | None,
         typer.Option("--load", metavar="FILE", help="Go on with a conversation that /save wrote as JSON."),
     ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--template",
+            "-t",
+            metavar="NAME",
+            help="Ask by llmring.templates/NAME.toml, beside the lockfile.",
+            autocompletion=offers("templates"),
+        ),
+    ] = None,
+    var: Annotated[
+        list[str] | None,
+        typer.Option("--var", metavar="NAME VALUE", help="What $NAME of the template stands for; repeatable."),
+    ] = None,
     tools: Annotated[
         list[str] | None,
         typer.Option(
@@ -127,6 +142,7 @@ def chat(
       git diff | llmring chat "Review this change"
       llmring chat "What does it say?" --image receipt.png --schema receipt.schema.json
       llmring chat --continue "And then?"
+      llmring chat --template translate --var language Danish "Good morning"
       llmring chat "Is it warm in Oslo?" --tools weather:get_weather
     """
     _check_argument(prompt, "PROMPT")
@@ -136,9 +152,14 @@ def chat(
         raise typer.BadParameter(
             "--continue is the last conversation, and --load another; take one", param_hint="--load"
         )
+    if var and template is None:
+        raise typer.BadParameter("it goes with --template", param_hint="--var")
+    form = chosen(template) if template is not None else None
+    values = values_of(var or ())
     asked = _tools(tools or [], yes=yes)
-    begin = Wanted(load, model, profile, system, fields, asked.functions, go_on=go_on).begin
-    if prompt is None and _on_a_terminal():
+    if prompt is None and _on_a_terminal() and (form is None or form.prompt is None):
+        wanted = Wanted(load, model, profile, system, fields, asked.functions, go_on=go_on)
+        begin = (wanted if form is None else wanted.by(form, form.filled("", values)[1])).begin
         for given, name in ((as_json, "--json"), (schema, "--schema"), (no_stream, "--no-stream")):
             if given:
                 raise typer.BadParameter(f'nothing was asked; {name} takes a prompt: llmring chat "..." {name}')
@@ -146,13 +167,17 @@ def chat(
 
         converse(begin, profile, _attached(image, file), asked, keep_history=not no_history)
         return
-    text = _asked(prompt)
-    question = Message(role="user", content=content_of(text, _attached(image, file)))
     if schema is not None:
         fields["response_format"] = _response_format(schema)
+    text = _asked(prompt, needed=form is None or form.wants_input or form.prompt is None)
+    wanted = Wanted(load, model, profile, system, fields, asked.functions, go_on=go_on)
+    if form is not None:
+        text, said = form.filled(text, values)
+        wanted = wanted.by(form, said)
+    question = Message(role="user", content=content_of(text, _attached(image, file)))
     hear_warnings()
     keeps = not no_history and is_kept()
-    asyncio.run(_ask(begin, question, profile, asked, keeps=keeps, no_stream=no_stream, as_json=as_json))
+    asyncio.run(_ask(wanted.begin, question, profile, asked, keeps=keeps, no_stream=no_stream, as_json=as_json))
 
 
 def _tools(names: list[str], *, yes: bool) -> Asked:
@@ -178,16 +203,18 @@ def _check_argument(argument: str | None, name: str) -> None:
         raise typer.BadParameter(what.format(wrong + 1), param_hint=name)
 
 
-def _asked(prompt: str | None) -> str:
-    """What to ask: what comes through the pipe, and the prompt about it."""
+def _asked(prompt: str | None, *, needed: bool = True) -> str:
+    """What to ask: what comes through the pipe, and the prompt about it; nothing only where it is not needed."""
     typed_in = sys.stdin is not None and sys.stdin.isatty()
     if prompt is None and typed_in:
+        if not needed:
+            return ""
         raise typer.BadParameter('nothing was asked. Try: llmring chat "Hello", or echo Hello | llmring chat')
     about = "" if prompt in (None, "-") else prompt or ""
-    piped = "" if typed_in and prompt != "-" else _standard_input(needed=not about)
+    piped = "" if typed_in and prompt != "-" else _standard_input(needed=needed and not about)
     if piped.strip() and about.strip():
         return f"{piped.rstrip()}\n\n{about}"
-    if not (text := piped if piped.strip() else about).strip():
+    if not (text := piped if piped.strip() else about).strip() and needed:
         raise typer.BadParameter("the prompt is empty")
     return text
 

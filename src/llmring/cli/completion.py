@@ -16,6 +16,7 @@ import typer
 
 from .. import catalog
 from ..catalog import ROLES, suggested
+from ..lockfile import find_lockfile
 from ..providers import kinds
 from ..vendors import SDKS
 from .project import bindings_in, lockfile_if_any
@@ -50,6 +51,11 @@ def providers(ctx: typer.Context, incomplete: str) -> list[str]:
     return _offered(_providers, incomplete)
 
 
+def templates(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The templates beside the lockfile."""
+    return _offered(_templates, incomplete)
+
+
 def complete_in_bash(run: Callable[[], None]) -> None:
     """Answer bash, to which a colon ends a word, by what `run` answers where it is part of one.
 
@@ -81,6 +87,13 @@ def _offered(candidates: Callable[[], Iterable[str]], incomplete: str) -> list[s
         return [name for name in dict.fromkeys(candidates()) if name.startswith(incomplete) and _PLAIN.fullmatch(name)]
     except Exception:  # a word on the terminal, in the middle of a command line, would help nobody
         return []
+
+
+def _templates() -> Iterable[str]:
+    from ..templates import listed  # with what checks a request
+
+    lockfile = find_lockfile()
+    return listed(lockfile) if lockfile is not None else []
 
 
 def _profiles() -> Iterable[str]:
