@@ -19,6 +19,7 @@ import pytest
 from pydantic import BaseModel
 
 import llmring
+import llmring.files
 from llmring import LLMRequest, LLMResponse, sync
 from llmring.exceptions import (
     AliasNotFoundError,
@@ -74,6 +75,11 @@ def test_every_method_is_there_with_the_same_arguments() -> None:
             assert arguments(method) == arguments(ours[name]), name
             assert getattr(ours[name], "__doc__", None)
     assert arguments(llmring.LLMRing) == arguments(sync.LLMRing)
+    files, ours_of_files = public(llmring.files.Files), public(sync.LLMRing(aliases={}).files.__class__)
+    assert files.keys() - ours_of_files.keys() == {"placing"}
+    assert {name: arguments(it) for name, it in ours_of_files.items()} == {
+        name: arguments(files[name]) for name in ("forget", "list", "register")
+    }
 
 
 def test_no_method_is_awaited() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from . import files as filing
@@ -21,10 +20,14 @@ __all__ = ["Filed"]
 class Filed(Counted):
     """Its methods hand over to the package that knows files."""
 
-    @cached_property
+    @property
     def files(self) -> filing.Files:
         """Files that are given to a vendor once: `handle = await service.files.register("report.pdf")`."""
+        made: filing.Files | None = vars(self).get("_filing")
+        # Threads that ask at the same time are given the same.
+        return made or vars(self).setdefault("_filing", self._begin_filing())
 
+    def _begin_filing(self) -> filing.Files:
         @asynccontextmanager
         async def lend(name: str) -> AsyncIterator[base.Provider]:
             lockfile = self._lockfile()

@@ -144,3 +144,15 @@ def test_a_handle_finds_its_file_and_else_one_with_that_content() -> None:
     assert (changed.id, changed.earlier) == (made.id, ("a" * 64,))
     # Who knows what it held before does not get what it holds now.
     assert store.find("another", "a" * 64) is None
+
+
+def test_of_very_many_the_oldest_without_copies_are_dropped() -> None:
+    store = Store(None)
+    kept = store.put(entry("first", "c" * 64))
+    store.add(upload("file_1", "c" * 64))
+    for number in range(1010):
+        last = store.put(entry(f"{number}"))
+    known = store.entries()
+    assert len(known) == 1000
+    assert kept in known
+    assert last in known

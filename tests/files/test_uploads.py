@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pickle
 import threading
+import traceback
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +37,7 @@ MODELS = {
 }
 VENDORS = pytest.mark.parametrize("vendor", MODELS)
 PDF = b"%PDF-1.7 what it says " * 20
+SECRET = "sesame-open-7-practice"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 WAV = b"RIFF\0\0\0\0WAVE" + bytes(100)
 
@@ -553,6 +556,56 @@ async def test_one_that_nobody_knows_is_an_error(server: PracticeServer, report:
             await provider.chat(asking("anthropic", handle))
 
 
+@pytest.mark.parametrize("status", [302, 307])
+@pytest.mark.parametrize("vendor", ["anthropic", "openai"])
+async def test_no_file_goes_where_a_redirect_leads(
+    server: PracticeServer, report: Path, vendor: str, status: int
+) -> None:
+    with PracticeServer() as other:
+        async with LLMRing(max_retries=0) as service:
+            handle = await service.files.register(report)
+            server.reply(status=status, headers={"location": f"{other.url}/v1/files"}, wire="files")
+            with pytest.raises(ProviderConnectionError, match="files go to no other server"):
+                await service.chat(asking(vendor, handle))
+            assert other.requests == []
+            # To the same server it is as good as asked there.
+            server.reply(status=307, headers={"location": "/moved/v1/files"}, wire="files")
+            await service.chat(asking(vendor, handle))
+            assert [it.data for it in server.files.kept] == [PDF]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(status=401, error=f"Bad key: {SECRET}"),
+        Reply(status=500, error=f"Oh: {SECRET}"),
+        Reply(fault=Fault.hang_up()),
+        Reply(body=f"nonsense {SECRET}".encode()),
+        Reply(body=b'{"file": {"name": 5}, "id": 5}', content_type="application/json"),
+        Reply(body=b"[]", content_type="application/json"),
+        Reply(status=400, body=SECRET.encode()),
+    ],
+    ids=range(7),
+)
+@VENDORS
+async def test_no_key_is_seen_of_an_upload_that_failed(
+    server: PracticeServer, report: Path, vendor: str, reply: Reply, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not in words, logs and pickles, nor in the variables of frames that are not the caller's own."""
+    async with LLMRing(max_retries=0, api_keys=dict.fromkeys(("anthropic", "openai", "google"), SECRET)) as service:
+        handle = await service.files.register(report)
+        server.reply(reply, wire="files")
+        with pytest.raises(ProviderError, match=r"report\.pdf") as caught:
+            await service.chat(asking(vendor, handle))
+    error = caught.value
+    frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack[1:]
+    shown = [str(it.locals) for it in frames]
+    for said in (*shown, str(error), repr(error.original), str(pickle.dumps(error)), caplog.text):
+        assert SECRET not in said
+    assert error.__cause__ is None
+    assert error.__context__ is None
+
+
 # Registering, listing, forgetting
 
 
@@ -582,7 +635,9 @@ async def test_the_type_is_found(bare: Path, name: str, content: bytes, media_ty
     ("make", "words"),
     [
         (lambda files: files.register("none.pdf"), r"none\.pdf cannot be read: No such file"),
-        (lambda files: files.register("."), "it is no regular file"),
+        (lambda files: files.register("."), r"cannot be read: it is no regular file\.$"),
+        (lambda files: files.register("a\0b"), "cannot be read: "),
+        (lambda files: files.register(PDF, name="a", media_type="pdf"), "'pdf' is no media type"),
         (lambda files: files.register(""), "give a path"),
         (lambda files: files.register(None), "NoneType is no file"),
         (lambda files: files.register(PDF), "Bytes have no name"),

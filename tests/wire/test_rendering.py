@@ -1259,6 +1259,33 @@ FILES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "ollama": "Ollama takes text and pictures, no document of type unknown",
         },
     ),
+    "uploaded picture": (
+        {
+            "type": "file",
+            "file": {"file_id": "file-1", "media_type": "image/png", "detail": "low", "filename": "a.png"},
+        },
+        {
+            "openai-chat": "takes no pictures and no sound by a file's id",
+            "openai-responses": {"type": "input_image", "file_id": "file-1", "detail": "low"},
+            "anthropic": {"type": "image", "source": {"type": "file", "file_id": "file-1"}},
+            "gemini": {"fileData": {"fileUri": "file-1", "mimeType": "image/png"}},
+            "ollama": "Ollama fetches no pictures by address",
+        },
+    ),
+    "uploaded sound": (
+        {"type": "file", "file": {"file_id": "file-1", "media_type": "audio/wav"}},
+        {
+            "openai-chat": "takes no pictures and no sound by a file's id",
+            "openai-responses": "the Responses API takes no audio",
+            "anthropic": "Anthropic's API takes no audio",
+            "gemini": {"fileData": {"fileUri": "file-1", "mimeType": "audio/wav"}},
+            "ollama": "Ollama takes text and pictures, no audio of type audio/wav",
+        },
+    ),
+    "registered file": (
+        {"type": "file", "file": {"handle": "1", "filename": "a.pdf", "media_type": "application/pdf"}},
+        dict.fromkeys(WIRES, "its file a.pdf was registered with the files of a service"),
+    ),
     "sound": (
         parts.audio(base64.b64decode(WAV)),
         {

@@ -77,15 +77,14 @@ def opened(path: Path) -> BinaryIO:
     Raises:
         InvalidRequestError: it cannot be read.
     """
+    reason: object = "it is no regular file"
     try:
         # A pipe would make whoever opens it wait, and can be read but once.
-        if not path.is_file():
-            reason = os.strerror(2) if not path.exists() else "it is no regular file"
-            raise InvalidRequestError(f"The file {path} cannot be read: {reason}.")
-        return open(path, "rb")
+        if path.is_file() or not path.exists():
+            return open(path, "rb")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InvalidRequestError(f"The file {path} cannot be read: {reason}.") from None
+        reason = getattr(error, "strerror", None) or error
+    raise InvalidRequestError(f"The file {path} cannot be read: {reason}.")
 
 
 def _read(file: BinaryIO, state: State | None, name: str, media_type: str | None) -> Content:

@@ -97,7 +97,10 @@ class Files:
 
     @awaited
     async def list(self) -> list[RegisteredFile]:
-        """The files that are registered, with their copies at vendors as far as they are known. Nobody is asked."""
+        """The files that are registered, with their copies at vendors as far as they are known. Nobody is asked.
+
+        Those too that were registered by this user's other programs and earlier runs, unless with `keep=False`.
+        """
 
         def look() -> list[RegisteredFile]:
             return [

@@ -190,7 +190,7 @@ class Placing:
         self._renewed = False
 
     async def placed(self, provider: Provider, call: Call) -> Call:
-        """The call with its files in place. What is not there yet is uploaded, and the call's time begins after that.
+        """The call with its files in place. What is not there yet is uploaded, which takes nothing of the call's time.
 
         Raises:
             InvalidRequestError: a file is not known, or cannot be read.
@@ -200,10 +200,13 @@ class Placing:
         for store, upload in gone:
             await asyncio.to_thread(store.remove, upload)
         self._placed.clear()
-        began = time()
+        began = asyncio.get_running_loop().time()
         parts = await _all({file["handle"]: self._part(file, provider, call) for file in _files_of(call)})
-        made = replace(call, request=_with(call.request, parts), files=None)
-        return made.begun() if any(upload.uploaded_at >= began for *_, upload in self._placed) else made
+        until = call.until
+        if until is not None:
+            # What the files took is not the answer's.
+            until += asyncio.get_running_loop().time() - began
+        return replace(call, request=_with(call.request, parts), files=None, until=until)
 
     def were_gone(self, error: ProviderError) -> bool:
         """Whether the provider has dropped a file, by what it says; then `placed` uploads it again, once."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import secrets
 import threading
 from collections.abc import Callable
@@ -32,6 +33,8 @@ logger = logging.getLogger("llmring")
 _VERSION = 1
 _PATIENCE = 5.0
 """Seconds that another process may take to write."""
+_MOST = 1000
+"""Files that are known; of those with copies at vendors, any number."""
 _CONTENTS = 20
 """Of a file that changes again and again, so many are known whose copies may still be somewhere."""
 
@@ -95,11 +98,16 @@ class Store:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._lock = threading.Lock()
+        # By process: a fork while a thread holds one would leave the child one that nobody lets go.
+        self._locks: dict[int, threading.Lock] = {}
         self._known = _Known()
         # Bytes are in no file.
         self._data: dict[str, bytes] = {}
         self._read = path is None
+
+    @property
+    def _lock(self) -> threading.Lock:
+        return self._locks.setdefault(os.getpid(), threading.Lock())
 
     def entries(self) -> list[Entry]:
         """All files."""
@@ -126,6 +134,7 @@ class Store:
             if before is not None:
                 made = replace(before, media_type=entry.media_type, name=entry.name).holding(entry.content)
             known.entries[made.id] = made
+            _prune(known)
             return made
 
         made = self._change(change)
@@ -224,6 +233,14 @@ class Store:
         """From here on, memory has it."""
         logger.warning("%s cannot be used (%s): what is uploaded is known to this process alone", self._path, error)
         self._path, self._read = None, True
+
+
+def _prune(known: _Known) -> None:
+    """Without the oldest files that nobody has a copy of, where there are very many."""
+    copied = {it.sha256 for it in known.uploads if not it.is_over}
+    bare = [it.id for it in known.entries.values() if copied.isdisjoint((it.content.sha256, *it.earlier))]
+    for id in bare[: max(0, len(known.entries) - _MOST)]:
+        del known.entries[id]
 
 
 def _key(upload: Upload) -> tuple[str, str, str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Coroutine, Iterable
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -16,7 +17,10 @@ from .bounded import MOST, cut
 from .environment import CERTIFICATES, Proxies, Proxy
 from .network import Transport
 
-__all__ = ["http_options", "is_same_server", "keep_at_home", "trust"]
+__all__ = ["AT_HOME", "http_options", "is_same_server", "keep_at_home", "trust"]
+
+AT_HOME: ContextVar[bool] = ContextVar("llmring_at_home", default=False)
+"""Whether what is sent goes to the provider alone: a redirect to another server would take a file's content there."""
 
 _KEYS = frozenset({"authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-goog-api-key"})
 
@@ -61,6 +65,8 @@ class _Routed(httpx2.AsyncBaseTransport):
     def handle_async_request(self, request: httpx2.Request) -> Coroutine[Any, Any, httpx2.Response]:
         """Send, and give the answer with its body still to be read."""
         if self.home is not None and not is_same_server(self.home, request.url):
+            if AT_HOME.get():
+                raise httpx2.RequestError(f"it redirects to {request.url.host}, and files go to no other server")
             for name in self.ours & {name.lower() for name in request.headers}:
                 del request.headers[name]
         proxy = self._proxies.of(str(request.url)) if self._proxies else None

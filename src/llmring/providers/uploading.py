@@ -23,6 +23,7 @@ from ..vendors import VENDORS, also_called, of_vendors
 from . import errors
 from .bounded import bounded
 from .listing import failure_of, status_of
+from .transport import AT_HOME
 
 if TYPE_CHECKING:
     from .base import Call, Provider
@@ -210,7 +211,11 @@ async def _multipart(
 ) -> Stored:
     make = _method(_client(provider), endpoint.upload)
     called = _UNTAKEN.sub("_", name)[-_LONGEST_NAME:]
-    made = await make(file=(called, file, media_type), timeout=timeout, **endpoint.options or {})
+    before = AT_HOME.set(True)
+    try:
+        made = await make(file=(called, file, media_type), timeout=timeout, **endpoint.options or {})
+    finally:
+        AT_HOME.reset(before)
     return Stored(_id(made, "id"), made.id, _moment(getattr(made, "expires_at", None)))
 
 
