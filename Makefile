@@ -9,6 +9,8 @@
 #   make real     tests against llama.cpp's server with a tiny model, in .venv-real
 #   make lock     requirements-dev.txt, after a change of what pyproject.toml asks for
 #   make upgrade  requirements-dev.txt anew, with the newest versions
+#   make dist     wheel and source distribution in build/package, installed and used on each Python that is there;
+#                 with TESTS=1 the source distribution runs its own tests
 #   make bench    the benchmarks
 #   make faults   every fault on every wire, as a table
 #   make relay    a thousand clients of the relay recipe, who come and go
@@ -24,7 +26,7 @@ WORKERS ?= 4
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test check latest real fuzz lock upgrade bench faults relay soak docs site format clean
+.PHONY: demo test check latest real fuzz lock upgrade dist bench faults relay soak docs site format clean
 .DEFAULT_GOAL := test
 
 ifneq ($(UV),)
@@ -97,6 +99,9 @@ lock upgrade:
 	@$(BIN)/uv pip compile --quiet $(NEWEST) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-annotate --custom-compile-command 'make lock' --extra all --extra testing --group dev \
 	    --output-file requirements-dev.txt pyproject.toml
+
+dist: $(VENV)/.dev
+	@$(BIN)/python -m tests.package $(if $(TESTS),--tests)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -10,7 +10,11 @@ Importing this imports next to nothing: each name is loaded when it is first use
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
+
+if sys.version_info < (3, 11):  # noqa: UP036  # whoever gets around pip is told, and not by a syntax error
+    raise ImportError("llmring needs Python 3.11 or newer; this is " + sys.version.split()[0] + ".")
 
 from .lazy import lazily
 

@@ -240,7 +240,8 @@ app = typer.Typer(
     "Start with `llmring demo`, which needs no key, or with `llmring lock init`.\n\n"
     '\b\nExample:\n  llmring lock init\n  llmring aliases\n  llmring chat "Why is the sky blue?"',
     epilog="LLMRING_LOCKFILE_PATH chooses the file for every command, LLMRING_PROFILE the profile for each that "
-    "asks or shows one; lock check, lock diff and lock upgrade look at all profiles.",
+    "asks or shows one; lock check, lock diff and lock upgrade look at all profiles.\n\n"
+    "Documentation: docs/index.md beside the source, and as a site, with `make site`.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
