@@ -66,6 +66,7 @@ def test_the_service_loads_what_its_methods_name_and_no_more() -> None:
         "llmring.counted",
         "llmring.credentials",
         "llmring.exceptions",
+        "llmring.exceptions.root",
         "llmring.filed",
         "llmring.lazy",
         "llmring.lockfile",

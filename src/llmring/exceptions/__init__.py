@@ -31,14 +31,26 @@ A message says what happened, with which provider and model, and what to do. It 
 
 from __future__ import annotations
 
-from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from .lazy import Later
+from ..lazy import Later
+from .root import (
+    AliasNotFoundError,
+    BudgetExceededError,
+    ConfigurationError,
+    InvalidRequestError,
+    LLMRingError,
+    LockfileError,
+    LockfileNotFoundError,
+    LockfileParseError,
+    LockfileVersionError,
+    StoreUnavailableError,
+    ToolCallError,
+    ToolRoundsError,
+)
 
 if TYPE_CHECKING:
-    from . import schemas, talk
+    from .. import schemas
 else:
     schemas = Later("llmring.schemas")
 
@@ -72,182 +84,6 @@ __all__ = [
     "is_passing_status",
     "may_be_repeated",
 ]
-
-
-_Error = TypeVar("_Error", bound="LLMRingError")
-
-
-class LLMRingError(Exception):
-    """The root of every error that llmring raises on purpose. Pickled, it loses only `original` on the way.
-
-    What to do: show the message, which says what happened and what to do.
-    """
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # What an SDK raises may hold what cannot be pickled, and asks for arguments that a pickle does not have.
-        fields = dict(vars(self))
-        if "original" in fields:
-            fields["original"] = None
-        return _restored, (type(self), self.args, fields)
-
-    def __copy__(self) -> Self:
-        return _restored(type(self), self.args, vars(self))
-
-
-class ConfigurationError(LLMRingError):
-    """A setting (an argument, an environment variable, a profile's name) cannot be used as it is.
-
-    What to do: set the argument, variable or profile that the message names to one of the values that it lists.
-    """
-
-
-class InvalidRequestError(LLMRingError, ValueError):
-    """The request cannot be sent to any provider: no messages, or a role out of place.
-
-    What to do: mend the messages that the program sends; the message says which one is out of place.
-    """
-
-
-class ToolCallError(LLMRingError):
-    """A call that no function takes: there is none of that name, or its arguments do not fit. The model is told.
-
-    What to do: nothing, for the model may try again; where it does not, make the description of the tool plainer.
-    """
-
-
-class ToolRoundsError(LLMRingError):
-    """The model called and called, until the limit of rounds.
-
-    What to do: raise `max_rounds`, or go on with the messages that the error holds.
-
-    Attributes:
-        run: all that was said and done by then. Its messages are whole: go on with them.
-    """
-
-    if TYPE_CHECKING:
-        run: talk.ToolRun
-
-    def __init__(self, message: str, run: Any = None) -> None:
-        super().__init__(message)
-        self.run = run
-
-
-class BudgetExceededError(LLMRingError):
-    """The request may cost more than is left of its alias's budget, and was not sent.
-
-    Attributes:
-        alias, profile: whose budget it is.
-        usd: the budget, in US dollars,
-        per: in an `"hour"`, a `"day"` or a `"month"`.
-        by: the key of the request's metadata by which it is counted apart; `None` where it is one for all.
-        spent: what answers have cost in this time,
-        held: and the most that those under way may cost.
-        needed: the most that this one may cost.
-        opens_at: when the next hour, day or month begins, in UTC.
-        retry_after: seconds until then.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        alias: str,
-        profile: str,
-        usd: float,
-        per: str,
-        by: str | None,
-        spent: float,
-        held: float,
-        needed: float,
-        opens_at: datetime,
-        retry_after: float,
-    ) -> None:
-        super().__init__(message)
-        self.alias = alias
-        self.profile = profile
-        self.usd = usd
-        self.per = per
-        self.by = by
-        self.spent = spent
-        self.held = held
-        self.needed = needed
-        self.opens_at = opens_at
-        self.retry_after = retry_after
-
-
-class StoreUnavailableError(LLMRingError):
-    """The store of rates and budgets does not answer, and `on_failure` of the lockfile's `[state]` is `"closed"`."""
-
-
-class LockfileError(LLMRingError):
-    """Something about the lockfile.
-
-    What to do: read the message; `llmring lock validate` says whether the file can be read.
-
-    Attributes:
-        path: the file it is about, `None` where there is none.
-    """
-
-    def __init__(self, message: str, *, path: Path | None = None) -> None:
-        super().__init__(message)
-        self.path = path
-
-
-class LockfileNotFoundError(LockfileError, FileNotFoundError):
-    """No lockfile at the path given, or none in the working directory and its parents.
-
-    What to do: `llmring lock init` writes one; or ask for a `provider:model`, which needs none.
-
-    Attributes:
-        alias: the name that was to be looked up there, `None` if it was none.
-    """
-
-    alias: str | None = None
-
-
-class _PlacedError(LockfileError):
-    """Something about a place in a lockfile."""
-
-    def __init__(
-        self, message: str, *, path: Path | None = None, line: int | None = None, column: int | None = None
-    ) -> None:
-        super().__init__(message, path=path)
-        self.line = line
-        self.column = column
-
-
-class LockfileParseError(_PlacedError):
-    """The file is no lockfile: broken TOML or JSON, or a field of the wrong form.
-
-    What to do: mend the line that the message names; `llmring lock validate` says whether it is well.
-
-    Attributes:
-        path: the file.
-        line, column: where, counted from 1; `None` where the place is not known.
-    """
-
-
-class LockfileVersionError(_PlacedError):
-    """The file's `version` is one that this release does not read.
-
-    What to do: install a release of llmring that reads this version.
-
-    Attributes:
-        path: the file.
-        line, column: where it says so, counted from 1.
-    """
-
-
-class AliasNotFoundError(LockfileError):
-    """A name that is neither an alias of the profile nor a `provider:model` reference.
-
-    What to do: `llmring bind ALIAS PROVIDER:MODEL`, or use one of the names that the message lists.
-
-    Attributes:
-        alias: the name, `None` where several are missing.
-    """
-
-    alias: str | None = None
 
 
 class _Details(TypedDict, total=False):
@@ -353,6 +189,8 @@ class HedgedError(ProviderTimeoutError):
 
     It is never raised: it stands among the `attempts` of the answer.
 
+    What to do: nothing; `hedge_after` of the lockfile says how long the first one is waited for.
+
     Attributes:
         charged: what its vendor may charge, as an answer that `calculate_cost` takes. Its tokens are those of the
             prompt, by estimate; what the model had generated by then comes on top, and nobody knows it.
@@ -423,14 +261,6 @@ class ModelCapabilityError(ModelError):
     """
 
 
-def _restored(kind: type[_Error], args: tuple[Any, ...], fields: dict[str, Any]) -> _Error:
-    """An error as it was, whatever its constructor asks for."""
-    error = kind.__new__(kind, *args)
-    error.args = args
-    vars(error).update(fields)
-    return error
-
-
 def is_passing(error: BaseException) -> bool:
     """Whether the provider or the network is at fault, so that the same request may succeed later, or elsewhere."""
     if isinstance(error, ProviderConnectionError | ProviderTimeoutError):
@@ -452,3 +282,22 @@ def may_be_repeated(error: ProviderError) -> bool:
 def is_passing_status(status: int | None) -> bool:
     """Whether an HTTP status speaks of the server's state, not of the request."""
     return status is not None and (status in (408, 429) or status >= 500)
+
+
+for _kind in (
+    AliasNotFoundError,
+    BudgetExceededError,
+    ConfigurationError,
+    InvalidRequestError,
+    LLMRingError,
+    LockfileError,
+    LockfileNotFoundError,
+    LockfileParseError,
+    LockfileVersionError,
+    StoreUnavailableError,
+    ToolCallError,
+    ToolRoundsError,
+):
+    # A traceback, and a pickle, name it as a program imports it.
+    _kind.__module__ = __name__
+del _kind
