@@ -389,7 +389,7 @@ def test_params_with_which_no_request_can_be_made(project: Path, write: Write, p
 
 
 def test_params_that_a_request_can_have(project: Path, write: Write) -> None:
-    params = 'temperature = 1, timeout = 2.5, tool_choice = "search", top_k = 40, response_format = { type = "text" }'
+    params = 'temperature = 1, timeout = 2.5, tool_choice = "search", response_format = { type = "text" }'
     write("llmring.lock", LOCKFILE.replace('"openai:gpt-6-luna"]', f'"openai:gpt-6-luna"]\nparams = {{ {params} }}'))
     assert found(project) == []
 

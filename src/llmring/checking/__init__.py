@@ -22,6 +22,7 @@ from .abilities import loose_patterns, unfit
 from .files import Files, names_in_file, project_files
 from .findings import CODES, Finding, Mention, Severity, Spot, check_models
 from .lockfile import Text, bind, broken_packages, doubts, mentions, unbind
+from .policies import misled
 from .source import Project, Use, uses_in
 from .templates import of_templates
 
@@ -93,6 +94,7 @@ def _check(path: Path, files: Files | None) -> Report:
         findings += loose_patterns(text, mentioned)
     registered = {use.name for use in uses if use.kind == "registers"}
     findings += doubts(text, registered)
+    findings += misled(text)
     findings += unfit(text, uses)
     findings += check_models(text.lockfile, mentioned, registered)
     findings.sort(key=lambda finding: (finding.spot.path != path, finding.spot))

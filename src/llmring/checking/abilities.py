@@ -5,7 +5,7 @@ It goes by what is known offline: what the lockfile says of models, and the cata
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -37,13 +37,16 @@ class _Asked:
     Attributes:
         binding: whose models.
         spots: where each of these stands.
-        by: who asks for an ability, in words, and who sets a parameter.
+        needs, sets: who asks for an ability, in words, and who sets a parameter.
+        own: who sets a parameter for one model alone, by the model.
+        own: who sets a parameter for one model alone, by the model.
     """
 
     binding: Binding
     spots: Sequence[Spot]
     needs: dict[Ability, str] = field(default_factory=dict)
     sets: dict[str, tuple[str, Spot]] = field(default_factory=dict)
+    own: dict[str, dict[str, tuple[str, Spot]]] = field(default_factory=dict)
 
 
 def unfit(text: Text, uses: Iterable[Use]) -> Iterator[Finding]:
@@ -98,6 +101,16 @@ def _by_params(text: Text, profile: str, asked: _Asked) -> None:
     for name in binding.params:
         if is_set(name, binding.params[name]):
             asked.sets[name] = who, text.spot_in_binding(profile, binding.alias, "params", name)
+    for model, own in (binding.policy.params if binding.policy is not None else {}).items():
+        place = ("models", binding.models.index(model), "params")
+        asked.own[model] = {
+            name: (
+                f"its own params under {shown(binding.alias)}",
+                text.spot_in_binding(profile, binding.alias, *place, name),
+            )
+            for name in own
+            if is_set(name, own[name])
+        }
 
 
 def _by_code(use: Use, asked: _Asked) -> None:
@@ -116,7 +129,8 @@ def _of_binding(lockfile: Lockfile, asked: _Asked) -> Iterator[Finding]:
         if found is None:
             continue
         known, target = found
-        yield from _refused(known, target, asked)
+        if asked.binding.policy is None or asked.binding.policy.on_refused_param == "error":
+            yield from _refused(known, target, asked.sets | asked.own.get(reference, {}))
         tools = asked.binding.tools or target.tools
         row = Place(target.sdk.package, _address(target, lockfile)).row(target.name)
         if lacks := unable(known, tuple(asked.needs), made_up_for(row, tools)):
@@ -132,12 +146,12 @@ def _of_binding(lockfile: Lockfile, asked: _Asked) -> Iterator[Finding]:
     yield from lacking
 
 
-def _refused(known: Capabilities, target: Endpoint, asked: _Asked) -> Iterator[Finding]:
+def _refused(known: Capabilities, target: Endpoint, sets: Mapping[str, tuple[str, Spot]]) -> Iterator[Finding]:
     """The parameters that a model refuses. What a gateway does about one, nobody knows."""
     severity: Severity = "error" if target.at_home and "/" not in known.model else "warning"
     for name in known.refused_parameters.value or ():
-        if name in asked.sets:
-            who, spot = asked.sets[name]
+        if name in sets:
+            who, spot = sets[name]
             source = known.refused_parameters.source
             message = f"{shown(known.model)} refuses {name} (as the {source} says), which {who} set."
             step = "Take it out, or bind another model."

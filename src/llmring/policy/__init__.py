@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 from ..lazy import lazily
 
 if TYPE_CHECKING:
-    from .conduct import Conduct, Conductor
+    from .conduct import Conduct, Conductor, own_params, runs_tools
     from .conversations import Places, value_of
     from .hedging import Side
     from .shares import side_of
 
-__all__ = ["Conduct", "Conductor", "Places", "Side", "side_of", "value_of"]
+__all__ = ["Conduct", "Conductor", "Places", "Side", "own_params", "runs_tools", "side_of", "value_of"]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "conduct": ("Conduct", "Conductor"),
+            "conduct": ("Conduct", "Conductor", "own_params", "runs_tools"),
             "conversations": ("Places", "value_of"),
             "hedging": ("Side",),
             "shares": ("side_of",),

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     ReadsOn = Callable[[list[StreamChunk]], bool]
     Ask = Callable[[Call, ReadsOn | None], Awaitable[Opened]]
 
-__all__ = ["OF_ALL", "Conduct", "Conductor", "own_params"]
+__all__ = ["OF_ALL", "Conduct", "Conductor", "own_params", "runs_tools"]
 
 logger = logging.getLogger("llmring")
 
@@ -164,7 +164,7 @@ class Conduct:
 
     def first(self, route: Route) -> Awaitable[Opened]:
         """The answer of the first candidate that gives a chunk, or of one that was asked beside it."""
-        is_hedged = self.policy.hedge_after is not None and not _runs_tools(route.request)
+        is_hedged = self.policy.hedge_after is not None and not runs_tools(route.request)
         return hedging.first(route, self) if is_hedged else route.first(route.attempt)
 
     def waited(self, seconds: float) -> None:
@@ -290,7 +290,7 @@ def _says(chunk: StreamChunk) -> bool:
     return bool(chunk.delta or chunk.reasoning or chunk.unseen_calls is not None or chunk.finish_reason is not None)
 
 
-def _runs_tools(request: LLMRequest) -> bool:
+def runs_tools(request: LLMRequest) -> bool:
     """Whether the provider is to run tools on its side: what they do is not to be done twice."""
     own: Collection[Any] = request.tools or ()
     return any(not isinstance(it, Mapping) or it.get("type") != "function" for it in own) or not (
