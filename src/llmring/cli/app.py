@@ -28,6 +28,11 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "keys set": ("keys:set_key", "Put a provider's key into the system's keyring."),
     "keys list": ("keys:list_keys", "Show where each provider's key comes from."),
     "keys remove": ("keys:remove_key", "Take a provider's key out of the system's keyring."),
+    "log list": ("logged:list_log", "List what was asked, the latest last."),
+    "log show": ("logged:show_log", "Show what was asked and answered."),
+    "log delete": ("logged:delete_log", "Take entries out of the log."),
+    "log clear": ("logged:clear_log", "Take all of it out of the log, or what is older."),
+    "stats": ("logged:stats", "Say what was used, and what it cost, of what was logged."),
     "trust": ("trust:trust", "Agree to where the lockfile has your secrets sent."),
     "mcp": ("mcp:mcp", "Serve the lockfile to an assistant (Model Context Protocol)."),
     "demo": ("demo:demo", "Stream from four providers, with no key and no network."),
@@ -64,6 +69,13 @@ Example:
 Example:
   llmring template list
   llmring template show translate""",
+    "log": """Look at what was asked and answered, where that is logged. Alone, it lists it.
+
+\b
+Example:
+  llmring log
+  llmring log show --conversation
+  llmring log list --search invoice -n 5""",
     "lock": """Make and keep the lockfile.
 
 \b
@@ -81,6 +93,10 @@ Example:
 
 _SETTINGS: Mapping[str, dict[str, Any]] = {"bind": {"allow_extra_args": True}}
 """What a command says itself where Typer's own words would not help."""
+
+
+_ALONE: Mapping[str, str] = {"log": "list"}
+"""What a group does where no command of it is named."""
 
 
 class _Plain:
@@ -144,6 +160,9 @@ class _Group(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         _spare_pydantic(self.get_params(ctx))
+        alone = _ALONE.get(self._words)
+        if alone is not None and (not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)):
+            args = [alone, *args]
         try:
             return super().parse_args(ctx, args)
         except Exception as error:

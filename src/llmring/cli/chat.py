@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..events import Listener
 from ..exceptions import ConfigurationError, LLMRingError, ProviderError
 from ..parts import decoded
 from ..schemas import LLMResponse, Message
@@ -26,6 +27,7 @@ from .attachments import content_of, file_part, picture_part
 from .beginning import Wanted
 from .facts import usage_line
 from .functions import Asked, named
+from .logs import listener
 from .parameters import fields_of
 from .project import ProfileOption, argument, offers
 from .templates import chosen, values_of
@@ -119,6 +121,10 @@ def chat(
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --tools: call without asking.")] = False,
+    log: Annotated[
+        bool | None,
+        typer.Option("--log/--no-log", help="Keep what is asked and answered, for llmring log and llmring stats."),
+    ] = None,
     no_stream: Annotated[bool, typer.Option("--no-stream", help="Wait for the whole answer.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, when the answer is over.")] = False,
     no_history: Annotated[
@@ -131,7 +137,7 @@ def chat(
     neither, a terminal opens a conversation; /help in it lists its commands.
 
     The last conversation of each lockfile is kept for --continue, for you alone, in ~/.local/state/llmring; with
-    --no-history, or LLMRING_HISTORY=off, it is not.
+    --no-history, or LLMRING_HISTORY=off, it is not. With --log, or LLMRING_CHAT_LOG=1, each request is logged there.
 
     \b
     Example:
@@ -165,7 +171,7 @@ def chat(
                 raise typer.BadParameter(f'nothing was asked; {name} takes a prompt: llmring chat "..." {name}')
         from .conversation import converse
 
-        converse(begin, profile, _attached(image, file), asked, keep_history=not no_history)
+        converse(begin, profile, _attached(image, file), asked, keep_history=not no_history, on_event=listener(log))
         return
     if schema is not None:
         fields["response_format"] = _response_format(schema)
@@ -177,7 +183,10 @@ def chat(
     question = Message(role="user", content=content_of(text, _attached(image, file)))
     hear_warnings()
     keeps = not no_history and is_kept()
-    asyncio.run(_ask(wanted.begin, question, profile, asked, keeps=keeps, no_stream=no_stream, as_json=as_json))
+    heard = listener(log)
+    asyncio.run(
+        _ask(wanted.begin, question, profile, asked, keeps=keeps, no_stream=no_stream, as_json=as_json, on_event=heard)
+    )
 
 
 def _tools(names: list[str], *, yes: bool) -> Asked:
@@ -273,9 +282,10 @@ async def _ask(
     keeps: bool,
     no_stream: bool,
     as_json: bool,
+    on_event: Listener | None,
 ) -> None:
     begun = monotonic()
-    async with Service(profile=profile) as service:
+    async with Service(profile=profile, on_event=on_event) as service:
         conversation = begin(service)
         formed = conversation.has_form
         shown = not (no_stream or as_json or formed)

@@ -26,10 +26,10 @@ class Meant(NamedTuple):
 
 _ASK = Meant(("chat",))
 _LOOK = Meant(("doctor",))
+_LOG = Meant(("log list",))
 _LIST = Meant(("models",), "It lists the catalogue; with --live, what the providers serve now.")
 _BIND = Meant(("bind",))
 _PROFILES = Meant(("lock profile list",))
-_NOTHING_KEPT = "Nothing is kept of what was asked: each answer of llmring chat says what it used and cost"
 
 SYNONYMS: Mapping[str, Meant] = {
     "list": _LIST,
@@ -37,7 +37,7 @@ SYNONYMS: Mapping[str, Meant] = {
     "search": Meant(("models --search",)),
     "price": Meant(("models", "info")),
     "prices": Meant(("models", "info")),
-    "cost": Meant(("models", "info"), "What an answer cost is said behind it, and by llmring chat --json."),
+    "cost": Meant(("stats", "models"), "What an answer cost is said behind it, and by llmring chat --json."),
     "ask": _ASK,
     "run": _ASK,
     "prompt": _ASK,
@@ -64,6 +64,9 @@ SYNONYMS: Mapping[str, Meant] = {
     "lint": Meant(("lock check",)),
     "verify": Meant(("lock check",)),
     "profiles": _PROFILES,
+    "logs": _LOG,
+    "history": _LOG,
+    "usage": Meant(("stats",)),
     "help": Meant(("--help",)),
     "version": Meant(("--version",)),
     "completion": Meant(("--install-completion",)),
@@ -85,8 +88,7 @@ SYNONYMS: Mapping[str, Meant] = {
     # Those of llmring 1.x.
     "register": Meant((), "There is no server to register with any more: providers are asked with your own keys."),
     "server": Meant((), "There is no server any more: providers are asked with your own keys."),
-    "stats": Meant((), f"{_NOTHING_KEPT}, and with --json in figures."),
-    "export": Meant((), f"{_NOTHING_KEPT}; /save in a conversation writes it to a file."),
+    "export": Meant(("log list --json",), "/save in a conversation writes that to a file."),
     "cache": Meant((), "There is no cache: the catalogue is installed with llmring."),
     "lock chat": Meant(("models --search", "bind"), "Nothing does it in conversation."),
     "lock bump-registry": Meant(("lock upgrade",), "Versions of a registry are no longer pinned."),

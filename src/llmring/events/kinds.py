@@ -184,14 +184,12 @@ class Resumed(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ended(Event):
     attempt: int
+    model: str
+    request: LLMRequest = field(repr=False)
     response: LLMResponse = field(repr=False)
     served: tuple[Served, ...] = ()
+    first_chunk: float | None = None
     _addresses: Mapping[str, str | None] = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def model(self) -> str:
-        """The `provider:model` that served last; where none did, what the request named."""
-        return self.response.model
 
     @property
     def usage(self) -> Usage | None:
@@ -202,6 +200,11 @@ class _Ended(Event):
     def cost(self) -> catalog.Cost:
         """What all attempts cost, in US dollars, calculated when it is asked for."""
         return _cost(self.served, self.model, self._addresses)
+
+    @property
+    def costs(self) -> list[catalog.Cost]:
+        """What each of `served` cost."""
+        return [_cost((it,), it.model, self._addresses) for it in self.served]
 
     @property
     def finish_reason(self) -> FinishReason | None:
@@ -220,8 +223,12 @@ class Finished(_Ended):
 
     Attributes:
         attempt: the last one; 0 where nobody was tried.
+        model: the `provider:model` that served last, else that was tried last; else what the request named.
+        request: as in `RequestStarted`.
         response: the answer.
-        served: who served, in order, each with its tokens, answers that were not handed over among them.
+        served: who served, in order, each with its tokens. Answers that were not handed over are among them, as far as
+            their providers had reported tokens: `response.usage` is what was handed over.
+        first_chunk: the seconds until then; `None` where the answer was not streamed, or nothing of it came.
     """
 
 
@@ -230,9 +237,8 @@ class Failed(_Ended):
     """The request ended in an error.
 
     Attributes:
-        attempt: the last one; 0 where nobody was tried.
+        attempt, model, request, served, first_chunk: as in `Finished`.
         response: what had come of the answer.
-        served: as in `Finished`.
         error: what the program is told.
     """
 
@@ -244,7 +250,7 @@ class Left(_Ended):
     """The program had enough before the answer was whole: it closed or dropped the stream, or was cancelled.
 
     Attributes:
-        attempt: the last one; 0 where nobody was tried.
+        attempt, model, request, first_chunk: as in `Finished`.
         response: what had come of the answer.
         served: as in `Finished`, as far as the provider had reported by then.
         reason: `"closed"`, or `"cancelled"`: by `stream.cancel()`, or with the task that read.

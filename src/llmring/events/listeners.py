@@ -23,6 +23,7 @@ logger = logging.getLogger("llmring")
 
 _PATIENCE: Final = 10.0
 """Seconds that an async listener has for one event."""
+_STEPS: Final = 10
 _MOST: Final = 10_000
 """Events that wait for async listeners at once."""
 
@@ -148,12 +149,12 @@ class Line:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._task = None
-        if task.cancelled() and self._waiting and not self._was_cancelled:
-            # A loop that ends cancels all tasks, and waits for those of the record after that.
-            self._was_cancelled = True
-            self._go_on()
-        else:
+        if task.cancelled() and self._was_cancelled:
             self._drop()
+        elif self._waiting:
+            # A loop that ends cancels all tasks, and waits for those of the record after that.
+            self._was_cancelled = task.cancelled()
+            self._go_on()
 
     def _drop(self) -> None:
         self._listeners.waiting -= len(self._waiting)
@@ -164,8 +165,7 @@ class Line:
             call, context = self._waiting.popleft()
             self._listeners.waiting -= 1
             try:
-                async with asyncio.timeout(_PATIENCE):
-                    await asyncio.get_running_loop().create_task(_called(call), context=context.copy())
+                await _patiently(asyncio.get_running_loop().create_task(_called(call), context=context.copy()))
             except TimeoutError as error:
                 self._listeners.complain(self._number, error)
                 self._drop()
@@ -175,6 +175,18 @@ class Line:
                 self._listeners.complain(self._number, error)
             except Exception as error:
                 self._listeners.complain(self._number, error)
+
+
+async def _patiently(task: asyncio.Task[None]) -> None:
+    """Wait for a listener, but not for ever. While the loop stands, as at a prompt, its time stands as well."""
+    try:
+        for _ in range(_STEPS):
+            done, _pending = await asyncio.wait([task], timeout=_PATIENCE / _STEPS)
+            if done:
+                return task.result()
+        raise TimeoutError
+    finally:
+        task.cancel()
 
 
 async def _called(call: Callable[[], Awaitable[object]]) -> None:

@@ -60,7 +60,9 @@ class Telling(Told):
         self._record: Record | None = None
         self._process = 0
         self._began = self._began_at = 0.0
-        self._is_told = self._has_chunk = False
+        self._is_told = False
+        self._first_chunk: float | None = None
+        self._tried = self._alias
         self._over = threading.Lock()
         self._attempts = 0
         self._open: list[_Attempt] = []
@@ -85,6 +87,7 @@ class Telling(Told):
     def attempt(self, model: str) -> Attempt:
         """A candidate is tried."""
         self._attempts += 1
+        self._tried = model
         made = _Attempt(self, self._attempts, model)
         self._open.append(made)
         self.tell(kinds.AttemptStarted, attempt=made.number, model=model, address=self._place(model))
@@ -121,8 +124,8 @@ class Telling(Told):
 
     def first_chunk(self) -> None:
         """The first chunks have come."""
-        if self._streamed and not self._has_chunk and (serving := self._serving) is not None:
-            self._has_chunk = True
+        if self._streamed and self._first_chunk is None and (serving := self._serving) is not None:
+            self._first_chunk = monotonic() - self._began
             self.tell(kinds.FirstChunk, attempt=serving.number, model=serving.model)
 
     def finished(self, stream: Stream) -> None:
@@ -156,8 +159,11 @@ class Telling(Told):
             kind,
             soon,
             attempt=self._attempts,
+            model=response.model if response.served else self._tried,
+            request=self._request,
             response=response,
             served=tuple(self._served),
+            first_chunk=self._first_chunk,
             _addresses=self._addresses,
             **fields,
         )

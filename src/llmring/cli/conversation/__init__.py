@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from ...events import Listener
 from ...exceptions import InvalidRequestError
 from ...service import LLMRing
 from ...talk import Turn
@@ -35,6 +36,7 @@ def converse(
     *,
     keep_history: bool,
     screen: Screen | None = None,
+    on_event: Listener | None = None,
 ) -> None:
     """Talk with a model in the terminal until the person leaves.
 
@@ -45,13 +47,14 @@ def converse(
         tools: the functions of the conversation, to tell of their calls.
         keep_history: whether what is typed, and what is said, is kept for the next time.
         screen: where to show it; not given: the terminal.
+        on_event: hears what happens to each request.
 
     Raises:
         LLMRingError: the alias is unknown, or a file that is attached cannot be read.
     """
     path = history_path() if keep_history else None
     with asyncio.Runner() as runner:
-        service = Service(profile=profile)
+        service = Service(profile=profile, on_event=on_event)
         try:
             history = History(path) if path is not None else None
             keyboard = Keyboard(history, lambda before, word: complete(session, before, word))

@@ -1,0 +1,133 @@
+"""`llmring chat --log`, `llmring log` and `llmring stats`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from llmring.log import Log
+from llmring.testing import PracticeServer, Tokens
+
+from .conftest import Run
+
+NOTHING = "Nothing has been logged. To log what is asked: llmring chat --log"
+
+
+@pytest.fixture(autouse=True)
+def state(project: Path, server: PracticeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    folder = tmp_path / "state"
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    return folder / "llmring"
+
+
+def test_nothing_is_logged_unless_it_is_asked_for(run: Run, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("chat", "hello").exit_code == 0
+    monkeypatch.setenv("LLMRING_CHAT_LOG", "1")
+    assert run("chat", "hello", "--no-log").exit_code == 0
+    assert not (state / "log.db").exists()
+    for command in (["log"], ["log", "list"], ["stats"]):
+        result = run(*command)
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert result.stderr.startswith(NOTHING)
+    assert json.loads(run("log", "--json").stdout) == []
+    assert json.loads(run("stats", "--json").stdout) == []
+    assert run("log", "show").stderr.startswith(NOTHING)
+    assert json.loads(run("log", "show", "--json").stdout) == []
+
+
+@pytest.mark.usefixtures("billed")
+def test_what_is_asked_is_listed_and_shown(run: Run, server: PracticeServer) -> None:
+    server.reply("It is blue.", usage=Tokens(1_000_000, 100))
+    assert run("chat", "Why is the\nsky blue?", "--log", "--system", "Be brief.").stdout == "It is blue.\n"
+    heading, line = run("log").stdout.splitlines()
+    assert heading.split() == ["ID", "TIME", "ALIAS", "MODEL", "IN", "OUT", "COST", "ASKED"]
+    for part in ("chatbot", "anthropic:claude-haiku-4-5", "1000000", "$1.00", "Why is the sky blue?"):
+        assert part in line
+    shown = run("log", "show").stdout
+    assert shown.index("system:\nBe brief.") < shown.index("user:\nWhy is the\nsky blue?")
+    assert shown.index("user:") < shown.index("assistant:\nIt is blue.")
+    assert run("log", "show", "1").stdout == shown
+    (data,) = json.loads(run("log", "--json").stdout)
+    assert (data["alias"], data["answer"], data["usage"]["prompt_tokens"]) == ("chatbot", "It is blue.", 1_000_000)
+    assert data["cost"] == pytest.approx(1.0005)
+    assert json.loads(run("log", "show", "--json").stdout) == [data]
+
+
+@pytest.mark.usefixtures("billed")
+def test_stats(run: Run, server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMRING_CHAT_LOG", "on")
+    server.reply("a", usage=Tokens(1000, 10), times=2)
+    run("chat", "one")
+    run("chat", "two")
+    run("chat", "three", "--profile", "dev")
+    data = json.loads(run("stats", "--json").stdout)
+    assert {it["model"]: it["requests"] for it in data} == {"anthropic:claude-haiku-4-5": 2, "ollama:llama3.2": 1}
+    result = run("stats", "--by", "model")
+    heading, *rows, last = result.stdout.splitlines()
+    assert heading.split() == ["MODEL", "REQUESTS", "FAILED", "IN", "CACHED", "OUT", "COST"]
+    assert len(rows) == 2
+    assert last.split()[:3] == ["all", "3", "0"]
+    assert "1 of the answers have no price" in result.stderr
+    (only,) = json.loads(run("stats", "--by", "alias", "--model", "claude", "--json").stdout)
+    assert (only["alias"], only["requests"], only["prompt_tokens"]) == ("chatbot", 2, 2000)
+    assert "day" not in only
+    wrong = run("stats", "--by", "week")
+    assert wrong.exit_code == 2
+    assert "day, alias and model" in wrong.stderr.replace("\n", " ")
+
+
+def test_a_failure_is_logged(run: Run, server: PracticeServer) -> None:
+    server.reply(status=400, error="No such thing")
+    assert run("chat", "hello", "--log").exit_code == 1
+    assert "[failed] hello" in run("log").stdout
+    assert "No such thing" in run("log", "show").stderr
+    assert run("log", "list", "--search", "hello").stdout.count("\n") == 2
+    assert run("log", "--search", "nowhere").stderr == "None of what was logged.\n"
+
+
+def test_a_conversation_is_shown_whole(run: Run) -> None:
+    assert run("chat", "First question", "--log").exit_code == 0
+    assert run("chat", "-c", "Second question", "--log").exit_code == 0
+    alone = run("log", "show")
+    assert "First question" not in alone.stdout
+    assert "log show 2 --conversation" in alone.stderr
+    whole = run("log", "show", "--conversation").stdout
+    assert whole.index("First question") < whole.index("Second question")
+
+
+def test_deleting(run: Run) -> None:
+    for text in ("one", "two", "three"):
+        run("chat", text, "--log")
+    wrong = run("log", "delete", "1", "9")
+    assert wrong.exit_code == 1
+    assert "The log has no 9. Nothing was deleted." in wrong.stderr
+    assert run("log", "delete", "1", "2").stderr == "Deleted: 2.\n"
+    assert [it.id for it in Log().entries()] == [3]
+    refused = run("log", "clear")
+    assert refused.exit_code == 1
+    assert "llmring log clear --yes" in refused.stderr
+    assert run("log", "clear", "--yes", "--before", "1d").stderr == "Deleted: 0.\n"
+    assert run("log", "clear", "--yes").stderr == "Deleted: 1.\n"
+    assert Log().entries() == []
+
+
+@pytest.mark.parametrize("when", ["2020-01-01", "7d", "12h", "4w"])
+def test_since(run: Run, when: str) -> None:
+    run("chat", "hello", "--log")
+    assert run("log", "--since", when).stdout.count("\n") == 2
+
+
+@pytest.mark.parametrize("when", ["yesterday", "7", "7y", "99999999d", "2026-13-01", ""])
+def test_a_moment_that_is_none(run: Run, when: str) -> None:
+    result = run("log", "--since", when)
+    assert result.exit_code == 2
+    assert "2026-11-30" in result.stderr
+
+
+def test_what_the_environment_says_must_make_sense(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMRING_CHAT_LOG", "maybe")
+    result = run("chat", "hello")
+    assert result.exit_code == 1
+    assert "LLMRING_CHAT_LOG" in result.stderr
