@@ -468,6 +468,18 @@ async def test_a_deadline_holds_for_an_upload(server: PracticeServer, report: Pa
         assert await server.requests[0].closed()
 
 
+async def test_an_upload_takes_nothing_of_the_time_for_the_answer(server: PracticeServer, report: Path) -> None:
+    """Each is within the timeout, and both together are not."""
+    server.lenient = True
+    made = {"id": "file_1", "type": "file", "filename": "a", "mime_type": "a/b", "size_bytes": 1, "created_at": 0}
+    async with LLMRing(timeout=2.0, max_retries=0) as service:
+        handle = await service.files.register(report)
+        body = json.dumps(made).encode()
+        server.reply(delay=1.2, body=body, content_type="application/json", wire="files")
+        server.reply("Late", delay=1.2, wire="anthropic")
+        assert (await service.chat(asking("anthropic", handle))).content == "Late"
+
+
 @VENDORS
 async def test_who_is_cancelled_ends_an_upload_that_nobody_else_waits_for(
     server: PracticeServer, report: Path, vendor: str
