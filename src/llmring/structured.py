@@ -16,10 +16,13 @@ from pydantic.errors import PydanticUserError
 from pydantic_core import from_json, to_json
 
 from .exceptions import InvalidRequestError, ProviderResponseError
+from .references import shown
 from .schemas import LLMRequest, LLMResponse, Message
 
 __all__ = ["AnswerFormat", "answer_format", "asked_again", "validated"]
 
+_DATA = (str, bytes, int, float, list, tuple)
+"""What comes out of a lockfile, a template or a saved conversation. Text is no type's name: pydantic would run it."""
 _FENCE = "```"
 _CLOSE = "</think>"
 _WRAPPED = re.compile(r'\A\s*\{\s*"value"\s*:(.*)\}\s*\Z', re.DOTALL)
@@ -195,6 +198,8 @@ def answer_format(request: LLMRequest) -> tuple[LLMRequest, AnswerFormat | None]
             raise
         except (ValueError, RecursionError) as error:
             raise InvalidRequestError(f"response_format's schema cannot be sent: {error}.") from None
+    elif isinstance(given, _DATA):
+        raise InvalidRequestError(f"response_format is the {type(given).__name__} {shown(given)}. {_FORMS}")
     else:
         try:
             read = _of_type(given, repr(given), getattr(given, "__pydantic_validator__", None))

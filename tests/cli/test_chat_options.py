@@ -66,6 +66,8 @@ def test_text_that_reads_as_a_number_is_text_where_text_is_wanted(run: Run, serv
         (["-o", "messages", "[]"], ["the prompt itself"]),
         (["-o", "", "x"], ["-o top_k 40"]),
         (["-o", "seed"], ["2 arguments"]),
+        (["-o", "seed=7"], ["2 arguments"]),
+        (["-o", "seed=7", "x"], ["two words: -o seed 7"]),
         (["--temperature", "warm"], ["--temperature", "number"]),
         (["--temperature", "nan"], ["--temperature", "nan"]),
         (["--max-tokens", "many"], ["--max-tokens", "integer"]),
@@ -78,6 +80,26 @@ def test_what_is_wrong_is_refused_unsent(run: Run, server: PracticeServer, args:
     said = " ".join(result.stderr.split())
     for word in words:
         assert word in said
+    assert server.requests == []
+
+
+RUNS = "__import__('os').system('touch ran')"
+
+
+def test_text_is_not_run_as_the_name_of_a_form(
+    run: Run, server: PracticeServer, bare: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("chat", "hi", "-o", "response_format", RUNS).exit_code == 1
+    (bare / "llmring.templates").mkdir()
+    (bare / "llmring.templates" / "it.toml").write_text(f'prompt = "x"\nparams = {{ response_format = "{RUNS}" }}')
+    assert run("chat", "hi", "-t", "it").exit_code == 1
+    said = {"llmring": "conversation", "version": 1, "model": "chatbot", "request": {"response_format": RUNS}}
+    (bare / "talk.json").write_text(json.dumps(said))
+    assert run("chat", "hi", "--load", "talk.json").exit_code == 1
+    project.write_text(project.read_text().replace("temperature = 0.3", f'response_format = "{RUNS}"'))
+    assert run("lock", "check").exit_code == 1
+    assert run("chat", "hi").exit_code == 1
+    assert not (bare / "ran").exists()
     assert server.requests == []
 
 

@@ -44,6 +44,9 @@ def fields_of(options: Sequence[Any], **named: Any) -> dict[str, Any]:
             fields[name] = value if _fits(name, value) or not _fits(name, text) else text
         elif near := alike(name.replace("-", "_"), LLMRequest.model_fields, 1, _LIKENESS):
             raise typer.BadParameter(f"{shown(name)} is no parameter. Did you mean {near[0]}?", param_hint="-o")
+        elif "=" in name:
+            said, _, value = name.partition("=")
+            raise typer.BadParameter(f"it takes two words: -o {said} {value or 'VALUE'}", param_hint="-o")
         elif not name.strip():
             raise typer.BadParameter("it takes a name and a value, as in: -o top_k 40", param_hint="-o")
         else:
