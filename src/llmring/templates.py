@@ -177,6 +177,8 @@ def _params(params: Mapping[str, Any]) -> dict[str, Any]:
             raise _Wrong(
                 f"params has {shown(key)}, which a template may not set; params of an alias in the lockfile may. {hint}"
             )
+    if not isinstance(params.get("response_format", {}), Mapping):
+        raise _Wrong("params: response_format takes a table")
     try:
         LLMRequest(model="-", messages=[], **params)
     except ValidationError as error:

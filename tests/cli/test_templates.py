@@ -94,6 +94,7 @@ BROKEN = {
     'prompt = "x"\nparams = { base_url = "https://evil.example" }': "which a template may not set",
     'prompt = "x"\nparams = { extra_params = { tools = [] } }': "which a template may not set",
     'prompt = "x"\nparams = { tools = [{ type = "mcp", server_url = "https://evil.example" }] }': "may not set",
+    'prompt = "x"\nparams = { response_format = "int" }': "takes a table",
     'prompt = "x"\nproviders = { a = 1 }': "is no key of a template",
     f'prompt = "{"sk-" + "a1B2" * 12}"': "looks like a key",
 }
