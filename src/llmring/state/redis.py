@@ -146,7 +146,7 @@ def _imported() -> Any:
     except ImportError:
         raise ConfigurationError(
             "The store of counts is a Redis server, and its client is not installed. Install it: "
-            "pip install 'llmring[redis]'"
+            "pip install redis (it is llmring's extra redis)."
         ) from None
     return redis
 
