@@ -23,6 +23,7 @@ from .relay import PLANS, Answers, serving, visits
 RUN = {
     "agent": {"agent.py"},
     "caching": {"manual.py"},
+    "canary": {"llmring.lock", "support.py"},
     "celery": {"tasks.py"},
     "django": {"asgi.py"},
     "many": {"summaries.py"},
@@ -201,6 +202,33 @@ def test_caching(
     assert f"1000 tokens in, {0 if provider == 'ollama' else 980} of them from the cache" in said.err
     marked = ["cache_control" in str(request.body) for request in server.requests]
     assert marked == [provider == "anthropic"] * 2
+
+
+def test_canary(server: PracticeServer, arguments: list[str], bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write("canary", bare)
+    users = [f"user{number}" for number in range(120)]
+    assert run("canary", "support.py", arguments, *users) == 0
+    first = {request.wire for request in server.requests}
+    assert first == {"anthropic", "openai-chat"}
+    share = sum(request.wire == "openai-chat" for request in server.requests)
+    assert 1 <= share <= 20
+    said = capsys.readouterr().out
+    assert f"openai:gpt-6-luna: {share} asked, 0 failed" in said
+
+    def sides() -> dict[str, str | None]:
+        server.clear()
+        assert run("canary", "support.py", arguments, *users) == 0
+        return {user: it.wire for user, it in zip(users, server.requests, strict=True)}
+
+    lockfile = bare / "llmring.lock"
+    before = sides()
+    lockfile.write_text(lockfile.read_text().replace("[95, 5]", "[75, 25]"))
+    after = sides()
+    assert {user for user, wire in before.items() if wire == "openai-chat"} < {
+        user for user, wire in after.items() if wire == "openai-chat"
+    }
+    lockfile.write_text(lockfile.read_text().replace("[75, 25]", "[100, 0]"))
+    assert set(sides().values()) == {"anthropic"}
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["local", "hosted"])
