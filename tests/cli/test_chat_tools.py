@@ -196,3 +196,21 @@ if sys.platform != "win32":
             terminal.expect("Warning: The model calls far", "chatbot> ")
             terminal.say("Hello")
             terminal.expect("You said: Hello", "chatbot> ")
+
+    def test_ctrl_c_at_the_question_of_one_question_ends_it(server: PracticeServer, bare: Path) -> None:
+        calls(server, city="Oslo")
+        with Terminal("chat", "Weather?", *TOOLS) as terminal:
+            terminal.expect("[y/N] ")
+            terminal.type("\x03")
+            assert terminal.ended() == 130
+            assert terminal.echoes()
+        assert not (bare / "called").exists()
+
+    def test_the_end_of_input_is_a_no(server: PracticeServer, bare: Path) -> None:
+        calls(server, city="Oslo")
+        with Terminal("chat", "Weather?", *TOOLS) as terminal:
+            terminal.expect("[y/N] ")
+            terminal.type("\x04")
+            terminal.expect("was not called", "It is warm.")
+            assert terminal.ended() == 0
+        assert not (bare / "called").exists()

@@ -167,3 +167,13 @@ def test_wide_characters_break_anywhere_and_appear_as_they_come() -> None:
     lines = shown(text, [1], [40]).lines()
     assert "".join(lines) == text
     assert len(lines) >= len(text) * 2 / 40
+
+
+@pytest.mark.parametrize(
+    "piece", ["[a](", "*a ", "`a ", "[a ", "``` a ", "|a", "> ", "**a _b ~~c ", "- ", "1. ", "\\", "![a](b", "#"]
+)
+@pytest.mark.parametrize("size", [4000])
+def test_marks_without_an_end_hold_nothing_up(piece: str, size: int) -> None:
+    text = "Begin " + piece * (size // len(piece)) + " w1x"
+    lines = shown(text, [800], [80]).lines()
+    assert "".join(lines).count("w1x") == 1

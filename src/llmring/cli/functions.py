@@ -202,7 +202,10 @@ async def _listening() -> AsyncIterator[asyncio.Future[str]]:
     terminal = sys.stdin.fileno()
 
     def read() -> None:
-        typed = os.read(terminal, 4096)
+        try:
+            typed = os.read(terminal, 4096)
+        except OSError:  # the terminal is gone
+            typed = b""
         if not line.done():
             line.set_result(typed.decode(errors="replace"))
 

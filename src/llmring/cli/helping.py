@@ -8,6 +8,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 _WIDEST = 80
+_HYPHEN = "\u2011"
 _NARROW = 60
 """Columns from which on there is room for two beside each other."""
 
@@ -49,13 +50,21 @@ def fit(ctx: Any) -> None:
 
         def write_dl(self, rows: Any, *args: Any, **settings: Any) -> None:
             if width < _NARROW:  # what is explained above what it is
-                settings["col_max"] = 4
-            super().write_dl(rows, *args, **settings)
+                settings["col_max"] = 3
+            super().write_dl([(first, _kept(second)) for first, second in rows], *args, **settings)
 
         def write_text(self, text: str) -> None:
-            super().write_text(folded(text, width - self.current_indent))
+            super().write_text(_kept(folded(text, width - self.current_indent)))
+
+        def getvalue(self) -> str:
+            return str(super().getvalue()).replace(_HYPHEN, "-")
 
     ctx.formatter_class = Fitted
+
+
+def _kept(text: str) -> str:
+    """The text with hyphens at which no line is broken: they are in the names of options."""
+    return text.replace("-", _HYPHEN)
 
 
 def folded(text: str, width: int) -> str:

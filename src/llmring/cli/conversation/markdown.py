@@ -35,6 +35,13 @@ _LONGEST = 60
 """Characters of a word that are waited for."""
 _HELD = 300
 """Characters of a text that wait for the end of an emphasis, a link or a piece of code in it."""
+_ADDRESS = 2000
+"""Characters of a link's address, at most."""
+_MOST = 200
+"""Marks that are looked at together."""
+_TIMES = 3
+"""How often marks are taken for text at a time; what is left waits for the next."""
+_ESCAPE = "\\"
 
 
 def cut(text: str) -> tuple[str, str]:
@@ -85,13 +92,17 @@ def settled(text: str) -> tuple[str, int]:
         return text, end
     if (row := _may_be_table(lines)) is not None:
         end = min(end, _offset(lines, row))
-    unclosed = _unclosed(text, _offset(lines, leaf.map[0]), end)
-    if unclosed is None:
-        return text, end
-    at, length = unclosed
-    if len(text) - at <= _HELD:
-        return text, at
-    return settled(text[:at] + "".join(f"\\{mark}" for mark in text[at : at + length]) + text[at + length :])
+    begin = _offset(lines, leaf.map[0])
+    for _ in range(_TIMES):
+        opened = _unclosed(text, begin, end)
+        if not opened:
+            return text, end
+        if len(text) - opened[0][0] <= _HELD:
+            return text, opened[0][0]
+        for at, length in reversed([it for it in opened if len(text) - it[0] > _HELD]):
+            text = f"{text[:at]}{''.join(f'{_ESCAPE}{mark}' for mark in text[at : at + length])}{text[at + length :]}"
+            end += length
+    return text, opened[0][0]
 
 
 def whole_words(text: str) -> int:
@@ -203,14 +214,14 @@ def _may_be_table(lines: list[str]) -> int | None:
     return None
 
 
-def _unclosed(text: str, begin: int, end: int) -> tuple[int, int] | None:
-    """The first mark in a piece of text that may change what follows it, and how long it is.
+def _unclosed(text: str, begin: int, end: int) -> list[list[int]]:
+    """The marks in a piece of text that may change what follows them: where each is, how long.
 
     This guesses what the parser would say, to which `Answer` holds it.
     """
-    opened: list[list[int]] = []  # of each mark: where it is, how long
+    opened: list[list[int]] = []
     at = begin
-    while at < end:
+    while at < end and len(opened) < _MOST:
         mark = text[at]
         if mark == "\\":
             at += 2
@@ -242,11 +253,14 @@ def _unclosed(text: str, begin: int, end: int) -> tuple[int, int] | None:
                 opened.remove(opening)
                 at = closing
         at += 1
-    return (opened[0][0], opened[0][1]) if opened else None
+    return opened
 
 
 def _run(text: str, at: int) -> int:
-    return len(text) - at - len(text[at:].lstrip(text[at]))
+    end = at
+    while end < len(text) and text[end] == text[at]:
+        end += 1
+    return end - at
 
 
 def _same_run(text: str, at: int, end: int, length: int) -> int | None:
@@ -272,7 +286,7 @@ def _close(text: str, opened: list[list[int]], mark: str, left: int) -> int:
 def _parenthesis(text: str, at: int, end: int) -> int | None:
     """Where the parenthesis that opens there is closed."""
     depth = 0
-    for number in range(at, end):
+    for number in range(at, min(end, at + _ADDRESS)):
         depth += {"(": 1, ")": -1}.get(text[number], 0)
         if not depth:
             return number
