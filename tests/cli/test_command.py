@@ -179,7 +179,7 @@ def test_a_module_in_the_working_directory_is_not_run(bare: Path) -> None:
         ("help", "Did you mean llmring --help?"),
         ("lock bind", "Did you mean llmring bind?"),
         ("lock ad", "Did you mean llmring bind?"),
-        ("lock chat", "Did you mean llmring models --search or llmring bind? Nothing does it in conversation."),
+        ("lock ask", "Did you mean llmring lock chat?"),
         ("lock bump-registry", "Did you mean llmring lock upgrade? Versions of a registry are no longer pinned."),
         ("lock profile list2", "Did you mean llmring lock profile list or llmring keys list or llmring log list?"),
         ("register --email a@b.c", "There is no server to register with any more: "),

@@ -14,7 +14,8 @@ import pytest
 import typer
 
 from llmring.cli.app import app, commands
-from llmring.testing import PracticeServer
+from llmring.testing import PracticeServer, Reply
+from llmring.testing.server import echo
 
 from .conftest import LOCKFILE, Command, Run
 from .test_command import on_a_terminal
@@ -40,6 +41,7 @@ ARGUMENTS: dict[tuple[str, ...], list[str]] = {
     ("lock", "profile", "remove"): ["dev", "--yes"],
     ("lock", "diff"): ["other.lock"],
     ("lock", "upgrade"): ["--dry-run"],
+    ("lock", "chat"): ["a cheap one"],
 }
 
 every = pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -101,7 +103,10 @@ def test_a_group_says_each_of_its_commands_in_a_line(run: Run, group: tuple[str,
 
 @pytest.fixture
 def ready(server: PracticeServer, bare: Path) -> None:
-    """A project in which every command has something to say."""
+    """A project in which every command has something to say, and a model that proposes nothing where it is asked to."""
+    server.script(
+        lambda request: Reply('{"bindings": [], "remark": ""}') if "output_config" in request.body else echo(request)
+    )
     (bare / "llmring.lock").write_text(LOCKFILE)
     (bare / "llmring.templates").mkdir()
     (bare / "llmring.templates" / "translate.toml").write_text('prompt = "Translate: $input"')

@@ -39,6 +39,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "template list": ("templates:list_templates", "List the templates beside the lockfile."),
     "template show": ("templates:show", "Show a template as its file has it."),
     "lock init": ("init:init", "Write a lockfile for the providers that this machine can use."),
+    "lock chat": ("advising:chat", "Say in words what you need, and have a model propose bindings."),
     "lock show": ("info:show", "Show the lockfile resolved."),
     "lock diff": ("diff:diff", "Show what changed in the lockfile, and what that costs."),
     "lock validate": ("document:validate", "Say whether the lockfile is valid, and where it is not."),

@@ -81,6 +81,10 @@ SYNONYMS: Mapping[str, Meant] = {
     "lock update": Meant(("lock upgrade",)),
     "lock lint": Meant(("lock check",)),
     "lock verify": Meant(("lock check",)),
+    "lock ask": Meant(("lock chat",)),
+    "lock suggest": Meant(("lock chat",)),
+    "suggest": Meant(("lock chat",), "It proposes bindings for what you need."),
+    "lock mcp": Meant(("mcp",)),
     "lock export": Meant(("lock convert", "lock show --json")),
     "keys add": Meant(("keys set",)),
     "keys delete": Meant(("keys remove",)),
@@ -90,7 +94,6 @@ SYNONYMS: Mapping[str, Meant] = {
     "server": Meant((), "There is no server any more: providers are asked with your own keys."),
     "export": Meant(("log list --json",), "/save in a conversation writes that to a file."),
     "cache": Meant((), "There is no cache: the catalogue is installed with llmring."),
-    "lock chat": Meant(("models --search", "bind"), "Nothing does it in conversation."),
     "lock bump-registry": Meant(("lock upgrade",), "Versions of a registry are no longer pinned."),
 }
 """By what is typed behind `llmring`."""
