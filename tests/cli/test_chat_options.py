@@ -83,6 +83,15 @@ def test_what_is_wrong_is_refused_unsent(run: Run, server: PracticeServer, args:
     assert server.requests == []
 
 
+@pytest.mark.parametrize("field", ["tools", "extra_params"])
+def test_a_file_that_has_a_vendor_reach_out_says_so(run: Run, server: PracticeServer, bare: Path, field: str) -> None:
+    mcp = {"type": "mcp", "server_url": "https://tools.example"}
+    request = {"tools": [mcp]} if field == "tools" else {"extra_params": {"mcp_servers": [mcp]}}
+    said = {"llmring": "conversation", "version": 1, "model": OPENAI, "request": request}
+    (bare / "talk.json").write_text(json.dumps(said))
+    assert f"brings {field} of its own" in run("chat", "hi", "--load", "talk.json").stderr
+
+
 RUNS = "__import__('os').system('touch ran')"
 
 
@@ -228,3 +237,29 @@ def test_one_that_was_kept_and_is_broken_says_how_to_begin_anew(run: Run) -> Non
     result = run("chat", "Two?", "-c")
     assert result.exit_code == 1
     assert "leave --continue out" in result.stderr
+
+
+if sys.platform != "win32":
+    from .terminal import Terminal
+
+    @pytest.mark.parametrize("width", [40, 80, 200])
+    def test_a_conversation_goes_on_in_another_one(server: PracticeServer, width: int) -> None:
+        with Terminal("chat", "--temperature", "0.5", width=width) as terminal:
+            terminal.expect("chatbot> ")
+            terminal.say("One?")
+            terminal.expect("You said: One?", "chatbot> ")
+            terminal.say("/quit")
+            assert terminal.ended() == 0
+        with Terminal("chat", "-c", width=width) as terminal:
+            terminal.expect("Going on after 1 turn, the last: One?", "chatbot> ")
+            terminal.say("Two?")
+            terminal.expect("You said: Two?", "chatbot> ")
+            terminal.say("/new")
+            terminal.expect("A new conversation.", "chatbot> ")
+            terminal.say("/quit")
+            assert terminal.ended() == 0
+        request = server.requests[1]
+        assert [it["content"] for it in request.body["messages"]][0::2] == ["One?", "Two?"]
+        assert request.body["temperature"] == 0.5
+        (file,) = kept()
+        assert len(json.loads(file.read_text())["turns"]) == 2, "a new one that has said nothing is none"

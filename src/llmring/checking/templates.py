@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..exceptions import ConfigurationError
 from ..references import shown
-from ..templates import listed, read
+from ..templates import folder_of, listed, read
 from .findings import Finding, Mention, Spot
 from .lockfile import Text, bind
 
@@ -18,7 +18,7 @@ def of_templates(text: Text) -> Iterator[Finding | Mention]:
     lockfile = text.lockfile
     bound = {alias for profile in lockfile.profiles.values() for alias in profile.bindings}
     for name in listed(text.path):
-        spot = Spot(text.path.parent / "llmring.templates" / f"{name}.toml")
+        spot = Spot(folder_of(text.path) / f"{name}.toml")
         try:
             model = read(text.path, name).model
         except ConfigurationError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,8 +12,12 @@ from typing import Any
 from ..service import LLMRing
 from ..templates import Template
 from .project import default_model
+from .terminal import warn
 from .transcript import Transcript, loaded
 from .trust import require_for_model
+
+_REACHING = ("tools", "extra_params")
+"""Fields by which a vendor may be told to hand on what is said, as to a server of tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +62,8 @@ class Wanted:
         else:
             path = None if self.load is None else Path(os.path.abspath(os.path.expanduser(self.load)))
             made = loaded(service, path, model=self.model, **options)
+            own = [it for it in json.loads(made.dumped())["request"] if it in _REACHING and not self.fields.get(it)]
+            if own and path is not None:
+                warn(f"{path} brings {' and '.join(own)} of its own, which go with each question: look at them first.")
         require_for_model(made.model, made.profile)
         return made

@@ -95,7 +95,16 @@ def _say_at_once(word: str, colour: str, text: str) -> None:
 
 def fitted(text: str, used: int = 0) -> str:
     """The text in lines as wide as standard error is, where that is a terminal; see `wrapped`."""
-    return wrapped(text, shutil.get_terminal_size().columns, used) if _is_terminal(sys.stderr) else text
+    return wrapped(text, _width(), used) if _is_terminal(sys.stderr) else text
+
+
+def _width() -> int:
+    """Columns of standard error, where standard output may be a pipe."""
+    if not os.environ.get("COLUMNS"):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if width := os.get_terminal_size(sys.stderr.fileno()).columns:
+                return width
+    return shutil.get_terminal_size().columns
 
 
 def wrapped(text: str, width: int, used: int = 0) -> str:
