@@ -41,7 +41,7 @@ ARGUMENTS: dict[tuple[str, ...], list[str]] = {
     ("lock", "profile", "remove"): ["dev", "--yes"],
     ("lock", "diff"): ["other.lock"],
     ("lock", "upgrade"): ["--dry-run"],
-    ("lock", "chat"): ["a cheap one"],
+    ("lock", "chat"): ["a cheap one", "--yes"],
 }
 
 every = pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
