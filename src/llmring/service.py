@@ -176,7 +176,7 @@ class LLMRing(Talks, AwaitedService):
         asked = requests.with_params(request, binding)
         if told is not None:
             of = lockfile.profile(self._profile(profile)).name if lockfile is not None else None
-            told.started(asked, binding.alias, of)
+            told.started(asked, binding.alias, of, binding.models)
         conduct = self._conduct(binding, request, lockfile, profile)
         timeout = requests.seconds(asked.timeout if "timeout" in asked.model_fields_set else self.timeout, "timeout")
         deadline = self.deadline if conduct is None else conduct.policy.deadline or self.deadline

@@ -212,6 +212,7 @@ class ChatStream(AwaitedStream):
                     self._waiting_since = loop.time()
                     late = self._until is not None and self._waiting_since >= self._until
                     self._pending.extend(self._late() if late else await answer.read())
+                    self._told.arrived()
                 else:
                     await self._connect()
             except asyncio.CancelledError:

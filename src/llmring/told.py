@@ -6,6 +6,7 @@ what it tries. Nothing is said of a chunk but the first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Literal, Protocol
 
@@ -50,7 +51,7 @@ class Told:
     def begin(self, record: Record) -> None:
         """Its first chunk is asked for, in the loop of this record."""
 
-    def started(self, request: LLMRequest, alias: str, profile: str | None) -> None:
+    def started(self, request: LLMRequest, alias: str, profile: str | None, models: Sequence[str]) -> None:
         """It was checked, and its alias resolved."""
 
     def attempt(self, model: str) -> Attempt:
@@ -71,6 +72,9 @@ class Told:
 
     def asked_again(self, served: Served, retry: int, error: BaseException) -> None:
         """An answer did not have its form, and is asked for again."""
+
+    def arrived(self) -> None:
+        """Something more of the answer under way has been read."""
 
     def first_chunk(self) -> None:
         """The first chunks have come."""

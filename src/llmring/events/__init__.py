@@ -2,7 +2,7 @@
 
 Each request tells `RequestStarted` first and one of `Finished`, `Failed` and `Left` last, all with the same
 `request_id`. In between, each candidate that is tried has an `AttemptStarted` and an `AttemptEnded`, and what was done
-about a failure is a `MovedOn`, a `Retried` or a `Resumed`.
+about a failure, or a long silence, is a `MovedOn`, a `Retried`, a `Resumed` or a `Hedged`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from .kinds import (
     Failed,
     Finished,
     FirstChunk,
+    Hedged,
     Left,
     MovedOn,
     RequestStarted,
@@ -30,6 +31,7 @@ __all__ = [
     "Failed",
     "Finished",
     "FirstChunk",
+    "Hedged",
     "Left",
     "Listener",
     "Listeners",

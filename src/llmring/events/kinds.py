@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Literal, NamedTuple
@@ -17,6 +17,7 @@ __all__ = [
     "Failed",
     "Finished",
     "FirstChunk",
+    "Hedged",
     "Left",
     "MovedOn",
     "RequestStarted",
@@ -71,9 +72,11 @@ class RequestStarted(Event):
 
     Attributes:
         request: what is asked, with the params of its alias merged in. It is the program's own: do not change it.
+        models: who may serve, `provider:model`; none where it failed before that was known.
     """
 
     request: LLMRequest = field(repr=False)
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +103,17 @@ class AttemptEnded(Event):
         error: what ended it; `None` where it gave its answer, or was left.
         served: what it served, with its tokens; `None` where nothing is known to have been billed. Each is said once,
             so that their sum is what the request used.
+        finish_reason: why the model stopped, where its answer is whole, and was handed over.
+        gaps: of a streamed answer, the seconds between its pieces as they came, where a listener keeps them (its
+            attribute `keeps_gaps` is true); else none.
     """
 
     attempt: int
     model: str
     error: BaseException | None = None
     served: Served | None = None
+    finish_reason: FinishReason | None = None
+    gaps: Sequence[float] = field(default=(), repr=False)
     _addresses: Mapping[str, str | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -163,6 +171,20 @@ class Retried(Event):
     retry: int
     pause: float
     error: BaseException
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hedged(Event):
+    """A candidate has said nothing for a while, and another one is asked beside it.
+
+    Attributes:
+        attempt, model: who has said nothing.
+        to: who is asked, too.
+    """
+
+    attempt: int
+    model: str
+    to: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

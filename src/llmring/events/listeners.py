@@ -48,6 +48,7 @@ class Listeners:
                 raise ConfigurationError(
                     f"on_event is {given!r}; it takes a function that is called with each event, or several in a list."
                 )
+        self.keeps_gaps = any(getattr(it, "keeps_gaps", False) for it in self._all)
         self._awaited = [_is_async(it) for it in self._all]
         self._failed: set[int] = set()
         self._full = False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from time import monotonic, time
 from types import TracebackType
@@ -15,7 +16,7 @@ from .. import concealment
 from ..addresses import shown
 from ..exceptions import ProviderError
 from ..record import Record
-from ..schemas import LLMRequest, Served
+from ..schemas import FinishReason, LLMRequest, Served
 from ..told import Attempt, Stream, Told
 from . import kinds
 from .listeners import INSIDE, Line, Listeners
@@ -63,6 +64,9 @@ class Telling(Told):
         self._is_told = False
         self._first_chunk: float | None = None
         self._tried = self._alias
+        self._models: tuple[str, ...] = ()
+        self._gaps = array("d")
+        self._last = 0.0
         self._over = threading.Lock()
         self._attempts = 0
         self._open: list[_Attempt] = []
@@ -74,18 +78,21 @@ class Telling(Told):
         self._record, self._process = record, os.getpid()
         self._began, self._began_at = monotonic(), time()
 
-    def started(self, request: LLMRequest, alias: str, profile: str | None) -> None:
+    def started(self, request: LLMRequest, alias: str, profile: str | None, models: Sequence[str]) -> None:
         """It was checked, and its alias resolved."""
-        self._request, self._alias, self._profile = request, alias, profile
+        self._request, self._alias, self._profile, self._models = request, alias, profile, tuple(models)
         self._start()
 
     def _start(self) -> None:
         if not self._is_told:
             self._is_told = True
-            self.tell(kinds.RequestStarted, request=self._request)
+            self.tell(kinds.RequestStarted, request=self._request, models=self._models)
 
     def attempt(self, model: str) -> Attempt:
         """A candidate is tried."""
+        if self._open:
+            first = self._open[-1]
+            self.tell(kinds.Hedged, attempt=first.number, model=first.model, to=model)
         self._attempts += 1
         self._tried = model
         made = _Attempt(self, self._attempts, model)
@@ -125,8 +132,16 @@ class Telling(Told):
     def first_chunk(self) -> None:
         """The first chunks have come."""
         if self._streamed and self._first_chunk is None and (serving := self._serving) is not None:
-            self._first_chunk = monotonic() - self._began
+            self._last = monotonic()
+            self._first_chunk = self._last - self._began
             self.tell(kinds.FirstChunk, attempt=serving.number, model=serving.model)
+
+    def arrived(self) -> None:
+        """Something more has been read."""
+        if self._listeners.keeps_gaps:
+            now = monotonic()
+            self._gaps.append(now - self._last)
+            self._last = now
 
     def finished(self, stream: Stream) -> None:
         """It has its answer."""
@@ -154,7 +169,8 @@ class Telling(Told):
         response = stream.response
         serving = self._serving
         for attempt in [*self._open]:
-            attempt.ended(of, response.served[-1] if attempt is serving and response.served else None, soon=soon)
+            served = response.served[-1] if attempt is serving and response.served else None
+            attempt.ended(of, served, soon=soon, finish=response.finish_reason if served is not None else None)
         self.tell(
             kind,
             soon,
@@ -173,13 +189,22 @@ class Telling(Told):
         if attempt in self._open:  # not one that was given up
             self._serving = attempt
 
-    def over(self, attempt: _Attempt, error: BaseException | None, served: Served | None, soon: bool) -> None:
+    def over(
+        self,
+        attempt: _Attempt,
+        error: BaseException | None,
+        served: Served | None,
+        soon: bool,
+        finish: FinishReason | None,
+    ) -> None:
         """An attempt is over, once."""
         if attempt not in self._open:
             return
         self._open.remove(attempt)
+        gaps: array[float] | None = None
         if attempt is self._serving:
             self._serving = None
+            gaps, self._gaps = self._gaps, array("d")
         if served is not None:
             self._served.append(served)
             if self._addresses.get(attempt.model) is None:  # it may have come to life by now
@@ -193,6 +218,8 @@ class Telling(Told):
             model=attempt.model,
             error=error,
             served=served,
+            finish_reason=finish,
+            gaps=tuple(gaps) if gaps else (),
             _addresses=self._addresses,
         )
 
@@ -245,6 +272,13 @@ class _Attempt(Attempt):
         """Its answer is the one that is handed over."""
         self._telling.serves(self)
 
-    def ended(self, error: BaseException | None = None, served: Served | None = None, *, soon: bool = False) -> None:
+    def ended(
+        self,
+        error: BaseException | None = None,
+        served: Served | None = None,
+        *,
+        soon: bool = False,
+        finish: FinishReason | None = None,
+    ) -> None:
         """It is over."""
-        self._telling.over(self, error, served, soon)
+        self._telling.over(self, error, served, soon, finish)
