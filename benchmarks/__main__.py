@@ -21,6 +21,7 @@ from .faces import faces
 from .imports import imports
 from .measuring import FULL, GLANCE, QUICK, Figure, Scale, table
 from .memory import memory
+from .policies import policies
 from .requests import requests
 from .serving import server_process
 from .streams import streams
@@ -33,6 +34,7 @@ GROUPS: dict[str, Callable[..., Awaitable[list[Figure]]]] = {
     "memory": memory,
     "imports": imports,
     "aliases": aliases,
+    "policies": policies,
 }
 _PACKAGES = ("openai", "anthropic", "google-genai", "ollama", "httpx2", "httpx", "pydantic", "typer")
 _RESULTS = Path(__file__).parent / "results"
