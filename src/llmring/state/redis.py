@@ -145,8 +145,8 @@ def _imported() -> Any:
         import redis.backoff
     except ImportError:
         raise ConfigurationError(
-            "The store of counts is a Redis server, and its client is not installed. Install it: "
-            "pip install redis (it is llmring's extra redis)."
+            "The store of counts is a Redis server, and its client, which the extra redis brings, is not installed. "
+            "Install it: pip install redis"
         ) from None
     return redis
 
