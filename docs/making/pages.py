@@ -24,7 +24,6 @@ GUIDES: Mapping[str, str] = {
     "llmring-parts": "docs/pictures-and-documents.md",
     "llmring-providers": "docs/integrate-a-provider.md",
     "llmring-routing": "docs/routing.md",
-    "llmring-routing": "docs/lockfile.md",
     "llmring-streaming": "docs/streaming.md",
     "llmring-structured-output": "docs/structured-answers.md",
     "llmring-tools": "docs/tools.md",
