@@ -73,11 +73,16 @@ class Server:
         """Have it go on."""
         os.kill(self._process.pid, signal.SIGCONT)
 
-    def ask(self, *words: str) -> str:
+    def ask_with(self, password: str, *words: str) -> str:
+        """The same of one that asks for a password."""
+        return self.ask(*words, password=password)
+
+    def ask(self, *words: str, password: str = "") -> str:
         """What it answers to one command, as it comes."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
-            command = "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in words)
-            connection.sendall(f"*{len(words)}\r\n{command}".encode())
+            for command in ([("AUTH", password)] if password else []) + [words]:
+                said = "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in command)
+                connection.sendall(f"*{len(command)}\r\n{said}".encode())
             connection.settimeout(10)
             answer = connection.recv(65536)
             with contextlib.suppress(TimeoutError):

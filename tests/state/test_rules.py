@@ -19,7 +19,7 @@ from llmring.state.stores import ProcessStore
 from .servers import Server, needs_redis
 
 # Of a time when whatever Redis is told to keep until then is kept, whenever this runs.
-_START = 3_000_000_000 * MICRO
+START = 3_000_000_000 * MICRO
 _CLIENTS = ["a", "b", "c"]
 _PERIODS = st.sampled_from(["hour", "day", "month"])
 
@@ -27,7 +27,7 @@ _PERIODS = st.sampled_from(["hour", "day", "month"])
 class Timed(ProcessStore):
     """At a time that the test says."""
 
-    at = _START
+    at = START
 
     def now(self) -> int:
         return self.at
@@ -36,7 +36,7 @@ class Timed(ProcessStore):
 class TimedFile(SQLiteStore):
     """At a time that the test says."""
 
-    at = _START
+    at = START
 
     def now(self) -> int:
         return self.at
@@ -67,7 +67,7 @@ def asks() -> st.SearchStrategy[Ask]:
 
 
 def told() -> st.SearchStrategy[Told]:
-    bucket = st.integers(-2, 8).map(lambda it: _START // 10_000_000 + it)
+    bucket = st.integers(-2, 8).map(lambda it: START // 10_000_000 + it)
     parts = st.integers(-3 * MICRO, 3 * MICRO)
     of_limit = [
         st.integers(0, 3 * MICRO),

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import catalog
@@ -38,6 +39,10 @@ _PART = 0.1
 _DENSITY = 1 / 32
 """Tokens for each byte of a stream, until whole answers have shown how many there are."""
 _REMEMBERED = 256
+_PAUSE = 0.05
+"""Seconds until a model's headers are read again: they say where a bucket stands, and each says it anew."""
+_SILENCE = 10.0
+"""The same, where they said nothing."""
 
 
 class Subject(NamedTuple):
@@ -71,6 +76,17 @@ class Habits:
     def __init__(self) -> None:
         self.length: dict[str, float] = {}
         self.density: dict[tuple[str, bool], float] = {}
+        self._listens: dict[str, float] = {}
+
+    def listens(self, model: str) -> bool:
+        """Whether an answer's headers are worth a look: not each, and seldom where they said nothing the last time."""
+        return monotonic() >= self._listens.get(model, 0.0)
+
+    def heard(self, model: str, *, is_silent: bool) -> None:
+        """An answer's headers were looked at, and said nothing of limits, or something."""
+        self._listens[model] = monotonic() + (_SILENCE if is_silent else _PAUSE)
+        if len(self._listens) > _REMEMBERED:
+            self._listens.pop(next(iter(self._listens)))
 
     def learn(self, model: str, stream: bool, tokens: int, size: int) -> None:
         """A whole answer had so many tokens, in so many bytes."""
@@ -111,9 +127,13 @@ class Costs:
         self._of: LLMRequest | None = None
         self._contents: Contents | None = None
 
+    def usual(self, model: str) -> int:
+        """A guess at the tokens of an answer."""
+        return ceil(self._habits.length.get(model, _FIRST))
+
     def tokens(self, model: str, request: LLMRequest) -> int:
         """A guess at the tokens of a request and its answer."""
-        usual = ceil(self._habits.length.get(model, _FIRST))
+        usual = self.usual(model)
         most = request.max_tokens
         return self._guess(request) + (usual if most is None else min(usual, most))
 

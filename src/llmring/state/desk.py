@@ -17,7 +17,7 @@ from ..exceptions import StoreUnavailableError
 from .costs import Habits
 from .line import Line
 from .rules import Ask, Told, Verdict, lease
-from .stores import ProcessStore, Store
+from .stores import ProcessStore, Stepped, Store
 
 __all__ = ["Desk", "Far", "Held", "OwnVerdict"]
 
@@ -321,17 +321,20 @@ class Far(Desk):
             while self._asked or self._told:
                 asked, self._asked = self._asked[:_AT_ONCE], self._asked[_AT_ONCE:]
                 told, self._told = self._told, []
+                stepped: Stepped | None = None
                 try:
                     async with asyncio.timeout(_PATIENCE):
                         stepped = await self.store.step(told, [ask for ask, _ in asked])
-                except BaseException as error:
-                    self._owe(told)
+                except Exception as error:
+                    self._failed(error)
+                finally:
+                    if stepped is None:
+                        self._owe(told)
+                # Not where the error is at hand: it would be the context of those that are raised for it, and its
+                # frames have the store's address.
+                if stepped is None:
                     asked, self._asked = asked + self._asked, []
-                    if isinstance(error, Exception):
-                        self._failed(error)
                     self._without(asked)
-                    if not isinstance(error, Exception):
-                        raise
                     return
                 self._back()
                 for (ask, answer), verdict in zip(asked, stepped.verdicts, strict=True):
@@ -341,6 +344,8 @@ class Far(Desk):
                         answer.set_result(verdict)
         finally:
             self._pump = None
+            for _, answer in self._asked:
+                answer.cancel()
 
     def _without(self, asked: list[tuple[Ask, asyncio.Future[Verdict]]]) -> None:
         for ask, answer in asked:

@@ -72,7 +72,8 @@ class Gate:
             fields |= {"breaker": f"breaker:{model}", "threshold": self.subject.threshold, "cooldown": cooldown}
         if rate is not None:
             period = round(rate.seconds * MICRO)
-            weight = self.costs.tokens(model, call.request)
+            # What only a provider's own limit may ask for is worth no look at the request.
+            weight = self.costs.tokens(model, call.request) if rate.tokens is not None else self.costs.usual(model)
             fields |= {"rate": f"rate:{self._name}", "limit": f"limit:{model}", "burst": period, "weight": weight}
             fields["elsewhere"] = elsewhere
             if rate.requests is not None:
@@ -196,8 +197,11 @@ class Pass:
     def began(self, answer: Answer) -> None:
         """The first of an answer is there."""
         told: list[Told] = []
-        if self._ask.limit and (figures := limits.told_by(answer.response.headers)) is not None:
-            told.append(("limit", self._ask.limit, figures))
+        if self._ask.limit and self._gate.desk.habits.listens(self._model):
+            headers = answer.response.headers
+            if (figures := limits.told_by(headers)) is not None:
+                told.append(("limit", self._ask.limit, figures))
+            self._gate.desk.habits.heard(self._model, is_silent=figures is None)
         if self._verdict.probe:
             told.append(("breaker", self._ask.breaker, ("began", 1, self._ask.threshold)))
             self._verdict = self._verdict._replace(probe=0, failures=self._ask.threshold - 1)
@@ -236,6 +240,9 @@ class Pass:
 
     def _ended(self, failure: LLMRingError | None, decoder: Decoder) -> None:
         # An answer may end more than once, where it is gone on with: each time, it is told of what came since.
+        if not self._ask.tokens and self._held is None:
+            self._tell([], failure)
+            return
         self._tell(self._settled(*self._gate.costs.settled(self._model, self._call, decoder)), failure)
 
     def _settled(self, weight: int, cost: int | None) -> list[Told]:

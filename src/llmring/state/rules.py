@@ -163,6 +163,8 @@ def _in_time(record: Record, now: int) -> Record:
         for name in ("r", "t", "b", "vr", "vt", "o", "p"):
             if record.get(name):
                 record[name] = max(1, record[name] - back)
+        if waits := record.get("waits"):
+            record["waits"] = {it: (came - back, needs, until - back) for it, (came, needs, until) in waits.items()}
     record["at"] = now
     return record
 
@@ -217,7 +219,7 @@ def _answer(record_of: Callable[[str], Record], now: int, ask: Ask) -> Verdict:
     if budget is not None:
         bucket, under_way = str(lease(now)), budget.setdefault("held", {})
         under_way[bucket] = under_way.get(bucket, 0) + ask.most
-        budget["x"] = end_of(now, ask.per) + 2 * LEASE * BUCKET
+        budget["x"] = max(budget.get("x", 0), end_of(now, ask.per) + 2 * LEASE * BUCKET)
     if breaker is not None and probe:
         breaker["p"] = now + PROBE
         breaker["x"] = now + PROBE + _KEPT
@@ -270,8 +272,9 @@ def _take_limit(limit: Record, now: int, weight: int) -> None:
 
 def _spent(budget: Record, now: int, per: str) -> tuple[int, int]:
     """What is spent in this window, and held beside it."""
-    window = window_of(now, per)
-    if budget.get("w") != window:
+    window, before = window_of(now, per), budget.get("w", -1)
+    # A clock that is set back a little brings no window back: what was spent in the one after it is still spent.
+    if not window <= before <= window + 1:
         budget["w"], budget["s"] = window, 0
     held, under_way = 0, budget.get("held")
     if under_way:
@@ -300,7 +303,7 @@ def _told_spent(budget: Record, now: int, per: str, bucket: int, held: int, cost
     _spent(budget, now, per)
     _let_go(budget, bucket, held)
     budget["s"] += cost
-    budget["x"] = end_of(now, per) + 2 * LEASE * BUCKET
+    budget["x"] = max(budget.get("x", 0), end_of(now, per) + 2 * LEASE * BUCKET)
 
 
 def _told_lease(budget: Record, now: int, bucket: int, held: int) -> None:

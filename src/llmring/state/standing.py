@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..exceptions import ConfigurationError, StoreUnavailableError
 from .desk import Desk, Far
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AliasStanding", "BudgetStanding", "ModelStanding", "RateStanding", "Standing", "reset", "standing_of"]
 
+_T = TypeVar("_T")
 _PATIENCE = 3.0
 """Seconds that a store has for all of its records."""
 
@@ -130,7 +131,7 @@ async def standing_of(desk: Desk, lockfile: Lockfile | None, profile: str | None
     """
     records = await _records(desk)
     # A step tells the time of the store.
-    now = (await desk.store_or_own.step((), ())).now
+    now = (await _done(desk, desk.store_or_own.step((), ()))).now
     store, variable = desk.kind, lockfile.state.url_env if lockfile is not None and lockfile.state is not None else None
     found, name = [], profile or "default"
     if lockfile is not None:
@@ -171,26 +172,25 @@ async def reset(desk: Desk, lockfile: Lockfile | None, profile: str | None, alia
             is_mine = alias is None
         if is_mine:
             mine.append(key)
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            await desk.store_or_own.remove(mine)
-    except Exception as error:
-        raise _away(desk, error) from None
+    await _done(desk, desk.store_or_own.remove(mine))
     return len(mine)
 
 
 async def _records(desk: Desk) -> Mapping[str, Record]:
     await desk.flush()
+    return await _done(desk, desk.store_or_own.entries())
+
+
+async def _done(desk: Desk, work: Coroutine[Any, Any, _T]) -> _T:
+    """What a store gives, if it does in time."""
     try:
         async with asyncio.timeout(_PATIENCE):
-            return await desk.store_or_own.entries()
+            return await work
     except Exception as error:
-        raise _away(desk, error) from None
-
-
-def _away(desk: Desk, error: Exception) -> StoreUnavailableError:
+        kind = type(error).__name__
+    # Not where the error is at hand, whose frames have the store's address.
     name = desk.name if isinstance(desk, Far) else "of this process"
-    return StoreUnavailableError(f"The store of counts that {name} names does not answer ({type(error).__name__}).")
+    raise StoreUnavailableError(f"The store of counts that {name} names does not answer ({kind}).")
 
 
 def _rate(rate: Rate, record: Record, now: int) -> RateStanding:
@@ -208,7 +208,7 @@ def _budgets(budget: Budget, key: str, records: Mapping[str, Record], now: int) 
     found = []
     for name in sorted(it for it in records if it == key or it.startswith(f"{key}:")) or [key]:
         record = records.get(name, {})
-        spent = record.get("s", 0) / NANO if record.get("w") == window_of(now, budget.per) else 0.0
+        spent = record.get("s", 0) / NANO if record.get("w", -1) >= window_of(now, budget.per) else 0.0
         under_way: Mapping[str, Any] = record.get("held") or {}
         held = sum(amount for bucket, amount in under_way.items() if int(bucket) >= now // BUCKET) / NANO
         who = name.removeprefix(key).removeprefix(":") or None

@@ -20,8 +20,8 @@ local records = {}
 local function record_of(place)
   local record = records[place]
   if record then return record end
-  record = {n = {}, waits = {}, held = {}}
   local raw = redis.call('HGETALL', KEYS[place])
+  record = {n = {}, waits = {}, held = {}, raw = raw}
   for i = 1, #raw, 2 do
     local name, value = raw[i], raw[i + 1]
     local kind = string.sub(name, 1, 2)
@@ -43,6 +43,7 @@ local function record_of(place)
     for _, name in ipairs({'r', 't', 'b', 'vr', 'vt', 'o', 'p'}) do
       if n[name] and n[name] ~= 0 then n[name] = max(1, n[name] - (at - now)) end
     end
+    for _, it in pairs(record.waits) do it[1], it[3] = it[1] - (at - now), it[3] - (at - now) end
   end
   n.at = now
   records[place] = record
@@ -83,8 +84,8 @@ local function end_of(per)
 end
 
 local function spent(budget, per)
-  local window = window_of(per)
-  if budget.n.w ~= window then budget.n.w, budget.n.s = window, 0 end
+  local window, before = window_of(per), budget.n.w or -1
+  if before < window or before > window + 1 then budget.n.w, budget.n.s = window, 0 end
   local held, first, last = 0, floor(now / BUCKET), lease()
   for bucket, amount in pairs(budget.held) do
     if bucket < first or bucket > last or amount <= 0 then
@@ -129,7 +130,7 @@ function told.spent(place, budget, per, bucket, held, cost)
   spent(budget, per)
   let_go(budget, bucket, held)
   budget.n.s = budget.n.s + cost
-  keep(place, end_of(per) + 2 * LEASE * BUCKET)
+  keep(place, max(budget.n.x or 0, end_of(per) + 2 * LEASE * BUCKET))
 end
 
 function told.lease(place, budget, bucket, held)
@@ -278,7 +279,7 @@ local function answer(ask)
   end
   if budget then
     budget.held[lease()] = (budget.held[lease()] or 0) + ask.most
-    keep(ask.budget, end_of(ask.per) + 2 * LEASE * BUCKET)
+    keep(ask.budget, max(budget.n.x or 0, end_of(ask.per) + 2 * LEASE * BUCKET))
   end
   if probe == 1 then
     breaker.n.p = now + PROBE
@@ -317,10 +318,17 @@ for place, record in pairs(records) do
     fields[#fields + 1] = 'v'
     fields[#fields + 1] = record.v
   end
-  redis.call('DEL', KEYS[place])
   if record.n.x and record.n.x >= now then
+    -- First what a server that is full refuses, so that it refuses all of it.
     redis.call('HSET', KEYS[place], unpack(fields))
+    local there = {}
+    for i = 1, #fields, 2 do there[fields[i]] = true end
+    for i = 1, #record.raw, 2 do
+      if not there[record.raw[i]] then redis.call('HDEL', KEYS[place], record.raw[i]) end
+    end
     redis.call('PEXPIREAT', KEYS[place], string.format('%.0f', ceil(record.n.x / 1000)))
+  elseif #record.raw > 0 then
+    redis.call('DEL', KEYS[place])
   end
 end
 return {now, moved, verdicts}

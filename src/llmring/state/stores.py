@@ -76,6 +76,7 @@ class ProcessStore:
         self.records: dict[str, Record] = {}
         self._lock = Lock()
         self._steps = 0
+        self._at = 0
 
     def now(self) -> int:
         """The time."""
@@ -84,7 +85,7 @@ class ProcessStore:
     def at_once(self, told: Sequence[Told], asks: Sequence[Ask]) -> Stepped:
         """A step, without a wait."""
         with self._lock:
-            now = self.now()
+            now = self._at = self.now()
             moved: list[int] = []
             verdicts = step(self._record, now, told, asks, moved)
             self._steps += 1
@@ -94,7 +95,7 @@ class ProcessStore:
 
     def _record(self, key: str) -> Record:
         record = self.records.get(key)
-        if record is None or record.get("x", 0) < self.now():
+        if record is None or record.get("x", 0) < self._at:
             record = self.records[key] = {}
         return record
 
