@@ -18,7 +18,7 @@ from .references import alike, is_name, shown
 
 __all__ = ["PARAMETERS", "ChatDialect", "Dialect", "Meaning", "Words"]
 
-Meaning = Literal["no_model", "no_credit", "too_long", "bad_key", "no_route"]
+Meaning = Literal["no_model", "no_credit", "too_long", "bad_key", "no_route", "filtered"]
 """What words of several kinds mean is the first of these."""
 
 PARAMETERS = (
@@ -138,7 +138,8 @@ class Words:
 
     Attributes:
         means: `"no_model"`, it has no such model, or no more; `"no_credit"`, the account is empty; `"too_long"`, the
-            prompt does not fit; `"bad_key"`; `"no_route"`, the address has nothing.
+            prompt does not fit; `"bad_key"`; `"no_route"`, the address has nothing; `"filtered"`, a filter of the
+            vendor's refused what was said.
         source: where that is documented, or was seen.
         codes: said as such, as an error's code or type; in lower case.
         words: stand in the message, in lower case; `*` is at most some words of one sentence.

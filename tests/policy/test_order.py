@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from llmring.exceptions import ConfigurationError
+from llmring.exceptions import ConfigurationError, ContextLengthError, ProviderResponseError, ProviderTimeoutError
 from llmring.policy import side_of
 from llmring.policy.conversations import Here, conversation_of
 from llmring.testing import PracticeServer, RecordedRequest, Reply
@@ -198,8 +198,6 @@ def test_what_tells_a_conversation() -> None:
 @ways
 @pytest.mark.parametrize("where", ["binding", "request"])
 async def test_the_deadline_of_a_binding(made: Practice, server: PracticeServer, way: str, where: str) -> None:
-    from llmring.exceptions import ProviderTimeoutError
-
     made.policy([ONE], deadline=0.1 if where == "binding" else 30)
     server.reply("late", delay=5.0)
     request = ask(deadline=0.1) if where == "request" else ask()
@@ -262,8 +260,6 @@ async def test_what_a_reader_has_seen_is_not_taken_back(made: Practice, server: 
 async def test_too_long_an_input_moves_on_where_the_policy_says_so(
     made: Practice, server: PracticeServer, way: str
 ) -> None:
-    from llmring.exceptions import ContextLengthError
-
     async with made.service() as service:
         made.policy([ONE, TWO], move_on=["context_length"])
         server.reply(problem="too_long", model="one")
@@ -271,6 +267,22 @@ async def test_too_long_an_input_moves_on_where_the_policy_says_so(
         made.policy([ONE, TWO], move_on=["empty"])
         server.reply(problem="too_long", model="one")
         with pytest.raises(ContextLengthError):
+            await answer(service, way=way)
+
+
+@ways
+async def test_a_refusal_by_a_filter_moves_on_where_the_policy_says_so(
+    made: Practice, server: PracticeServer, way: str
+) -> None:
+    words = "Output blocked by content filtering policy"
+    async with made.service() as service:
+        made.policy([TWO, ONE], move_on=["content_filter"])
+        server.reply(status=400, error=words, model="two")
+        response = await answer(service, way=way)
+        assert (response.model, len(response.attempts)) == (ONE, 1)
+        made.policy([TWO, ONE], move_on=["empty"])
+        server.reply(status=400, error=words, model="two")
+        with pytest.raises(ProviderResponseError, match="The filter of anthropic:two refused what was said"):
             await answer(service, way=way)
 
 
@@ -310,8 +322,6 @@ async def test_a_refused_parameter_is_dropped_and_remembered(
 
 
 async def test_what_makes_another_request_is_not_dropped(made: Practice, server: PracticeServer) -> None:
-    from llmring.exceptions import ProviderResponseError
-
     made.policy([ONE, TWO], on_refused_param="drop")
     server.script(refusing("tools", "max_completion_tokens", "max_tokens"))
     async with made.service() as service:
@@ -331,8 +341,6 @@ async def test_an_own_parameter_of_the_vendor_may_be_dropped(made: Practice, ser
 
 
 async def test_a_model_that_refuses_on_and_on_is_not_asked_on_and_on(made: Practice, server: PracticeServer) -> None:
-    from llmring.exceptions import ProviderResponseError
-
     made.policy([ONE, TWO], on_refused_param="drop")
     server.script(lambda request: Reply(status=400, error="Unsupported parameter: 'temperature'."))
     async with made.service() as service:

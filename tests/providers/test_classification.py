@@ -545,3 +545,22 @@ def test_what_broke_is_known_by_the_names_of_its_classes(
         assert kind_of(above) is expected
     assert kind_of(OSError("no")) is ProviderConnectionError
     assert kind_of(ConnectionResetError("no")) is ProviderConnectionError
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("Invalid prompt: your prompt was flagged as potentially violating our usage policy.", "invalid_prompt"),
+        ("The response was filtered due to the prompt triggering Azure's content management policy.", "content_filter"),
+        ("Output blocked by content filtering policy", None),
+        ("<400> InternalError.Algo.DataInspectionFailed: Input text data may contain inappropriate content.", None),
+        ("Input data may contain inappropriate content.", "data_inspection_failed"),
+    ],
+)
+def test_a_refusal_by_a_filter(words: str, code: str | None) -> None:
+    error = error_for(words, 400, code=code)
+    assert type(error) is ProviderResponseError
+    assert error.filtered
+    assert not moves_on(error)
+    assert not may_be_repeated(error)
+    assert 'move_on = ["content_filter"]' in str(error)

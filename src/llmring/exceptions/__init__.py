@@ -213,10 +213,12 @@ class ProviderResponseError(ProviderError):
 
     Attributes:
         parameter: the field of the request that the provider refused; `None` if it named none.
+        filtered: whether a filter of the provider's refused what was said.
         misfits: what in a structured answer does not have the form that was asked for; empty for all else.
     """
 
     misfits: tuple[str, ...] = ()
+    filtered = False
 
     def __init__(self, message: str, *, parameter: str | None = None, **details: Unpack[_Details]) -> None:
         super().__init__(message, **details)

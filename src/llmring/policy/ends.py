@@ -18,7 +18,9 @@ __all__ = ["left", "moves_on"]
 
 def moves_on(error: BaseException, moves: Collection[Move]) -> bool:
     """Whether a failure, which would be the caller's to see, leads to the next model."""
-    return isinstance(error, ContextLengthError) and "context_length" in moves
+    if isinstance(error, ContextLengthError):
+        return "context_length" in moves
+    return isinstance(error, ProviderResponseError) and error.filtered and "content_filter" in moves
 
 
 def left(response: LLMResponse, moves: Collection[Move]) -> ProviderError | None:

@@ -146,6 +146,9 @@ def error_of_answer(
         said = f"{where} takes no more requests for now{http}: {words} {soon}"
     elif status == 404:
         said = f"{provider} has nothing at the address asked for {where}{http}: {words} Check its base URL."
+    elif means == "filtered":
+        said = f"The filter of {where} refused what was said{http}: {words} Say it otherwise, or have the alias move "
+        said += 'on to its next model: move_on = ["content_filter"].'
     elif parameter := _refused(failure, sent, extra, own) if status in (400, 422) else None:
         said = f"{where} refused the parameter {parameter!r}{http}: {words} "
         said += f"Leave {parameter!r} out of the request and of the alias's params, or choose another model."
@@ -164,6 +167,7 @@ def error_of_answer(
     )
     if isinstance(raised, ProviderResponseError):
         raised.parameter = parameter
+        raised.filtered = means == "filtered"
     raised.out_of_credit = no_credit
     raised.retry_after = wait
     raised.by_header = any(headers.get(name) for name, _ in _WAITS)
