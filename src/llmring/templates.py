@@ -74,11 +74,6 @@ class Template:
         texts = (Dollars(it) for it in (self.prompt, self.system) if it)
         return list(dict.fromkeys(name for it in texts for name in it.get_identifiers()))
 
-    @property
-    def wants_input(self) -> bool:
-        """Whether there is no question without an input."""
-        return INPUT in self.names and INPUT not in self.defaults
-
     def filled(self, given: str, values: Mapping[str, str]) -> tuple[str, str | None]:
         """The question and the system prompt. What is filled in is not looked through for names again.
 

@@ -69,7 +69,7 @@ def test_a_template_without_a_place_for_the_input(run: Run, server: PracticeServ
         (["-t", "translat", "x"], "Did you mean translate?"),
         (["-t", "../llmring", "x"], "There is no template"),
         (["-t", "translate", "x", "--var", "langage", "y"], "has no $langage to fill in; its names: language."),
-        (["-t", "translate"], "prompt is empty"),
+        (["-t", "translate"], "The template translate wants $input: a prompt, or a pipe."),
         (["--var", "a", "b", "x"], "--template"),
         (["-t", "translate", "--var", "input", "b"], "the prompt itself"),
     ],
@@ -178,5 +178,5 @@ if sys.platform != "win32":
             terminal.expect("You said: Hello", "> ")
         assert b"Be kind." in server.requests[0].raw
         with Terminal("chat", "-t", "translate") as terminal:
-            terminal.expect("nothing was asked")
-            assert terminal.ended() == 2
+            terminal.expect("wants $input")
+            assert terminal.ended() == 1

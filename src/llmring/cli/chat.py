@@ -175,7 +175,7 @@ def chat(
         return
     if schema is not None:
         fields["response_format"] = _response_format(schema)
-    text = _asked(prompt, needed=form is None or form.wants_input or form.prompt is None)
+    text = _asked(prompt, needed=form is None or form.prompt is None)
     wanted = Wanted(load, model, profile, system, fields, asked.functions, go_on=go_on)
     if form is not None:
         text, said = form.filled(text, values)
