@@ -212,6 +212,27 @@ def test_lockfiles_that_are_right(write: Write) -> None:
         assert found(write("llmring.lock", text)) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "code", "said"),
+    [
+        (BOUND + "temprature = 1\n", 5, "params-misplaced", 'Did you mean "temperature"?'),
+        (GATEWAY + "max_tokens = 10\n", 5, "params-misplaced", "does nothing in [providers.gateway]"),
+        (GATEWAY + 'default_profile = "dev"\n', 5, "key-misplaced", "it is a key of the file, above its tables."),
+        (BOUND + 'base_url = "https://a.example"\n', 5, "key-misplaced", "it is a key of [providers.NAME]."),
+        (HEAD + "[profiles.default]\nmodels = []\n", 3, "key-misplaced", "it is a key of a binding."),
+        (BOUND + 'model = "gpt-6-luna"\n', 5, "key-misplaced", "its models counts"),
+        (BOUND + 'provider = "openai"\n', 5, "key-misplaced", "its models counts"),
+        (BOUND.replace('["', '["openai:gpt-6-luna", "'), 4, "models-repeated", "is named twice"),
+        (GATEWAY + 'env_key = "GATEWAY"\n', 5, "key-misspelt", 'did you mean "api_key_env"?'),
+        (BOUND + 'fallbacks = ["openai:gpt-6-sol"]\n', 5, "key-misspelt", 'did you mean "models"?'),
+    ],
+)
+def test_what_has_no_effect(write: Write, text: str, line: int, code: str, said: str) -> None:
+    ((found_code, severity, found_line, message),) = found(write("llmring.lock", text))
+    assert (found_code, severity, found_line) == (code, "warning", line)
+    assert said in message
+
+
 def test_a_slip_of_every_key_that_there_is(write: Write) -> None:
     schema = json_schema()
     of = {name: schema["$defs"][name]["properties"] for name in ("profile", "binding", "extends", "provider")}

@@ -129,6 +129,7 @@ def test_it_is_found_where_it_stands(write: Write) -> None:
         ),
         ("[profiles.default]\ntemperature = 0.4\n", "[profiles.default]"),
         ("temperature = 0.4\n", "the file"),
+        ('[providers.x]\nsdk = "openai"\ntemperature = 0.4\n', "[providers.x]"),
     ],
 )
 def test_a_parameter_beside_params(write: Write, text: str, where: str) -> None:
@@ -141,7 +142,7 @@ def test_a_parameter_beside_params(write: Write, text: str, where: str) -> None:
 def test_parameters_in_params_are_where_they_belong(write: Write) -> None:
     text = (
         '[[profiles.default.bindings]]\nalias = "a"\nmodels = ["openai:m"]\nparams = { temperature = 0.4 }\n'
-        '[providers.mirror]\nsdk = "openai"\nbase_url = "https://a.example"\ntimeout = 3\n'
+        '[providers.mirror]\nsdk = "openai"\nbase_url = "https://a.example"\n'
     )
     found = check_lockfile(write("llmring.lock", HEAD + text)).findings
     assert "params-misplaced" not in {it.code for it in found}

@@ -406,10 +406,14 @@ def test_a_merge_that_ended_in_conflict_is_said_to_be_one(write: Write, plain: s
     first, rest = text.split("\n", 1)
     path = write(f"{first}\n<<<<<<< HEAD\n{rest}=======\n{rest}>>>>>>> other\n")
     with pytest.raises(
-        LockfileParseError, match=rf"{path}:2:1: A merge ended in conflict.*git checkout --ours"
+        LockfileParseError,
+        match=rf'{path}:2:1: A merge of "HEAD" and "other" ended in conflict.*git checkout --ours .*--theirs ',
     ) as caught:
         load(path)
     assert (caught.value.line, caught.value.column) == (2, 1)
+    path.write_text(f"{first}\r\n<<<<<<<\r\n{rest}")
+    with pytest.raises(LockfileParseError, match=rf"{path}:2:1: A merge ended in conflict"):
+        load(path)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="a pipe is to have a name")

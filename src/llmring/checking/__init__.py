@@ -21,10 +21,11 @@ from ..references import shown
 from .abilities import loose_patterns, unfit
 from .files import Files, names_in_file, project_files
 from .findings import CODES, Finding, Mention, Severity, Spot, check_models
-from .lockfile import Text, bind, broken_packages, doubts, mentions, unbind
+from .lockfile import bind, broken_packages, doubts, mentions, unbind
 from .policies import misled
 from .source import Project, Use, uses_in
 from .templates import of_templates
+from .text import Text
 
 __all__ = ["CODES", "Finding", "Report", "Severity", "Spot", "check", "check_lockfile"]
 

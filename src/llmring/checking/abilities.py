@@ -24,8 +24,8 @@ from .source import is_set
 
 if TYPE_CHECKING:
     from ..providers.endpoints import Endpoint
-    from .lockfile import Text
     from .source import Use
+    from .text import Text
 
 __all__ = ["loose_patterns", "unfit"]
 

@@ -29,6 +29,8 @@ CODES: Mapping[str, str] = {
     "lockfile-invalid": "the lockfile cannot be read",
     "key-misspelt": "a key that llmring does not know is nearly one that it does",
     "params-misplaced": "a parameter of requests stands where it does nothing, and not in params",
+    "key-misplaced": "a key of another table, or of the old form of a binding, stands where it does nothing",
+    "models-repeated": "a binding names a model twice",
     "extends-unresolved": "a package of [extends] is not installed, or ships no valid lockfile",
     "params-invalid": "no request can be made with the params of an alias",
     "params-refused": "a model refuses a parameter that the params of its alias, or the code, set",

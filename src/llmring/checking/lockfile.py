@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..addresses import host_of, is_this_machine
 from ..exceptions import (
@@ -18,70 +16,34 @@ from ..exceptions import (
     LockfileVersionError,
     ProviderNotFoundError,
 )
-from ..lockfile import Lockfile, package_lockfile, parse
+from ..lockfile import Lockfile, package_lockfile
 from ..lockfile.extends import missing
-from ..lockfile.files import read
-from ..lockfile.parsing import decode, holds_json
-from ..lockfile.places import Entry, Place, line_and_column, locate, scan
-from ..lockfile.rendering import json_schema, toml_key
+from ..lockfile.places import Place
+from ..lockfile.rendering import toml_key
 from ..providers.endpoints import endpoint
 from ..providers.headers import variables_in
 from ..providers.secrets import has_name_of, is_owned, secrets_of
-from ..references import alike, bind_command, escaped, shown, unbind_command
+from ..references import bind_command, escaped, shown, unbind_command
 from ..request import seconds, with_params
 from ..schemas import LLMRequest
 from ..structured import answer_format
 from ..tool_dialects import tool_mode
 from ..tools import definitions
-from .findings import Finding, Mention, Spot
+from .findings import Finding, Mention
+from .keys import odd_keys
+from .text import Text
 
 if TYPE_CHECKING:
     from ..lockfile import Binding, ProviderSettings
     from ..providers.endpoints import Endpoint
 
-__all__ = ["Text", "bind", "broken_packages", "doubts", "mentions", "unbind"]
+__all__ = ["bind", "broken_packages", "doubts", "mentions", "unbind"]
 
-_OF_VENDORS = frozenset({"reasoning_format", "speed"})
-"""Parameters of vendors' APIs that look like slips of ours."""
-_NEAR = 0.85
-"""How alike two names are if one is a slip of the other: `top_k` is not one of `top_p`."""
 _SECRET = re.compile(
     "(?:.*_)?(?:APIKEY|AUTH|COOKIE|CREDENTIALS?|DSN|KEY|PASS|PASSWD|PASSWORD|PRIVATE|PWD|SECRET|SESSION|TOKEN|UR[IL])(?:_.*)?",
     re.IGNORECASE,
 )
 """Words of a variable that holds what is nobody else's business; a header may well name a harmless one (`$TEAM`)."""
-
-
-@dataclass(frozen=True)
-class Text:
-    """A lockfile with its text, which says where each thing is written."""
-
-    lockfile: Lockfile
-    path: Path
-    text: str
-
-    @classmethod
-    def read(cls, path: Path) -> Text:
-        """Reads a lockfile.
-
-        Raises:
-            LockfileError: there is none, or it is not valid.
-        """
-        content = read(path)
-        return cls(parse(content, path), path, decode(content, path))
-
-    @cached_property
-    def _entries(self) -> list[Entry]:
-        return scan(self.text, is_json=holds_json(self.text, self.path))
-
-    def spot(self, *place: str | int, key: bool = False) -> Spot:
-        """Where something is written, or its key, by the keys and indices that lead to it."""
-        return Spot(self.path, *line_and_column(self.text, locate(self._entries, place, key=key)))
-
-    def spot_in_binding(self, profile: str, alias: str, *place: str | int) -> Spot:
-        """Where something of a binding is written: `"alias"`, `"params"`, or a model, as `"models", 0`."""
-        index = list(self.lockfile.profiles[profile].bindings).index(alias)
-        return self.spot("profiles", profile, "bindings", index, *place)
 
 
 def bind(lockfile: Lockfile, alias: str, profile: str | None = None) -> str:
@@ -124,7 +86,7 @@ def doubts(text: Text, registered: Collection[str] = ()) -> Iterator[Finding]:
         text: the file.
         registered: providers that the program registers.
     """
-    yield from _odd_keys(text)
+    yield from odd_keys(text)
     yield from _unusable_params(text)
     yield from _unknown_tools(text)
     bound = {model.partition(":")[0] for _, binding in _bindings(text.lockfile) for model in binding.models}
@@ -144,62 +106,6 @@ def doubts(text: Text, registered: Collection[str] = ()) -> Iterator[Finding]:
 def _bindings(lockfile: Lockfile) -> Iterator[tuple[str, Binding]]:
     """Every binding, with the profile that it is in."""
     return ((profile.name, binding) for profile in lockfile.profiles.values() for binding in profile.bindings.values())
-
-
-def _odd_keys(text: Text) -> Iterator[Finding]:
-    """The unknown keys that are nearly a known one of their place, and parameters that stand beside `params`.
-
-    Others that llmring does not know are kept, and do nothing.
-    """
-    misplaced = {*LLMRequest.model_fields} - {"model", "messages", "metadata", "profile", "tools"}
-    for place, table, known, where in _tables(text.lockfile):
-        for key in table.keys() - known:
-            spot = text.spot(*place, key, key=True)
-            if near := next(iter(alike(key, known, 1, _NEAR)), None):
-                message = f"{shown(key)} is no key of {where}; did you mean {shown(near)}?"
-                step = f"Write {near}. If it is meant as it is: llmring lock check --ignore key-misspelt"
-                yield Finding("key-misspelt", "warning", spot, message, step)
-            if key in misplaced and place[:1] not in (("providers",), ("models",), ("state",)):
-                message = f"{shown(key)} does nothing in {where}: it is a parameter of requests."
-                step = f"Write it into the params of a binding: params = {{ {key} = ... }}"
-                yield Finding("params-misplaced", "warning", spot, message, step)
-
-
-def _tables(lockfile: Lockfile) -> Iterator[tuple[Place, Mapping[str, Any], Collection[str], str]]:
-    """The tables of the file: their place, what is in them, the keys that they may have, and what to call them."""
-    data, schema = lockfile.data, json_schema()
-    forms = schema["$defs"]
-    of_binding = {key for form in (forms["binding"], *forms["binding"]["anyOf"]) for key in form["properties"]}
-    params = {*LLMRequest.model_fields} - {"model", "messages"}
-    yield (), data, schema["properties"].keys(), "the file"
-    yield ("state",), data.get("state") or {}, forms["state"]["properties"].keys(), "[state]"
-    yield ("extends",), data.get("extends") or {}, forms["extends"]["properties"].keys(), "[extends]"
-    for profile, table in data.get("profiles", {}).items():
-        yield ("profiles", profile), table, forms["profile"]["properties"].keys(), f"[profiles.{toml_key(profile)}]"
-        for index, binding in enumerate(table.get("bindings", ())):
-            place: Place = ("profiles", profile, "bindings", index)
-            alias = shown(binding["alias"])
-            yield place, binding, of_binding, f"the binding of {alias}"
-            own = {key: value for key, value in (binding.get("params") or {}).items() if _is_ours(key)}
-            yield (*place, "params"), own, params, f"the params of {alias}"
-            for key in ("split", "rate", "budget"):
-                yield (*place, key), binding.get(key) or {}, forms[key]["properties"].keys(), f"the {key} of {alias}"
-            for number, it in enumerate(binding.get("models") or ()):
-                if isinstance(it, dict):
-                    spot = (*place, "models", number)
-                    yield spot, it, forms["own"]["properties"].keys(), f"the table of {shown(it['model'])}"
-                    own = {key: value for key, value in (it.get("params") or {}).items() if _is_ours(key)}
-                    yield (*spot, "params"), own, params, f"the params of {shown(it['model'])}"
-    for pattern, table in data.get("models", {}).items():
-        yield ("models", pattern), table, forms["model"]["properties"].keys(), f"[models.{toml_key(pattern)}]"
-    for provider, table in data.get("providers", {}).items():
-        form = forms["provider"]["properties"].keys()
-        yield ("providers", provider), table, form, f"[providers.{toml_key(provider)}]"
-
-
-def _is_ours(param: str) -> bool:
-    """Whether a parameter may be meant as a field of a request: those have no capitals, as many a vendor's have."""
-    return param.islower() and param not in _OF_VENDORS
 
 
 def _unusable_params(text: Text) -> Iterator[Finding]:

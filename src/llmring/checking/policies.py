@@ -17,7 +17,7 @@ from .findings import Finding, Spot
 
 if TYPE_CHECKING:
     from ..lockfile import Lockfile
-    from .lockfile import Text
+    from .text import Text
 
 __all__ = ["misled"]
 

@@ -8,7 +8,8 @@ from ..exceptions import ConfigurationError
 from ..references import shown
 from ..templates import folder_of, listed, read
 from .findings import Finding, Mention, Spot
-from .lockfile import Text, bind
+from .lockfile import bind
+from .text import Text
 
 __all__ = ["of_templates"]
 

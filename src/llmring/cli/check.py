@@ -37,12 +37,12 @@ def check(
     The file is valid, and no key of it looks like a slip (key-misspelt); its models are known to the catalogue and
     stay in service; their providers are there with their SDKs, and say where they are (address-missing); no key goes
     over plain http to another machine (key-over-http), or to a provider whose it is not by its name (key-foreign);
-    requests can be made with its params, and no parameter stands beside them (params-misplaced); the packages that it
-    extends are installed; a question can be made of each template beside it (template-invalid, template-unbound);
-    every alias that the Python code asks llmring for is bound in every profile; and, once a file of the project
-    imports llmring, every bound alias is named in a string of the code or in a file beside it. The
-    status is 1 on an error, with --strict on a warning too. A line of code with the comment "# llmring: ignore" is
-    passed over; "# llmring: uses NAME" says of an alias what the code does not say as a string.
+    requests can be made with its params, and no parameter stands beside them (params-misplaced), nor a key in another's
+    table (key-misplaced); the packages that it extends are installed; a question can be made of each template beside it
+    (template-invalid, template-unbound); every alias that the Python code asks llmring for is bound in every profile;
+    and, once a file of the project imports llmring, every bound alias is named in a string of the code or in a file
+    beside it. The status is 1 on an error, with --strict on a warning too. A line of code with the comment
+    "# llmring: ignore" is passed over; "# llmring: uses NAME" says of an alias what the code does not say as a string.
 
     \b
     Example:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import vendors
 from ..exceptions import LockfileParseError, LockfileVersionError
-from ..references import bind_command, is_name, shown
+from ..references import bind_command, is_name, shown, word
 from . import places, policy_keys, rendering
 from .forms import checked, kind, line, optional, reference
 from .model import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["APIS", "decode", "holds_json", "parse", "validated"]
 
-_CONFLICT = re.compile(r"^(?:<<<<<<< |>>>>>>> )", re.MULTILINE)
+_CONFLICT = re.compile(r"^(?:<{7}|>{7})(?: (.*?))?\r?$", re.MULTILINE)
 _LINE = re.compile(r"(Begin it with:|Write:|Add:|as in| or) (\w+) = ")
 """A line that a message advises, as TOML has it."""
 
@@ -82,12 +82,16 @@ def holds_json(text: str, path: Path | None = None) -> bool:
 def _data(text: str, path: Path | None) -> dict[str, Any]:
     """The tables of the text, before anything is asked about what they say."""
     source = text.removeprefix("\ufeff")
-    if conflict := _CONFLICT.search(source):
+    if marks := [*_CONFLICT.finditer(source)]:
+        named = [shown(it[1]) for it in marks[:2] if it[1]]
+        file = word(str(path), "FILE") if path is not None else "FILE"
+        sides = f" of {named[0]} and {named[1]}" if len(named) == 2 else ""
         raise _error(
-            "A merge ended in conflict here, and its marks still stand in the file. Keep the one side, the other, or "
-            f"both, and delete the marks; or take one whole: git checkout --ours (or --theirs) {path or 'FILE'}",
+            f"A merge{sides} ended in conflict here, and its marks still stand in the file. Keep the "
+            "one side, the other, or both, and delete the marks; or take one whole: "
+            f"git checkout --ours {file}, or git checkout --theirs {file}",
             path,
-            (source.count("\n", 0, conflict.start()) + 1, 1),
+            (source.count("\n", 0, marks[0].start()) + 1, 1),
         )
     if not source.strip():
         raise _error("The file is empty. A new one is written by: llmring lock init --force", path, (1, 1))
