@@ -11,8 +11,6 @@ from typing import Any
 
 import griffe
 
-from .expanding import Expanding
-
 __all__ = ["API", "INSIDE", "Entry", "Page"]
 
 SOURCES = Path(__file__).parents[2] / "src"
@@ -78,8 +76,7 @@ class API:
 
     @cached_property
     def _root(self) -> griffe.Module:
-        extensions = griffe.load_extensions(Expanding)
-        loaded = griffe.load(PACKAGE, search_paths=[SOURCES], extensions=extensions, resolve_aliases=True)
+        loaded = griffe.load(PACKAGE, search_paths=[SOURCES], resolve_aliases=True)
         assert isinstance(loaded, griffe.Module)
         return loaded
 
@@ -218,6 +215,7 @@ def _broken(found: re.Match[str]) -> str:
         else:
             piece += letter
     parts.append(piece.strip())
+    parts = [part for part in parts if not part.startswith("_")]
     return "(\n" + "".join(f"    {part},\n" for part in parts if part) + ")"
 
 
