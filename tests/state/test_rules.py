@@ -71,7 +71,7 @@ def told() -> st.SearchStrategy[Told]:
     parts = st.integers(-3 * MICRO, 3 * MICRO)
     of_limit = [
         st.integers(0, 3 * MICRO),
-        *[st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 60 * MICRO)] * 2,
+        *[st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 86_400 * MICRO)] * 2,
     ]
     return st.one_of(
         st.tuples(st.just("rate"), st.just("rate:x"), st.tuples(parts, parts)),

@@ -33,6 +33,14 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "log delete": ("logged:delete_log", "Take entries out of the log."),
     "log clear": ("logged:clear_log", "Take all of it out of the log, or what is older."),
     "stats": ("logged:stats", "Say what was used, and what it cost, of what was logged."),
+    "state show": (
+        "counts:show_state",
+        "Show what is spent and left of budgets, how rates stand, and which models are left alone.",
+    ),
+    "state reset": (
+        "counts:reset_state",
+        "Forget what was counted: what was spent, what waits, and, without an alias, how the models stand.",
+    ),
     "trust": ("trust:trust", "Agree to where the lockfile has your secrets sent."),
     "mcp": ("mcp:mcp", "Serve the lockfile to an assistant (Model Context Protocol)."),
     "demo": ("demo:demo", "Stream from four providers, with no key and no network."),
@@ -77,6 +85,13 @@ Example:
   llmring log
   llmring log show --conversation
   llmring log list --search invoice -n 5""",
+    "state": """Look at what is counted for rates and budgets. Alone, it shows it.
+
+\b
+Example:
+  llmring state
+  llmring state --watch
+  llmring state reset chatbot""",
     "lock": """Make and keep the lockfile.
 
 \b
@@ -96,7 +111,7 @@ _SETTINGS: Mapping[str, dict[str, Any]] = {"bind": {"allow_extra_args": True}}
 """What a command says itself where Typer's own words would not help."""
 
 
-_ALONE: Mapping[str, str] = {"log": "list"}
+_ALONE: Mapping[str, str] = {"log": "list", "state": "show"}
 """What a group does where no command of it is named."""
 
 

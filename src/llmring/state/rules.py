@@ -52,6 +52,9 @@ PROBE = 60 * MICRO
 _ELSEWHERE = MICRO
 """How long a provider's own limit is waited for where another model stands by."""
 _DAY = 86_400 * MICRO
+_EACH = {"r": _DAY * 1000, "t": NANO}
+"""The most nanoseconds that a request, or a token, takes of a provider's limit."""
+_WHOLE = 9 * 10**15
 _KEPT = 3_600 * MICRO
 """How long what has no end of its own is kept after it was last touched."""
 
@@ -345,8 +348,10 @@ def _told_limit(limit: Record, now: int, alone: int, *buckets: int) -> None:
     for kind, (most, left, full) in (("r", buckets[:3]), ("t", buckets[3:])):
         # What is missing in the bucket comes back in the time until it is full.
         if most > 0 and full > 0 and left < most:
-            each = min(NANO, max(1, full * 1000 // (most - left)))
-            limit[f"{kind}i"], limit[f"{kind}b"] = each, -(-most * each // 1000)
+            each = min(_EACH[kind], max(1, full * 1000 // (most - left)))
+            limit[f"{kind}i"] = each
+            # Whole numbers that every store can count with.
+            limit[f"{kind}b"] = _WHOLE // 1000 if each > _WHOLE // most else -(-most * each // 1000)
             limit[f"v{kind}"] = max(limit.get(f"v{kind}", 0), now + full)
             until = max(until, limit[f"v{kind}"])
     limit["x"] = max(limit.get("x", 0), until + _KEPT)

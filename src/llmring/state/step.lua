@@ -6,7 +6,7 @@
 -- Returns the time, how often something was held longer, and the verdicts.
 
 local MICRO, BUCKET, LEASE, GRACE, PROBE = 1000000, 10000000, 5, 2000000, 60000000
-local DAY, HOUR, NANO = 86400000000, 3600000000, 1000000000
+local DAY, HOUR, NANO, WHOLE = 86400000000, 3600000000, 1000000000, 9000000000000000
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
 
 local now = tonumber(ARGV[2])
@@ -162,8 +162,9 @@ function told.limit(place, limit, alone, ...)
   for i, kind in ipairs({'r', 't'}) do
     local most, left, full = buckets[i * 3 - 2], buckets[i * 3 - 1], buckets[i * 3]
     if most > 0 and full > 0 and left < most then
-      local each = min(NANO, max(1, floor(full * 1000 / (most - left))))
-      n[kind .. 'i'], n[kind .. 'b'] = each, ceil(most * each / 1000)
+      local each = min(kind == 'r' and DAY * 1000 or NANO, max(1, floor(full * 1000 / (most - left))))
+      n[kind .. 'i'] = each
+      n[kind .. 'b'] = each > floor(WHOLE / most) and WHOLE / 1000 or ceil(most * each / 1000)
       n['v' .. kind] = max(n['v' .. kind] or 0, now + full)
       til = max(til, n['v' .. kind])
     end
