@@ -33,7 +33,7 @@ try:
     from .instruments import Instruments
 except ImportError as error:
     raise ConfigurationError(
-        "OpenTelemetry's API is not installed. To install it: pip install 'llmring[otel]'"
+        "OpenTelemetry's API (the extra otel) is not installed. To install it: pip install opentelemetry-api"
     ) from error
 
 if TYPE_CHECKING:
