@@ -105,6 +105,20 @@ def test_where_one_of_them_has_no_price_the_alias_has_none(policies: Path, run: 
     assert said["input"].endswith("→ unknown")
 
 
+def test_bind_takes_weights(policies: Path, run: Run) -> None:
+    result = run("bind", "chatbot", f"{DEAR},{CHEAP}", "--split", "50,50")
+    assert result.exit_code == 0
+    assert f"first place: 50% {DEAR}, 50% {CHEAP}, by user" in result.stderr
+    assert 'split = { weights = [50, 50], by = "user" }' in policies.read_text()
+    result = run("bind", "chatbot", f"{DEAR},{CHEAP},ollama:llama3.2")
+    assert result.exit_code == 1
+    assert "split has 2 weights for 3 models" in result.stderr
+    assert "--split none" in result.stderr
+    assert run("bind", "chatbot", f"{DEAR},{CHEAP},ollama:llama3.2", "--split", "none").exit_code == 0
+    assert "split" not in policies.read_text()
+    assert run("bind", "chatbot", DEAR, "--split", "half").exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [(600, "10m"), (2.5, "2.5s"), (0.3, "300ms"), (86400, "1d"), (5400, "90m"), (3600, "1h"), (90.5, "90.5s")],

@@ -416,6 +416,17 @@ def test_a_provider_whose_table_is_cut_stays_where_it_was(write: Write) -> None:
     assert live.current().providers["openai"].base_url is None
 
 
+@pytest.mark.parametrize("lost", ["budget = { usd = 1.0, per = 'day' }\n", "rate.requests = 5\nrate.per = 'day'\n"])
+def test_a_binding_that_loses_a_limit_halfway_stays_what_it_was(write: Write, lost: str) -> None:
+    live = LiveLockfile(write(text("x:1") + "deadline = 5\n" + lost))
+    settle(live)
+    for cut in ("deadline = 6\n", ""):
+        write(text("x:2") + cut)
+        assert model(live) == "x:1"
+    time.sleep(live_module._FINE * 1.2)
+    assert (model(live), live.current().profile().bindings["a"].policy) == ("x:2", None)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "taken"),
     [

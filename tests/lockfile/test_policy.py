@@ -267,6 +267,22 @@ def test_an_edit_that_would_make_no_sense_is_told_why(write: Write, said: str, m
     assert path.read_bytes() == before
 
 
+def test_weights_are_bound_changed_and_taken_away(write: Write) -> None:
+    path = write(f'{TWO}split = {{ weights = [9, 1], by = "user" }}  # a canary\n')
+    bind(path, "a", ["x:y", "x:z", "x:w"], weights=[8, 1, 1])
+    assert path.read_text() == TWO.replace('"x:z"]', '"x:z", "x:w"]') + (
+        'split = { weights = [8, 1, 1], by = "user" }  # a canary\n'
+    )
+    bind(path, "a", ["x:y"], weights=())
+    assert path.read_text() == ONE
+    bind(path, "a", ["x:y", "x:z"], weights=[1, 2.5])
+    assert policy(path.read_text()) == Policy(split=Split((1.0, 2.5)))
+    bind(path, "b", ["x:y", "x:z"], weights=[1, 1])
+    assert load(path).profile().bindings["b"].policy == Policy(split=Split((1.0, 1.0)))
+    with pytest.raises(ConfigurationError, match=r"split has 1 weight for 2 models.*--split none"):
+        bind(path, "b", ["x:y", "x:z"], weights=[1])
+
+
 def test_an_edit_of_models_that_collapse_is_told_why(write: Write) -> None:
     path = write(TWO + "split.weights = [9, 1]")
     with pytest.raises(ConfigurationError, match="split has 2 weights for 1 model"):

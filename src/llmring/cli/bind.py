@@ -16,6 +16,7 @@ from ..providers import kinds
 from ..providers.endpoints import near_name
 from ..references import FILE_NAME, shown, split_reference
 from .facts import facts_of, not_listed, of_some_provider
+from .policies import policy_words
 from .project import ProfileOption, WrittenOption, argument, lockfile_path
 from .terminal import note, say_json, warn, working
 
@@ -27,22 +28,33 @@ def bind(
         str, argument("MODEL[,MODEL...]", "provider:model; the first serves, the rest stand by.", "models")
     ],
     profile: ProfileOption = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split",
+            metavar="WEIGHTS",
+            help="Shares of first place, one for each model: 90,10; or none.",
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Even if no provider of that name is known.")] = False,
     as_json: WrittenOption = False,
 ) -> None:
     """Bind an alias to a model, or to several.
 
-    The first model serves, the rest stand by. A profile that is not there yet is made, and so is the lockfile.
-    Comments, order and everything else in the file stay as they are. A provider that is neither built in nor declared
-    in the file is refused.
+    The first model serves, the rest stand by; with --split, each serves its share first. A profile that is not there
+    yet is made, and so is the lockfile. Comments, order and everything else in the file stay as they are. A provider
+    that is neither built in nor declared in the file is refused.
 
     \b
     Example:
       llmring bind chatbot anthropic:claude-haiku-5-5
       llmring bind chatbot anthropic:claude-haiku-5-5,openai:gpt-6-luna
+      llmring bind chatbot anthropic:claude-haiku-5-5,openai:gpt-6-luna --split 90,10
       llmring bind chatbot ollama:llama3.2 --profile dev --json
     """
     named = _listed(ctx, models)
+    weights = _weights(split) if split is not None else None
     path = find_lockfile() or Path(FILE_NAME).absolute()
     try:
         before, new_text = lockfiles.load(path), ""
@@ -56,7 +68,7 @@ def bind(
     with working(f"Writing {path.name}"):
         if new_text:
             lockfiles.create(path, new_text)
-        lockfile = lockfiles.bind(path, alias, wanted, profile=profile)
+        lockfile = lockfiles.bind(path, alias, wanted, profile=profile, weights=weights)
     chosen = profile or lockfile.default_profile
     if new_text:
         note(f"Made {path}. Commit it: it holds no key.")
@@ -72,7 +84,20 @@ def bind(
         return
     first, *rest = wanted
     behind = f", with {', '.join(rest)} standing by" if rest else ""
+    if said := policy_words(lockfile.profile(chosen).bindings[alias]).get("split"):
+        behind = f"{behind}; first place: {said}"
     note(f'{alias} is served by {first}{behind} (profile "{chosen}" of {lockfile.path})', dim=False)
+
+
+def _weights(split: str) -> list[float]:
+    """The weights that were named; of `none`, none."""
+    if split == "none":
+        return []
+    try:
+        found = [float(it) for it in split.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{shown(split)} is no list of weights; write them as in 90,10, or none") from None
+    return [int(it) if it.is_integer() else it for it in found]
 
 
 def _listed(ctx: typer.Context, models: str) -> list[str]:

@@ -64,8 +64,9 @@ def with_binding(
     alias: str,
     models: Sequence[str],
     params: Mapping[str, Any] | None,
+    weights: Sequence[float] | None = None,
 ) -> Edited:
-    """The alias bound in a profile, which is made if there is none; `params=None` leaves those there are."""
+    """The alias bound in a profile, which is made if there is none; `None` leaves the params or weights there are."""
 
     def edit(data: dict[str, Any]) -> None:
         if lockfile.is_json:
@@ -74,12 +75,17 @@ def with_binding(
         bindings = raw.setdefault("bindings", [])
         binding = next((it for it in bindings if it["alias"] == alias), None)
         if binding is None:
-            bindings.append({"alias": alias, "models": list(models), **({"params": dict(params)} if params else {})})
+            binding = {"alias": alias, "models": list(models), **({"params": dict(params)} if params else {})}
+            bindings.append(binding | ({"split": {"weights": list(weights)}} if weights else {}))
             return
         _relist(binding, list(models))
         if params is not None and not _same(params, binding.get("params") or {}):
             binding.pop("params", None)
             binding.update({"params": dict(params)} if params else {})
+        if weights:
+            binding["split"] = {**(binding.get("split") or {}), "weights": list(weights)}
+        elif weights is not None:
+            binding.pop("split", None)
 
     return edited(text, lockfile, edit)
 
@@ -120,7 +126,10 @@ def check_sense(meant: dict[str, Any], path: Path | None) -> None:
                 whose = f"The binding of {shown(alias)} in {path}"
             case _:
                 whose = str(path)
-        raise ConfigurationError(f"{whose} would make no sense after this edit, and is as it was: {misfit}") from None
+        advice = ", or bind it with --split and its weights, or with --split none" * ("split" in misfit.place)
+        raise ConfigurationError(
+            f"{whose} would make no sense after this edit, and is as it was: {misfit}{advice}"
+        ) from None
 
 
 def _relist(binding: dict[str, Any], models: list[str], renamed: Mapping[str, str] | None = None) -> None:
@@ -148,14 +157,15 @@ def _followed(text: str, old: Mapping[str, Any], new: Mapping[str, Any], renamed
     changed = [it for name in stay for it in _changed_bindings(name, before[name], after[name])]
     document = _relisted(document, changed, renamed)
     for place, was, binding in changed:
-        if not _same(was.get("params"), binding.get("params")):
-            where = (*place, "params")
-            if "params" not in binding:
-                document = document.remove(where)
-            elif "params" not in was:
-                document = document.put(where, binding["params"])
-            else:
-                document = document.change(where, was["params"], binding["params"])
+        for key in ("params", "split"):
+            if not _same(was.get(key), binding.get(key)):
+                where = (*place, key)
+                if key not in binding:
+                    document = document.remove(where)
+                elif key not in was:
+                    document = document.put(where, binding[key])
+                else:
+                    document = document.change(where, was[key], binding[key])
     for name in stay:
         were, are = ({it["alias"]: it for it in profiles[name].get("bindings", [])} for profiles in (before, after))
         for index, alias in reversed(list(enumerate(were))):

@@ -57,6 +57,7 @@ def bind(
     *,
     profile: str | None = None,
     params: Mapping[str, Any] | None = None,
+    weights: Sequence[float] | None = None,
     patience: float | None = None,
 ) -> Lockfile:
     """Binds an alias to models, or another list of models to an alias that is bound.
@@ -66,6 +67,7 @@ def bind(
         models: `provider:model` references; the first serves, the rest stand by. One that is named again counts once.
         profile: made if the file has none of that name; `None` is the file's default profile.
         params: defaults for the alias's requests; `{}` takes away those there are, `None` keeps them.
+        weights: of its split, one for each model; `()` takes the split away, `None` keeps it.
         patience: seconds to wait for another process that edits the file; not given: 30.
 
     Returns:
@@ -88,7 +90,7 @@ def bind(
     return edit_file(
         path,
         lambda text, lockfile: with_binding(
-            text, lockfile, lockfile.default_profile if profile is None else profile, alias, models, values
+            text, lockfile, lockfile.default_profile if profile is None else profile, alias, models, values, weights
         ),
         patience=patience,
     )

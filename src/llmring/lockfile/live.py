@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..exceptions import LockfileError
 from .files import read
-from .model import Lockfile, Profile, ProviderSettings
+from .model import Binding, Lockfile, Profile, ProviderSettings
 from .parsing import parse
 
 __all__ = ["LiveLockfile"]
@@ -163,7 +163,8 @@ def _overlaid(new: Lockfile, old: Lockfile) -> Lockfile:
     """What `new` says, and of `old` the aliases, profiles, packages and settings of providers that `new` lacks.
 
     A binding is taken from one of the two as it stands, and so is a provider's table, for a mixture could send a key
-    to the host of another: from `new`, unless its table lacks a key of the old one, and may be half of what it will be.
+    to the host of another: from `new`, unless it lacks a key of the old one, and may be half of what it will be. Of a
+    binding that goes for those that say how it is served: without its budget it would be another.
     """
     profiles = {
         name: _merged(name, new.profiles.get(name), old.profiles.get(name)) for name in {**new.profiles, **old.profiles}
@@ -183,7 +184,16 @@ def _overlaid(new: Lockfile, old: Lockfile) -> Lockfile:
 
 def _merged(name: str, new: Profile | None, old: Profile | None) -> Profile:
     bindings = [profile.bindings if profile is not None else {} for profile in (new, old)]
-    return Profile(name, {**bindings[0], **{it: bindings[1][it] for it in bindings[1] if it not in bindings[0]}})
+    kept = {alias: it for alias, it in bindings[1].items() if _lacks_policy(bindings[0].get(alias), it)}
+    return Profile(name, {**bindings[0], **kept})
+
+
+def _lacks_policy(new: Binding | None, old: Binding) -> bool:
+    """Whether a binding is gone, or says less of how it is served: it may be half of what it will be."""
+    if new is None or old.policy is None:
+        return new is None
+    names = [it.name for it in fields(old.policy) if getattr(old.policy, it.name)]
+    return new.policy is None or not all(getattr(new.policy, name) for name in names)
 
 
 def _settings(new: ProviderSettings | None, old: ProviderSettings | None) -> ProviderSettings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -88,7 +89,8 @@ class Conductor:
         key = binding.alias, binding.models
         times = self._times.setdefault(key, Times())
         if len(self._times) > _REMEMBERED:
-            self._times.pop(next(iter(self._times)), None)
+            with suppress(StopIteration, RuntimeError):  # another thread is at it, too
+                self._times.pop(next(iter(self._times)), None)
         return times
 
 
