@@ -25,10 +25,12 @@ from .policies import policies
 from .requests import requests
 from .serving import server_process
 from .streams import streams
+from .watching import watching
 
 GROUPS: dict[str, Callable[..., Awaitable[list[Figure]]]] = {
     "chunks": chunks,
     "faces": faces,
+    "watching": watching,
     "requests": requests,
     "streams": streams,
     "memory": memory,

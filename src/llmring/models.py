@@ -279,16 +279,19 @@ class Models(Provided):
         assert self._listeners is not None
         return events.telling(self._listeners, request, self._profile(profile), stream, self._asked_at)
 
-    def _asked_at(self, reference: str) -> tuple[str | None, str | None]:
-        """Where a `provider:model` is asked, and the address that its price depends on, as far as both are at hand."""
+    def _asked_at(self, reference: str) -> tuple[str | None, str | None] | None:
+        """Where a `provider:model` is asked, and the address that its price depends on, once both are known."""
         name = reference.partition(":")[0]
         try:
-            lockfile = self._lockfile()
-            if self._registry.is_at_hand(name, lockfile.providers.get(name) if lockfile is not None else None):
-                return self._place(reference, lockfile).address, self._address(reference)
+            declared = self._declared()
+            if not self._registry.is_at_hand(name, declared.get(name)):
+                return None
+            if (own := self._registry.registered(name)) is not None:
+                return own.config.address, self._address(reference)
+            target = endpoints.endpoint(name, declared.get(name), others=declared, own=self._kinds())
         except LLMRingError:  # which its turn will say
-            pass
-        return None, None
+            return None
+        return target.address, target.base_url
 
     def _address(self, reference: str) -> str | None:
         """Where the provider of a `provider:model` is asked."""

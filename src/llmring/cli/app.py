@@ -14,7 +14,18 @@ from typer.core import TyperGroup
 
 from ..exceptions import AliasNotFoundError, LLMRingError, LockfileNotFoundError
 from .helping import Command, fit, line_of
-from .terminal import Closed, Escapes, fail, fitted, printable, say, unexpected, unwritable
+from .terminal import (
+    Closed,
+    Escapes,
+    fail,
+    fitted,
+    hear_warnings,
+    logged_from,
+    printable,
+    say,
+    unexpected,
+    unwritable,
+)
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "chat": ("chat:chat", "Ask a model, or talk with it."),
@@ -290,6 +301,8 @@ def run() -> None:
     sys.stdout = sys.stdout or Closed()
     escapes = Escapes()
     try:
+        if logged_from() is not None:
+            hear_warnings()
         if os.environ.get("_LLMRING_COMPLETE") == "complete_bash":
             from .completion import complete_in_bash
 

@@ -282,7 +282,7 @@ async def _ask(
     keeps: bool,
     no_stream: bool,
     as_json: bool,
-    on_event: Listener | None,
+    on_event: list[Listener] | None,
 ) -> None:
     begun = monotonic()
     async with Service(profile=profile, on_event=on_event) as service:

@@ -6,6 +6,7 @@ import os
 
 from ..events import Listener
 from ..exceptions import ConfigurationError
+from .terminal import logged_from
 
 __all__ = ["VARIABLE", "listener"]
 
@@ -14,15 +15,20 @@ VARIABLE = "LLMRING_CHAT_LOG"
 _ON, _OFF = ("1", "on", "yes", "true"), ("", "0", "off", "no", "false")
 
 
-def listener(wanted: bool | None) -> Listener | None:
-    """What writes the log, where that is wanted; not said: where the environment says so."""
+def listener(wanted: bool | None) -> list[Listener] | None:
+    """What hears of requests: what writes the log, where that is wanted, or the environment says so."""
     if wanted is None:
         said = os.environ.get(VARIABLE, "").strip().lower()
         if said not in (*_ON, *_OFF):
             raise ConfigurationError(f"{VARIABLE} is {said!r}; it takes 1 to log what is asked, or 0.")
         wanted = said in _ON
-    if not wanted:
-        return None
-    from ..log import Log
+    found: list[Listener] = []
+    if wanted:
+        from ..log import Log
 
-    return Log().write
+        found.append(Log().write)
+    if logged_from() == "debug":
+        from ..events import log_event
+
+        found.append(log_event)
+    return found or None

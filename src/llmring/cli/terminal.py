@@ -16,6 +16,7 @@ import re
 import shutil
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ _IDLE = (
     "|[\u200c\u200d]+(?![\u0300-\u1fff\u200c\u200d\u2100-\U0010ffff])"
 )
 """Joiners that join nothing: they belong between letters of many scripts, and into pictures of families."""
+_LOG = "LLMRING_LOG"
+_LEVELS = ("debug", "info", "warning", "error", "off")
 _LINE_ENDS = {0x2028: "\n", 0x2029: "\n"}
 _QUIET = 1.0
 """Seconds before a command that is at work says so."""
@@ -192,16 +195,40 @@ def is_utf8(encoding: str | None) -> bool:
 
 
 def hear_warnings(show: Callable[[str], None] = warn) -> None:
-    """Show what the library warns of, such as moving on to a stand-by, as the other remarks are written."""
+    """Show what the library warns of, such as moving on to a stand-by, as the other remarks are written.
+
+    With `LLMRING_LOG`, what it says from that level on: what is no warning with its time and its level.
+    """
     import logging  # which most commands do without
+
+    said = logged_from() or "warning"
+    level: int = logging.CRITICAL + 1 if said == "off" else getattr(logging, said.upper())
 
     class Remarks(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            show(record.getMessage())
+            text = record.getMessage() + (f" ({record.exc_info[1]})" if record.exc_info else "")
+            if record.levelno >= logging.WARNING:
+                show(text)
+            else:
+                clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+                note(f"{clock}.{record.msecs:03.0f} {record.levelname.lower()}: {text}")
 
     logger = logging.getLogger("llmring")
-    logger.handlers[:] = [Remarks(logging.WARNING)]
+    logger.handlers[:] = [Remarks(level)]
+    logger.setLevel(level if level < logging.WARNING else logging.NOTSET)
     logger.propagate = False
+
+
+def logged_from() -> str | None:
+    """The level from which on the library's log is shown, as `LLMRING_LOG` says; `None` where it says nothing.
+
+    Raises:
+        LLMRingError: it says no level.
+    """
+    said = os.environ.get(_LOG, "").strip().lower()
+    if said and said not in _LEVELS:
+        raise LLMRingError(f"{_LOG} is {said!r}; it takes {', '.join(_LEVELS[:-1])} or {_LEVELS[-1]}.")
+    return said or None
 
 
 def unexpected(error: Exception) -> str:

@@ -21,6 +21,7 @@ from .kinds import (
     Resumed,
     Retried,
 )
+from .lines import log_event
 from .listeners import Listener, Listeners
 from .telling import telling
 
@@ -39,5 +40,6 @@ __all__ = [
     "RequestStarted",
     "Resumed",
     "Retried",
+    "log_event",
     "telling",
 ]

@@ -23,7 +23,7 @@ from .listeners import INSIDE, Line, Listeners
 
 __all__ = ["Telling", "telling"]
 
-Places = Callable[[str], tuple[str | None, str | None]]
+Places = Callable[[str], tuple[str | None, str | None] | None]
 
 
 def telling(
@@ -101,7 +101,9 @@ class Telling(Told):
         return made
 
     def _place(self, model: str) -> str | None:
-        address, priced = self._places(model)
+        if (places := self._places(model)) is None:
+            return None
+        address, priced = places
         self._addresses[model] = shown(priced) or None
         return shown(address) or None
 
@@ -207,7 +209,7 @@ class Telling(Told):
             gaps, self._gaps = self._gaps, array("d")
         if served is not None:
             self._served.append(served)
-            if self._addresses.get(attempt.model) is None:  # it may have come to life by now
+            if attempt.model not in self._addresses:  # it may have come to life by now
                 self._place(attempt.model)
         if error is not None:
             concealment.bare(error)

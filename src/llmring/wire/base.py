@@ -19,6 +19,7 @@ from .values import Halves, contradiction
 __all__ = ["MISSHAPEN", "Decoder", "NoChunkError"]
 
 logger = logging.getLogger("llmring")
+content = logging.getLogger("llmring.content")
 
 _HEAD = 4096
 _FEW_WORDS = 4096
@@ -198,8 +199,12 @@ class Decoder:
         if self.skipped_events > _WARNINGS:
             return
         said = self.conceal(str(why).encode(errors="replace")).decode()
-        shown = self.conceal(payload)
-        logger.warning("%s: left out an event that cannot be decoded (%.120s): %.120r", self.model, said, shown)
+        logger.warning(
+            "%s: left out an event that cannot be decoded (%.120s), of %d bytes", self.model, said, len(payload)
+        )
+        # What may be part of an answer is for those who have asked for that very logger.
+        if content.level and content.isEnabledFor(logging.DEBUG):
+            content.debug("%s: the event was %.120r", self.model, self.conceal(payload))
 
     def not_a_stream(self) -> WireError | None:
         """The error that the bytes are, if they were no stream at all."""

@@ -36,7 +36,7 @@ def converse(
     *,
     keep_history: bool,
     screen: Screen | None = None,
-    on_event: Listener | None = None,
+    on_event: list[Listener] | None = None,
 ) -> None:
     """Talk with a model in the terminal until the person leaves.
 
