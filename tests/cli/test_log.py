@@ -10,7 +10,7 @@ import pytest
 from llmring.log import Log
 from llmring.testing import PracticeServer, Tokens
 
-from .conftest import Run
+from .conftest import Command, Run
 
 NOTHING = "Nothing has been logged. To log what is asked: llmring chat --log"
 
@@ -131,3 +131,32 @@ def test_what_the_environment_says_must_make_sense(run: Run, monkeypatch: pytest
     result = run("chat", "hello")
     assert result.exit_code == 1
     assert "LLMRING_CHAT_LOG" in result.stderr
+
+
+def test_the_librarys_log_is_shown_from_the_level_that_is_named(
+    run: Run, server: PracticeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "canary-of-content"
+    server.reply(status=503)
+    server.reply(secret)
+    monkeypatch.setenv("LLMRING_LOG", "debug")
+    result = run("chat", secret, "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["content"] == secret
+    assert "Warning: chatbot: moving on from anthropic:claude-haiku-4-5" in result.stderr
+    lines = [line for line in result.stderr.splitlines() if " debug: " in line]
+    assert "attempt 1: anthropic:claude-haiku-4-5 at http://127.0.0.1" in " ".join(lines)
+    assert "finished: stop" in lines[-1]
+    assert secret not in result.stderr
+    for level in ("error", "off"):
+        server.reply(status=503)
+        monkeypatch.setenv("LLMRING_LOG", level)
+        assert "moving on" not in run("chat", "hello").stderr
+
+
+@pytest.mark.parametrize("args", [["chat", "hello"], ["aliases"]])
+def test_a_level_that_is_none(command: Command, monkeypatch: pytest.MonkeyPatch, args: list[str]) -> None:
+    monkeypatch.setenv("LLMRING_LOG", "loud")
+    done = command(*args)
+    assert done.returncode == 1
+    assert "LLMRING_LOG is 'loud'; it takes debug, info, warning, error or off." in done.stderr
