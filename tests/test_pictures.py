@@ -54,3 +54,18 @@ def test_the_picture_fetches_nothing() -> None:
         "g",
         "circle",
     }
+
+
+TRACE = ROOT / "docs" / "images" / "trace.svg"
+
+
+def test_the_trace_is_of_this_program(bare: Path) -> None:
+    """If this fails: python -m docs.tracing"""
+    drawn = bare / "trace.svg"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "docs.tracing", drawn], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert shown(drawn) == shown(TRACE)
+    assert "chat claude-haiku-0-0" in shown(TRACE)
+    assert "○ moved_on, first_chunk, resumed" in shown(TRACE)

@@ -21,6 +21,7 @@ DOCS = ROOT / "docs"
 GUIDES: Mapping[str, str] = {
     "llmring-chat": "docs/terminal.md",
     "llmring-lockfile": "docs/lockfile.md",
+    "llmring-observability": "docs/observability.md",
     "llmring-parts": "docs/pictures-and-documents.md",
     "llmring-providers": "docs/integrate-a-provider.md",
     "llmring-routing": "docs/routing.md",
