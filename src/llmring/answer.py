@@ -41,6 +41,7 @@ class Call:
         max_bytes: that a line, an event, the calls or a whole answer may have.
         tools: as `ProviderConfig` has it, for this call.
         files: puts in place what was registered with the service's files; `None` where the request has nothing of it.
+        lender: gives the other providers of the service (`Lender`); `None` where the call is of no service.
     """
 
     request: LLMRequest
@@ -53,6 +54,7 @@ class Call:
     max_bytes: int = MAX_BYTES
     tools: str | None = None
     files: Any = None
+    lender: Any = None
 
     def begun(self) -> Call:
         """The same, whose time begins now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from . import concealment, dialects, references
 from . import lockfile as lockfiles
@@ -11,7 +12,7 @@ from .credentials import kept
 from .exceptions import LLMRingError, ProviderNotFoundError
 from .providers import base, kinds, registry
 
-__all__ = ["Provided"]
+__all__ = ["Lender", "Provided"]
 
 
 class Provided(Aliases):
@@ -96,3 +97,40 @@ class Provided(Aliases):
         """What the lockfile says of providers, by name."""
         lockfile = self._lockfile()
         return lockfile.providers if lockfile is not None else {}
+
+
+class Lender:
+    """What the calls of one request have of its service: each provider, and for one that stands before others, these.
+
+    Args:
+        service: whose they are.
+        lockfile: the one that holds for the request.
+        timeout: seconds that a key is waited for.
+    """
+
+    __slots__ = ("_lockfile", "_service", "_timeout")
+
+    def __init__(self, service: Provided, lockfile: lockfiles.Lockfile | None, timeout: float | None) -> None:
+        self._service = service
+        self._lockfile = lockfile
+        self._timeout = timeout
+
+    @property
+    def folder(self) -> Path:
+        """The project's: where its lockfile is, else the working directory."""
+        path = self._lockfile.path if self._lockfile is not None else None
+        return path.absolute().parent if path is not None else Path.cwd()
+
+    async def lend(self, reference: str) -> tuple[base.Provider, Callable[[], None]]:
+        """The provider that serves a `provider:model`, and what lets go of it again.
+
+        Raises:
+            ProviderNotFoundError: it is not configured.
+        """
+        service, lockfile, name = self._service, self._lockfile, references.split_reference(reference)[0]
+        service._vet(name, lockfile)
+        declared = lockfile.providers if lockfile is not None else {}
+        try:
+            return await service._registry.borrow(name, declared.get(name), declared, self._timeout)
+        except ProviderNotFoundError as error:
+            raise service._no_provider(reference, error) from error.__cause__

@@ -13,9 +13,10 @@ from . import lockfile as lockfiles
 from . import request as requests
 from . import stream as streams
 from .credentials import kept
-from .exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
+from .exceptions import ConfigurationError, LLMRingError
 from .lazy import Later
 from .misuse import AwaitedService, awaited
+from .provided import Lender
 from .providers import base, creation, registry
 from .record import Records, ended
 from .talking import Talks
@@ -172,7 +173,6 @@ class LLMRing(Talks, AwaitedService):
         began = asyncio.get_running_loop().time()
         requests.check(request)
         binding, lockfile = self._bound(request.model, profile)
-        declared = lockfile.providers if lockfile is not None else {}
         asked = requests.with_params(request, binding)
         if told is not None:
             of = lockfile.profile(self._profile(profile)).name if lockfile is not None else None
@@ -182,20 +182,17 @@ class LLMRing(Talks, AwaitedService):
         deadline = self.deadline if conduct is None else conduct.policy.deadline or self.deadline
         deadline = requests.seconds(asked.deadline if "deadline" in asked.model_fields_set else deadline, "deadline")
         until = began + deadline if deadline is not None else None
+        lender = Lender(self, lockfile, timeout)
 
         async def call(
             reference: str, request: schemas.LLMRequest, form: structured.AnswerFormat | None
         ) -> tuple[base.Provider, base.Call, Callable[[], None]]:
-            name, model = lockfiles.split_reference(reference)
-            self._vet(name, lockfile)
-            try:
-                provider, let_go = await self._registry.borrow(name, declared.get(name), declared, timeout)
-            except ProviderNotFoundError as error:
-                raise self._no_provider(reference, error) from error.__cause__
+            provider, let_go = await lender.lend(reference)
+            model = lockfiles.split_reference(reference)[1]
             wait = timeout
             if conduct is not None:
                 request, wait = conduct.fitted(reference, request), conduct.timeout(reference, timeout)
-            more: dict[str, Any] = {"max_bytes": self.max_bytes, "files": self._files_of(request)}
+            more: dict[str, Any] = {"max_bytes": self.max_bytes, "files": self._files_of(request), "lender": lender}
             made = base.Call(request, model, stream, wait, form, tools=binding.tools, **more)
             return provider, made, let_go
 
