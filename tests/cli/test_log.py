@@ -70,6 +70,7 @@ def test_stats(run: Run, server: PracticeServer, monkeypatch: pytest.MonkeyPatch
     assert len(rows) == 2
     assert last.split()[:3] == ["all", "3", "0"]
     assert "1 of the answers have no price" in result.stderr
+    assert ["$" in row for row in rows] == [True, False]
     (only,) = json.loads(run("stats", "--by", "alias", "--model", "claude", "--json").stdout)
     assert (only["alias"], only["requests"], only["prompt_tokens"]) == ("chatbot", 2, 2000)
     assert "day" not in only

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import reduce
 
-from llmring.events import AttemptEnded, AttemptStarted, Event, Failed, Finished, FirstChunk, Left, RequestStarted
+from llmring.events import (
+    AttemptEnded,
+    AttemptStarted,
+    Event,
+    Failed,
+    Finished,
+    FirstChunk,
+    Left,
+    RequestStarted,
+    Retried,
+)
 from llmring.schemas import add_usage
 
 
@@ -33,6 +43,7 @@ def holds(events: list[Event]) -> None:
     assert started == list(range(1, len(started) + 1))
     assert sorted(it.attempt for it in ended) == started
     assert last.attempt == len(started)
+    assert last.retries == sum(isinstance(it, Retried) for it in events)
     for end in ended:
         (begin,) = (it for it in events if isinstance(it, AttemptStarted) and it.attempt == end.attempt)
         assert begin.model == end.model

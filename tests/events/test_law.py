@@ -29,6 +29,9 @@ FAULTS: dict[str, dict[str, Any]] = {
     "error": {"chunks": ["one", " two"], "fault": Fault.error_event(1)},
     "stall": {"chunks": ["one", " two"], "fault": Fault.stall_after(1)},
     "silence": {"fault": Fault.never_answer()},
+    "slow": {"text": "one two three", "delay": 0.05},
+    "empty": {"chunks": [""]},
+    "filtered": {"text": "one", "finish_reason": "content_filter"},
 }
 Way = Literal["whole", "to the end", "break", "close", "cancel", "task", "service", "drop"]
 
@@ -71,9 +74,10 @@ async def go(service: LLMRing, way: Way, **fields: Any) -> LLMResponse | None:
     resume=st.booleans(),
     retries=st.integers(0, 1),
     deadline=st.sampled_from([None, 0.05]),
+    policy=st.sampled_from(["", "hedge_after = 0.01", 'move_on = ["empty", "content_filter"]', 'sticky = "10m"']),
 )
 def test_every_request_begins_and_ends_once(
-    practice: Ground, script: list[str], way: Way, resume: bool, retries: int, deadline: float | None
+    practice: Ground, script: list[str], way: Way, resume: bool, retries: int, deadline: float | None, policy: str
 ) -> None:
     server, wires = practice.server, sorted(PROVIDERS.values())
     server.clear()
@@ -81,6 +85,9 @@ def test_every_request_begins_and_ends_once(
     for n, name in enumerate(script):
         server.reply(Reply(**FAULTS[name]), model=f"m{n}", times=3)
     practice.bind({"chatbot": models})
+    if len(models) > 1:
+        written = practice.path.read_text()
+        practice.path.write_text(written.replace("[providers.", f"{policy}\n[providers.", 1))
     at_once: list[Event] = []
     awaited: list[Event] = []
 

@@ -173,7 +173,7 @@ def stats(
     for it in [*found, *all_of_it]:
         of = [it.group.get(name, "all" if place == 0 else "") for place, name in enumerate(groups)]
         counts = (it.requests, it.failed, it.prompt_tokens, it.cache_read_tokens, it.completion_tokens)
-        rows.append((*of, *map(str, counts), _money(it.cost if it.unpriced < it.requests or it.cost else None)))
+        rows.append((*of, *map(str, counts), _money(it.cost if it.cost or not it.unpriced else None)))
     say_table(rows, *range(len(groups), len(rows[0])))
     if unpriced := sum(it.unpriced for it in found):
         note(f"{unpriced} of the answers have no price, and are not in the cost.")

@@ -211,6 +211,7 @@ class _Ended(Event):
     response: LLMResponse = field(repr=False)
     served: tuple[Served, ...] = ()
     first_chunk: float | None = None
+    retries: int = 0
     _addresses: Mapping[str, str | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -233,11 +234,6 @@ class _Ended(Event):
         """Why the model stopped; `None` where the answer is not whole."""
         return self.response.finish_reason
 
-    @property
-    def retries(self) -> int:
-        """How often a model was asked again."""
-        return self.response.retries
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(_Ended):
@@ -251,6 +247,7 @@ class Finished(_Ended):
         served: who served, in order, each with its tokens. Answers that were not handed over are among them, as far as
             their providers had reported tokens: `response.usage` is what was handed over.
         first_chunk: the seconds until then; `None` where the answer was not streamed, or nothing of it came.
+        retries: how often a model was asked again.
     """
 
 
@@ -259,7 +256,7 @@ class Failed(_Ended):
     """The request ended in an error.
 
     Attributes:
-        attempt, model, request, served, first_chunk: as in `Finished`.
+        attempt, model, request, served, first_chunk, retries: as in `Finished`.
         response: what had come of the answer.
         error: what the program is told.
     """
@@ -272,7 +269,7 @@ class Left(_Ended):
     """The program had enough before the answer was whole: it closed or dropped the stream, or was cancelled.
 
     Attributes:
-        attempt, model, request, first_chunk: as in `Finished`.
+        attempt, model, request, first_chunk, retries: as in `Finished`.
         response: what had come of the answer.
         served: as in `Finished`, as far as the provider had reported by then.
         reason: `"closed"`, or `"cancelled"`: by `stream.cancel()`, or with the task that read.

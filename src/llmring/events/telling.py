@@ -67,6 +67,7 @@ class Telling(Told):
         self._models: tuple[str, ...] = ()
         self._gaps = array("d")
         self._last = 0.0
+        self._retries = 0
         self._over = threading.Lock()
         self._attempts = 0
         self._open: list[_Attempt] = []
@@ -182,6 +183,7 @@ class Telling(Told):
             response=response,
             served=tuple(self._served),
             first_chunk=self._first_chunk,
+            retries=self._retries,
             _addresses=self._addresses,
             **fields,
         )
@@ -227,6 +229,7 @@ class Telling(Told):
 
     def tell(self, kind: type[kinds.Event], soon: bool = False, /, **fields: Any) -> None:
         """Make an event, and have it told."""
+        self._retries += kind is kinds.Retried
         if self._record is None or self._process != os.getpid():
             return
         now = monotonic()
