@@ -549,3 +549,27 @@ def test_the_data_is_found_in_a_zip_file(tmp_path: Path) -> None:
         "assert rendered() and BUILT_IN and load('catalog/models.json') and load('testing/wires/fields.json')"
     )
     subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(packed)}, check=True)
+
+
+def test_the_conventions_of_telemetry_have_their_form_and_their_sources() -> None:
+    """Of each metric: what it is, its unit, and the attributes that it must and may have, with their types."""
+    found = json.loads((ROOT / "telemetry" / "conventions.json").read_text(encoding="utf-8"))
+    assert set(found) == {"sources", "span", "metrics", "older", "own", "providers"}
+    assert all(re.fullmatch(r"https://github\.com/open-telemetry/\S+", it) for it in found["sources"].values())
+    for part in ("span", "older", "providers"):
+        assert found[part]["source"] in found["sources"]
+    metrics = {name: row for group in found["metrics"].values() for name, row in group.items()}
+    for name, row in metrics.items():
+        assert set(row) - {"buckets"} == {"instrument", "unit", "value", "says", "attributes"}, name
+        assert row["instrument"] in ("counter", "histogram")
+        assert ("buckets" in row) == (row["instrument"] == "histogram")
+        assert row["unit"] in ("s", "{token}", "{USD}")
+        assert row["value"] in ("int", "double")
+    tables = [found["span"]["attributes"], found["own"]["attributes"], *(it["attributes"] for it in metrics.values())]
+    for table in tables:
+        for name, row in table.items():
+            assert re.fullmatch(r"(gen_ai|server|error|llmring)(\.\w+)+", name)
+            assert set(row) == {"type", "level"}
+            assert row["type"] in ("string", "string[]", "int", "double", "boolean", "any")
+            assert row["level"] in ("required", "conditionally_required", "recommended", "opt_in")
+    assert set(found["older"]["attributes"]) <= set(found["span"]["attributes"])

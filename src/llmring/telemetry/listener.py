@@ -52,6 +52,8 @@ _COUNTS = {
     "gen_ai.usage.cache_write.input_tokens": "cache_write_tokens",
     "gen_ai.usage.reasoning.output_tokens": "reasoning_tokens",
 }
+_WHOLE = ("prompt_tokens", "completion_tokens")
+"""Counts that are told where they are 0, too; the others are parts of them."""
 _FIELDS = {
     "gen_ai.request.max_tokens": ("max_tokens", int),
     "gen_ai.request.temperature": ("temperature", float),
@@ -224,7 +226,9 @@ class _Request:
         place = attempt.place
         if served is not None:
             usage: Mapping[str, Any] = served.usage or {}
-            told |= {name: usage[key] for name, key in _COUNTS.items() if key in usage}
+            told |= {
+                name: usage[key] for name, key in _COUNTS.items() if key in usage and (usage[key] or key in _WHOLE)
+            }
             if served.response_model:
                 place = {**place, "gen_ai.response.model": served.response_model}
                 told["gen_ai.response.model"] = served.response_model
