@@ -14,6 +14,7 @@
 #   make bench    the benchmarks
 #   make faults   every fault on every wire, as a table
 #   make relay    a thousand clients of the relay recipe, who come and go
+#   make fleet    eight processes that share one Redis, and a crash: two minutes; needs redis-server
 #   make soak     many streams for ten minutes, or for SECONDS=60
 #   make docs     docs/cli.md, from the commands' own help
 #   make site     the documentation as a site, in build/site
@@ -26,7 +27,7 @@ WORKERS ?= 4
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test check latest real fuzz lock upgrade dist bench faults relay soak docs site format clean
+.PHONY: demo test check latest real fuzz lock upgrade dist bench faults relay fleet soak docs site format clean
 .DEFAULT_GOAL := test
 
 ifneq ($(UV),)
@@ -114,6 +115,9 @@ relay: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.soak --seconds $(SECONDS)
+
+fleet: $(VENV)/.dev
+	LLMRING_FLEET=1 $(BIN)/python -m pytest tests/fleet
 
 docs: $(VENV)/.dev
 	@$(BIN)/python -m docs.reference > $(VENV)/cli.md && mv $(VENV)/cli.md docs/cli.md

@@ -251,7 +251,10 @@ class Far(Desk):
             self._owe(told)
             return
         self._told += told
-        if self._flush is None and self._pump is None:
+        if any(kind == "breaker" for kind, _, _ in told):
+            # Whether a model may be asked again is news for all others.
+            self._go()
+        elif self._flush is None and self._pump is None:
             self._flush = self._loop.call_later(_SOON, self._go)
         self._hear(told)
 

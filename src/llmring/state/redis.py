@@ -67,10 +67,8 @@ class RedisStore:
             "protocol": 2,
         }
         try:
-            if cluster:
-                self._client = redis.asyncio.RedisCluster.from_url(self._url, cluster_error_retry_attempts=1, **options)
-            else:
-                self._client = redis.asyncio.Redis.from_url(self._url, **options)
+            kind = redis.asyncio.RedisCluster if cluster else redis.asyncio.Redis
+            self._client = kind.from_url(self._url, **options)
         except (ValueError, TypeError, AttributeError):
             raise Unusable("it is no address of a server: write redis://HOST:PORT/0") from None
 
