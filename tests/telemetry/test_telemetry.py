@@ -442,3 +442,35 @@ def test_what_a_provider_is_called(model: str, host: str | None, name: str) -> N
 
 def test_the_names_of_providers_are_those_that_there_are() -> None:
     assert set(conventions()["providers"]["names"]) <= set(VENDORS)
+
+
+def test_an_sdk_that_is_set_up_later_is_used() -> None:
+    """What is set for a process can be set once: this is one of its own."""
+    program = """
+import asyncio
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from llmring import LLMRequest, LLMRing, Message
+from llmring.telemetry import OpenTelemetry
+from llmring.testing import PracticeServer
+
+async def main(url):
+    exporter = InMemorySpanExporter()
+    async with LLMRing(on_event=OpenTelemetry()) as service:
+        request = LLMRequest(model="ollama:m", messages=[Message(role="user", content="Hi")])
+        await service.chat(request)
+        tracers = TracerProvider()
+        tracers.add_span_processor(SimpleSpanProcessor(exporter))
+        trace.set_tracer_provider(tracers)
+        await service.chat(request)
+    print(*(it.name for it in exporter.get_finished_spans()))
+
+with PracticeServer() as server:
+    import os
+    os.environ.update(server.environ())
+    asyncio.run(main(server.url))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "chat m chat m\n"

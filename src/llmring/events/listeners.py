@@ -48,11 +48,14 @@ class Listeners:
                 raise ConfigurationError(
                     f"on_event is {given!r}; it takes a function that is called with each event, or several in a list."
                 )
-        self.keeps_gaps = any(getattr(it, "keeps_gaps", False) for it in self._all)
         self._awaited = [_is_async(it) for it in self._all]
         self._failed: set[int] = set()
         self._full = False
         self.waiting = 0
+
+    def keep_gaps(self) -> bool:
+        """Whether one of them wants the time between the pieces of an answer."""
+        return any(getattr(it, "keeps_gaps", False) for it in self._all)
 
     def tell(self, event: Event, lines: dict[int, Line], record: Record, context: Context) -> None:
         """Tell all of them of an event.

@@ -65,6 +65,7 @@ class Telling(Told):
         self._first_chunk: float | None = None
         self._tried = self._alias
         self._models: tuple[str, ...] = ()
+        self._keeps_gaps = listeners.keep_gaps()
         self._gaps = array("d")
         self._last = 0.0
         self._retries = 0
@@ -141,7 +142,7 @@ class Telling(Told):
 
     def arrived(self) -> None:
         """Something more has been read."""
-        if self._listeners.keeps_gaps:
+        if self._keeps_gaps:
             now = monotonic()
             self._gaps.append(now - self._last)
             self._last = now

@@ -88,8 +88,6 @@ class OpenTelemetry:
         ConfigurationError: the extra `otel` is not installed, or an argument is none.
     """
 
-    keeps_gaps = True
-
     def __init__(
         self,
         *,
@@ -104,6 +102,7 @@ class OpenTelemetry:
             raise ConfigurationError(f'names is {names!r}; it takes "latest", "older" or "both".')
         if isinstance(content_limit, bool) or not isinstance(content_limit, int) or content_limit < 0:
             raise ConfigurationError(f"content_limit is {content_limit!r}; it takes a number of letters.")
+        self._is_given = tracer_provider is not None or meter_provider is not None
         self._tracer = trace.get_tracer(_SCOPE, tracer_provider=tracer_provider)
         self._instruments = Instruments(metrics.get_meter(_SCOPE, meter_provider=meter_provider), names)
         self._renamed: dict[str, str] = conventions()["older"]["attributes"] if names != "latest" else {}
@@ -118,11 +117,17 @@ class OpenTelemetry:
     def __call__(self, event: Event) -> None:
         """Take an event."""
         if isinstance(event, RequestStarted):
-            self._requests[event.request_id] = _Request(self, event)
+            if self.keeps_gaps:
+                self._requests[event.request_id] = _Request(self, event)
         elif (request := self._requests.get(event.request_id)) is not None:
             request.take(event)
             if isinstance(event, Finished | Failed | Left):
                 del self._requests[event.request_id]
+
+    @property
+    def keeps_gaps(self) -> bool:
+        """Whether an SDK is there to take anything: the program may set it up at any time."""
+        return self._is_given or _is_sdk(trace.get_tracer_provider()) or _is_sdk(metrics.get_meter_provider())
 
     def start(self, name: str, event: Event, attributes: Mapping[str, Any], below: Span | None = None) -> Span:
         """A span that began when the event was told."""
@@ -306,6 +311,11 @@ def _asked(request: object, streamed: bool) -> dict[str, Any]:
     if isinstance(conversation := request.metadata.get("conversation"), str):
         asked["gen_ai.conversation.id"] = conversation
     return asked
+
+
+def _is_sdk(provider: object) -> bool:
+    """Whether it does anything: those of the API alone do not."""
+    return not type(provider).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics"))
 
 
 def _model(reference: str) -> str:
