@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,19 @@ def test_a_level_that_is_none(command: Command, monkeypatch: pytest.MonkeyPatch,
     done = command(*args)
     assert done.returncode == 1
     assert "LLMRING_LOG is 'loud'; it takes debug, info, warning, error or off." in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal")
+def test_a_conversation_in_the_terminal_is_logged(server: PracticeServer, state: Path) -> None:
+    from .terminal import Terminal
+
+    with Terminal("chat", "--log") as terminal:
+        terminal.expect("chatbot> ")
+        terminal.say("First question")
+        terminal.expect("You said: First question", "chatbot> ")
+        terminal.say("Second question")
+        terminal.expect("You said: Second question", "chatbot> ")
+        terminal.type("\x04")
+        assert terminal.ended() == 0
+    second, first = Log(state / "log.db").entries()
+    assert (first.asked, second.asked, second.follows) == ("First question", "Second question", first.id)

@@ -474,3 +474,14 @@ with PracticeServer() as server:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout == "chat m chat m\n"
+
+
+async def test_what_no_exporter_takes_is_left_out(practice: Ground, server: PracticeServer, seen: Seen) -> None:
+    """One number that is too large, or half a letter, would lose all spans that are sent with it."""
+    request = ask("chatbot", max_tokens=2**70, metadata={"conversation": "half \ud800"})
+    async with bound(practice, seen, "ollama:m") as service:
+        await service.chat(request)
+    seen.keeps_to_the_conventions()
+    (of,) = map(attributes, seen.requests())
+    assert "gen_ai.request.max_tokens" not in of
+    assert of["gen_ai.conversation.id"] == "half ?"

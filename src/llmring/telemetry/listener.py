@@ -140,9 +140,10 @@ class OpenTelemetry:
         )
 
     def named(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Attributes under the names that are wanted."""
+        """Attributes under the names that are wanted, as far as every exporter takes them."""
+        attributes = {it: _sayable(value) for it, value in attributes.items() if not _is_too_large(value)}
         if not self._renamed:
-            return dict(attributes)
+            return attributes
         kept = {it: value for it, value in attributes.items() if self._keeps_latest or it not in self._renamed}
         return kept | {self._renamed[it]: value for it, value in attributes.items() if it in self._renamed}
 
@@ -311,6 +312,17 @@ def _asked(request: object, streamed: bool) -> dict[str, Any]:
     if isinstance(conversation := request.metadata.get("conversation"), str):
         asked["gen_ai.conversation.id"] = conversation
     return asked
+
+
+def _sayable(value: Any) -> Any:
+    """Half a pair of surrogates is no text: an exporter would lose all that goes with it."""
+    if isinstance(value, str) and not value.isascii():
+        return value.encode(errors="replace").decode()
+    return value
+
+
+def _is_too_large(value: object) -> bool:
+    return isinstance(value, int) and not -(2**63) <= value < 2**63
 
 
 def _is_sdk(provider: object) -> bool:
