@@ -17,15 +17,17 @@ from ..lazy import lazily
 if TYPE_CHECKING:
     from .errors import RecordingError, RecordingMissError
     from .exchanges import Exchange
+    from .resilience import FAULTS, assert_resilient
     from .session import Mode, Session
 
-__all__ = ["Exchange", "Mode", "RecordingError", "RecordingMissError", "Session"]
+__all__ = ["FAULTS", "Exchange", "Mode", "RecordingError", "RecordingMissError", "Session", "assert_resilient"]
 
 __getattr__, __dir__ = lazily(
     __name__,
     {
         "errors": ("RecordingError", "RecordingMissError"),
         "exchanges": ("Exchange",),
+        "resilience": ("FAULTS", "assert_resilient"),
         "session": ("Mode", "Session"),
     },
 )

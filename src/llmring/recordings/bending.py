@@ -7,7 +7,7 @@ so is not here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -54,10 +54,12 @@ async def bent(provider: Provider, fault: Fault | Sequence[Fault], exchange: Exc
         raise recorded
     if page := faults.get("not_a_stream"):
         raise provider.error(WireError(f"a body that is no stream of events: {page.text.strip()}"), call)
-    pieces, end = _said(answered, faults)
+    if "invalid_utf8" in faults and not call.stream:
+        raise provider.error(WireError("a body that is no answer of this API: it is no text"), call)
+    pieces, end = _said(answered, faults, call.stream)
     error: Exception | None = recorded
-    broken, lost = _stopped(faults), faults.get("lost_event")
-    if lost is not None and any(it.calls for it in answered.pieces[lost.after - 1 : lost.after]):
+    broken, lost = _stopped(faults, call.stream), faults.get("lost_event")
+    if lost is not None and call.stream and any(it.calls for it in answered.pieces[lost.after - 1 : lost.after]):
         # What is left of a call is not the model's.
         error = provider.error(WireError("an event that could not be decoded while a tool call arrived"), call)
     elif broken is not None:
@@ -69,26 +71,28 @@ async def bent(provider: Provider, fault: Fault | Sequence[Fault], exchange: Exc
             error = provider.error(WireError(said, broken.status, codes, enveloped=True), call)
         elif broken.kind in ("reset", "cut"):
             error = provider.error(ConnectionResetError("the connection was cut"), call)
-    silent = broken is not None and broken.kind in ("stall", "chatter", "headers_only")
+    silent = broken is not None and broken.kind in _SILENT
     return Played(_blocks(exchange, pieces, end, error), then="silence" if silent else "end")
 
 
-def _stopped(faults: dict[str, Fault]) -> Fault | None:
+_STOPS = ("headers_only", "stall", "chatter", "reset", "cut", "error_event", "end_early")
+_STOPS_WHOLE = ("linger", "malformed_event")
+"""Those that stop an answer in one piece alone."""
+_SILENT = ("headers_only", "stall", "chatter", "linger")
+
+
+def _stopped(faults: Mapping[str, Fault], stream: bool) -> Fault | None:
     """The fault that stops an answer before its end."""
-    kinds = ("headers_only", "stall", "chatter", "reset", "cut", "error_event", "end_early")
-    return next((faults[kind] for kind in kinds if kind in faults), None)
+    return next((faults[kind] for kind in (*_STOPS, *(() if stream else _STOPS_WHOLE)) if kind in faults), None)
 
 
-def _said(answered: Answered, faults: dict[str, Fault]) -> tuple[list[Piece], Answered]:
+def _said(answered: Answered, faults: Mapping[str, Fault], stream: bool) -> tuple[list[Piece], Answered]:
     """The chunks and the end of an answer with the faults in them that concern what is said."""
     pieces, skipped = [*answered.pieces], answered.skipped_events
-    if (fault := faults.get("lost_event")) and fault.after > 0:
+    if (fault := faults.get("lost_event")) and fault.after > 0 and stream:
         skipped += len(pieces[fault.after - 1 : fault.after])
         del pieces[fault.after - 1 : fault.after]
-    if "malformed_event" in faults:
-        skipped += 1
-    if fault := faults.get("invalid_utf8"):
-        pieces.insert(fault.after, Piece(0, "\ufffd"))
+    skipped += len(faults.keys() & {"malformed_event", "invalid_utf8"})
     if fault := faults.get("big_event"):
         pieces.append(Piece(0, "x" * fault.size))
     usage = None if "no_usage" in faults else answered.usage

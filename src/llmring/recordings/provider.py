@@ -30,6 +30,7 @@ from . import bending, files
 from .errors import RecordingError, table_of
 from .exchanges import Answered, Exchange, Piece
 from .meaning import key_of, meaning
+from .naming import divided
 from .playing import Block, PassingDecoder, Played, blocks_of, said_of
 from .session import Session, active
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from ..provided import Lender
     from ..schemas import StreamChunk
 
-__all__ = ["Record", "Replay", "divided"]
+__all__ = ["Record", "Replay"]
 
 _SOURCE = "llmring's own: docs/recordings.md"
 _NOT_RECORDED = (
@@ -50,12 +51,6 @@ _NOT_RECORDED = (
 """What no provider has said."""
 _NEARLY = 0.95
 """Of the timeout: who stops waiting then has not had enough of an answer, but of its silence."""
-
-
-def divided(named: str) -> tuple[str, str | None]:
-    """The file and the model that a binding names: `"chat.jsonl+anthropic:claude-haiku-5-5"`."""
-    path, plus, reference = named.partition(f"{files.SUFFIX}+")
-    return (f"{path}{files.SUFFIX}", reference) if plus else (named, None)
 
 
 class _Recorded(Provider):
@@ -89,8 +84,8 @@ class _Recorded(Provider):
     async def _played(self, session: Session, exchange: Exchange, call: Call) -> HTTPResponse:
         """A recorded answer, begun anew."""
         answered = exchange.answered
-        if session.fault:
-            return await bending.bent(self, session.fault, exchange, call)
+        if fault := session.next_fault():
+            return await bending.bent(self, fault, exchange, call)
         if answered.error is not None and not answered.begun:
             error = exchange.error()
             assert error is not None

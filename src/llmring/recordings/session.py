@@ -143,6 +143,7 @@ class Session:
         self._mine: dict[Path, set[bytes]] = {}
         self._waiting: dict[tuple[Path, bytes, str | None], tuple[Tape, deque[Exchange]]] = {}
         self._note = os.environ.get(USED, "")
+        self._bent: deque[Fault | Sequence[Fault]] = deque()
 
     def __enter__(self) -> Self:
         _PROCESS.sessions.append(self)
@@ -152,6 +153,29 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         _PROCESS.sessions.remove(self)
+
+    def bend(self, fault: Fault | Sequence[Fault], times: int = 1) -> None:
+        """Bend the next answers that are replayed, so many, as `fault` does all."""
+        self._bent.extend([fault] * times)
+
+    def next_fault(self) -> Fault | Sequence[Fault]:
+        """How the next answer is bent."""
+        try:
+            return self._bent.popleft()
+        except IndexError:
+            return self.fault
+
+    def anew(self) -> Session:
+        """Another one with the same settings, in which nothing has been replayed; it asks and records nothing."""
+        made = Session("none", repeat=True, pace=self.pace, test=self.test, folder=self.folder)
+        made.redaction, made._ignored = self.redaction, self._ignored
+        return made
+
+    @property
+    def files(self) -> list[Path]:
+        """Those of which something was asked, or recorded."""
+        with self._lock:
+            return [*dict.fromkeys([*self._used, *(it[0] for it in self._waiting)])]
 
     @property
     def mode(self) -> Mode:
@@ -239,8 +263,8 @@ class Session:
         Args:
             paths: the files; not given: those of which something was asked.
         """
+        wanted = [*map(Path, paths)] or self.files
         with self._lock:
-            wanted = [*map(Path, paths)] or [*dict.fromkeys([*self._used, *(it[0] for it in self._waiting)])]
             return [
                 (path, it)
                 for path in wanted
