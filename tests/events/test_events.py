@@ -296,11 +296,15 @@ async def test_what_a_listener_sees_of_an_error_has_no_frame_with_a_key(
     seen: list[str] = []
 
     def listen(event: Event) -> None:
-        error = getattr(event, "error", None)
-        traceback = error.__traceback__ if error is not None else None
-        while traceback is not None:
-            seen.append(repr(traceback.tb_frame.f_locals))
-            traceback = traceback.tb_next
+        below = [getattr(event, "error", None)]
+        while below:
+            if (error := below.pop()) is None:
+                continue
+            below += [error.__cause__, error.__context__]
+            traceback = error.__traceback__
+            while traceback is not None:
+                seen.append(repr(traceback.tb_frame.f_locals))
+                traceback = traceback.tb_next
 
     practice.bind({"chatbot": ["openai:m", "anthropic:m"]})
     options: dict[str, Any] = {"api_keys": {"openai": key, "anthropic": key}, "max_retries": 1}
