@@ -13,11 +13,11 @@ from . import lockfile as lockfiles
 from . import request as requests
 from . import stream as streams
 from .credentials import kept
-from .exceptions import ConfigurationError, LLMRingError
+from .exceptions import LLMRingError
 from .lazy import Later
 from .misuse import AwaitedService, awaited
 from .provided import Lender
-from .providers import base, creation, registry
+from .providers import base, creation, environment, registry
 from .record import Records, ended
 from .talking import Talks
 from .wire import MAX_BYTES
@@ -88,7 +88,7 @@ class LLMRing(Talks, AwaitedService):
             requests.number(breaker_threshold, "breaker_threshold", 0),
             requests.seconds(breaker_cooldown, "breaker_cooldown", forever=False),
         )
-        self.timeout = _timeout_of_environment() if timeout is DEFAULT_TIMEOUT else requests.seconds(timeout, "timeout")
+        self.timeout = environment.timeout() if timeout is DEFAULT_TIMEOUT else requests.seconds(timeout, "timeout")
         self.deadline = requests.seconds(deadline, "deadline")
         self.max_retries = requests.number(max_retries, "max_retries", 0)
         if max_connections is not None:
@@ -210,17 +210,3 @@ class LLMRing(Talks, AwaitedService):
             told,
             conduct,
         )
-
-
-def _timeout_of_environment() -> float | None:
-    value = os.environ.get("LLMRING_PROVIDER_TIMEOUT_S", "").strip()
-    if not value:
-        return 60.0
-    if value.lower() == "none":
-        return None
-    try:
-        return requests.seconds(float(value), "LLMRING_PROVIDER_TIMEOUT_S")
-    except ValueError:
-        raise ConfigurationError(
-            f"LLMRING_PROVIDER_TIMEOUT_S is {value!r}; it takes seconds, or none to wait forever."
-        ) from None

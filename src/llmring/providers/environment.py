@@ -1,4 +1,4 @@
-"""What the environment says of the network, and of whom: proxies, and what certificates are checked against.
+"""What the environment says of the network, and of whom: proxies, what certificates are checked against, patience.
 
 Nothing is imported that can send, so that commands can say what a service would come to.
 """
@@ -14,9 +14,11 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies
 
+from .. import request as requests
 from ..addresses import escaping, shown
+from ..exceptions import ConfigurationError
 
-__all__ = ["CERTIFICATES", "Proxies", "Proxy", "by_way_of", "lacking", "trusting", "wanting_password"]
+__all__ = ["CERTIFICATES", "Proxies", "Proxy", "by_way_of", "lacking", "timeout", "trusting", "wanting_password"]
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """The variables that name what certificates are checked against; the first one set wins."""
@@ -218,3 +220,22 @@ def _host_and_port(entry: str) -> tuple[str, str | None]:
     if match := re.fullmatch(r"([^:]*):(\d+)", entry):
         return match[1], match[2]
     return entry, None
+
+
+def timeout() -> float | None:
+    """Seconds that are waited, by `LLMRING_PROVIDER_TIMEOUT_S`; `None` for ever.
+
+    Raises:
+        ConfigurationError: it is no such number.
+    """
+    value = os.environ.get("LLMRING_PROVIDER_TIMEOUT_S", "").strip()
+    if not value:
+        return 60.0
+    if value.lower() == "none":
+        return None
+    try:
+        return requests.seconds(float(value), "LLMRING_PROVIDER_TIMEOUT_S")
+    except ValueError:
+        raise ConfigurationError(
+            f"LLMRING_PROVIDER_TIMEOUT_S is {value!r}; it takes seconds, or none to wait forever."
+        ) from None
