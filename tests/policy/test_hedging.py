@@ -110,7 +110,7 @@ async def test_the_first_serves_where_it_speaks_first(
         if request.model == "two":
             began.set()
             return silent()
-        return Reply("First", delay=0.3)
+        return Reply("First", delay=1.0)
 
     server.script(decide)
     async with made.service() as service:
@@ -150,8 +150,8 @@ async def test_where_the_first_fails_it_is_moved_on_from(
     made: Practice, server: PracticeServer, way: str, when: str
 ) -> None:
     made.policy([ONE, TWO, THREE], hedge_after=SOON if when == "after" else 5.0)
-    server.reply(status=503, error="It broke", delay=0.2 if when == "after" else 0.0, model="one")
-    server.reply("Second", delay=0.5 if when == "after" else 0.0, model="two")
+    server.reply(status=503, error="It broke", delay=0.5 if when == "after" else 0.0, model="one")
+    server.reply("Second", delay=1.0 if when == "after" else 0.0, model="two")
     async with made.service(max_retries=0) as service:
         response = await answer(service, way=way)
     assert (response.model, response.content) == (TWO, "Second")
@@ -163,7 +163,7 @@ async def test_where_the_first_fails_it_is_moved_on_from(
 @ways
 async def test_where_the_second_fails_the_first_is_waited_for(made: Practice, server: PracticeServer, way: str) -> None:
     made.policy([ONE, TWO, THREE], hedge_after=SOON)
-    server.reply("First", delay=0.3, model="one")
+    server.reply("First", delay=1.0, model="one")
     server.reply(status=401, model="two")
     async with made.service(max_retries=0) as service:
         response = await answer(service, way=way)
@@ -175,7 +175,7 @@ async def test_where_the_second_fails_the_first_is_waited_for(made: Practice, se
 @ways
 async def test_where_both_fail_the_third_is_asked(made: Practice, server: PracticeServer, way: str) -> None:
     made.policy([ONE, TWO, THREE], hedge_after=SOON)
-    server.reply(status=503, delay=0.3, model="one")
+    server.reply(status=503, delay=1.0, model="one")
     server.reply(status=529, model="two")
     async with made.service(max_retries=0) as service:
         response = await answer(service, way=way)
@@ -187,7 +187,7 @@ async def test_where_both_fail_the_third_is_asked(made: Practice, server: Practi
 @ways
 async def test_the_caller_sees_what_is_the_callers(made: Practice, server: PracticeServer, way: str) -> None:
     made.policy([ONE, TWO], hedge_after=SOON)
-    server.reply(status=401, delay=0.2, model="one")
+    server.reply(status=401, delay=1.0, model="one")
     server.reply("never", fault=Fault("never_answer"), model="two")
     async with made.service(max_retries=0) as service:
         with pytest.raises(ProviderAuthenticationError):
@@ -337,6 +337,7 @@ async def test_the_events_say_who_was_given_up(made: Practice, server: PracticeS
     assert told == [
         ("RequestStarted", None),
         ("AttemptStarted", ONE),
+        ("Hedged", ONE),
         ("AttemptStarted", TWO),
         ("AttemptEnded", ONE),
         ("FirstChunk", TWO),
