@@ -104,7 +104,6 @@ class Conduct:
         hedged: a second model was asked for it.
         places: remembers which model a conversation is with.
         gate: holds requests back, as their rate and their budget have it; `None`: nothing does.
-        holds: whether what says nothing is not handed over, as the next model may answer in its place.
     """
 
     def __init__(self, conductor: Conductor, binding: Binding, policy: Policy, request: LLMRequest) -> None:
@@ -112,7 +111,6 @@ class Conduct:
         self.alias = binding.alias
         self.records = conductor.records
         self.hedged = False
-        self.holds = bool(policy.move_on)
         self._conductor = conductor
         self._request = request
         self._own = {model: own_params(request, binding, model) for model in policy.params}
@@ -215,21 +213,16 @@ class Conduct:
         is_whole, reads_on = not call.stream, None
         if side is not None:
             side.asks()
-        if side is not None or (self.holds and not is_whole):
             if is_whole:
                 # Only of a stream is it known when it begins.
                 call = replace(call, stream=True)
 
             def reads_on(chunks: list[StreamChunk]) -> bool:
-                has_begun = any(map(_says, chunks)) if self.holds else bool(chunks)
-                if has_begun and side is not None:
+                if chunks:
                     side.speaks()
-                return is_whole or not has_begun
+                return is_whole or not chunks
 
         answer, chunks = await self._asked(route, attempt, call, lambda it: ask(it, reads_on))
-        if self.holds and answer.finished and not any(map(_says, chunks[:-1])):
-            # What says nothing would name a model that may not be the one that serves.
-            del chunks[:-1]
         self.served(answer.model)
         return answer, chunks
 
@@ -285,11 +278,6 @@ def own_params(request: LLMRequest, binding: Binding, model: str) -> Mapping[str
     return {
         name: getattr(made, name) for name in names if name == "extra_params" or name not in request.model_fields_set
     }
-
-
-def _says(chunk: StreamChunk) -> bool:
-    """Whether a chunk says anything."""
-    return bool(chunk.delta or chunk.reasoning or chunk.unseen_calls is not None or chunk.finish_reason is not None)
 
 
 def runs_tools(request: LLMRequest) -> bool:
