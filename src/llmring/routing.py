@@ -166,9 +166,7 @@ class Route:
         request = structured.asked_again(self.request, response, error)
         if request is None or self.is_late():
             return False
-        logger.info(
-            "%s: asking %s again: its answer does not have the form that was asked for", self.alias, response.model
-        )
+        logger.info("%s: asking %s again: its answer does not have its form", self.alias, response.model)
         self.request, self.retries = request, self.retries + 1
         return True
 
