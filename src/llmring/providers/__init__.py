@@ -158,6 +158,7 @@ if not TYPE_CHECKING:
             "creation",
             "describing",
             "endpoints",
+            "environment",
             "errors",
             "kinds",
             "listing",
