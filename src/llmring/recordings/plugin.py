@@ -172,9 +172,7 @@ def llmring_server(
     try:
         from ..testing import PracticeServer
     except ImportError as error:
-        pytest.fail(
-            f"llmring_server needs the extra `testing`: pip install 'llmring[testing]' ({error})", pytrace=False
-        )
+        pytest.fail(f"llmring_server needs h11, of the extra `testing`: pip install h11 ({error})", pytrace=False)
     with PracticeServer() as server:
         for name, value in server.environ().items():
             monkeypatch.setenv(name, value)
