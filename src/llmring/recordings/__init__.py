@@ -18,9 +18,19 @@ if TYPE_CHECKING:
     from .errors import RecordingError, RecordingMissError
     from .exchanges import Exchange
     from .resilience import FAULTS, assert_resilient
+    from .serving import answering
     from .session import Mode, Session
 
-__all__ = ["FAULTS", "Exchange", "Mode", "RecordingError", "RecordingMissError", "Session", "assert_resilient"]
+__all__ = [
+    "FAULTS",
+    "Exchange",
+    "Mode",
+    "RecordingError",
+    "RecordingMissError",
+    "Session",
+    "answering",
+    "assert_resilient",
+]
 
 __getattr__, __dir__ = lazily(
     __name__,
@@ -28,6 +38,7 @@ __getattr__, __dir__ = lazily(
         "errors": ("RecordingError", "RecordingMissError"),
         "exchanges": ("Exchange",),
         "resilience": ("FAULTS", "assert_resilient"),
+        "serving": ("answering",),
         "session": ("Mode", "Session"),
     },
 )
