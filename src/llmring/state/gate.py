@@ -74,7 +74,14 @@ class Gate:
             period = round(rate.seconds * MICRO)
             # What only a provider's own limit may ask for is worth no look at the request.
             weight = self.costs.tokens(model, call.request) if rate.tokens is not None else self.costs.usual(model)
-            fields |= {"rate": f"rate:{self._name}", "limit": f"limit:{model}", "burst": period, "weight": weight}
+            line = desk.line(f"rate:{self._name}")
+            fields |= {
+                "client": line.client,
+                "rate": f"rate:{self._name}",
+                "limit": f"limit:{model}",
+                "burst": period,
+                "weight": weight,
+            }
             fields["elsewhere"] = elsewhere
             if rate.requests is not None:
                 fields["request"] = -(-period // rate.requests)
@@ -88,7 +95,7 @@ class Gate:
             if call.timeout is not None:
                 soonest = asyncio.get_running_loop().time() + call.timeout
                 until = soonest if until is None else min(until, soonest)
-            verdict = await desk.line(ask.rate).through(ask, until)
+            verdict = await line.through(ask, until)
         else:
             found = desk.ask(ask)
             verdict = found if isinstance(found, Verdict) else await found

@@ -47,13 +47,17 @@ class Line:
     Args:
         desk: who is asked.
         key: of the rate.
+
+    Attributes:
+        waiting: those who do, in order.
+        client: what the store calls the line.
     """
 
     def __init__(self, desk: _Desk, key: str) -> None:
         self.waiting: deque[_Waiter] = deque()
         self._desk = desk
         self._key = key
-        self._client = f"{getpid():x}-{urandom(6).hex()}"
+        self.client = f"{getpid():x}-{urandom(6).hex()}"
         self._numbers = count()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -64,7 +68,8 @@ class Line:
     async def through(self, ask: Ask, until: float | None) -> Verdict:
         """What the store says in the end, or at `until` (in the loop's time): "rate" where it is too long to wait."""
         number = next(self._numbers)
-        ask = ask._replace(client=self._client)
+        if ask.client != self.client:
+            ask = ask._replace(client=self.client)
         first: Verdict | None = None
         if not self.waiting:
             found = self._desk.ask(ask)
@@ -75,7 +80,7 @@ class Line:
         sure = first.sure / MICRO if first else self._sure - now + len(self.waiting) * ask.request / MICRO
         if until is not None and now + sure > until:
             if not self.waiting:
-                self._desk.tell(("leave", self._key, (self._client,)))
+                self._desk.tell(("leave", self._key, (self.client,)))
             return Verdict("rate", 0, round(max(0.0, sure) * MICRO))
         waiter = _Waiter(ask, now, number, self._loop.create_future())
         insort(self.waiting, waiter)
@@ -118,7 +123,7 @@ class Line:
             return
         if not self.waiting:
             self.close()
-            self._desk.tell(("leave", self._key, (self._client,)))
+            self._desk.tell(("leave", self._key, (self.client,)))
         elif was_head:
             # The next one may be larger, or smaller.
             self._set(0, 0)
@@ -170,7 +175,7 @@ class Line:
             if stays or self.waiting:
                 self._set(verdict.wait if stays else 0, verdict.sure if stays else 0)
             else:
-                self._desk.tell(("leave", self._key, (self._client,)))
+                self._desk.tell(("leave", self._key, (self.client,)))
             return
         if stays:
             self.waiting.remove(head)
@@ -180,4 +185,4 @@ class Line:
         if self.waiting:
             self._set(verdict.wait if not verdict.no else 0, 0)
         elif ask.next_age >= 0 or verdict.no:
-            self._desk.tell(("leave", self._key, (self._client,)))
+            self._desk.tell(("leave", self._key, (self.client,)))

@@ -22,7 +22,8 @@ __all__ = ["PATIENCE", "RedisStore"]
 PATIENCE = 1.0
 """Seconds for whatever is asked of the server."""
 _SCHEMES = {"redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "redis", "valkeys": "rediss"}
-_KEYS = ("breaker", "rate", "limit", "budget")
+_KEYS = tuple(map(Ask._fields.index, ("breaker", "rate", "limit", "budget")))
+_JSON = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class RedisStore:
@@ -82,11 +83,13 @@ class RedisStore:
         said = [[kind, places.setdefault(key, len(places)), *figures] for kind, key, figures in told]
         asked: list[Any] = []
         for ask in asks:
-            named: dict[str, Any] = {name: places.setdefault(getattr(ask, name), len(places)) for name in _KEYS}
-            asked.append(ask._replace(**named))
+            fields: list[Any] = [*ask]
+            for at in _KEYS:
+                fields[at] = places.setdefault(fields[at], len(places))
+            asked.append(fields)
         # A cluster sends a script to where its keys are, so that it has one even if it needs none.
         keys = [self._prefix + key for key in places if key] or [self._prefix]
-        given = json.dumps({"told": said, "asks": asked}, separators=(",", ":"))
+        given = _JSON({"told": said, "asks": asked})
         at, moved, verdicts = await self._run(keys, given, now)
         return Stepped(at, [lease(at)] * moved, [Verdict(*it) for it in verdicts])
 
