@@ -24,6 +24,7 @@ from .memory import memory
 from .policies import policies
 from .requests import requests
 from .serving import server_process
+from .state import state
 from .streams import streams
 from .watching import watching
 
@@ -36,6 +37,7 @@ GROUPS: dict[str, Callable[..., Awaitable[list[Figure]]]] = {
     "memory": memory,
     "imports": imports,
     "aliases": aliases,
+    "state": state,
     "policies": policies,
 }
 _PACKAGES = ("openai", "anthropic", "google-genai", "ollama", "httpx2", "httpx", "pydantic", "typer")

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GROUPS = ["chunks", "faces", "watching", "requests", "streams", "memory", "imports", "aliases", "policies"]
+GROUPS = ["chunks", "faces", "watching", "requests", "streams", "memory", "imports", "aliases", "state", "policies"]
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,9 @@ class RedisStore:
         }
         try:
             kind = redis.asyncio.RedisCluster if cluster else redis.asyncio.Redis
-            self._client = kind.from_url(self._url, **options)
+            # Steps are taken one after the other: none has to look for a connection.
+            alone = {} if cluster else {"single_connection_client": True}
+            self._client = kind.from_url(self._url, **options, **alone)
         except (ValueError, TypeError, AttributeError):
             raise Unusable("it is no address of a server: write redis://HOST:PORT/0") from None
 
@@ -79,6 +81,11 @@ class RedisStore:
 
     async def step_at(self, now: str, told: Sequence[Told], asks: Sequence[Ask]) -> Stepped:
         """The same at a time in microseconds; empty: the server's."""
+        at, moved, verdicts = await self._run(*self.said(told, asks), now)
+        return Stepped(at, [lease(at)] * moved, [Verdict(*it) for it in verdicts])
+
+    def said(self, told: Sequence[Told], asks: Sequence[Ask]) -> tuple[list[str], str]:
+        """A step as the script takes it: its keys, and what is told and asked."""
         places: dict[str, int] = {"": 0}
         said = [[kind, places.setdefault(key, len(places)), *figures] for kind, key, figures in told]
         asked: list[Any] = []
@@ -89,9 +96,7 @@ class RedisStore:
             asked.append(fields)
         # A cluster sends a script to where its keys are, so that it has one even if it needs none.
         keys = [self._prefix + key for key in places if key] or [self._prefix]
-        given = _JSON({"told": said, "asks": asked})
-        at, moved, verdicts = await self._run(keys, given, now)
-        return Stepped(at, [lease(at)] * moved, [Verdict(*it) for it in verdicts])
+        return keys, _JSON({"told": said, "asks": asked})
 
     async def _run(self, keys: list[str], given: str, now: str) -> Any:
         errors = self._module.exceptions
