@@ -255,7 +255,7 @@ class Far(Desk):
             # Whether a model may be asked again is news for all others.
             self._go()
         elif self._flush is None and self._pump is None:
-            self._flush = self._loop.call_later(_SOON, self._go)
+            self._flush = self._loop.call_later(_SOON, self._told_long)
         self._hear(told)
 
     def desk_of(self, verdict: Verdict) -> Desk:
@@ -311,10 +311,12 @@ class Far(Desk):
         finally:
             _moved(held, moved)
 
+    def _told_long(self) -> None:
+        self._flush = None
+        if self._told:
+            self._go()
+
     def _go(self) -> None:
-        if self._flush is not None:
-            self._flush.cancel()
-            self._flush = None
         if self._pump is None:
             self._pump = self._loop.create_task(self._run())
 
@@ -380,7 +382,7 @@ class Far(Desk):
         await self._near.close()
         if self._again is None and self._told:
             self._go()
-        elif self._flush is not None:
+        if self._flush is not None:
             self._flush.cancel()
         if work := [it for it in (self._pump, self._moving) if it is not None]:
             await asyncio.wait(work)
