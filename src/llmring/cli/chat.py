@@ -144,7 +144,7 @@ def chat(
       llmring chat
       llmring chat "Why is the sky blue?"
       llmring chat "Name three rivers" --model fast --json | jq -r .content
-      llmring chat "Prove it" --reasoning high --max-tokens 4000 -o seed 7
+      llmring chat "Prove it" --reasoning high --max-tokens 4000 -o timeout 120
       git diff | llmring chat "Review this change"
       llmring chat "What does it say?" --image receipt.png --schema receipt.schema.json
       llmring chat --continue "And then?"
