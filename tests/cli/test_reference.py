@@ -29,6 +29,9 @@ SAYS_JSON = [words for words, command in COMMANDS.items() if any("--json" in par
 ARGUMENTS: dict[tuple[str, ...], list[str]] = {
     ("chat",): ["Hello", "--model", "chatbot"],
     ("template", "show"): ["translate"],
+    ("replay", "show"): ["chat.jsonl"],
+    ("replay", "check"): ["chat.jsonl"],
+    ("replay", "refresh"): ["chat.jsonl"],
     ("info",): ["chatbot"],
     ("bind",): ["fresh", "openai:gpt-6-luna"],
     ("unbind",): ["chatbot"],
@@ -110,6 +113,10 @@ def ready(server: PracticeServer, bare: Path) -> None:
     (bare / "llmring.lock").write_text(LOCKFILE)
     (bare / "llmring.templates").mkdir()
     (bare / "llmring.templates" / "translate.toml").write_text('prompt = "Translate: $input"')
+    (bare / "chat.jsonl").write_text(
+        '{"llmring":1,"model":"openai:gpt-5-mini","request":{"messages":[{"role":"user","content":"Hi"}]},'
+        '"answer":{"chunks":[[0,"Hello"]],"finish_reason":"stop"}}'
+    )
     (bare / "other.lock").write_text(LOCKFILE.replace("claude-haiku-4-5", "claude-haiku-5-5"))
 
 

@@ -55,6 +55,13 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "trust": ("trust:trust", "Agree to where the lockfile has your secrets sent."),
     "mcp": ("mcp:mcp", "Serve the lockfile to an assistant (Model Context Protocol)."),
     "demo": ("demo:demo", "Stream from four providers, with no key and no network."),
+    "replay show": ("replay:show", "Show what a recording holds."),
+    "replay check": (
+        "replay:check",
+        "Say whether recordings can be replayed, and what in them should not be there.",
+    ),
+    "replay refresh": ("replay:refresh", "Ask the models of a recording again, and say what has changed."),
+    "replay prune": ("replay:prune", "Run tests, and take out of a recording what they did not ask for."),
     "template list": ("templates:list_templates", "List the templates beside the lockfile."),
     "template show": ("templates:show", "Show a template as its file has it."),
     "lock init": ("init:init", "Write a lockfile for the providers that this machine can use."),
@@ -103,6 +110,13 @@ Example:
   llmring state
   llmring state --watch
   llmring state reset chatbot""",
+    "replay": """Look after recordings of models.
+
+\b
+Example:
+  llmring replay show tests/recordings/chat.jsonl
+  llmring replay check tests/recordings/*.jsonl
+  llmring replay prune tests/recordings/chat.jsonl -- pytest -q""",
     "lock": """Make and keep the lockfile.
 
 \b

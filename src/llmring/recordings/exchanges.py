@@ -23,7 +23,7 @@ from ..schemas import FinishReason, ToolCall, Usage
 from .errors import RecordingError, error_of
 from .meaning import key_of, ordered
 
-__all__ = ["VERSION", "Answered", "Called", "Exchange", "Piece"]
+__all__ = ["VERSION", "Answered", "Called", "Exchange", "Piece", "calls_of"]
 
 VERSION = 1
 _FINISH = frozenset(get_args(FinishReason))
@@ -303,3 +303,19 @@ def _piece(chunk: Any, known: int) -> Piece:
             known = max(known, at + 1)
             told.append(Called(at, whole[2], whole[1], whole[0]))
     return Piece(wait, text, reasoning, tuple(told))
+
+
+def calls_of(answered: Answered) -> list[tuple[str, str, list[str]]]:
+    """The calls of an answer, whole: each its id, its function's name, and the pieces of its arguments."""
+    if answered.calls is not None:
+        return [(it["id"], it["function"]["name"], [it["function"]["arguments"]]) for it in answered.calls]
+    told: list[tuple[str, str, list[str]]] = []
+    for piece in answered.pieces:
+        for at, arguments, name, id in piece.calls or ():
+            if name is None:
+                told[at][2].append(arguments)
+            elif at < len(told):
+                told[at] = (id or "", name, [arguments])
+            else:
+                told.append((id or "", name, [arguments]))
+    return told

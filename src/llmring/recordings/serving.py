@@ -20,7 +20,7 @@ from pydantic_core import from_json, to_json
 from ..references import shown
 from ..testing import Fault, RecordedRequest, Reply, Tokens, ToolCallScript
 from . import files
-from .exchanges import Answered, Exchange
+from .exchanges import Answered, Exchange, calls_of
 from .meaning import loosened
 
 __all__ = ["answering", "said_in"]
@@ -104,19 +104,10 @@ def _said(answered: Answered) -> dict[str, Any]:
 
 
 def _calls(answered: Answered) -> list[ToolCallScript]:
-    if answered.calls is not None:
-        told = [(it["id"], it["function"]["name"], [it["function"]["arguments"]]) for it in answered.calls]
-    else:
-        told = []
-        for piece in answered.pieces:
-            for at, arguments, name, id in piece.calls or ():
-                if name is None:
-                    told[at][2].append(arguments)
-                elif at < len(told):
-                    told[at] = (id or "", name, [arguments])
-                else:
-                    told.append((id or "", name, [arguments]))
-    return [ToolCallScript(name, [it for it in pieces if it] or ["{}"], id or None) for id, name, pieces in told]
+    return [
+        ToolCallScript(name, [it for it in pieces if it] or ["{}"], id or None)
+        for id, name, pieces in calls_of(answered)
+    ]
 
 
 def _refusal(answered: Answered) -> Reply:
