@@ -22,6 +22,7 @@ from .imports import imports
 from .measuring import FULL, GLANCE, QUICK, Figure, Scale, table
 from .memory import memory
 from .policies import policies
+from .recordings import recordings
 from .requests import requests
 from .serving import server_process
 from .state import state
@@ -39,6 +40,7 @@ GROUPS: dict[str, Callable[..., Awaitable[list[Figure]]]] = {
     "aliases": aliases,
     "state": state,
     "policies": policies,
+    "recordings": recordings,
 }
 _PACKAGES = ("openai", "anthropic", "google-genai", "ollama", "httpx2", "httpx", "pydantic", "typer")
 _RESULTS = Path(__file__).parent / "results"

@@ -13,7 +13,10 @@ from xml.etree import ElementTree
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GROUPS = ["chunks", "faces", "watching", "requests", "streams", "memory", "imports", "aliases", "state", "policies"]
+GROUPS = [
+    *("chunks", "faces", "watching", "requests", "streams", "memory", "imports", "aliases", "state", "policies"),
+    "recordings",
+]
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ _TITLES = {
     "memory": "Memory",
     "imports": "Starting",
     "aliases": "Aliases",
+    "recordings": "Recordings replayed",
 }
 
 

@@ -244,6 +244,10 @@ def _answered(said: Mapping[str, Any], model: str) -> Answered:
     known = 0
     pieces: list[Piece] = []
     for position, chunk in enumerate(chunks):
+        # Most are text: what each costs is what a replay costs.
+        if type(chunk) is list and len(chunk) == 2 and type(chunk[1]) is str and _is_wait(chunk[0]):
+            pieces.append(Piece(chunk[0], chunk[1]))
+            continue
         try:
             piece = _piece(chunk, known)
         except (ValueError, TypeError, KeyError, IndexError):
@@ -277,12 +281,14 @@ def _check(facts: Mapping[str, Any], model: str) -> None:
         error_of(facts["error"], model)
 
 
+def _is_wait(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _LONGEST
+
+
 def _piece(chunk: Any, known: int) -> Piece:
     wait, said = chunk
-    if not isinstance(wait, int) or isinstance(wait, bool) or not 0 <= wait <= _LONGEST:
+    if not _is_wait(wait):
         raise ValueError
-    if isinstance(said, str):
-        return Piece(wait, said)
     text, reasoning, calls = said.get("text", ""), said.get("reasoning"), said.get("calls")
     if not isinstance(text, str) or not isinstance(reasoning, str | None):
         raise TypeError

@@ -182,8 +182,8 @@ class Played:
         """Nothing is open."""
 
 
-def blocks_of(exchange: Exchange) -> list[Block]:
-    """A recorded answer as it is read: what came together comes together.
+def blocks_of(exchange: Exchange, *, whole: bool = False) -> list[Block]:
+    """A recorded answer as it is read: what came together comes together; `whole`: all of it does.
 
     Raises:
         RecordingError: it is no answer.
@@ -192,7 +192,7 @@ def blocks_of(exchange: Exchange) -> list[Block]:
     blocks: list[Block] = []
     gathered: list[Piece] = []
     for piece in answered.pieces:
-        if gathered and piece.wait:
+        if gathered and piece.wait and not whole:
             blocks.append(_block(exchange, gathered))
             gathered = []
         gathered.append(piece)

@@ -90,7 +90,7 @@ class _Recorded(Provider):
             error = exchange.error()
             assert error is not None
             raise error
-        blocks = blocks_of(exchange)
+        blocks = blocks_of(exchange, whole=not call.stream and not session.pace)
         if answered.left:
             blocks[-1].error = RecordingError(
                 f"The recording breaks off here: whoever read the answer of line {exchange.number} left it in the "
