@@ -100,6 +100,7 @@ _load, __dir__ = lazily(
     },
     later=(
         "breaker",
+        "bulk",
         "capabilities",
         "catalog",
         "concealment",

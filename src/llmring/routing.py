@@ -76,7 +76,7 @@ class Route:
         conduct: what the alias's policy does to the request; `None`: nothing.
 
     Attributes:
-        alias, request, form, call, told, conduct: as above; the request and its form as far as they have been prepared.
+        alias, request, form, call, max_retries, told, conduct: as above; what is asked, as far as it has been prepared.
         candidates: who has not been moved on from yet.
         attempts: the errors of the candidates that were moved on from, in order.
         retries: how often one was asked again, after an error or for an answer that did not have its form.
@@ -112,7 +112,7 @@ class Route:
         self.call = call
         self._pass_over = pass_over
         self._passed: Passed | None = None
-        self._max_retries = max_retries
+        self.max_retries = max_retries
         self._deadline = deadline
         self._refuse = refuse
 
@@ -280,7 +280,7 @@ class Route:
             is_last: nobody comes after it; not given: it is the only one left.
             side: hears when it is asked and when it begins to answer, where another one is asked beside it.
         """
-        most = self._max_retries if (len(self.candidates) == 1 if is_last is None else is_last) else 0
+        most = self.max_retries if (len(self.candidates) == 1 if is_last is None else is_last) else 0
         with self.told.attempt(candidate) as attempt:
             if self._refuse is not None:
                 await self._refuse(candidate, self.request)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from . import bulk, talk
 from . import stream as streams
-from . import talk
 from .filed import Filed
 from .lazy import Later
 from .misuse import awaited
 
 if TYPE_CHECKING:
-    from . import schemas
+    from . import routing, schemas
     from .talk import loop
+    from .told import Told
 else:
     schemas = Later("llmring.schemas")
 
 __all__ = ["Talks"]
+
+R = TypeVar("R")
 
 
 class Talks(Filed):
@@ -26,6 +29,10 @@ class Talks(Filed):
     if TYPE_CHECKING:
 
         def _stream(self, request: schemas.LLMRequest, profile: str | None, *, stream: bool) -> streams.ChatStream: ...
+
+        def _route(
+            self, request: schemas.LLMRequest, profile: str | None, *, stream: bool, told: Told | None = None
+        ) -> routing.Route: ...
 
     @awaited
     async def run_tools(
@@ -114,6 +121,46 @@ class Talks(Filed):
             on_error=on_error,
             **fields,
         )
+
+    def map(
+        self,
+        rows: Iterable[R] | AsyncIterable[R],
+        build_request: Callable[[R], schemas.LLMRequest | Awaitable[schemas.LLMRequest]],
+        *,
+        concurrency: int = 64,
+        ordered: bool = True,
+        attempts: int = 5,
+        profile: str | None = None,
+    ) -> bulk.RowMap[R]:
+        """Ask about each of many rows: `async for result in service.map(rows, build_request)`.
+
+        So many requests are under way at once, and begin so fast, as the providers let: that is found out, and shared
+        by all rows. A row that was refused for the rate, or met a fault that may pass, is asked again. Rows are taken
+        as answers are read: no more than a few times `concurrency` are in memory.
+
+        Args:
+            rows: of any kind; they may be made on the way, and may be without an end.
+            build_request: makes what is asked about a row, async or not. What it raises ends the loop.
+            concurrency: requests at once, at most.
+            ordered: hand the answers over in the order of the rows; else as they come.
+            attempts: how often a row is asked, refusals for the rate not counted, until it has failed for good.
+            profile: instead of the service's.
+
+        Raises:
+            LLMRingError: what every row would meet, such as a wrong key, a budget that is spent, or a provider that
+                cannot be reached; once what was under way has been handed over. What goes wrong with one row is the
+                `error` of its result.
+        """
+
+        def ask(request: schemas.LLMRequest) -> bulk.Asked:
+            told = self._telling(request, profile, stream=False) if self._listeners is not None else None
+            model = getattr(request, "model", "")
+            return bulk.Asked(
+                model, lambda: self._route(request, profile, stream=False, told=told), self._records, told
+            )
+
+        limits = bulk.Limits(lambda: self._stores.desk(self._lockfile()).own)
+        return bulk.RowMap.of(rows, build_request, ask, self.calculate_cost, limits, concurrency, attempts, ordered)
 
     def _tools(
         self,

@@ -29,6 +29,7 @@ from .terminal import (
 
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "chat": ("chat:chat", "Ask a model, or talk with it."),
+    "map": ("mapping:map_rows", "Ask about each row of files, as fast as the provider lets."),
     "aliases": ("aliases:list_aliases", "Show which model serves which alias."),
     "bind": ("bind:bind", "Bind an alias to a model, or to several."),
     "unbind": ("bind:unbind", "Take an alias out of the lockfile."),

@@ -174,7 +174,7 @@ def chat(
         converse(begin, profile, _attached(image, file), asked, keep_history=not no_history, on_event=listener(log))
         return
     if schema is not None:
-        fields["response_format"] = _response_format(schema)
+        fields["response_format"] = response_format(schema)
     text = _asked(prompt, needed=form is None or form.prompt is None)
     wanted = Wanted(load, model, profile, system, fields, asked.functions, go_on=go_on)
     if form is not None:
@@ -257,7 +257,7 @@ def _attached(images: list[str] | None, files: list[str] | None) -> list[dict[st
     return [*map(picture_part, images or ()), *map(file_part, files or ())]
 
 
-def _response_format(path: str) -> dict[str, Any]:
+def response_format(path: str) -> dict[str, Any]:
     """The form of the answer that a file with a JSON Schema asks for."""
     try:
         schema = json.loads(Path(os.path.expanduser(path)).read_bytes())

@@ -306,7 +306,7 @@ def cells(text: str) -> int:
     )
 
 
-def json_text(data: Any, *, is_for_people: bool = False) -> str:
+def json_text(data: Any, *, is_for_people: bool = False, indent: int | None = 2) -> str:
     """Data as the text of JSON that every parser reads, in ASCII, which goes through every pipe and terminal.
 
     What JSON cannot say becomes what comes nearest: numbers that are none, or infinite, are null, dates are strings.
@@ -316,7 +316,7 @@ def json_text(data: Any, *, is_for_people: bool = False) -> str:
 
     may_be_read = is_for_people and is_utf8(sys.stdout.encoding)
     try:
-        text = json.dumps(_sayable(data), indent=2, ensure_ascii=not may_be_read, default=str, allow_nan=False)
+        text = json.dumps(_sayable(data), indent=indent, ensure_ascii=not may_be_read, default=str, allow_nan=False)
     except RecursionError:
         raise LLMRingError("What was to be printed is nested too deeply for JSON that others can read.") from None
     halves = not text.isascii() and any("\ud800" <= it <= "\udfff" for it in text)

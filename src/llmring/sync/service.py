@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cached_property, update_wrapper
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, NoReturn, ParamSpec, TypeVar
@@ -15,6 +15,7 @@ from ..misuse import missing
 from ..schemas import LLMRequest, Message
 from ..service import DEFAULT_TIMEOUT
 from ..wire import MAX_BYTES
+from .bulk import RowMap
 from .files import Files
 from .loop import BACKGROUND
 from .streams import ChatStream, ToolStream
@@ -23,6 +24,7 @@ from .talk import Conversation
 __all__ = ["LLMRing"]
 
 P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -172,6 +174,32 @@ class LLMRing:
             max_rounds=max_rounds,
             on_error=on_error,
             **fields,
+        )
+
+    def map(
+        self,
+        rows: Iterable[R] | AsyncIterable[R],
+        build_request: Callable[[R], LLMRequest | Awaitable[LLMRequest]],
+        *,
+        concurrency: int = 64,
+        ordered: bool = True,
+        attempts: int = 5,
+        profile: str | None = None,
+    ) -> RowMap[R]:
+        """Ask about each of many rows: `for result in service.map(rows, build_request)`.
+
+        The rows are taken, and `build_request` is called, in the thread that reads the answers, while it waits for
+        them.
+
+        Args:
+            rows, build_request, concurrency, ordered, attempts, profile: see `llmring.LLMRing.map`.
+        """
+        return RowMap(
+            rows,
+            build_request,
+            lambda feed, build: self._service.map(
+                feed, build, concurrency=concurrency, ordered=ordered, attempts=attempts, profile=profile
+            ),
         )
 
     @cached_property

@@ -1,0 +1,284 @@
+"""A file of rows through a model, into a file of answers: looked over first, and gone on with where it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .. import catalog
+from ..exceptions import ConfigurationError, ProviderError
+from ..schemas import LLMRequest, Usage
+from .output import OutputError
+from .rows import Row
+
+if TYPE_CHECKING:
+    from ..talking import Talks
+    from .asking import Asking
+    from .output import Output
+    from .rows import Rows
+    from .work import MapResult, RowMap
+
+__all__ = ["Job", "Summary", "Survey", "Task"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A row that is to be asked about.
+
+    Attributes:
+        row: as it was read.
+        request: what is asked.
+        key, asked: by which its answer is known.
+    """
+
+    row: Row
+    request: LLMRequest
+    key: str
+    asked: str
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did.
+
+    Attributes:
+        rows: that there are; `None` where they were not counted.
+        done_before: rows that were done, or had failed for good, before it began.
+        answered, failed: rows of this run.
+        prompt_tokens, completion_tokens: of its answers.
+        usd: what they cost, as far as they have a price.
+        unpriced: answers without one.
+        models: answers by the model that gave them.
+        refused: how often a provider said that it was too fast.
+        seconds: how long it took.
+        stopped: why it ended before the last row; `None` where it did not.
+    """
+
+    rows: int | None = None
+    done_before: int = 0
+    answered: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usd: float = 0.0
+    unpriced: int = 0
+    models: dict[str, int] = field(default_factory=dict)
+    refused: int = 0
+    seconds: float = 0.0
+    stopped: str | None = None
+
+    @property
+    def left(self) -> int | None:
+        """Rows that are not done, and have not failed."""
+        return None if self.rows is None else self.rows - self.done_before - self.answered - self.failed
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a run would take.
+
+    Attributes:
+        model: the `provider:model` that would serve.
+        rows: that there are.
+        to_ask: of them.
+        prompt_tokens: of what would be asked, as estimated; or by what the answers that are there were billed for.
+        completion_tokens: as the answers that are there had, else at most `max_tokens`, else a guess.
+        guessed: whether the length of answers is a guess.
+        usd: what it would cost; `None` where the model has no price.
+        reason: why it has none.
+        dearest: what one row may cost, for a beginning.
+        seconds: how long it would take, roughly.
+    """
+
+    model: str
+    rows: int = 0
+    to_ask: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    guessed: bool = True
+    usd: float | None = None
+    reason: str | None = None
+    dearest: float = 0.0
+    seconds: float = 0.0
+
+
+class Job:
+    """One run.
+
+    Args:
+        service: that asks.
+        rows: about which.
+        asking: what.
+        output: where answers go; `None`: `show` has them.
+        show: is given each line that is written, or would be.
+        profile: instead of the service's.
+        concurrency, attempts: see `LLMRing.map`.
+        max_usd: begin nothing more when that much is spent, what is under way counted as dear as the dearest so far.
+
+    Attributes:
+        summary: what it has done so far.
+        map: the map that is under way; `None` before.
+    """
+
+    def __init__(
+        self,
+        service: Talks,
+        rows: Rows,
+        asking: Asking,
+        output: Output | None,
+        *,
+        show: Callable[[dict[str, Any]], None] = lambda _: None,
+        profile: str | None = None,
+        concurrency: int = 64,
+        attempts: int = 5,
+        max_usd: float | None = None,
+    ) -> None:
+        self.service = service
+        self.rows = rows
+        self.asking = asking
+        self.output = output
+        self.show = show
+        self.profile = profile
+        self.summary = Summary()
+        self.map: RowMap[Task] | None = None
+        self._concurrency = concurrency
+        self._attempts = attempts
+        self._max_usd = max_usd
+        self._dearest = 0.0
+        self._given = 0
+        self._settled = asyncio.Event()
+
+    def tasks(self) -> Iterator[Task]:
+        """What is still to be asked.
+
+        Raises:
+            RowError: a row cannot be read, or does not have what it takes.
+        """
+        if self.output is not None:
+            self.output.again()
+        for row in self.rows:
+            request = self.asking.request(row)
+            key, asked = self.asking.key_of(row, request)
+            wanted = (key, asked) if self.output is None else self.output.wants(key, asked)
+            if wanted is not None:
+                yield Task(row, request, *wanted)
+
+    async def run(self, survey: Survey) -> Summary:
+        """Ask about all that is to be asked.
+
+        Args:
+            survey: of the rows, which were all looked at.
+
+        Raises:
+            OutputError: an answer could not be written. What was written stays.
+            LLMRingError: what every row would meet; the same.
+        """
+        summary, loop = self.summary, asyncio.get_running_loop()
+        summary.rows, summary.done_before = survey.rows, survey.rows - survey.to_ask
+        self._dearest = survey.dearest
+        began = loop.time()
+        rows = self.tasks() if self._max_usd is None else self._within(self._max_usd)
+        self.map = self.service.map(
+            rows,
+            lambda it: it.request,
+            concurrency=self._concurrency,
+            ordered=False,
+            attempts=self._attempts,
+            profile=self.profile,
+        )
+        unwritten: OutputError | None = None
+        try:
+            async for result in self.map:
+                self._settled.set()
+                try:
+                    self._keep(result)
+                except OutputError as error:
+                    # What is under way is paid for, and may find room.
+                    unwritten = unwritten or error
+                    self.map.stop()
+        finally:
+            await self.map.aclose()
+            summary.seconds = loop.time() - began
+            summary.refused = self.map.progress.refused
+            if self.output is not None and unwritten is None:
+                self.output.tidy()
+        if unwritten is not None:
+            raise unwritten
+        return summary
+
+    async def _within(self, most: float) -> AsyncIterator[Task]:
+        """The same, as long as there is something to spend."""
+        for task in self.tasks():
+            while True:
+                running = self._given - self.summary.answered - self.summary.failed
+                if self.summary.unpriced:
+                    raise ConfigurationError(
+                        "--max-cost cannot be kept: the model that answered has no price that is known. Without it, "
+                        "nothing is asked any more; what was answered is written."
+                    )
+                if self.summary.usd + (running + 1) * self._dearest <= most:
+                    break
+                if not running:
+                    self.summary.stopped = f"${self.summary.usd:.4f} are spent, and another may not fit into ${most:g}"
+                    return
+                self._settled.clear()
+                await self._settled.wait()
+            self._given += 1
+            yield task
+
+    def _keep(self, result: MapResult[Task]) -> None:
+        """Write what came of a row, and count it."""
+        task, summary = result.row, self.summary
+        cost = result.cost
+        line: dict[str, Any] = {"key": task.key, "row": task.row.number, "asked": task.asked}
+        line |= _answer(result) if result.response is not None else _failure(result)
+        line["cost"] = cost.total if cost is not None else None
+        line |= {"attempts": result.attempts, "seconds": round(result.seconds, 3)}
+        if self.output is not None:
+            (self.output.answer if result.response is not None else self.output.failure)(line)
+        self.show(line)
+        if result.response is not None:
+            summary.answered += 1
+            summary.models[result.response.model] = summary.models.get(result.response.model, 0) + 1
+        else:
+            summary.failed += 1
+        usage: Usage | None = line.get("usage")
+        if usage is not None:
+            summary.prompt_tokens += usage["prompt_tokens"]
+            summary.completion_tokens += usage["completion_tokens"]
+        if cost is not None and cost.total is not None:
+            summary.usd += cost.total
+            self._dearest = max(self._dearest, cost.total)
+        elif result.response is not None and not self._is_free(result.response.model):
+            summary.unpriced += 1
+
+    def _is_free(self, model: str) -> bool:
+        return catalog.is_own_host(model.partition(":")[0], self.service._address(model))
+
+
+def _answer(result: MapResult[Task]) -> dict[str, Any]:
+    response = result.response
+    assert response is not None
+    line: dict[str, Any] = {}
+    if response.parsed is not None:
+        line["parsed"] = response.parsed
+    else:
+        line["answer"] = response.content
+    if response.tool_calls:
+        line["tool_calls"] = response.tool_calls
+    line |= {"finish_reason": response.finish_reason, "model": response.model}
+    line["response_model"] = response.response_model
+    return line | {"usage": response.usage}
+
+
+def _failure(result: MapResult[Task]) -> dict[str, Any]:
+    error = result.error
+    line: dict[str, Any] = {"error": {"class": type(error).__name__, "message": str(error)}}
+    if isinstance(error, ProviderError):
+        line["model"] = f"{error.provider}:{error.model}"
+        line["error"]["status"] = error.status_code
+        if error.partial is not None:
+            line |= {"partial": error.partial.content, "usage": error.partial.usage}
+    return line

@@ -1,0 +1,228 @@
+"""Rows of files: JSON Lines, CSV and Parquet, standard input, and globs of them, read as they are asked for."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import gzip
+import io
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final, NamedTuple, cast
+
+from ..exceptions import ConfigurationError, LLMRingError
+from ..references import shown
+
+__all__ = ["FORMATS", "Row", "RowError", "Rows"]
+
+FORMATS: Final = ("jsonl", "csv", "tsv", "parquet")
+_SUFFIXES: Final = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+STDIN = "-"
+_LONGEST = 1 << 26
+"""Characters of one field of CSV."""
+
+
+class RowError(LLMRingError):
+    """A row cannot be read, or nothing can be asked about it. Nothing was asked.
+
+    What to do: mend the row that the message names, or what is asked about it.
+    """
+
+
+class Row(NamedTuple):
+    """A row.
+
+    Attributes:
+        number: from 1, over all files.
+        place: the file and, where it has lines, the line.
+        data: its fields.
+    """
+
+    number: int
+    place: str
+    data: dict[str, Any]
+
+    def wrong(self, what: str) -> RowError:
+        """The error for what is wrong with it."""
+        return RowError(f"row {self.number} ({self.place}): {what}")
+
+
+class Rows:
+    """The rows of files, which can be read again and again; what comes through a pipe is kept in a file meanwhile.
+
+    Args:
+        sources: paths, globs, and `-` for standard input.
+        format: one of `FORMATS`, for all of them; not given: as their names say, and JSON Lines through a pipe.
+        limit: read no more rows than that.
+
+    Attributes:
+        count: how many there are, as far as they were read.
+
+    Raises:
+        ConfigurationError: there is no such file, or nobody knows its format.
+    """
+
+    def __init__(self, sources: Sequence[str], format: str | None = None, limit: int | None = None) -> None:
+        self.count = 0
+        self._limit = limit
+        self._spooled: IO[bytes] | None = None
+        self._files = [(it, _format(it, format)) for source in sources for it in _found(source)]
+
+    def __iter__(self) -> Iterator[Row]:
+        number = 0
+        for path, format in self._files:
+            for place, data in self._read(path, format):
+                if self._limit is not None and number >= self._limit:
+                    return
+                number += 1
+                self.count = max(self.count, number)
+                yield Row(number, place, data)
+
+    def close(self) -> None:
+        """Let go of what came through a pipe."""
+        if self._spooled is not None:
+            self._spooled.close()
+
+    def _read(self, path: str, format: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        name = "standard input" if path == STDIN else path
+        with self._opened(path, name) as file:
+            yield from _READERS[format](file, name)
+
+    @contextmanager
+    def _opened(self, path: str, name: str) -> Iterator[IO[bytes]]:
+        try:
+            if path == STDIN:
+                with self._standard_input() as piped:
+                    yield piped
+            elif path.endswith(".gz"):
+                with gzip.open(path) as unpacked:
+                    yield cast(IO[bytes], unpacked)
+            else:
+                with open(path, "rb") as file:
+                    yield file
+        except (OSError, EOFError) as error:
+            raise ConfigurationError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+
+    def _standard_input(self) -> IO[bytes]:
+        if self._spooled is None:
+            self._spooled = tempfile.TemporaryFile()  # noqa: SIM115 - it stays for as long as the rows
+            shutil.copyfileobj(sys.stdin.buffer, self._spooled)
+        self._spooled.seek(0)
+        return io.BufferedReader(io.FileIO(os.dup(self._spooled.fileno())))
+
+
+def _found(source: str) -> list[str]:
+    if source == STDIN:
+        return [source]
+    path = os.path.expanduser(source)
+    if os.path.exists(path):
+        return [path]
+    if found := sorted(glob.glob(path, recursive=True)):
+        return found
+    what = "no file fits" if glob.has_magic(source) else "there is no file"
+    raise ConfigurationError(f"{what} {shown(source)}.")
+
+
+def _format(path: str, given: str | None) -> str:
+    if given is not None:
+        return given
+    if path == STDIN:
+        return "jsonl"
+    suffix = Path(path.removesuffix(".gz")).suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise ConfigurationError(
+            f"{path} does not say what it is by its name ({', '.join(_SUFFIXES)}); name its format: "
+            f"--format {'|'.join(FORMATS)}"
+        )
+    return _SUFFIXES[suffix]
+
+
+def _of_lines(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, line in enumerate(file, 1):
+        text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if not text.strip():
+            continue
+        place = f"{name}:{number}"
+        try:
+            data = json.loads(text)
+        except RecursionError:
+            raise RowError(f"{place} is nested too deeply.") from None
+        except ValueError as error:
+            what = "JSON Lines has one object on each line; of one large array: jq -c '.[]'"
+            raise RowError(f"{place} is no JSON: {error}. {what}") from None
+        if not isinstance(data, dict):
+            raise RowError(f'{place} is {_kind(data)}; a row is an object, such as {{"text": "..."}}.')
+        yield place, data
+
+
+def _of_table(delimiter: str) -> Callable[[IO[bytes], str], Iterator[tuple[str, dict[str, Any]]]]:
+    def read(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        csv.field_size_limit(_LONGEST)
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        try:
+            names = next(reader, None)
+            if names is None:
+                return
+            if twice := next((it for it in names if names.count(it) > 1), None):
+                raise RowError(f"{name} has two columns {shown(twice)}.")
+            for cells in reader:
+                place = f"{name}:{reader.line_num}"
+                if not cells:
+                    continue
+                if len(cells) != len(names):
+                    raise RowError(f"{place} has {len(cells)} fields, and the first line names {len(names)}.")
+                yield place, dict(zip(names, cells, strict=True))
+        except csv.Error as error:
+            raise RowError(f"{name}:{reader.line_num} is no CSV: {error}.") from None
+        except UnicodeDecodeError as error:
+            raise RowError(f"{name} is no UTF-8 text: {error.reason} after line {reader.line_num}.") from None
+        finally:
+            text.detach()
+
+    return read
+
+
+def _of_parquet(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        raise ConfigurationError(
+            "Parquet is read by pyarrow, which is not installed: pip install pyarrow"
+        ) from None
+    number = 0
+    try:
+        for batch in ParquetFile(file).iter_batches(batch_size=1024):
+            for data in batch.to_pylist():
+                number += 1
+                yield f"{name}, row {number}", data
+    except ArrowException as error:
+        raise RowError(f"{name} cannot be read as Parquet: {error}") from None
+
+
+_READERS: Final[dict[str, Callable[[IO[bytes], str], Iterator[tuple[str, dict[str, Any]]]]]] = {
+    "jsonl": _of_lines,
+    "csv": _of_table(","),
+    "tsv": _of_table("\t"),
+    "parquet": _of_parquet,
+}
+
+
+def _kind(value: Any) -> str:
+    kinds = {str: "text", list: "an array", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")

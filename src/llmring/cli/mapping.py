@@ -1,0 +1,322 @@
+"""`llmring map`: rows of files through a model, into a file of answers."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from .. import lockfile as lockfiles
+from ..bulk import Asking, Job, Output, Rows, Summary, Survey, survey
+from ..bulk.asking import digest
+from ..exceptions import LLMRingError
+from ..service import LLMRing
+from .chat import response_format
+from .facts import dollars
+from .parameters import fields_of
+from .pictures_of_maps import picture
+from .project import ProfileOption, default_model, lockfile_if_any, offers
+from .templates import chosen
+from .terminal import hear_warnings, json_text, note, say, warn
+from .trust import Service
+
+_INTERRUPTED = 130
+
+Format = Literal["jsonl", "csv", "tsv", "parquet"]
+
+
+def map_rows(
+    rows: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ROWS...",
+            help="Files of rows, as JSON Lines, CSV or Parquet, or globs of them; - is standard input.",
+            show_default=False,
+        ),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="ALIAS",
+            help="An alias or a provider:model. Not given: as for llmring chat.",
+            autocompletion=offers("names"),
+        ),
+    ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", metavar="TEXT", help="What to ask, with the row's fields as {field}; a brace is {{."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where answers go, and the next run goes on."),
+    ] = None,
+    profile: ProfileOption = None,
+    system: Annotated[
+        str | None, typer.Option("--system", "-s", metavar="TEXT", help="A system prompt, with {field}s, too.")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option("--image", "-i", metavar="FIELD", help="The field with a picture's path or address.")
+    ] = None,
+    messages: Annotated[
+        str | None, typer.Option("--messages", metavar="FIELD", help="The field with whole messages, as JSON.")
+    ] = None,
+    schema: Annotated[
+        str | None,
+        typer.Option("--schema", metavar="FILE", help="A JSON Schema; each answer is JSON that keeps to it."),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--template",
+            "-t",
+            metavar="NAME",
+            help="Ask by llmring.templates/NAME.toml, its $names filled in from the row's fields.",
+            autocompletion=offers("templates"),
+        ),
+    ] = None,
+    reasoning: Annotated[
+        str | None,
+        typer.Option("--reasoning", metavar="LEVEL", help="How much to think: low, medium, high, or the model's own."),
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", metavar="N", help="The most tokens of an answer, thinking included.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", metavar="X", help="How freely to word it; 0 is least.")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="KEY VALUE", help="Any other parameter, as for llmring chat; repeatable."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="FIELD", help="The field that a row is known by. Not given: by what is asked."),
+    ] = None,
+    format: Annotated[
+        Format | None,
+        typer.Option("--format", metavar="jsonl|csv|tsv|parquet", help="What the rows are, if their names do not say."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first rows.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Ask nobody: say how many rows and tokens, what it costs, how long.")
+    ] = False,
+    max_cost: Annotated[
+        float | None,
+        typer.Option("--max-cost", metavar="USD", min=0.0, help="Begin nothing more that may cost more than that."),
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", metavar="N", min=1, help="Requests at once, at most; begun with are 8.")
+    ] = 64,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Take up the rows that failed for good, too.")
+    ] = False,
+    redo_changed: Annotated[
+        bool,
+        typer.Option("--redo-changed", help="Ask again about rows that were asked otherwise, or of other models."),
+    ] = False,
+) -> None:
+    """Ask about each row of files, as fast as the provider lets.
+
+    With -o, each answer is one line of JSON, written as it comes; the same command goes on where it was ended,
+    however that was, and pays for nothing twice. What failed for good is in FILE.failed.jsonl. Without -o, the lines go
+    to standard output. Ctrl-C finishes what is under way; once more, and it ends at once.
+
+    \b
+    Example:
+      llmring map reviews.jsonl --model labeller --prompt 'Label this review: {text}' --limit 20
+      llmring map reviews.csv --prompt 'Label: {text}' --schema label.json -o labels.jsonl --dry-run
+      llmring map reviews.csv --prompt 'Label: {text}' --schema label.json -o labels.jsonl --max-cost 5
+      llmring map 'scans/*.parquet' --image path --prompt 'What does it say?' -o texts.jsonl
+      llmring map reviews.jsonl --template label -o labels.jsonl --retry-failed
+    """
+    if output is None and (retry_failed or redo_changed):
+        raise typer.BadParameter("it goes with -o", param_hint="--retry-failed" if retry_failed else "--redo-changed")
+    fields = fields_of(option or (), reasoning_effort=reasoning, max_tokens=max_tokens, temperature=temperature)
+    if schema is not None:
+        fields["response_format"] = response_format(schema)
+    form = chosen(template) if template is not None else None
+    model = model or (form.model if form is not None else None) or default_model(profile)
+    binding = lockfiles.resolve(lockfile_if_any(), model, profile)
+    asking = Asking(
+        model, prompt=prompt, system=system, image=image, messages=messages, template=form, fields=fields, key=key
+    )
+    whom = digest(binding.models, dict(binding.params))[:8]
+    read = Rows(rows, format, limit)
+    try:
+        kept = None
+        if output is not None and not (dry_run and not output.exists()):
+            kept = Output(output, whom, retry_failed=retry_failed, redo_changed=redo_changed)
+        run = _Run(read, asking, kept, binding, profile, concurrency, max_cost)
+        try:
+            hear_warnings(run.warn)
+            status = asyncio.run(run.look() if dry_run else run.whole())
+        finally:
+            if kept is not None:
+                kept.close()
+    finally:
+        read.close()
+    raise typer.Exit(status)
+
+
+class _Run:
+    """One run of the command."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        asking: Asking,
+        output: Output | None,
+        binding: lockfiles.Binding,
+        profile: str | None,
+        concurrency: int,
+        max_cost: float | None,
+    ) -> None:
+        self._rows = rows
+        self._asking = asking
+        self._output = output
+        self._binding = binding
+        self._profile = profile
+        self._concurrency = concurrency
+        self._max_cost = max_cost
+        self._presses = 0
+        self._task: asyncio.Task[Any] | None = None
+        self._job: Job | None = None
+        self._warned: set[str] = set()
+
+    def warn(self, text: str) -> None:
+        """A warning of the library's, once: ten thousand rows would say the same."""
+        start = text.partition(":")[0]
+        if start not in self._warned:
+            self._warned.add(start)
+            warn(f"{text} (Said once; so it may be with other rows.)")
+
+    def _job_of(self, service: LLMRing) -> Job:
+        return Job(
+            service,
+            self._rows,
+            self._asking,
+            self._output,
+            show=self._show,
+            profile=self._profile,
+            concurrency=self._concurrency,
+            max_usd=self._max_cost,
+        )
+
+    def _show(self, line: dict[str, Any]) -> None:
+        if self._output is None:
+            say(json_text(line, is_for_people=True, indent=None))
+
+    async def look(self) -> int:
+        """Say what it would take."""
+        async with Service(profile=self._profile) as service:
+            found = await survey(self._job_of(service), self._binding, self._concurrency)
+        said = asdict(found)
+        del said["dearest"]
+        said |= {"done": found.rows - found.to_ask, "concurrency": self._concurrency}
+        note(_told(found), dim=False)
+        say(json_text(said))
+        return 0
+
+    async def whole(self) -> int:
+        """Ask."""
+        self._task = asyncio.current_task()
+        with _Interrupts(self._interrupted):
+            try:
+                async with Service(profile=self._profile) as service:
+                    return await self._asked(service)
+            except asyncio.CancelledError:
+                if self._presses < 2:
+                    raise
+                self._say(self._job.summary if self._job is not None else Summary(), "ended by Ctrl-C")
+                return _INTERRUPTED
+
+    async def _asked(self, service: LLMRing) -> int:
+        job = self._job = self._job_of(service)
+        found = await survey(job, self._binding, self._concurrency, price=self._max_cost is not None)
+        if self._output is not None:
+            self._tell_what_is_there(self._output)
+        if self._presses:
+            return _INTERRUPTED
+        try:
+            with picture(job, found):
+                await job.run(found)
+        except LLMRingError as error:
+            self._say(job.summary, str(error))
+            raise
+        if self._presses:
+            job.summary.stopped = "Ctrl-C"
+        self._say(job.summary, job.summary.stopped)
+        if self._presses:
+            return _INTERRUPTED
+        return 1 if job.summary.failed or job.summary.left else 0
+
+    def _tell_what_is_there(self, output: Output) -> None:
+        if output.changed and not output.redoes_changed:
+            warn(
+                f"{output.changed} answers are of a time when {self._asking.model} was bound otherwise; they stay. To "
+                "ask about these rows again: --redo-changed"
+            )
+        if output.failed:
+            note(f"{output.failed} rows failed for good before. To take them up: --retry-failed", dim=False)
+
+    def _say(self, summary: Summary, stopped: str | None) -> None:
+        summary.stopped = stopped
+        said = asdict(summary) | {"left": summary.left}
+        said["seconds"], said["usd"] = round(summary.seconds, 3), round(summary.usd, 9)
+        if self._output is None:
+            spent = f", {dollars(summary.usd)}" if summary.usd else ""
+            note(f"{summary.answered} answered, {summary.failed} failed{spent}", dim=False)
+        else:
+            say(json_text(said))
+
+    def _interrupted(self) -> None:
+        self._presses += 1
+        job = self._job
+        if self._presses == 1 and job is not None and job.map is not None:
+            job.map.stop()
+            note(f"Finishing the {job.map.progress.running} requests under way. Ctrl-C again ends at once.", dim=False)
+        elif self._task is not None:
+            self._presses = 2
+            self._task.cancel()
+
+
+class _Interrupts:
+    """Has Ctrl-C call a function of the event loop, where the system lets it."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        if sys.platform != "win32":
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._call)
+
+    def __exit__(self, *_: object) -> None:
+        if sys.platform != "win32":
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+
+
+def _told(found: Survey) -> str:
+    done = f", {found.rows - found.to_ask:,} of them done" if found.to_ask != found.rows else ""
+    cost = dollars(found.usd) if found.usd is not None else f"not known ({found.reason})"
+    guess = "; how long answers are is a guess: run some first, with --limit and -o" if found.guessed else ""
+    return (
+        f"{found.rows:,} rows{done}. {found.to_ask:,} to ask {found.model}: about {found.prompt_tokens:,} tokens in, "
+        f"{found.completion_tokens:,} out. Cost: {cost}. Time: about {_time(found.seconds)}{guess}."
+    )
+
+
+def _time(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )
