@@ -202,9 +202,7 @@ def _of_parquet(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, Any
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
     except ImportError:
-        raise ConfigurationError(
-            "Parquet is read by pyarrow, which is not installed: pip install pyarrow"
-        ) from None
+        raise ConfigurationError("Parquet is read by pyarrow, which is not installed: pip install pyarrow") from None
     number = 0
     try:
         for batch in ParquetFile(file).iter_batches(batch_size=1024):
