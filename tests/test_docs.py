@@ -137,6 +137,13 @@ def test_a_block_of_tests_passes_under_pytest(bare: Path) -> None:
     assert found
     for number, source in enumerate(found):
         (bare / f"test_{number}.py").write_text(str(source))
+    # As the skill of testing has it.
+    binding = '[[profiles.test.bindings]]\nalias = "chatbot"\nmodels = ["replay:chat.jsonl"]\n'
+    create("llmring.lock", f'{LOCKFILE}\n[profiles.test]\nname = "test"\n\n{binding}')
+    (bare / "chat.jsonl").write_text(
+        '{"llmring":1,"model":"anthropic:claude-haiku-5-5","request":{"messages":[{"role":"user","content":'
+        '"What is the capital of France?"}]},"answer":{"chunks":[[9,"Paris."]],"finish_reason":"stop"}}'
+    )
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", "."], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout
 
@@ -162,7 +169,7 @@ def test_block(
         exec(code, {"__name__": "__main__"})
     finally:
         unregister("acme")
-    if "service.chat" in source and "PracticeServer(" not in source:
+    if "service.chat" in source and "PracticeServer(" not in source and not _is_of_tests(source, document):
         asked = {request.wire for request in server.requests} - {"files"}
         assert asked, "the block asked nobody"
         # A block about the lockfile may rebind the alias; every other one asks whom it is bound to.

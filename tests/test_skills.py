@@ -13,7 +13,7 @@ LINK = re.compile(r"\]\(([^)#\s]+)")
 
 
 def test_each_subject_has_a_skill() -> None:
-    subjects = {"chat", "lockfile", "parts", "providers", "streaming", "structured-output", "tools"}
+    subjects = {"chat", "lockfile", "parts", "providers", "streaming", "structured-output", "testing", "tools"}
     assert {skill.name for skill in SKILLS} >= {f"llmring-{subject}" for subject in subjects}
 
 

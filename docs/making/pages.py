@@ -27,6 +27,7 @@ GUIDES: Mapping[str, str] = {
     "llmring-routing": "docs/routing.md",
     "llmring-streaming": "docs/streaming.md",
     "llmring-structured-output": "docs/structured-answers.md",
+    "llmring-testing": "docs/recordings.md",
     "llmring-tools": "docs/tools.md",
 }
 """For people, what a skill is for assistants."""
