@@ -103,12 +103,12 @@ def folder_of(lockfile: Path) -> Path:
 
 
 def listed(lockfile: Path) -> list[str]:
-    """The names of its templates."""
+    """The names of its templates, those too that `read` refuses."""
     try:
-        found = [it.stem for it in folder_of(lockfile).iterdir() if it.suffix == ".toml" and _NAME.fullmatch(it.stem)]
+        files = [it for it in folder_of(lockfile).iterdir() if it.suffix == ".toml" and not it.name.startswith(".")]
     except OSError:
         return []
-    return sorted(found)
+    return sorted(it.stem for it in files)
 
 
 def read(lockfile: Path, name: str) -> Template:
@@ -117,12 +117,16 @@ def read(lockfile: Path, name: str) -> Template:
     Raises:
         ConfigurationError: there is none, it is another user's, or no request can be made of it.
     """
-    there = listed(lockfile)
+    there = [it for it in listed(lockfile) if _NAME.fullmatch(it)]
     path = folder_of(lockfile) / f"{name}.toml"
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{shown(name)} is no name of a template, which has letters, digits, _, . and -. Name its file so."
+        )
     if name not in there:
         near = alike(name, there)
         hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(there)}." if there else "There are none."
-        raise ConfigurationError(f"There is no template {shown(name)} in {path.parent}. {hint}")
+        raise ConfigurationError(f"There is no template {shown(name)} in {folder_of(lockfile)}. {hint}")
     try:
         if not _is_ours(path):
             raise ConfigurationError(f"{path} is another user's, and is not used.")

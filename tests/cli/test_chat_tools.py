@@ -92,7 +92,7 @@ def test_a_call_that_does_not_fit_is_shown(command: Command, server: PracticeSer
         (["--yes", "--tools", "wether:get_weather"], 1, ["there is no module", '"wether"']),
         (["--yes", "--tools", "weather:get_wether"], 1, ["Did you mean get_weather?"]),
         (["--yes", "--tools", "weather:zzzz"], 1, ["It has get_weather, slow, fails"]),
-        (["--yes", "--tools", "weather:NUMBER"], 1, ["is a int, no function"]),
+        (["--yes", "--tools", "weather:NUMBER"], 1, ["is no function but of type int"]),
         (["--yes", "--tools", "broken:it"], 1, ["broken cannot be imported: SyntaxError"]),
         (["--yes", "--tools", "leaves:it"], 1, ["leaves cannot be imported: SystemExit: 3"]),
         (["--yes", "--tools", "needs:it"], 1, ["needs cannot be imported", "nothing_of_that_name"]),

@@ -77,12 +77,26 @@ def test_an_answer_that_fails_fails_the_demo(
     assert hostile.items() - os.environ.items() <= {("PYTEST_CURRENT_TEST", hostile["PYTEST_CURRENT_TEST"])}
 
 
-@pytest.mark.parametrize("missing", ["h11", "google-genai"])
-def test_what_is_missing_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
-    monkeypatch.setattr(demo, "installed_version", lambda package: None if package == missing else "1.0")
+def test_what_is_missing_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "installed_version", lambda package: None if package == "h11" else "1.0")
     result = run("demo")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert re.search(rf"the demo needs {missing}: pip install '?{missing}\b", result.stderr)
+    assert re.search(r"the demo needs h11: pip install '?h11\b", result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("here", "words"), [(2, "2 answers came: one program, one alias, 2 providers."), (1, "One ans")]
+)
+def test_a_provider_without_its_sdk_is_left_out(
+    run: Run, monkeypatch: pytest.MonkeyPatch, here: int, words: str
+) -> None:
+    installed = [it.package for it in SDKS.values()][:here]
+    monkeypatch.setattr(demo, "installed_version", lambda it: "1.0" if it in (*installed, "h11") else None)
+    monkeypatch.setattr(demo, "_reply", lambda request: Reply("ok"))
+    result = run("demo")
+    assert result.exit_code == 0
+    assert words in result.stdout
+    assert re.search(r"Left out, since not installed: .*google-genai.*pip install .*'google-genai>=", result.stderr)
 
 
 def test_all_that_is_missing_is_named_at_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

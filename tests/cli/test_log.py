@@ -70,7 +70,7 @@ def test_stats(run: Run, server: PracticeServer, monkeypatch: pytest.MonkeyPatch
     assert heading.split() == ["MODEL", "REQUESTS", "FAILED", "IN", "CACHED", "OUT", "COST"]
     assert len(rows) == 2
     assert last.split()[:3] == ["all", "3", "0"]
-    assert "1 of the answers have no price" in result.stderr
+    assert "Without a price, and not in the cost: 1 answer." in result.stderr
     assert ["$" in row for row in rows] == [True, False]
     (only,) = json.loads(run("stats", "--by", "alias", "--model", "claude", "--json").stdout)
     assert (only["alias"], only["requests"], only["prompt_tokens"]) == ("chatbot", 2, 2000)
@@ -178,3 +178,22 @@ def test_a_conversation_in_the_terminal_is_logged(server: PracticeServer, state:
         assert terminal.ended() == 0
     second, first = Log(state / "log.db").entries()
     assert (first.asked, second.asked, second.follows) == ("First question", "Second question", first.id)
+
+
+def test_why_it_cannot_be_logged_is_said_in_the_words_of_the_command(run: Run, state: Path) -> None:
+    state.parent.touch()
+    result = run("chat", "one", "--log")
+    assert result.exit_code == 0
+    said = " ".join(result.stderr.split())
+    assert "Warning: What is asked is not logged. The log " in said
+    assert "listener" not in said
+
+
+def test_a_conversation_that_was_not_kept_is_said_where_another_would_be_gone_on_with(run: Run, state: Path) -> None:
+    assert run("chat", "one").exit_code == 0
+    (kept,) = (state / "conversations").iterdir()
+    kept.unlink()
+    kept.mkdir()  # so it is there, and cannot be replaced
+    result = run("chat", "two")
+    assert result.exit_code == 0
+    assert "This was not kept, and --continue goes on with what was said before: " in " ".join(result.stderr.split())

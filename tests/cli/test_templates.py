@@ -67,7 +67,7 @@ def test_a_template_without_a_place_for_the_input(run: Run, server: PracticeServ
     ("args", "words"),
     [
         (["-t", "translat", "x"], "Did you mean translate?"),
-        (["-t", "../llmring", "x"], "There is no template"),
+        (["-t", "../llmring", "x"], '"../llmring" is no name of a template'),
         (["-t", "translate", "x", "--var", "langage", "y"], "has no $langage to fill in; its names: language."),
         (["-t", "translate"], "The template translate wants $input: a prompt, or a pipe."),
         (["--var", "a", "b", "x"], "--template"),
@@ -136,6 +136,14 @@ def test_templates_are_listed_and_shown(run: Run, folder: Path) -> None:
     assert json.loads(run("template", "show", "translate", "--json").stdout)["model"] == "ollama:llama3.2"
     (folder / "translate.toml").unlink()
     assert "There is no template" in run("template", "list").stderr
+
+
+def test_a_file_whose_name_is_none_is_named(run: Run, project: Path, folder: Path) -> None:
+    (folder / "two words.toml").write_text('prompt = "x"')
+    said = '"two words" is no name of a template'
+    assert said in run("template", "list").stderr
+    assert said in run("chat", "-t", "two words").stderr
+    assert [it.code for it in check_lockfile(project).findings if it.spot.path.parent == folder] == ["template-invalid"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")

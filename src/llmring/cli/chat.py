@@ -262,11 +262,11 @@ def response_format(path: str) -> dict[str, Any]:
     try:
         schema = json.loads(Path(os.path.expanduser(path)).read_bytes())
     except OSError as error:
-        raise ConfigurationError(f"the schema {path} cannot be read: {error.strerror}.") from None
+        raise ConfigurationError(f"The schema {path} cannot be read: {error.strerror}.") from None
     except RecursionError:
-        raise ConfigurationError(f"the schema {path} is nested too deeply.") from None
+        raise ConfigurationError(f"The schema {path} is nested too deeply.") from None
     except ValueError as error:
-        raise ConfigurationError(f"the schema {path} is not JSON: {error}.") from None
+        raise ConfigurationError(f"The schema {path} is not JSON: {error}.") from None
     if not isinstance(schema, dict):
         raise ConfigurationError(f'{path} is no JSON Schema: it takes an object such as {{"type": "object", ...}}.')
     name = schema.get("title") or Path(path).name.partition(".")[0]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import ndiff
 from pathlib import Path
 from time import monotonic
@@ -21,7 +21,7 @@ from ..schemas import LLMRequest, Message
 from ..service import LLMRing
 from ..vendors import SDKS
 from .facts import usage_line
-from .terminal import paint, say, stream, warn
+from .terminal import note, paint, say, stream, warn
 
 if TYPE_CHECKING:
     from ..testing import RecordedRequest, Reply
@@ -40,7 +40,8 @@ async with LLMRing() as service:
 def demo() -> None:
     """Stream from four providers, with no key and no network.
 
-    One program asks the same question four times; between two of them only the lockfile changes.
+    One program asks the same question four times; between two of them only the lockfile changes. A provider whose SDK
+    is not installed is left out.
 
     The SDKs, the HTTP and the streams are real; the answers come from a practice server on this machine.
 
@@ -48,7 +49,7 @@ def demo() -> None:
     Example:
       llmring demo
     """
-    _check_installed()
+    missing = _missing()
     from ..testing import PracticeServer  # whose h11 may be missing
 
     with tempfile.TemporaryDirectory(prefix="llmring-demo-") as folder, PracticeServer() as server:
@@ -57,19 +58,34 @@ def demo() -> None:
             answered, asked = asyncio.run(_run(Path(folder) / "llmring.lock", server.url))
     if answered < asked:
         raise LLMRingError(f"{answered} of {asked} answers came.")
-    say("Four answers came: one program, one alias, four providers. With your own: llmring lock init")
-
-
-def _check_installed() -> None:
-    needed = [*(it.package for it in SDKS.values()), "h11"]
-    missing = [package for package in needed if installed_version(package) is None]
+    came = "Four answers" if answered == 4 else f"{answered} answers" if answered > 1 else "One answer"
+    providers = came.split()[0].lower() + (" providers" if answered > 1 else " provider")
+    say(f"{came} came: one program, one alias, {providers}. With your own: llmring lock init")
     if missing:
-        wanted = " ".join(f"'{it}'" if (it := requirement(package)) != package else package for package in missing)
-        raise ConfigurationError(f"the demo needs {', '.join(missing)}: pip install {wanted}")
+        note(f"Left out, since not installed: {', '.join(missing)}. To see all four: {_installing(missing)}", dim=False)
+
+
+def _missing() -> list[str]:
+    """The SDKs that are not installed.
+
+    Raises:
+        ConfigurationError: with what is, nothing can be asked.
+    """
+    sdks = [it.package for it in SDKS.values()]
+    missing = [package for package in (*sdks, "h11") if installed_version(package) is None]
+    if "h11" in missing or len(missing) == len(sdks):
+        raise ConfigurationError(f"the demo needs {', '.join(missing)}: {_installing(missing)}")
+    return missing
+
+
+def _installing(packages: Sequence[str]) -> str:
+    wanted = (f"'{it}'" if (it := requirement(package)) != package else package for package in packages)
+    return f"pip install {' '.join(wanted)}"
 
 
 def _models() -> list[str]:
-    return [*(f"{provider}:{name}" for provider, name in suggested("fast").items() if provider in SDKS), _LOCAL_MODEL]
+    models = [*(f"{provider}:{name}" for provider, name in suggested("fast").items() if provider in SDKS), _LOCAL_MODEL]
+    return [it for it in models if installed_version(SDKS[it.partition(":")[0]].package) is not None]
 
 
 def _reply(request: RecordedRequest) -> Reply:

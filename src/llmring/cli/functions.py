@@ -68,7 +68,7 @@ def _named(name: str) -> Callable[..., Any]:
         raise ConfigurationError(f"--tools: {module_name} has no {shown(path)}. {hint}") from None
     if not callable(function):
         raise ConfigurationError(
-            f"--tools: {shown(path)} of {module_name} is a {type(function).__name__}, no function."
+            f"--tools: {shown(path)} of {module_name} is no function but of type {type(function).__name__}."
         )
     return function  # type: ignore[no-any-return]
 

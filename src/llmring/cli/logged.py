@@ -176,7 +176,7 @@ def stats(
         rows.append((*of, *map(str, counts), _money(it.cost if it.cost or not it.unpriced else None)))
     say_table(rows, *range(len(groups), len(rows[0])))
     if unpriced := sum(it.unpriced for it in found):
-        note(f"{unpriced} of the answers have no price, and are not in the cost.")
+        note(f"Without a price, and not in the cost: {unpriced} answer{'s' * (unpriced > 1)}.")
 
 
 def _group(name: str) -> By:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable
 
-from ..events import Listener
-from ..exceptions import ConfigurationError
+from ..events import Event, Listener
+from ..exceptions import ConfigurationError, LLMRingError
 from .terminal import logged_from
 
 __all__ = ["VARIABLE", "listener"]
@@ -26,9 +28,25 @@ def listener(wanted: bool | None) -> list[Listener] | None:
     if wanted:
         from ..log import Log
 
-        found.append(Log().write)
+        found.append(_telling(Log().write))
     if logged_from() == "debug":
         from ..events import log_event
 
         found.append(log_event)
     return found or None
+
+
+def _telling(write: Callable[[Event], None]) -> Listener:
+    """What writes the log, and says once why it cannot, in the words of the command."""
+    failed = False
+
+    def written(event: Event) -> None:
+        nonlocal failed
+        try:
+            write(event)
+        except LLMRingError as error:
+            if not failed:
+                logging.getLogger(__name__).warning("What is asked is not logged. %s", error)
+            failed = True
+
+    return written

@@ -20,6 +20,7 @@ from ..service import LLMRing
 from ..talk import Conversation, Turn
 from .attachments import content_of
 from .facts import usage_line
+from .terminal import warn
 
 VARIABLE = "LLMRING_HISTORY"
 """The environment variable that names the file of what is typed, or says `off`: then no conversation is kept, too."""
@@ -106,10 +107,17 @@ def is_kept() -> bool:
 
 
 def keep(conversation: Conversation) -> None:
-    """Have `--continue` go on with this one. Where it cannot be written, or nothing was said, it does not."""
-    if conversation.turns:
+    """Have `--continue` go on with this one. Where it cannot be written, or nothing was said, it does not; it is said
+    where it would go on with an earlier one."""
+    if not conversation.turns:
+        return
+    path = last_path()
+    try:
+        write_privately(path, conversation.dumped().encode(errors="backslashreplace"))
+    except OSError as error:
         with contextlib.suppress(OSError):
-            write_privately(last_path(), conversation.dumped().encode(errors="backslashreplace"))
+            if path.exists():
+                warn(f"This was not kept, and --continue goes on with what was said before: {error.strerror}.")
 
 
 def last_path() -> Path:
