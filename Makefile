@@ -16,6 +16,7 @@
 #   make relay    a thousand clients of the relay recipe, who come and go
 #   make fleet    eight processes that share one Redis, and a crash: two minutes; needs redis-server
 #   make soak     many streams for ten minutes, or for SECONDS=60
+#   make killer   10,000 rows of llmring map through fifty kills, a full disk and a server that dies
 #   make docs     docs/cli.md, from the commands' own help
 #   make site     the documentation as a site, in build/site
 
@@ -118,6 +119,9 @@ soak: $(VENV)/.dev
 
 fleet: $(VENV)/.dev
 	LLMRING_FLEET=1 $(BIN)/python -m pytest tests/fleet
+
+killer: $(VENV)/.dev
+	$(BIN)/python -m tests.bulk.killing
 
 docs: $(VENV)/.dev
 	@$(BIN)/python -m docs.reference > $(VENV)/cli.md && mv $(VENV)/cli.md docs/cli.md

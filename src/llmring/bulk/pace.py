@@ -32,8 +32,8 @@ _HALF = 0.5
 _LESS = 0.9
 _SLOW = 2.0
 """So many times the least latency says that requests wait at the provider for each other."""
-_ROUND = 16
-"""Answers whose latency is judged together, at least."""
+_ROUND, _ROUNDS = 16, 32
+"""Answers whose latency is judged together, at least and at most; the first ones are those of the first window."""
 _BELOW = 0.95
 """Of a measured rate, that is begun with."""
 _STEADY = 15.0
@@ -151,15 +151,15 @@ class Pace:
         """Judge a round of latencies: where requests wait for each other, fewer at once are as quick."""
         self._latencies += latency
         self._answers += 1
-        if self._answers < max(_ROUND, int(self.window)):
+        if self._answers < (_FIRST if self._floor == inf else min(max(_ROUND, int(self.window)), _ROUNDS)):
             return
         mean, self._latencies, self._answers = self._latencies / self._answers, 0.0, 0
-        self._floor = min(self._floor * 1.01, mean)
+        self._floor = min(self._floor * 1.001, mean)
         if self._shrunk is not None:
             window, before = self._shrunk
-            if mean > _LESS * before and self.window <= 0.8 * window:
+            if mean > _LESS * before and self.window <= 0.6 * window:
                 # Fewer at once are no quicker: it is the answers that have become longer.
-                self._floor, self._shrunk = mean, None
+                self._floor, self._shrunk, self.window = mean, None, window
         if mean > _SLOW * self._floor and self.window > 2:
             self._shrunk = self._shrunk or (self.window, mean)
             self._cut(_LESS)
