@@ -16,9 +16,10 @@ from llmring.answer import Call
 from llmring.counting import Limits
 from llmring.lockfile import Policy, Rate
 from llmring.state import Gate, Subject
-from llmring.state.desk import Desk, Far
+from llmring.state.asks import MICRO, Ask, Told
+from llmring.state.desk import Desk
+from llmring.state.far import Far
 from llmring.state.redis import RedisStore
-from llmring.state.rules import MICRO, Ask, Told
 from llmring.state.stores import ProcessStore
 
 from .measuring import US, Bound, Figure, Sample, Scale, alternate

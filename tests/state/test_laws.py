@@ -21,9 +21,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from llmring.state.asks import MICRO, Ask, Told, Verdict
 from llmring.state.redis import RedisStore
-from llmring.state.rules import BUCKET, GRACE, LEASE, MICRO, Ask, Told, Verdict, window_of
+from llmring.state.rules import BUCKET, GRACE, LEASE
 from llmring.state.stores import Stepped
+from llmring.state.windows import window_of
 
 from .servers import Server
 from .test_rules import START, Timed, TimedFile

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from llmring.state.desk import Desk, Far
-from llmring.state.rules import MICRO, Ask, Verdict
+from llmring.state.asks import MICRO, Ask, Verdict
+from llmring.state.desk import Desk
+from llmring.state.far import Far
 from llmring.state.shared import opened
 from llmring.state.stores import ProcessStore
 

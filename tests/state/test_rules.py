@@ -11,10 +11,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from llmring.state.asks import MICRO, Ask, Record, Told
 from llmring.state.redis import RedisStore
-from llmring.state.rules import MICRO, Ask, Record, Told, end_of, window_of
 from llmring.state.sqlite import SQLiteStore
 from llmring.state.stores import ProcessStore
+from llmring.state.windows import end_of, window_of
 
 from .servers import Server, needs_redis
 

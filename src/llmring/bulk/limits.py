@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..state.asks import MICRO, Ask
 from ..state.limits import alone, told_by
-from ..state.rules import MICRO, Ask
 from ..stream import ChatStream
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ _STEPS: Final = 10
 _MOST: Final = 10_000
 """Events that wait for async listeners at once."""
 
-INSIDE: ContextVar[frozenset[Listeners]] = ContextVar("llmring_listeners", default=frozenset())
+INSIDE: Final[ContextVar[frozenset[Listeners]]] = ContextVar("llmring_listeners", default=frozenset())
 """Whose listeners are being told, here and in all that they begin. What they ask of a model is told to nobody."""
 
 

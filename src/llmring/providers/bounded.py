@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from typing import Final
 
 import httpx2
 
@@ -13,7 +14,7 @@ from ..unpacking import unpacked
 
 __all__ = ["MOST", "bounded", "cut"]
 
-MOST: ContextVar[int | None] = ContextVar("llmring_most", default=None)
+MOST: Final[ContextVar[int | None]] = ContextVar("llmring_most", default=None)
 """Bytes that are read of an answer, unpacked; `None` for all of it."""
 _OF_A_LIST = 16 * 1024 * 1024
 """The longest list of models, that of a gateway, has some two million."""

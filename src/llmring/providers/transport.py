@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 
@@ -19,7 +19,7 @@ from .network import Transport
 
 __all__ = ["AT_HOME", "http_options", "is_same_server", "keep_at_home", "trust"]
 
-AT_HOME: ContextVar[bool] = ContextVar("llmring_at_home", default=False)
+AT_HOME: Final[ContextVar[bool]] = ContextVar("llmring_at_home", default=False)
 """Whether what is sent goes to the provider alone: a redirect to another server would take a file's content there."""
 
 _KEYS = frozenset({"authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-goog-api-key"})

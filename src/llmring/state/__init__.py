@@ -3,9 +3,11 @@
 What an alias's `rate` and `budget` say is kept here, and counted in the store that `[state]` of the lockfile names. A
 request of an alias without them never imports this package.
 
-    rules.py    what a store decides, as steps on records; `step.lua` has the same for Redis
+    asks.py     what a store is asked and told, and what it says
+    rules.py    how it decides that, as steps on records; `step.lua` has the same for Redis
+    windows.py  the hours, days and months of budgets
     stores.py   what a store is, and the one of this process; `sqlite.py` and `redis.py` have the others
-    desk.py     asks and tells a store, for one event loop; what happens while it is away
+    desk.py     asks and tells a store, for one event loop; `far.py` one that is elsewhere, and may be away
     line.py     those who wait
     standing.py shows how all of it stands
     gate.py     what one request passes, and what is told of its end; `costs.py` says what it may cost

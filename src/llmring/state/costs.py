@@ -15,7 +15,7 @@ from ..counting.contents import Contents, contents_of
 from ..counting.counts import measured
 from ..counting.estimates import estimate, family_of
 from ..schemas import Served
-from .rules import NANO
+from .asks import NANO
 
 if TYPE_CHECKING:
     from ..answer import Call

@@ -18,8 +18,9 @@ from ..exceptions import (
     ProviderTimeoutError,
 )
 from . import limits
+from .asks import MICRO, NANO, Ask, Told, Verdict
 from .costs import Costs, Subject
-from .rules import MICRO, NANO, Ask, Told, Verdict, end_of
+from .windows import end_of
 
 if TYPE_CHECKING:
     from ..answer import Answer, Call

@@ -10,7 +10,7 @@ from functools import cache
 from typing import NamedTuple
 
 from ..vendors import load
-from .rules import MICRO
+from .asks import MICRO
 
 __all__ = ["MOST_ALONE", "alone", "told_by"]
 

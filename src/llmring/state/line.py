@@ -10,7 +10,7 @@ from itertools import count
 from os import getpid, urandom
 from typing import Protocol
 
-from .rules import MICRO, Ask, Told, Verdict
+from .asks import MICRO, Ask, Told, Verdict
 
 __all__ = ["Line"]
 

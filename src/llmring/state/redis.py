@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ..exceptions import ConfigurationError
-from .rules import Ask, Record, Told, Verdict, lease
+from .asks import Ask, Record, Told, Verdict
+from .rules import lease
 from .stores import Stepped, Unusable
 
 __all__ = ["PATIENCE", "RedisStore"]
@@ -63,7 +64,7 @@ class RedisStore:
             "decode_responses": True,
             "socket_timeout": PATIENCE,
             "socket_connect_timeout": PATIENCE,
-            # A connection that the server has closed since is made anew, once; more is for `desk.py` to say.
+            # A connection that the server has closed since is made anew, once; more is for `far.py` to say.
             "retry": redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 1),
             "protocol": 2,
         }

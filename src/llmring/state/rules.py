@@ -1,7 +1,6 @@
 """The rules by which requests are let through, as steps on records: what every store does, whatever keeps the records.
 
-All figures are whole numbers, so that no store rounds otherwise than another: times are microseconds, money is in
-billionths of a dollar. A record is a table of such numbers; `step.lua` has the same rules for Redis, and
+A record is a table of whole numbers (`asks.py`); `step.lua` has the same rules for Redis, and
 `tests/state/test_rules.py` holds the two to the same answers.
 
 **Rate.** The generic cell rate: a record has the time at which all that was let through will be paid for (`r` of
@@ -20,27 +19,12 @@ by when that lapses (`held`). A request goes when both, and the dearest that it 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
 
-__all__ = [
-    "BUCKET",
-    "LEASE",
-    "MICRO",
-    "NANO",
-    "Ask",
-    "Record",
-    "Told",
-    "Verdict",
-    "end_of",
-    "lease",
-    "step",
-    "window_of",
-]
+from .asks import MICRO, NANO, Ask, Record, Told, Verdict
+from .windows import end_of, window_of
 
-MICRO = 1_000_000
-"""Microseconds in a second."""
-NANO = 1_000_000_000
-"""The parts of a dollar."""
+__all__ = ["BUCKET", "GRACE", "LEASE", "lease", "step"]
+
 BUCKET = 10 * MICRO
 """What is held lapses in steps of this: one number for all requests that came within it."""
 LEASE = 5
@@ -57,83 +41,6 @@ _EACH = {"r": _DAY * 1000, "t": NANO}
 _WHOLE = 9 * 10**15
 _KEPT = 3_600 * MICRO
 """How long what has no end of its own is kept after it was last touched."""
-
-Record: TypeAlias = "dict[str, Any]"
-
-
-class Ask(NamedTuple):
-    """What a request asks a store: whether it may go. A key that is empty asks nothing of it.
-
-    Attributes:
-        client: who asks: a line of waiting requests in one process.
-        age: how long ago the request came.
-        breaker, threshold, cooldown: of its model.
-        rate: the record of its alias's rate,
-        request, tokens: the parts of the period that it takes, as a request and by its tokens; 0 takes none,
-        burst: and the period.
-        limit: the record of its provider's limits,
-        weight: and the tokens that it takes of them.
-        elsewhere: another model stands by.
-        budget: the record of its budget,
-        usd, most: the budget, and the dearest that it may cost,
-        per: within `"hour"`, `"day"` or `"month"`.
-        next_age, next_tokens: of the one behind it, which waits in its place once it goes; -1: there is none.
-    """
-
-    client: str = ""
-    age: int = 0
-    breaker: str = ""
-    threshold: int = 0
-    cooldown: int = 0
-    rate: str = ""
-    request: int = 0
-    tokens: int = 0
-    burst: int = 0
-    limit: str = ""
-    weight: int = 0
-    elsewhere: bool = False
-    budget: str = ""
-    usd: int = 0
-    most: int = 0
-    per: str = ""
-    next_age: int = -1
-    next_tokens: int = 0
-
-
-class Verdict(NamedTuple):
-    """What a store says.
-
-    Attributes:
-        no: what keeps it from going, `"breaker"`, `"rate"`, `"limit"` or `"budget"`; empty where it goes.
-        now: the store's time.
-        wait: for how long; of one that goes, how long the next one has to wait.
-        sure: how much of that no answer under way can shorten.
-        failures: of its model, in a row.
-        probe: whether it is the one that tries a half-open breaker.
-        spent, held: of its budget, without its own.
-    """
-
-    no: str
-    now: int
-    wait: int = 0
-    sure: int = 0
-    failures: int = 0
-    probe: int = 0
-    spent: int = 0
-    held: int = 0
-
-
-Told: TypeAlias = "tuple[str, str, tuple[Any, ...]]"
-"""What a store is told: of what kind, of which record, and the figures.
-
-    rate     requests, tokens                          parts of the period to be added, or, below 0, taken back
-    spent    per, bucket, held, cost                   a request's cost, and what was held for it until when
-    lease    bucket, held                              what is held is held longer
-    breaker  how, probe, threshold                     "ok", "began", "failed" or "none"
-    limit    alone, requests, tokens                   what a provider said: alone for how long; limit, left, until full
-    leave    client                                    nobody waits there any more
-    put      value, kept                               a text, and for how long
-"""
 
 
 def step(
@@ -374,44 +281,3 @@ _TOLD: dict[str, Callable[..., None]] = {
     "leave": _told_leave,
     "put": _told_put,
 }
-
-
-def window_of(now: int, per: str) -> int:
-    """The hour, day or month that a time is in, in UTC, counted from 1970."""
-    if per == "hour":
-        return now // (3_600 * MICRO)
-    day = now // _DAY
-    if per == "day":
-        return day
-    year, month, _ = _date(day)
-    return year * 12 + month - 1
-
-
-def end_of(now: int, per: str) -> int:
-    """When the window ends that a time is in."""
-    window = window_of(now, per)
-    if per == "hour":
-        return (window + 1) * 3_600 * MICRO
-    if per == "day":
-        return (window + 1) * _DAY
-    return _days(*divmod(window + 1, 12)) * _DAY
-
-
-def _date(day: int) -> tuple[int, int, int]:
-    """The year, month and day of the Gregorian calendar that a day since 1970 is, by counting from March on."""
-    day += 719_468
-    era, of_era = divmod(day, 146_097)
-    year = (of_era - of_era // 1_460 + of_era // 36_524 - of_era // 146_096) // 365
-    of_year = of_era - (365 * year + year // 4 - year // 100)
-    month = (5 * of_year + 2) // 153
-    return (
-        year + era * 400 + (month >= 10),
-        month + 3 if month < 10 else month - 9,
-        of_year - (153 * month + 2) // 5 + 1,
-    )
-
-
-def _days(year: int, month: int) -> int:
-    """The day since 1970 that a month begins on, which counts from 0."""
-    year, month = (year - 1, month + 10) if month < 2 else (year, month - 2)
-    return 365 * year + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 - 719_468

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..exceptions import ConfigurationError
-from .desk import Desk, Far
-from .rules import MICRO
+from .asks import MICRO
+from .desk import Desk
+from .far import Far
 from .stores import ProcessStore, Store, Unusable, of_this_process
 
 if TYPE_CHECKING:

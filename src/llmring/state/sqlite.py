@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from .rules import MICRO, Ask, Record, Told, step
+from .asks import MICRO, Ask, Record, Told
+from .rules import step
 from .stores import Stepped, Unusable, microseconds
 
 __all__ = ["SQLiteStore"]

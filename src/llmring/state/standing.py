@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..exceptions import ConfigurationError, StoreUnavailableError
-from .desk import Desk, Far
-from .rules import BUCKET, MICRO, NANO, Record, end_of, window_of
+from .asks import MICRO, NANO, Record
+from .desk import Desk
+from .far import Far
+from .rules import BUCKET
+from .windows import end_of, window_of
 
 if TYPE_CHECKING:
     from ..lockfile import Budget, Lockfile, Rate

@@ -8,7 +8,8 @@ from functools import cache
 from threading import Lock
 from typing import NamedTuple, Protocol
 
-from .rules import Ask, Record, Told, Verdict, step
+from .asks import Ask, Record, Told, Verdict
+from .rules import step
 
 __all__ = ["ProcessStore", "Stepped", "Store", "Unusable", "microseconds", "of_this_process"]
 
@@ -38,7 +39,7 @@ class Store(Protocol):
     """Keeps records, and does steps on them, each as one: nobody sees half of it.
 
     Every record has an end, after which it is as if it had never been. What fails raises whatever it raises: the store
-    is away then, and `desk.py` knows what to do.
+    is away then, and `far.py` knows what to do.
 
     Attributes:
         kind: what it is.

@@ -361,8 +361,7 @@ class ResponsesDecoder(Decoder):
 
     def _keep(self, output: list[dict[str, Any]]) -> None:
         """Keep the items that must go back with the turn: reasoning, and whatever stands between."""
-        items: list[dict[str, Any]] = []
-        at, wanted = 0, False
+        items, at, wanted = list[dict[str, Any]](), 0, False
         for item in output:
             if item["type"] == "message":
                 lengths = [len(part.get("text") or part.get("refusal") or "") for part in item.get("content") or ()]
