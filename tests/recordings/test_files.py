@@ -102,6 +102,8 @@ def answering(**fields: Any) -> str:
         (answering(parts=["x"]), "parts"),
         (answering(calls=[{"function": 3}]), "calls"),
         (answering(finish_reason=None, error={"type": "SystemExit", "message": "x"}), "error"),
+        (answering(finish_reason=None, error={"type": "ProviderError", "message": "x", "retry_after": -1}), "error"),
+        (answering(finish_reason=None, error={"type": "ProviderError", "message": "x"}).replace('"x"', "NaN"), "error"),
         (answering(finish_reason=None, error={"type": "ProviderError", "message": "x", "retry_after": "1"}), "error"),
     ],
 )

@@ -146,7 +146,7 @@ async def test_a_key_and_a_header_are_nowhere_in_it(
         tool_calls=[ToolCallScript("add", ['{"a": "canary-of-', 'a-key-0123456789"}'])], request_id="req-canary"
     )
     async with LLMRing() as service:
-        for text in ("Hi", "Who", f"Add {key} and sk-ant-abcdefghijklmnopqrstuvwx0123456789"):
+        for text in ("Hi", "Who", f"Add {key} and\nsk-ant-abcdefghijklmnopqrstuvwx0123456789"):
             await chunks_of(service, ask(text, tools=[add]))
     text = written()
     assert len(text.splitlines()) == 3
@@ -155,7 +155,7 @@ async def test_a_key_and_a_header_are_nowhere_in_it(
     assert "redacted" in text
     # It is found all the same.
     async with LLMRing(profile="test") as service:
-        chunks, error = await chunks_of(service, ask("Add [key] and [redacted]", tools=[add]))
+        chunks, error = await chunks_of(service, ask("Add [key] and\n[redacted]", tools=[add]))
         assert error is None
         assert chunks[-1].tool_calls
 

@@ -18,9 +18,9 @@ from ..recordings.drift import differences, text_of
 from ..recordings.errors import RecordingError
 from ..recordings.exchanges import Exchange, calls_of
 from ..recordings.meaning import asked_again, question
-from ..recordings.redaction import BLOT
+from ..recordings.redaction import BLOT, holds_key
 from ..recordings.session import RECORD, USED, Session, named_by
-from ..references import KEY_SHAPE, split_reference
+from ..references import split_reference
 from . import trust
 from .project import argument, lockfile_if_any
 from .terminal import fail, note, say, say_json, say_table, warn
@@ -210,7 +210,7 @@ def _findings(file: Path) -> list[dict[str, Any]]:
         return [said(None, str(error))]
     found = []
     for it in exchanges:
-        if KEY_SHAPE.search(it.line.decode(errors="replace")):
+        if holds_key(it.line):
             found.append(said(it.number, "it holds what has the form of a key: record it anew, and revoke the key"))
         try:
             if it.answered.left:

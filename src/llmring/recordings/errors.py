@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from .. import exceptions
@@ -52,6 +53,10 @@ def table_of(error: ProviderError) -> dict[str, Any]:
     return table
 
 
+def _is_odd(value: object) -> bool:
+    return isinstance(value, int | float) and not 0 <= value < inf
+
+
 def error_of(table: Mapping[str, Any], reference: str) -> ProviderError:
     """The error that a recording holds.
 
@@ -68,7 +73,7 @@ def error_of(table: Mapping[str, Any], reference: str) -> ProviderError:
         value = table.get(name)
         if value is None:
             continue
-        if not isinstance(value, of) or (isinstance(value, bool) and of is not bool):
+        if not isinstance(value, of) or (isinstance(value, bool) and of is not bool) or _is_odd(value):
             raise ValueError(f"the `{name}` of its error is of another kind")
         setattr(error, name, value)
     return error

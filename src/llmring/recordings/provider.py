@@ -114,6 +114,8 @@ class Replay(_Recorded):
         session = active(self._session)
         written, reference = divided(call.model)
         path = self._place(written, call.lender, session)
+        if reference is not None:
+            split_reference(reference)  # one that is none is told of, and nothing is looked for
         whom = reference or "provider:model"
         hint = f"to record it: bind record:{written}+{whom}, and ask with LLMRING_RECORD=missing."
         exchange = session.take(path, _looked_for(session, call, body), reference, hint=hint)

@@ -11,11 +11,12 @@ from ..exceptions import ConfigurationError
 from ..references import KEY_SHAPE, shown
 from .exchanges import Called, Piece
 
-__all__ = ["BLOT", "Redaction", "Redactor"]
+__all__ = ["BLOT", "Redaction", "Redactor", "holds_key"]
 
 Redactor: TypeAlias = Callable[[str], str]
 """Gets a text, and returns it as it may be seen."""
 BLOT = "[redacted]"
+_ESCAPED = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)")
 
 
 class Redaction:
@@ -51,7 +52,7 @@ class Redaction:
         """Whether there may be something in a request to blot out."""
         if self._functions or len(self._patterns) > 1:
             return True
-        return KEY_SHAPE.search(key.decode(errors="replace")) is not None
+        return holds_key(key)
 
     def text(self, text: str) -> str:
         """A text as it may be seen."""
@@ -93,6 +94,13 @@ class Redaction:
         for at in range(max((call.at + 1 for it in out for call in it.calls or ()), default=0)):
             out = _blotted(out, partial(_said, at=at), partial(_saying, at=at), blot)
         return out
+
+
+def holds_key(written: bytes) -> bool:
+    """Whether there is something in JSON that has the form of a key."""
+    text = written.decode(errors="replace")
+    # What stands for the end of a line would be a letter before the key, and the key a part of a word.
+    return KEY_SHAPE.search(_ESCAPED.sub(" ", text) if "\\" in text else text) is not None
 
 
 def _blotted(

@@ -282,7 +282,8 @@ class Session:
             )
         others = [it for it in tape.exchanges if model is None or it.model == model] or tape.exchanges
         if not others:
-            return RecordingMissError(f"There is nothing to be replayed in the recording {tape.path}; {hint}")
+            there = "is nothing to be replayed in the" if tape.path.exists() else "is no"
+            return RecordingMissError(f"There {there} recording {tape.path}; {hint}")
         request = from_json(key)
         near = _nearest(others, key, request)
         return RecordingMissError(
