@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import griffe
+from pydantic.fields import FieldInfo
 
 from llmring import LLMRequest, LLMRing
 from llmring.lockfile.rendering import json_schema
@@ -33,7 +34,7 @@ def request_table() -> str:
     """The fields of `LLMRequest`."""
     says = _described(LLMRequest, "Attributes")
     rows = [
-        (f"`{name}`", "required" if field.is_required() else f"`{_default(field.get_default())}`", says.get(name, ""))
+        (f"`{name}`", "required" if field.is_required() else f"`{_default(_made(field))}`", says.get(name, ""))
         for name, field in LLMRequest.model_fields.items()
     ]
     return _table(("field", "default", "what it is"), rows)
@@ -118,6 +119,11 @@ def _described(cls: type, heading: Literal["Args", "Attributes"]) -> dict[str, s
     kinds = {"Args": "parameters", "Attributes": "attributes"}
     found = [it for part in parsed if part.kind.value == kinds[heading] for it in part.value]
     return {str(it.name): " ".join(str(it.description).split()) for it in found}
+
+
+def _made(field: FieldInfo) -> Any:
+    """Its default, also where a function makes it."""
+    return field.get_default(call_default_factory=True, validated_data={})
 
 
 def _default(value: Any) -> str:

@@ -19,10 +19,11 @@ def errors() -> list[type[exceptions.LLMRingError]]:
 
 
 def step_of(error: type) -> str:
-    """The paragraph that says what to do."""
+    """The paragraph that says what to do, as a sentence."""
     paragraphs = inspect.cleandoc(error.__doc__ or "").split("\n\n")
     (step,) = [it for it in paragraphs if it.startswith(STEP)] or [""]
-    return " ".join(step.removeprefix(STEP).split())
+    said = " ".join(step.removeprefix(STEP).split())
+    return said[:1].upper() + said[1:]
 
 
 def errors_table() -> str:

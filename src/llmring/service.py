@@ -42,7 +42,7 @@ class LLMRing(Talks, AwaitedService):
 
     Args:
         lockfile_path: the lockfile; not given: `LLMRING_LOCKFILE_PATH`, else `llmring.lock` in the working
-            directory or its nearest parent. None is needed for `provider:model`.
+            directory or its nearest parent. A `provider:model` needs no lockfile.
         profile: the profile; not given: `LLMRING_PROFILE`, else the file's `default_profile`.
         timeout: seconds for every wait: connecting, the first chunk, the gap between chunks; for `chat` the
             whole call to one model. `None` waits forever. Not given: `LLMRING_PROVIDER_TIMEOUT_S`, else 60.
@@ -53,15 +53,15 @@ class LLMRing(Talks, AwaitedService):
             no bound but those of `timeout`.
         api_keys: keys by provider, before those of the environment; `None` for one leaves it to that. A name that is
             no provider is refused.
-        max_bytes: that a line, an event, the calls or a whole body of an answer may have, unpacked; past it the answer
-            is an error. Not given: 64 MiB.
+        max_bytes: the most bytes, unpacked, that one line, one event, the calls or the whole body of an answer may
+            have. An answer with more is an error. Not given: 64 MiB.
         max_connections: how many connections to one provider may be open at once; `None` sets no bound.
         breaker_threshold: after how many failures in a row a model is left alone for a while; 0 for never.
         breaker_cooldown: for how many seconds, before one request may try it again.
         check_context: pass over a model whose context window is certainly too small for a request, by an estimate of
             its tokens; where no other is left, that is a `ContextLengthError`, and nothing is sent.
         on_event: what is called with each event of each request (`llmring.events`), async or not; or several. Their
-            errors are logged, and not felt.
+            errors are logged, and stop no request.
     """
 
     def __init__(
