@@ -109,6 +109,27 @@ def test_what_ends_the_program_goes_to_who_waits(service: sync.LLMRing, server: 
     assert service.chat(ask("anthropic:m")).content == "Still here."
 
 
+async def interrupts() -> None:
+    """End it all."""
+    raise KeyboardInterrupt
+
+
+def interrupts_a_thread() -> None:
+    """End it all."""
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("function", [interrupts, interrupts_a_thread])
+def test_a_function_that_ends_it_all_ends_not_the_loop_of_everybody(
+    service: sync.LLMRing, server: PracticeServer, function: Any
+) -> None:
+    server.reply(called(function.__name__))
+    with pytest.raises(KeyboardInterrupt):
+        service.run_tools(ask("anthropic:m"), [function])
+    server.reply("Still here.")
+    assert service.chat(ask("anthropic:m")).content == "Still here."
+
+
 @pytest.mark.parametrize("how", ["break", "close", "with", "cancel"])
 def test_leaving(service: sync.LLMRing, server: PracticeServer, how: str) -> None:
     server.reply(called("add"))

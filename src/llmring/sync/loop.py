@@ -76,7 +76,12 @@ class Background:
             with asyncio.Runner() as runner:
                 loops.append(runner.get_loop())
                 begun.set()
-                loops[0].run_forever()
+                while True:
+                    try:
+                        loops[0].run_forever()
+                        break  # it was stopped
+                    except (SystemExit, KeyboardInterrupt):
+                        pass  # of one task, which has told who waits for it; the loop is everybody's
 
         thread = threading.Thread(target=live, name="llmring-sync", daemon=True)
         thread.start()
