@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from llmring import FileHandle, LLMRequest, LLMRing, Message, text
+from llmring.answer import Call
 from llmring.exceptions import (
     InvalidRequestError,
     ModelCapabilityError,
@@ -25,6 +26,7 @@ from llmring.exceptions import (
     ProviderResponseError,
     ProviderTimeoutError,
 )
+from llmring.files import sending
 from llmring.testing import Fault, PracticeServer, RecordedRequest, Reply
 
 from ..conftest import bind
@@ -68,6 +70,14 @@ def replaced(path: Path, content: bytes) -> None:
     before = path.stat().st_mtime_ns
     path.write_bytes(content)
     os.utime(path, ns=(before + 10**9, before + 10**9))
+
+
+def rewritten(path: Path, content: bytes) -> None:
+    """New content, of which neither the file's time nor its size tells."""
+    before = path.stat()
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
 
 
 # Once
@@ -239,6 +249,16 @@ async def test_a_file_that_changed_is_uploaded_anew(server: PracticeServer, repo
         assert server.files.kept[0].id in json.dumps(server.requests[-1].body)
         forgotten = await service.files.forget(handle)
         assert (len(forgotten.deleted), server.files.kept) == (2, [])
+
+
+async def test_one_that_was_just_written_is_read_again(server: PracticeServer, report: Path) -> None:
+    """What is written twice in a moment may have the same time."""
+    async with LLMRing() as service:
+        handle = await service.files.register(report)
+        await service.chat(asking("anthropic", handle))
+        rewritten(report, PDF.swapcase())
+        await service.chat(asking("anthropic", handle))
+        assert [it.data for it in server.files.kept] == [PDF, PDF.swapcase()]
 
 
 @VENDORS
@@ -508,6 +528,24 @@ async def test_who_is_cancelled_ends_no_upload_that_others_wait_for(server: Prac
         answers = await asyncio.gather(*tasks[1:])
         assert {it.content for it in answers} == {"You said: Hello"}
         assert len(given(server)) == 1
+
+
+async def test_who_asks_while_an_upload_is_being_ended_has_another_one(server: PracticeServer, report: Path) -> None:
+    async with LLMRing() as service:
+        handle = await service.files.register(report)
+        uploads = service.files.placing()._uploads
+        provider = service.get_provider("anthropic")
+        endpoint = uploads.endpoint(provider)
+        assert endpoint is not None
+        found = sending._found(uploads.stores, handle["file"], provider, endpoint)
+        call = Call(asking("anthropic", handle), MODELS["anthropic"].partition(":")[2], stream=False, timeout=30)
+        server.reply(fault=Fault.never_answer(), wire="files")
+        first = asyncio.create_task(uploads.copy(found, provider, endpoint, call))
+        await server.received()
+        first.cancel()
+        (second,) = await asyncio.gather(uploads.copy(found, provider, endpoint, call))
+        assert first.cancelled()
+        assert [it.id for it in server.files.kept] == [second.id]
 
 
 async def test_a_service_that_closes_ends_an_upload(server: PracticeServer, report: Path) -> None:

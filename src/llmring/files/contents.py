@@ -9,6 +9,7 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from time import time_ns
 from typing import Any, BinaryIO
 
 from ..exceptions import InvalidRequestError
@@ -19,16 +20,30 @@ __all__ = ["Content", "State", "inline_part", "opened", "read", "state_of"]
 
 _PIECE = 1024 * 1024
 _HEAD = 64
+_JUST_NOW = 2 * 10**9
+"""Nanoseconds: the times of some file systems have no more than every other second."""
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """Of text that is to be sent as UTF-8. Those of UTF-32 begin alike."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What tells without reading it that a file has not changed."""
+    """What tells without reading it that a file has not changed.
+
+    Attributes:
+        size, mtime_ns: of its content.
+        ctime_ns, inode: which change, too, where a file of the same size and time is put in its place; 0 for one that
+            had just been written when it was looked at, and may be written again at what counts as the same time.
+    """
 
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
+    inode: int = 0
+
+    def is_like(self, other: State | None) -> bool:
+        """Whether it is the same content, as far as its size and time say."""
+        return other is not None and (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +66,7 @@ class Content:
 def state_of(file: BinaryIO) -> State:
     """The state of an open file."""
     status = os.fstat(file.fileno())
-    return State(status.st_size, status.st_mtime_ns)
+    return State(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def read(source: Path | bytes, name: str, media_type: str | None) -> Content:
@@ -68,7 +83,10 @@ def read(source: Path | bytes, name: str, media_type: str | None) -> Content:
     if isinstance(source, bytes):
         return _read(io.BytesIO(source), None, name, media_type)
     with opened(source) as file:
-        return _read(file, state_of(file), name, media_type)
+        state = state_of(file)
+        if time_ns() - state.ctime_ns < _JUST_NOW:
+            state = State(state.size, state.mtime_ns)
+        return _read(file, state, name, media_type)
 
 
 def opened(path: Path) -> BinaryIO:

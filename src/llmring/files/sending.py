@@ -64,9 +64,14 @@ class _Found(NamedTuple):
 
 
 class _Flight:
-    """An upload under way, for all who wait for it in one event loop. When nobody does any more, it ends."""
+    """An upload under way, for all who wait for it in one event loop. When nobody does any more, it ends.
+
+    Attributes:
+        is_ending: whether it does, and nobody may begin to wait for it.
+    """
 
     def __init__(self, task: asyncio.Task[Upload]) -> None:
+        self.is_ending = False
         self._task = task
         self._waiting = 0
 
@@ -78,6 +83,7 @@ class _Flight:
         finally:
             self._waiting -= 1
             if not self._waiting and not self._task.done():
+                self.is_ending = True
                 self._task.cancel()
                 await asyncio.wait([self._task])
         if self._task.cancelled():
@@ -120,10 +126,10 @@ class Uploads:
             *(provider.issuer, found.account, found.entry.content.sha256, found.media_type),
         )
         flight = self._flights.get(key)
-        if flight is None:
+        if flight is None or flight.is_ending:
             task = asyncio.create_task(self._make(found, provider, endpoint, call.timeout))
             flight = self._flights[key] = _Flight(task)
-            task.add_done_callback(partial(self._landed, key))
+            task.add_done_callback(partial(self._landed, key, flight))
         try:
             return await flight.wait()
         except (LLMRingError, uploading.NoFilesThere) as error:
@@ -132,8 +138,9 @@ class Uploads:
         except Exception as error:
             raise uploading.failed(provider, call, found.entry.name, error) from None
 
-    def _landed(self, key: tuple[Any, ...], task: asyncio.Task[Upload]) -> None:
-        self._flights.pop(key, None)
+    def _landed(self, key: tuple[Any, ...], flight: _Flight, task: asyncio.Task[Upload]) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
         # Those who wait are told; where nobody does any more, nobody is to be.
         if not task.cancelled():
             task.exception()
@@ -153,7 +160,7 @@ class Uploads:
         with await asyncio.to_thread(_opened, entry) as file:
             sent = await asyncio.to_thread(to_send, file, content, entry.name)
             stored = await uploading.upload(provider, endpoint, sent, entry.name, found.media_type, timeout)
-            changed = entry.path is not None and state_of(file) != content.state
+            changed = entry.path is not None and not state_of(file).is_like(content.state)
         if changed:
             try:
                 await uploading.delete(provider, endpoint, stored.id, _TIDYING)
@@ -317,7 +324,7 @@ def _opened(entry: Entry) -> AbstractContextManager[BinaryIO]:
             )
         return BytesIO(entry.data)
     file = opened(Path(entry.path))
-    if state_of(file) != entry.content.state:
+    if not state_of(file).is_like(entry.content.state):
         file.close()
         raise _changed(entry)
     return file
