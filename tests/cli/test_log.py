@@ -128,6 +128,29 @@ def test_a_moment_that_is_none(run: Run, when: str) -> None:
     assert "2026-11-30" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("log", "list", "--search", "\udcff"),
+        ("log", "list", "--alias", "\udcff"),
+        ("stats", "--model", "\udcff"),
+        ("log", "list", "--number", str(10**30)),
+        ("log", "show", str(10**30)),
+        ("log", "delete", str(10**30)),
+    ],
+)
+def test_what_no_log_has(run: Run, args: tuple[str, ...]) -> None:
+    run("chat", "hello", "--log")
+    assert "not foreseen" not in run(*args).stderr
+
+
+def test_an_answer_of_more_tokens_than_a_number_holds_is_logged(run: Run, server: PracticeServer) -> None:
+    server.reply("Many.", usage=Tokens(10**30, 1))
+    run("chat", "hello", "--log")
+    (data,) = json.loads(run("log", "--json").stdout)
+    assert (data["answer"], data["usage"]["completion_tokens"]) == ("Many.", 1)
+
+
 def test_what_the_environment_says_must_make_sense(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLMRING_CHAT_LOG", "maybe")
     result = run("chat", "hello")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Literal
@@ -12,10 +12,13 @@ from typing import Any, Literal
 from ..events import Failed, Finished, Left
 from ..schemas import LLMRequest, LLMResponse, Message, ToolCall, Usage
 
-__all__ = ["Entry", "Share", "digest", "entry_of", "plain", "unanswered"]
+__all__ = ["Entry", "Share", "digest", "entry_of", "plain", "sayable", "unanswered"]
 
 Ending = Finished | Failed | Left
 Outcome = Literal["finished", "failed", "left"]
+
+_MOST = 2**63 - 1
+"""The greatest number that SQLite holds."""
 
 _PARAMS = (
     "temperature",
@@ -172,6 +175,17 @@ def digest(messages: Sequence[Mapping[str, Any]], answer: LLMResponse | Entry | 
         said = answer.answer if isinstance(answer, Entry) else answer.content
         turns.append(["assistant", said, answer.tool_calls or None])
     return hashlib.sha256(json.dumps(turns, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def sayable(values: Iterable[Any]) -> list[Any]:
+    """Values as SQLite takes them: half a pair of surrogates is no text there, and a number has 64 bits."""
+    return [_said(it) for it in values]
+
+
+def _said(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    return max(-_MOST, min(value, _MOST)) if isinstance(value, int) else value
 
 
 def _messages(request: object) -> Sequence[Message]:

@@ -17,7 +17,7 @@ from ..events import Event, Failed, Finished, Left
 from ..exceptions import ConfigurationError, LLMRingError
 from ..private import state_folder
 from ..schemas import Usage
-from .entries import Entry, Share, digest, entry_of, unanswered
+from .entries import Entry, Share, digest, entry_of, sayable, unanswered
 
 __all__ = ["Log", "Total", "default_path"]
 
@@ -166,7 +166,7 @@ class Log:
                 "follows": row[0] if row is not None else None,
                 "reached": digest(entry.messages, entry),
             }
-            number = file.execute(_insert("requests", values), _sayable(values)).lastrowid
+            number = file.execute(_insert("requests", values), sayable(values.values())).lastrowid
             for place, share in enumerate(entry.served):
                 usage = cast("dict[str, int]", share.usage or {})
                 of = {
@@ -177,7 +177,7 @@ class Log:
                     "cost": share.cost,
                     "unpriced": share.unpriced,
                 }
-                file.execute(_insert("served", of), _sayable(of))
+                file.execute(_insert("served", of), sayable(of.values()))
         assert number is not None
         return number
 
@@ -209,7 +209,7 @@ class Log:
                 return []
             rows = file.execute(
                 f"SELECT * FROM requests WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?",  # noqa: S608 - ours
-                [*values, -1 if limit is None else limit],
+                sayable([*values, -1 if limit is None else limit]),
             ).fetchall()
             return [_entry(file, row) for row in rows]
 
@@ -218,7 +218,7 @@ class Log:
         with self._read() as file:
             if file is None:
                 return None
-            row = file.execute("SELECT * FROM requests WHERE id = ?", [number]).fetchone()
+            row = file.execute("SELECT * FROM requests WHERE id = ?", sayable([number])).fetchone()
             return _entry(file, row) if row is not None else None
 
     def conversation(self, number: int) -> list[Entry]:
@@ -256,7 +256,7 @@ class Log:
         if groups:
             query += f" GROUP BY {', '.join(groups)} ORDER BY {', '.join(groups)}"
         with self._read() as file:
-            rows = file.execute(query, values).fetchall() if file is not None else []
+            rows = file.execute(query, sayable(values)).fetchall() if file is not None else []
         found = [Total(dict(zip(by, row, strict=False)), *tuple(row)[len(groups) :]) for row in rows]
         return [it for it in found if it.requests]
 
@@ -278,7 +278,7 @@ class Log:
             return 0
         with self._open(write=True) as file:
             with file:
-                count = file.execute(f"DELETE FROM requests WHERE {where}", values).rowcount  # noqa: S608 - ours
+                count = file.execute(f"DELETE FROM requests WHERE {where}", sayable(values)).rowcount  # noqa: S608 - ours
             file.execute("VACUUM")
             file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return count
@@ -385,11 +385,6 @@ def _share(row: sqlite3.Row) -> Share:
 
 def _insert(table: str, values: dict[str, Any]) -> str:
     return f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"  # noqa: S608 - ours
-
-
-def _sayable(values: dict[str, Any]) -> list[Any]:
-    """What SQLite takes: half a pair of surrogates, which a model may say, is no text there."""
-    return [it.encode(errors="replace").decode() if isinstance(it, str) else it for it in values.values()]
 
 
 def _json(value: Any) -> str:
