@@ -70,6 +70,7 @@ def test_text_that_reads_as_a_number_is_text_where_text_is_wanted(run: Run, serv
         (["-o", "seed=7", "x"], ["two words: -o seed 7"]),
         (["--temperature", "warm"], ["--temperature", "number"]),
         (["--temperature", "nan"], ["--temperature", "nan"]),
+        (["-o", "temperature", "1e999"], ["--temperature", "1e999"]),
         (["--max-tokens", "many"], ["--max-tokens", "integer"]),
         (["--continue", "--load", "x.json"], ["--continue", "--load", "take one"]),
     ],
@@ -84,12 +85,17 @@ def test_what_is_wrong_is_refused_unsent(run: Run, server: PracticeServer, args:
 
 
 @pytest.mark.parametrize("field", ["tools", "extra_params"])
-def test_a_file_that_has_a_vendor_reach_out_says_so(run: Run, server: PracticeServer, bare: Path, field: str) -> None:
+def test_a_file_has_no_vendor_reach_out(run: Run, server: PracticeServer, bare: Path, field: str) -> None:
     mcp = {"type": "mcp", "server_url": "https://tools.example"}
     request = {"tools": [mcp]} if field == "tools" else {"extra_params": {"mcp_servers": [mcp]}}
     said = {"llmring": "conversation", "version": 1, "model": OPENAI, "request": request}
     (bare / "talk.json").write_text(json.dumps(said))
-    assert f"brings {field} of its own" in run("chat", "hi", "--load", "talk.json").stderr
+    given = ["-o", "seed", "7", "-o", "tools", json.dumps([{"type": "own"}])]
+    result = run("chat", "hi", "--load", "talk.json", *given)
+    assert f"brings {field} of its own" in result.stderr
+    (request,) = server.requests
+    assert "tools.example" not in json.dumps(request.body)
+    assert (request.body["seed"], request.body["tools"]) == (7, [{"type": "own"}])
 
 
 RUNS = "__import__('os').system('touch ran')"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -62,8 +61,10 @@ class Wanted:
         else:
             path = None if self.load is None else Path(os.path.abspath(os.path.expanduser(self.load)))
             made = loaded(service, path, model=self.model, **options)
-            own = [it for it in json.loads(made.dumped())["request"] if it in _REACHING and not self.fields.get(it)]
-            if own and path is not None:
-                warn(f"{path} brings {' and '.join(own)} of its own, which go with each question: look at them first.")
+            if path is not None and (own := made.left_out(_REACHING, options)):
+                warn(
+                    f"{path} brings {' and '.join(own)} of its own, by which a vendor may be told to hand on what is "
+                    f"said, so they are left out. To have them, once you have looked: -o {own[0]} JSON"
+                )
         require_for_model(made.model, made.profile)
         return made

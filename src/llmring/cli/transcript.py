@@ -7,7 +7,7 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,22 @@ class Transcript(Conversation):
         super().__init__(service, model, **{"keep_partial": True, **options})
         self.attached: list[tuple[str, dict[str, Any]]] = []
         self.has_form = bool(options.get("response_format") or options.get("json_response"))
+
+    def left_out(self, names: Iterable[str], given: Mapping[str, Any]) -> list[str]:
+        """Have of these fields only what was given beside the file that it was loaded from; the others, which are gone.
+
+        Args:
+            names: of fields of its requests.
+            given: by name.
+        """
+        was = {"tools": self.tools, **self._fields}
+        self.tools = [*given.get("tools", ())]
+        for name in names:
+            self._fields.pop(name, None)
+            if name != "tools" and name in given:
+                self._fields[name] = given[name]
+        now = {"tools": self.tools, **self._fields}
+        return [it for it in names if was.get(it) and was[it] != now.get(it)]
 
     def question(self, text: str) -> Message:
         """A question with all that is attached, which is then no longer waiting."""
