@@ -11,6 +11,7 @@ import pytest
 from llmring.testing import PracticeServer, Tokens
 from llmring.testing import ToolCallScript as Call
 
+from ..program import INSTALLED
 from .conftest import Command
 
 MODULE = '''
@@ -65,6 +66,16 @@ def test_a_function_is_called_without_asking_where_that_was_said(
     assert "\x1b" not in done.stderr
     assert (bare / "called").read_text() == "Oslo\x1b[2J 3\n"
     assert b"warm" in server.requests[1].raw
+
+
+def test_what_lies_beside_a_function_is_no_sdk_of_ours(command: Command, server: PracticeServer, bare: Path) -> None:
+    (bare / "anthropic.py").write_text("open('taken', 'w').close()")
+    (bare / "beside.py").write_text("from weather import get_weather")
+    calls(server, city="Oslo")
+    tools = ("--tools", "os:getcwd", "--tools", "beside:get_weather")
+    done = command("chat", "Weather?", *tools, "--yes", program=INSTALLED)  # which has imported no SDK yet
+    assert (done.returncode, done.stdout) == (0, "It is warm.\n"), done.stderr
+    assert not (bare / "taken").exists()
 
 
 def test_what_fails_is_told_to_the_model_and_shown(command: Command, server: PracticeServer) -> None:

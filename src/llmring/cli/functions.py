@@ -75,8 +75,7 @@ def _named(name: str) -> Callable[..., Any]:
 
 def _module(name: str) -> ModuleType:
     here = os.getcwd()
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    sys.path.insert(0, here)
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
@@ -87,6 +86,11 @@ def _module(name: str) -> ModuleType:
         raise ConfigurationError(f"--tools: {name} cannot be imported: {error}.") from None
     except (Exception, SystemExit) as error:  # whatever a module does when it is imported
         raise ConfigurationError(f"--tools: {name} cannot be imported: {unexpected_line(error)}.") from None
+    finally:
+        # What was named may import what lies beside it, later, too; an SDK of ours is never taken from there.
+        sys.path.remove(here)
+        if here not in sys.path:
+            sys.path.append(here)
 
 
 def unexpected_line(error: BaseException) -> str:
