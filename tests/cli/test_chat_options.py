@@ -93,9 +93,9 @@ def test_a_file_has_no_vendor_reach_out(run: Run, server: PracticeServer, bare: 
     given = ["-o", "seed", "7", "-o", "tools", json.dumps([{"type": "own"}])]
     result = run("chat", "hi", "--load", "talk.json", *given)
     assert f"brings {field} of its own" in result.stderr
-    (request,) = server.requests
-    assert "tools.example" not in json.dumps(request.body)
-    assert (request.body["seed"], request.body["tools"]) == (7, [{"type": "own"}])
+    (sent,) = server.requests
+    assert "tools.example" not in json.dumps(sent.body)
+    assert (sent.body["seed"], sent.body["tools"]) == (7, [{"type": "own"}])
 
 
 RUNS = "__import__('os').system('touch ran')"
