@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 GUIDES: Mapping[str, str] = {
+    "llmring-bulk": "docs/bulk.md",
     "llmring-chat": "docs/terminal.md",
     "llmring-lockfile": "docs/lockfile.md",
     "llmring-observability": "docs/observability.md",

@@ -26,6 +26,7 @@ RUN = {
     "canary": {"llmring.lock", "support.py"},
     "celery": {"tasks.py"},
     "django": {"asgi.py"},
+    "label": {"look.py"},
     "many": {"summaries.py"},
     "notebook": {f"cell {number}" for number in range(1, 7)},
     "relay": {"relay.py"},
@@ -150,6 +151,24 @@ def test_agent_that_calls_and_calls(server: PracticeServer, arguments: list[str]
     server.script(lambda request: Reply(tool_calls=[ToolCallScript("list_files", {})]))
     assert run("agent", "agent.py", arguments) == 1
     assert len(server.requests) <= 9
+
+
+def test_label(server: PracticeServer, bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands of the page, in order, as a shell has them."""
+    write("label", bare)
+    page = (RECIPES / "label.md").read_text(encoding="utf-8")
+    (bare / "label.json").write_text(re.findall(r"```json\n(.*?)```", page, re.DOTALL)[0])
+    (bare / "reviews.jsonl").write_text("".join(json.dumps({"text": f"Review {n}."}) + "\n" for n in range(30)))
+    (bare / "llmring.lock").write_text(LOCKFILE)
+    bind("llmring.lock", "chatbot", [MODELS["openai"]])
+    server.script(lambda request: Reply('{"label": "good"}'))
+    (commands,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    # At an address that nobody bills for, there is no cost to keep to.
+    done = subprocess.run(["bash", "-ec", commands], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "{'good': 30}"
+    assert len(server.requests) == 30
 
 
 @every_provider
