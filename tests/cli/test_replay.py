@@ -141,3 +141,10 @@ def test_what_nothing_asks_for_is_taken_out(run: Run, file: Path) -> None:
     assert file.read_text() == before
     assert "2 of 3 exchanges taken out" in run("replay", "prune", str(file), "--", *command).stderr
     assert file.read_text() == before.splitlines()[0] + "\n"
+
+
+def test_a_recording_is_bound_as_any_model_is(run: Run, file: Path) -> None:
+    result = run("bind", "chatbot", "replay:chat.jsonl", "--profile", "dev")
+    assert result.exit_code == 0, result.stderr
+    assert "replay" in run("providers").stdout
+    assert "no provider" not in run("lock", "check").output

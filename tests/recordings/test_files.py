@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from llmring import LLMRequest, LLMRing, Message
+from llmring.providers import kinds
 from llmring.recordings import RecordingError
 from llmring.recordings.exchanges import Answered, Exchange
 from llmring.recordings.session import Session
@@ -185,3 +186,8 @@ def test_what_is_recorded_anew_stands_where_it_stood(bare: Path) -> None:
         ("3", "old"),
         ("2", "newer"),
     ]
+
+
+def test_what_is_replayed_is_no_vendor_among_others() -> None:
+    assert not {"record", "replay"} & {*kinds.names()}
+    assert kinds.origin_of("replay") is not None

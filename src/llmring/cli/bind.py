@@ -119,7 +119,7 @@ def check_provider(reference: str, lockfile: Lockfile, *, force: bool = False) -
         if meant := of_some_provider(reference):
             raise ConfigurationError(f"{error}. Did you mean {meant}?") from None
         raise
-    if provider in lockfile.providers or secrets_in([reference]) or provider in kinds.names():
+    if provider in lockfile.providers or secrets_in([reference]) or kinds.origin_of(provider) is not None:
         return None  # a secret is refused by whoever writes, and not repeated here
     meant = f"{near_name(provider, lockfile.providers) or provider}:{name}"
     near = next(iter(catalog.nearest(meant, limit=1)), meant if meant != reference else None)

@@ -57,6 +57,8 @@ __all__ = [
 
 GROUP = "llmring.providers"
 """The group of the entry points."""
+_OURS = "llmring"
+"""The package that brings recordings."""
 DEEPEST = 3
 """Dialects that each name another as their SDK."""
 BUILT = "built in"
@@ -244,8 +246,9 @@ def _built_in(name: str) -> Kind:
 
 
 def names(own: Kinds | None = None) -> list[str]:
-    """All that there are; nothing is imported."""
-    return list(dict.fromkeys((*BUILT_IN, *(own or ()), *_PROCESS, *offers())))
+    """All that ask somebody, which a provider of our own package does not; nothing is imported."""
+    brought = (it.name for it in offers().values() if it.package != _OURS)
+    return list(dict.fromkeys((*BUILT_IN, *(own or ()), *_PROCESS, *brought)))
 
 
 def origin_of(name: str, own: Kinds | None = None) -> str | None:
