@@ -112,6 +112,27 @@ async def test_what_may_pass_is_asked_again_and_so_is_what_was_refused_for_the_r
     assert answers.progress.refused == 7
 
 
+async def test_a_provider_that_refuses_all_for_a_while_is_no_broken_one(server: PracticeServer) -> None:
+    """More refusals in a row than a breaker takes: the pace has seen to them."""
+    server.reply(status=429, times=14, retry_after=0.01)
+    async with LLMRing(breaker_cooldown=1000) as service:
+        results = [it async for it in service.map(range(12), ask)]
+    assert [it.error for it in results] == [None] * 12
+
+
+async def test_limits_that_headers_tell_are_kept_by_all(server: PracticeServer) -> None:
+    told = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "0"}
+    server.reply("ok", headers={**told, "x-ratelimit-reset-requests": "60s"})
+    server.default = Reply("ok", delay=0.1)
+    async with LLMRing() as service:
+        answers = service.map(range(40), ask, concurrency=8, ordered=False)
+        for _ in range(8):
+            await anext(answers)
+        assert len(server.requests) <= 9
+        assert answers.progress.limited_by == "alone"
+        await answers.aclose()
+
+
 async def test_what_every_row_would_meet_ends_it_after_what_was_under_way(server: PracticeServer) -> None:
     def decide(request: RecordedRequest) -> Reply:
         if request.question == "row 2":

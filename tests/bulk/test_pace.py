@@ -52,3 +52,25 @@ def test_overload_halves_the_window_once_for_all_that_was_under_way() -> None:
     now = 2.0
     pace.ended(pace.begins(), 4, "overloaded", retry_after=9)
     assert (pace.window, pace.wait(0), pace.limited_by) == (2, 9, "alone")
+
+
+def test_a_provider_that_is_closed_for_minutes_is_as_fast_as_before_when_it_opens() -> None:
+    now = 0.0
+    pace = Pace(100, lambda: now)
+    sent = []
+
+    def provider() -> None:
+        nonlocal now
+        if (wait := pace.wait(0)) > 0:
+            now += wait
+            return
+        began = pace.begins()
+        now += 0.05
+        is_open = not 100 < now < 400
+        sent.append((now, is_open))
+        pace.ended(began, 1, "answered" if is_open else "refused")
+
+    while now < 600:
+        provider()
+    assert sum(not is_open for _, is_open in sent) < 40
+    assert sum(at > 500 for at, _ in sent) > 0.8 * sum(at < 100 for at, _ in sent)

@@ -236,6 +236,19 @@ def test_a_file_of_something_else_is_left_alone(run: Run, server: PracticeServer
     assert not server.requests
 
 
+def test_a_file_is_not_read_and_written_at_once(run: Run, server: PracticeServer, rows: str) -> None:
+    result = run("map", rows, *ASK, "-o", rows)
+    assert result.exit_code == 1
+    assert "would be read and written at once" in result.stderr
+    for _ in range(2):
+        assert run("map", "*.jsonl", *ASK, *OUT).exit_code == 0
+    assert len(server.requests) == len(answers()) == 6
+    result = run("map", rows, *ASK, "-o", os.devnull)
+    assert "/dev/null is no file" in result.stderr
+    result = run("map", rows, *ASK, "-o", "no/such/folder.jsonl")
+    assert "No such file or directory" in result.stderr
+
+
 def test_two_runs_at_one_file_refuse_each_other(run: Run, server: PracticeServer, rows: str) -> None:
     with open("out.jsonl", "wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

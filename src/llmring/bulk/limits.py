@@ -50,10 +50,12 @@ class Limits:
 
     Args:
         store: of this process; it is asked for with the first answer that has such headers.
+        forgive: has the breaker of a `provider:model` forget its failures: of a rate, the pace takes care.
     """
 
-    def __init__(self, store: Callable[[], ProcessStore]) -> None:
+    def __init__(self, store: Callable[[], ProcessStore], forgive: Callable[[str], object]) -> None:
         self._store = store
+        self._forgive = forgive
         self._opened: ProcessStore | None = None
         self._model = ""
         self._tokens = float(_FIRST)
@@ -74,6 +76,7 @@ class Limits:
 
     def refused(self, error: ProviderError) -> None:
         """A provider has refused a request for its rate."""
+        self._forgive(f"{error.provider}:{error.model}")
         if error.retry_after and error.by_header:
             self._tell(f"{error.provider}:{error.model}", alone(error.retry_after))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import sys
 from array import array
 from collections.abc import Iterator
@@ -100,9 +101,15 @@ class Lines:
                 fd = os.open(self.path, flags, 0o666)
             except OSError as error:
                 raise OutputError(f"{self.path} cannot be written: {error.strerror}.") from None
-            if not _locked(fd):
+            try:
+                is_file, is_ours = stat.S_ISREG(os.fstat(fd).st_mode), _locked(fd)
+            except OSError as error:
                 os.close(fd)
-                raise OutputError(f"{self.path} is being written by another run. Wait for it, or name another file: -o")
+                raise OutputError(f"{self.path} cannot be locked, as two runs would mix: {error.strerror}.") from None
+            if not (is_file and is_ours):
+                os.close(fd)
+                what = "is being written by another run. Wait for it, or" if is_file else "is no file:"
+                raise OutputError(f"{self.path} {what} name another file: -o")
             with contextlib.suppress(OSError):
                 if os.path.samestat(os.fstat(fd), os.stat(self.path)):
                     return fd

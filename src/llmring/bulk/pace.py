@@ -38,8 +38,10 @@ _BELOW = 0.95
 """Of a measured rate, that is begun with."""
 _STEADY = 15.0
 """Seconds in which the measured rate is come back to; then it is tried whether there is more."""
+_CLOSED = 30.0
+"""Seconds that a provider is left alone, at most, which refuses all and does not say for how long."""
 _CYCLE = 60
-_LONGEST = 120.0
+_LONGEST = 60.0
 """Requests between two refusals, at least: where few are let through, all is slower; and the seconds of that."""
 
 
@@ -75,6 +77,7 @@ class Pace:
         self._base: float | None = None
         self._refused_at = -inf
         self._since_refusal = 0
+        self._closed = 0
         self._answered = 0
         self._began = -inf
         self._next = -inf
@@ -88,7 +91,8 @@ class Pace:
         gone = (self._clock() - self._refused_at) / steady
         if gone <= 1:
             return self._base * (_BELOW + (1 - _BELOW) * gone)
-        return self._base * (1 + 0.08 * (2 * (gone - 1)) ** 2)
+        # With growing courage, and after a long time without a word against it, twice as fast each time.
+        return self._base * (1 + 0.32 * (min(gone, 3.0) - 1) ** 2) * 2 ** min(max(gone - 3, 0.0), 20.0)
 
     def wait(self, running: int) -> float:
         """Seconds until another one may begin; 0: now; infinite: not before one of those under way has ended."""
@@ -172,6 +176,13 @@ class Pace:
         if began < self._refused_at:
             return  # it was under way already when the rate was set
         self._grows_fast = False
+        if self._base is not None and not self._since_refusal:
+            # It is closed, which says nothing of its rate.
+            self._closed += 1
+            self.leave_alone(0.0 if retry_after else min(0.25 * 2**self._closed, _CLOSED))
+            self._refused_at = now
+            return
+        self._closed = 0
         if self._base is not None and now - self._refused_at >= 1.0:
             # The bucket was empty then, and is now: this is its rate, unless little time was left for it.
             measured = max(self._since_refusal / (now - self._refused_at), _HALF * self._base)

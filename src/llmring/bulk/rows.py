@@ -68,6 +68,7 @@ class Rows:
         sources: paths, globs, and `-` for standard input.
         format: one of `FORMATS`, for all of them; not given: as their names say, and JSON Lines through a pipe.
         limit: read no more rows than that.
+        written: files that answers go to: no glob means them.
 
     Attributes:
         count: how many there are, as far as they were read.
@@ -76,11 +77,17 @@ class Rows:
         ConfigurationError: there is no such file, or nobody knows its format.
     """
 
-    def __init__(self, sources: Sequence[str], format: str | None = None, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        sources: Sequence[str],
+        format: str | None = None,
+        limit: int | None = None,
+        written: Sequence[Path] = (),
+    ) -> None:
         self.count = 0
         self._limit = limit
         self._spooled: IO[bytes] | None = None
-        self._files = [(it, _format(it, format)) for source in sources for it in _found(source)]
+        self._files = [(it, _format(it, format)) for source in sources for it in _found(source, written)]
 
     def __iter__(self) -> Iterator[Row]:
         number = 0
@@ -125,16 +132,22 @@ class Rows:
         return io.BufferedReader(io.FileIO(os.dup(self._spooled.fileno())))
 
 
-def _found(source: str) -> list[str]:
+def _found(source: str, written: Sequence[Path]) -> list[str]:
     if source == STDIN:
         return [source]
     path = os.path.expanduser(source)
     if os.path.exists(path):
+        if _is_one_of(path, written):
+            raise ConfigurationError(f"{path} would be read and written at once; name another file for the answers: -o")
         return [path]
-    if found := sorted(glob.glob(path, recursive=True)):
+    if found := [it for it in sorted(glob.glob(path, recursive=True)) if not _is_one_of(it, written)]:
         return found
     what = "no file fits" if glob.has_magic(source) else "there is no file"
     raise ConfigurationError(f"{what} {shown(source)}.")
+
+
+def _is_one_of(path: str, files: Sequence[Path]) -> bool:
+    return any(it.exists() and os.path.samefile(path, it) for it in files)
 
 
 def _format(path: str, given: str | None) -> str:

@@ -14,6 +14,7 @@ import typer
 from .. import lockfile as lockfiles
 from ..bulk import Asking, Job, Output, Rows, Summary, Survey, survey
 from ..bulk.asking import digest
+from ..bulk.output import failed_beside
 from ..exceptions import LLMRingError
 from ..service import LLMRing
 from .chat import response_format
@@ -148,7 +149,8 @@ def map_rows(
         model, prompt=prompt, system=system, image=image, messages=messages, template=form, fields=fields, key=key
     )
     whom = digest(binding.models, dict(binding.params))[:8]
-    read = Rows(rows, format, limit)
+    written = [output, failed_beside(output)] if output is not None else []
+    read = Rows(rows, format, limit, written)
     try:
         kept = None
         if output is not None and not (dry_run and not output.exists()):
