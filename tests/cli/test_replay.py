@@ -13,7 +13,7 @@ from llmring.recordings import files
 from llmring.recordings.exchanges import calls_of
 from llmring.testing import PracticeServer, Tokens, ToolCallScript
 
-from .conftest import Run
+from .conftest import LOCKFILE, Run
 
 TOOLS = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}]
 
@@ -148,3 +148,19 @@ def test_a_recording_is_bound_as_any_model_is(run: Run, file: Path) -> None:
     assert result.exit_code == 0, result.stderr
     assert "replay" in run("providers").stdout
     assert "no provider" not in run("lock", "check").output
+
+
+def test_a_strangers_lockfile_sends_no_key_by_way_of_a_recording(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACME_KEY", "canary-0123456789")
+    project.write_text(
+        LOCKFILE.replace('"ollama:llama3.2"', '"record:chat.jsonl+acme:one"').replace(
+            'default_profile = "default"', 'default_profile = "dev"'
+        )
+        + '\n[providers.acme]\nsdk = "openai"\nbase_url = "https://acme.invalid/v1"\napi_key_env = "ACME_KEY"\n'
+    )
+    result = run("chat", "Hello")
+    assert result.exit_code == 1
+    assert "llmring trust" in result.stderr
+    assert not (project.parent / "chat.jsonl").exists()

@@ -96,14 +96,15 @@ async def test_errors_are_replayed_as_they_were_raised(recorded: Way, server: Pr
     server.reply("One two", fault=Fault.stall_after(1))
     seen = []
     for profile in ("default", "test"):
-        async with LLMRing(profile=profile, max_retries=0, timeout=0.3) as service:
-            service.get_provider(recorded.provider)  # its SDK takes more than that to be imported
+        async with LLMRing(profile=profile, max_retries=0) as service:
+            service.get_provider(recorded.provider)  # its SDK takes longer to be imported than silence is waited for
             for text in ("Busy", "Broken", "Silent"):
+                request = ask(text, timeout=0.3) if text == "Silent" else ask(text)
                 try:
                     if streamed:
-                        await service.chat_stream(ask(text)).final_response()
+                        await service.chat_stream(request).final_response()
                     else:
-                        await service.chat(ask(text))
+                        await service.chat(request)
                 except (ProviderRateLimitError, ProviderConnectionError, ProviderTimeoutError) as error:
                     seen.append((type(error), str(error), error.status_code, error.retry_after, error.partial))
     assert seen[:3] == seen[3:]
