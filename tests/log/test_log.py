@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import multiprocessing
 import sqlite3
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from datetime import datetime
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +284,27 @@ def test_processes_and_threads_write_at_once(log: Log) -> None:
         worker.join()
     assert [it.exitcode for it in processes] == [0, 0, 0]
     assert len({it.request_id for it in log.entries()}) == 150
+
+
+def write_first(folder: Path, writer: int, together: Barrier) -> None:
+    for round in range(ROUNDS):
+        together.wait()
+        with contextlib.suppress(LLMRingError):  # which the others do not wait for
+            Log(folder / str(round) / "log.db").add(entry(writer))
+
+
+ROUNDS = 20
+
+
+def test_processes_make_a_log_at_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    together = context.Barrier(4)
+    writers = [context.Process(target=write_first, args=(tmp_path, it, together)) for it in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [len(Log(tmp_path / str(it) / "log.db").entries()) for it in range(ROUNDS)] == [4] * ROUNDS
 
 
 def test_a_file_that_is_no_log_says_so(log: Log) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 
 from ..events import Event, Failed, Finished, Left
 from ..exceptions import ConfigurationError, LLMRingError
+from ..lockfile.locking import exclusive
 from ..private import state_folder
 from ..schemas import Usage
 from .entries import Entry, Share, digest, entry_of, sayable, unanswered
@@ -330,8 +331,9 @@ def _prepare(file: sqlite3.Connection, path: Path) -> None:
     if version > _VERSION:
         raise ConfigurationError(f"The log {path} was written by a newer llmring; upgrade this one, or move it away.")
     if version < _VERSION:
-        file.execute("PRAGMA journal_mode = WAL")
-        with file:
+        # SQLite does not wait for another process that changes the journal, too: it says that the file is locked.
+        with exclusive(path.resolve(), patience=_PATIENCE), file:
+            file.execute("PRAGMA journal_mode = WAL")
             file.execute("BEGIN IMMEDIATE")
             (version,) = file.execute("PRAGMA user_version").fetchone()  # another process may have made them by now
             if version < _VERSION:
