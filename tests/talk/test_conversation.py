@@ -389,6 +389,8 @@ async def test_a_file_is_replaced_whole(server: PracticeServer, tmp_path: Path) 
             '{"llmring": "conversation", "version": 1, "model": "m", "request": {"future": 1}}',
             "future",
         ),
+        ('{"llmring": "conversation", "version": 1, "model": "m", "totals": {"cost": NaN}}', r"totals\.cost"),
+        ('{"llmring": "conversation", "version": 1, "model": "m", "totals": {"cost": -1}}', r"totals\.cost"),
     ],
 )
 def test_a_file_that_is_none(bare: Path, content: str, words: str) -> None:

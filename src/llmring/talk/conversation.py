@@ -234,7 +234,7 @@ class Conversation:
         except (ValidationError, TypeError) as error:
             raise ConfigurationError(f"{path} has fields of requests that are none: {error}") from None
         given: dict[str, Any] = {"system": file.system, "profile": file.profile, **file.request, **options}
-        listed = [*tools, *given.pop("tools", [])]
+        listed = [*tools, *(given.pop("tools", None) or [])]
         made = cls(service, model or file.model, tools=listed, **given)
         made.turns = [it.turn() for it in file.turns] + made.turns
         made._totals = file.totals.totals()

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import to_jsonable_python
@@ -19,6 +19,9 @@ from .turns import Totals, Turn
 __all__ = ["Saved", "dumped", "read", "replace"]
 
 VERSION = 1
+
+
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class SavedTurn(BaseModel):
@@ -34,8 +37,8 @@ class SavedTurn(BaseModel):
     finish_reason: Literal["stop", "length", "tool_calls", "content_filter", "other"] | None = None
     reasoning: str | None = None
     usage: Usage | None = None
-    cost: float | None = None
-    seconds: float = 0.0
+    cost: Amount | None = None
+    seconds: Amount = 0.0
 
     @classmethod
     def of(cls, turn: Turn) -> SavedTurn:
@@ -72,7 +75,7 @@ class SavedTotals(BaseModel):
 
     requests: int = 0
     usage: Usage | None = None
-    cost: float | None = None
+    cost: Amount | None = None
     is_whole: bool = True
 
     def totals(self) -> Totals:
