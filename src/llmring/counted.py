@@ -43,7 +43,7 @@ class Counted(Models):
             subject = state.Subject(binding.alias, of, own, *self._breakers.settings, limits, self._address)
             conduct.gate = state.Gate(desk, subject, who)
         if own.sticky is not None and lockfile is not None and state.place_of(lockfile.state):
-            conduct.places = state.Conversations(partial(self._stores.desk, lockfile))
+            conduct.places = state.Conversations(partial(self._stores.desk, lockfile), conduct.gate)
         return conduct
 
     @property

@@ -141,7 +141,7 @@ class Route:
     async def begin(self) -> None:
         """Prepare the request, and see who is known not to be able to take it."""
         if self.conduct is not None:
-            self.candidates = await self.conduct.order(self.candidates)
+            self.candidates = self.conduct.order(self.candidates)
         self.request, self.form = await prepare(self.request)
         self._asked = self.request.messages
         if self.form or self.request.tools or any(isinstance(it.content, list) for it in self._asked):

@@ -176,10 +176,10 @@ async def test_places_are_few_and_end_in_time() -> None:
     places = Here(most=3, clock=lambda: now[0])
     for number in range(5):
         places.keep(str(number), f"m{number}", 10.0)
-    assert [await places.get(str(it)) for it in range(5)] == [None, None, "m2", "m3", "m4"]
+    assert [await places.get(str(it), {}, 0.0) for it in range(5)] == [None, None, "m2", "m3", "m4"]
     places.keep("2", "new", 20.0)
     now[0] = 10.0
-    assert [await places.get(it) for it in ("2", "3")] == ["new", None]
+    assert [await places.get(it, {}, 0.0) for it in ("2", "3")] == ["new", None]
 
 
 def test_what_tells_a_conversation() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from llmring.state.asks import MICRO, Ask, Record, Told
+from llmring.state.asks import MICRO, Ask, Other, Record, Told
 from llmring.state.redis import RedisStore
 from llmring.state.sqlite import SQLiteStore
 from llmring.state.stores import ProcessStore
@@ -64,6 +64,22 @@ def asks() -> st.SearchStrategy[Ask]:
         per=_PERIODS,
         next_age=st.sampled_from([-1, 0, MICRO]),
         next_tokens=st.integers(0, 4 * MICRO),
+        place=st.sampled_from(["", "put:x"]),
+        model=st.sampled_from(["x", "y"]),
+        others=st.lists(others(), max_size=2).map(tuple),
+        kept=st.integers(1, 90 * MICRO),
+    )
+
+
+def others() -> st.SearchStrategy[Other]:
+    return st.builds(
+        Other,
+        model=st.sampled_from(["x", "y", "z"]),
+        breaker=st.sampled_from(["", "breaker:m", "breaker:n"]),
+        limit=st.sampled_from(["", "limit:n"]),
+        weight=st.integers(0, 9000),
+        tokens=st.integers(0, 9 * MICRO),
+        most=st.integers(0, 4000),
     )
 
 
@@ -89,7 +105,11 @@ def told() -> st.SearchStrategy[Told]:
         ),
         st.tuples(st.just("limit"), st.just("limit:m"), st.tuples(*of_limit)),
         st.tuples(st.just("leave"), st.just("rate:x"), st.tuples(st.sampled_from(_CLIENTS))),
-        st.tuples(st.just("put"), st.just("put:x"), st.tuples(st.text("xyz:ä"), st.integers(1, 90 * MICRO))),
+        st.tuples(
+            st.just("put"),
+            st.just("put:x"),
+            st.tuples(st.sampled_from(["x", "y", "z", "ä:"]), st.integers(1, 90 * MICRO)),
+        ),
     )
 
 

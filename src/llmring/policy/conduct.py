@@ -120,22 +120,14 @@ class Conduct:
         self.gate: Gate | None = None
         self._passes: dict[str, Pass] = {}
 
-    async def order(self, candidates: Sequence[str]) -> list[str]:
-        """Who may serve, in the order of this request."""
+    def order(self, candidates: Sequence[str]) -> list[str]:
+        """Who may serve, in the order of this request's share."""
         policy, request = self.policy, self._request
         split, ordered = policy.split, list(candidates)
         if split is not None and len(ordered) == len(split.weights):
             key = value_of(request.metadata, split.by) if split.by is not None else None
             key = key if key is not None else conversation_of(request)
             ordered = in_order(ordered, side_of(self.alias, split.weights, key, split.generation))
-        if policy.sticky is not None:
-            # It goes to a store, and tells nothing there.
-            self._place = sha256(
-                f"{self.alias}\n{conversation_of(request)}".encode(errors="surrogatepass")
-            ).hexdigest()[:32]
-            kept = await self.places.get(self._place)
-            if kept in ordered:
-                ordered = in_order(ordered, ordered.index(kept))
         return ordered
 
     def fitted(self, model: str, request: LLMRequest) -> LLMRequest:
@@ -164,8 +156,25 @@ class Conduct:
 
     def first(self, route: Route) -> Awaitable[Opened]:
         """The answer of the first candidate that gives a chunk, or of one that was asked beside it."""
+        if self.policy.sticky is not None and self._place is None:
+            return self._placed(route, self.policy.sticky)
         is_hedged = self.policy.hedge_after is not None and not runs_tools(route.request)
         return hedging.first(route, self) if is_hedged else route.first(route.attempt)
+
+    async def _placed(self, route: Route, seconds: float) -> Opened:
+        """The same, from the model on that the conversation is with."""
+        # It goes to a store, and tells nothing there.
+        said = f"{self.alias}\n{conversation_of(self._request)}"
+        self._place = sha256(said.encode(errors="surrogatepass")).hexdigest()[:32]
+        asked = {model: self.fitted(model, route.request) for model in route.candidates}
+        kept = await self.places.get(self._place, asked, seconds)
+        if kept in asked:
+            route.candidates = in_order(route.candidates, route.candidates.index(kept))
+        try:
+            return await self.first(route)
+        finally:
+            if self.gate is not None:
+                self.gate.forget()
 
     def waited(self, seconds: float) -> None:
         """How long the candidate in the first place took to begin, or was waited for."""

@@ -21,11 +21,18 @@ _MOST = 4096
 class Places(Protocol):
     """Remembers for some time which model a conversation is with."""
 
-    async def get(self, key: str) -> str | None:
-        """The `provider:model` that was kept under a key last, while its time lasts."""
+    async def get(self, key: str, requests: Mapping[str, LLMRequest], seconds: float) -> str | None:
+        """The `provider:model` that was kept under a key last, while its time lasts.
+
+        Args:
+            key: tells nothing of what was said.
+            requests: what each of those who may serve would be asked, in order: the first may be kept at once, where
+                nobody is.
+            seconds: for how long then.
+        """
 
     def keep(self, key: str, model: str, seconds: float) -> None:
-        """Remember it, from now on; the key tells nothing of what was said. It may take effect a moment later."""
+        """Remember it, from now on. It may take effect a moment later."""
 
 
 class Here:
@@ -41,7 +48,7 @@ class Here:
         self._clock = clock
         self._of: dict[str, tuple[str, float]] = {}
 
-    async def get(self, key: str) -> str | None:
+    async def get(self, key: str, requests: Mapping[str, LLMRequest], seconds: float) -> str | None:
         """See `Places`."""
         model, until = self._of.get(key, (None, 0.0))
         return model if self._clock() < until else None

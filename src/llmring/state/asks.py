@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
 
-__all__ = ["MICRO", "NANO", "Ask", "Record", "Told", "Verdict"]
+__all__ = ["MICRO", "NANO", "Ask", "Other", "Record", "Told", "Verdict"]
 
 MICRO = 1_000_000
 """Microseconds in a second."""
@@ -17,6 +17,17 @@ NANO = 1_000_000_000
 
 Record: TypeAlias = "dict[str, Any]"
 """What a store keeps under a key: a table of numbers, which `rules.py` knows."""
+
+
+class Other(NamedTuple):
+    """Another model that a conversation may be with, and what is asked in its place then; see `Ask`."""
+
+    model: str
+    breaker: str = ""
+    limit: str = ""
+    weight: int = 0
+    tokens: int = 0
+    most: int = 0
 
 
 class Ask(NamedTuple):
@@ -36,6 +47,10 @@ class Ask(NamedTuple):
         usd, most: the budget, and the dearest that it may cost,
         per: within `"hour"`, `"day"` or `"month"`.
         next_age, next_tokens: of the one behind it, which waits in its place once it goes; -1: there is none.
+        place: the record of which model its conversation is with,
+        model: who that is from now on, if it is none of the others,
+        others: and who else it may be with: then it is that one which is asked.
+        kept: for how long.
     """
 
     client: str = ""
@@ -56,6 +71,15 @@ class Ask(NamedTuple):
     per: str = ""
     next_age: int = -1
     next_tokens: int = 0
+    place: str = ""
+    model: str = ""
+    others: tuple[Other, ...] = ()
+    kept: int = 0
+
+    def of(self, which: int) -> Ask:
+        """What is asked of the model that a place led to: the first of the others is 1; 0: of its own."""
+        own = self._replace(place="", others=())
+        return own._replace(**self.others[which - 1]._asdict()) if which else own
 
 
 class Verdict(NamedTuple):
@@ -69,6 +93,7 @@ class Verdict(NamedTuple):
         failures: of its model, in a row.
         probe: whether it is the one that tries a half-open breaker.
         spent, held: of its budget, without its own.
+        which: of the others its conversation is with, counted from 1; 0: none of them.
     """
 
     no: str
@@ -79,6 +104,7 @@ class Verdict(NamedTuple):
     probe: int = 0
     spent: int = 0
     held: int = 0
+    which: int = 0
 
 
 Told: TypeAlias = "tuple[str, str, tuple[Any, ...]]"

@@ -148,10 +148,9 @@ class Costs:
             self._of, self._contents = request, contents_of(request)
         return self._contents
 
-    async def most(self, model: str, call: Call) -> int | str:
-        """The dearest that a call can be, in billionths of a dollar; or why it has no price."""
-        request = call.request
-        guess = estimate(await measured(self._read(request)), family_of(call.model))
+    async def most(self, model: str, request: LLMRequest) -> int | str:
+        """The dearest that a request can be, in billionths of a dollar; or why it has no price."""
+        guess = estimate(await measured(self._read(request)), family_of(model.partition(":")[2]))
         if "genai_prices" in sys.modules:
             return self._dearest(model, request, guess.at_most)
         return await asyncio.to_thread(self._dearest, model, request, guess.at_most)

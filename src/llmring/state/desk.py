@@ -111,10 +111,6 @@ class Desk:
             if kind == "rate" and key in self._lines and min(figures) < 0:
                 self._lines[key].hurry()
 
-    async def get(self, key: str) -> str | None:
-        """A text that was put."""
-        return await self.own.get(key)
-
     async def flush(self) -> None:
         """Wait until the store has been told all."""
 
@@ -122,6 +118,7 @@ class Desk:
         """Undo what was taken for a request that does not go."""
         if verdict.no:
             return
+        ask = ask.of(verdict.which)
         told: list[Told] = []
         if ask.rate:
             told.append(("rate", ask.rate, (-ask.request, -ask.tokens)))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Coroutine, Sequence
+from typing import Any, Literal
 
 from ..exceptions import StoreUnavailableError
 from .asks import Ask, Told, Verdict
@@ -61,6 +61,10 @@ class Far(Desk):
         self._asked: list[tuple[Ask, asyncio.Future[Verdict]]] = []
         self._told: list[Told] = []
         self._pump: asyncio.Task[None] | None = None
+        # Since when it waits for the store, and what looks after that: a timer for each step would cost a tenth of it.
+        self._since: float | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self._is_late = False
         self._moving: asyncio.Task[None] | None = None
         self._flush: asyncio.TimerHandle | None = None
         # When a store that is away is tried again.
@@ -87,7 +91,8 @@ class Far(Desk):
     def _in_its_place(self, ask: Ask) -> Verdict:
         if self._on_failure == "closed":
             raise self._closed()
-        return OwnVerdict(*self._near.ask(ask._replace(breaker="")))
+        others = tuple(it._replace(breaker="") for it in ask.others)
+        return OwnVerdict(*self._near.ask(ask._replace(breaker="", others=others)))
 
     def _closed(self) -> StoreUnavailableError:
         return StoreUnavailableError(
@@ -121,21 +126,6 @@ class Far(Desk):
         for kind, key, figures in told:
             if kind == "spent":
                 self.owe(key, figures[0], figures[3])
-
-    async def get(self, key: str) -> str | None:
-        """See `Desk`. A store that is away has none."""
-        if self._again is not None:
-            if self._loop.time() < self._again:
-                return None
-            self._again = self._loop.time() + _PATIENCE + _AGAIN
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                value = await self.store.get(key)
-        except Exception as error:
-            self._failed(error)
-            return None
-        self._back()
-        return value
 
     async def flush(self) -> None:
         """See `Desk`."""
@@ -178,8 +168,7 @@ class Far(Desk):
                 told, self._told = self._told, []
                 stepped: Stepped | None = None
                 try:
-                    async with asyncio.timeout(_PATIENCE):
-                        stepped = await self.store.step(told, [ask for ask, _ in asked])
+                    stepped = await self._in_time(self.store.step(told, [ask for ask, _ in asked]))
                 except Exception as error:
                     self._failed(error)
                 finally:
@@ -201,6 +190,32 @@ class Far(Desk):
             self._pump = None
             for _, answer in self._asked:
                 answer.cancel()
+
+    async def _in_time(self, step: Coroutine[Any, Any, Stepped]) -> Stepped:
+        """What comes of a step, if it does in time."""
+        self._since = self._loop.time()
+        if self._watch is None:
+            self._watch = self._loop.call_at(self._since + _PATIENCE, self._look)
+        try:
+            return await step
+        except asyncio.CancelledError:
+            if not self._is_late or (self._pump is not None and self._pump.cancelling() > 1):
+                raise
+            raise TimeoutError from None
+        finally:
+            if self._is_late and self._pump is not None:
+                self._pump.uncancel()
+            self._since, self._is_late = None, False
+
+    def _look(self) -> None:
+        self._watch = None
+        if self._since is None or self._pump is None:
+            return
+        if self._loop.time() < self._since + _PATIENCE:
+            self._watch = self._loop.call_at(self._since + _PATIENCE, self._look)
+        else:
+            self._is_late = True
+            self._pump.cancel()
 
     def _without(self, asked: list[tuple[Ask, asyncio.Future[Verdict]]]) -> None:
         for ask, answer in asked:
@@ -236,6 +251,8 @@ class Far(Desk):
             self._flush.cancel()
         if work := [it for it in (self._pump, self._moving) if it is not None]:
             await asyncio.wait(work)
+        if self._watch is not None:
+            self._watch.cancel()
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self.store.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..breaker import counts
 from ..exceptions import (
@@ -18,16 +18,27 @@ from ..exceptions import (
     ProviderTimeoutError,
 )
 from . import limits
-from .asks import MICRO, NANO, Ask, Told, Verdict
+from .asks import MICRO, NANO, Ask, Other, Told, Verdict
 from .costs import Costs, Subject
 from .windows import end_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..answer import Answer, Call
+    from ..schemas import LLMRequest
     from ..wire.base import Decoder
     from .desk import Desk
 
 __all__ = ["Gate", "Pass", "Subject"]
+
+
+class _Early(NamedTuple):
+    """What was asked for a model before its turn, and what the store said."""
+
+    model: str
+    ask: Ask
+    verdict: Verdict
 
 
 class Gate:
@@ -49,6 +60,7 @@ class Gate:
         self._name = f"{subject.profile}/{subject.alias}"
         self._who = "" if who is None else ":" + sha256(who.encode(errors="surrogatepass")).hexdigest()[:16]
         self.costs = Costs(desk.habits, subject)
+        self._early: _Early | None = None
 
     async def admit(self, model: str, call: Call, *, elsewhere: bool, until: float | None) -> Pass:
         """Wait until a model may be asked.
@@ -66,6 +78,67 @@ class Gate:
             CircuitBreakerError: the model is left alone.
             StoreUnavailableError: the store is away, and nobody goes without it.
         """
+        rate, desk, early = self.subject.policy.rate, self.desk, self._early
+        verdict: Verdict | None = None
+        if early is not None and early.model == model:
+            self._early, ask, verdict = None, early.ask, early.verdict
+        else:
+            self.forget()
+            ask = await self._ask(model, call.request, elsewhere=elsewhere)
+        if rate is not None:
+            if call.timeout is not None:
+                soonest = asyncio.get_running_loop().time() + call.timeout
+                until = soonest if until is None else min(until, soonest)
+            verdict = await desk.line(ask.rate).through(ask, until, verdict)
+        elif verdict is None:
+            found = desk.ask(ask)
+            verdict = found if isinstance(found, Verdict) else await found
+        if verdict.no:
+            raise self._refusal(model, ask, verdict)
+        return Pass(self, model, call, ask, verdict)
+
+    async def placed(self, place: str, kept: int, requests: Mapping[str, LLMRequest]) -> str:
+        """Which model a conversation is with. Whether that one may be asked is found out along with it, for `admit`.
+
+        Args:
+            place: the record of that.
+            kept: microseconds that it stays so.
+            requests: what to ask each of the models that it may be with, the first of them if it is with none.
+
+        Raises:
+            StoreUnavailableError, ConfigurationError: as `admit` has it.
+        """
+        model, *others = requests
+        desk, rate = self.desk, self.subject.policy.rate
+        # Those who wait are before it.
+        is_alone = rate is not None and bool(desk.line(f"rate:{self._name}").waiting)
+        ask = Ask() if is_alone else await self._ask(model, requests[model], elsewhere=bool(others))
+        may_be = [Other(it) if is_alone else await self._other(it, requests[it]) for it in others]
+        ask = ask._replace(place=place, model=model, kept=kept, others=tuple(it for it in may_be if it is not None))
+        found = desk.ask(ask)
+        verdict = found if isinstance(found, Verdict) else await found
+        chosen = ask.of(verdict.which)
+        if not is_alone:
+            self._early = _Early(chosen.model, chosen, verdict)
+        return chosen.model
+
+    def forget(self) -> None:
+        """Undo what was taken for a model that is not asked."""
+        if (early := self._early) is None:
+            return
+        self._early = None
+        if early.verdict.no == "rate":
+            self.desk.line(early.ask.rate).leave(early.ask)
+        self.desk.give_back(early.ask, early.verdict._replace(which=0))
+
+    async def _other(self, model: str, request: LLMRequest) -> Other | None:
+        try:
+            ask = await self._ask(model, request, elsewhere=True)
+        except ConfigurationError:  # it has no price: whoever asks it is told
+            return None
+        return Other(model, ask.breaker, ask.limit, ask.weight, ask.tokens, ask.most)
+
+    async def _ask(self, model: str, request: LLMRequest, *, elsewhere: bool) -> Ask:
         rate, budget, desk = self.subject.policy.rate, self.subject.policy.budget, self.desk
         fields: dict[str, Any] = {}
         if desk.is_far and self.subject.threshold:
@@ -74,10 +147,9 @@ class Gate:
         if rate is not None:
             period = round(rate.seconds * MICRO)
             # What only a provider's own limit may ask for is worth no look at the request.
-            weight = self.costs.tokens(model, call.request) if rate.tokens is not None else self.costs.usual(model)
-            line = desk.line(f"rate:{self._name}")
+            weight = self.costs.tokens(model, request) if rate.tokens is not None else self.costs.usual(model)
             fields |= {
-                "client": line.client,
+                "client": desk.line(f"rate:{self._name}").client,
                 "rate": f"rate:{self._name}",
                 "limit": f"limit:{model}",
                 "burst": period,
@@ -90,23 +162,12 @@ class Gate:
                 fields["tokens"] = -(-period * weight // rate.tokens)
         if budget is not None:
             fields |= {"budget": f"budget:{self._name}{self._who}", "per": budget.per, "usd": round(budget.usd * NANO)}
-            fields["most"] = await self._most(model, call)
-        ask = Ask(**fields)
-        if rate is not None:
-            if call.timeout is not None:
-                soonest = asyncio.get_running_loop().time() + call.timeout
-                until = soonest if until is None else min(until, soonest)
-            verdict = await line.through(ask, until)
-        else:
-            found = desk.ask(ask)
-            verdict = found if isinstance(found, Verdict) else await found
-        if verdict.no:
-            raise self._refusal(model, ask, verdict)
-        return Pass(self, model, call, ask, verdict)
+            fields["most"] = await self._most(model, request)
+        return Ask(**fields)
 
-    async def _most(self, model: str, call: Call) -> int:
-        """The dearest that a call can be, in billionths of a dollar."""
-        cost = await self.costs.most(model, call)
+    async def _most(self, model: str, request: LLMRequest) -> int:
+        """The dearest that a request can be, in billionths of a dollar."""
+        cost = await self.costs.most(model, request)
         budget = self.subject.policy.budget
         if isinstance(cost, str):
             if budget is not None and budget.unpriced == "allow":

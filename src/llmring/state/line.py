@@ -65,17 +65,22 @@ class Line:
         # When the head may go for certain no sooner.
         self._sure = 0.0
 
-    async def through(self, ask: Ask, until: float | None) -> Verdict:
-        """What the store says in the end, or at `until` (in the loop's time): "rate" where it is too long to wait."""
+    async def through(self, ask: Ask, until: float | None, first: Verdict | None = None) -> Verdict:
+        """What the store says in the end, or at `until` (in the loop's time): "rate" where it is too long to wait.
+
+        Args:
+            ask: what it is asked.
+            until: as above; `None` sets no bound.
+            first: what it has said already.
+        """
         number = next(self._numbers)
         if ask.client != self.client:
             ask = ask._replace(client=self.client)
-        first: Verdict | None = None
-        if not self.waiting:
+        if first is None and not self.waiting:
             found = self._desk.ask(ask)
             first = found if isinstance(found, Verdict) else await found
-            if first.no != "rate":
-                return first
+        if first is not None and first.no != "rate":
+            return first
         now = self._loop.time()
         sure = first.sure / MICRO if first else self._sure - now + len(self.waiting) * ask.request / MICRO
         if until is not None and now + sure > until:
@@ -94,6 +99,11 @@ class Line:
         finally:
             if waiter in self.waiting:
                 self._leave(waiter)
+
+    def leave(self, ask: Ask) -> None:
+        """One that has asked does not wait for its turn."""
+        if not self.waiting:
+            self._desk.tell(("leave", ask.rate, (self.client,)))
 
     def hurry(self) -> None:
         """Something was given back: the head may go sooner than it was told."""

@@ -23,7 +23,9 @@ __all__ = ["PATIENCE", "RedisStore"]
 PATIENCE = 1.0
 """Seconds for whatever is asked of the server."""
 _SCHEMES = {"redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "redis", "valkeys": "rediss"}
-_KEYS = tuple(map(Ask._fields.index, ("breaker", "rate", "limit", "budget")))
+_KEYS = tuple(map(Ask._fields.index, ("breaker", "rate", "limit", "budget", "place")))
+_OTHERS = Ask._fields.index("others")
+"""Each of them has its breaker and its limit behind its name."""
 _JSON = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -62,7 +64,8 @@ class RedisStore:
         redis = self._module
         options = {
             "decode_responses": True,
-            "socket_timeout": PATIENCE,
+            # Whoever asks has a limit of time for all of it: two timers for each command would cost a third of it.
+            "socket_timeout": None,
             "socket_connect_timeout": PATIENCE,
             # A connection that the server has closed since is made anew, once; more is for `far.py` to say.
             "retry": redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 1),
@@ -94,6 +97,9 @@ class RedisStore:
             fields: list[Any] = [*ask]
             for at in _KEYS:
                 fields[at] = places.setdefault(fields[at], len(places))
+            fields[_OTHERS] = [
+                (it.model, *(places.setdefault(key, len(places)) for key in it[1:3]), *it[3:]) for it in ask.others
+            ]
             asked.append(fields)
         # A cluster sends a script to where its keys are, so that it has one even if it needs none.
         keys = [self._prefix + key for key in places if key] or [self._prefix]
@@ -115,16 +121,6 @@ class RedisStore:
                 await self._client.aclose()
                 self._connect(cluster=True)
         return await self._client.eval(self._script, len(keys), *keys, given, now)
-
-    async def get(self, key: str) -> str | None:
-        """As `Store` has it."""
-        try:
-            value: str | None = await self._client.hget(self._prefix + key, "v")
-        except self._module.exceptions.MovedError:
-            await self._client.aclose()
-            self._connect(cluster=True)
-            value = await self._client.hget(self._prefix + key, "v")
-        return value
 
     async def entries(self) -> Mapping[str, Record]:
         """As `Store` has it."""

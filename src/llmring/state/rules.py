@@ -14,6 +14,8 @@ by when that lapses (`held`). A request goes when both, and the dearest that it 
 **Breaker.** As `breaker.py` has it, with its probe held by a lease (`p`).
 
 **Limits.** What a provider said of its own limits: alone until then (`b`), and its buckets, alike to a rate.
+
+**Places.** Which model a conversation is with (`v`): that is whom a request asks, and it stays so for longer.
 """
 
 from __future__ import annotations
@@ -80,6 +82,18 @@ def _in_time(record: Record, now: int) -> Record:
 
 
 def _answer(record_of: Callable[[str], Record], now: int, ask: Ask) -> Verdict:
+    if not ask.place:
+        return _judged(record_of, now, ask)
+    place = _in_time(record_of(ask.place), now)
+    which = next((at for at, other in enumerate(ask.others, 1) if other.model == place.get("v")), 0)
+    chosen = ask.of(which)
+    verdict = _judged(record_of, now, chosen)
+    if not verdict.no:
+        _told_put(place, now, chosen.model, chosen.kept)
+    return verdict._replace(which=which)
+
+
+def _judged(record_of: Callable[[str], Record], now: int, ask: Ask) -> Verdict:
     # All is asked before anything is taken, so that who may not go takes nothing.
     failures = probe = spent = held = 0
     breaker = budget = None

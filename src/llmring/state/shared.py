@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ..exceptions import ConfigurationError
-from .asks import MICRO
+from ..exceptions import ConfigurationError, StoreUnavailableError
+from .asks import MICRO, Ask, Other, Verdict
 from .desk import Desk
 from .far import Far
 from .stores import ProcessStore, Store, Unusable, of_this_process
@@ -16,6 +16,8 @@ from .stores import ProcessStore, Store, Unusable, of_this_process
 if TYPE_CHECKING:
     from ..lockfile import Lockfile, StateSettings
     from ..record import Records
+    from ..schemas import LLMRequest
+    from .gate import Gate
 
 __all__ = ["Conversations", "Shared", "opened", "place_of"]
 
@@ -94,19 +96,35 @@ def _desk(project: str, url: str | None, settings: StateSettings | None) -> Desk
 
 
 class Conversations:
-    """Which model a conversation is with, for all who share the store (`policy.Places`).
+    """Which model a conversation is with, for all who share the store (`policy.Places`), for one request.
 
     Args:
         desk: of this event loop.
+        gate: that the request passes: what it asks of the store goes along. `None`: it asks nothing else.
     """
 
-    def __init__(self, desk: Callable[[], Desk]) -> None:
+    def __init__(self, desk: Callable[[], Desk], gate: Gate | None) -> None:
         self._desk = desk
+        self._gate = gate
+        self._known: str | None = None
 
-    async def get(self, key: str) -> str | None:
+    async def get(self, key: str, requests: Mapping[str, LLMRequest], seconds: float) -> str | None:
         """See `policy.Places`."""
-        return await self._desk().get(f"sticky:{key}")
+        place, kept = f"sticky:{key}", round(seconds * MICRO)
+        try:
+            if self._gate is not None:
+                self._known = await self._gate.placed(place, kept, requests)
+                return self._known
+            model, *others = requests
+            ask = Ask(place=place, model=model, kept=kept, others=tuple(map(Other, others)))
+            found = self._desk().ask(ask)
+            verdict = found if isinstance(found, Verdict) else await found
+        except (StoreUnavailableError, ConfigurationError):  # who counts says so when the model is asked
+            return None
+        self._known = ask.of(verdict.which).model
+        return self._known
 
     def keep(self, key: str, model: str, seconds: float) -> None:
         """See `policy.Places`."""
-        self._desk().tell(("put", f"sticky:{key}", (model, round(seconds * MICRO))))
+        if model != self._known:
+            self._desk().tell(("put", f"sticky:{key}", (model, round(seconds * MICRO))))

@@ -58,15 +58,6 @@ class SQLiteStore:
         """As `Store` has it."""
         return await self._apart(lambda it: self._step(it, told, asks))
 
-    async def get(self, key: str) -> str | None:
-        """As `Store` has it."""
-
-        def read(connection: sqlite3.Connection) -> str | None:
-            record = self._read(connection, key, self.now())
-            return record.get("v")
-
-        return await self._apart(read)
-
     async def entries(self) -> Mapping[str, Record]:
         """As `Store` has it."""
 

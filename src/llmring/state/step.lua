@@ -212,7 +212,7 @@ local function take(place, ask)
   return wait
 end
 
-local function answer(ask)
+local function judged(ask)
   local failures, probe, spent_by_now, held = 0, 0, 0, 0
   local breaker, budget
   if ask.breaker > 0 then
@@ -289,6 +289,21 @@ local function answer(ask)
   return {'', now, max(0, wait), 0, failures, probe, spent_by_now, held}
 end
 
+local function answer(ask)
+  if ask.place == 0 then return judged(ask) end
+  local place, which = record_of(ask.place), 0
+  for i, it in ipairs(ask.others) do
+    if which == 0 and it[1] == place.v then
+      which = i
+      ask.model, ask.breaker, ask.limit, ask.weight, ask.tokens, ask.most = it[1], it[2], it[3], it[4], it[5], it[6]
+    end
+  end
+  local verdict = judged(ask)
+  if verdict[1] == '' then told.put(ask.place, place, ask.model, ask.kept) end
+  verdict[9] = which
+  return verdict
+end
+
 local given = cjson.decode(ARGV[1])
 local verdicts = {}
 for _, it in ipairs(given.told) do
@@ -298,7 +313,8 @@ for _, it in ipairs(given.asks) do
   verdicts[#verdicts + 1] = answer({
     client = it[1], age = it[2], breaker = it[3], threshold = it[4], cooldown = it[5], rate = it[6], request = it[7],
     tokens = it[8], burst = it[9], limit = it[10], weight = it[11], elsewhere = it[12], budget = it[13], usd = it[14],
-    most = it[15], per = it[16], next_age = it[17], next_tokens = it[18]
+    most = it[15], per = it[16], next_age = it[17], next_tokens = it[18], place = it[19], model = it[20],
+    others = it[21], kept = it[22]
   })
 end
 for place, record in pairs(records) do

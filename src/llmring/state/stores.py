@@ -50,9 +50,6 @@ class Store(Protocol):
     async def step(self, told: Sequence[Told], asks: Sequence[Ask]) -> Stepped:
         """Do what is told, and answer what is asked, by `rules.py`, at the store's own time."""
 
-    async def get(self, key: str) -> str | None:
-        """A text that was put."""
-
     async def entries(self) -> Mapping[str, Record]:
         """All records, by their keys."""
 
@@ -108,12 +105,6 @@ class ProcessStore:
     async def step(self, told: Sequence[Told], asks: Sequence[Ask]) -> Stepped:
         """As `Store` has it."""
         return self.at_once(told, asks)
-
-    async def get(self, key: str) -> str | None:
-        """As `Store` has it."""
-        with self._lock:
-            record = self.records.get(key, {})
-            return record.get("v") if record.get("x", 0) >= self.now() else None
 
     async def entries(self) -> Mapping[str, Record]:
         """As `Store` has it."""
