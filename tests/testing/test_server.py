@@ -559,6 +559,21 @@ def test_by_hand() -> None:
         assert datetime.fromisoformat(line[0]).tzinfo is not None
 
 
+def test_by_hand_it_answers_what_was_asked_for() -> None:
+    with subprocess.Popen([*BY_HAND, "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            url = re.findall(r"OLLAMA_HOST=(\S+)", process.stdout.read())[0]
+            form = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 3}}}
+            asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "format": form, "stream": False}
+            assert told(url, "/api/chat", asked)["message"]["content"] == '{"n": 3}'
+        finally:
+            process.terminate()
+        assert process.wait(60) == 0
+        assert process.stderr.read().count("\n") == 1
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
 @pytest.mark.parametrize("shell", [it for it in ("sh", "bash", "zsh") if shutil.which(it)])
 def test_a_shell_evaluates_what_it_prints(shell: str) -> None:

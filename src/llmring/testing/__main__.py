@@ -15,7 +15,8 @@ from datetime import datetime
 from ..references import KEY_SHAPE, escaped
 from .exchange import RecordedRequest, Reply
 from .script import Script
-from .server import PracticeServer, echo
+from .server import PracticeServer
+from .stand_in import stand_in
 
 _LONGEST = 200
 """Characters of a path or a model that the log shows."""
@@ -24,6 +25,10 @@ It prints the variables that point every SDK here, and logs each request to stan
 that it is called in, which it lets go on:
 
   eval "$(python -m llmring.testing &)"
+
+It answers with what was asked for: a schema with a sample that fits it; a text that names a tool ("use get_weather")
+with a call of it, with sample arguments; results of tools with what they say; anything else with the question, and what
+was attached to it.
 """
 
 
@@ -36,7 +41,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=0, help="where to listen (a free port)")
-    parser.add_argument("--text", help="answer this (echo the question)")
+    parser.add_argument("--text", help="answer this (what was asked for, see below)")
     parser.add_argument("--chunks", type=int, metavar="N", help="answer with this many short pieces")
     parser.add_argument("--interval", type=float, default=0.0, metavar="S", help="seconds between pieces")
     parser.add_argument("--delay", type=float, default=0.0, metavar="S", help="seconds before the answer")
@@ -55,7 +60,7 @@ def main() -> None:
         elif asked.text is not None:
             server.default = Reply(asked.text, **pace)
         else:
-            server.script(lambda request: replace(echo(request), **pace))
+            server.script(lambda request: replace(stand_in(request), **pace))
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as a shell has Ctrl-C for what runs behind it
