@@ -121,6 +121,8 @@ def test_what_is_not_asked_for_fails_the_test(project: Project, server: object) 
     assert "Ho" in output
     project.write(both.replace('    ask("Ho")\n', "").replace('    ask("Hi")\n', "    pass\n"))
     assert "2 of what this test has recorded were not asked for" in project.run()
+    # Who prunes runs the tests to learn of it, and not to hear that they fail.
+    assert outcome(project.run(LLMRING_REPLAY_USED=str(project.folder / "used"))) == "1 passed"
     # What is recorded anew is all that there is.
     assert outcome(project.run("--llmring-record=all")) == "1 passed"
     assert project.recorded == []

@@ -15,7 +15,7 @@ from . import files
 from .exchanges import Exchange
 from .meaning import question
 from .naming import divided
-from .session import Session
+from .session import USED, Session
 
 __all__ = ["judged", "recordings_of", "secret_variables"]
 
@@ -60,7 +60,7 @@ def judged(session: Session, bound: Iterable[Path]) -> list[str]:
     unused = session.unused(*dict.fromkeys([*bound, *session.files]))
     if session.mode == "all":
         drop(unused)
-    elif unused:
+    elif unused and not os.environ.get(USED):  # else who prunes is about to take them out
         lines = [f"  {path}, line {it.number}: {shown(question(it.request))}" for path, it in unused[:_SHOWN]]
         lines += [f"  ... and {len(unused) - _SHOWN} more"] if len(unused) > _SHOWN else []
         lines.append("Record the test anew, by --llmring-record=all, or take them out: llmring replay prune.")
