@@ -52,6 +52,7 @@ OTHERWISE = {
     "llmring lock profile remove staging": "nobody says yes",
     "llmring log show": "nothing, or no such entry, is kept",
     "llmring log delete": "nothing, or no such entry, is kept",
+    "llmring log clear": "nobody says yes",
     "llmring state reset": "nobody says yes",
     "llmring trust --revoke": "it was not trusted",
     "LLMRING_PROFILE=dev llmring doctor": "something may be amiss",
@@ -60,6 +61,15 @@ OTHERWISE = {
     "llmring lock check": "something may be amiss",
 }
 """Beginnings of the examples whose status may be 1 here, and why."""
+GUIDES = [
+    "docs/start.md",
+    "docs/observability.md",
+    "docs/logging.md",
+    "docs/from/llm.md",
+    "skills/llmring-observability/SKILL.md",
+    "skills/llmring-routing/SKILL.md",
+]
+"""Pages whose commands are run here. Those of the others have tests of their own."""
 
 
 def answer(request: RecordedRequest) -> Reply:
@@ -165,6 +175,17 @@ def test_the_examples_of_a_help(
         done = run(line)
         if line.startswith("llmring lock profile remove staging") and done.returncode == 0:
             run("llmring lock profile add staging")
+
+
+@pytest.mark.parametrize("page", GUIDES)
+@pytest.mark.usefixtures("world")
+def test_the_commands_of_a_guide(page: str) -> None:
+    blocks = re.findall(r"^```(?:sh|console)\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    command = re.compile(r"^(?:\$ )?((?:LLMRING_\w+=\w+ )?llmring .*)$", re.MULTILINE)
+    shown = [found for block in blocks for found in command.findall(block)]
+    assert shown
+    for line in shown:
+        run(line)
 
 
 def test_the_commands_of_the_readme(world: Path) -> None:

@@ -136,6 +136,7 @@ def test_without_a_terminal_it_only_shows(old: Path, command: Command) -> None:
     assert done.returncode == 1
     assert follower(OLD) in done.stdout
     assert "llmring lock upgrade --yes" in done.stderr
+    assert "llmring lock upgrade --profile dev --yes" in command("lock", "upgrade", "--profile", "dev").stderr
     assert old.read_text() == TEXT
 
 

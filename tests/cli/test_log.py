@@ -110,6 +110,7 @@ def test_deleting(run: Run) -> None:
     refused = run("log", "clear")
     assert refused.exit_code == 1
     assert "llmring log clear --yes" in refused.stderr
+    assert "llmring log clear --before 30d --yes" in run("log", "clear", "--before", "30d").stderr
     assert run("log", "clear", "--yes", "--before", "1d").stderr == "Deleted: 0.\n"
     assert run("log", "clear", "--yes").stderr == "Deleted: 1.\n"
     assert Log().entries() == []

@@ -20,7 +20,7 @@ from .project import (
     params_data,
     params_of,
 )
-from .terminal import columns, confirm, note, say, say_json, say_table, working
+from .terminal import again, columns, confirm, note, say, say_json, say_table, working
 
 
 def list_aliases(
@@ -157,7 +157,7 @@ def remove(
     if bindings and name != lockfile.default_profile and not yes:
         listed = ", ".join(bindings)
         confirm(
-            f'Remove the profile "{name}", which binds {listed}?', otherwise=f"llmring lock profile remove {name} --yes"
+            f'Remove the profile "{name}", which binds {listed}?', otherwise=again("lock", "profile", "remove", name)
         )
     with working(f"Writing {path.name}"):
         lockfile = lockfiles.remove_profile(path, name)

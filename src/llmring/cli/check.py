@@ -21,7 +21,7 @@ from ..lockfile.files import read
 from ..lockfile.parsing import decode
 from .facts import dollars
 from .project import argument, lockfile_path
-from .terminal import confirm, note, paint, say, say_json, warn, working
+from .terminal import again, confirm, note, paint, say, say_json, warn, working
 
 
 def check(
@@ -164,7 +164,7 @@ def upgrade(
     if dry_run:
         return
     if not yes:
-        confirm(f"Change {path} so?", otherwise="llmring lock upgrade --yes")
+        confirm(f"Change {path} so?", otherwise=again("lock", "upgrade", profile=profile))
     _move(path, moves, profile)
     note(f"Changed {path}.")
 

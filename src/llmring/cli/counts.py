@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .project import ProfileOption, open_lockfile
-from .terminal import confirm, note, say, say_json, say_table, working
+from .terminal import again, confirm, note, say, say_json, say_table, working
 from .trust import Service
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ def reset_state(
     open_lockfile()
     if not yes:
         whose = f"of {alias}" if alias else "of all aliases"
-        again = f"llmring state reset {alias} --yes" if alias else "llmring state reset --yes"
-        confirm(f"Forget what was counted {whose}, and what was spent?", otherwise=again)
+        otherwise = again("state", "reset", *([alias] if alias else []), profile=profile)
+        confirm(f"Forget what was counted {whose}, and what was spent?", otherwise=otherwise)
 
     async def reset() -> int:
         async with Service(profile=profile) as service:

@@ -15,7 +15,7 @@ from ..exceptions import ConfigurationError, LLMRingError
 from ..log import Entry, Log, Total
 from .facts import dollars
 from .project import argument
-from .terminal import confirm, note, paint, say, say_json, say_table
+from .terminal import again, confirm, note, paint, say, say_json, say_table
 
 _NONE = "Nothing has been logged. To log what is asked: llmring chat --log, or LLMRING_CHAT_LOG=1 for all of it"
 _SHOWN = 50
@@ -133,7 +133,7 @@ def clear_log(
     log, moment = Log(), _moment(before)
     what = f"all that is older than {before}" if before is not None else "all of it"
     if not yes and log.path.exists():
-        confirm(f"Take {what} out of {log.path}?", otherwise="llmring log clear --yes")
+        confirm(f"Take {what} out of {log.path}?", otherwise=again("log", "clear", before=before))
     note(f"Deleted: {log.clear(before=moment)}.", dim=False)
 
 

@@ -13,6 +13,7 @@ import itertools
 import math
 import os
 import re
+import shlex
 import shutil
 import sys
 import threading
@@ -241,6 +242,12 @@ def unexpected(error: Exception) -> str:
 def unwritable(error: OSError) -> str:
     """What to say where nothing more goes to standard output."""
     return f"Standard output cannot be written: {error.strerror}."
+
+
+def again(*words: str, **options: str | None) -> str:
+    """A command with the options that it was given, as a shell takes it, which does not ask."""
+    given = [it for name, value in options.items() if value is not None for it in (f"--{name}", value)]
+    return shlex.join(["llmring", *words, *given, "--yes"])
 
 
 def confirm(question: str, *, otherwise: str) -> None:

@@ -301,7 +301,7 @@ def _trust(path: Path, *, yes: bool, as_json: bool) -> None:
     elif sends:
         show(lockfile)
         if not yes:
-            confirm("Do you trust it with that?", otherwise="llmring trust --yes")
+            confirm("Do you trust it with that?", otherwise=_command("--yes", path))
         keep(lockfile)
         note(
             f"Trusted, until what it says of providers changes. To take it back: {_command('--revoke', path)}",
