@@ -40,6 +40,10 @@ _STEADY = 15.0
 """Seconds in which the measured rate is come back to; then it is tried whether there is more."""
 _CLOSED = 30.0
 """Seconds that a provider is left alone, at most, which refuses all and does not say for how long."""
+_GUESSED = 3.0
+"""The same, where the rate is a guess: there was one refusal."""
+_TRIED = 0.85
+"""Of the rate at which there was a refusal, if it had been a while."""
 _CYCLE = 60
 _LONGEST = 60.0
 """Requests between two refusals, at least: where few are let through, all is slower; and the seconds of that."""
@@ -75,6 +79,7 @@ class Pace:
         # What refusals say.
         self._alone_until = -inf
         self._base: float | None = None
+        self._is_guessed = True
         self._refused_at = -inf
         self._since_refusal = 0
         self._closed = 0
@@ -87,12 +92,16 @@ class Pace:
         """Requests a second that are begun now; `None` where no rate is known."""
         if self._base is None:
             return None
-        steady = max(_STEADY, min(_CYCLE / self._base, _LONGEST))
-        gone = (self._clock() - self._refused_at) / steady
+        gone = self._gone(self._base)
         if gone <= 1:
             return self._base * (_BELOW + (1 - _BELOW) * gone)
         # With growing courage, and after a long time without a word against it, twice as fast each time.
         return self._base * (1 + 0.32 * (min(gone, 3.0) - 1) ** 2) * 2 ** min(max(gone - 3, 0.0), 20.0)
+
+    def _gone(self, base: float) -> float:
+        """The time since the last refusal, in that in which a rate is come back to; a guess is left sooner."""
+        steady = _GUESSED if self._is_guessed else max(_STEADY, min(_CYCLE / base, _LONGEST))
+        return (self._clock() - self._refused_at) / steady
 
     def wait(self, running: int) -> float:
         """Seconds until another one may begin; 0: now; infinite: not before one of those under way has ended."""
@@ -186,6 +195,10 @@ class Pace:
         if self._base is not None and now - self._refused_at >= 1.0:
             # The bucket was empty then, and is now: this is its rate, unless little time was left for it.
             measured = max(self._since_refusal / (now - self._refused_at), _HALF * self._base)
+            if self._gone(self._base) >= 1 and (rate := self.rate) is not None:
+                # It may have been full in between, and let through more than was asked of it.
+                measured = max(measured, _TRIED * rate)
+            self._is_guessed = False
         elif self._base is not None:
             measured = self._base * 0.8
         else:
