@@ -94,7 +94,7 @@ def test_only_local_models(bare: Path, run: Run, server: PracticeServer, monkeyp
     assert set(bindings(bare / "llmring.lock").values()) == {("ollama:llama3.2",)}
 
 
-def test_an_sdk_that_is_missing_is_bound_last_and_named(
+def test_a_provider_whose_sdk_is_missing_is_named_and_not_bound(
     bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GEMINI_API_KEY", "practice")
@@ -104,7 +104,33 @@ def test_an_sdk_that_is_missing_is_bound_last_and_named(
     assert "pip install 'google-genai>=" in result.stderr
     assert "pip install 'anthropic" not in result.stderr
     order = [model.partition(":")[0] for model in bindings(bare / "llmring.lock")["fast"]]
-    assert order == ["anthropic", "openai", "google"]
+    assert order == ["anthropic"]
+
+
+def test_where_every_sdk_is_missing_it_says_what_to_install_and_goes_on_without_force(
+    bare: Path, run: Run, key: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(status, "installed_version", lambda package: None)
+        result = run("lock", "init")
+    assert bindings(bare / "llmring.lock") == {}
+    steps = result.stderr.partition("Next\n")[2].splitlines()
+    assert re.match(r" *pip install 'anthropic>=", steps[0])
+    assert steps[1].strip() == "llmring lock init"
+    assert "python -m llmring.testing" in steps[2]
+    assert run("lock", "check").exit_code == 0
+    assert run("lock", "init").exit_code == 0
+    assert bindings(bare / "llmring.lock")["fast"]
+    assert run("lock", "check").exit_code == 0
+    assert run("lock", "init").exit_code == 1
+
+
+@pytest.mark.parametrize("name", ["llmring.lock", "models.json"])
+def test_its_own_empty_file_is_replaced(bare: Path, run: Run, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    run("lock", "init", "--file", name)
+    assert "llmring lock init\n" in run("lock", "init", "--file", name).stderr
+    (bare / name).write_text((bare / name).read_text() + "\n")
+    assert run("lock", "init", "--file", name).exit_code == 1
 
 
 def test_a_server_is_found_though_its_sdk_is_missing(
@@ -113,7 +139,7 @@ def test_a_server_is_found_though_its_sdk_is_missing(
     monkeypatch.setattr(status, "installed_version", lambda package: None if package == "ollama" else "1.0")
     result = run("lock", "init")
     assert f"answers at {server.url} with 1 model; its SDK is missing: pip install 'ollama>=" in result.stderr
-    assert bindings(bare / "llmring.lock")["fast"][-1] == "ollama:llama3.2"
+    assert "ollama" not in str(bindings(bare / "llmring.lock")["fast"])
 
 
 LISTED = {

@@ -298,7 +298,8 @@ def _root(
 app = typer.Typer(
     cls=_Group,
     help="One alias, any provider: the lockfile says which model answers, and the answer streams the same way.\n\n"
-    "Start with `llmring demo`, which needs no key, or with `llmring lock init`.\n\n"
+    "Start with `llmring demo`, which needs no key, or with `llmring lock init`. `python -m llmring.testing` is a "
+    "server to try all of it on without a key.\n\n"
     '\b\nExample:\n  llmring lock init\n  llmring aliases\n  llmring chat "Why is the sky blue?"',
     epilog="LLMRING_LOCKFILE_PATH chooses the file for every command, LLMRING_PROFILE the profile for each that "
     "asks or shows one; lock check, lock diff and lock upgrade look at all profiles.\n\n"

@@ -56,8 +56,8 @@ PURPOSE: Mapping[Alias, str] = {
 """What each alias is for."""
 
 _UNBOUND = """
-# `llmring lock init` wrote this file where it found neither a key that it could use nor a server with models, and
-# bound nothing. To have an alias served:
+# `llmring lock init` wrote this file where it found neither a key that it could use nor a server with models, or no
+# SDK for them, and bound nothing. To have an alias served:
 #
 #   export ANTHROPIC_API_KEY=...         or OPENAI_API_KEY, or GEMINI_API_KEY
 #   ollama serve && ollama pull MODEL    models of your own machine, no key
@@ -90,7 +90,8 @@ def init(
 
     Looks for API keys in the environment and the keyring, and for servers on this machine: Ollama, llama-server, vLLM
     and LM Studio, on their usual ports. Binds the aliases chatbot, fast, balanced and deep to current models of what it
-    finds, each with the others standing by.
+    finds and has the SDK of, each with the others standing by. A file that it wrote where it found nothing is replaced;
+    any other stays, but for --force.
 
     \b
     Example:
@@ -98,6 +99,8 @@ def init(
       llmring lock init --file config/llmring.lock --force --json
     """
     path = Path(os.path.expanduser(file or "llmring.lock"))
+    nothing = [render([]).encode(), render([], as_json=True).encode()]
+    force = force or _holds(path, nothing)
     if os.path.isfile(path) and not force:  # which, unlike Path.is_file, never raises
         option = f" --file {path}" if file else ""
         raise ConfigurationError(
@@ -109,7 +112,7 @@ def init(
     if any(it.status.keyring.waits for it in found):
         note(KEYRING_WAITS)
     text = render(found, as_json=path.suffix == ".json")
-    backup = Backup(path, text.encode(), render([]).encode())
+    backup = Backup(path, text.encode(), *nothing)
     with working(f"Writing {path.name}"):
         lockfile = create(path, text, force=force, keep=backup)
         schema = _write_schema(path)
@@ -136,6 +139,14 @@ def init(
     _advise(found)
 
 
+def _holds(path: Path, texts: list[bytes]) -> bool:
+    """Whether the file is one of these."""
+    try:
+        return path.read_bytes() in texts
+    except OSError:
+        return False
+
+
 def _write_schema(path: Path) -> Path | None:
     """Writes the schema that the new file names beside it, and says where it is. A file of that name that is no such is
     kept, with a warning."""
@@ -159,8 +170,8 @@ def _report(found: list[Found]) -> None:
         rows += [("", f"stand-by: {', '.join(rest)}")] if rest else []
     note(
         f"{paint('Bound', bold=True, err=True)}\n{columns(rows, indent='  ')}\n"
-        "These are the vendors' current models for the purpose. SDKs that are installed come first, local servers "
-        "last;\nto change that, edit the file or use llmring bind.",
+        "These are the vendors' current models for the purpose, local servers last; to change that, edit the file or "
+        "use\nllmring bind.",
         dim=False,
     )
 
@@ -175,19 +186,22 @@ def _price(reference: str) -> str:
 def _advise(found: list[Found]) -> None:
     ready = [one.status for one in found if one.models]
     steps = [how_to_install(it) for it in dict.fromkeys(one.package for one in ready if one.version is None)]
-    if ready:
-        steps.append('llmring chat "Hello"')
+    if bound(found):
+        again = "   (and llmring lock init --force, to have it bound)"
+        steps = ['llmring chat "Hello"', *(step + again for step in steps)]
     else:
-        steps.append("export ANTHROPIC_API_KEY=...   (or another of the variables above), or start Ollama")
-        steps.append("llmring lock init --force")
+        if not ready:
+            steps.append("export ANTHROPIC_API_KEY=...   (or another of the variables above), or start Ollama")
+        steps.append("llmring lock init")
+        steps.append("python -m llmring.testing   (to try without a key: a server that makes answers up)")
     listed = "\n".join(f"  {step}" for step in steps)
     note(f"\n{paint('Next', bold=True, err=True)}\n{listed}", dim=False)
 
 
 def bound(found: list[Found]) -> dict[Alias, list[str]]:
-    """The models of each alias as `provider:model`: SDKs that are installed before others, local servers last."""
-    able = [(one.status, one.models) for one in found if one.models]
-    able.sort(key=lambda pair: (pair[0].version is None, not pair[0].needs_key))
+    """The models of each alias as `provider:model`: those whose SDK is installed, local servers last."""
+    able = [(one.status, one.models) for one in found if one.models and one.status.version is not None]
+    able.sort(key=lambda pair: not pair[0].needs_key)
     aliases: list[tuple[Alias, Role]] = [(CHATBOT, ALIKE), *((role, role) for role in ROLES)]
     return {alias: [f"{it.name}:{models[role]}" for it, models in able] for alias, role in aliases if able}
 
