@@ -12,7 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from llmring.cli.app import commands
 from llmring.testing import PracticeServer, RecordedRequest, Reply
@@ -40,6 +42,28 @@ models = ["openai:gpt-6-luna"]
 [[profiles.default.bindings]]
 alias = "old"
 models = ["openai:gpt-5-mini"]
+
+[[profiles.default.bindings]]
+alias = "labeller"
+models = ["anthropic:claude-haiku-5-5"]
+
+[[profiles.default.bindings]]
+alias = "recorded"
+models = ["replay:tests/recordings/chat.jsonl"]
+"""
+RECORDING = (
+    '{"llmring":1,"model":"anthropic:claude-haiku-5-5","request":{"messages":[{"role":"user","content":"Hello"}]},'
+    '"answer":{"chunks":[[0,"Hi"]],"finish_reason":"stop"}}\n'
+) * 3
+RECORDED = """
+from llmring import LLMRequest, Message
+from llmring.sync import LLMRing
+
+
+def test_it(llmring_replay):
+    with LLMRing() as service:
+        hello = Message(role="user", content="Hello")
+        assert service.chat(LLMRequest(model="recorded", messages=[hello])).content == "Hi"
 """
 OTHERWISE = {
     "llmring keys set anthropic": "a key is typed on a terminal",
@@ -53,6 +77,7 @@ OTHERWISE = {
     "llmring log show": "nothing, or no such entry, is kept",
     "llmring log delete": "nothing, or no such entry, is kept",
     "llmring log clear": "nobody says yes",
+    "llmring replay refresh": "answers have changed",
     "llmring state reset": "nobody says yes",
     "llmring trust --revoke": "it was not trusted",
     "LLMRING_PROFILE=dev llmring doctor": "something may be amiss",
@@ -86,7 +111,7 @@ def world(server: PracticeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """A project in which every example has something to work on."""
     server.script(answer)
     here, bin = tmp_path / "project", tmp_path / "bin"
-    for folder in ("config", "src", "llmring.templates", "../other", "../bin"):
+    for folder in ("config", "src", "llmring.templates", "tests/recordings", "../other", "../bin"):
         (here / folder).mkdir(parents=True, exist_ok=True)
     lockfile = LOCKFILE.replace("\n[profiles.dev]", f"{MORE}\n[profiles.dev]")
     for file in ("llmring.lock", "config/llmring.lock", "config/models.lock"):
@@ -99,7 +124,16 @@ def world(server: PracticeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     (here / "receipt.png").write_bytes(base64.b64decode(PIXEL))
     (here / "receipt.schema.json").write_text('{"type": "object", "properties": {"total": {"type": "number"}}}')
+    (here / "reviews.jsonl").write_text('{"text": "It broke."}\n{"text": "It works."}\n')
+    (here / "reviews.csv").write_text("text\nIt broke.\n")
+    (here / "llmring.templates/label.toml").write_text('prompt = "Label: $text"\n')
+    (here / "scans").mkdir()
+    parquet.write_table(pyarrow.table({"path": [str(here / "receipt.png")]}), here / "scans/one.parquet")
+    (here / "label.json").write_text('{"type": "object", "properties": {"total": {"type": "number"}}}')
+    (here / "tests/recordings/chat.jsonl").write_text(RECORDING)
+    (here / "tests/test_it.py").write_text(RECORDED)
     (bin / "llmring").symlink_to(PROGRAM)
+    (bin / "pytest").symlink_to(Path(sys.executable).with_name("pytest"))
     (bin / "pass").write_text("#!/bin/sh\necho practice\n")
     (bin / "pass").chmod(0o755)
     if not shutil.which("jq"):
