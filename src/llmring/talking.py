@@ -148,8 +148,8 @@ class Talks(Filed):
 
         Raises:
             LLMRingError: what every row would meet, such as a wrong key, a budget that is spent, or a provider that
-                cannot be reached; once what was under way has been handed over. What goes wrong with one row is the
-                `error` of its result.
+                cannot be reached, and where the first twenty rows all fail; once what was under way has been handed
+                over. What goes wrong with one row is the `error` of its result.
         """
 
         def ask(request: schemas.LLMRequest) -> bulk.Asked:

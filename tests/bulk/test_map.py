@@ -148,6 +148,16 @@ async def test_what_every_row_would_meet_ends_it_after_what_was_under_way(server
     assert len(server.requests) == len(results) + 1 < 20
 
 
+async def test_where_the_first_rows_all_fail_it_is_not_the_rows(server: PracticeServer) -> None:
+    server.default = Reply(status=400, error="no such parameter")
+    async with LLMRing() as service:
+        answers = service.map(range(1000), ask, concurrency=4)
+        results: list[int] = []
+        with pytest.raises(ProviderResponseError, match="no such parameter"):
+            await read(answers, results)
+    assert 20 <= len(results) == answers.progress.failed == len(server.requests) <= 24
+
+
 async def test_a_provider_that_is_gone_ends_it_and_is_not_each_rows_failure(
     server: PracticeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

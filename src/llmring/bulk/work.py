@@ -57,6 +57,10 @@ _REFUSALS = 50
 """Times that one row may be refused for the rate, which says nothing of it."""
 
 
+_ALL = 20
+"""Rows that fail before one is answered: then it is not the rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class MapResult(Generic[R]):
     """What came of a row.
@@ -433,6 +437,8 @@ class _Work(Generic[R]):
         elif not (is_passing(error) or isinstance(error, CircuitBreakerError)):
             self._failed += 1
             self._hand_over(job, None, error, seconds)
+            if self._failed >= _ALL and not self._answered:
+                self._fail(error)
         else:
             self._again(job, error, seconds)
 
