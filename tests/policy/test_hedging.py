@@ -283,6 +283,14 @@ async def test_tools_that_the_provider_runs_are_never_run_twice(
     assert [it.model for it in server.requests] == ["one"]
 
 
+async def test_nor_are_those_that_a_model_has_of_its_own(made: Practice, server: PracticeServer) -> None:
+    made.policy([ONE, {"model": TWO, "params": {"web_search_options": {}}}], hedge_after=SOON)
+    server.reply("First", delay=0.2, model="one")
+    async with made.service() as service:
+        assert (await service.chat(ask())).content == "First"
+    assert [it.model for it in server.requests] == ["one"]
+
+
 async def test_functions_of_the_caller_may_be_asked_for_twice(made: Practice, server: PracticeServer) -> None:
     def weather(city: str) -> str:
         """Tell the weather."""

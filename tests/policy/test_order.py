@@ -6,10 +6,12 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llmring import LLMRequest, Message
 from llmring.exceptions import ConfigurationError, ContextLengthError, ProviderResponseError, ProviderTimeoutError
 from llmring.policy import side_of
 from llmring.policy.conversations import Here, conversation_of
@@ -193,6 +195,24 @@ def test_what_tells_a_conversation() -> None:
     assert "Hi" not in conversation_of(began)
     counts = Counter(conversation_of(ask("a", "b")) for _ in range(3))
     assert len(counts) == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"\xff", {"a": b"\xff"}, "\ud800", {"\ud800": "\ud800"}, 10**5000, float("nan"), [[[]]], {1}, Path("/x"), 2**70],
+    ids=lambda it: type(it).__name__,
+)
+async def test_whatever_the_metadata_hold_chooses_a_side(made: Practice, server: PracticeServer, value: Any) -> None:
+    made.policy([ONE, TWO], split={"weights": [1, 1], "by": "user"}, sticky="10m")
+    metadata = {"user": value, "conversation": value}
+    async with made.service() as service:
+        first, second = [await service.chat(ask(metadata=metadata)) for _ in range(2)]
+    assert first.model == second.model
+
+
+def test_a_conversation_may_hold_what_is_no_text() -> None:
+    broken = [{"type": "text", "text": "\ud800"}]
+    assert conversation_of(LLMRequest(model="x", messages=[Message(role="user", content=broken)])).startswith("began:")
 
 
 @ways

@@ -7,6 +7,7 @@ import copy
 import gc
 import pickle
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -299,3 +300,65 @@ async def test_services_of_a_process_count_together(counting: Counting) -> None:
     async with counting.service(timeout=0.5) as other:
         with pytest.raises(ProviderRateLimitError):
             await read(other)
+
+
+async def test_aliases_whose_names_hold_a_colon_or_a_slash_have_counts_of_their_own(counting: Counting) -> None:
+    counting.bind(budget={"usd": 1.0, "per": "day"})
+    other = f"""
+[[profiles.default.bindings]]
+alias = "chatbot:two"
+models = ["openai:{MODEL}"]
+budget = {{ usd = 1.0, per = "day", by = "user" }}
+[profiles."default/chatbot"]
+name = "default/chatbot"
+"""
+    counting.path.write_text(counting.path.read_text() + other)
+    async with counting.service() as service:
+        assert await read(service, max_tokens=5)
+        request = ask(max_tokens=5, metadata={"user": "ann"})
+        await service.chat(request.model_copy(update={"model": "chatbot:two"}))
+        assert [len(it.budgets) for it in (await service.state()).aliases] == [1, 1]
+        assert await service.reset_state("chatbot") == 1
+        one, two = (await service.state()).aliases
+        assert (one.budgets[0].spent, len(two.budgets)) == (0, 1)
+        assert await service.reset_state() == 1
+
+
+async def test_what_is_asked_again_without_a_parameter_counts_twice(counting: Counting, store_url: str) -> None:
+    counting.bind(url=store_url, rate={"requests": 2, "per": "day"}, on_refused_param="drop")
+    counting.server.reply(status=400, error="Unsupported parameter: 'temperature' is not supported with this model.")
+    async with counting.service() as service:
+        assert await read(service, temperature=0.5)
+        await asyncio.sleep(0.1)
+        (alias,) = (await service.state()).aliases
+        assert alias.rate is not None
+        assert alias.rate.requests == 0
+
+
+def spoil(path: Path, how: str) -> None:
+    """Take a store's files away, or write over them."""
+    for file in path.parent.glob(f"{path.name}*"):
+        if how == "broken":
+            file.write_bytes(b"\xff" * 5000)
+        else:
+            file.unlink()
+
+
+@pytest.mark.parametrize("how", ["gone", "broken"])
+async def test_another_file_in_the_place_of_the_counts_is_taken_for_them(
+    counting: Counting, tmp_path: Path, how: str
+) -> None:
+    """As it is by processes that begin then."""
+    path = tmp_path / "counts.db"
+    counting.bind(url=f"sqlite:{path}", budget={"usd": 1.0, "per": "day"})
+    async with counting.service() as service:
+        assert await read(service, max_tokens=5)
+        await service.state()
+        spoil(path, how)
+        assert await read(service, max_tokens=5)
+        if how == "broken":
+            spoil(path, "gone")
+            await asyncio.sleep(1.1)  # until it is tried again
+            assert await read(service, max_tokens=5)
+        assert (await budget(service)).spent > 0
+        assert path.exists()

@@ -158,7 +158,9 @@ class Conduct:
         """The answer of the first candidate that gives a chunk, or of one that was asked beside it."""
         if self.policy.sticky is not None and self._place is None:
             return self._placed(route, self.policy.sticky)
-        is_hedged = self.policy.hedge_after is not None and not runs_tools(route.request)
+        is_hedged = self.policy.hedge_after is not None and not any(
+            runs_tools(self.fitted(model, route.request)) for model in route.candidates
+        )
         return hedging.first(route, self) if is_hedged else route.first(route.attempt)
 
     async def _placed(self, route: Route, seconds: float) -> Opened:
@@ -252,6 +254,7 @@ class Conduct:
                     *(self.alias, model, shown(name), concealment.bare(error)),
                 )
                 attempt.retried(route.retries + 1, 0.0, error)
+                self.retried(error)
             route.retries += 1
             dropped[name] = call.request.extra_params.get(name, getattr(call.request, name, None))
             self._conductor.refusals.add(model, name, dropped[name])

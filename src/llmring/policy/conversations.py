@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -70,7 +71,7 @@ def value_of(metadata: Mapping[str, Any], key: str) -> str | None:
     value = metadata.get(key)
     if value is None or isinstance(value, str):
         return value
-    return str(value) if isinstance(value, int | float) else _said(value)
+    return _said(value)
 
 
 def conversation_of(request: LLMRequest) -> str:
@@ -91,4 +92,13 @@ def conversation_of(request: LLMRequest) -> str:
 
 def _said(value: Any) -> str:
     """A value as JSON; what JSON cannot say, a file's path among them, by its own words."""
+    for say in (_as_json, repr):
+        with suppress(ValueError, RecursionError):  # bytes and half characters that are no text, a number without end
+            return say(value)
+    return type(value).__name__
+
+
+def _as_json(value: Any) -> str:
+    if isinstance(value, int | float):
+        return str(value)
     return to_json(value, fallback=str, inf_nan_mode="constants", serialize_unknown=True).decode()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
 
-__all__ = ["MICRO", "NANO", "Ask", "Other", "Record", "Told", "Verdict"]
+__all__ = ["MICRO", "NANO", "Ask", "Other", "Record", "Told", "Verdict", "name_of"]
 
 MICRO = 1_000_000
 """Microseconds in a second."""
@@ -17,6 +17,14 @@ NANO = 1_000_000_000
 
 Record: TypeAlias = "dict[str, Any]"
 """What a store keeps under a key: a table of numbers, which `rules.py` knows."""
+
+
+_APART = str.maketrans({mark: f"%{ord(mark):02X}" for mark in "%/:"})
+
+
+def name_of(profile: str, alias: str) -> str:
+    """What the records of an alias are called, whatever marks the two names have: no other alias has the same."""
+    return f"{profile.translate(_APART)}/{alias.translate(_APART)}"
 
 
 class Other(NamedTuple):

@@ -116,6 +116,9 @@ class Desk:
 
     def give_back(self, ask: Ask, verdict: Verdict) -> None:
         """Undo what was taken for a request that does not go."""
+        line = self._lines.get(ask.rate)
+        if verdict.no == "rate" and not (line is not None and line.waiting):
+            self.desk_of(verdict).tell(("leave", ask.rate, (ask.client,)))
         if verdict.no:
             return
         ask = ask.of(verdict.which)

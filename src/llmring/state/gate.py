@@ -18,8 +18,9 @@ from ..exceptions import (
     ProviderTimeoutError,
 )
 from . import limits
-from .asks import MICRO, NANO, Ask, Other, Told, Verdict
+from .asks import MICRO, NANO, Ask, Other, Told, Verdict, name_of
 from .costs import Costs, Subject
+from .line import given
 from .windows import end_of
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Gate:
     def __init__(self, desk: Desk, subject: Subject, who: str | None) -> None:
         self.desk = desk
         self.subject = subject
-        self._name = f"{subject.profile}/{subject.alias}"
+        self._name = name_of(subject.profile, subject.alias)
         self._who = "" if who is None else ":" + sha256(who.encode(errors="surrogatepass")).hexdigest()[:16]
         self.costs = Costs(desk.habits, subject)
         self._early: _Early | None = None
@@ -92,7 +93,7 @@ class Gate:
             verdict = await desk.line(ask.rate).through(ask, until, verdict)
         elif verdict is None:
             found = desk.ask(ask)
-            verdict = found if isinstance(found, Verdict) else await found
+            verdict = found if isinstance(found, Verdict) else await given(desk, ask, found)
         if verdict.no:
             raise self._refusal(model, ask, verdict)
         return Pass(self, model, call, ask, verdict)
@@ -116,7 +117,7 @@ class Gate:
         may_be = [Other(it) if is_alone else await self._other(it, requests[it]) for it in others]
         ask = ask._replace(place=place, model=model, kept=kept, others=tuple(it for it in may_be if it is not None))
         found = desk.ask(ask)
-        verdict = found if isinstance(found, Verdict) else await found
+        verdict = found if isinstance(found, Verdict) else await given(desk, ask, found)
         chosen = ask.of(verdict.which)
         if not is_alone:
             self._early = _Early(chosen.model, chosen, verdict)
@@ -127,8 +128,6 @@ class Gate:
         if (early := self._early) is None:
             return
         self._early = None
-        if early.verdict.no == "rate":
-            self.desk.line(early.ask.rate).leave(early.ask)
         self.desk.give_back(early.ask, early.verdict._replace(which=0))
 
     async def _other(self, model: str, request: LLMRequest) -> Other | None:

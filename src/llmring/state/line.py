@@ -12,7 +12,7 @@ from typing import Protocol
 
 from .asks import MICRO, Ask, Told, Verdict
 
-__all__ = ["Line"]
+__all__ = ["Line", "given"]
 
 _LEAST = 0.0005
 """Seconds before the store is asked again, at least: two clocks agree no better."""
@@ -25,6 +25,16 @@ class _Desk(Protocol):
     def ask(self, ask: Ask) -> Verdict | asyncio.Future[Verdict]: ...
     def tell(self, *told: Told) -> None: ...
     def give_back(self, ask: Ask, verdict: Verdict) -> None: ...
+
+
+async def given(desk: _Desk, ask: Ask, answer: asyncio.Future[Verdict]) -> Verdict:
+    """What was said. Who has left just when it was said gives back what was taken for him."""
+    try:
+        return await answer
+    except BaseException:
+        if answer.done() and not answer.cancelled() and answer.exception() is None:
+            desk.give_back(ask, answer.result())
+        raise
 
 
 class _Waiter:
@@ -78,7 +88,7 @@ class Line:
             ask = ask._replace(client=self.client)
         if first is None and not self.waiting:
             found = self._desk.ask(ask)
-            first = found if isinstance(found, Verdict) else await found
+            first = found if isinstance(found, Verdict) else await given(self._desk, ask, found)
         if first is not None and first.no != "rate":
             return first
         now = self._loop.time()
@@ -93,17 +103,12 @@ class Line:
             self._set(first.wait, first.sure)
         try:
             async with asyncio.timeout_at(until):
-                return await waiter.answer
+                return await given(self._desk, ask, waiter.answer)
         except TimeoutError:
             return Verdict("rate", 0, round(max(0.0, self._sure - self._loop.time()) * MICRO))
         finally:
             if waiter in self.waiting:
                 self._leave(waiter)
-
-    def leave(self, ask: Ask) -> None:
-        """One that has asked does not wait for its turn."""
-        if not self.waiting:
-            self._desk.tell(("leave", ask.rate, (self.client,)))
 
     def hurry(self) -> None:
         """Something was given back: the head may go sooner than it was told."""

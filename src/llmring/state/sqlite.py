@@ -48,6 +48,7 @@ class SQLiteStore:
         self._process = os.getpid()
         self._thread = ThreadPoolExecutor(1, "llmring-state")
         self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
         self._steps = 0
 
     def now(self) -> int:
@@ -75,22 +76,33 @@ class SQLiteStore:
     async def close(self) -> None:
         """Close the file."""
 
-        def close() -> None:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
         if self._process == os.getpid():
-            await asyncio.get_running_loop().run_in_executor(self._thread, close)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._shut)
             self._thread.shutdown(wait=False)
 
     async def _apart(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do something with the file, in its thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._open()))
+
+        def done() -> T:
+            try:
+                return work(self._open())
+            except sqlite3.DatabaseError as error:
+                if not isinstance(error, sqlite3.OperationalError):  # it is no such file, or was one
+                    self._shut()
+                raise
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, done)
+
+    def _shut(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is not None:
+        # Whoever takes the file away, or another to its place, means what is there now, as other processes do.
+        if self._connection is not None and self._file == _file_at(self._path):
             return self._connection
+        self._shut()
         # Before SQLite makes it for everybody to read.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None)
@@ -106,7 +118,7 @@ class SQLiteStore:
         except BaseException:
             connection.close()
             raise
-        self._connection = connection
+        self._connection, self._file = connection, _file_at(self._path)
         return connection
 
     def _step(self, connection: sqlite3.Connection, told: Sequence[Told], asks: Sequence[Ask]) -> Stepped:
@@ -137,3 +149,12 @@ class SQLiteStore:
     def _read(self, connection: sqlite3.Connection, key: str, now: int) -> Record:
         row = connection.execute("SELECT record FROM state WHERE key = ? AND until >= ?", (key, now)).fetchone()
         return json.loads(row[0]) if row else {}
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    """Which file is there; `None`: none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

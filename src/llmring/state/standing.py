@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..exceptions import ConfigurationError, StoreUnavailableError
-from .asks import MICRO, NANO, Record
+from .asks import MICRO, NANO, Record, name_of
 from .desk import Desk
 from .far import Far
 from .rules import BUCKET
@@ -144,8 +144,9 @@ async def standing_of(desk: Desk, lockfile: Lockfile | None, profile: str | None
             policy = binding.policy
             if policy is None or (policy.rate is None and policy.budget is None):
                 continue
-            rate = _rate(policy.rate, records.get(f"rate:{name}/{alias}", {}), now) if policy.rate else None
-            budgets = _budgets(policy.budget, f"budget:{name}/{alias}", records, now) if policy.budget else ()
+            of = name_of(name, alias)
+            rate = _rate(policy.rate, records.get(f"rate:{of}", {}), now) if policy.rate else None
+            budgets = _budgets(policy.budget, f"budget:{of}", records, now) if policy.budget else ()
             found.append(AliasStanding(alias, rate, budgets))
     models = sorted({key.partition(":")[2] for key in records if key.startswith(("breaker:", "limit:"))})
     return Standing(
@@ -167,10 +168,8 @@ async def reset(desk: Desk, lockfile: Lockfile | None, profile: str | None, alia
     for key in await _records(desk):
         kind, _, of = key.partition(":")
         if kind in ("rate", "budget"):
-            owner = of.removeprefix(f"{name}/")
-            is_mine = of.startswith(f"{name}/") and (
-                alias is None or owner == alias or (kind == "budget" and owner.startswith(f"{alias}:"))
-            )
+            whole = name_of(name, alias or "")
+            is_mine = of.startswith(whole) if alias is None else of.partition(":")[0] == whole
         else:
             is_mine = alias is None
         if is_mine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from functools import cache
 from threading import Lock
 from typing import NamedTuple, Protocol
@@ -110,7 +111,8 @@ class ProcessStore:
         """As `Store` has it."""
         with self._lock:
             self._forget(self.now())
-            return {key: dict(record) for key, record in self.records.items()}
+            # Other threads go on with theirs.
+            return deepcopy(self.records)
 
     async def remove(self, keys: Iterable[str]) -> None:
         """As `Store` has it."""
