@@ -103,16 +103,16 @@ class BudgetExceededError(LLMRingError):
         self,
         message: str,
         *,
-        alias: str,
-        profile: str,
-        usd: float,
-        per: str,
-        by: str | None,
-        spent: float,
-        held: float,
-        needed: float,
-        opens_at: datetime,
-        retry_after: float,
+        alias: str = "",
+        profile: str = "",
+        usd: float = 0.0,
+        per: str = "",
+        by: str | None = None,
+        spent: float = 0.0,
+        held: float = 0.0,
+        needed: float = 0.0,
+        opens_at: datetime | None = None,
+        retry_after: float = 0.0,
     ) -> None:
         super().__init__(message)
         self.alias = alias
@@ -123,7 +123,8 @@ class BudgetExceededError(LLMRingError):
         self.spent = spent
         self.held = held
         self.needed = needed
-        self.opens_at = opens_at
+        if opens_at is not None:
+            self.opens_at: datetime = opens_at
         self.retry_after = retry_after
 
 
