@@ -102,7 +102,7 @@ def test_threads_lose_nothing(path: Path) -> None:
 
     def work(number: int) -> None:
         for at in range(10):
-            stores[number % 2].put(entry(f"{number}-{at}"))
+            stores[number % 2].put(entry(f"{number}-{at}", f"{number}{at}"))
             stores[number % 2].add(upload(f"file_{number}_{at}", f"{number}{at}"))
 
     threads = [threading.Thread(target=work, args=[it]) for it in range(4)]
@@ -127,11 +127,25 @@ def test_processes_lose_nothing(path: Path) -> None:
 
 def test_a_copy_whose_time_is_over_is_none(path: Path) -> None:
     store = Store(path)
+    store.put(entry("a"))
+    store.put(entry("b", "b" * 64))
     store.add(upload("file_1", expires_at=1.0))
     assert store.upload("anthropic here", "account", "a" * 64, "text/plain") is None
     assert store.uploads("a" * 64) == []
     store.add(upload("file_2", "b" * 64))
     assert len(json.loads(path.read_text())["uploads"]) == 1
+
+
+def test_of_two_copies_the_first_counts_and_of_what_is_forgotten_none(path: Path) -> None:
+    store, other = Store(path), Store(path)
+    made = store.put(entry("a"))
+    assert store.add(upload("file_1")) == upload("file_1")
+    assert other.add(upload("file_2")) == upload("file_1")
+    assert not other.drop(made.id)
+    store.remove(upload("file_1"))
+    assert other.drop(made.id)
+    assert store.add(upload("file_3")) is None
+    assert store.uploads("a" * 64) == []
 
 
 def test_a_handle_finds_its_file_and_else_one_with_that_content() -> None:

@@ -182,6 +182,17 @@ def test_event_loops_of_one_service_upload_at_most_once_each(server: PracticeSer
     asyncio.run(service.close())
 
 
+async def test_of_two_services_that_upload_at_once_one_copy_stays(server: PracticeServer, report: Path) -> None:
+    server.files.looks = 2  # both are under way for as long as Gemini reads
+    async with LLMRing() as one, LLMRing() as other:
+        handle = await one.files.register(report)
+        await asyncio.gather(*(it.chat(asking("gemini", handle)) for it in (one, other)))
+        assert len(given(server)) == 2
+        assert len(server.files.kept) == 1
+        await other.files.forget(handle)
+        assert server.files.kept == []
+
+
 async def test_the_same_file_in_one_request_twice_is_one(server: PracticeServer, report: Path) -> None:
     async with LLMRing() as service:
         one, other = [await service.files.register(report) for _ in range(2)]
@@ -722,6 +733,18 @@ async def test_forgetting_deletes_it_everywhere(server: PracticeServer, report: 
         assert (forgotten.failed, server.files.kept, await service.files.list()) == ((), [], [])
         with pytest.raises(InvalidRequestError, match="does not know"):
             await service.chat(asking("anthropic", handle))
+
+
+async def test_one_that_is_forgotten_while_it_is_uploaded_stays_nowhere(server: PracticeServer, report: Path) -> None:
+    server.files.looks = 2
+    async with LLMRing() as service:
+        handle = await service.files.register(report)
+        task = asyncio.create_task(service.chat(asking("gemini", handle)))
+        await server.received()
+        await service.files.forget(handle)
+        with pytest.raises(InvalidRequestError, match="forgotten while it was being sent"):
+            await task
+        assert (server.files.kept, await service.files.list()) == ([], [])
 
 
 async def test_what_could_not_be_deleted_is_told_and_stays_listed(server: PracticeServer, report: Path) -> None:

@@ -136,17 +136,21 @@ class Files:
     async def _forget(self, store: Store, entry: Entry) -> Forgotten:
         deleted: list[Upload] = []
         failed: list[tuple[Upload, LLMRingError]] = []
-        for upload in await asyncio.to_thread(_uploads, store, entry):
-            try:
-                await self._delete(store, upload)
-            except LLMRingError as error:
-                failed.append((upload, error))
-            else:
-                deleted.append(upload)
-                await asyncio.to_thread(store.remove, upload)
-        if not failed:
-            await asyncio.to_thread(store.drop, entry.id)
-        return Forgotten(tuple(deleted), tuple(failed))
+        while True:
+            for upload in await asyncio.to_thread(_uploads, store, entry):
+                try:
+                    await self._delete(store, upload)
+                except LLMRingError as error:
+                    failed.append((upload, error))
+                else:
+                    deleted.append(upload)
+                    await asyncio.to_thread(store.remove, upload)
+            is_dropped = not failed and await asyncio.to_thread(store.drop, entry.id)
+            if failed or is_dropped:
+                return Forgotten(tuple(deleted), tuple(failed))
+            # Another one was made meanwhile.
+            now: Entry | None = await asyncio.to_thread(store.find, entry.id, None)
+            entry = now or entry
 
     async def _delete(self, store: Store, upload: Upload) -> None:
         async with self._lend(upload.provider) as provider:

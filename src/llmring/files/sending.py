@@ -162,10 +162,7 @@ class Uploads:
             stored = await uploading.upload(provider, endpoint, sent, entry.name, found.media_type, timeout)
             changed = entry.path is not None and not state_of(file).is_like(content.state)
         if changed:
-            try:
-                await uploading.delete(provider, endpoint, stored.id, _TIDYING)
-            except ProviderError as error:
-                logger.warning("A copy of %s that is of no use stays with %s: %s", entry.name, provider.name, error)
+            await _take_back(provider, endpoint, stored, entry)
             raise _changed(entry)
         upload = Upload(
             provider.name,
@@ -178,9 +175,23 @@ class Uploads:
             began,
             stored.expires_at,
         )
-        await asyncio.to_thread(store.add, upload)
-        logger.info("Uploaded %s to %s: %s", entry.name, provider.name, stored.id)
-        return upload
+        kept = await asyncio.to_thread(store.add, upload)
+        if kept is not upload:
+            await _take_back(provider, endpoint, stored, entry)
+        if kept is None:
+            raise InvalidRequestError(f"The file {entry.name} was forgotten while it was being sent.")
+        logger.info("Uploaded %s to %s: %s", entry.name, provider.name, kept.id)
+        return kept
+
+
+async def _take_back(
+    provider: Provider, endpoint: uploading.FilesEndpoint, stored: uploading.Stored, entry: Entry
+) -> None:
+    """Have a copy deleted that nobody will name."""
+    try:
+        await uploading.delete(provider, endpoint, stored.id, _TIDYING)
+    except ProviderError as error:
+        logger.warning("A copy of %s that is of no use stays with %s: %s", entry.name, provider.name, error)
 
 
 class Placing:

@@ -152,10 +152,20 @@ class Store:
 
         return self._whole(self._change(change))
 
-    def drop(self, id: str) -> None:
-        """Forget a file; its copies are not looked at."""
-        self._change(lambda known: known.entries.pop(id, None))
-        self._data.pop(id, None)
+    def drop(self, id: str) -> bool:
+        """Forget a file, unless there are copies of what it holds or held; whether it is forgotten."""
+
+        def change(known: _Known) -> bool:
+            if (entry := known.entries.get(id)) is not None:
+                contents = (entry.content.sha256, *entry.earlier)
+                if any(it.sha256 in contents and not it.is_over for it in known.uploads):
+                    return False
+                del known.entries[id]
+            return True
+
+        if dropped := self._change(change):
+            self._data.pop(id, None)
+        return dropped
 
     def account(self, digest_with: Callable[[Callable[[bytes], str]], str]) -> str:
         """A digest of an account, with the salt of this store."""
@@ -183,14 +193,20 @@ class Store:
             self._look(again=True)
             return [it for it in self._known.uploads if it.sha256 in contents and not it.is_over]
 
-    def add(self, upload: Upload) -> None:
-        """Know a copy."""
+    def add(self, upload: Upload) -> Upload | None:
+        """Know a copy, unless another one was made meanwhile, which is given instead; `None` where nobody knows a file
+        of that content any more, and this one neither."""
 
-        def change(known: _Known) -> None:
-            known.uploads = [it for it in known.uploads if not it.is_over and _key(it) != _key(upload)]
+        def change(known: _Known) -> Upload | None:
+            known.uploads = [it for it in known.uploads if not it.is_over]
+            if (made := next((it for it in known.uploads if _key(it) == _key(upload)), None)) is not None:
+                return made
+            if all(upload.sha256 not in (it.content.sha256, *it.earlier) for it in known.entries.values()):
+                return None
             known.uploads.append(upload)
+            return upload
 
-        self._change(change)
+        return self._change(change)
 
     def remove(self, *uploads: Upload) -> None:
         """Copies are gone."""
