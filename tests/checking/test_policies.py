@@ -97,3 +97,24 @@ def test_hedging_beside_tools_that_the_provider_runs(write: Write) -> None:
     assert [it[:3] for it in found(write("llmring.lock", text)) if it[0] == "hedge-idle"] == [
         ("hedge-idle", "warning", 5)
     ]
+
+
+@pytest.mark.parametrize(
+    ("more", "idle"),
+    [
+        (
+            "constraints = { max_cost = 1, region = 'eu' }\n",
+            '"max_cost", "region" in the constraints of "a" do nothing.',
+        ),
+        ("constraints = { max_cost = 1, rpm = 60 }\n", '"max_cost" in the constraints of "a" does nothing.'),
+        ("constraints = { rpm = 60, tpm = 9000 }\n", None),
+        ("constraints = {}\n", None),
+        (
+            'constraints = { rpm = 60 }\nrate = { requests = 9, per = "minute" }\n',
+            '"rpm" in the constraints of "a" does nothing.',
+        ),
+    ],
+)
+def test_constraints_that_do_nothing(write: Write, more: str, idle: str | None) -> None:
+    said = found(write("llmring.lock", TWO + more))
+    assert said == ([("constraints-idle", "warning", 5, idle)] if idle else [])

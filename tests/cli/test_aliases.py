@@ -112,6 +112,19 @@ def test_an_odd_model_is_bound_with_a_warning(project: Path, run: Run, model: st
     assert lockfile.load(project).profile().bindings["chatbot"].models == (model,)
 
 
+def test_an_odd_model_is_named_where_the_environment_leads_elsewhere(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
+    result = run("bind", "chatbot", "anthropic:claude-haiku-5-55")
+    assert result.exit_code == 0
+    assert 'does not know "claude-haiku-5-55" of anthropic. Near it: anthropic:claude-haiku-5-5' in result.stderr
+    assert "Only the host of your own may have it" in " ".join(result.stderr.split())
+    for fitting in ("anthropic:claude-haiku-5-5", "google:gemini-2.5-flash", "ollama:nobody-knows"):
+        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:9")
+        assert "Warning" not in run("bind", "chatbot", fitting).stderr
+
+
 @pytest.mark.parametrize(
     ("models", "remarks"),
     [

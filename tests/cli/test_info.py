@@ -159,7 +159,9 @@ def test_showing_the_lockfile(project: Path, ends: None, run: Run, monkeypatch: 
 def test_showing_another_profile(project: Path, run: Run) -> None:
     shown = run("lock", "show", "--profile", "dev").stdout
     assert "dev (there is also default)" in shown
-    assert shown.splitlines()[-1].split() == ["chatbot", "ollama:llama3.2", "-", "-", "-", "none", "needed"]
+    row = shown.splitlines()[-1]
+    assert row.split()[:7] == ["chatbot", "ollama:llama3.2", "-", "-", "-", "none", "needed"]
+    assert row.endswith("  no price: at a host of your own")
     unknown = run("lock", "show", "--profile", "nope")
     assert (unknown.exit_code, unknown.stdout) == (1, "")
 
@@ -210,6 +212,16 @@ def test_a_vendors_name_at_a_host_of_ones_own(bare: Path, run: Run) -> None:
     assert "Warning" not in run("bind", "mine", "openai:our-own").stderr
     rows = [line for line in run("lock", "show").stdout.splitlines() if "openai:our-own" in line]
     assert "$" not in rows[0]
+    assert rows[0].endswith("no price: at a host of your own")
+
+
+def test_a_row_says_why_it_has_no_price(project: Path, run: Run) -> None:
+    for model in ("openai:gpt-6-lunar", "acme:rocket-1"):
+        run("bind", model.partition(":")[0], model, "--force")
+    rows = {line.split()[0]: line for line in run("lock", "show").stdout.splitlines() if line}
+    assert rows["openai"].endswith("not in the catalogue")
+    assert rows["acme"].endswith("no price: the catalogue has no list of this provider")
+    assert not rows["chatbot"].endswith(("price", "catalogue"))
 
 
 def test_params_that_json_cannot_say_are_null(project: Path, run: Run) -> None:

@@ -38,6 +38,7 @@ CODES: Mapping[str, str] = {
     "budget-unpriced": "an alias has a budget, and one of its models no known price, so that it is never asked",
     "rate-narrow": "the answers that the params of an alias ask for do not fit into its rate",
     "hedge-idle": "an alias is hedged, and has its provider run tools, which are not run twice",
+    "constraints-idle": "what llmring 1.x kept in the `constraints` of a binding does nothing",
     "tools-unknown": "`tools` of a binding or a provider names no way in which models are told of tools",
     "provider-unknown": "a model's provider is neither built in nor declared, and no package brings it",
     "provider-broken": "the package that brings a provider cannot be imported, or two bring it",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..lockfile.policy_keys import idle_constraints
 from ..lockfile.rendering import json_schema, toml_key
 from ..references import alike, shown
 from ..schemas import LLMRequest
@@ -71,7 +72,8 @@ def odd_keys(text: Text) -> Iterator[Finding]:
 
 
 def _said_twice(text: Text) -> Iterator[Finding]:
-    """The old form of a binding beside the new one, which counts; and models that stand by for themselves."""
+    """The old form of a binding beside the new one, which counts; its idle constraints; models that stand by for
+    themselves."""
     for profile, table in text.lockfile.data.get("profiles", {}).items():
         for index, binding in enumerate(table.get("bindings", ())):
             place: Place = ("profiles", profile, "bindings", index)
@@ -81,6 +83,12 @@ def _said_twice(text: Text) -> Iterator[Finding]:
                     message = f"{shown(key)} does nothing in the binding of {alias}: its models counts."
                     spot = text.spot(*place, key, key=True)
                     yield Finding("key-misplaced", "warning", spot, message, f"Take {key} out, or models.")
+            if idle := idle_constraints(binding):
+                named = ", ".join(shown(key) for key in idle)
+                message = f"{named} in the constraints of {alias} {'do' if idle[1:] else 'does'} nothing."
+                step = "What limits a binding: rate and budget; its requests: params. Move it there, or take it out."
+                spot = text.spot(*place, "constraints", key=True)
+                yield Finding("constraints-idle", "warning", spot, message, step)
             seen: set[str] = set()
             for number, item in enumerate(listed or ()):
                 model = item["model"] if isinstance(item, dict) else item

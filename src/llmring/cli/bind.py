@@ -137,6 +137,11 @@ def doubt_of(reference: str, lockfile: Lockfile) -> str | None:
     info = facts_of(reference, lockfile)
     if said := not_listed(info):
         return said
+    declared = lockfile.providers.get(info.provider)
+    if info.own_host and (declared is None or declared.base_url is None):
+        # The environment leads to a host of one's own, but the file goes to others, too.
+        said = not_listed(catalog.model_info(reference))
+        return said and f"{said} Only the host of your own may have it."
     if info.retired:
         return f"{reference} is retired; its last day was {info.retires}."
     if info.deprecated:

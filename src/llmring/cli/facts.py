@@ -92,6 +92,17 @@ def remark(info: ModelInfo) -> str:
     return "deprecated" if info.deprecated else ""
 
 
+def unpriced(info: ModelInfo) -> str:
+    """Why there is no price; empty where there is one."""
+    if info.input_price is not None or info.output_price is not None:
+        return ""
+    if info.own_host:
+        return "no price: at a host of your own"
+    if not catalog.covers(info.provider):
+        return "no price: the catalogue has no list of this provider"
+    return "no price known" if info.known else "not in the catalogue"
+
+
 def remark_in_list(info: ModelInfo) -> str:
     """The same in a list of all kinds of models: what it is for, too, where that is not chat."""
     use = catalog.other_use(info.name)

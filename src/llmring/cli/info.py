@@ -14,7 +14,7 @@ from ..exceptions import LLMRingError
 from ..lockfile import Binding, Lockfile, resolve
 from ..lockfile.extends import unknown_provider
 from . import abilities
-from .facts import as_data, facts_of, not_listed, price, remark, tokens
+from .facts import as_data, facts_of, not_listed, price, remark, tokens, unpriced
 from .policies import policy_words, remarks_of
 from .project import ProfileOption, argument, bindings_in, lockfile_if_any, open_lockfile, params_data, params_of
 from .status import Status, keyring, status_of
@@ -118,7 +118,14 @@ def show(
             model = models[reference]
             figures = price(model.input_price), price(model.output_price), tokens(model.context_window)
             remarks = "; ".join(
-                filter(None, (remark(model), "" if number else params_of(binding), *remarks_of(binding, number)))
+                filter(
+                    None,
+                    (
+                        remark(model) or unpriced(model),
+                        "" if number else params_of(binding),
+                        *remarks_of(binding, number),
+                    ),
+                )
             )
             names = ("", f"  {reference}") if number else (alias, reference)
             rows.append((*names, *figures, _key_in_table(keys[model.provider]), remarks))

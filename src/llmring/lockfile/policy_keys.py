@@ -223,6 +223,17 @@ def _early_rate(constraints: Any) -> Rate | None:
     return None
 
 
+def idle_constraints(table: Mapping[str, Any]) -> list[str]:
+    """The keys in the `constraints` of a binding that nothing comes of: all but those that a rate is read from."""
+    constraints = table.get("constraints")
+    if not isinstance(constraints, Mapping):
+        return []
+    if table.get("rate") is not None or (rate := _early_rate(constraints)) is None:
+        return list(constraints)
+    # What the rate does not change without says nothing.
+    return [key for key in constraints if _early_rate({it: constraints[it] for it in constraints if it != key}) == rate]
+
+
 def _count(value: Any, name: str, place: Place) -> int | None:
     if value is None:
         return None
