@@ -54,6 +54,10 @@ class Counting:
         lines += [f"{key} = {toml_value(value)}" for key, value in keys.items()]
         self.path.write_text("\n".join(lines) + "\n")
 
+    def key(self, name: str) -> None:
+        """Have a provider's key in the environment."""
+        self._patch.setenv(name, "practice")
+
     def service(self, **options: Any) -> LLMRing:
         return LLMRing(self.path, **options)
 

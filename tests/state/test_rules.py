@@ -11,8 +11,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from llmring.state.asks import MICRO, Ask, Other, Record, Told
+from llmring.state.asks import MICRO, Ask, Other, Record, Told, Verdict
 from llmring.state.redis import RedisStore
+from llmring.state.rules import lease
 from llmring.state.sqlite import SQLiteStore
 from llmring.state.stores import ProcessStore
 from llmring.state.windows import end_of, window_of
@@ -170,3 +171,57 @@ def test_windows_are_those_of_the_calendar(per: str) -> None:
         assert per != "month" or (end.day, end - at <= timedelta(31)) == (1, True)
         assert window_of(end_of(now, per) - 1, per) == window_of(now, per) == window_of(end_of(now, per), per) - 1
         at += timedelta(hours=13, minutes=7)
+
+
+def one(store: Timed, told: list[Told], ask: Ask) -> Verdict:
+    return store.at_once(told, [ask]).verdicts[0]
+
+
+def test_what_an_answer_took_beyond_its_estimate_is_unpaid_from_then_on() -> None:
+    """Also where all of the estimate has long been paid for."""
+    store, ask = Timed(), Ask(client="a", rate="rate:x", tokens=MICRO, burst=10 * MICRO)
+    assert one(store, [], ask).no == ""
+    store.at += 5 * MICRO
+    verdict = one(store, [("rate", "rate:x", (0, 10 * MICRO))], ask)
+    assert (verdict.no, verdict.wait) == ("rate", MICRO)
+    store.at += MICRO
+    assert one(store, [], ask).no == ""
+    assert one(store, [("rate", "rate:x", (0, -2 * MICRO))], ask).no == ""
+
+
+def test_what_an_answer_cost_is_spent_and_no_longer_held() -> None:
+    store, ask = Timed(), Ask(budget="budget:x", usd=1000, most=600, per="hour")
+    assert one(store, [], ask).no == ""
+    held = one(store, [], ask)
+    assert (held.no, held.spent, held.held) == ("budget", 0, 600)
+    bucket = lease(store.at)
+    spent = one(store, [("spent", "budget:x", ("hour", bucket, 600, 500))], ask)
+    assert (spent.no, spent.spent, spent.held) == ("budget", 500, 0)
+    # More of the same answer.
+    assert one(store, [("spent", "budget:x", ("hour", bucket, 0, 300))], ask).spent == 800
+    assert one(store, [], ask._replace(most=200)).no == ""
+
+
+@pytest.mark.parametrize("by", ["request", "tokens"])
+def test_the_next_in_line_has_its_place_when_the_head_goes(by: str) -> None:
+    """Those who came after it, in another process, wait behind it; those who came before it do not."""
+    store = Timed()
+    ask = Ask(client="one", rate="rate:x", burst=4 * MICRO)
+    ask = ask._replace(request=2 * MICRO) if by == "request" else ask._replace(tokens=2 * MICRO)
+    next_tokens = ask.tokens
+    assert one(store, [], ask).no == one(store, [], ask).no == ""
+    store.at += 3 * MICRO  # one may go, and has been waited for by two
+    gone = one(store, [], ask._replace(age=3 * MICRO, next_age=2 * MICRO, next_tokens=next_tokens))
+    assert (gone.no, gone.wait) == ("", MICRO)
+    store.at += MICRO
+    late = ask._replace(client="two", age=2 * MICRO)  # which came a second after the next one
+    verdict = one(store, [], late)
+    assert (verdict.no, verdict.wait) == ("rate", 2 * MICRO)
+    early = ask._replace(client="three", age=4 * MICRO)
+    assert one(store, [], early).no == ""
+    # The place is kept until it is taken, or nobody comes back for it.
+    store.at += 2 * MICRO
+    assert one(store, [], late._replace(age=4 * MICRO)).no == "rate"
+    assert one(store, [], ask._replace(age=5 * MICRO)).no == ""
+    store.at += 2 * MICRO
+    assert one(store, [], late._replace(age=6 * MICRO)).no == ""

@@ -70,6 +70,7 @@ class Conductor:
         self.places = places or Here()
         self.refusals = Refusals()
         self._times: dict[tuple[str, tuple[str, ...]], Times] = {}
+        self._said: set[str] = set()
 
     def of(self, binding: Binding, policy: Policy, request: LLMRequest) -> Conduct:
         """What the policy does to a request.
@@ -83,6 +84,13 @@ class Conductor:
             ConfigurationError: the params of one of its models cannot be used.
         """
         return Conduct(self, binding, policy, request)
+
+    def is_new(self, said: str) -> bool:
+        """Whether something has not been said yet. Of very many things, nothing more is."""
+        if said in self._said or len(self._said) >= _REMEMBERED:
+            return False
+        self._said.add(said)
+        return True
 
     def times(self, binding: Binding) -> Times:
         """Those of an alias."""
@@ -182,6 +190,11 @@ class Conduct:
         """How long the candidate in the first place took to begin, or was waited for."""
         if self._times is not None:
             self._times.add(seconds)
+
+    def not_asked(self, model: str, other: str, error: BaseException) -> None:
+        """A second model could not be asked beside the first, whatever they would have said: that is said once."""
+        if self._conductor.is_new(f"{self.alias} {other} {type(error).__name__}"):
+            logger.warning("%s: %s cannot be asked beside %s: %s", self.alias, other, model, concealment.bare(error))
 
     def hedge_after(self) -> float | None:
         """After how many seconds a second model is asked, too, as it is once for a request; `None`: not at all."""

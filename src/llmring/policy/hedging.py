@@ -39,6 +39,7 @@ class Hedge(Protocol):
 
     def hedge_after(self) -> float | None: ...
     def waited(self, seconds: float) -> None: ...
+    def not_asked(self, model: str, other: str, error: BaseException) -> None: ...
     def fitted(self, model: str, request: LLMRequest) -> LLMRequest: ...
 
 
@@ -174,8 +175,11 @@ class _Pair:
             error = self._given_up(self._other, self._one)
             self._route.attempts.append(error)
             self._route.told.gave_up(self._other, error)
-        elif not task.cancelled() and isinstance(failed := task.exception(), ProviderError):
-            self._route.attempts.append(concealment.bare(failed))
+        elif not task.cancelled() and (failed := task.exception()) is not None:
+            if isinstance(failed, ProviderError):
+                self._route.attempts.append(concealment.bare(failed))
+            else:
+                self._hedge.not_asked(self._one, self._other, failed)
         self._dismiss()
 
     def _other_speaks(self) -> None:
