@@ -146,6 +146,10 @@ async def test_a_wrong_password_is_not_shown(
         ("redis://host:port-that-is-none/0", "no address of a server|no URL"),
         ("redis://localhost/0?prefix={a}", "no braces"),
         ("redis://[::1", "no URL"),
+        ("redis://localhost/0?no_such_option=1", "no address of a server"),
+        ("redis://localhost/0?ssl_cert_reqs=none", "no address of a server"),
+        ("redis://localhost/0?decode_responses=no", "says of the server what it may not"),
+        ("redis://localhost/counts", "says of the server what it may not"),
     ],
 )
 async def test_an_address_that_is_none_is_said_without_it(counting: Counting, url: str, why: str) -> None:

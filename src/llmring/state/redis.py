@@ -26,6 +26,14 @@ _SCHEMES = {"redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "red
 _KEYS = tuple(map(Ask._fields.index, ("breaker", "rate", "limit", "budget", "place")))
 _OTHERS = Ask._fields.index("others")
 """Each of them has its breaker and its limit behind its name."""
+_OURS = {
+    "decode_responses",
+    "socket_timeout",
+    "socket_connect_timeout",
+    "retry",
+    "protocol",
+    "single_connection_client",
+}
 _JSON = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -52,6 +60,10 @@ class RedisStore:
         if set(prefix) & set("{}"):
             raise Unusable("its prefix may have no braces")
         self._prefix = f"{{{prefix}}}:"
+        if _OURS & options.keys() or not (
+            parts.scheme == "unix" or parts.path.strip("/").isdecimal() or parts.path in ("", "/")
+        ):
+            raise Unusable("it says of the server what it may not: write redis://HOST:PORT/0")
         query = f"?{urlencode(options)}" if options else ""
         self._url = f"{_SCHEMES[parts.scheme]}://{parts.netloc}{parts.path}{query}"
         self._script = files(__package__).joinpath("step.lua").read_text(encoding="utf-8")
@@ -76,6 +88,9 @@ class RedisStore:
             # Steps are taken one after the other: none has to look for a connection.
             alone = {} if cluster else {"single_connection_client": True}
             self._client = kind.from_url(self._url, **options, **alone)
+            if not cluster:
+                # Only a connection tells what it does not know of the address's options. Nobody is connected to.
+                self._client.connection_pool.make_connection()
         except (ValueError, TypeError, AttributeError):
             raise Unusable("it is no address of a server: write redis://HOST:PORT/0") from None
 
