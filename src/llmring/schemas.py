@@ -137,9 +137,9 @@ class LLMRequest(BaseModel):
 
     model: str
     messages: list[Message]
-    temperature: float | None = None
+    temperature: float | None = Field(default=None, allow_inf_nan=False)  # which no JSON can say
     max_tokens: int | None = None
-    top_p: float | None = None
+    top_p: float | None = Field(default=None, allow_inf_nan=False)
     stop: str | list[str] | None = None
     seed: int | None = None
     reasoning_effort: str | None = None

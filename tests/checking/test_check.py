@@ -370,6 +370,8 @@ def test_a_malformed_model_of_the_code(project: Path, write: Write) -> None:
     ("params", "told"),
     [
         ('temperature = "hot"', "temperature: Input should be a valid number"),
+        ("temperature = inf", "temperature: Input should be a finite number"),
+        ("top_p = nan", "top_p: Input should be a finite number"),
         ("timeout = -1", "seconds above 0"),
         ("timeout = nan", "seconds above 0"),
         ('tools = "x"', "tools: Input should be a valid list"),
