@@ -102,7 +102,7 @@ def found() -> dict[tuple[int, int], str]:
             # A shim that stands for a version which is not chosen starts nothing.
             if (
                 python
-                and subprocess.run([python, "-c", "import venv"], capture_output=True, check=False).returncode == 0
+                and subprocess.run([python, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode == 0
             ):
                 pythons.setdefault((3, minor), python)
     return pythons
