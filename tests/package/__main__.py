@@ -99,11 +99,9 @@ def found() -> dict[tuple[int, int], str]:
     for minor in range(10, 20):
         for place in places:
             python = shutil.which(f"python3.{minor}", path=place)
-            # A shim that stands for a version which is not chosen starts nothing.
-            if (
-                python
-                and subprocess.run([python, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode == 0
-            ):
+            # A shim that stands for a version which is not chosen starts nothing. Debian's may make no environment.
+            makes = "import ensurepip, venv"
+            if python and not subprocess.run([python, "-c", makes], capture_output=True, check=False).returncode:
                 pythons.setdefault((3, minor), python)
     return pythons
 
