@@ -2,7 +2,7 @@
 
 pace.py    how many requests are under way at once, and how fast they begin
 limits.py  what providers say of their limits, and the request of a row
-work.py    rows in, answers out: `LLMRing.map`
+rowmap.py  rows in, answers out: `LLMRing.map`; work.py does it, results.py is what it says
 rows.py    rows of files
 asking.py  what is asked about a row, and by what key it is known
 output.py  the file of answers, which is also the memory of what was done
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from .limits import Asked, Limits
     from .output import Output
     from .pace import LIMITS
+    from .results import MapResult, Progress
+    from .rowmap import RowMap
     from .rows import Row, Rows
     from .surveying import survey
-    from .work import MapResult, Progress, RowMap
 
 __all__ = [
     "LIMITS",
@@ -51,8 +52,9 @@ if not TYPE_CHECKING:
             "limits": ("Asked", "Limits"),
             "output": ("Output",),
             "pace": ("LIMITS",),
+            "results": ("MapResult", "Progress"),
+            "rowmap": ("RowMap",),
             "rows": ("Row", "Rows"),
             "surveying": ("survey",),
-            "work": ("MapResult", "Progress", "RowMap"),
         },
     )

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from ..talking import Talks
     from .asking import Asking
     from .output import Output
+    from .results import MapResult
+    from .rowmap import RowMap
     from .rows import Rows
-    from .work import MapResult, RowMap
 
 __all__ = ["Job", "Summary", "Survey", "Task"]
 

@@ -27,16 +27,15 @@ from ..exceptions import (
     StoreUnavailableError,
     is_passing,
 )
-from ..misuse import AwaitedStream
-from ..request import number
 from .pace import Outcome, Pace
+from .results import MapResult, Progress
 
 if TYPE_CHECKING:
     from .. import catalog
     from ..schemas import LLMRequest, LLMResponse
     from .limits import Asked, Limits
 
-__all__ = ["MapResult", "Progress", "RowMap"]
+__all__ = ["Work"]
 
 R = TypeVar("R")
 
@@ -61,62 +60,6 @@ _ALL = 20
 """Rows that fail before one is answered: then it is not the rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class MapResult(Generic[R]):
-    """What came of a row.
-
-    Attributes:
-        number: of the row, from 1.
-        row: as it was given.
-        request: what was asked.
-        response: the answer; `None` where there is none.
-        error: what went wrong for good; `None` where there is an answer.
-        attempts: how often it was asked.
-        seconds: how long the last one took.
-    """
-
-    number: int
-    row: R
-    request: LLMRequest
-    response: LLMResponse | None
-    error: LLMRingError | None
-    attempts: int
-    seconds: float
-    _cost: Callable[[Any], catalog.Cost]
-
-    @property
-    def cost(self) -> catalog.Cost | None:
-        """What the answer cost, calculated when it is asked for; `None` where nothing of one came."""
-        answer = self.response
-        if answer is None and isinstance(self.error, ProviderError):
-            answer = self.error.partial
-        return self._cost(answer) if answer is not None else None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How a map stands.
-
-    Attributes:
-        answered, failed: rows that are over.
-        running: requests under way.
-        waiting: rows that will be asked again.
-        concurrency: requests at once, at most, for now.
-        rate: requests a second, at most, for now; `None` where no rate is known.
-        limited_by: what holds requests back: see `llmring.bulk.LIMITS`.
-        refused: how often a provider said that it was too fast (429).
-    """
-
-    answered: int
-    failed: int
-    running: int
-    waiting: int
-    concurrency: int
-    rate: float | None
-    limited_by: str
-    refused: int
-
-
 @dataclass(slots=True)
 class _Job(Generic[R]):
     number: int
@@ -128,68 +71,7 @@ class _Job(Generic[R]):
     """How many rows were answered when it was first asked."""
 
 
-class RowMap(AwaitedStream, Generic[R]):
-    """Answers to rows: iterate it with `async for`, as `LLMRing.map` gives it.
-
-    Leaving the loop and dropping it, `aclose()` and leaving `async with` end what is under way. What goes wrong with
-    one row for good is its `error`; what every row would meet, such as a wrong key, is raised, once all that was under
-    way has been handed over.
-    """
-
-    _form = "service.map(rows, build_request)"
-    _whole_form = "service.chat(request)"
-
-    def __init__(self, work: _Work[R]) -> None:
-        self._work = work
-
-    @classmethod
-    def of(
-        cls,
-        rows: Iterable[R] | AsyncIterable[R],
-        build: Callable[[R], LLMRequest | Awaitable[LLMRequest]],
-        ask: Callable[[LLMRequest], Asked],
-        cost: Callable[[Any], catalog.Cost],
-        limits: Limits,
-        concurrency: int,
-        attempts: int,
-        ordered: bool,
-    ) -> RowMap[R]:
-        """As `LLMRing.map` has it.
-
-        Raises:
-            ConfigurationError: a number is none.
-        """
-        if not isinstance(rows, Iterable | AsyncIterable):
-            raise ConfigurationError(f"rows is of the type {type(rows).__name__}; it takes what can be iterated.")
-        number(concurrency, "concurrency", 1)
-        number(attempts, "attempts", 1)
-        work = _Work(rows, build, ask, cost, limits, most=concurrency, attempts=attempts, ordered=ordered)
-        return cls(work)
-
-    async def __anext__(self) -> MapResult[R]:
-        result = await self._work.next()
-        if result is None:
-            raise StopAsyncIteration
-        return result
-
-    def __del__(self) -> None:
-        self._work.drop()
-
-    @property
-    def progress(self) -> Progress:
-        """How it stands."""
-        return self._work.progress
-
-    def stop(self) -> None:
-        """Take no more rows: what is under way is finished and handed over, and then the loop ends."""
-        self._work.stop()
-
-    async def aclose(self) -> None:
-        """Take no more rows, and end what is under way."""
-        await self._work.close()
-
-
-class _Work(Generic[R]):
+class Work(Generic[R]):
     """What a map does. Its tasks hold it; the map itself is held by its reader alone."""
 
     def __init__(
@@ -238,6 +120,7 @@ class _Work(Generic[R]):
     # The reader's side
 
     async def next(self) -> MapResult[R] | None:
+        """What came of the next row; `None` where there is none."""
         if self._loop is None:
             self._begin()
         while not self._ready:
@@ -254,10 +137,12 @@ class _Work(Generic[R]):
         return result
 
     def stop(self) -> None:
+        """Take no more rows."""
         self._no_more = True
         self._moved.set()
 
     def drop(self) -> None:
+        """Nobody reads any more."""
         if self._loop is not None and not self._over and not self._loop.is_closed():
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._cancel)
@@ -268,6 +153,7 @@ class _Work(Generic[R]):
                 task.cancel()
 
     async def close(self) -> None:
+        """Take no more rows, and end what is under way."""
         self._no_more = True
         self._cancel()
         running = [it for it in (self._feeder, self._pull, *self._tasks) if it is not None and not it.done()]
@@ -282,6 +168,7 @@ class _Work(Generic[R]):
 
     @property
     def progress(self) -> Progress:
+        """How it stands."""
         pace = self._pace
         return Progress(
             self._answered,
