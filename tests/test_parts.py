@@ -148,6 +148,48 @@ async def test_a_slow_file_does_not_hold_up_the_loop(tmp_path: Path) -> None:
     assert (await loading).messages[0].content == [image(PNG)]
 
 
+@pytest.mark.parametrize(
+    ("part", "content", "words"),
+    [
+        (image(Path("a.png")), b"", r"The file a\.png is empty; there is nothing to send"),
+        (image(Path("a")), b"", "The file a is empty"),
+        (document(Path("a.pdf")), b"", r"The file a\.pdf is empty"),
+        (audio(Path("a.wav")), b"", r"The file a\.wav is empty"),
+        *(
+            (
+                image(Path(name)),
+                b"not a picture",
+                rf"{name} has the name of image/\w+, and does not begin as such a file",
+            )
+            for name in ("a.png", "a.jpg", "a.gif", "a.webp")
+        ),
+        (document(Path("a.pdf")), b"just text", r"a\.pdf has the name of application/pdf, and does not begin"),
+        (document(Path("a.png")), b"just text", r"a\.png has the name of image/png"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_is_refused(
+    bare: Path, part: dict[str, Any], content: bytes, words: str
+) -> None:
+    inner = part[part["type"]]
+    Path(inner.get("path") or inner["url"]).write_bytes(content)
+    with pytest.raises(InvalidRequestError, match=words):
+        loaded(part)
+
+
+@pytest.mark.parametrize(("make", "what"), [(image, "image"), (audio, "sound")])
+def test_empty_bytes_are_refused(make: Any, what: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"The {what} is empty"):
+        make(b"")
+
+
+def test_a_file_that_is_more_than_its_name_says(bare: Path) -> None:
+    Path("a.png").write_bytes(JPEG)
+    Path("a.pdf").write_bytes(b"\r\n" + PDF)
+    picture, paper = loaded(image(Path("a.png")), document(Path("a.pdf")))
+    assert picture["image_url"]["url"].startswith("data:image/jpeg;")
+    assert paper["file"]["file_data"].startswith("data:application/pdf;")
+
+
 async def test_a_request_without_files_is_left_as_it_is(tmp_path: Path) -> None:
     parts = [text("a"), image(PNG), image("https://x.test/a.png"), document(PDF), audio(WAV), {"type": "odd", "a": 1}]
     request = LLMRequest(

@@ -36,6 +36,10 @@ _MAGIC = {
     b"fLaC": "audio/flac",
     b"OggS": "audio/ogg",
 }
+_TOLD = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"})
+"""Types that the first bytes tell for certain: what is only called so is none."""
+_PDF_WITHIN = 1024
+"""Bytes that may stand before the head of a PDF, for the readers of many."""
 # What every other text is called does no vendor any good.
 _TEXTS = frozenset({"text/csv", "text/html", "text/markdown", "text/xml", "application/json", "application/xml"})
 _MARKS = {  # the longer ones first: UTF-32's begins as UTF-16's
@@ -97,6 +101,7 @@ def audio(source: str | os.PathLike[str] | bytes, *, format: str | None = None) 
     """
     inner: dict[str, Any]
     if isinstance(source, bytes):
+        _filled(source, "The sound")
         inner = {"data": base64.b64encode(source).decode(), "format": format or sound_format(mime_of(source, None))}
     elif isinstance(source, str) and source.startswith("data:"):
         head, _, data = source.partition(";base64,")
@@ -169,6 +174,7 @@ def _load_part(part: dict[str, Any]) -> dict[str, Any]:
     path = Path(os.fsdecode(inner.pop("path")))
     data = _read(path)
     if kind == "input_audio":
+        _filled(data, f"The file {path}")
         inner["data"] = base64.b64encode(data).decode()
         inner.setdefault("format", sound_format(mime_of(data, path.name)))
     else:
@@ -239,8 +245,20 @@ def decoded(data: bytes, what: str) -> str:
     return text
 
 
+def _filled(data: bytes, name: str) -> None:
+    if not data:
+        raise InvalidRequestError(f"{name} is empty; there is nothing to send.")
+
+
 def _data_url(data: bytes, what: str, name: str | None = None) -> str:
     mime = mime_of(data, name)
+    if what == "image" or mime in _TOLD:
+        _filled(data, f"The file {name}" if name else f"The {what}")
+    if mime in _TOLD and mime != mime_of(data, None) and not (what == "document" and b"%PDF-" in data[:_PDF_WITHIN]):
+        raise InvalidRequestError(
+            f"{name} has the name of {mime}, and does not begin as such a file does: it holds something else. Give "
+            "it the name of what it is."
+        )
     if what == "document" and ((mime or "").startswith("text/") or mime in _TEXTS or data.startswith(tuple(_MARKS))):
         data = decoded(data, name or "The document").encode()
     if what == "document" and mime not in (*_TEXTS, "application/pdf") and _is_text(data):
