@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from llmring.exceptions import BudgetExceededError, ConfigurationError, StoreUnavailableError
+from llmring.state.asks import Ask, Told, Verdict
+from llmring.state.far import Far, OwnVerdict
+from llmring.state.stores import ProcessStore, Stepped
 from llmring.testing import Tokens
 
 from .ground import Counting, ask, counting
@@ -177,3 +180,46 @@ async def test_budgets_outlive_a_restart(counting: Counting, tmp_path: Path) -> 
     async with counting.service() as service:
         with pytest.raises(BudgetExceededError):
             await service.chat(ask(max_tokens=10_000))
+
+
+class Slow(ProcessStore):
+    """One that takes its time."""
+
+    seconds = 0.0
+
+    async def step(self, told: Sequence[Told], asks: Sequence[Ask]) -> Stepped:
+        await asyncio.sleep(self.seconds)
+        return await super().step(told, asks)
+
+
+async def test_a_step_has_its_time_and_the_next_has_its_own() -> None:
+    store, asked = Slow(), Ask(budget="b", usd=1000, per="hour")
+    far = Far(store, ProcessStore(), "STORE", "open")
+    store.seconds = 0.6
+    for _ in range(3):
+        verdict = far.ask(asked)
+        assert not isinstance(verdict, Verdict)
+        assert not isinstance(await verdict, OwnVerdict)
+    store.seconds = 30
+    began = asyncio.get_running_loop().time()
+    found = [far.ask(asked) for _ in range(100)]
+    assert {type(it) for it in await asyncio.gather(*(it for it in found if not isinstance(it, Verdict)))} == {
+        OwnVerdict
+    }
+    assert 0.9 < asyncio.get_running_loop().time() - began < 3
+    await far.close()
+
+
+async def test_nobody_waits_for_a_step_that_was_ended_from_outside() -> None:
+    store = Slow()
+    store.seconds = 30
+    far = Far(store, ProcessStore(), "STORE", "open")
+    found = far.ask(Ask(budget="b", usd=1000, per="hour"))
+    assert not isinstance(found, Verdict)
+    before = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.sleep(0)
+    for task in before:
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(found, 5)
+    await far.close()

@@ -162,6 +162,7 @@ class Far(Desk):
 
     async def _run(self) -> None:
         """Take to the store what there is to be asked and told, until there is nothing more."""
+        asked: list[tuple[Ask, asyncio.Future[Verdict]]] = []
         try:
             while self._asked or self._told:
                 asked, self._asked = self._asked[:_AT_ONCE], self._asked[_AT_ONCE:]
@@ -188,7 +189,8 @@ class Far(Desk):
                         answer.set_result(verdict)
         finally:
             self._pump = None
-            for _, answer in self._asked:
+            unanswered, self._asked = asked + self._asked, []
+            for _, answer in unanswered:
                 answer.cancel()
 
     async def _in_time(self, step: Coroutine[Any, Any, Stepped]) -> Stepped:
