@@ -116,6 +116,15 @@ def test_a_module_to_be_loaded_later_is_as_the_module() -> None:
     )
 
 
+def test_what_is_listed_is_public() -> None:
+    loaded_by(
+        "import llmring, llmring.catalog; llmring.LLMRing\n"
+        "for it in (llmring, llmring.catalog):\n"
+        "    listed = {name for name in dir(it) if not name.startswith('__')}\n"
+        "    assert listed == set(it.__all__) - {'__version__'}, listed"
+    )
+
+
 def test_the_names_load_no_sdk() -> None:
     loaded = loaded_by("from llmring import ChatStream, LLMRequest, LLMResponse, LLMRing, Message, StreamChunk")
     assert "llmring.service" in loaded

@@ -67,4 +67,7 @@ def lazily(
         namespace[name] = value
         return value
 
-    return load, lambda: sorted({*namespace, *namespace["__all__"]})
+    def names() -> list[str]:
+        return sorted({*namespace["__all__"], *(it for it in namespace if it.startswith("__"))})
+
+    return load, names

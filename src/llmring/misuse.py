@@ -10,7 +10,7 @@ from functools import update_wrapper
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
 
-__all__ = ["AwaitedService", "AwaitedStream", "awaited", "missing"]
+__all__ = ["AskedConversation", "AwaitedService", "AwaitedStream", "awaited", "missing"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,6 +25,13 @@ _BEFORE = {
     **dict.fromkeys(("deregister_file", "delete_file"), _FORGET),
 }
 """What serves in the place of methods of llmring 1.x."""
+_ASK = "`await conversation.ask(question)`, or `async for chunk in conversation.stream(question)`"
+_MEANT = {
+    **dict.fromkeys(("chat", "complete", "invoke", "prompt", "run", "say", "send", "send_message"), _ASK),
+    **dict.fromkeys(("ask_stream", "chat_stream", "send_message_stream"), "`conversation.stream(question)`"),
+    **dict.fromkeys(("get_history", "history", "responses"), "`conversation.messages` or `conversation.turns`"),
+}
+"""What other libraries call the parts of a conversation."""
 
 _ELSE = "In code that awaits nothing, use llmring.sync: `from llmring.sync import LLMRing`."
 
@@ -101,6 +108,21 @@ class AwaitedService:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Never reached."""
+
+
+class AskedConversation:
+    """Mixed into a conversation: what it is asked by."""
+
+    _is_awaited = True
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            form = _MEANT.get(name, "")
+            if not self._is_awaited:
+                form = form.replace("await ", "").replace("async ", "")
+            hint = f". To ask: {form}." if form and "question" in form else f". There is {form}." if form else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}", name=name)
 
 
 class AwaitedStream:

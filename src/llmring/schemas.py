@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, NamedTuple, NotRequired, Protocol, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, NotRequired, Protocol, cast, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import to_json
@@ -84,6 +84,14 @@ class Message(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid")
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *args: Any, **fields: Any) -> Any:
+            """Say it where fields are given by position."""
+            if args:
+                raise TypeError('Message takes its fields by name: Message(role="user", content="...")')
+            return super().__new__(cls)
 
     role: Role
     content: str | list[dict[str, Any]] | dict[str, Any] | None = ""

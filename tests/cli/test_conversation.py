@@ -244,6 +244,10 @@ def test_commands_explain_themselves(server: PracticeServer) -> None:
         terminal.expect("/model [ALIAS]", "/profile", "/system", "/image", "/file", "/retry", "/save", "/quit", READY)
         terminal.say("/modle deep")
         terminal.expect("Error: There is no command /modle. Did you mean /model?", READY)
+        terminal.say("/cost")
+        terminal.expect("There is no command /cost. Tokens and cost stand below each answer.", "llmring stats", READY)
+        terminal.say("/clear")
+        terminal.expect("To begin anew: /new.", READY)
         for line in ("/retry", "/save", "/image"):
             terminal.say(line)
             terminal.expect("Error: Nothing was ", READY)

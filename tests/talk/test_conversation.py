@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import os
 import stat
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from tests.conftest import WAYS, Way, bind
 from tests.test_docs import PIXEL
 
+import llmring
 from llmring import LLMRing, Message, image, parts
 from llmring.catalog import Cost
 from llmring.exceptions import (
@@ -512,3 +514,21 @@ async def test_closed_while_its_files_are_read(server: PracticeServer, tmp_path:
                 await task
             await conversation.ask("Hello?")
         assert len(conversation.turns) == 2
+
+
+async def test_what_other_libraries_call_it_says_what_is_meant(server: PracticeServer) -> None:
+    async with LLMRing() as service:
+        conversation = service.conversation("openai:m")
+        for name, words in (("send", r"`await conversation\.ask"), ("history", r"`conversation\.messages`")):
+            with pytest.raises(AttributeError, match=f"has no attribute '{name}'.*{words}"):
+                getattr(conversation, name)
+        assert not hasattr(conversation, "anything")
+    with llmring.sync.LLMRing() as synchronous, pytest.raises(AttributeError, match=r"To ask: `conversation\.ask"):
+        synchronous.conversation("openai:m").send("Hi")  # type: ignore[attr-defined]
+
+
+def test_a_message_by_position() -> None:
+    with pytest.raises(TypeError, match=r'by name: Message\(role="user", content="\.\.\."\)'):
+        Message("user", "Hi")  # type: ignore[call-arg]
+    message = Message(role="user", content="Hi")
+    assert copy.deepcopy(message) == message.model_copy() == Message.model_validate(message.model_dump()) == message

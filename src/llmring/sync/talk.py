@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar, overload
 
 from .. import talk
+from ..misuse import AskedConversation
 from ..schemas import LLMResponse, Message, Usage
 from .loop import BACKGROUND
 from .streams import ToolStream
@@ -49,13 +50,14 @@ class _Shared(Generic[T]):
         setattr(conversation._talk, self._name, value)
 
 
-class Conversation:
+class Conversation(AskedConversation):
     """A conversation that remembers what was said; see `llmring.talk.Conversation`.
 
     conversation = service.conversation("chatbot", system="Be brief.")
     print(conversation.ask("Who are you?").content)
     """
 
+    _is_awaited = False
     model = _Shared[str]("Who is asked next: an alias, or `provider:model`.")
     profile = _Shared[str | None]("The profile of the next question.")
     system = _Shared[str | None]("The system prompt of the next question.")

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from .. import parts
 from .. import request as requests
 from ..exceptions import ConfigurationError, InvalidRequestError, LLMRingError
-from ..misuse import awaited
+from ..misuse import AskedConversation, awaited
 from ..schemas import Answered, LLMRequest, LLMResponse, Message, Usage, add_usage
 from . import saved
 from .functions import Functions
@@ -45,7 +45,7 @@ class _Service(Protocol):
     def calculate_cost(self, response: Answered) -> _Priced: ...
 
 
-class Conversation:
+class Conversation(AskedConversation):
     """A conversation that remembers what was said.
 
         conversation = service.conversation("chatbot", system="Be brief.")

@@ -200,6 +200,7 @@ def run(session: Session, text: str) -> None:
     if command is None:
         near = get_close_matches(name, COMMANDS, 1)
         hint = f"Did you mean {near[0]}?" if near else "/help lists what there is."
+        hint = _ELSEWHERE.get(name, hint)
         raise ConfigurationError(f"There is no command {name}. {hint} To ask it as it is, begin with a space.")
     command.run(session, argument.strip())
 
@@ -324,6 +325,16 @@ def _new(session: Session, _: str) -> None:
 
 def _quit(session: Session, _: str) -> None:
     session.is_over = True
+
+
+_TOKENS = "Tokens and cost stand below each answer. To have them added up: llmring chat --log, then llmring stats."
+_ELSEWHERE = {
+    **dict.fromkeys(("/cost", "/usage", "/tokens", "/stats"), _TOKENS),
+    **dict.fromkeys(("/clear", "/reset"), "To begin anew: /new."),
+    **dict.fromkeys(("/exit", "/bye", "/q"), "To leave: /quit."),
+    "/undo": "To ask the last question again: /retry.",
+}
+"""What there is in the place of commands that others have."""
 
 
 def _help(session: Session, _: str) -> None:
