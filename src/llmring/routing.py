@@ -136,6 +136,10 @@ class Route:
         except TimeoutError:
             if not limit.expired():
                 raise
+        except LLMRingError as error:  # a budget's, of a stand-by: why it was to serve is listed, too
+            if not isinstance(error, ProviderError):
+                self.listing(error)
+            raise
         raise self.listing(self.late())
 
     async def begin(self) -> None:

@@ -23,7 +23,10 @@ class Practice(Ground):
         lines = ["[[profiles.default.bindings]]", 'alias = "chatbot"', f"models = {toml_value(list(models))}", said]
         lines += [f"{key} = {toml_value(value)}" for key, value in keys.items()]
         head, table, rest = self.path.read_text().partition("[providers.")
-        self.path.write_text("\n".join([head.rstrip(), *lines, ""]) + table + rest)
+        # In one step, as an editor does: of what is written into a file, a moment has to tell if it is all.
+        new = self.path.with_suffix(".new")
+        new.write_text("\n".join([head.rstrip(), *lines, ""]) + table + rest)
+        new.replace(self.path)
 
 
 @contextmanager

@@ -115,6 +115,17 @@ async def test_what_was_spent_meanwhile_is_told_when_it_is_back(counting: Counti
         assert (await service.state()).aliases[0].budgets[0].spent >= 2 * before
 
 
+async def test_what_was_spent_meanwhile_is_told_at_the_end_at_the_latest(counting: Counting, own_redis: Server) -> None:
+    counting.bind(url=own_redis.url, budget={"usd": 1.0, "per": "month"})
+    counting.server.reply("dear", usage=Tokens(0, 100_000))
+    async with counting.service() as service:
+        own_redis.pause()
+        await service.chat(ask())
+        own_redis.go_on()
+    async with counting.service() as service:
+        assert (await service.state()).aliases[0].budgets[0].spent > 0.05
+
+
 async def test_one_that_was_never_there_holds_nobody_for_long(counting: Counting, own_redis: Server) -> None:
     counting.bind(url=f"redis://127.0.0.1:{own_redis.port + 1}/0", rate={"requests": 1000, "per": "second"})
     async with counting.service() as service:

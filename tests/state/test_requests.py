@@ -123,6 +123,15 @@ async def test_a_model_without_a_price_is_refused_unless_it_is_allowed(counting:
         assert (await budget(service)).spent == 0
 
 
+async def test_why_a_stand_by_was_to_serve_is_listed_where_the_budget_refuses_it(counting: Counting) -> None:
+    counting.bind(f"openai:{MODEL}", "openai:nobody-knows-it", budget={"usd": 1.0, "per": "day"})
+    counting.server.reply(status=503, error="Down")
+    async with counting.service() as service:
+        with pytest.raises(ConfigurationError, match="not priced") as caught:
+            await read(service, max_tokens=10)
+    assert f"openai:{MODEL}" in caught.value.__notes__[0]
+
+
 async def test_each_value_of_by_has_a_budget_of_its_own(counting: Counting, store_url: str) -> None:
     counting.bind(url=store_url, budget={"usd": 0.01, "per": "day", "by": "user"})
     async with counting.service() as service:

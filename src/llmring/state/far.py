@@ -239,15 +239,18 @@ class Far(Desk):
         if self._again is not None:
             self._again = None
             logger.info("The store of counts that %s names is back.", self.name)
-        if self._owed:
-            owed, self._owed = self._owed, {}
-            self._told += [("spent", key, (per, 0, 0, cost)) for (key, per), cost in owed.items()]
+        self._pay()
+
+    def _pay(self) -> None:
+        owed, self._owed = self._owed, {}
+        self._told += [("spent", key, (per, 0, 0, cost)) for (key, per), cost in owed.items()]
 
     async def close(self) -> None:
         """Tell the store what is left to be told, and let go of it."""
         await super().close()
         await self._near.close()
-        if self._again is None and self._told:
+        self._pay()  # it may be back by now
+        if self._told:
             self._go()
         if self._flush is not None:
             self._flush.cancel()
