@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from llmring.testing import PracticeServer
+from llmring.testing import Fault, PracticeServer
 
 if sys.platform == "win32":
     pytest.skip("there is no pseudo-terminal", allow_module_level=True)
@@ -256,3 +256,16 @@ def test_a_terminal_that_changes_its_size(server: PracticeServer) -> None:
             terminal.resize(height, width)
         terminal.expect("Done.", "tokens: ", READY)
     assert [request.question for request in server.requests] == ["Show me"]
+
+
+def test_a_remark_within_an_answer_has_a_line_of_its_own(project: Path, server: PracticeServer) -> None:
+    project.write_text(project.read_text().replace("temperature = 0.3", 'on_interrupt = "resume"'))
+    server.reply("one two three", fault=Fault.cut_after(2))
+    server.reply("four")
+    with Terminal("chat", "hi") as terminal:
+        assert terminal.ended() == 0
+        lines = terminal.screen.lines()
+    at = next(number for number, line in enumerate(lines) if "Warning: " in line)
+    assert lines[at].startswith("Warning: "), lines
+    assert lines[at - 1].startswith("one two")
+    assert "" not in lines[at:], "no line is left empty"

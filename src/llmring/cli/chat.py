@@ -31,7 +31,7 @@ from .logs import listener
 from .parameters import fields_of
 from .project import ProfileOption, argument, offers
 from .templates import chosen, values_of
-from .terminal import hear_warnings, json_text, note, say, stream, warn, working
+from .terminal import Line, hear_warnings, json_text, note, say, warn, working
 from .transcript import Transcript, is_kept, keep, pending_of, whole_of
 from .trust import Service
 
@@ -284,17 +284,20 @@ async def _ask(
     as_json: bool,
     on_event: list[Listener] | None,
 ) -> None:
-    begun = monotonic()
+    begun, line = monotonic(), Line()
     async with Service(profile=profile, on_event=on_event) as service:
         conversation = begin(service)
         formed = conversation.has_form
         shown = not (no_stream or as_json or formed)
         with contextlib.ExitStack() as waiting:
             waiting.enter_context(working(f"waiting for {conversation.model}"))
+            hear_warnings(before=line.make_way)
             first = waiting.close if shown else None
             tools.pause = lambda _: waiting.close()
             try:
-                asked = conversation.ask(question) if no_stream else _streamed(conversation, question, first, tools)
+                asked = (
+                    conversation.ask(question) if no_stream else _streamed(conversation, question, first, tools, line)
+                )
                 response = await asked
             except ProviderError as error:
                 waiting.close()
@@ -314,14 +317,13 @@ async def _ask(
             return
         text = _formed(response) if formed else response.content
         if not shown:
-            stream(text)
-        if text and not text.endswith("\n"):
-            say()
+            line.stream(text)
+        line.end()
         note(usage_line(response, service.calculate_cost(response).total, monotonic() - begun))
 
 
 async def _streamed(
-    conversation: Transcript, question: Message, first: Callable[[], None] | None, tools: Asked
+    conversation: Transcript, question: Message, first: Callable[[], None] | None, tools: Asked, line: Line
 ) -> LLMResponse:
     """The whole answer; `first` is called before it is shown while it arrives, and `None` shows nothing of it."""
     async with conversation.stream(question) as answer:
@@ -332,14 +334,13 @@ async def _streamed(
                 elif isinstance(step, ToolCalled):
                     if first is not None:
                         first()
-                        if answer.response.content and not answer.response.content.endswith("\n"):
-                            say()
+                        line.end()
                 elif first is not None and step.delta:
                     first()
-                    stream(step.delta)
+                    line.stream(step.delta)
         except BaseException as error:
-            if first is not None and answer.response.content and not isinstance(error, BrokenPipeError):
-                say()
+            if not isinstance(error, BrokenPipeError):
+                line.end()
             raise
         return (await answer.final_run()).response
 

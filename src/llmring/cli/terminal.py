@@ -65,6 +65,29 @@ def stream(text: str) -> None:
     _write(text, as_it_is=not _is_terminal(sys.stdout))
 
 
+class Line:
+    """The line of standard output that an answer is in the middle of: a remark on the same terminal ends it first."""
+
+    def __init__(self) -> None:
+        self.is_open = False
+
+    def stream(self, text: str) -> None:
+        """A piece of what a model says; see `stream`."""
+        stream(text)
+        self.is_open = not text.endswith("\n")
+
+    def end(self) -> None:
+        """End it, if it is open."""
+        if self.is_open:
+            say()
+        self.is_open = False
+
+    def make_way(self) -> None:
+        """End it for a remark, where both are on a terminal; elsewhere the answer is data, and stays as it is."""
+        if _is_terminal(sys.stdout) and _is_terminal(sys.stderr):
+            self.end()
+
+
 def say_table(rows: Iterable[Sequence[str]], *right: int) -> None:
     """Rows in columns below their headings, which are the first row. `right` are columns that end below each other."""
     heading, *lines = columns(rows, *right).splitlines()
@@ -195,8 +218,10 @@ def is_utf8(encoding: str | None) -> bool:
     return encoding is None or codecs.lookup(encoding).name.startswith("utf")
 
 
-def hear_warnings(show: Callable[[str], None] = warn) -> None:
+def hear_warnings(show: Callable[[str], None] = warn, before: Callable[[], None] = lambda: None) -> None:
     """Show what the library warns of, such as moving on to a stand-by, as the other remarks are written.
+
+    `before` is called before each.
 
     With `LLMRING_LOG`, what it says from that level on: what is no warning with its time and its level.
     """
@@ -207,6 +232,7 @@ def hear_warnings(show: Callable[[str], None] = warn) -> None:
 
     class Remarks(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
+            before()
             text = record.getMessage() + (f" ({record.exc_info[1]})" if record.exc_info else "")
             if record.levelno >= logging.WARNING:
                 show(text)
