@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +16,7 @@ from ..counting.contents import Contents, contents_of
 from ..counting.counts import measured
 from ..counting.estimates import estimate, family_of
 from ..schemas import Served
+from ..vendors import VENDORS
 from .asks import NANO
 
 if TYPE_CHECKING:
@@ -158,7 +160,7 @@ class Costs:
     def _dearest(self, model: str, request: LLMRequest, at_most: int | None) -> int | str:
         known = self._subject.limits(model, request)
         put_in = at_most if at_most is not None else known.window or _LARGEST
-        got = request.max_tokens
+        got = _limit(request)
         if got is None:
             got = known.output or known.window or _LARGEST
         elif request.reasoning_tokens:
@@ -215,3 +217,16 @@ class Costs:
             return 0
         cost = self._cost(model, _Answered(model, usage, served.response_model, served.service_tier))
         return cost if isinstance(cost, int) else None
+
+
+@cache
+def _words_for_limits() -> frozenset[str]:
+    return frozenset({"max_tokens"}.union(*(it.parameters.get("max_tokens", ()) for it in VENDORS.values())))
+
+
+def _limit(request: LLMRequest) -> int | None:
+    """The most tokens that the answer may have, by whatever name the request gives it to a vendor."""
+    tables = (request.extra_params, request.extra_params.get("options"))
+    said = [table.get(word) for table in tables if isinstance(table, Mapping) for word in _words_for_limits()]
+    numbers = [it for it in (request.max_tokens, *said) if isinstance(it, int)]
+    return max(numbers, default=None)
