@@ -7,6 +7,7 @@ import contextlib
 import gc
 import inspect
 import json
+import logging
 import os
 import signal
 import sys
@@ -90,6 +91,15 @@ def nobodys_keyring() -> Iterator[None]:
 def nobodys_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A state folder with nothing in it, whoever's machine this is; each test has its own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / f"state-{os.urandom(4).hex()}"))
+
+
+@pytest.fixture(autouse=True)
+def nobodys_level() -> Iterator[None]:
+    """A command that was run within a test may have set from which level on is logged: not for the next test."""
+    logger = logging.getLogger("llmring")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(autouse=True, scope="session")
