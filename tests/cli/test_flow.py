@@ -105,6 +105,7 @@ def hidden(text: str) -> set[str]:
     return set(re.findall(r"w\d+x", " ".join(re.findall(r"^ *(?:```|~~~)(.*)$", text, re.MULTILINE))))
 
 
+@example(text="w0x\\\n    w1x = w2x", pieces=[1])
 @settings(max_examples=100, deadline=None)
 @given(text=ANSWERS.map(numbered), pieces=st.lists(st.integers(1, 9), min_size=1, max_size=6))
 def test_what_arrives_in_pieces_looks_as_it_does_in_one(text: str, pieces: list[int]) -> None:

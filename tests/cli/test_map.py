@@ -129,6 +129,13 @@ def test_what_makes_no_sense_is_refused(
     assert not server.requests
 
 
+def test_a_parameter_that_is_none_is_said_by_the_name_that_the_option_has_here(run: Run, rows: str) -> None:
+    result = run("map", rows, *ASK, "--option", "seed=7", "x")
+    assert result.exit_code == 2
+    assert "--option seed 7" in result.stderr
+    assert "-o seed" not in result.stderr
+
+
 def test_all_that_is_asked_comes_from_the_row(run: Run, server: PracticeServer, bare: Path) -> None:
     Path("llmring.templates").mkdir()
     Path("llmring.templates/label.toml").write_text('prompt = "Label by $scheme: $input"\nparams = { seed = 5 }\n')

@@ -28,7 +28,7 @@ from .beginning import Wanted
 from .facts import usage_line
 from .functions import Asked, named
 from .logs import listener
-from .parameters import fields_of
+from .parameters import MaxTokensOption, ReasoningOption, SchemaOption, TemperatureOption, fields_of
 from .project import ProfileOption, argument, offers
 from .templates import chosen, values_of
 from .terminal import Line, hear_warnings, json_text, note, say, warn, working
@@ -66,20 +66,10 @@ def chat(
     file: Annotated[
         list[str] | None, typer.Option("--file", "-f", metavar="PATH|URL", help="A file to attach; repeatable.")
     ] = None,
-    schema: Annotated[
-        str | None,
-        typer.Option("--schema", metavar="FILE", help="A JSON Schema; the answer is JSON that keeps to it."),
-    ] = None,
-    reasoning: Annotated[
-        str | None,
-        typer.Option("--reasoning", metavar="LEVEL", help="How much to think: low, medium, high, or the model's own."),
-    ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option("--max-tokens", metavar="N", help="The most tokens to answer with, thinking included.")
-    ] = None,
-    temperature: Annotated[
-        float | None, typer.Option("--temperature", metavar="X", help="How freely to word it; 0 is least.")
-    ] = None,
+    schema: SchemaOption = None,
+    reasoning: ReasoningOption = None,
+    max_tokens: MaxTokensOption = None,
+    temperature: TemperatureOption = None,
     option: Annotated[
         list[str] | None,
         typer.Option(
@@ -153,7 +143,7 @@ def chat(
     """
     _check_argument(prompt, "PROMPT")
     _check_argument(system, "--system")
-    fields = fields_of(option or (), reasoning_effort=reasoning, max_tokens=max_tokens, temperature=temperature)
+    fields = fields_of(option or (), "-o", reasoning_effort=reasoning, max_tokens=max_tokens, temperature=temperature)
     if load is not None and go_on:
         raise typer.BadParameter(
             "--continue is the last conversation, and --load another; take one", param_hint="--load"

@@ -19,7 +19,7 @@ from ..exceptions import LLMRingError
 from ..service import LLMRing
 from .chat import response_format
 from .facts import dollars
-from .parameters import fields_of
+from .parameters import MaxTokensOption, ReasoningOption, SchemaOption, TemperatureOption, fields_of
 from .pictures_of_maps import picture
 from .project import ProfileOption, default_model, lockfile_if_any, offers
 from .templates import chosen
@@ -68,10 +68,7 @@ def map_rows(
     messages: Annotated[
         str | None, typer.Option("--messages", metavar="FIELD", help="The field with whole messages, as JSON.")
     ] = None,
-    schema: Annotated[
-        str | None,
-        typer.Option("--schema", metavar="FILE", help="A JSON Schema; each answer is JSON that keeps to it."),
-    ] = None,
+    schema: SchemaOption = None,
     template: Annotated[
         str | None,
         typer.Option(
@@ -82,16 +79,9 @@ def map_rows(
             autocompletion=offers("templates"),
         ),
     ] = None,
-    reasoning: Annotated[
-        str | None,
-        typer.Option("--reasoning", metavar="LEVEL", help="How much to think: low, medium, high, or the model's own."),
-    ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option("--max-tokens", metavar="N", help="The most tokens of an answer, thinking included.")
-    ] = None,
-    temperature: Annotated[
-        float | None, typer.Option("--temperature", metavar="X", help="How freely to word it; 0 is least.")
-    ] = None,
+    reasoning: ReasoningOption = None,
+    max_tokens: MaxTokensOption = None,
+    temperature: TemperatureOption = None,
     option: Annotated[
         list[str] | None,
         typer.Option("--option", metavar="KEY VALUE", help="Any other parameter, as for llmring chat; repeatable."),
@@ -139,7 +129,9 @@ def map_rows(
     """
     if output is None and (retry_failed or redo_changed):
         raise typer.BadParameter("it goes with -o", param_hint="--retry-failed" if retry_failed else "--redo-changed")
-    fields = fields_of(option or (), reasoning_effort=reasoning, max_tokens=max_tokens, temperature=temperature)
+    fields = fields_of(
+        option or (), "--option", reasoning_effort=reasoning, max_tokens=max_tokens, temperature=temperature
+    )
     if schema is not None:
         fields["response_format"] = response_format(schema)
     form = chosen(template) if template is not None else None

@@ -1,17 +1,33 @@
-"""What a question is asked with: the options of `llmring chat` that become fields of the request."""
+"""What a question is asked with: the options of `llmring chat` and `llmring map` that become fields of the request."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
 from ..references import alike, shown
 from ..schemas import LLMRequest
+
+SchemaOption = Annotated[
+    str | None,
+    typer.Option("--schema", metavar="FILE", help="A JSON Schema; the answer is JSON that keeps to it."),
+]
+ReasoningOption = Annotated[
+    str | None,
+    typer.Option("--reasoning", metavar="LEVEL", help="How much to think: low, medium, high, or the model's own."),
+]
+MaxTokensOption = Annotated[
+    int | None,
+    typer.Option("--max-tokens", metavar="N", help="The most tokens to answer with, thinking included."),
+]
+TemperatureOption = Annotated[
+    float | None, typer.Option("--temperature", metavar="X", help="How freely to word it; 0 is least.")
+]
 
 _OTHERWISE = {
     "model": "--model",
@@ -24,11 +40,12 @@ _LIKENESS = 0.85
 """How near to a field a name is that was misspelt; the vendors' own, as top_k and min_tokens, are less near."""
 
 
-def fields_of(options: Sequence[Any], **named: Any) -> dict[str, Any]:
+def fields_of(options: Sequence[Any], flag: str, **named: Any) -> dict[str, Any]:
     """The fields of a request that options say. What is no field goes to the provider as it is.
 
     Args:
         options: pairs of name and value, as they were typed: as JSON where that reads it, else as text.
+        flag: what the command calls the option that says them.
         named: fields that have an option of their own; `None` where it was not given.
 
     Raises:
@@ -38,17 +55,17 @@ def fields_of(options: Sequence[Any], **named: Any) -> dict[str, Any]:
     others: dict[str, Any] = {}
     for name, text in options:
         if name in _OTHERWISE:
-            raise typer.BadParameter(f"{name} is said by {_OTHERWISE[name]}", param_hint="-o")
+            raise typer.BadParameter(f"{name} is said by {_OTHERWISE[name]}", param_hint=flag)
         if name in LLMRequest.model_fields:
             value = _value(text)
             fields[name] = value if _fits(name, value) or not _fits(name, text) else text
         elif near := alike(name.replace("-", "_"), LLMRequest.model_fields, 1, _LIKENESS):
-            raise typer.BadParameter(f"{shown(name)} is no parameter. Did you mean {near[0]}?", param_hint="-o")
+            raise typer.BadParameter(f"{shown(name)} is no parameter. Did you mean {near[0]}?", param_hint=flag)
         elif "=" in name:
             said, _, value = name.partition("=")
-            raise typer.BadParameter(f"it takes two words: -o {said} {value or 'VALUE'}", param_hint="-o")
+            raise typer.BadParameter(f"it takes two words: {flag} {said} {value or 'VALUE'}", param_hint=flag)
         elif not name.strip():
-            raise typer.BadParameter("it takes a name and a value, as in: -o top_k 40", param_hint="-o")
+            raise typer.BadParameter(f"it takes a name and a value, as in: {flag} top_k 40", param_hint=flag)
         else:
             others[name] = _value(text)
     fields |= {name: value for name, value in named.items() if value is not None}

@@ -83,6 +83,8 @@ def settled(text: str) -> tuple[str, int]:
     lines = text.split("\n")
     last = len(text) - len(lines[-1])
     end = whole_words(text) if lines[-1].strip(_MARKS) else last
+    if (said := text[:end].rstrip()).endswith(_ESCAPE):  # at the end of a line it is a break, once something follows
+        end = len(said) - 1
     whole = [token.map[0] for token in tokens if token.type in _WHOLE and token.map is not None]
     if whole:
         begin = max(it for it in _starts(text) if it <= whole[0])
