@@ -2,7 +2,8 @@
 # requirements-dev.txt locks: by uv where it is installed, by venv and pip where it is not.
 #
 #   make demo     the main job, with no key and no network beyond the package index
-#   make test     the tests
+#   make test     the tests, but for the long ones
+#   make long     the long ones: crowds, killed writers, recipes, benchmarks at a glance
 #   make check    ruff, mypy, import-linter, the site without a warning
 #   make latest   checks and tests with the newest versions that pyproject.toml allows, in .venv-latest
 #   make fuzz     odd bytes at every door for strangers, guided by coverage, for SECONDS=600, in .venv-fuzz
@@ -28,7 +29,7 @@ WORKERS ?= 4
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test check latest real fuzz lock upgrade dist bench faults relay fleet soak docs site format clean
+.PHONY: demo test long check latest real fuzz lock upgrade dist bench faults relay fleet soak docs site format clean
 .DEFAULT_GOAL := test
 
 ifneq ($(UV),)
@@ -61,7 +62,10 @@ demo: $(VENV)/.dev
 	@$(BIN)/llmring demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not long'
+
+long: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m long
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -72,7 +76,7 @@ check: $(VENV)/.dev
 
 latest:
 	rm -rf .venv-latest
-	$(MAKE) VENV=.venv-latest VERSIONS=newest check test
+	$(MAKE) VENV=.venv-latest VERSIONS=newest check test long
 
 # Neither package is locked: whatever the server does today is what is to be seen.
 .venv-real/.real: BIN = .venv-real/bin

@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parent.parent
 GROUPS = [
     *("chunks", "faces", "watching", "requests", "streams", "memory", "imports", "aliases", "state", "policies"),

@@ -40,6 +40,7 @@ async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.long
 def test_a_thousand_streams() -> None:
     """Opened and dropped in every way: no socket, no task, no warning is left."""
     ran = subprocess.run(

@@ -132,6 +132,7 @@ def _is_of_tests(source: str, document: Path) -> bool:
     return "\ndef test_" in source or document.name == "own-format.md"
 
 
+@pytest.mark.long
 def test_a_block_of_tests_passes_under_pytest(bare: Path) -> None:
     found = [str(it.values[0]) for it in blocks() if _is_of_tests(*it.values[:2])]
     assert found

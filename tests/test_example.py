@@ -21,6 +21,8 @@ import pytest
 from llmring.testing import Reply
 from llmring.testing.conformance import ScriptServer
 
+pytestmark = pytest.mark.long
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "provider-package"
 ASK = """
 import asyncio

@@ -147,6 +147,7 @@ def clean(said: Iterator[str], secrets: Collection[str] = (CANARY,)) -> None:
             assert secret[: len(secret) // 2] not in words
 
 
+@pytest.mark.long
 def test_every_cell_of_the_matrix(practice: Ground, records: Records) -> None:
     table = cells()
     asyncio.run(run(practice, table))

@@ -16,6 +16,8 @@ from llmring.testing import Reply
 
 from .ground import PROVIDERS, Ground, ask
 
+pytestmark = pytest.mark.long
+
 MANY = 2000
 
 

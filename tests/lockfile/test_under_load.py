@@ -20,6 +20,8 @@ from llmring.testing import PracticeServer, RecordedRequest, Reply
 
 from ..program import PROGRAM
 
+pytestmark = pytest.mark.long
+
 EDITS = 200
 WORKERS = 6
 PROVIDERS = ("openai", "anthropic", "ollama")

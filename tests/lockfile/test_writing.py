@@ -53,6 +53,7 @@ for turn in range(count):
 """
 
 
+@pytest.mark.long
 def test_eight_processes_lose_no_binding(write: Write, plain: str) -> None:
     path = write(plain)
     processes = [python(BINDER, path, number, 50) for number in range(8)]

@@ -20,6 +20,8 @@ from ..test_docs import LOCKFILE, MODELS, WIRES
 from .pages import RECIPES, files_of, write
 from .relay import PLANS, Answers, serving, visits
 
+pytestmark = pytest.mark.long
+
 RUN = {
     "agent": {"agent.py"},
     "caching": {"manual.py"},
