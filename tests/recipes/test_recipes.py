@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -153,6 +154,26 @@ def test_agent_that_calls_and_calls(server: PracticeServer, arguments: list[str]
     server.script(lambda request: Reply(tool_calls=[ToolCallScript("list_files", {})]))
     assert run("agent", "agent.py", arguments) == 1
     assert len(server.requests) <= 9
+
+
+def test_many_rows_are_tried_without_a_key(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first example of the page about them, by the practice server that it starts."""
+    page = (RECIPES.parent / "bulk.md").read_text(encoding="utf-8")
+    commands = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)[0]
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    with subprocess.Popen(["bash", "-ec", commands], stdout=-1, stderr=-1, text=True) as shell:
+        assert shell.stdout is not None
+        assert shell.stderr is not None
+        server = int(shell.stderr.readline().rsplit("kill ", 1)[1])
+        try:
+            said = shell.stdout.read()
+        finally:
+            os.kill(server, signal.SIGTERM)
+        assert shell.wait(60) == 0, shell.stderr.read()
+    answers, _, summaries = said.partition("{\n")
+    assert len(answers.splitlines()) == 3
+    assert [json.loads("{" + it)["answered"] for it in summaries.split("\n{\n")] == [100, 0]
+    assert len((bare / "labels.jsonl").read_text().splitlines()) == 100
 
 
 def test_label(server: PracticeServer, bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
