@@ -12,8 +12,19 @@ the extra `testing` brings.
 `python -m llmring.testing` starts one to try things on by hand.
 """
 
+from .batches import BatchLimits, BatchProblem, BatchScript
 from .exchange import RecordedRequest, Reply, Tokens, ToolCallScript
 from .faults import Fault
 from .server import PracticeServer
 
-__all__ = ["Fault", "PracticeServer", "RecordedRequest", "Reply", "Tokens", "ToolCallScript"]
+__all__ = [
+    "BatchLimits",
+    "BatchProblem",
+    "BatchScript",
+    "Fault",
+    "PracticeServer",
+    "RecordedRequest",
+    "Reply",
+    "Tokens",
+    "ToolCallScript",
+]

@@ -162,6 +162,8 @@ class Reply:
         body: these bytes instead of all of the above; a list is sent piece by piece.
         content_type: goes with `body`.
         fault: how the server misbehaves; several are applied together.
+        done: for files and batches: what is asked for is done, and its true answer is given with the delay, the
+            headers and the faults of this reply. With `Fault.hang_up()` it was done and nobody hears of it.
     """
 
     text: str = field(default="", kw_only=False)
@@ -189,6 +191,7 @@ class Reply:
     body: bytes | Sequence[bytes] | None = None
     content_type: str = "text/html; charset=utf-8"
     fault: Fault | Sequence[Fault] = ()
+    done: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no wire can render, where it is written and not where it is asked for.
@@ -220,6 +223,7 @@ class Reply:
         fault = "a Fault, such as Fault.cut_after(2), or a list of them"
         _check("fault", self.fault, fault, isinstance(self.fault, Fault) or _all(self.fault, Fault))
         _check("status", self.status, "an HTTP status", _is_whole(self.status))
+        _check("done", self.done, "True or False", isinstance(self.done, bool))
         if not 200 <= self.status <= 599:
             raise ValueError(f"status is {self.status}; an HTTP status of an answer is from 200 to 599")
         if self.problem not in (None, *get_args(Trouble)):
@@ -277,8 +281,11 @@ class RecordedRequest:
 
     Attributes:
         wire: `openai-chat`, `openai-responses`, `anthropic`, `gemini` or `ollama`; `models` for a listing,
-            `counting` for a count, `files` for giving a file, asking for it or deleting it, `None` for a path that
-            nobody serves.
+            `counting` for a count, `files` for giving a file, asking for it or deleting it, `batches` for what is done
+            with batches, `None` for a path that nobody serves.
+        action: what is done with files or batches: `create`, `retrieve`, `list`, `download` (the results of a batch,
+            too), `cancel`, `delete`; `begin` for the first step of giving Gemini a file, whose `create` brings the
+            bytes.
         method, path: of the HTTP request.
         query, headers: tables of text (`{"flow": "1"}`); header names in lower case.
         raw, body: the body as bytes, and parsed (`None` if it is not JSON).
@@ -307,6 +314,7 @@ class RecordedRequest:
     connection: int = 0
     number: int = 0
     vendor: str | None = None
+    action: str = ""
     refused: str | None = None
     started_at: float = field(default_factory=time.monotonic)
     finished_at: float | None = None

@@ -16,7 +16,9 @@ from .wires.answer import dumps
 
 __all__ = ["Queue", "Script", "script"]
 
-_WIRES = (*FORMATS, "models", "counting", "files")
+_OTHERS = ("models", "counting", "files", "batches")
+_WIRES = (*FORMATS, *_OTHERS)
+_ACTIONS = ("begin", "create", "retrieve", "list", "download", "cancel", "delete")
 _PROVIDERS = ("openai:", "anthropic:", "google:", "ollama:")
 """What an alias's models begin with; the names that the providers give to theirs do not."""
 
@@ -33,12 +35,14 @@ class _Queued:
     reply: Reply
     wire: str | None
     model: str | None
+    action: str | None
     times: int
 
     def fits(self, request: RecordedRequest) -> bool:
-        if self.wire is None and request.wire in ("models", "counting", "files"):
+        if self.wire is None and request.wire in _OTHERS:
             return False
-        return self.wire in (None, request.wire) and self.model in (None, request.model)
+        fits = self.wire in (None, request.wire) and self.model in (None, request.model)
+        return fits and self.action in (None, request.action)
 
 
 class Queue:
@@ -48,8 +52,8 @@ class Queue:
         self._waiting: list[_Queued] = []
         self._lock = threading.Lock()
 
-    def add(self, reply: Reply, wire: str | None, model: str | None, times: int) -> None:
-        """Put a reply at the end, for requests on that wire, for that model; `None` for any.
+    def add(self, reply: Reply, wire: str | None, model: str | None, times: int, action: str | None = None) -> None:
+        """Put a reply at the end, for requests on that wire, for that model and action; `None` for any.
 
         Raises:
             ValueError: no request could be meant.
@@ -58,10 +62,13 @@ class Queue:
             raise ValueError(f"there is no wire {wire!r}; there are: {', '.join(_WIRES)}")
         if model is not None and model.startswith(_PROVIDERS):
             raise ValueError(f"name the model as its provider sees it: {model.partition(':')[2]!r}")
+        if action is not None and (wire not in ("files", "batches") or action not in _ACTIONS):
+            said = f"an action is one of {', '.join(_ACTIONS)}, on the wire 'files' or 'batches'"
+            raise ValueError(f"there is no action {action!r} on the wire {wire!r}; {said}")
         if times < 1:
             raise ValueError(f"times is {times}; a reply answers at least one request")
         with self._lock:
-            self._waiting.append(_Queued(reply, wire, model, times))
+            self._waiting.append(_Queued(reply, wire, model, action, times))
 
     def take(self, request: RecordedRequest) -> Reply | None:
         """The first reply that fits the request."""

@@ -4,51 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import socket
 import threading
-from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Self
 
 from .connection import Connection
+from .deciding import Deciding, Decision, echo
 from .environment import environ
-from .exchange import Problem, RecordedRequest, Reply
-from .script import Queue, Script, script
-from .wires import (
-    FACTS,
-    Answer,
-    Cabinet,
-    Facts,
-    Format,
-    Given,
-    Route,
-    listing,
-    parsed,
-    refusal,
-    route,
-    said_by,
-    vendor_of,
-    wrong_form,
-)
-from .wires.answer import dumps
+from .exchange import RecordedRequest, Reply
+from .wires import FACTS
 
 __all__ = ["PracticeServer", "echo"]
-
-Decision = Callable[[RecordedRequest], "Reply | None"]
-
-
-def echo(request: RecordedRequest) -> Reply:
-    """The answer to anyone who has not been told otherwise."""
-    return Reply(f"You said: {request.question}")
-
 
 _ROUNDS = 1000
 """Of closing connections, after which it lets clients be that connect again and again."""
 
 
-class PracticeServer:
+class PracticeServer(Deciding):
     """A provider to practise on: a real HTTP server on this machine that speaks all wires.
 
         with PracticeServer() as server:
@@ -62,8 +35,8 @@ class PracticeServer:
 
     It counts tokens, too, where Anthropic, Gemini, OpenAI's Responses, llama.cpp, vLLM and Moonshot do: on the wire
     `counting`, as many as `usage` of the reply has for the prompt. To have no such place: `reply(status=404,
-    wire="counting")`. And it keeps files, each account's by themselves, where Anthropic, OpenAI and Gemini do: on the
-    wire `files`.
+    wire="counting")`. And it keeps files, and runs batches, each account's by themselves, where Anthropic, OpenAI and
+    Gemini do: on the wires `files` and `batches`. The rows of batches are answered as single requests are.
 
     Args:
         host, port: where to listen; port 0 takes a free one.
@@ -79,6 +52,7 @@ class PracticeServer:
             `moonshot`, `openrouter`, `vllm`, `gemini`), or the host, where the server is reached as a proxy; any other
             host takes what most hosts take.
         files: what it keeps: `files.kept` lists them, `files.drop()` loses them.
+        batches: what it runs: `batches.script()` says how the next one goes, `batches.made` lists them.
         capabilities: what Ollama's `/api/show` says that a model can do, in Ollama's words, whatever `describe` says.
         requests: what has been asked, oldest first.
 
@@ -87,32 +61,15 @@ class PracticeServer:
     """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, record: bool = True):
+        super().__init__(record)
         self._host = host
         self._port = port
-        self._record = record
-        self._numbers = itertools.count(1)
         self._connection_numbers = itertools.count(1)
-        self._queue = Queue()
-        self._arrived = threading.Condition()
         self._thread: threading.Thread | None = None
         self._started = threading.Event()
         self._failure: BaseException | None = None
-        self._broken: Exception | None = None
         self._refusing: list[socket.socket] = []
-        self._given: dict[tuple[str | None, ...], Given] = defaultdict(Given)
-        self.default: Reply | Decision = echo
         self.connections: set[Connection] = set()
-        self.requests: list[RecordedRequest] = []
-        self.models: dict[str, list[str]] = {
-            "openai": ["gpt-5-mini", "gpt-5-nano"],
-            "anthropic": ["claude-haiku-4-5", "claude-sonnet-4-5"],
-            "gemini": ["gemini-2.5-flash", "gemini-2.5-pro"],
-            "ollama": ["llama3.2:latest"],
-        }
-        self.capabilities: dict[str, list[str]] = {}
-        self._described: dict[str, Facts] = {}
-        self.files = Cabinet()
-        self.lenient = False
 
     def __enter__(self) -> Self:
         return self.start()
@@ -207,6 +164,7 @@ class PracticeServer:
         *,
         wire: str | None = None,
         model: str | None = None,
+        action: str | None = None,
         times: int = 1,
         **fields: Any,
     ) -> Reply:
@@ -216,6 +174,8 @@ class PracticeServer:
             reply: the answer, or its text; not given: the fields say it all.
             wire, model: answer only requests on that wire, for that model. The wire `models` is a listing, `counting` a
                 count.
+            action: on the wires `files` and `batches`, answer only this: `create`, `retrieve`, `list`, `download`,
+                `cancel`, `delete`, or `begin`, Gemini's first step of an upload.
             times: how many requests to answer with it.
             **fields: of `Reply`.
 
@@ -224,7 +184,7 @@ class PracticeServer:
                 reply holds what no wire can render. Nothing is queued.
         """
         reply = Reply(reply, **fields) if isinstance(reply, str) else replace(reply or Reply(), **fields)
-        self._queue.add(reply, wire, model, times)
+        self._queue.add(reply, wire, model, times, action)
         return reply
 
     def describe(self, model: str, **facts: Any) -> None:
@@ -262,8 +222,9 @@ class PracticeServer:
         return decide
 
     def clear(self) -> None:
-        """Forget the queue, the default and the requests."""
+        """Forget the queue, the default, the requests and what was scripted for batches; files and batches stay."""
         self._queue.clear()
+        self.batches.clear()
         self.default = echo
         self.requests.clear()
 
@@ -281,91 +242,6 @@ class PracticeServer:
     async def received(self, count: int = 1, timeout: float = 5.0) -> RecordedRequest:
         """`wait_request` for async code: the loop goes on."""
         return await asyncio.to_thread(self.wait_request, count, timeout)
-
-    def answer(self, request: RecordedRequest) -> Script:
-        """See what the request is for, keep it, decide what to do about it. For the connections."""
-        request.number = next(self._numbers)
-        is_form = "x-goog-upload-offset" in request.headers or "multipart/" in request.headers.get("content-type", "")
-        request.body, unparsed = parsed(request.raw) if request.raw and not is_form else (None, None)
-        to = self._route(request)
-        request.model, request.stream = to.model, to.stream
-        request.wire = "counting" if to.counts else to.format.NAME if to.chat else "files" if to.files else "models"
-        if to.format.NAME == "openai-chat":
-            request.vendor = vendor_of(request.path, request.headers)
-        if self._record:
-            with self._arrived:
-                self.requests.append(request)
-                self._arrived.notify_all()
-        if (unreadable := self._unreadable(request, to, unparsed)) is not None:
-            return script(Reply(status=400, error=unreadable), request, to.format)
-        given = self._given[request.headers.get("host"), request.vendor, to.format.NAME if to.chat else request.wire]
-        reply = self._refused(request, to.format, given) if to.chat else None
-        reply = reply or self._queue.take(request)
-        if reply is None:
-            reply = self._decided(request) if to.chat else self._kept(request, to.format)
-        try:
-            if to.chat:
-                self._remember(reply, request, to.format, given)
-            return script(reply, request, to.format)
-        except Exception as exc:
-            self._broken = self._broken or exc
-            return script(Reply(status=500, error=f"The reply cannot be rendered: {exc!r}"), request, to.format)
-
-    def _route(self, request: RecordedRequest) -> Route:
-        """The wire that the request is for, and what it asks for."""
-        return route(request.method, request.path, request.query, request.headers, request.body)
-
-    def _unreadable(self, request: RecordedRequest, to: Route, unparsed: str | None) -> str | None:
-        """What is wrong with the request's body, before anybody looks at what it asks for."""
-        no_object = to.chat and not isinstance(request.body, dict)
-        return "The body is not a JSON object." if unparsed is None and no_object else unparsed
-
-    def _kept(self, request: RecordedRequest, format: Format) -> Reply:
-        said = self.files.answer(request, format)
-        if isinstance(said, Problem):
-            return self._said(said, request, format)
-        return self._listed(request, format) if said is None else said
-
-    def _listed(self, request: RecordedRequest, format: Format) -> Reply:
-        known = listing(format.NAME, request.path, request.model, self.models, self._described, self.capabilities)
-        if known is None:
-            request.wire = None
-            return Reply(status=404, error=f"Nothing here: {request.method} {request.path}")
-        return Reply(body=json.dumps(known).encode(), content_type="application/json")
-
-    def _refused(self, request: RecordedRequest, format: Format, given: Given) -> Reply | None:
-        """What the vendor says to a request that it does not take."""
-        problem = None
-        if not self.lenient:
-            try:
-                problem = refusal(format, request, given) or self.files.refusal(format, request)
-            except (AttributeError, LookupError, TypeError, ValueError) as exc:
-                # What a rule stumbles over is in the body, for it sees nothing else; and no vendor takes it.
-                problem = Problem(400, f"Invalid request: {exc}")
-        problem = problem or wrong_form(format.NAME, request.body)
-        return None if problem is None else self._said(problem, request, format)
-
-    def _said(self, problem: Problem, request: RecordedRequest, format: Format) -> Reply:
-        """A refusal in the vendor's form."""
-        request.refused = problem.message
-        said = said_by(request.vendor, problem) or format.error(replace(problem, request_id=request.id))
-        return Reply(status=problem.status, body=dumps(said), content_type="application/json")
-
-    def _remember(self, reply: Reply, request: RecordedRequest, format: Format, given: Given) -> None:
-        """Keep what the answer gives away and the vendor wants back as it was."""
-        if reply.body is not None:
-            given.learn(reply.body if isinstance(reply.body, bytes) else b"".join(reply.body))
-        elif reply.reasoning or reply.tool_calls or reply.searched or reply.signature not in ("auto", None):
-            given.learn(format.body(Answer.of(reply, request)))
-
-    def _decided(self, request: RecordedRequest) -> Reply:
-        if isinstance(self.default, Reply):
-            return self.default
-        try:
-            return self.default(request) or echo(request)
-        except Exception as exc:
-            self._broken = self._broken or exc
-            return Reply(status=500, error=f"The script failed: {exc!r}")
 
     def _run(self) -> None:
         try:

@@ -18,8 +18,9 @@ from ..exchange import Problem, RecordedRequest
 from . import anthropic, gemini, ollama, openai_chat, openai_responses
 from .answer import Answer, Event, Format, Framed
 from .counting import counting_at
-from .files import Cabinet, StoredFile, is_of_files
+from .files import Cabinet, StoredFile
 from .models import FACTS, Facts, listing
+from .places import Place, place_of
 from .shapes import Given, parsed, wrong_form
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Format",
     "Framed",
     "Given",
+    "Place",
     "Route",
     "StoredFile",
     "listing",
@@ -67,7 +69,7 @@ class Route(NamedTuple):
     model: str = ""
     stream: bool = False
     counts: bool = False
-    files: bool = False
+    place: Place | None = None
 
 
 def route(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> Route:
@@ -82,14 +84,14 @@ def route(method: str, path: str, query: dict[str, str], headers: dict[str, str]
         for ending, format in _CHATS.items():
             if path.endswith(ending):
                 return Route(format, True, model, bool(asked.get("stream", format.NAME == "ollama")))
-    files = is_of_files(path)
+    place = place_of(method, path, query)
     if "/api/" in path and not _API_OF_OTHERS.search(path):
         return Route(ollama, False, model)
     if "anthropic-version" in headers:
-        return Route(anthropic, False, files=files)
+        return Route(anthropic, False, place=place)
     if {"x-goog-api-key", "x-goog-upload-command"} & headers.keys() or "key" in query or "v1beta" in path:
-        return Route(gemini, False, files=files)
-    return Route(openai_chat, False, files=files)
+        return Route(gemini, False, place=place)
+    return Route(openai_chat, False, place=place)
 
 
 _HOSTS: Mapping[str, list[str]] = {

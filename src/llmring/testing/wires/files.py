@@ -23,11 +23,11 @@ from urllib.parse import unquote
 
 from ..exchange import Problem, RecordedRequest, Reply
 from .answer import Format
+from .places import Place
 from .shapes import rows, table
 
-__all__ = ["Cabinet", "StoredFile", "is_of_files"]
+__all__ = ["Cabinet", "StoredFile", "account_of"]
 
-_PATH = re.compile(r"(?:^|/)files(?:/(?P<id>[^/]+))?$")
 _LIFETIME = 48 * 3600.0
 """Seconds that Gemini keeps a file."""
 _NAME = re.compile(r'[^<>:"|?*\\/\x00-\x1f]{1,255}')
@@ -49,6 +49,7 @@ class StoredFile:
         created_at, expires_at: seconds since 1970; `None` for never.
         looks: how often Gemini will say that it is still reading it in.
         fails: whether Gemini will say in the end that it cannot read it.
+        made: whether the vendor made it, as it does the results of a batch.
     """
 
     vendor: str
@@ -62,6 +63,7 @@ class StoredFile:
     expires_at: float | None = None
     looks: int = 0
     fails: bool = False
+    made: bool = False
 
     @property
     def is_expired(self) -> bool:
@@ -72,11 +74,6 @@ class StoredFile:
     def uri(self) -> str:
         """What a message to Gemini names it by."""
         return f"https://generativelanguage.googleapis.com/v1beta/files/{self.id}"
-
-
-def is_of_files(path: str) -> bool:
-    """Whether files are given, asked for or deleted at such a path."""
-    return _PATH.search(path) is not None
 
 
 class Cabinet:
@@ -98,39 +95,53 @@ class Cabinet:
         self._numbers = itertools.count(1)
         self._begun: dict[str, tuple[StoredFile, bytearray]] = {}
 
-    def answer(self, request: RecordedRequest, format: Format) -> Reply | Problem | None:
-        """What is said at a path of files, `None` where nothing is there."""
-        found = _PATH.search(request.path)
-        vendor = format.NAME.partition("-")[0]
-        if found is None or vendor not in _VENDORS:
+    def answer(self, request: RecordedRequest, vendor: str, place: Place) -> Reply | Problem | None:
+        """What is said at a place of files, `None` where nothing is there."""
+        account, action = account_of(request), place.action
+        if vendor not in _VENDORS or not action:
             return None
+        id = unquote(place.id)
         with self._lock:
-            if vendor == "gemini" and request.path.startswith("/upload/"):
-                return self._piece(request) if "upload_id" in request.query else self._begin(request)
-            id = found["id"] and unquote(found["id"])
-            if request.method == "POST" and id is None and vendor != "gemini":
-                return self._given(request, vendor)
-            if request.method == "GET" and id is None:
-                mine = [_said(it) for it in self.kept if (it.vendor, it.account) == (vendor, _account(request))]
+            if action in ("begin", "create"):
+                if vendor != "gemini":
+                    return self._given(request, vendor) if action == "create" else None
+                if not request.path.startswith("/upload/"):
+                    return None
+                return self._begin(request) if action == "begin" else self._piece(request)
+            if action == "list":
+                mine = [_said(it) for it in self.kept if (it.vendor, it.account) == (vendor, account)]
                 return _json(_listed(vendor, mine))
-            if request.method not in ("GET", "DELETE") or id is None:
-                return None
-            file = self._find(vendor, _account(request), id)
+            file = self._find(vendor, account, id)
             if file is None:
                 return _missing(vendor, id)
-            if request.method == "DELETE":
+            if action == "download":
+                return _content(file)
+            if action == "delete":
                 self.kept.remove(file)
                 return _json(_deleted(file))
             said = _said(file)
             file.looks = max(0, file.looks - 1)
             return _json(said)
 
+    def find(self, vendor: str, account: str, id: str) -> StoredFile | None:
+        """A file of that account, `None` where none is there."""
+        with self._lock:
+            return self._find(vendor, account, id)
+
+    def write(self, vendor: str, account: str, id: str, name: str, data: bytes) -> None:
+        """Keep what the vendor itself has made."""
+        kind, purpose = "application/jsonl", "batch_output" if vendor == "openai" else ""
+        with self._lock:
+            file = StoredFile(vendor, id, name, kind, data, account, purpose, made=True)
+            file.expires_at = time.time() + _LIFETIME if vendor == "gemini" else None
+            self.kept.append(file)
+
     def refusal(self, format: Format, request: RecordedRequest) -> Problem | None:
         """What the vendor says to a message that names a file that it does not have."""
         vendor = format.NAME.partition("-")[0]
         for id in _named(vendor, request.body):
             with self._lock:
-                file = self._find(vendor, _account(request), id.rpartition("/")[2])
+                file = self._find(vendor, account_of(request), id.rpartition("/")[2])
             if file is None:
                 return _missing(vendor, id.rpartition("/")[2])
             if vendor == "gemini" and (file.looks or file.fails):
@@ -160,7 +171,7 @@ class Cabinet:
         if vendor == "openai" and purpose not in _PURPOSES:
             return Problem(400, f"'{purpose}' is not one of {list(_PURPOSES)} - 'purpose'", param="purpose")
         before = "file_" if vendor == "anthropic" else "file-"
-        file = StoredFile(vendor, self._id(before), name or "", kind, data, _account(request), purpose)
+        file = StoredFile(vendor, self._id(before), name or "", kind, data, account_of(request), purpose)
         file.expires_at = None if self.lifetime is None else time.time() + self.lifetime
         self.kept.append(file)
         return _json(_said(file))
@@ -173,7 +184,7 @@ class Cabinet:
         # Google takes either spelling of a field.
         kind = headers.get("x-goog-upload-header-content-type") or str(said.get("mimeType") or "")
         name = str(said.get("displayName") or said.get("display_name") or "")
-        file = StoredFile("gemini", self._id(""), name, kind, b"", _account(request))
+        file = StoredFile("gemini", self._id(""), name, kind, b"", account_of(request))
         session = hashlib.sha256(file.id.encode()).hexdigest()
         self._begun[session] = file, bytearray()
         place = f"http://{headers.get('host')}{request.path}?upload_id={session}&upload_protocol=resumable"
@@ -201,7 +212,8 @@ def _json(value: Any, headers: dict[str, str] | None = None) -> Reply:
     return Reply(body=json.dumps(value).encode(), content_type="application/json", headers=headers or {})
 
 
-def _account(request: RecordedRequest) -> str:
+def account_of(request: RecordedRequest) -> str:
+    """Whose key it was asked with."""
     headers = request.headers
     named = (headers.get(name) for name in ("x-api-key", "x-goog-api-key", "authorization"))
     return next(filter(None, named), request.query.get("key", ""))
@@ -258,9 +270,17 @@ def _said(file: StoredFile) -> dict[str, Any]:
         "sha256Hash": b64encode(hashlib.sha256(file.data).hexdigest().encode()).decode(),
         "uri": file.uri,
         "state": state,
-        "source": "UPLOADED",
+        "source": "GENERATED" if file.made else "UPLOADED",
     }
     return said | ({"error": {"code": 3, "message": "The file cannot be read."}} if state == "FAILED" else {})
+
+
+def _content(file: StoredFile) -> Reply | Problem:
+    """What is in a file. Gemini and Anthropic give out no more than what they have made themselves."""
+    if file.vendor != "openai" and not file.made:
+        said = f"File {file.id} is not downloadable." if file.vendor == "anthropic" else "The file is not downloadable."
+        return Problem(400, said)
+    return Reply(body=file.data, content_type="application/octet-stream")
 
 
 def _listed(vendor: str, files: list[dict[str, Any]]) -> dict[str, Any]:
