@@ -9,7 +9,7 @@ from typing import Any
 from ..exchange import Problem, RecordedRequest, Reply
 from ..wires.files import Cabinet, account_of
 from ..wires.places import Place
-from . import openai
+from . import anthropic, openai
 from .forms import Answer, Vendor, said
 from .script import BatchLimits, BatchScript
 from .work import Batch, BatchRow
@@ -134,4 +134,4 @@ class Batches:
         return [row for it in open if model in (None, it.model) for row in it.rows if row.outcome is None]
 
 
-_VENDORS: dict[str, Vendor] = {"openai": openai}
+_VENDORS: dict[str, Vendor] = {"openai": openai, "anthropic": anthropic}
