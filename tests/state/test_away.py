@@ -105,7 +105,7 @@ async def test_what_others_have_put_under_the_prefix_is_left_alone(counting: Cou
     async with counting.service() as service:
         await service.chat(ask())
         before = (await service.state()).aliases
-        ours = next(it for it in own_redis.ask_with(PASSWORD, "KEYS", "*").split() if it.startswith("llmring"))
+        ours = next(it for it in own_redis.ask_with(PASSWORD, "KEYS", "*").split() if "llmring" in it)
         own_redis.ask_with(PASSWORD, "RPUSH", ours + ".list", "theirs")
         own_redis.ask_with(PASSWORD, "SET", ours + ".text", "theirs")
         own_redis.ask_with(PASSWORD, "HSET", ours + ".hash", "name", "theirs")
