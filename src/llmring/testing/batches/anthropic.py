@@ -60,10 +60,11 @@ def _wrong(body: dict[str, Any], limits: BatchLimits) -> Iterator[Problem]:
         said = "Field required" if requests is None else "Input should be a valid list"
         yield Problem(400, f"requests: {said}")
         return
-    for bound, least in ((1, True), (limits.requests, False)):
-        if len(requests) < bound if least else len(requests) > bound:
-            said = f"List should have at {'least' if least else 'most'} {bound} item{'s' * (bound != 1)}"
-            yield Problem(400, f"requests: {said} after validation, not {len(requests)}")
+    if not requests:
+        yield Problem(400, "requests: List should have at least 1 item after validation, not 0")
+    if limits.requests is not None and len(requests) > limits.requests:
+        said = f"List should have at most {limits.requests} items after validation, not {len(requests)}"
+        yield Problem(400, f"requests: {said}")
     seen: set[str] = set()
     for at, row in enumerate(requests):
         yield from _wrong_row(f"requests.{at}", row, seen)
