@@ -208,6 +208,27 @@ class Files(Row):
         return self
 
 
+class Asked(BaseModel):
+    """What a line of a batch says of where it goes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    url: Annotated[str, Field(pattern=r"^(/[a-z0-9_]+)+$")] | None = None
+
+
+class Batch(Row):
+    protocol: Literal["lines", "array", "jobs"]
+    wires: Annotated[
+        dict[Literal["anthropic", "gemini", "openai-chat", "openai-responses"], Asked], Field(min_length=1)
+    ]
+    upload: dict[Name, Text] = {}
+    requests: Annotated[int, Field(gt=0, le=100_000)]
+    bytes: Annotated[int, Field(gt=0)]
+    hours: Annotated[int, Field(gt=0)]
+    share: Annotated[float, Field(gt=0, le=1)]
+    full: list[Lower] = []
+
+
 class Vendor(BaseModel):
     """A vendor's row: a `Dialect`, and what the catalogue knows of it."""
 
@@ -237,6 +258,7 @@ class Vendor(BaseModel):
     chat: Chat | None = None
     counting: Counts | None = None
     files: Files | None = None
+    batch: Batch | None = None
     prices: Prices | None = None
     words: Annotated[list[Words], Field(min_length=1)] | None = None
     statuses: Annotated[dict[Lower, Status], Field(min_length=1)] | None = None
@@ -316,7 +338,7 @@ class Models(BaseModel):
     retired: Retired | None = None
 
 
-OTHERS = {"prices", "capabilities", "counting", "files"}
+OTHERS = {"prices", "capabilities", "counting", "files", "batch"}
 """Parts of a vendor's row that are none of a dialect's."""
 
 

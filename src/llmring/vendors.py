@@ -21,7 +21,7 @@ __all__ = ["ALSO_CALLED", "BUILT_IN", "FACTS", "SDKS", "VENDORS", "also_called",
 
 _Value = TypeVar("_Value")
 
-_OTHERS = ("prices", "capabilities", "counting", "files")
+_OTHERS = ("prices", "capabilities", "counting", "files", "batch")
 """Parts of a row that are none of a dialect's."""
 
 FACTS: Mapping[str, type] = {
@@ -59,8 +59,9 @@ def of_vendors(section: str, file: str = "vendors.json") -> Mapping[str, Any]:
 
     Args:
         section: of `vendors.json`: `"prices"`, how it is found on price lists, `"capabilities"`, where it says what its
-        models can do, `"counting"`, where it counts tokens, `"files"`, where it keeps files, or a field of a `Dialect`
-        as it is written. Of `catalog/models.json`: `"roles"`, `"limits"`, `"abilities"`, `"retired"`.
+        models can do, `"counting"`, where it counts tokens, `"files"`, where it keeps files, `"batch"`, how it takes
+        batches, or a field of a `Dialect` as it is written. Of `catalog/models.json`: `"roles"`, `"limits"`,
+        `"abilities"`, `"retired"`.
         file: which one.
     """
     return {name: row[section] for name, row in load(file).items() if section in row}

@@ -181,7 +181,7 @@ def test_a_module_in_the_working_directory_is_not_run(bare: Path) -> None:
         ("lock ad", "Did you mean llmring bind?"),
         ("lock ask", "Did you mean llmring lock chat?"),
         ("lock bump-registry", "Did you mean llmring lock upgrade? Versions of a registry are no longer pinned."),
-        ("lock profile list2", "Did you mean llmring lock profile list or llmring keys list or llmring log list?"),
+        ("lock profile list2", "Did you mean llmring lock profile list or llmring batch list or llmring keys list?"),
         ("register --email a@b.c", "There is no server to register with any more: "),
         ("regsiter", "There is no server to register with any more: "),
         ("export", "Did you mean llmring log list --json? /save "),

@@ -66,6 +66,7 @@ def test_it(llmring_replay):
         assert service.chat(LLMRequest(model="recorded", messages=[hello])).content == "Hi"
 """
 OTHERWISE = {
+    "llmring batch": "none was made",
     "llmring keys set anthropic": "a key is typed on a terminal",
     "llmring lock init": "there is a lockfile already",
     "llmring lock chat": "nobody says yes",

@@ -151,6 +151,10 @@ class Job:
         self._given = 0
         self._settled = asyncio.Event()
 
+    def says(self) -> list[str]:
+        """What there is to be said of it besides, for a picture of it."""
+        return []
+
     def tasks(self) -> Iterator[Task]:
         """What is still to be asked.
 
@@ -229,14 +233,15 @@ class Job:
             self._given += 1
             yield task
 
-    def _keep(self, result: MapResult[Task]) -> None:
-        """Write what came of a row, and count it."""
+    def _keep(self, result: MapResult[Task], batch: str | None = None) -> None:
+        """Write what came of a row, by itself or in a batch, and count it."""
         task, summary = result.row, self.summary
         cost = result.cost
         line: dict[str, Any] = {"key": task.key, "row": task.row.number, "asked": task.asked}
         line |= _answer(result) if result.response is not None else _failure(result)
         line["cost"] = cost.total if cost is not None else None
-        line |= {"attempts": result.attempts, "seconds": round(result.seconds, 3)}
+        line |= {"attempts": result.attempts}
+        line |= {"seconds": round(result.seconds, 3)} if batch is None else {"batch": batch}
         if self.output is not None:
             (self.output.answer if result.response is not None else self.output.failure)(line)
         self.show(line)

@@ -191,6 +191,17 @@ class Lines:
                 os.unlink(beside)
             raise OutputError(f"{self.path} cannot be written anew: {error.strerror}.") from None
 
+    def sync(self) -> None:
+        """Have the disk hold it.
+
+        Raises:
+            OutputError: it does not.
+        """
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written: {error.strerror}.") from None
+
     def close(self) -> None:
         """Have the disk hold it, and let go of it."""
         if self._fd >= 0:
@@ -303,6 +314,10 @@ class Output:
         """The rows are gone through once more, from the first."""
         self._seen, self._times = Keys(), {}
 
+    def holds(self, key: str, asked: str) -> bool:
+        """Whether what was asked under a key is answered, or has failed for good."""
+        return key in self._given_up or f"{key}\n{asked}" in self._asked
+
     def answer(self, line: dict[str, Any]) -> None:
         """Write an answer.
 
@@ -321,6 +336,12 @@ class Output:
         if self._failures is None:
             self._failures = Lines(failed_beside(self._path))
         self._failures.add(line)
+
+    def sync(self) -> None:
+        """Have the disk hold all that was written."""
+        self._answers.sync()
+        if self._failures is not None:
+            self._failures.sync()
 
     def tidy(self) -> None:
         """Leave of two answers to a row the later one, and of failures those that still are.

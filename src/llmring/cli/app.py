@@ -30,6 +30,9 @@ from .terminal import (
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "chat": ("chat:chat", "Ask a model, or talk with it."),
     "map": ("mapping:map_rows", "Ask about each row of files, as fast as the provider lets."),
+    "batch list": ("batches:list_batches", "List the batches that are at vendors, and how they stand."),
+    "batch collect": ("batches:collect", "Write the answers of the batches that are done."),
+    "batch cancel": ("batches:cancel", "End batches; what is answered by then is kept."),
     "aliases": ("aliases:list_aliases", "Show which model serves which alias."),
     "bind": ("bind:bind", "Bind an alias to a model, or to several."),
     "unbind": ("bind:unbind", "Take an alias out of the lockfile."),
@@ -85,6 +88,13 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
 """In the order of the help: where each command is, `module:function`, and the first line of its docstring."""
 
 _GROUPS: Mapping[str, str] = {
+    "batch": """Look after the batches that llmring map --batch has made. Alone, it lists them.
+
+\b
+Example:
+  llmring batch list
+  llmring batch collect labels.jsonl
+  llmring batch cancel labels.jsonl""",
     "keys": """Keep the providers' keys in the system's keyring.
 
 \b
@@ -137,7 +147,7 @@ _SETTINGS: Mapping[str, dict[str, Any]] = {"bind": {"allow_extra_args": True}}
 """What a command says itself where Typer's own words would not help."""
 
 
-_ALONE: Mapping[str, str] = {"log": "list", "state": "show"}
+_ALONE: Mapping[str, str] = {"batch": "list", "log": "list", "state": "show"}
 """What a group does where no command of it is named."""
 
 

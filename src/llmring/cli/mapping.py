@@ -11,12 +11,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from .. import batches
 from .. import lockfile as lockfiles
 from ..bulk import Asking, Job, Output, Rows, Summary, Survey, survey
 from ..bulk.asking import digest
 from ..bulk.output import failed_beside
 from ..exceptions import LLMRingError
 from ..service import LLMRing
+from .batches import journal_of
 from .chat import response_format
 from .facts import dollars
 from .parameters import MaxTokensOption, ReasoningOption, SchemaOption, TemperatureOption, fields_of
@@ -103,8 +105,7 @@ def map_rows(
         typer.Option("--max-cost", metavar="USD", min=0.0, help="Begin nothing more that may cost more than that."),
     ] = None,
     concurrency: Annotated[
-        int,
-        typer.Option("--concurrency", metavar="N", min=1, help="Requests at once, at most; begun with are up to 16."),
+        int, typer.Option("--concurrency", metavar="N", min=1, help="Requests at once, at most; begun with are 8.")
     ] = 64,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Take up the rows that failed for good, too.")
@@ -112,6 +113,10 @@ def map_rows(
     redo_changed: Annotated[
         bool,
         typer.Option("--redo-changed", help="Ask again about rows that were asked otherwise, or of other models."),
+    ] = False,
+    batch: Annotated[
+        bool,
+        typer.Option("--batch", help="Through the vendor's batch endpoint: half the price, within a day. Takes -o."),
     ] = False,
 ) -> None:
     """Ask about each row of files, as fast as the provider lets.
@@ -127,9 +132,12 @@ def map_rows(
       llmring map reviews.csv --prompt 'Label: {text}' --schema label.json -o labels.jsonl --max-cost 5
       llmring map 'scans/*.parquet' --image path --prompt 'What does it say?' -o texts.jsonl
       llmring map reviews.jsonl --template label -o labels.jsonl --retry-failed
+      llmring map reviews.jsonl --template label -o labels.jsonl --batch
     """
     if output is None and (retry_failed or redo_changed):
         raise typer.BadParameter("it goes with -o", param_hint="--retry-failed" if retry_failed else "--redo-changed")
+    if batch and output is None and not dry_run:
+        raise typer.BadParameter("it goes with -o", param_hint="--batch")
     fields = fields_of(
         option or (), "--option", reasoning_effort=reasoning, max_tokens=max_tokens, temperature=temperature
     )
@@ -148,13 +156,17 @@ def map_rows(
         kept = None
         if output is not None and not (dry_run and not output.exists()):
             kept = Output(output, whom, retry_failed=retry_failed, redo_changed=redo_changed)
-        run = _Run(read, asking, kept, binding, profile, concurrency, max_cost)
+        journal = None
         try:
+            if output is not None and not dry_run:
+                journal = journal_of(output, batch)
+            run = _Run(read, asking, kept, binding, profile, concurrency, max_cost, batch, journal)
             hear_warnings(run.warn)
             status = asyncio.run(run.look() if dry_run else run.whole())
         finally:
-            if kept is not None:
-                kept.close()
+            for it in (kept, journal):
+                if it is not None:
+                    it.close()
     finally:
         read.close()
     raise typer.Exit(status)
@@ -172,7 +184,11 @@ class _Run:
         profile: str | None,
         concurrency: int,
         max_cost: float | None,
+        in_batches: bool,
+        journal: batches.Journal | None,
     ) -> None:
+        self._in_batches = in_batches
+        self._journal = journal
         self._rows = rows
         self._asking = asking
         self._output = output
@@ -193,16 +209,13 @@ class _Run:
             warn(f"{text} (Said once; so it may be with other rows.)")
 
     def _job_of(self, service: LLMRing) -> Job:
-        return Job(
-            service,
-            self._rows,
-            self._asking,
-            self._output,
-            show=self._show,
-            profile=self._profile,
-            concurrency=self._concurrency,
-            max_usd=self._max_cost,
-        )
+        what = service, self._rows, self._asking, self._output
+        how: dict[str, Any] = {"show": self._show, "profile": self._profile, "concurrency": self._concurrency}
+        how["max_usd"] = self._max_cost
+        if self._journal is None:
+            return Job(*what, **how)
+        how |= {"journal": self._journal, "binding": self._binding, "told": lambda it: note(it, dim=False)}
+        return batches.BatchJob(*what, **how)
 
     def _show(self, line: dict[str, Any]) -> None:
         if self._output is None:
@@ -212,6 +225,8 @@ class _Run:
         """Say what it would take."""
         async with Service(profile=self._profile) as service:
             found = await survey(self._job_of(service), self._binding, self._concurrency)
+            if self._in_batches:
+                found = batches.at_batch_rate(service, found, batches.endpoint_for(service, self._binding))
         said = asdict(found)
         del said["dearest"]
         said |= {"done": found.rows - found.to_ask, "concurrency": self._concurrency}
@@ -233,6 +248,8 @@ class _Run:
                 return _INTERRUPTED
 
     async def _asked(self, service: LLMRing) -> int:
+        if self._in_batches:
+            batches.endpoint_for(service, self._binding)
         job = self._job = self._job_of(service)
         found = await survey(job, self._binding, self._concurrency, price=self._max_cost is not None)
         if self._output is not None:

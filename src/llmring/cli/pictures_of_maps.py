@@ -58,7 +58,7 @@ class _Picture:
         if summary.usd and over:
             tokens += f" · {dollars(summary.usd)} spent, {dollars(summary.usd / over * left)} to come"
         if progress is None:
-            return [first, tokens]
+            return [first, tokens, *self._job.says()]
         third = f"{progress.running} at once of {progress.concurrency} · held by {LIMITS[progress.limited_by]}"
         third += f" ({progress.rate * 60:.0f} a minute)" if progress.rate and progress.limited_by == "rate" else ""
         third += f" · {progress.waiting} to be asked again" if progress.waiting else ""

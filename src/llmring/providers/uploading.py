@@ -28,7 +28,17 @@ from .transport import AT_HOME
 if TYPE_CHECKING:
     from .base import Call, Provider
 
-__all__ = ["FilesEndpoint", "NoFilesThere", "Stored", "account_of", "delete", "endpoint_of", "failed", "upload"]
+__all__ = [
+    "FilesEndpoint",
+    "NoFilesThere",
+    "Stored",
+    "account_of",
+    "delete",
+    "endpoint_of",
+    "failed",
+    "plain",
+    "upload",
+]
 
 _NOTHING_THERE = (404, 405, 501)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
@@ -322,14 +332,19 @@ def failed(provider: Provider, call: Call, name: str, error: Exception) -> Excep
             f"The file {name} was not taken by {provider.name}: {error}.", provider=provider.name, model=call.model
         )
         return raised
-    response = getattr(error, "response", None)
-    status = status_of(error)
-    if status is not None and status > 0:
-        body = getattr(response, "content", b"")
-        refused = errors.Refused(status, getattr(response, "headers", {}), body if isinstance(body, bytes) else b"")
-        refused.__cause__ = error
-        error = refused
-    raised = provider.error(error, call)
+    raised = provider.error(plain(error), call)
     if isinstance(raised, ProviderError):
         raised.args = (f"The file {name} could not be uploaded. {raised}",)
     return raised
+
+
+def plain(error: Exception) -> Exception:
+    """What an SDK raises of a refusal, as what was refused; anything else as it is."""
+    response = getattr(error, "response", None)
+    status = status_of(error)
+    if status is None or status <= 0:
+        return error
+    body = getattr(response, "content", b"")
+    refused = errors.Refused(status, getattr(response, "headers", {}), body if isinstance(body, bytes) else b"")
+    refused.__cause__ = error
+    return refused

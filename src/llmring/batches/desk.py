@@ -1,0 +1,133 @@
+"""The vendors' side of the batches of a journal: each provider as it was when a batch was made, or an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from ..exceptions import ConfigurationError, ProviderError
+from ..provided import Lender
+from ..providers import batch_protocols, uploading
+from .journal import known_elsewhere
+
+if TYPE_CHECKING:
+    from ..providers.base import Provider
+    from ..providers.batching import Batches
+    from ..talking import Talks
+    from .journal import Journal, Shard
+
+__all__ = ["Desk"]
+
+
+class Desk:
+    """Lends what a journal's batches are asked for with, and lets go of it at the end.
+
+    Args:
+        service: whose providers these are.
+        salt: of the journal.
+    """
+
+    def __init__(self, service: Talks, salt: str) -> None:
+        self._service = service
+        self._salt = bytes.fromhex(salt)
+        self._lent: dict[str, Provider] = {}
+        self._batches: dict[str, Batches] = {}
+        self._let_go: list[Callable[[], None]] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for let_go in self._let_go:
+            let_go()
+
+    async def provider(self, model: str) -> Provider:
+        """Who serves a `provider:model`.
+
+        Raises:
+            ProviderNotFoundError: it is not configured.
+        """
+        name = model.partition(":")[0]
+        if name not in self._lent:
+            lender = Lender(self._service, self._service._lockfile(), self._service.timeout)
+            self._lent[name], let_go = await lender.lend(model)
+            self._let_go.append(let_go)
+        return self._lent[name]
+
+    async def batches(self, model: str) -> Batches:
+        """A model's batches.
+
+        Raises:
+            ConfigurationError: its provider takes none.
+        """
+        if model not in self._batches:
+            provider = await self.provider(model)
+            found = batch_protocols.batches_of(provider, model.partition(":")[2], self._service.timeout)
+            if found is None:
+                raise ConfigurationError(f"{model} is asked at {provider.issuer}, which takes no batches.")
+            self._batches[model] = found
+        return self._batches[model]
+
+    async def of(self, shard: Shard) -> Batches:
+        """Those of a shard's model, with its account.
+
+        Raises:
+            ConfigurationError: its provider is asked elsewhere now, or with another key.
+        """
+        provider = await self.provider(shard.model)
+        there, account = await self.whose(shard.model)
+        if there != shard.issuer:
+            raise ConfigurationError(f"{_named(shard)} is at {shard.issuer}, and {provider.name} is now {there}.")
+        if account != shard.account:
+            raise ConfigurationError(
+                f"{_named(shard)} was made with another key of {provider.name} than {provider.config.key_source} has "
+                "now. Go on with that one, so that nothing is paid for twice."
+            )
+        return await self.batches(shard.model)
+
+    async def cancel(self, shard: Shard, journal: Journal) -> tuple[str, bool]:
+        """End a batch; gives what is to be said of that, and whether it is ended.
+
+        Raises:
+            Unsure: whether it was made cannot be told yet.
+            ProviderError: the vendor did not end it.
+        """
+        batches = await self.of(shard)
+        id = shard.batch
+        if id is None and shard.step == "creating":
+            others = {it.batch for it in journal.shards.values() if it.batch} | known_elsewhere(journal.path)
+            id = await batches.find(shard.tag, shard.at, shard.count, frozenset(others))
+            if id is None:
+                return f"{_named(shard)} is not at {batches.name} yet, and may still come. The next run looks.", False
+            journal.note(shard.tag, "created", batch=id)
+        if id is None:
+            journal.note(shard.tag, "dropped", why="it was not made", files=[shard.upload] if shard.upload else [])
+            return f"{_named(shard)} was not made.", True
+        try:
+            await batches.cancel(id)
+        except ProviderError as error:
+            if error.status_code == 404:
+                journal.note(shard.tag, "dropped", why=str(error))
+                return f"{_named(shard)} is not at {batches.name} any more; its rows are to be asked again.", True
+            if (await batches.look(id)).state == "running":
+                raise
+            return f"{_named(shard)} is over already; llmring batch collect takes its answers.", True
+        journal.note(shard.tag, "cancelled")
+        return f"{_named(shard)} is being cancelled; llmring batch collect takes what is answered.", True
+
+    async def whose(self, model: str) -> tuple[str, str]:
+        """Where a model is asked, and a digest of with whose key."""
+        provider = await self.provider(model)
+
+        def digest(said: bytes) -> str:
+            return blake2b(said, key=self._salt, digest_size=12).hexdigest()
+
+        return provider.issuer, uploading.account_of(provider, digest)
+
+
+def _named(shard: Shard) -> str:
+    return f"The batch {shard.batch or shard.tag} of {shard.count:,} rows"

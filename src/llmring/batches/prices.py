@@ -1,0 +1,45 @@
+"""What answers of batches cost: at the price data's own batch rates, else at the share that the vendor names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .. import catalog
+from ..schemas import Served
+
+if TYPE_CHECKING:
+    from ..providers.batching import BatchEndpoint
+    from ..schemas import Answered, Usage
+    from ..talking import Talks
+
+__all__ = ["cost_in_batch", "usd_in_batch"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Likely:
+    """An answer that there is not yet, as `catalog.cost_of` reads it."""
+
+    model: str
+    usage: Usage | None
+    response_model: str | None = None
+    service_tier: str | None = None
+    served: tuple[Served, ...] = ()
+
+
+def cost_in_batch(service: Talks, answer: Answered, endpoint: BatchEndpoint) -> catalog.Cost:
+    """What an answer cost that came in a batch."""
+    cost = catalog.cost_of(answer, base_url=service._address, service_tier="batch")
+    if cost.total is not None:
+        return cost
+    cost = catalog.cost_of(answer, base_url=service._address, service_tier="default")
+    if cost.input is None or cost.output is None or cost.total is None:
+        return cost
+    share = endpoint.share
+    return catalog.Cost(cost.input * share, cost.output * share, cost.total * share, cost.model)
+
+
+def usd_in_batch(service: Talks, model: str, put_in: int, got: int, endpoint: BatchEndpoint) -> catalog.Cost:
+    """What so many tokens would cost."""
+    usage: Usage = {"prompt_tokens": put_in, "completion_tokens": got, "total_tokens": put_in + got}
+    return cost_in_batch(service, _Likely(model, usage), endpoint)

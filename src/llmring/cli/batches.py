@@ -1,0 +1,173 @@
+"""`llmring batch`: the batches that `llmring map --batch` has made, at their vendors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .. import batches
+from ..bulk import Output, Summary
+from ..exceptions import ConfigurationError, LLMRingError
+from ..providers.batching import Unsure
+from .project import argument
+from .terminal import again, hear_warnings, json_text, note, say, say_json, say_table, warn
+from .trust import Service
+
+FileArgument = Annotated[
+    Path | None, argument("FILE", "The file of answers, or its journal. Not given: all that are known here.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON array.")]
+
+
+def journal_of(output: Path, in_batches: bool) -> batches.Journal | None:
+    """The journal of a run's batches; `None` where it asks by single requests.
+
+    Raises:
+        ConfigurationError: batches are at the vendor, and their rows would be paid for twice.
+    """
+    path = batches.journal_beside(output)
+    if in_batches:
+        return batches.Journal(path)
+    if path.exists() and (there := [it for it in batches.read_only(path)[0].values() if it.is_open]):
+        rows = sum(it.count for it in there)
+        raise ConfigurationError(
+            f"{len(there)} batches with {rows:,} of these rows are at the vendor. To go on with them: --batch. To take "
+            f"what is done: {again('batch', 'collect', str(output))}. To end them: "
+            f"{again('batch', 'cancel', str(output))}"
+        )
+    return None
+
+
+def list_batches(file: FileArgument = None, as_json: JsonOption = False) -> None:
+    """List the batches that are at vendors, and how they stand.
+
+    Of a FILE, those that are over are listed, too. `llmring batch` does the same.
+
+    \b
+    Example:
+      llmring batch list
+      llmring batch list labels.jsonl --json
+    """
+    rows = asyncio.run(_standing(file))
+    if as_json:
+        say_json(rows)
+    elif rows:
+        table = [("FILE", "BATCH", "MODEL", "ROWS", "DONE", "STATE")]
+        for it in rows:
+            done = "" if it["done"] is None else f"{it['done']:,}"
+            table.append((it["file"], it["batch"] or "-", it["model"], f"{it['rows']:,}", done, it["state"]))
+        say_table(table, 3, 4)
+    if not rows:
+        note("There are none." if file is not None else "None is at a vendor. To make some: llmring map --batch")
+
+
+async def _standing(file: Path | None) -> list[dict[str, Any]]:
+    said: list[dict[str, Any]] = []
+    async with Service() as service:
+        for path in _journals(file):
+            shards, salt = batches.read_only(path)
+            async with batches.Desk(service, salt) as desk:
+                for shard in shards.values():
+                    if shard.is_open or file is not None:
+                        output = str(batches.output_beside(path))
+                        row = {"file": output, "batch": shard.batch, "model": shard.model, "rows": shard.count}
+                        said.append(row | await _state(desk, shard) | {"journal": str(path), "tag": shard.tag})
+    return said
+
+
+async def _state(desk: batches.Desk, shard: batches.Shard) -> dict[str, Any]:
+    if not shard.is_open:
+        words = "collected" if shard.batch is not None and not shard.dropped else "not made"
+        return {"state": words, "done": None}
+    if shard.batch is None:
+        return {"state": "not known: the next run looks for it", "done": None}
+    try:
+        standing = await (await desk.of(shard)).look(shard.batch)
+    except LLMRingError as error:
+        warn(str(error))
+        return {"state": "not known", "done": None}
+    words = f"{standing.words}, to be collected" if standing.state == "ended" else standing.words
+    return {"state": words, "done": standing.done}
+
+
+def collect(file: FileArgument = None) -> None:
+    """Write the answers of the batches that are done.
+
+    Each goes to the file that it was made for; none is waited for. It takes no rows: the journal beside FILE knows
+    them. What came back without an answer is left to
+    `llmring map`, which goes on. For each file, a summary is printed, as a line of JSON.
+
+    \b
+    Example:
+      llmring batch collect
+      llmring batch collect labels.jsonl
+    """
+    hear_warnings()
+    failed = 0
+    for path in _journals(file):
+        with batches.Journal(path) as journal, Output(batches.output_beside(path), "") as output:
+            summary = asyncio.run(_collected(journal, output))
+        failed += summary.failed
+        said = {"file": str(batches.output_beside(path))} | asdict(summary)
+        for name in ("rows", "done_before", "refused", "seconds", "stopped"):
+            del said[name]
+        say(json_text(said, indent=None))
+    raise typer.Exit(1 if failed else 0)
+
+
+async def _collected(journal: batches.Journal, output: Output) -> Summary:
+    async with Service() as service:
+        job = batches.BatchJob(service, (), None, output, journal=journal, told=lambda it: note(it, dim=False))
+        return await job.collect()
+
+
+def cancel(
+    file: FileArgument = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that are known here, where no FILE is given.")] = False,
+) -> None:
+    """End batches; what is answered by then is kept.
+
+    It is billed, too, and `llmring batch collect` writes it. The rows that are left are asked by the next
+    `llmring map`.
+
+    \b
+    Example:
+      llmring batch cancel labels.jsonl
+    """
+    if file is None and not everything:
+        raise typer.BadParameter("name the file, or --all", param_hint="FILE")
+    status = 0
+    for path in _journals(file):
+        with batches.Journal(path) as journal:
+            status |= asyncio.run(_cancelled(journal))
+    raise typer.Exit(status)
+
+
+async def _cancelled(journal: batches.Journal) -> int:
+    status = 0
+    async with Service() as service, batches.Desk(service, journal.salt) as desk:
+        if not journal.open:
+            note(f"{journal.path}: none is at a vendor.", dim=False)
+        for shard in journal.open:
+            try:
+                said, is_over = await desk.cancel(shard, journal)
+            except (LLMRingError, Unsure) as error:
+                said, is_over = str(error) or f"whether {shard.tag} was made is not known yet; try again later", False
+            status |= not is_over
+            (note if is_over else warn)(said)
+    return status
+
+
+def _journals(file: Path | None) -> Iterator[Path]:
+    if file is None:
+        yield from batches.known_journals()
+        return
+    path = batches.journal_beside(file)
+    if not path.exists():
+        raise ConfigurationError(f"{file} has no batches: there is no {path}.")
+    yield path

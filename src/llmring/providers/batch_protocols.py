@@ -1,0 +1,276 @@
+"""The vendors' ways of taking batches, each by the methods of its SDK. `batching.py` says what is done by them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import httpx2
+from pydantic_core import from_json, to_json
+
+from .batching import Batches, Result, Standing, Unsure, endpoint_at
+
+if TYPE_CHECKING:
+    from .base import Provider
+
+__all__ = ["batches_of"]
+
+_SKEW = 600.0
+"""Seconds by which the vendor's clock may be behind."""
+_BLOCK = 1 << 20
+_PAGE = 100
+_GONE = ("batch_expired", "batch_cancelled", "expired", "canceled", "cancelled")
+"""What is said of a row that was not asked at all."""
+_STATUSES = {1: 499, 3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 13: 500, 14: 503, 16: 401}
+"""HTTP's for those of google.rpc.Code."""
+
+
+def batches_of(provider: Provider, model: str, timeout: float | None) -> Batches | None:
+    """A model's batches at a provider; `None` where it takes none.
+
+    Args:
+        provider: who is asked.
+        model: its name, without the provider.
+        timeout: seconds for each wait; `None` waits forever.
+    """
+    config = provider.config
+    wire = getattr(provider, "wire", "")
+    endpoint = endpoint_at(config.name, config.address or config.base_url, wire)
+    return None if endpoint is None else _PROTOCOLS[endpoint.protocol](provider, endpoint, model, wire, timeout)
+
+
+class _Lines(Batches):
+    """A file of lines, uploaded, and a batch made of it."""
+
+    def line(self, name: str, body: bytes) -> bytes:
+        url = self.endpoint.wires[self._wire]["url"]
+        return b'{"custom_id":"%s","method":"POST","url":"%s","body":%s}' % (name.encode(), url.encode(), body)
+
+    async def create(self, tag: str, upload: str | None, file: BinaryIO) -> str:
+        async with self._asking("make a batch"):
+            made = await self._client.batches.create(
+                completion_window=f"{self.endpoint.hours}h",
+                endpoint=self.endpoint.wires[self._wire]["url"],
+                input_file_id=upload,
+                metadata={"llmring": tag},
+                timeout=self._slow,
+            )
+            return _id(made.id)
+
+    async def find(self, tag: str, since: float, count: int, known: frozenset[str]) -> str | None:
+        async with self._asking("list its batches"):
+            async for batch in self._client.batches.list(limit=_PAGE, timeout=self._timeout):
+                if (batch.metadata or {}).get("llmring") == tag:
+                    return _id(batch.id)
+                if batch.created_at < since - _SKEW:
+                    break
+        return None
+
+    async def look(self, id: str) -> Standing:
+        async with self._asking("say how a batch stands"):
+            batch = await self._client.batches.retrieve(id, timeout=self._timeout)
+            state = {"failed": "failed"}.get(batch.status, "running")
+            if batch.status in ("completed", "expired", "cancelled"):
+                state = "ended"
+            faults = (batch.errors.data if batch.errors is not None else None) or []
+            error = "; ".join(dict.fromkeys(it.message or it.code or "" for it in faults)) or "it does not say why"
+            said = " ".join(f"{it.code} {it.message}" for it in faults)
+            counts = batch.request_counts
+            return Standing(
+                _id(batch.id),
+                state,
+                batch.status,
+                counts.completed + counts.failed if counts is not None else None,
+                tuple(it for it in (batch.output_file_id, batch.error_file_id) if it),
+                error if state == "failed" else None,
+                self.says_full(said),
+            )
+
+    async def cancel(self, id: str) -> None:
+        async with self._asking("cancel a batch"):
+            await self._client.batches.cancel(id, timeout=self._timeout)
+
+    async def _files(self, name: str) -> AsyncIterator[str]:
+        async for file in self._client.files.list(**self.endpoint.upload, timeout=self._timeout):
+            if file.filename == name:
+                yield file.id
+
+    async def _download(self, standing: Standing, output: str, file: BinaryIO) -> None:
+        ask = self._client.files.with_streaming_response.content
+        async with ask(output, timeout=self._timeout) as answer:
+            async for part in answer.iter_bytes(_BLOCK):
+                file.write(part)
+
+    def _read(self, line: dict[str, Any]) -> Result:
+        name, response, error = line["custom_id"], line.get("response"), line.get("error")
+        if response is None:
+            code = str((error or {}).get("code"))
+            if code in _GONE:
+                return Result(name, gone=code)
+            return Result(name, 200, to_json({"error": error or {"message": "no answer"}}), True)
+        status = response["status_code"]
+        return Result(name, status, to_json(response["body"]), not 200 <= status < 300)
+
+
+class _Array(Batches):
+    """All requests within the one that makes the batch, which has no name of ours: only its requests have."""
+
+    head, between, tail = b'{"requests":[', b",", b"]}"
+
+    def line(self, name: str, body: bytes) -> bytes:
+        return b'{"custom_id":"%s","params":%s}' % (name.encode(), body)
+
+    async def upload(self, tag: str, file: BinaryIO) -> str | None:
+        return None
+
+    async def create(self, tag: str, upload: str | None, file: BinaryIO) -> str:
+        size = file.seek(0, 2)
+        headers = {"content-type": "application/json", "content-length": str(size)}
+        async with self._asking("make a batch"):
+            answer = await self._client.post(
+                "/v1/messages/batches",
+                cast_to=httpx2.Response,
+                content=_Content(file),
+                options={"headers": headers, "timeout": self._slow},
+            )
+            return _id(from_json(await answer.aread())["id"])
+
+    async def find(self, tag: str, since: float, count: int, known: frozenset[str]) -> str | None:
+        unsure = False
+        async with self._asking("list its batches"):
+            async for batch in self._client.messages.batches.list(limit=_PAGE, timeout=self._timeout):
+                counts = batch.request_counts
+                total = counts.canceled + counts.errored + counts.expired + counts.processing + counts.succeeded
+                if batch.created_at.timestamp() < since - _SKEW:
+                    break
+                if total != count or batch.id in known:
+                    continue
+                if not batch.results_url:
+                    unsure = True
+                elif await self._is_of(batch.id, tag):
+                    return _id(batch.id)
+        if unsure:
+            raise Unsure
+        return None
+
+    async def _is_of(self, id: str, tag: str) -> bool:
+        """Whether the first of its answers is of a request that we named."""
+        ask = self._client.messages.batches.with_streaming_response.results
+        async with ask(id, timeout=self._timeout) as answer:
+            async for line in answer.iter_lines():
+                return str(from_json(line).get("custom_id")).startswith(f"{tag}-")
+        return False
+
+    async def look(self, id: str) -> Standing:
+        async with self._asking("say how a batch stands"):
+            batch = await self._client.messages.batches.retrieve(id, timeout=self._timeout)
+            counts = batch.request_counts
+            done = counts.canceled + counts.errored + counts.expired + counts.succeeded
+            ended = batch.processing_status == "ended"
+            outputs = (id,) if batch.results_url else ()
+            return Standing(id, "ended" if ended else "running", batch.processing_status, done, outputs)
+
+    async def cancel(self, id: str) -> None:
+        async with self._asking("cancel a batch"):
+            await self._client.messages.batches.cancel(id, timeout=self._timeout)
+
+    async def _download(self, standing: Standing, output: str, file: BinaryIO) -> None:
+        ask = self._client.messages.batches.with_streaming_response.results
+        async with ask(output, timeout=self._timeout) as answer:
+            async for part in answer.iter_bytes(_BLOCK):
+                file.write(part)
+
+    def _read(self, line: dict[str, Any]) -> Result:
+        name, result = line["custom_id"], line["result"]
+        if result["type"] == "succeeded":
+            return Result(name, 200, to_json(result["message"]))
+        if result["type"] in _GONE:
+            return Result(name, gone=result["type"])
+        return Result(name, 200, to_json(result["error"]), True)
+
+    async def _files(self, name: str) -> AsyncIterator[str]:
+        return
+        yield name
+
+    async def tidy(self, files: tuple[str, ...]) -> None:
+        """There are no files; the vendor keeps what it answered with the batch, for a while."""
+
+
+class _Jobs(Batches):
+    """A file of lines, uploaded, and a job made of it, in Gemini's words."""
+
+    def line(self, name: str, body: bytes) -> bytes:
+        return b'{"key":"%s","request":%s}' % (name.encode(), body)
+
+    def _config(self, *, slow: bool = False, **said: Any) -> dict[str, Any]:
+        options: dict[str, Any] = {"retry_options": {"attempts": 1}}
+        if (timeout := self._slow if slow else self._timeout) is not None:
+            options["timeout"] = int(timeout * 1000)
+        return {**said, "http_options": options}
+
+    async def create(self, tag: str, upload: str | None, file: BinaryIO) -> str:
+        async with self._asking("make a batch"):
+            config = self._config(display_name=f"llmring-{tag}", slow=True)
+            made = await self._provider.client.batches.create(model=self._model, src=upload, config=config)
+            return _id(made.name)
+
+    async def find(self, tag: str, since: float, count: int, known: frozenset[str]) -> str | None:
+        async with self._asking("list its batches"):
+            async for job in await self._provider.client.batches.list(config=self._config(page_size=_PAGE)):
+                if job.display_name == f"llmring-{tag}":
+                    return _id(job.name)
+        return None
+
+    async def look(self, id: str) -> Standing:
+        async with self._asking("say how a batch stands"):
+            job = await self._provider.client.batches.get(name=id, config=self._config())
+            words = str(getattr(job.state, "value", job.state)).removeprefix("JOB_STATE_").lower()
+            ended = words in ("succeeded", "partially_succeeded", "cancelled", "expired")
+            state = "ended" if ended else "failed" if words == "failed" else "running"
+            output = getattr(job.dest, "file_name", None)
+            error = getattr(job.error, "message", None) or "it does not say why"
+            outputs = (output,) if output else ()
+            return Standing(id, state, words, None, outputs, error if state == "failed" else None)
+
+    async def cancel(self, id: str) -> None:
+        async with self._asking("cancel a batch"):
+            await self._provider.client.batches.cancel(name=id, config=self._config())
+
+    async def _download(self, standing: Standing, output: str, file: BinaryIO) -> None:
+        await self._provider.client.files.download(file=output, destination=file, config=self._config())
+
+    def _read(self, line: dict[str, Any]) -> Result:
+        name, response, error = line["key"], line.get("response"), line.get("error")
+        if response is not None:
+            return Result(name, 200, to_json(response))
+        code = error["code"] if error else 500
+        return Result(name, _STATUSES.get(code, code if code >= 400 else 500), to_json({"error": error}), True)
+
+    async def _files(self, name: str) -> AsyncIterator[str]:
+        async for file in await self._provider.client.files.list(config=self._config(page_size=_PAGE)):
+            if file.display_name == name and file.name:
+                yield file.name
+
+    async def _delete(self, id: str) -> None:
+        await self._provider.client.files.delete(name=id, config=self._config())
+
+
+_PROTOCOLS: Mapping[str, type[Batches]] = {"lines": _Lines, "array": _Array, "jobs": _Jobs}
+
+
+def _id(said: Any) -> str:
+    if not isinstance(said, str) or not said:
+        raise ValueError("it was answered with something that is no batch")
+    return said
+
+
+class _Content:
+    """A file to send, piece by piece, and from its beginning each time."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._file.seek(0)
+        while part := self._file.read(_BLOCK):
+            yield part
