@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from math import inf
 from typing import NamedTuple, Protocol
 
-from llmring.bulk.pace import Outcome, Pace
+from llmring.bulk.pace import Begun, Outcome, Pace
 
 
 class Hidden:
@@ -22,6 +22,8 @@ class Hidden:
         requests, tokens: a minute, by the time.
         slots: answers at once, at full speed; more of them take longer.
         told: whether a refusal says when to come again.
+        depth: of the buckets, in minutes.
+        latency: of an answer, in seconds, by three tenths more or less.
     """
 
     def __init__(
@@ -32,11 +34,12 @@ class Hidden:
         *,
         told: bool = True,
         depth: float = 1 / 12,
+        latency: float = 1.0,
         seed: int = 1,
     ) -> None:
         self.limits = requests, tokens
         self.left = [requests(0) * depth, tokens(0) * depth if tokens(0) < inf else inf]
-        self.slots, self.told, self.depth = slots, told, depth
+        self.slots, self.told, self.depth, self.latency = slots, told, depth, latency
         self.at = 0.0
         self.chance = random.Random(seed)
 
@@ -54,18 +57,22 @@ class Hidden:
             return False, 0.05, wait if self.told else None
         self.left[0] -= 1
         self.left[1] -= weight
-        return True, self.chance.uniform(0.7, 1.3) * max(1.0, running / self.slots), None
+        return True, self.latency * self.chance.uniform(0.7, 1.3) * max(1.0, running / self.slots), None
 
     def allowed(self, begin: float, end: float) -> float:
-        """How many it would answer in that time."""
+        """How many it would answer in that time; from the beginning on, what is in the buckets, too."""
         steps = [begin + (end - begin) * n / 1000 for n in range(1000)]
-        return sum(min(self.limits[0](t), self.limits[1](t) / 500) / 60 for t in steps) * (end - begin) / 1000
+        full = self.limit(0) * self.depth if begin == 0 else 0.0
+        return full + sum(self.limit(t) / 60 for t in steps) * (end - begin) / 1000
+
+    def limit(self, now: float) -> float:
+        return min(self.limits[0](now), self.limits[1](now) / 500)
 
 
 class Paced(Protocol):
     def wait(self, running: int) -> float: ...
-    def begins(self) -> float: ...
-    def ended(self, began: float, running: int, outcome: Outcome, retry_after: float | None = None) -> None: ...
+    def begins(self) -> Begun: ...
+    def ended(self, begun: Begun, running: int, outcome: Outcome, retry_after: float | None = None) -> None: ...
 
 
 class Fixed:
@@ -77,10 +84,10 @@ class Fixed:
     def wait(self, running: int) -> float:
         return 0.0 if running < self.most else inf
 
-    def begins(self) -> float:
-        return self.clock()
+    def begins(self) -> Begun:
+        return Begun(self.clock(), 0)
 
-    def ended(self, began: float, running: int, outcome: Outcome, retry_after: float | None = None) -> None:
+    def ended(self, begun: Begun, running: int, outcome: Outcome, retry_after: float | None = None) -> None:
         pass
 
 
@@ -97,7 +104,7 @@ class Run(NamedTuple):
 @dataclass
 class Time:
     now: float = 0.0
-    events: list[tuple[float, int, bool, float, float | None]] = field(default_factory=list)
+    events: list[tuple[float, int, bool, Begun, float | None]] = field(default_factory=list)
 
 
 def run(provider: Hidden, make: Callable[[Callable[[], float]], Paced], seconds: float, after: float = 60.0) -> Run:
@@ -110,13 +117,13 @@ def run(provider: Hidden, make: Callable[[Callable[[], float]], Paced], seconds:
         while (wait := pace.wait(running)) == 0:
             running += 1
             number += 1
-            began = pace.begins()
+            begun = pace.begins()
             ok, took, retry = provider.asked(time.now, running)
             # Without a pace, who was refused keeps its place and waits half a second, as loops do.
-            heappush(time.events, (time.now + took + (0 if ok or not fixed else 0.5), number, ok, began, retry))
+            heappush(time.events, (time.now + took + (0 if ok or not fixed else 0.5), number, ok, begun, retry))
         if time.events and time.events[0][0] <= time.now + wait:
-            time.now, _, ok, began, retry = heappop(time.events)
-            pace.ended(began, running, "answered" if ok else "refused", retry)
+            time.now, _, ok, begun, retry = heappop(time.events)
+            pace.ended(begun, running, "answered" if ok else "refused", retry)
             running -= 1
             answered, refused = answered + ok, refused + (not ok)
             counted += ok and time.now > after
@@ -125,32 +132,44 @@ def run(provider: Hidden, make: Callable[[Callable[[], float]], Paced], seconds:
     return Run(answered, refused, counted / provider.allowed(after, time.now))
 
 
-def half_way(before: float, after: float, at: float = 900) -> Callable[[float], float]:
-    return lambda t: before if t < at else after
+def half_way(before: float, after: float, seconds: float) -> Callable[[float], float]:
+    return lambda t: before if t < seconds / 2 else after
 
 
-SCENES: dict[str, Callable[[], Hidden]] = {
-    "600 requests a minute": lambda: Hidden(lambda _: 600),
-    "600, then 200": lambda: Hidden(half_way(600, 200)),
-    "200, then 600": lambda: Hidden(half_way(200, 600)),
-    "600, and says no more than 429": lambda: Hidden(lambda _: 600, told=False),
-    "600, and 150,000 tokens a minute": lambda: Hidden(lambda _: 600, lambda _: 150_000),
-    "3,000 requests a minute": lambda: Hidden(lambda _: 3000),
-    "60 requests a minute": lambda: Hidden(lambda _: 60),
+HALF_AN_HOUR = 1800.0
+
+SCENES: dict[str, Callable[..., Hidden]] = {
+    "600 requests a minute": lambda s=HALF_AN_HOUR, **how: Hidden(lambda _: 600, **how),
+    "600, then 200": lambda s=HALF_AN_HOUR, **how: Hidden(half_way(600, 200, s), **how),
+    "200, then 600": lambda s=HALF_AN_HOUR, **how: Hidden(half_way(200, 600, s), **how),
+    "1,200, then 3,000": lambda s=HALF_AN_HOUR, **how: Hidden(half_way(1200, 3000, s), **how),
+    "600, and says no more than 429": lambda s=HALF_AN_HOUR, **how: Hidden(lambda _: 600, told=False, **how),
+    "600, and 150,000 tokens a minute": lambda s=HALF_AN_HOUR, **how: Hidden(lambda _: 600, lambda _: 150_000, **how),
+    "3,000 requests a minute": lambda s=HALF_AN_HOUR, **how: Hidden(lambda _: 3000, **how),
+    "60 requests a minute": lambda s=HALF_AN_HOUR, **how: Hidden(lambda _: 60, **how),
 }
 PACES: dict[str, Callable[[Callable[[], float]], Paced]] = {
     "1 at once": lambda clock: Fixed(1, clock),
     "10 at once": lambda clock: Fixed(10, clock),
     "100 at once": lambda clock: Fixed(100, clock),
-    "found out": lambda clock: Pace(100, clock),
+    "`llmring map`": lambda clock: Pace(100, clock),
 }
 
-if __name__ == "__main__":
+
+def table(seconds: float, after: float) -> None:
+    """As Markdown: of what was allowed, and of what was sent."""
     print("| the provider lets through | " + " | ".join(PACES) + " |")
     print("|---" * (1 + len(PACES)) + "|")
     for name, scene in SCENES.items():
         cells = []
         for make in PACES.values():
-            found = run(scene(), make, 1800)
+            found = run(scene(seconds), make, seconds, after)
             cells.append(f"{found.of_what_was_allowed:.0%}, {found.refusals:.1%} refused")
         print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    for seconds, after in ((HALF_AN_HOUR, 60.0), (120.0, 0.0)):
+        print(f"{seconds / 60:.0f} minutes, after the first {after:.0f} seconds:\n")
+        table(seconds, after)
+        print()

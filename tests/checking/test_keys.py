@@ -105,6 +105,11 @@ def found(path: Path) -> list[tuple[str, str, int, str]]:
             5,
             '"unprised" is no key of the budget of "a"; did you mean "unpriced"?',
         ),
+        (
+            BOUND + 'budget = { usd = 3, per = "day", bye = "user" }\n',
+            5,
+            '"bye" is no key of the budget of "a"; did you mean "by"?',
+        ),
         (BOUND + "hedge_aftr = 5\n", 5, '"hedge_aftr" is no key of the binding of "a"; did you mean "hedge_after"?'),
         (BOUND + "[state]\non_failur = 5\n", 6, '"on_failur" is no key of [state]; did you mean "on_failure"?'),
         (
@@ -121,6 +126,13 @@ def found(path: Path) -> list[tuple[str, str, int, str]]:
 )
 def test_a_slip(write: Write, text: str, line: int, said: str) -> None:
     assert found(write("llmring.lock", text)) == [("key-misspelt", "warning", line, said)]
+
+
+def test_what_a_limit_does_not_have_is_told(write: Write) -> None:
+    path = write("llmring.lock", BOUND + 'rate = { requests = 3, per = "day", by = "user" }\n')
+    assert found(path) == [
+        ("key-misplaced", "warning", 5, '"by" does nothing in the rate of "a"; it has: per, requests, tokens.')
+    ]
 
 
 @pytest.mark.parametrize(

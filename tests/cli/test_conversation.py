@@ -552,3 +552,16 @@ def test_an_alias_that_is_none_opens_nothing(server: PracticeServer) -> None:
     with Terminal("chat", "--model", "chatbto") as terminal:
         terminal.expect("Error: ", '"chatbot"')
         assert terminal.ended() == 1
+
+
+def test_a_turn_without_a_question_is_not_asked_again(bare: Path, server: PracticeServer) -> None:
+    turn = {"asked": "chatbot", "answer": [{"role": "assistant", "content": "Hello! What is it?"}]}
+    saved = {"llmring": "conversation", "version": 1, "model": "chatbot", "turns": [turn]}
+    (bare / "talk.json").write_text(json.dumps(saved))
+    with Terminal("chat", "--load", "talk.json") as terminal:
+        terminal.expect(READY)
+        terminal.say("/retry")
+        terminal.expect("Error: The last turn has no question, so there is nothing to ask again", READY)
+        terminal.say("Two?")
+        terminal.expect("You said: Two?", READY)
+    assert len(server.requests) == 1

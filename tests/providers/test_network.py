@@ -30,7 +30,8 @@ from cryptography.x509.oid import NameOID
 from llmring import LLMRequest, LLMRing, Message
 from llmring.exceptions import ProviderConnectionError, ProviderResponseError
 from llmring.providers.listing import list_models
-from llmring.providers.network import Connection, Transport, _Body
+from llmring.providers.network import Connection
+from llmring.providers.pool import Transport
 from llmring.providers.posting import Carrier
 from llmring.providers.transport import http_options
 from llmring.testing import PracticeServer, Reply
@@ -1047,28 +1048,3 @@ async def test_an_exception_of_ones_own_is_raised_as_it_is(server: PracticeServe
         with pytest.raises(ValueError, match="no body after all") as raised:
             await client.post(server.url, content=body())
     assert raised.value.__cause__ is None
-
-
-class Elsewhere:
-    """A body of a pool that keeps its state where nobody knows: its pieces, and whether it was closed."""
-
-    def __init__(self) -> None:
-        self.closed = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in (b"one ", b"two ", b"three"):
-            yield piece
-
-    async def aclose(self) -> None:
-        self.closed = True
-
-
-@pytest.mark.parametrize("read", [True, False])
-async def test_a_body_is_whole_wherever_the_pool_keeps_its_state(read: bool) -> None:
-    """What has come with a piece cannot be asked for then: each goes up by itself, and nothing is lost."""
-    pool = Elsewhere()
-    body = _Body(pool, None)
-    pieces = [piece async for piece in body] if read else []
-    await body.aclose()
-    assert pieces == ([b"one ", b"two ", b"three"] if read else [])
-    assert pool.closed

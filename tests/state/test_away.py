@@ -100,6 +100,18 @@ async def test_a_store_that_goes_and_comes_back(
     assert PASSWORD not in everything
 
 
+async def test_what_others_have_put_under_the_prefix_is_left_alone(counting: Counting, own_redis: Server) -> None:
+    counting.bind(url=own_redis.url, budget={"usd": 1.0, "per": "month"})
+    async with counting.service() as service:
+        await service.chat(ask())
+        before = (await service.state()).aliases
+        ours = next(it for it in own_redis.ask_with(PASSWORD, "KEYS", "*").split() if "llmring" in it)
+        own_redis.ask_with(PASSWORD, "RPUSH", ours + ".list", "theirs")
+        own_redis.ask_with(PASSWORD, "SET", ours + ".text", "theirs")
+        own_redis.ask_with(PASSWORD, "HSET", ours + ".hash", "name", "theirs")
+        assert (await service.state()).aliases == before
+
+
 async def test_what_was_spent_meanwhile_is_told_when_it_is_back(counting: Counting, own_redis: Server) -> None:
     counting.bind(url=own_redis.url, budget={"usd": 1.0, "per": "month"})
     counting.server.reply("dear", usage=Tokens(0, 100_000), times=2)

@@ -27,7 +27,7 @@ from ..exceptions import (
     StoreUnavailableError,
     is_passing,
 )
-from .pace import Outcome, Pace
+from .pace import Begun, Outcome, Pace
 from .results import MapResult, Progress
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ class Work(Generic[R]):
         self._no_more = True
         self._moved.set()
 
-    async def _run(self, job: _Job[R], began: float) -> None:
+    async def _run(self, job: _Job[R], begun: Begun) -> None:
         assert self._loop is not None
         assert self._pace is not None
         stream = self._ask(job.request)
@@ -305,15 +305,15 @@ class Work(Generic[R]):
         except LLMRingError as error:
             outcome = _outcome(error)
             retry_after = error.retry_after if isinstance(error, ProviderError) else None
-            self._pace.ended(began, len(self._tasks), outcome, retry_after)
+            self._pace.ended(begun, len(self._tasks), outcome, retry_after)
             if outcome == "refused" and isinstance(error, ProviderError):
                 self._limits.refused(error)
-            self._failure(job, error, self._loop.time() - began)
+            self._failure(job, error, self._loop.time() - begun.at)
         else:
-            self._pace.ended(began, len(self._tasks), "answered")
+            self._pace.ended(begun, len(self._tasks), "answered")
             self._limits.answered(stream, response)
             self._answered += 1
-            self._hand_over(job, response, None, self._loop.time() - began)
+            self._hand_over(job, response, None, self._loop.time() - begun.at)
 
     def _failure(self, job: _Job[R], error: LLMRingError, seconds: float) -> None:
         assert self._loop is not None

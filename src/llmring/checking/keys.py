@@ -25,6 +25,8 @@ _OF_VENDORS = frozenset({"reasoning_format", "speed"})
 """Parameters of vendors' APIs that look like slips of ours."""
 _NEAR = 0.85
 """How alike two names are if one is a slip of the other: `top_k` is not one of `top_p`."""
+_LIMITS = frozenset({"split", "rate", "budget"})
+"""Tables of a few names, all of them ours: whatever else is in one is told, for a limit that is not held costs."""
 _FIELDS = frozenset({*LLMRequest.model_fields} - {"model", "messages", "metadata", "profile", "tools"})
 """Parameters of requests."""
 _CALLED = {
@@ -47,14 +49,19 @@ def odd_keys(text: Text) -> Iterator[Finding]:
     """The unknown keys that were probably meant for something, and known ones that have no effect."""
     elsewhere = _by_key()
     for place, table, known, where in _tables(text.lockfile):
+        limits = bool(place) and place[-1] in _LIMITS
         for key in table.keys() - known:
             spot = text.spot(*place, key, key=True)
             meant = _CALLED.get(key)
-            if near := next(iter(alike(key, known, 1, _NEAR)), meant if meant in known else None):
+            if near := next(iter(alike(key, known, 1, 0.6 if limits else _NEAR)), meant if meant in known else None):
                 message = f"{shown(key)} is no key of {where}; did you mean {shown(near)}?"
                 step = f"Write {near}. If it is meant as it is: llmring lock check --ignore key-misspelt"
                 yield Finding("key-misspelt", "warning", spot, message, step)
-            if place[-1:] == ("params",):
+            elif limits:
+                message = f"{shown(key)} does nothing in {where}; it has: {', '.join(sorted(known))}."
+                step = "Take it out. If it is meant as it is: llmring lock check --ignore key-misplaced"
+                yield Finding("key-misplaced", "warning", spot, message, step)
+            if limits or place[-1:] == ("params",):
                 continue
             field = key if key in _FIELDS else next(iter(alike(key, _FIELDS, 1, _NEAR)), None)
             if field is not None and (key == field or not near):

@@ -105,7 +105,8 @@ def map_rows(
         typer.Option("--max-cost", metavar="USD", min=0.0, help="Begin nothing more that may cost more than that."),
     ] = None,
     concurrency: Annotated[
-        int, typer.Option("--concurrency", metavar="N", min=1, help="Requests at once, at most; begun with are 8.")
+        int,
+        typer.Option("--concurrency", metavar="N", min=1, help="Requests at once, at most; begun with are up to 16."),
     ] = 64,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Take up the rows that failed for good, too.")

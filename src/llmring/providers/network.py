@@ -1,7 +1,7 @@
-"""The network under all SDKs: httpcore2's connection pool, on asyncio's own transports.
+"""The network under all SDKs: connections, on asyncio's own transports.
 
-A stream is read in small pieces for minutes, and each piece costs httpcore2's usual backend a timer, two changes to
-what the event loop waits for, and several layers of context managers. Here a piece costs one callback.
+A stream is read in small pieces for minutes, and each piece costs the usual backend of httpcore2 a timer, two changes
+to what the event loop waits for, and several layers of context managers. Here a piece costs one callback.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ import select
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from ipaddress import ip_address
 from threading import Thread
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import httpcore2
-import httpx2
 
-__all__ = ["Transport"]
+__all__ = ["Connection", "Names", "connect"]
 
 _AHEAD = 256 * 1024  # bytes that are read before they are asked for
 _NEXT_ADDRESS = 0.25  # seconds after which the next address of a host is tried beside the last, as in RFC 8305
@@ -29,143 +28,23 @@ _KEEP_ALIVE = {"SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_
 """Socket options, as far as the system has them: a model may think for minutes, and routers forget idle connections."""
 
 
-class Transport(httpx2.AsyncBaseTransport):
-    """HTTP over connections of `Connection`.
+async def connect(names: Names, host: str, port: int, timeout: float | None) -> Connection:
+    """A connection to a host, by whichever of its addresses answers first.
 
-    Args:
-        limits: of the pool.
-        verify: what servers' certificates are checked against; not needed for what is asked in the clear.
+    Raises:
+        httpcore2.ConnectTimeout: it took longer than that many seconds.
+        httpcore2.ConnectError: there is no way to it.
     """
-
-    def __init__(self, limits: httpx2.Limits, verify: ssl.SSLContext | None = None) -> None:
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=verify,
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=_Backend(),
-        )
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send, and give the answer with its body still to be read."""
-        url = request.url
-        theirs = httpcore2.Request(
-            method=request.method,
-            url=httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
-        try:
-            answer = await self._pool.handle_async_request(theirs)
-        except Exception as error:
-            _raise_as_httpx(error)
-        return httpx2.Response(
-            answer.status,
-            headers=answer.headers,
-            stream=_Body(answer.stream, answer.extensions.get("network_stream")),
-            extensions=answer.extensions,
-        )
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._pool.aclose()
-        # The sockets are closed in the loop's next step, which may be its last.
-        await asyncio.sleep(0)
-
-
-class _Body(httpx2.AsyncByteStream):
-    """An answer's body."""
-
-    def __init__(self, stream: Any, connection: Any) -> None:
-        self._stream = stream
-        self._connection = connection
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        # The first goes up by itself: who waits for it shall not wait for the decoding of the others.
-        parts, state = self._stream.__aiter__(), None
-        try:
-            async for part in parts:
-                come, over, broken = _with_it(part, state)
-                yield come
-                state = state or _state_of(self._stream)
-                if broken is not None:
-                    raise httpx2.RemoteProtocolError(str(broken)) from broken
-                if over:
-                    break
-        except Exception as error:
-            _raise_as_httpx(error)
-        finally:
-            await parts.aclose()
-
-    async def aclose(self) -> None:
-        connection = self._connection if isinstance(self._connection, Connection) else None
-        if connection is not None and (state := _state_of(self._stream)) is not None and state.trailing_data[0]:
-            # More came than the answer: the pool would begin the next one with it.
-            connection.abort()
-        await self._stream.aclose()
-        if connection is None or connection.is_closing():
-            # It is gone in the loop's next step.
-            await asyncio.sleep(0)
-
-
-def _with_it(part: bytes, state: Any) -> tuple[bytes, bool, Exception | None]:
-    """A piece and those that have come with it, whether they are the end, and what is wrong with what follows."""
-    come = [part]
     try:
-        while state is not None and len(come) < 64:  # a fast server may have sent megabytes
-            if (more := getattr(event := state.next_event(), "data", None)) is None:
-                # Of what h11 gives, only the signs that nothing has come are types.
-                return b"".join(come), not isinstance(event, type), None
-            come.append(more)
-    except Exception as error:
-        return b"".join(come), False, error
-    return b"".join(come), False, None
+        async with asyncio.timeout(timeout):
+            return await _connect(names, host, port)
+    except TimeoutError as error:
+        raise httpcore2.ConnectTimeout(str(error)) from error
+    except (OSError, UnicodeError, RuntimeError) as error:  # the last where no thread can be had
+        raise httpcore2.ConnectError(str(error)) from error
 
 
-def _state_of(stream: Any) -> Any:
-    """The `h11.Connection` of an answer, `None` where httpcore2 keeps it elsewhere."""
-    return getattr(getattr(getattr(stream, "_stream", None), "_connection", None), "_h11_state", None)
-
-
-def _raise_as_httpx(error: Exception) -> NoReturn:
-    """Raise the exception of that name in httpx2, whose clients know only those; any other as it is."""
-    kind = getattr(httpx2, type(error).__name__, None) if type(error).__module__.startswith("httpcore2") else None
-    if kind is None:
-        raise error
-    raise kind(str(error)) from error
-
-
-class _Backend(httpcore2.AsyncNetworkBackend):
-    """Opens connections."""
-
-    def __init__(self) -> None:
-        self._names = _Names()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        """A connection to a host, by whichever of its addresses answers first."""
-        try:
-            async with asyncio.timeout(timeout):
-                return await _connect(self._names, host, port)
-        except TimeoutError as error:
-            raise httpcore2.ConnectTimeout(str(error)) from error
-        except (OSError, UnicodeError, RuntimeError) as error:  # the last where no thread can be had
-            raise httpcore2.ConnectError(str(error)) from error
-
-    async def sleep(self, seconds: float) -> None:
-        """Between attempts to connect."""
-        await asyncio.sleep(seconds)
-
-
-async def _connect(names: _Names, host: str, port: int) -> Connection:
-    """A connection, by whichever of the host's addresses answers first."""
+async def _connect(names: Names, host: str, port: int) -> Connection:
     from aiohappyeyeballs import addr_to_addr_infos, start_connection
 
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -179,7 +58,7 @@ async def _connect(names: _Names, host: str, port: int) -> Connection:
     return (await loop.create_connection(lambda: Connection(loop), sock=sock))[1]
 
 
-class _Names:
+class Names:
     """Looks up hosts, each in a thread of its own, once for all who wait for it.
 
     An event loop has a few threads for this, which are everybody's: a dead name server would soon be in all of them.
@@ -220,7 +99,7 @@ class _Names:
 
 
 class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
-    """One connection, as asyncio and as httpcore2 see it."""
+    """One connection, as asyncio sees it, and as HTTP does: in httpcore2's form, which whoever upgrades it knows."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -233,6 +112,7 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._head: bytes | None = None
+        self._looks: Callable[[int], Any] | None = None
 
     # As asyncio sees it
 
@@ -276,7 +156,7 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         _wake(self._writer)
         self._writer = None
 
-    # As httpcore2 sees it
+    # As HTTP sees it
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """The next bytes; none where the other side has said all."""
@@ -306,6 +186,12 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             if not self._transport.is_closing():
                 self._transport.resume_reading()
         return data
+
+    def unread(self, data: bytes) -> None:
+        """Put bytes back, to be read next."""
+        if data:
+            self._arrived.appendleft(data)
+            self._size += len(data)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send bytes, and wait while the other side takes no more."""
@@ -342,26 +228,29 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         return self
 
     async def aclose(self) -> None:
-        """Close it at once: TLS would first wait for the other side.
-
-        Nothing is awaited: the pool closes those that it has already forgotten one after the other, and were that
-        cancelled on the way, nobody would close the rest.
-        """
+        """Close it at once: TLS would first wait for the other side."""
         self.abort()
 
     def is_closing(self) -> bool:
         """Whether it is closed, or about to be."""
         return self._transport.is_closing()
 
+    def is_quiet(self) -> bool:
+        """Whether it is open, and nothing has come: of an idle connection, only its end can."""
+        if self._ended or self._arrived or self._transport.is_closing():
+            return False
+        if self._looks is None:
+            self._looks = _looks_at(self._transport.get_extra_info("socket"))
+        return not self._looks(0)
+
     def abort(self) -> None:
         """Close it, from where nothing can be awaited."""
         self._transport.abort()
 
     def get_extra_info(self, info: str) -> Any:
-        """What httpcore2 asks of a connection."""
+        """What is known of the connection, by httpcore2's names or asyncio's."""
         if info == "is_readable":
-            over = self._ended or self._transport.is_closing()
-            return over or bool(self._arrived) or _is_readable(self._transport.get_extra_info("socket"))
+            return not self.is_quiet()
         return self._transport.get_extra_info({"client_addr": "sockname", "server_addr": "peername"}.get(info, info))
 
 
@@ -389,12 +278,12 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _is_readable(sock: Any) -> bool:
-    """Whether there is something to read on an idle connection: only its end can be."""
+def _looks_at(sock: Any) -> Callable[[int], Any]:
+    """Says, once it has waited so many milliseconds, whether there is something to read."""
     if sock is None or sock.fileno() < 0:
-        return True
+        return lambda _: True
     if not hasattr(select, "poll"):
-        return bool(select.select([sock], [], [], 0)[0])
+        return lambda wait: select.select([sock], [], [], wait / 1000)[0]
     poll = select.poll()
     poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
+    return poll.poll

@@ -15,7 +15,7 @@ from ..credentials import PUBLIC
 from ..unpacking import ENCODINGS
 from .bounded import MOST, cut
 from .environment import CERTIFICATES, Proxies, Proxy
-from .network import Transport
+from .pool import Transport
 
 __all__ = ["AT_HOME", "http_options", "is_same_server", "keep_at_home", "trust"]
 

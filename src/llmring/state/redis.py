@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any
@@ -141,10 +142,12 @@ class RedisStore:
         """As `Store` has it."""
         await self.step((), ())  # which finds out whether it is a cluster
         found: dict[str, Record] = {}
-        async for key in self._client.scan_iter(match=_literal(self._prefix) + "*", count=500):
+        # What others have put under the prefix is none of ours: keys of another type, and hashes of other fields.
+        async for key in self._client.scan_iter(match=_literal(self._prefix) + "*", count=500, _type="hash"):
             raw = await self._client.hgetall(key)
-            if raw:
-                found[key.removeprefix(self._prefix)] = _record(raw)
+            with suppress(ValueError):
+                if raw:
+                    found[key.removeprefix(self._prefix)] = _record(raw)
         return found
 
     async def remove(self, keys: Iterable[str]) -> None:

@@ -160,7 +160,8 @@ class Deciding:
         """A refusal in the vendor's form."""
         request.refused = problem.message
         said = said_by(request.vendor, problem) or format.error(replace(problem, request_id=request.id))
-        return Reply(status=problem.status, body=dumps(said), content_type="application/json")
+        body, wait = dumps(said), problem.retry_after
+        return Reply(status=problem.status, body=body, content_type="application/json", retry_after=wait)
 
     def _remember(self, reply: Reply, request: RecordedRequest, format: Format, given: Given) -> None:
         """Keep what the answer gives away and the vendor wants back as it was."""

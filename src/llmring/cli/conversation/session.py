@@ -315,6 +315,8 @@ def _retry(session: Session, _: str) -> None:
     if not session.conversation.turns:
         raise ConfigurationError("Nothing was asked yet, so there is nothing to ask again.")
     last = session.conversation.turns[-1]
+    if not last.question:
+        raise ConfigurationError("The last turn has no question, so there is nothing to ask again; ask one.")
     session.ask(last.question[0], instead_of=last)
 
 

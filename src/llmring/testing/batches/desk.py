@@ -9,7 +9,7 @@ from typing import Any
 from ..exchange import Problem, RecordedRequest, Reply
 from ..wires.files import Cabinet, account_of
 from ..wires.places import Place
-from . import openai
+from . import anthropic, gemini, openai
 from .forms import Answer, Vendor, said
 from .script import BatchLimits, BatchScript
 from .work import Batch, BatchRow
@@ -133,5 +133,9 @@ class Batches:
         open = [it for it in self.made if (it.vendor, it.account) == (vendor, account) and not it.ended]
         return [row for it in open if model in (None, it.model) for row in it.rows if row.outcome is None]
 
+    def running(self, vendor: str, account: str) -> int:
+        """How many batches of an account have not ended."""
+        return sum((it.vendor, it.account) == (vendor, account) and not it.ended for it in self.made)
 
-_VENDORS: dict[str, Vendor] = {"openai": openai}
+
+_VENDORS: dict[str, Vendor] = {"openai": openai, "anthropic": anthropic, "gemini": gemini}

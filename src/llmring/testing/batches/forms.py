@@ -13,7 +13,7 @@ from ..wires.places import Place
 from .script import BatchLimits, BatchScript
 from .work import Answered, Batch, BatchRow
 
-__all__ = ["Answer", "Desk", "Page", "Vendor", "lines", "page", "said", "text_of_lines"]
+__all__ = ["Answer", "Desk", "Page", "Vendor", "lines", "page", "said", "text_of_lines", "tokens"]
 
 Answer = Callable[[BatchRow, RecordedRequest], Answered]
 
@@ -37,6 +37,10 @@ class Desk(Protocol):
 
     def waiting(self, vendor: str, account: str, model: str | None = None) -> list[BatchRow]:
         """The rows of an account that wait in batches that have not ended."""
+        ...
+
+    def running(self, vendor: str, account: str) -> int:
+        """How many batches of an account have not ended."""
         ...
 
 
@@ -112,3 +116,8 @@ def text_of_lines(batch: Batch, values: Iterable[Any]) -> bytes:
     if batch.script.results == "cut" and written:
         written[-1] = written[-1][: len(written[-1]) // 2]
     return b"".join(written)
+
+
+def tokens(row: BatchRow) -> int:
+    """What stands for the tokens of a request that waits: its words."""
+    return RecordedRequest(None, "POST", row.path, {}, {}, b"", row.body).words

@@ -16,7 +16,7 @@ from ..exchange import Problem, RecordedRequest, Reply
 from ..wires.files import Cabinet, account_of
 from ..wires.places import Place
 from ..wires.shapes import table, unknown, unknown_parameter
-from .forms import Desk, lines, page, said, text_of_lines
+from .forms import Desk, lines, page, said, text_of_lines, tokens
 from .script import BatchLimits, BatchProblem
 from .work import Batch, BatchRow, State
 
@@ -53,8 +53,8 @@ def create(desk: Desk, request: RecordedRequest, place: Place, files: Cabinet) -
     if len(models) > 1 and not problems:
         said = f"The model '{[*models][1]}' is not that of the other requests, '{model}': a batch has one model."
         problems.append(BatchProblem("model_mismatch", said, param="body.model"))
-    before = sum(_tokens(row) for row in desk.waiting("openai", account_of(request), model))
-    if limits.enqueued is not None and not problems and before + sum(map(_tokens, rows)) > limits.enqueued:
+    before = sum(tokens(row) for row in desk.waiting("openai", account_of(request), model))
+    if limits.enqueued is not None and not problems and before + sum(map(tokens, rows)) > limits.enqueued:
         said = (
             f"Enqueued token limit reached for {model} in organization org-practice. Limit: {limits.enqueued:,} "
             "enqueued tokens. Please try again once some in_progress batches have been completed."
@@ -116,7 +116,7 @@ def _rows(data: bytes, endpoint: str, limits: BatchLimits) -> tuple[list[BatchRo
         rows.append(BatchRow(len(rows), key, table(value, "body"), endpoint))
     if not rows and not problems:
         problems.append(BatchProblem("empty_file", "The input file is empty: it must hold at least one request."))
-    if len(rows) > limits.requests:
+    if limits.requests is not None and len(rows) > limits.requests:
         said = f"The batch has {len(rows)} requests, and may have {limits.requests}."
         problems.insert(0, BatchProblem("too_many_tasks", said))
     if len(data) > limits.bytes:
@@ -138,11 +138,6 @@ def _wrong_line(number: int, line: dict[str, Any], endpoint: str, seen: set[str]
         yield BatchProblem("url_mismatch", said, number, "url")
     if not isinstance(line.get("body"), dict) or not line["body"].get("model"):
         yield BatchProblem("invalid_request", "Missing required parameter: 'body.model'.", number, "body")
-
-
-def _tokens(row: BatchRow) -> int:
-    """What stands for the tokens of a request that waits."""
-    return RecordedRequest(None, "POST", row.path, {}, {}, b"", row.body).words
 
 
 def close(batch: Batch, files: Cabinet) -> None:

@@ -35,15 +35,19 @@ class BatchLimits:
     """What a vendor takes.
 
     Attributes:
-        requests: in a batch.
-        bytes: of an input file, or of what is sent without one.
-        enqueued: waiting in all batches of an account that have not ended: tokens (the practice server's are words), at
-            Anthropic requests; `None` for any number.
+        requests: in a batch. `None` is any number, here as elsewhere.
+        bytes: of an input file, at Anthropic of what is sent.
+        inlined: bytes of what Gemini is sent without a file.
+        enqueued: what waits in an account's batches that have not ended: tokens of one model (words stand for them), at
+            Anthropic requests.
+        batches: that run at once, at Gemini.
     """
 
-    requests: int
+    requests: int | None
     bytes: int
+    inlined: int | None = None
     enqueued: int | None = None
+    batches: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from .answer import Format
 from .places import Place
 from .shapes import rows, table
 
-__all__ = ["Cabinet", "StoredFile", "account_of"]
+__all__ = ["Cabinet", "StoredFile", "account_of", "missing_file"]
 
 _LIFETIME = 48 * 3600.0
 """Seconds that Gemini keeps a file."""
@@ -113,7 +113,7 @@ class Cabinet:
                 return _json(_listed(vendor, mine))
             file = self._find(vendor, account, id)
             if file is None:
-                return _missing(vendor, id)
+                return missing_file(vendor, id)
             if action == "download":
                 return _content(file)
             if action == "delete":
@@ -143,7 +143,7 @@ class Cabinet:
             with self._lock:
                 file = self._find(vendor, account_of(request), id.rpartition("/")[2])
             if file is None:
-                return _missing(vendor, id.rpartition("/")[2])
+                return missing_file(vendor, id.rpartition("/")[2])
             if vendor == "gemini" and (file.looks or file.fails):
                 return Problem(400, f"The File {file.id} is not in an ACTIVE state and usage is not allowed.")
         return None
@@ -295,7 +295,7 @@ def _deleted(file: StoredFile) -> dict[str, Any]:
     return {"id": file.id, "object": "file", "deleted": True} if file.vendor == "openai" else {}
 
 
-def _missing(vendor: str, id: str) -> Problem:
+def missing_file(vendor: str, id: str) -> Problem:
     """Who has no file of that id, or not for this account."""
     if vendor == "anthropic":
         return Problem(404, f"File not found: {id}", type="not_found_error")
