@@ -6,7 +6,8 @@ rowmap.py  rows in, answers out: `LLMRing.map`; work.py does it, results.py is w
 rows.py    rows of files
 asking.py  what is asked about a row, and by what key it is known
 output.py  the file of answers, which is also the memory of what was done
-job.py     all of it together: `llmring map`; `surveying.py` says before what it would take
+job.py     all of it together: `llmring map`
+surveying.py  what it would take, said before; by answers that are there, as a sample of the others: sampling.py
 """
 
 from __future__ import annotations

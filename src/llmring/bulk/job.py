@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .results import MapResult
     from .rowmap import RowMap
     from .rows import Rows
+    from .sampling import Sampled
 
 __all__ = ["Job", "Summary", "Survey", "Task"]
 
@@ -84,8 +85,9 @@ class Survey:
         model: the `provider:model` that would serve.
         rows: that there are.
         to_ask: of them.
-        prompt_tokens: of what would be asked, as estimated; or by what the answers that are there were billed for.
-        completion_tokens: as the answers that are there had, else at most `max_tokens`, else a guess.
+        sample: how many answers that are there it goes by.
+        prompt_tokens: of what would be asked, as estimated; and as far off as those were that are in the sample.
+        completion_tokens: as those of the sample had; without one at most `max_tokens`, else a guess.
         guessed: whether the length of answers is a guess.
         usd: what it would cost; `None` where the model has no price.
         reason: why it has none.
@@ -96,6 +98,7 @@ class Survey:
     model: str
     rows: int = 0
     to_ask: int = 0
+    sample: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     guessed: bool = True
@@ -161,14 +164,26 @@ class Job:
         Raises:
             RowError: a row cannot be read, or does not have what it takes.
         """
+        for task, _ in self.looked_at():
+            if task is not None:
+                yield task
+
+    def looked_at(self) -> Iterator[tuple[Task | None, tuple[LLMRequest, Sampled] | None]]:
+        """Each row: what is still to be asked about it, and what is asked where the answer is of the sample.
+
+        Raises:
+            RowError: a row cannot be read, or does not have what it takes.
+        """
         if self.output is not None:
             self.output.again()
         for row in self.rows:
             request = self.asking.request(row)
             key, asked = self.asking.key_of(row, request)
+            was = self.output.sampled(key, asked) if self.output is not None else None
             wanted = (key, asked) if self.output is None else self.output.wants(key, asked)
-            if wanted is not None:
-                yield Task(row, request, *wanted)
+            task = Task(row, request, *wanted) if wanted is not None else None
+            if task is not None or was is not None:
+                yield task, (request, was) if was is not None else None
 
     async def run(self, survey: Survey) -> Summary:
         """Ask about all that is to be asked.

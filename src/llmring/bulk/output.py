@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..exceptions import LLMRingError
+from .sampling import Sample, Sampled
 
 if sys.platform == "win32":
     import msvcrt
@@ -237,7 +238,7 @@ class Output:
         answered, failed: how many of each are there.
         changed: how many answers are of a time when others were asked.
         redoes_changed: as above.
-        tokens: what the answers that were there had together: input, output, and how many answers.
+        sample: of the answers that were there.
 
     Raises:
         OutputError: another run writes it, or it holds something else.
@@ -257,7 +258,7 @@ class Output:
         self._twice = False
         self._mends_failures = False
         self.answered = self.failed = self.changed = 0
-        self.tokens = (0, 0, 0)
+        self.sample = Sample()
         try:
             self._read()
             if failed_beside(path).exists():
@@ -282,10 +283,7 @@ class Output:
             self._done.add(key)
             self._asked.add(f"{key}\n{line.get('asked')}")
             self.changed += not str(line.get("asked", "")).endswith(f".{self._whom}")
-            usage = line.get("usage")
-            if isinstance(usage, dict):
-                put_in, got, count = self.tokens
-                self.tokens = put_in + usage["prompt_tokens"], got + usage["completion_tokens"], count + 1
+            self.sample.take(line)
         self.answered = len(self._done)
 
     def _read_failures(self, retry: bool) -> None:
@@ -309,6 +307,10 @@ class Output:
         if key in self._done and not (self.redoes_changed and f"{key}\n{whole}" not in self._asked):
             return None
         return key, whole
+
+    def sampled(self, key: str, asked: str) -> Sampled | None:
+        """The answer to a row as it would be asked, if it is of the sample."""
+        return self.sample.of(key, f"{asked}.{self._whom}")
 
     def again(self) -> None:
         """The rows are gone through once more, from the first."""

@@ -319,6 +319,9 @@ def _told(found: Survey) -> str:
     done = f", {found.rows - found.to_ask:,} of them done" if found.to_ask != found.rows else ""
     cost = dollars(found.usd) if found.usd is not None else f"not known ({found.reason})"
     guess = "; how long answers are is a guess: run some first, with --limit and -o" if found.guessed else ""
+    guess += f", by the {found.sample:,} answers that were looked at" if found.sample else ""
+    if not found.to_ask:
+        return f"{found.rows:,} rows{done}. Nothing is left to ask."
     return (
         f"{found.rows:,} rows{done}. {found.to_ask:,} to ask {found.model}: about {found.prompt_tokens:,} tokens in, "
         f"{found.completion_tokens:,} out. Cost: {cost}. Time: about {_time(found.seconds)}{guess}."
