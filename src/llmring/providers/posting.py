@@ -100,7 +100,7 @@ class Exchange:
         self, method: str, url: Any, headers: Any, extensions: Mapping[str, Any] | None = None, **more: Any
     ) -> httpx2.Request:
         """The request to send: to the SDK's URL, with its headers and our body."""
-        given = httpx2.Headers(headers).raw
+        given = headers.raw if isinstance(headers, httpx2.Headers) else httpx2.Headers(headers).raw
         names = {name.lower() for name, _ in given}
         url = httpx2.URL(url)
         raw = [(b"Host", url.netloc)] if b"host" not in names else []
@@ -268,6 +268,7 @@ class PostingProvider(Provider):
         )
         keep_at_home(ways["transport"], str(self.client.base_url), self.client.default_headers)
         self._stream = stream
+        self._address: tuple[httpx2.URL, str, str] | None = None
 
     @property
     @abstractmethod
@@ -281,7 +282,11 @@ class PostingProvider(Provider):
 
     async def send(self, call: Call, body: bytes) -> HTTPResponse:
         """Post the rendered body, and give the answer as it comes."""
-        return await self._post(self.path, call, body)
+        base, path = self.client.base_url, self.path
+        if self._address is None or self._address[0] is not base or self._address[1] != path:
+            # The SDK would put it together anew for each request.
+            self._address = base, path, str(base.copy_with(raw_path=base.raw_path + path.lstrip("/").encode()))
+        return await self._post(self._address[2], call, body)
 
     async def send_count(self, call: Call, body: bytes, path: str) -> HTTPResponse:
         """Post what is to be counted, to that path below the base URL."""
