@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ..references import KEY_SHAPE, escaped
+from .batches import BatchScript
 from .exchange import RecordedRequest, Reply
 from .script import Script
 from .server import PracticeServer
@@ -45,6 +46,9 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, metavar="N", help="answer with this many short pieces")
     parser.add_argument("--interval", type=float, default=0.0, metavar="S", help="seconds between pieces")
     parser.add_argument("--delay", type=float, default=0.0, metavar="S", help="seconds before the answer")
+    parser.add_argument(
+        "--batch-seconds", type=float, metavar="S", help="seconds that a batch takes (it is done at the third look)"
+    )
     parser.add_argument("--quiet", action="store_true", help="log no requests")
     asked = parser.parse_args()
     server = (PracticeServer if asked.quiet else _Logging)(port=asked.port, record=False)
@@ -54,6 +58,8 @@ def main() -> None:
         reason = str(getattr(error, "strerror", None) or error).rstrip(".")
         parser.exit(1, f"Error: cannot listen on port {asked.port}: {reason}. Without --port, a free one is taken.\n")
     with contextlib.closing(server):
+        if asked.batch_seconds is not None:
+            server.batches.default = BatchScript(polls=0, seconds=asked.batch_seconds)
         pace = {"interval": asked.interval, "delay": asked.delay}
         if asked.chunks is not None:
             server.default = Reply(chunks=["word "] * asked.chunks, **pace)

@@ -177,7 +177,7 @@ class Connection(asyncio.Protocol):
         waiting = bytearray(
             http.send(h11.Response(status_code=script.status, headers=script.headers, reason=reason)) or b""
         )
-        for piece in script.pieces:
+        for piece in script.pieces if request.method != "HEAD" else ():
             if piece.wait:
                 await self._write(waiting)
                 await asyncio.sleep(piece.wait)

@@ -85,7 +85,7 @@ class Deciding:
         given = self._given[request.headers.get("host"), request.vendor, to.format.NAME if to.chat else request.wire]
         reply = self._refused(request, to.format, given) if to.chat else None
         reply = reply or self._queue.take(request)
-        if reply is None or (reply.done and to.place is not None):
+        if reply is None or (reply.done and not to.chat):
             true = self._decided(request) if to.chat else self._kept(request, to)
             reply = true if reply is None else _bent(true, reply)
         try:

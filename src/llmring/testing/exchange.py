@@ -162,8 +162,8 @@ class Reply:
         body: these bytes instead of all of the above; a list is sent piece by piece.
         content_type: goes with `body`.
         fault: how the server misbehaves; several are applied together.
-        done: for files and batches: what is asked for is done, and its true answer is given with the delay, the
-            headers and the faults of this reply. With `Fault.hang_up()` it was done and nobody hears of it.
+        done: for files, batches and listings: what is asked for is done, and its true answer is given with the delay,
+            the headers and the faults of this reply. With `Fault.hang_up()` it was done, and nobody hears of it.
     """
 
     text: str = field(default="", kw_only=False)
@@ -230,6 +230,8 @@ class Reply:
             raise ValueError(f"there is no problem {self.problem!r}; there are: {', '.join(get_args(Trouble))}")
         if self.text and self.body is None and (self.status >= 400 or self.problem):
             raise ValueError("an error says no text; its words are error=")
+        if self.done and (self.status != 200 or self.problem or self.text or self.body is not None):
+            raise ValueError("with done=True the true answer is given; it takes delay, headers and faults, no more")
 
     @property
     def faults(self) -> tuple[Fault, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
@@ -10,10 +9,11 @@ from ..exchange import Problem, RecordedRequest, Reply
 from ..wires.answer import dumps
 from ..wires.files import Cabinet
 from ..wires.places import Place
+from ..wires.shapes import parsed
 from .script import BatchLimits, BatchScript
 from .work import Answered, Batch, BatchRow
 
-__all__ = ["Answer", "Desk", "Page", "Vendor", "lines", "page", "said", "text_of_lines", "tokens"]
+__all__ = ["Answer", "Desk", "Page", "Vendor", "lines", "overflows", "page", "said", "text_of_lines"]
 
 Answer = Callable[[BatchRow, RecordedRequest], Answered]
 
@@ -101,10 +101,7 @@ def lines(data: bytes) -> list[tuple[int, Any]]:
     out: list[tuple[int, Any]] = []
     for number, line in enumerate(data.split(b"\n"), start=1):
         if line.strip():
-            try:
-                out.append((number, json.loads(line)))
-            except (ValueError, RecursionError):
-                out.append((number, None))
+            out.append((number, parsed(line)[0]))
     return out
 
 
@@ -118,6 +115,12 @@ def text_of_lines(batch: Batch, values: Iterable[Any]) -> bytes:
     return b"".join(written)
 
 
-def tokens(row: BatchRow) -> int:
-    """What stands for the tokens of a request that waits: its words."""
+def overflows(desk: Desk, vendor: str, account: str, model: str, rows: list[BatchRow]) -> bool:
+    """Whether more tokens of a model would wait than the vendor takes."""
+    most = desk.limits[vendor].enqueued
+    return most is not None and sum(map(_tokens, [*desk.waiting(vendor, account, model), *rows])) > most
+
+
+def _tokens(row: BatchRow) -> int:
+    """What stands for the tokens of a request: its words."""
     return RecordedRequest(None, "POST", row.path, {}, {}, b"", row.body).words

@@ -17,7 +17,7 @@ from ..wires.files import Cabinet, account_of, missing_file
 from ..wires.gemini import STATUSES
 from ..wires.places import Place
 from ..wires.shapes import table
-from .forms import Desk, lines, page, said, text_of_lines, tokens
+from .forms import Desk, lines, overflows, page, said, text_of_lines
 from .script import BatchLimits, BatchProblem
 from .work import Batch, BatchRow
 
@@ -85,14 +85,10 @@ def create(desk: Desk, request: RecordedRequest, place: Place, files: Cabinet) -
 
 def _too_many(desk: Desk, limits: BatchLimits, account: str, model: str, rows: list[BatchRow]) -> Problem | None:
     said = "You exceeded your current quota, please check your plan and billing details."
-    waiting = sum(map(tokens, desk.waiting("gemini", account, model)))
     if limits.requests is not None and len(rows) > limits.requests:
         return Problem(400, f"The batch has {len(rows)} requests, and may have {limits.requests}.")
-    if limits.enqueued is not None and waiting + sum(map(tokens, rows)) > limits.enqueued:
-        return Problem(429, said)
-    if limits.batches is not None and desk.running("gemini", account) >= limits.batches:
-        return Problem(429, said)
-    return None
+    crowded = limits.batches is not None and desk.running("gemini", account) >= limits.batches
+    return Problem(429, said) if crowded or overflows(desk, "gemini", account, model, rows) else None
 
 
 def _inlined(given: Any, path: str) -> list[BatchRow]:

@@ -16,7 +16,7 @@ from ..exchange import Problem, RecordedRequest, Reply
 from ..wires.files import Cabinet, account_of
 from ..wires.places import Place
 from ..wires.shapes import table, unknown, unknown_parameter
-from .forms import Desk, lines, page, said, text_of_lines, tokens
+from .forms import Desk, lines, overflows, page, said, text_of_lines
 from .script import BatchLimits, BatchProblem
 from .work import Batch, BatchRow, State
 
@@ -53,8 +53,7 @@ def create(desk: Desk, request: RecordedRequest, place: Place, files: Cabinet) -
     if len(models) > 1 and not problems:
         said = f"The model '{[*models][1]}' is not that of the other requests, '{model}': a batch has one model."
         problems.append(BatchProblem("model_mismatch", said, param="body.model"))
-    before = sum(tokens(row) for row in desk.waiting("openai", account_of(request), model))
-    if limits.enqueued is not None and not problems and before + sum(map(tokens, rows)) > limits.enqueued:
+    if not problems and overflows(desk, "openai", account_of(request), model, rows):
         said = (
             f"Enqueued token limit reached for {model} in organization org-practice. Limit: {limits.enqueued:,} "
             "enqueued tokens. Please try again once some in_progress batches have been completed."

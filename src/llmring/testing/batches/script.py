@@ -58,7 +58,7 @@ class BatchScript:
         polls: how often it is said to be under way when it is looked at (`retrieve`, `get`); the look after that
             finds its end. Rows are done in equal shares with each look. Lists are no looks.
         until: an event without which it does not end.
-        seconds: since its creation, before which it does not end.
+        seconds: since its creation, before which it does not end, and the rows are not all done.
         ends: how it ends. A batch that fails is one that the vendor took and could not run; Anthropic has none of
             these, and refuses its creation. Of one that expires, half of the rows are done, unless `done` says more.
         done: how many rows are done when it expires or is cancelled; not given: half of them when it expires, those

@@ -16,6 +16,7 @@ __all__ = ["Answered", "Batch", "BatchRow", "State"]
 
 State = Literal["validating", "in_progress", "finalizing", "cancelling", "completed", "failed", "expired", "cancelled"]
 Outcome = Literal["succeeded", "errored", "expired", "canceled"]
+_ROUNDING = 1e-9
 _ENDS = ("completed", "failed", "expired", "cancelled")
 
 
@@ -163,10 +164,16 @@ class Batch:
             due = len(self.rows) if ends == "completed" else 0 if ends == "failed" else self._half()
             self._end(ends, due, answer)
         elif counts and not (self.problems or self.script.ends == "failed"):
-            share = len(self.rows) * self.looks // (self.script.polls + 1)
             most = len(self.rows) if self.script.ends == "completed" else self._half()
-            self._do(min(share, most), answer)
+            self._do(min(self._share(), most), answer)
             self.enter("finalizing" if 1 < self.script.polls <= self.looks else "in_progress")
+
+    def _share(self) -> int:
+        """How many rows are done by now."""
+        done = min(self.looks / (self.script.polls + 1), 1.0)
+        if self.script.seconds:
+            done = min(done, (time.monotonic() - self._born) / self.script.seconds)
+        return int(len(self.rows) * done + _ROUNDING)
 
     def _due(self) -> bool:
         if self._told.is_set():

@@ -109,8 +109,8 @@ class Cabinet:
                     return None
                 return self._begin(request) if action == "begin" else self._piece(request)
             if action == "list":
-                mine = [_said(it) for it in self.kept if (it.vendor, it.account) == (vendor, account)]
-                return _json(_listed(vendor, mine))
+                mine = [it for it in self.kept if (it.vendor, it.account) == (vendor, account)]
+                return _json(_listed(vendor, mine, request.query))
             file = self._find(vendor, account, id)
             if file is None:
                 return missing_file(vendor, id)
@@ -283,10 +283,23 @@ def _content(file: StoredFile) -> Reply | Problem:
     return Reply(body=file.data, content_type="application/octet-stream")
 
 
-def _listed(vendor: str, files: list[dict[str, Any]]) -> dict[str, Any]:
+def _listed(vendor: str, files: list[StoredFile], query: dict[str, str]) -> dict[str, Any]:
+    """A page of them. OpenAI and Gemini say how many it may have; Anthropic's has all."""
     if vendor == "anthropic":
-        return {"data": files, "has_more": False, "next_page": None, "first_id": None, "last_id": None}
-    return {"files": files} if vendor == "gemini" else {"object": "list", "data": files, "has_more": False}
+        all = [_said(it) for it in files]
+        return {"data": all, "has_more": False, "next_page": None, "first_id": None, "last_id": None}
+    if query.get("purpose"):
+        files = [it for it in files if it.purpose == query["purpose"]]
+    if query.get("order", "desc") == "desc":
+        files = files[::-1]
+    size, cursor = ("pageSize", "pageToken") if vendor == "gemini" else ("limit", "after")
+    count = int(query[size]) if query.get(size, "").isdecimal() else 10 if vendor == "gemini" else 10_000
+    ids = [it.id for it in files]
+    begin = ids.index(query[cursor]) + 1 if query.get(cursor) in ids else 0
+    some, more = files[begin : begin + count], len(files) > begin + count
+    if vendor == "gemini":
+        return {"files": [_said(it) for it in some], **({"nextPageToken": some[-1].id} if some and more else {})}
+    return {"object": "list", "data": [_said(it) for it in some], "has_more": more}
 
 
 def _deleted(file: StoredFile) -> dict[str, Any]:
