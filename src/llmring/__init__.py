@@ -103,6 +103,7 @@ _load, __dir__ = lazily(
         "bulk",
         "capabilities",
         "catalog",
+        "clusters",
         "concealment",
         "counting",
         "dialects",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from . import bulk, talk
+from . import bulk, clusters, talk
 from . import stream as streams
 from .filed import Filed
 from .lazy import Later
@@ -131,6 +132,10 @@ class Talks(Filed):
         ordered: bool = True,
         attempts: int = 5,
         profile: str | None = None,
+        engine: Literal["local", "ray"] = "local",
+        workers: int | None = None,
+        output: str | os.PathLike[str] | None = None,
+        key: str | None = None,
     ) -> bulk.RowMap[R]:
         """Ask about each of many rows: `async for result in service.map(rows, build_request)`.
 
@@ -145,12 +150,24 @@ class Talks(Filed):
             ordered: hand the answers over in the order of the rows; else as they come.
             attempts: how often a row is asked, refusals for the rate not counted, until it has failed for good.
             profile: instead of the service's.
+            engine: `"ray"` has workers of Ray ask, each with as much `concurrency`; `rows` is a `ray.data.Dataset`, of
+                which each row is a `dict`. Keys are those of the environment that workers are started in. The cluster
+                is that of `RAY_ADDRESS`, or one on this machine for the time.
+            workers: of Ray; not given: one for each CPU.
+            output: with Ray, a file of answers, as `llmring map -o` writes it: rows that are done there are left out.
+                It is to be where all machines see it; several have no other place for answers until they are read.
+            key: with `output`, the field that a row is known by; not given: by what is asked.
 
         Raises:
             LLMRingError: what every row would meet, such as a wrong key, a budget that is spent, or a provider that
                 cannot be reached, and where the first twenty rows all fail; once what was under way has been handed
                 over. What goes wrong with one row is the `error` of its result.
         """
+        of_ray: dict[str, Any] = {"workers": workers, "output": output, "key": key}
+        if engine == "ray":
+            how: dict[str, Any] = {"concurrency": concurrency, "ordered": ordered, "attempts": attempts}
+            return clusters.RayMap(self, rows, build_request, **how, **of_ray, profile=profile)
+        bulk.only_here(engine, **of_ray)
 
         def ask(request: schemas.LLMRequest) -> bulk.Asked:
             told = self._telling(request, profile, stream=False) if self._listeners is not None else None

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..bulk.job import Job, Summary, Task
-from ..bulk.output import Keys
+from ..bulk.job import Job, Summary, Task, line_of
+from ..bulk.keys import Keys
 from ..bulk.results import MapResult
 from ..bulk.rows import Row
 from ..exceptions import (
@@ -284,7 +284,9 @@ class Follower(Job):
         def cost(answer: Any) -> Any:
             return cost_in_batch(self.service, answer, batches.endpoint)
 
-        self._keep(MapResult(entry.number, task, reader.request, response, error, 1, 0.0, cost), batch=id)
+        self._keep(
+            line_of(task, MapResult(entry.number, task, reader.request, response, error, 1, 0.0, cost), batch=id)
+        )
         self._over.add(entry.key)
         return True
 

@@ -19,7 +19,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
 
-from ..bulk.output import Keys, Lines, OutputError
+from ..bulk.keys import Keys
+from ..bulk.output import Lines, OutputError
 from ..private import state_folder, write_privately
 from .spool import Entry
 

@@ -5,7 +5,8 @@ limits.py  what providers say of their limits, and the request of a row
 rowmap.py  rows in, answers out: `LLMRing.map`; work.py does it, results.py is what it says
 rows.py    rows of files
 asking.py  what is asked about a row, and by what key it is known
-output.py  the file of answers, which is also the memory of what was done
+output.py  the file of answers, which is also the memory of what was done; keys.py
+shards.py  the same, where several processes write: a file for each block of rows, beside the file of answers
 job.py     all of it together: `llmring map`
 surveying.py  what it would take, said before; by answers that are there, as a sample of the others: sampling.py
 """
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .output import Output
     from .pace import LIMITS
     from .results import MapResult, Progress
-    from .rowmap import RowMap
+    from .rowmap import RowMap, only_here
     from .rows import Row, Rows
     from .surveying import survey
 
@@ -41,6 +42,7 @@ __all__ = [
     "Rows",
     "Summary",
     "Survey",
+    "only_here",
     "survey",
 ]
 
@@ -54,7 +56,7 @@ if not TYPE_CHECKING:
             "output": ("Output",),
             "pace": ("LIMITS",),
             "results": ("MapResult", "Progress"),
-            "rowmap": ("RowMap",),
+            "rowmap": ("RowMap", "only_here"),
             "rows": ("Row", "Rows"),
             "surveying": ("survey",),
         },

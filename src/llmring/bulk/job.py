@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .rows import Rows
     from .sampling import Sampled
 
-__all__ = ["Job", "Summary", "Survey", "Task"]
+__all__ = ["Job", "Summary", "Survey", "Task", "is_free", "line_of", "spent", "unpriced"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ class Job:
             async for result in self.map:
                 self._settled.set()
                 try:
-                    self._keep(result)
+                    self._keep(line_of(result.row, result))
                 except OutputError as error:
                     # What is under way is paid for, and may find room.
                     unwritten = unwritten or error
@@ -234,52 +234,68 @@ class Job:
             while True:
                 running = self._given - self.summary.answered - self.summary.failed
                 if self.summary.unpriced:
-                    raise ConfigurationError(
-                        "--max-cost cannot be kept: the model that answered has no price that is known. Without it, "
-                        "nothing is asked any more; what was answered is written."
-                    )
+                    raise unpriced()
                 if self.summary.usd + (running + 1) * self._dearest <= most:
                     break
                 if not running:
-                    self.summary.stopped = f"${self.summary.usd:.4f} are spent, and another may not fit into ${most:g}"
+                    self.summary.stopped = spent(self.summary.usd, most)
                     return
                 self._settled.clear()
                 await self._settled.wait()
             self._given += 1
             yield task
 
-    def _keep(self, result: MapResult[Task], batch: str | None = None) -> None:
-        """Write what came of a row, by itself or in a batch, and count it."""
-        task, summary = result.row, self.summary
-        cost = result.cost
-        line: dict[str, Any] = {"key": task.key, "row": task.row.number, "asked": task.asked}
-        line |= _answer(result) if result.response is not None else _failure(result)
-        line["cost"] = cost.total if cost is not None else None
-        line |= {"attempts": result.attempts}
-        line |= {"seconds": round(result.seconds, 3)} if batch is None else {"batch": batch}
+    def _keep(self, line: dict[str, Any]) -> None:
+        """Write what came of a row, and count it."""
+        summary, is_answer = self.summary, "error" not in line
         if self.output is not None:
-            (self.output.answer if result.response is not None else self.output.failure)(line)
+            (self.output.answer if is_answer else self.output.failure)(line)
         self.show(line)
-        if result.response is not None:
+        if is_answer:
             summary.answered += 1
-            summary.models[result.response.model] = summary.models.get(result.response.model, 0) + 1
+            summary.models[line["model"]] = summary.models.get(line["model"], 0) + 1
         else:
             summary.failed += 1
         usage: Usage | None = line.get("usage")
         if usage is not None:
             summary.prompt_tokens += usage["prompt_tokens"]
             summary.completion_tokens += usage["completion_tokens"]
-        if cost is not None and cost.total is not None:
-            summary.usd += cost.total
-            self._dearest = max(self._dearest, cost.total)
-        elif result.response is not None and not self._is_free(result.response.model):
+        if line["cost"] is not None:
+            summary.usd += line["cost"]
+            self._dearest = max(self._dearest, line["cost"])
+        elif is_answer and not is_free(self.service, line["model"]):
             summary.unpriced += 1
 
-    def _is_free(self, model: str) -> bool:
-        return catalog.is_own_host(model.partition(":")[0], self.service._address(model))
+
+def unpriced() -> ConfigurationError:
+    """What is raised where nobody knows what is spent."""
+    return ConfigurationError(
+        "--max-cost cannot be kept: the model that answered has no price that is known. Without it, "
+        "nothing is asked any more; what was answered is written."
+    )
 
 
-def _answer(result: MapResult[Task]) -> dict[str, Any]:
+def spent(usd: float, most: float) -> str:
+    """Why a run ends whose money is spent."""
+    return f"${usd:.4f} are spent, and another may not fit into ${most:g}"
+
+
+def is_free(service: Talks, model: str) -> bool:
+    """Whether nobody sends a bill for a model."""
+    return catalog.is_own_host(model.partition(":")[0], service._address(model))
+
+
+def line_of(task: Task, result: MapResult[Any], batch: str | None = None) -> dict[str, Any]:
+    """What is written of a row that was asked about by itself, or in a batch."""
+    cost = result.cost
+    line: dict[str, Any] = {"key": task.key, "row": task.row.number, "asked": task.asked}
+    line |= _answer(result) if result.response is not None else _failure(result)
+    line["cost"] = cost.total if cost is not None else None
+    line["attempts"] = result.attempts
+    return line | ({"seconds": round(result.seconds, 3)} if batch is None else {"batch": batch})
+
+
+def _answer(result: MapResult[Any]) -> dict[str, Any]:
     response = result.response
     assert response is not None
     line: dict[str, Any] = {}
@@ -294,7 +310,7 @@ def _answer(result: MapResult[Task]) -> dict[str, Any]:
     return line | {"usage": response.usage}
 
 
-def _failure(result: MapResult[Task]) -> dict[str, Any]:
+def _failure(result: MapResult[Any]) -> dict[str, Any]:
     error = result.error
     line: dict[str, Any] = {"error": {"class": type(error).__name__, "message": str(error)}}
     if isinstance(error, ProviderError):

@@ -11,14 +11,13 @@ import json
 import os
 import stat
 import sys
-from array import array
 from collections.abc import Iterator
-from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from ..exceptions import LLMRingError
+from .keys import Keys
 from .sampling import Sample, Sampled
 
 if sys.platform == "win32":
@@ -36,51 +35,6 @@ class OutputError(LLMRingError):
 
     What to do: what the message says, such as making room on the disk; then run it again, and it goes on.
     """
-
-
-class Keys:
-    """A set of keys in sixteen bytes each, as there may be many millions: of each a digest of eight bytes."""
-
-    def __init__(self) -> None:
-        self._table = array("Q", bytes(8 * 1024))
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __contains__(self, key: str) -> bool:
-        value = _value(key)
-        return self._table[self._place(self._table, value)] == value
-
-    def add(self, key: str) -> None:
-        """Put a key into it."""
-        value = _value(key)
-        at = self._place(self._table, value)
-        if self._table[at] != value:
-            self._table[at] = value
-            self._count += 1
-            if 2 * self._count > len(self._table):
-                self._grow()
-
-    def _grow(self) -> None:
-        larger = array("Q", bytes(16 * len(self._table)))
-        for value in self._table:
-            if value:
-                larger[self._place(larger, value)] = value
-        self._table = larger
-
-    @staticmethod
-    def _place(table: array[int], value: int) -> int:
-        mask = len(table) - 1
-        at = value & mask
-        while (there := table[at]) and there != value:
-            at = (at + 1) & mask
-        return at
-
-
-def _value(key: str) -> int:
-    digest = blake2b(key.encode(errors="surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "little") or 1
 
 
 class Lines:
@@ -235,6 +189,7 @@ class Output:
         redo_changed: ask again what was asked otherwise, or of others.
 
     Attributes:
+        path: of the answers.
         answered, failed: how many of each are there.
         changed: how many answers are of a time when others were asked.
         redoes_changed: as above.
@@ -245,7 +200,7 @@ class Output:
     """
 
     def __init__(self, path: Path, whom: str, *, retry_failed: bool = False, redo_changed: bool = False) -> None:
-        self._path = path
+        self.path = path
         self._whom = whom
         self.redoes_changed = redo_changed
         self._answers = Lines(path)
@@ -276,6 +231,27 @@ class Output:
     ) -> None:
         self.close()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy elsewhere says what is wanted; the files stay here."""
+        return self.__dict__ | {"_answers": None, "_failures": None}
+
+    def take(self, line: dict[str, Any]) -> None:
+        """Write a line that a run left beside, unless it is here.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        key, asked = line["key"], f"{line['key']}\n{line.get('asked')}"
+        if "error" not in line and asked not in self._asked:
+            self._mends_failures |= self._failures is not None
+            self.answer(line)
+            self._done.add(key)
+            self._asked.add(asked)
+        elif "error" in line and key not in self._done and key not in self._given_up:
+            self.failure(line)
+            self._given_up.add(key)
+        self.answered, self.failed = len(self._done), len(self._given_up)
+
     def _read(self) -> None:
         for line in self._answers:
             key = line["key"]
@@ -301,6 +277,10 @@ class Output:
             count = self._times[key] = self._times.get(key, 1) + 1
             key = f"{key}#{count}"
         self._seen.add(key)
+        return self.lacks(key, asked)
+
+    def lacks(self, key: str, asked: str) -> tuple[str, str] | None:
+        """The same of a row that is there once, whatever was asked for before."""
         whole = f"{asked}.{self._whom}"
         if key in self._given_up:
             return None
@@ -336,7 +316,7 @@ class Output:
             OutputError: it cannot be written.
         """
         if self._failures is None:
-            self._failures = Lines(failed_beside(self._path))
+            self._failures = Lines(failed_beside(self.path))
         self._failures.add(line)
 
     def sync(self) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .limits import Asked, Limits
     from .results import MapResult, Progress
 
-__all__ = ["RowMap"]
+__all__ = ["RowMap", "only_here"]
 
 R = TypeVar("R")
 
@@ -80,3 +80,15 @@ class RowMap(AwaitedStream, Generic[R]):
     async def aclose(self) -> None:
         """Take no more rows, and end what is under way."""
         await self._work.close()
+
+
+def only_here(engine: str, **of_ray: Any) -> None:
+    """See to it that nothing is asked of another engine.
+
+    Raises:
+        ConfigurationError: something is.
+    """
+    if engine != "local":
+        raise ConfigurationError(f'There is no engine={engine!r}; there are "local" and "ray".')
+    if given := [name for name, value in of_ray.items() if value is not None]:
+        raise ConfigurationError(f'{given[0]}= goes with engine="ray".')

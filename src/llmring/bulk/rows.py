@@ -99,6 +99,16 @@ class Rows:
                 self.count = max(self.count, number)
                 yield Row(number, place, data)
 
+    def spool(self, path: Path) -> None:
+        """Be ready for another process, in another folder: what comes through a pipe is in a file from here on."""
+        if any(it == STDIN for it, _ in self._files):
+            with self._opened(STDIN, STDIN) as piped, open(path, "wb") as file:
+                shutil.copyfileobj(piped, file)
+        self._files = [(os.path.abspath(path if it == STDIN else it), format) for it, format in self._files]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_spooled": None}
+
     def close(self) -> None:
         """Let go of what came through a pipe."""
         if self._spooled is not None:

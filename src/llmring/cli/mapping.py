@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +18,8 @@ from .. import lockfile as lockfiles
 from ..bulk import Asking, Job, Output, Rows, Summary, Survey, survey
 from ..bulk.asking import digest
 from ..bulk.output import failed_beside
+from ..bulk.shards import take_up
+from ..clusters import RayJob
 from ..exceptions import LLMRingError
 from ..service import LLMRing
 from .batches import journal_of
@@ -108,6 +112,14 @@ def map_rows(
         int,
         typer.Option("--concurrency", metavar="N", min=1, help="Requests at once, at most; begun with are up to 16."),
     ] = 64,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option("--engine", metavar="local|ray", help="Who asks: this process, or workers of Ray."),
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", min=1, help="Of Ray; each has --concurrency. Not given: one a CPU."),
+    ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Take up the rows that failed for good, too.")
     ] = False,
@@ -135,8 +147,14 @@ def map_rows(
       llmring map reviews.jsonl --template label -o labels.jsonl --retry-failed
       llmring map reviews.jsonl --template label -o labels.jsonl --batch
     """
+    if workers is not None and engine != "ray":
+        raise typer.BadParameter("it goes with --engine ray", param_hint="--workers")
     if output is None and (retry_failed or redo_changed):
         raise typer.BadParameter("it goes with -o", param_hint="--retry-failed" if retry_failed else "--redo-changed")
+    if batch and engine == "ray":
+        raise typer.BadParameter(
+            "a batch is the vendor's to work on; it goes without --engine ray", param_hint="--batch"
+        )
     if batch and output is None and not dry_run:
         raise typer.BadParameter("it goes with -o", param_hint="--batch")
     fields = fields_of(
@@ -159,9 +177,13 @@ def map_rows(
             kept = Output(output, whom, retry_failed=retry_failed, redo_changed=redo_changed)
         journal = None
         try:
+            if kept is not None:
+                take_up(kept, kept.path)
             if output is not None and not dry_run:
                 journal = journal_of(output, batch)
             run = _Run(read, asking, kept, binding, profile, concurrency, max_cost, batch, journal)
+            if engine == "ray":
+                run.make = partial(RayJob, workers=workers)
             hear_warnings(run.warn)
             status = asyncio.run(run.look() if dry_run else run.whole())
         finally:
@@ -197,6 +219,7 @@ class _Run:
         self._profile = profile
         self._concurrency = concurrency
         self._max_cost = max_cost
+        self.make: Callable[..., Job] = Job
         self._presses = 0
         self._task: asyncio.Task[Any] | None = None
         self._job: Job | None = None
@@ -214,7 +237,7 @@ class _Run:
         how: dict[str, Any] = {"show": self._show, "profile": self._profile, "concurrency": self._concurrency}
         how["max_usd"] = self._max_cost
         if self._journal is None:
-            return Job(*what, **how)
+            return self.make(*what, **how)
         how |= {"journal": self._journal, "binding": self._binding, "told": lambda it: note(it, dim=False)}
         return batches.BatchJob(*what, **how)
 

@@ -34,11 +34,13 @@ class RowMap(Generic[R]):
         rows: Iterable[R] | AsyncIterable[R],
         build: Callable[[R], Any],
         begin: Callable[[Any, Callable[[Any], Any]], bulk.RowMap[Any]],
+        *,
+        is_taken_here: bool = True,
     ) -> None:
         self._feed: _Feed | None = None
         self._next: asyncio.Task[bulk.MapResult[Any]] | None = None
         self._build = build
-        if isinstance(rows, Iterable):
+        if is_taken_here and isinstance(rows, Iterable):
             self._feed = _Feed()
             self._map = begin(self._feed, _made)
             self._rows = iter(rows)

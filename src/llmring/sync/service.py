@@ -185,6 +185,10 @@ class LLMRing:
         ordered: bool = True,
         attempts: int = 5,
         profile: str | None = None,
+        engine: Literal["local", "ray"] = "local",
+        workers: int | None = None,
+        output: str | os.PathLike[str] | None = None,
+        key: str | None = None,
     ) -> RowMap[R]:
         """Ask about each of many rows: `for result in service.map(rows, build_request)`.
 
@@ -193,13 +197,15 @@ class LLMRing:
 
         Args:
             rows, build_request, concurrency, ordered, attempts, profile: see `llmring.LLMRing.map`.
+            engine, workers, output, key: the same; with Ray, `build_request` is called by its workers.
         """
+        how: dict[str, Any] = {"concurrency": concurrency, "ordered": ordered, "attempts": attempts}
+        how |= {"profile": profile, "engine": engine, "workers": workers, "output": output, "key": key}
         return RowMap(
             rows,
             build_request,
-            lambda feed, build: self._service.map(
-                feed, build, concurrency=concurrency, ordered=ordered, attempts=attempts, profile=profile
-            ),
+            lambda feed, build: self._service.map(feed, build, **how),
+            is_taken_here=engine != "ray",
         )
 
     @cached_property

@@ -1,0 +1,155 @@
+"""`service.map(dataset, build, engine="ray")`: a data set of Ray's, asked about by workers."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import pickle
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from .. import bulk
+from ..bulk.asking import digest
+from ..bulk.shards import Shards, beside, take_up
+from ..exceptions import ConfigurationError, LLMRingError
+from ..request import number
+from .desk import STOP
+from .flow import Flow, quietly
+from .starting import imported, started
+from .worker import Setup, settings_of
+
+if TYPE_CHECKING:
+    from ..talking import Talks
+
+__all__ = ["RayMap"]
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class _Key:
+    """By what a row of a data set is known: a field of it, or what is asked."""
+
+    field: str | None
+
+    def __call__(self, row: Any, request: Any) -> tuple[str, str]:
+        asked = digest(request.model_dump(exclude_defaults=True))
+        if self.field is None:
+            return asked, asked
+        if row.get(self.field) is None:
+            raise ConfigurationError(f"key={self.field!r}: a row has no such field; it has: {', '.join(row)}.")
+        return str(row[self.field]), asked
+
+
+class RayMap(bulk.RowMap[R], Generic[R]):
+    """Answers to the rows of a data set of Ray's, as blocks of them are done.
+
+    Args:
+        service: that asks here; workers have their own.
+        dataset: of which.
+        build: makes what is asked about a row. It goes to the workers, and so does all that it names.
+        workers, output, key, concurrency, ordered, attempts, profile: see `LLMRing.map`.
+    """
+
+    _form = 'service.map(dataset, build_request, engine="ray")'
+
+    def __init__(
+        self,
+        service: Talks,
+        dataset: Any,
+        build: Callable[[Any], Any],
+        *,
+        workers: int | None,
+        output: Any,
+        key: str | None,
+        concurrency: int,
+        ordered: bool,
+        attempts: int,
+        profile: str | None,
+    ) -> None:
+        number(concurrency, "concurrency", 1)
+        number(attempts, "attempts", 1)
+        if workers is not None:
+            number(workers, "workers", 1)
+        if not isinstance(dataset, imported().data.Dataset):
+            kind = type(dataset).__name__
+            raise ConfigurationError(f'engine="ray" takes a ray.data.Dataset, not a {kind}: ray.data.from_items(rows)')
+        self._service = service
+        self._dataset = dataset
+        self._workers = workers
+        self._ordered = ordered
+        self._output = Path(output) if output is not None else None
+        self._make: Callable[[Path, bulk.Output | None], Setup] = lambda folder, kept: Setup(
+            *settings_of(service),
+            folder,
+            os.getcwd(),
+            concurrency,
+            attempts,
+            profile,
+            build=build,
+            key=_Key(key),
+            output=kept,
+        )
+        self._flow: Flow | None = None
+        self._results: AsyncGenerator[bulk.MapResult[R]] | None = None
+
+    async def __anext__(self) -> bulk.MapResult[R]:
+        if self._results is None:
+            self._results = self._run()
+        return await anext(self._results)
+
+    def __del__(self) -> None:
+        """Whoever reads it ends it: the generator is the event loop's to end."""
+
+    @property
+    def progress(self) -> bulk.Progress:
+        """How all workers stand."""
+        return self._flow.progress if self._flow is not None else bulk.Progress(0, 0, 0, 0, 0, None, "rows", 0)
+
+    def stop(self) -> None:
+        """Take no more rows: what is under way is finished and handed over, and then the loop ends."""
+        if self._flow is not None:
+            self._flow.stop()
+
+    async def aclose(self) -> None:
+        """Take no more rows, and end what is under way."""
+        if self._results is not None:
+            await self._results.aclose()
+
+    async def _run(self) -> AsyncGenerator[bulk.MapResult[R]]:
+        with ExitStack() as stack:
+            kept = stack.enter_context(bulk.Output(self._output, "")) if self._output is not None else None
+            if kept is not None:
+                await asyncio.to_thread(take_up, kept, kept.path)
+                shards = Shards.made(beside(kept.path))
+            else:
+                shards = Shards.made(Path(stack.enter_context(TemporaryDirectory(prefix="llmring-"))))
+            module, workers = await asyncio.to_thread(stack.enter_context, started(self._workers))
+            stack.enter_context(quietly(module, blocks=False, ordered=self._ordered))
+            flow = self._flow = Flow(module, self._make(shards.folder, kept), workers)
+            stack.callback(flow.stop, STOP)
+            count, size = 0, flow.size(None)
+            cut = self._dataset.repartition(target_num_rows_per_block=size)
+            try:
+                async for done in flow.done(flow.mapped(cut, size)):
+                    for line in done.lines:
+                        count += 1
+                        row, request, response, error = pickle.loads(base64.b85decode(line.pop("result")))  # noqa: S301
+                        if kept is not None:
+                            (kept.answer if error is None else kept.failure)(line | {"row": None})
+                        attempts, seconds = line["attempts"], line["seconds"]
+                        cost = self._service.calculate_cost
+                        yield bulk.MapResult(count, row, request, response, error, attempts, seconds, cost)
+                    shards.drop(done.name)
+            except module.exceptions.RayError as error:
+                raise LLMRingError(f"Ray has ended the run: {getattr(error, 'cause', None) or error}") from None
+            shards.remove()
+            if kept is not None:
+                kept.tidy()
+            if flow.faults:
+                raise flow.faults[0]

@@ -1,0 +1,88 @@
+"""Ray: the cluster that `RAY_ADDRESS` names, or one on this machine for the time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from ..exceptions import ConfigurationError
+
+__all__ = ["here", "imported", "started"]
+
+_STORE: Final = 256 << 20
+"""Bytes of memory that a Ray of this machine's own has for blocks on their way."""
+
+
+def imported() -> Any:
+    """Ray.
+
+    Raises:
+        ConfigurationError: it is not installed, or not for this system.
+    """
+    if sys.platform == "win32":
+        raise ConfigurationError('engine="ray" needs Linux or macOS.')
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its own parts, which nobody here can mend
+            import ray
+            import ray.data
+
+            ray.data.DataContext.get_current()
+    except ImportError as error:
+        raise ConfigurationError(
+            f"More than one machine is the work of Ray (the extra ray), which is not installed ({error}). "
+            "To install it: pip install 'ray[data]'"
+        ) from None
+    return ray
+
+
+@contextmanager
+def started(workers: int | None) -> Iterator[tuple[Any, int]]:
+    """Ray, for the time, and how many workers there are to be.
+
+    Args:
+        workers: `None`: one for each CPU. In a Ray of this machine's own so many find room, and the reader of the rows.
+
+    Raises:
+        ConfigurationError: it is not installed, or there is none at `RAY_ADDRESS`.
+    """
+    module = imported()
+    if module.is_initialized():  # whoever did so ends it
+        yield module, workers or _cpus(module)
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    options: dict[str, Any] = {"address": address}
+    if not address:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what its own parts tell each other
+        workers = workers or os.cpu_count() or 1
+        options = {"address": "local", "num_cpus": workers + 1, "include_dashboard": False}
+        options["object_store_memory"] = _STORE
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a later Ray will do otherwise
+            module.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (OSError, RuntimeError, ValueError) as error:
+        where = f"There is no Ray at RAY_ADDRESS={address}" if address else "Ray does not start"
+        raise ConfigurationError(f"{where}: {str(error).splitlines()[0] if str(error) else error!r}") from None
+    try:
+        yield module, workers or _cpus(module)
+    finally:
+        module.shutdown()
+
+
+def here(module: Any) -> Any:
+    """On this machine, and no other."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(module.get_runtime_context().get_node_id(), soft=False)
+
+
+def _cpus(module: Any) -> int:
+    return max(1, int(module.cluster_resources().get("CPU", 2)) - 1)

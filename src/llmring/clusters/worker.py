@@ -1,0 +1,333 @@
+"""An actor of Ray's: it asks about the rows of blocks, and keeps each answer before its block is handed on."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import inspect
+import logging
+import os
+import pickle
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ..bulk import MapResult, Row, RowMap
+from ..bulk.job import Task, is_free, line_of
+from ..bulk.output import Lines, OutputError
+from ..bulk.shards import Shards
+from ..exceptions import ConfigurationError, LLMRingError
+from .desk import FINISH, STOP
+
+if TYPE_CHECKING:
+    from ..bulk import Asking, Output
+
+__all__ = ["Done", "Setup", "Worker"]
+
+_EACH: Final = 0.5
+"""Seconds between two looks at the desk."""
+_PATIENCE: Final = 60.0
+"""Seconds in which whoever had a block before has let go of it."""
+_AT_ONCE: Final = 16
+"""Rows for which a worker asks for money together."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker is made of.
+
+    Attributes:
+        service: what `LLMRing` is made with, but for its lockfile and its keys.
+        lockfile: where it is, and its bytes; `None` where there is none.
+        folder: of the run, where answers are kept.
+        place: the working directory, which paths in rows are in, where there is such a one.
+        concurrency, attempts, profile: see `LLMRing.map`.
+        usd: whether there is a bound to what may be spent.
+        dearest: what a row may cost, for a beginning.
+        asking: what is asked about a row of files; `None`: `build` says it about a row of a data set.
+        build: as above.
+        key: the field that a row of a data set is known by.
+        output: what of a data set is done.
+    """
+
+    service: Mapping[str, Any]
+    lockfile: tuple[str, bytes] | None
+    folder: Path
+    place: str
+    concurrency: int
+    attempts: int
+    profile: str | None
+    usd: bool = False
+    dearest: float = 0.0
+    asking: Asking | None = None
+    build: Callable[[Any], Any] | None = None
+    key: Callable[[Any, Any], tuple[str, str]] | None = None
+    output: Output | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What is handed on of a block.
+
+    Attributes:
+        name: of the file that has it, too.
+        lines: of its rows, those that were asked about.
+        fault: what every row would meet.
+    """
+
+    name: str
+    lines: list[dict[str, Any]]
+    fault: Exception | None = None
+
+
+@dataclass(eq=False)
+class _Block:
+    shard: Lines
+    lines: list[dict[str, Any]]
+    left: int
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(eq=False)
+class _Item:
+    task: Task
+    block: _Block
+
+
+class Worker:
+    """As `ray.data.Dataset.map_batches` has it.
+
+    Args:
+        setup: what it is made of.
+        desk: of the run.
+    """
+
+    def __init__(self, setup: Setup, desk: Any) -> None:
+        self._setup = setup
+        self._desk = desk
+        self._who = f"{os.uname().nodename}:{os.getpid()}"
+        self._map: RowMap[_Item] | None = None
+        self._rows: asyncio.Queue[_Item] = asyncio.Queue()
+        self._waiting: set[_Block] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._fault: Exception | None = None
+        self._is_over = False
+        self._warnings: dict[str, str] = {}
+        # What may be spent, and was.
+        self._granted = self._spent = 0.0
+        self._dearest = setup.dearest
+        self._running = 0
+        self._settled = asyncio.Event()
+
+    async def __call__(self, batch: Any) -> AsyncIterator[dict[str, list[bytes]]]:
+        """What comes of blocks of rows."""
+        try:
+            if self._map is None:
+                self._begin()
+            tasks = await self._tasks_of(batch)
+            done = await self._whole(tasks)
+        except Exception as error:
+            done = Done("", [], error)
+        try:
+            handed = pickle.dumps(done)
+        except Exception:
+            handed = pickle.dumps(Done(done.name, done.lines, LLMRingError(str(done.fault))))
+        yield {"done": [handed]}
+
+    def _begin(self) -> None:
+        from .. import LLMRing
+
+        setup = self._setup
+        with contextlib.suppress(OSError):
+            os.chdir(setup.place)
+        shards = Shards(setup.folder)
+        shards.enter()
+        self._shards = shards
+        logging.getLogger("llmring").addHandler(_Heard(self._warnings))
+        self._service = LLMRing(_lockfile(setup.lockfile), **setup.service)
+        self._map = self._service.map(
+            self._taken(),
+            lambda it: it.task.request,
+            concurrency=setup.concurrency,
+            ordered=False,
+            attempts=setup.attempts,
+            profile=setup.profile,
+        )
+        self._tasks = [asyncio.create_task(self._read(self._map)), asyncio.create_task(self._talk(self._map))]
+
+    async def _tasks_of(self, batch: Any) -> list[Task]:
+        """The rows of a batch that are to be asked about."""
+        setup = self._setup
+        if (asking := setup.asking) is not None:
+            rows = [it for block in batch["block"].to_pylist() for it in pickle.loads(block)]  # noqa: S301 - our own
+            return [Task(row, asking.request(row), key, asked) for row, key, asked in rows]
+        assert setup.build is not None
+        assert setup.key is not None
+        tasks = []
+        for data in batch.to_pylist():
+            request = setup.build(data)
+            if inspect.isawaitable(request):
+                request = await request
+            known = setup.key(data, request)
+            wanted = known if setup.output is None else setup.output.lacks(*known)
+            if wanted is not None:
+                tasks.append(Task(Row(0, "the data set", data), request, *wanted))
+        return tasks
+
+    async def _whole(self, tasks: list[Task]) -> Done:
+        """Ask about what is not there yet."""
+        path = self._shards.of(it.key for it in tasks)
+        if self._is_over or not tasks:
+            return Done(path.name, [], self._fault)
+        shard = await _opened(path)
+        try:
+            lines = {line["key"]: line for line in shard}
+            missing = [it for it in tasks if it.key not in lines]
+            block = _Block(shard, [*lines.values()], len(missing))
+            if missing and not self._is_over:
+                self._waiting.add(block)
+                for task in missing:
+                    self._rows.put_nowait(_Item(task, block))
+                await block.over.wait()
+        finally:
+            await asyncio.to_thread(shard.close)
+        return Done(path.name, block.lines, self._fault)
+
+    async def _taken(self) -> AsyncIterator[_Item]:
+        while True:
+            item = await self._rows.get()
+            if self._setup.usd and not await self._affords():
+                await self._desk.end.remote(FINISH)
+                return
+            self._running += 1
+            yield item
+
+    async def _affords(self) -> bool:
+        """Whether another row may be asked about; waits for those under way, which may have been cheaper."""
+        while True:
+            wanted = self._spent + (self._running + 1) * self._dearest
+            if wanted > self._granted:
+                self._granted += await self._desk.grant.remote(wanted - self._granted + _AT_ONCE * self._dearest)
+            if wanted <= self._granted:
+                return True
+            if not self._running:
+                return False
+            self._settled.clear()
+            await self._settled.wait()
+
+    async def _read(self, answers: RowMap[_Item]) -> None:
+        """Keep each answer as it comes."""
+        try:
+            async for result in answers:
+                try:
+                    self._keep(result)
+                except OutputError as error:
+                    # What is under way is paid for, and may find room.
+                    self._fault = self._fault or error
+                    answers.stop()
+        except Exception as error:
+            self._fault = self._fault or error
+        finally:
+            self._is_over = True
+            for block in self._waiting:
+                block.over.set()
+            await answers.aclose()
+
+    def _keep(self, result: MapResult[_Item]) -> None:
+        item, block = result.row, result.row.block
+        line = line_of(item.task, result)
+        if self._setup.asking is None:
+            whole = (item.task.row.data, result.request, result.response, result.error)
+            line["result"] = base64.b85encode(pickle.dumps(whole)).decode()
+        self._running -= 1
+        if line["cost"] is not None:
+            self._spent += line["cost"]
+            self._dearest = max(self._dearest, line["cost"])
+        elif self._setup.usd and result.response is not None and not is_free(self._service, line["model"]):
+            assert self._map is not None
+            self._map.stop()
+        self._settled.set()
+        block.left -= 1
+        try:
+            block.shard.add(line)
+            block.lines.append(line)
+        finally:
+            if not block.left:
+                self._waiting.discard(block)
+                block.over.set()
+
+    async def _talk(self, answers: RowMap[_Item]) -> None:
+        """Say how it stands, and hear whether to go on."""
+        while not self._is_over:
+            stage = await self._desk.report.remote(self._who, answers.progress, self._warnings)
+            if stage == STOP:
+                await answers.aclose()
+                return
+            if stage == FINISH:
+                answers.stop()
+            await asyncio.sleep(_EACH)
+        await self._desk.report.remote(self._who, answers.progress, self._warnings)
+
+
+class _Heard(logging.Handler):
+    """Keeps what is warned of, each once, for whoever began the run."""
+
+    def __init__(self, warnings: dict[str, str]) -> None:
+        super().__init__(logging.WARNING)
+        self._warnings = warnings
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        self._warnings.setdefault(text.partition(":")[0], text)
+
+
+async def _opened(path: Path) -> Lines:
+    """The file of a block, once whoever had it before has let go of it."""
+    until = asyncio.get_running_loop().time() + _PATIENCE
+    while True:
+        try:
+            return Lines(path)
+        except OutputError:
+            if asyncio.get_running_loop().time() > until:
+                raise
+        await asyncio.sleep(0.1)
+
+
+def _lockfile(given: tuple[str, bytes] | None) -> Path | None:
+    """The lockfile: the same that the command has, or, where that is elsewhere, a copy."""
+    if given is None:
+        return None
+    path = Path(given[0])
+    try:
+        if path.read_bytes() == given[1]:
+            return path
+    except OSError:
+        pass
+    copy = Path(tempfile.mkdtemp(prefix="llmring-")) / path.name
+    copy.write_bytes(given[1])
+    return copy
+
+
+def settings_of(service: Any) -> tuple[dict[str, Any], tuple[str, bytes] | None]:
+    """What a service is made with, for one on another machine, and its lockfile.
+
+    Raises:
+        ConfigurationError: it has what stays in this process.
+    """
+    registry = service._registry
+    if registry._registered or any(it is not None for it in registry._keys.values()):
+        raise ConfigurationError(
+            "Keys and providers that were given to this LLMRing stay in its process. Workers take keys from the "
+            "environment that they are started in, and providers from installed packages."
+        )
+    lockfile = service._lockfile()
+    path = lockfile.path if lockfile is not None else None
+    made = {
+        "profile": service._profile(None),
+        "aliases": {alias: list(binding.models) for alias, binding in service._own.items()} or None,
+        **{it: getattr(service, it) for it in ("timeout", "max_retries", "deadline", "max_bytes", "check_context")},
+    }
+    return made, (str(path), path.read_bytes()) if path is not None else None
