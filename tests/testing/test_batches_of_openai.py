@@ -187,6 +187,7 @@ BAD: dict[str, tuple[list[Any], int | None]] = {
     "invalid_request": ([{"custom_id": "a", "url": CHAT, "body": asked("a")}], 1),
     "empty_file": (["\n"], None),
     "too_many_tasks": (questions(3), None),
+    "file_too_large": ([line("a", "long " * 3000)], None),
 }
 
 
@@ -257,6 +258,14 @@ def test_cancelling_keeps_what_is_done(server: PracticeServer, client: openai.Op
     with pytest.raises(openai.ConflictError, match="cancelled"):
         client.batches.cancel(batch.id)
     assert len(server.batches.billed) == 2
+
+
+def test_one_that_is_cancelled_does_what_it_must(server: PracticeServer, client: openai.OpenAI) -> None:
+    server.batches.script(done=4)
+    batch = create(client, questions(6))
+    client.batches.cancel(batch.id)
+    done = client.batches.retrieve(batch.id)
+    assert (done.status, len(read(client, done.output_file_id))) == ("cancelled", 4)
 
 
 def test_results_that_are_out_of_order_broken_off_or_gone(server: PracticeServer, client: openai.OpenAI) -> None:

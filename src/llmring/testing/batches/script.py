@@ -61,8 +61,8 @@ class BatchScript:
         seconds: since its creation, before which it does not end, and the rows are not all done.
         ends: how it ends. A batch that fails is one that the vendor took and could not run; Anthropic has none of
             these, and refuses its creation. Of one that expires, half of the rows are done, unless `done` says more.
-        done: how many rows are done when it expires or is cancelled; not given: half of them when it expires, those
-            that were done by then when it is cancelled.
+        done: how many rows are done when it expires; not given: half of them. When it is cancelled, it does so many,
+            unless more were done by then.
         problem: why it fails.
         order: of the results. Gemini's are always in the order given where the requests were sent without a file.
         results: `cut`: the results break off in the middle of the last line, though HTTP calls them whole (Gemini's
