@@ -26,10 +26,10 @@ from .batches import journal_of
 from .chat import response_format
 from .facts import dollars
 from .parameters import MaxTokensOption, ReasoningOption, SchemaOption, TemperatureOption, fields_of
-from .pictures_of_maps import picture
+from .pictures_of_maps import lasting, picture
 from .project import ProfileOption, default_model, lockfile_if_any, offers
 from .templates import chosen
-from .terminal import hear_warnings, json_text, note, say, warn
+from .terminal import hear_warnings, json_text, logged_from, note, say, warn
 from .trust import Service
 
 _INTERRUPTED = 130
@@ -184,7 +184,7 @@ def map_rows(
             run = _Run(read, asking, kept, binding, profile, concurrency, max_cost, batch, journal)
             if engine == "ray":
                 run.make = partial(RayJob, workers=workers)
-            hear_warnings(run.warn)
+            hear_warnings(run.warn, run.before_log)
             status = asyncio.run(run.look() if dry_run else run.whole())
         finally:
             for it in (kept, journal):
@@ -224,13 +224,20 @@ class _Run:
         self._task: asyncio.Task[Any] | None = None
         self._job: Job | None = None
         self._warned: set[str] = set()
+        self.make_way: Callable[[], None] = lambda: None
 
     def warn(self, text: str) -> None:
         """A warning of the library's, once: ten thousand rows would say the same."""
         start = text.partition(":")[0]
         if start not in self._warned:
             self._warned.add(start)
+            self.make_way()
             warn(f"{text} (Said once; so it may be with other rows.)")
+
+    def before_log(self) -> None:
+        """A line of the log is about to be written, or a warning, which may have been said before."""
+        if logged_from() in ("debug", "info"):
+            self.make_way()
 
     def _job_of(self, service: LLMRing) -> Job:
         what = service, self._rows, self._asking, self._output
@@ -238,11 +245,17 @@ class _Run:
         how["max_usd"] = self._max_cost
         if self._journal is None:
             return self.make(*what, **how)
-        how |= {"journal": self._journal, "binding": self._binding, "told": lambda it: note(it, dim=False)}
+        how |= {"journal": self._journal, "binding": self._binding, "told": self._note}
         return batches.BatchJob(*what, **how)
+
+    def _note(self, text: str) -> None:
+        self.make_way()
+        note(text, dim=False)
 
     def _show(self, line: dict[str, Any]) -> None:
         if self._output is None:
+            if sys.stdout is not None and sys.stdout.isatty():
+                self.make_way()
             say(json_text(line, is_for_people=True, indent=None))
 
     async def look(self) -> int:
@@ -281,7 +294,7 @@ class _Run:
         if self._presses:
             return _INTERRUPTED
         try:
-            with picture(job, found):
+            with picture(job, found) as self.make_way:
                 await job.run(found)
         except LLMRingError as error:
             self._say(job.summary, str(error))
@@ -317,7 +330,7 @@ class _Run:
         job = self._job
         if self._presses == 1 and job is not None and job.map is not None:
             job.map.stop()
-            note(f"Finishing the {job.map.progress.running} requests under way. Ctrl-C again ends at once.", dim=False)
+            self._note(f"Finishing the {job.map.progress.running} requests under way. Ctrl-C again ends at once.")
         elif self._task is not None:
             self._presses = 2
             self._task.cancel()
@@ -347,15 +360,5 @@ def _told(found: Survey) -> str:
         return f"{found.rows:,} rows{done}. Nothing is left to ask."
     return (
         f"{found.rows:,} rows{done}. {found.to_ask:,} to ask {found.model}: about {found.prompt_tokens:,} tokens in, "
-        f"{found.completion_tokens:,} out. Cost: {cost}. Time: about {_time(found.seconds)}{guess}."
-    )
-
-
-def _time(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 120
-        else f"{seconds / 60:.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.1f} h"
+        f"{found.completion_tokens:,} out. Cost: {cost}. Time: about {lasting(found.seconds)}{guess}."
     )
