@@ -1,4 +1,7 @@
-"""Rows of files: JSON Lines, CSV and Parquet, standard input, and globs of them, read as they are asked for."""
+"""Rows of files: JSON Lines, CSV and Parquet, standard input, and globs of them, read as they are asked for.
+
+Files of object stores are `stores.py`'s.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from typing import IO, Any, Final, NamedTuple, cast
 
 from ..exceptions import ConfigurationError, LLMRingError
 from ..references import shown
+from . import stores
 
 __all__ = ["FORMATS", "Row", "RowError", "Rows"]
 
@@ -65,7 +69,7 @@ class Rows:
     """The rows of files, which can be read again and again; what comes through a pipe is kept in a file meanwhile.
 
     Args:
-        sources: paths, globs, and `-` for standard input.
+        sources: paths, globs, the same of `s3://` and `gs://`, and `-` for standard input.
         format: one of `FORMATS`, for all of them; not given: as their names say, and JSON Lines through a pipe.
         limit: read no more rows than that.
         written: files that answers go to: no glob means them.
@@ -104,7 +108,8 @@ class Rows:
         if any(it == STDIN for it, _ in self._files):
             with self._opened(STDIN, STDIN) as piped, open(path, "wb") as file:
                 shutil.copyfileobj(piped, file)
-        self._files = [(os.path.abspath(path if it == STDIN else it), format) for it, format in self._files]
+        whole = (it if stores.is_far(it) else os.path.abspath(path if it == STDIN else it) for it, _ in self._files)
+        self._files = [(it, format) for it, (_, format) in zip(whole, self._files, strict=True)]
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_spooled": None}
@@ -125,12 +130,13 @@ class Rows:
             if path == STDIN:
                 with self._standard_input() as piped:
                     yield piped
-            elif path.endswith(".gz"):
-                with gzip.open(path) as unpacked:
-                    yield cast(IO[bytes], unpacked)
             else:
-                with open(path, "rb") as file:
-                    yield file
+                with stores.opened(path) if stores.is_far(path) else open(path, "rb") as file:
+                    if path.endswith(".gz"):
+                        with gzip.open(file) as unpacked:
+                            yield cast(IO[bytes], unpacked)
+                    else:
+                        yield file
         except (OSError, EOFError) as error:
             raise ConfigurationError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
 
@@ -145,6 +151,8 @@ class Rows:
 def _found(source: str, written: Sequence[Path]) -> list[str]:
     if source == STDIN:
         return [source]
+    if stores.is_far(source):
+        return stores.found(source)
     path = os.path.expanduser(source)
     if os.path.exists(path):
         if _is_one_of(path, written):

@@ -19,6 +19,7 @@ from ..bulk import Asking, Job, Output, Rows, Summary, Survey, survey
 from ..bulk.asking import digest
 from ..bulk.output import failed_beside
 from ..bulk.shards import take_up
+from ..bulk.stores import is_far
 from ..clusters import RayJob
 from ..exceptions import LLMRingError
 from ..service import LLMRing
@@ -42,7 +43,7 @@ def map_rows(
         list[str],
         typer.Argument(
             metavar="ROWS...",
-            help="Files of rows, as JSON Lines, CSV or Parquet, or globs of them; - is standard input.",
+            help="Files of rows, as JSON Lines, CSV or Parquet, globs of them, s3:// or gs://; - is standard input.",
             show_default=False,
         ),
     ],
@@ -146,7 +147,10 @@ def map_rows(
       llmring map 'scans/*.parquet' --image path --prompt 'What does it say?' -o texts.jsonl
       llmring map reviews.jsonl --template label -o labels.jsonl --retry-failed
       llmring map reviews.jsonl --template label -o labels.jsonl --batch
+      llmring map 's3://bucket/reviews/*.parquet' --template label -o labels.jsonl --engine ray --workers 32
     """
+    if output is not None and is_far(str(output).replace(":/", "://", 1)):
+        raise typer.BadParameter("answers are appended to a file: name one on a disk", param_hint="-o")
     if workers is not None and engine != "ray":
         raise typer.BadParameter("it goes with --engine ray", param_hint="--workers")
     if output is None and (retry_failed or redo_changed):
