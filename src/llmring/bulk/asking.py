@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -60,7 +61,7 @@ class Wording:
         Raises:
             RowError: the row has no such field.
         """
-        return "".join(it if isinstance(it, str) else _text(field_of(row, it[0])) for it in self._pieces)
+        return "".join(it if isinstance(it, str) else text_of(row, it[0]) for it in self._pieces)
 
 
 def field_of(row: Row, name: str) -> Any:
@@ -82,8 +83,27 @@ def field_of(row: Row, name: str) -> Any:
     return value
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+def text_of(row: Row, name: str) -> str:
+    """A field of a row as text: JSON, where it is a number, a list or an object; a time or a decimal as one writes it.
+
+    Raises:
+        RowError: it has none, or it is no text.
+    """
+    value = field_of(row, name)
+    if isinstance(value, str):
+        return value
+    try:
+        if isinstance(value, bool | int | float | list | tuple | dict):
+            return json.dumps(value, ensure_ascii=False, default=_plain)
+        return _plain(value)
+    except (TypeError, ValueError, RecursionError):
+        raise row.wrong(f"its field {shown(name)} is nothing that can be written as text.") from None
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError
+    return str(value.isoformat() if hasattr(value, "isoformat") else value)
 
 
 class Asking:
@@ -93,7 +113,7 @@ class Asking:
         model: an alias, or `provider:model`.
         prompt: with `{field}`s; `None` where the messages or the template have it all.
         system: a system prompt, with `{field}`s.
-        image: the field that has a picture: a path or an address, or a list of them; an empty one has none.
+        image: the field that has a picture: a path, an address or its bytes, or a list of them; an empty one has none.
         messages: the field that has whole messages, as a list or as its JSON.
         template: whose `$names` are fields of the row; `$input` is the prompt, else the field `input`.
         fields: of each request, as `LLMRequest` takes them.
@@ -149,8 +169,10 @@ class Asking:
         return LLMRequest(model=self.model, messages=said, **self._fields)
 
     def _of_template(self, template: Template, row: Row, prompt: str | None) -> tuple[str, str | None]:
-        values = {it: _text(field_of(row, it)) for it in template.names if it != "input" and it in row.data}
-        given = prompt if prompt is not None else _text(row.data.get("input") or "")
+        values = {it: text_of(row, it) for it in template.names if it != "input" and it in row.data}
+        given = prompt
+        if given is None:
+            given = text_of(row, "input") if row.data.get("input") is not None else ""
         try:
             return template.filled(given, values)
         except LLMRingError as error:
@@ -163,7 +185,7 @@ class Asking:
             RowError: it has no such field.
         """
         asked = digest([it.model_dump(exclude_defaults=True) for it in request.messages], self._fields)
-        return (asked if self.key is None else _text(field_of(row, self.key))), asked
+        return (asked if self.key is None else text_of(row, self.key)), asked
 
 
 def digest(*values: Any) -> str:
@@ -198,12 +220,21 @@ def _pictures(row: Row, name: str) -> list[dict[str, Any]]:
         field_of(row, name)
     value = row.data.get(name)
     sources = value if isinstance(value, list) else [value]
-    make: Callable[[str], dict[str, Any]] = parts.image
+    make: Callable[[str | bytes], dict[str, Any]] = parts.image
     found = []
     for it in sources:
+        if isinstance(it, Mapping):  # as data sets in Parquet have it
+            it = it.get("bytes") or it.get("path")
         if it is None or it == "":
             continue
-        if not isinstance(it, str):
-            raise row.wrong(f"its field {shown(name)} is no path and no address of a picture.")
-        found.append(make(it))
+        if not isinstance(it, str | bytes):
+            raise row.wrong(f"its field {shown(name)} is no picture, and no path or address of one.")
+        try:
+            part = make(it)
+        except LLMRingError as error:
+            raise row.wrong(f"its field {shown(name)}: {error}") from None
+        where = part["image_url"]["url"]
+        if isinstance(where, Path) and not where.is_file():
+            raise row.wrong(f"its field {shown(name)} is {shown(str(it))}, and there is no such file here.")
+        found.append(part)
     return found

@@ -53,6 +53,7 @@ class Summary:
         usd: what they cost, as far as they have a price.
         unpriced: answers without one.
         models: answers by the model that gave them.
+        ends: answers by how they ended: `"stop"`, `"length"`, ...
         refused: how often a provider said that it was too fast.
         seconds: how long it took.
         stopped: why it ended before the last row; `None` where it did not.
@@ -67,6 +68,7 @@ class Summary:
     usd: float = 0.0
     unpriced: int = 0
     models: dict[str, int] = field(default_factory=dict)
+    ends: dict[str, int] = field(default_factory=dict)
     refused: int = 0
     seconds: float = 0.0
     stopped: str | None = None
@@ -152,6 +154,7 @@ class Job:
         self._max_usd = max_usd
         self._dearest = 0.0
         self._given = 0
+        self._until: int | None = None
         self._settled = asyncio.Event()
 
     def says(self) -> list[str]:
@@ -177,6 +180,8 @@ class Job:
         if self.output is not None:
             self.output.again()
         for row in self.rows:
+            if self._until is not None and row.number > self._until:
+                return  # it has come since the rows were counted, and is for the next run
             request = self.asking.request(row)
             key, asked = self.asking.key_of(row, request)
             was = self.output.sampled(key, asked) if self.output is not None else None
@@ -197,7 +202,7 @@ class Job:
         """
         summary, loop = self.summary, asyncio.get_running_loop()
         summary.rows, summary.done_before = survey.rows, survey.rows - survey.to_ask
-        self._dearest = survey.dearest
+        self._dearest, self._until = survey.dearest, survey.rows
         began = loop.time()
         rows = self.tasks() if self._max_usd is None else self._within(self._max_usd)
         self.map = self.service.map(
@@ -253,7 +258,8 @@ class Job:
         self.show(line)
         if is_answer:
             summary.answered += 1
-            summary.models[line["model"]] = summary.models.get(line["model"], 0) + 1
+            for counts, it in ((summary.models, line["model"]), (summary.ends, str(line.get("finish_reason")))):
+                counts[it] = counts.get(it, 0) + 1
         else:
             summary.failed += 1
         usage: Usage | None = line.get("usage")

@@ -37,6 +37,9 @@ class OutputError(LLMRingError):
     """
 
 
+_OTHERS = {".csv", ".tsv", ".parquet", ".pq", ".xlsx", ".gz", ".zst", ".bz2", ".xz", ".zip"}
+
+
 class Lines:
     """A file of JSON Lines that is appended to by this process alone.
 
@@ -46,6 +49,8 @@ class Lines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if path.suffix.lower() in _OTHERS:
+            raise OutputError(f"{path}: answers are lines of JSON, and are appended; name it .jsonl: -o")
         self._fd = self._open()
         self._size = self._mended()
 
@@ -60,7 +65,10 @@ class Lines:
                 is_file, is_ours = stat.S_ISREG(os.fstat(fd).st_mode), _locked(fd)
             except OSError as error:
                 os.close(fd)
-                raise OutputError(f"{self.path} cannot be locked, as two runs would mix: {error.strerror}.") from None
+                raise OutputError(
+                    f"{self.path} cannot be locked, and two runs would mix: {error.strerror}. Name one on a disk of "
+                    "this machine: -o"
+                ) from None
             if not (is_file and is_ours):
                 os.close(fd)
                 what = "is being written by another run. Wait for it, or" if is_file else "is no file:"
@@ -132,7 +140,8 @@ class Lines:
 
     def keep(self, wanted: Iterator[dict[str, Any]]) -> None:
         """Have it hold these lines and no others, or, if that fails, all that it holds now. Nothing is added after."""
-        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        real = Path(os.path.realpath(self.path))  # a link stays one
+        beside = real.with_name(f".{real.name}.{os.getpid()}")
         try:
             with open(beside, "wb") as file:
                 file.writelines(_encoded(it) for it in wanted)
@@ -140,7 +149,7 @@ class Lines:
                 os.fsync(file.fileno())
             with contextlib.suppress(OSError):
                 os.chmod(beside, os.fstat(self._fd).st_mode & 0o777)
-            os.replace(beside, self.path)
+            os.replace(beside, real)
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.unlink(beside)
@@ -291,6 +300,11 @@ class Output:
     def sampled(self, key: str, asked: str) -> Sampled | None:
         """The answer to a row as it would be asked, if it is of the sample."""
         return self.sample.of(key, f"{asked}.{self._whom}")
+
+    @property
+    def repeated(self) -> int:
+        """Keys that several of the rows have that were gone through."""
+        return len(self._times)
 
     def again(self) -> None:
         """The rows are gone through once more, from the first."""

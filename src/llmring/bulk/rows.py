@@ -5,6 +5,7 @@ Files of object stores are `stores.py`'s.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import glob
 import gzip
@@ -14,8 +15,10 @@ import os
 import shutil
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, cast
 
@@ -69,7 +72,8 @@ class Rows:
     """The rows of files, which can be read again and again; what comes through a pipe is kept in a file meanwhile.
 
     Args:
-        sources: paths, globs, the same of `s3://` and `gs://`, and `-` for standard input.
+        sources: paths, globs, the same of `s3://` and `gs://`, and `-` for standard input. What is named twice is read
+            once.
         format: one of `FORMATS`, for all of them; not given: as their names say, and JSON Lines through a pipe.
         limit: read no more rows than that.
         written: files that answers go to: no glob means them.
@@ -90,8 +94,12 @@ class Rows:
     ) -> None:
         self.count = 0
         self._limit = limit
-        self._spooled: IO[bytes] | None = None
-        self._files = [(it, _format(it, format)) for source in sources for it in _found(source, written)]
+        self._spooled: dict[str, IO[bytes]] = {}
+        found: dict[str, str] = {}
+        for source in sources:
+            for it in _found(source, written):
+                found.setdefault(_identity(it), it)
+        self._files = [(it, _format(it, format)) for it in found.values()]
 
     def __iter__(self) -> Iterator[Row]:
         number = 0
@@ -112,12 +120,12 @@ class Rows:
         self._files = [(it, format) for it, (_, format) in zip(whole, self._files, strict=True)]
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_spooled": None}
+        return self.__dict__ | {"_spooled": {}}
 
     def close(self) -> None:
         """Let go of what came through a pipe."""
-        if self._spooled is not None:
-            self._spooled.close()
+        for file in self._spooled.values():
+            file.close()
 
     def _read(self, path: str, format: str) -> Iterator[tuple[str, dict[str, Any]]]:
         name = "standard input" if path == STDIN else path
@@ -127,25 +135,27 @@ class Rows:
     @contextmanager
     def _opened(self, path: str, name: str) -> Iterator[IO[bytes]]:
         try:
-            if path == STDIN:
-                with self._standard_input() as piped:
-                    yield piped
-            else:
-                with stores.opened(path) if stores.is_far(path) else open(path, "rb") as file:
-                    if path.endswith(".gz"):
-                        with gzip.open(file) as unpacked:
-                            yield cast(IO[bytes], unpacked)
-                    else:
-                        yield file
-        except (OSError, EOFError) as error:
+            with self._whole(path) as file:
+                if path.lower().endswith(".gz"):
+                    with gzip.open(file) as unpacked:
+                        yield cast(IO[bytes], unpacked)
+                else:
+                    yield file
+        except (OSError, EOFError, zlib.error) as error:
             raise ConfigurationError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
 
-    def _standard_input(self) -> IO[bytes]:
-        if self._spooled is None:
-            self._spooled = tempfile.TemporaryFile()  # noqa: SIM115 - it stays for as long as the rows
-            shutil.copyfileobj(sys.stdin.buffer, self._spooled)
-        self._spooled.seek(0)
-        return io.BufferedReader(io.FileIO(os.dup(self._spooled.fileno())))
+    def _whole(self, path: str) -> AbstractContextManager[IO[bytes]]:
+        """A file that can be read again and again; what comes through a pipe is kept for that."""
+        if stores.is_far(path):
+            return stores.opened(path)
+        if path != STDIN and (os.path.isfile(path) or os.path.isdir(path)):
+            return open(path, "rb")
+        if path not in self._spooled:
+            self._spooled[path] = tempfile.TemporaryFile()  # noqa: SIM115 - it stays for as long as the rows
+            with contextlib.nullcontext(sys.stdin.buffer) if path == STDIN else open(path, "rb") as piped:
+                shutil.copyfileobj(piped, self._spooled[path])
+        self._spooled[path].seek(0)
+        return io.BufferedReader(io.FileIO(os.dup(self._spooled[path].fileno())))
 
 
 def _found(source: str, written: Sequence[Path]) -> list[str]:
@@ -164,6 +174,10 @@ def _found(source: str, written: Sequence[Path]) -> list[str]:
     raise ConfigurationError(f"{what} {shown(source)}.")
 
 
+def _identity(path: str) -> str:
+    return path if path == STDIN or stores.is_far(path) else os.path.realpath(path)
+
+
 def _is_one_of(path: str, files: Sequence[Path]) -> bool:
     return any(it.exists() and os.path.samefile(path, it) for it in files)
 
@@ -173,7 +187,7 @@ def _format(path: str, given: str | None) -> str:
         return given
     if path == STDIN:
         return "jsonl"
-    suffix = Path(path.removesuffix(".gz")).suffix.lower()
+    suffix = Path(path.lower().removesuffix(".gz")).suffix
     if suffix not in _SUFFIXES:
         raise ConfigurationError(
             f"{path} does not say what it is by its name ({', '.join(_SUFFIXES)}); name its format: "
@@ -189,9 +203,11 @@ def _of_lines(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, Any]]
             continue
         place = f"{name}:{number}"
         try:
-            data = json.loads(text)
+            data = json.loads(text.decode())
         except RecursionError:
             raise RowError(f"{place} is nested too deeply.") from None
+        except UnicodeDecodeError as error:
+            raise RowError(_no_text(place, line, error)) from None
         except ValueError as error:
             what = "JSON Lines has one object on each line; of one large array: jq -c '.[]'"
             raise RowError(f"{place} is no JSON: {error}. {what}") from None
@@ -200,32 +216,49 @@ def _of_lines(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, Any]]
         yield place, data
 
 
-def _of_table(delimiter: str) -> Callable[[IO[bytes], str], Iterator[tuple[str, dict[str, Any]]]]:
+def _of_table(delimiters: str) -> Callable[[IO[bytes], str], Iterator[tuple[str, dict[str, Any]]]]:
+    """A file has the first of these delimiters that is in its first line: Excel writes others in many countries."""
+
     def read(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         csv.field_size_limit(_LONGEST)
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        reader, skipped = csv.reader(text, strict=True), 0
         try:
-            names = next(reader, None)
-            if names is None:
-                return
-            if twice := next((it for it in names if names.count(it) > 1), None):
+            while (first := next(text, "")).isspace():
+                skipped += 1
+            delimiter = next((it for it in delimiters if it in first), delimiters[0])
+            reader = csv.reader(chain([first], text), delimiter=delimiter, strict=True)
+            names = next(reader, [])
+            if (twice := next((it for it in names if it and names.count(it) > 1), None)) is not None:
                 raise RowError(f"{name} has two columns {shown(twice)}.")
             for cells in reader:
-                place = f"{name}:{reader.line_num}"
+                place = f"{name}:{skipped + reader.line_num}"
                 if not cells:
                     continue
                 if len(cells) != len(names):
-                    raise RowError(f"{place} has {len(cells)} fields, and the first line names {len(names)}.")
-                yield place, dict(zip(names, cells, strict=True))
+                    raise RowError(
+                        f"{place} has {len(cells)} fields, and the first line names {len(names)}: "
+                        f"{', '.join(names[:20])}."
+                    )
+                if any(cell and not it for it, cell in zip(names, cells, strict=True)):
+                    raise RowError(f"{place} has something in a column that the first line does not name.")
+                yield place, {it: cell for it, cell in zip(names, cells, strict=True) if it}
         except csv.Error as error:
             raise RowError(f"{name}:{reader.line_num} is no CSV: {error}.") from None
         except UnicodeDecodeError as error:
-            raise RowError(f"{name} is no UTF-8 text: {error.reason} after line {reader.line_num}.") from None
+            raise RowError(_no_text(f"{name}, after line {reader.line_num},", error.object, error)) from None
         finally:
             text.detach()
 
     return read
+
+
+def _no_text(place: str, data: bytes, error: UnicodeDecodeError) -> str:
+    if data.startswith(b"\x1f\x8b"):
+        return f"{place} is compressed; have its name end in .gz"
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return f"{place} is UTF-16; write it as UTF-8: iconv -f UTF-16 -t UTF-8"
+    return f"{place} is no UTF-8 text: {error.reason}. Of Western Europe's older files: iconv -f CP1252 -t UTF-8"
 
 
 def _of_parquet(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -246,7 +279,7 @@ def _of_parquet(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, Any
 
 _READERS: Final[dict[str, Callable[[IO[bytes], str], Iterator[tuple[str, dict[str, Any]]]]]] = {
     "jsonl": _of_lines,
-    "csv": _of_table(","),
+    "csv": _of_table(",;\t"),
     "tsv": _of_table("\t"),
     "parquet": _of_parquet,
 }

@@ -91,6 +91,8 @@ async def survey(job: Job, binding: Binding, concurrency: int, *, price: bool = 
         if task is not None:
             found.to_ask += 1
             last = task.request
+            if found.to_ask == 1:  # what is wrong with it is likely wrong with all: a schema, a parameter
+                await prepare(with_params(task.request, binding))
         if task is not None and price:
             part = first if found.to_ask <= _ALL else others
             length = _characters(task.request)

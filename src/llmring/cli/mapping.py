@@ -21,7 +21,7 @@ from ..bulk.output import failed_beside
 from ..bulk.shards import take_up
 from ..bulk.stores import is_far
 from ..clusters import RayJob
-from ..exceptions import LLMRingError
+from ..exceptions import ConfigurationError, LLMRingError
 from ..service import LLMRing
 from .batches import journal_of
 from .chat import response_format
@@ -174,7 +174,13 @@ def map_rows(
     )
     whom = digest(binding.models, dict(binding.params))[:8]
     written = [output, failed_beside(output)] if output is not None else []
-    read = Rows(rows, format, limit, written)
+    try:
+        read = Rows(rows, format, limit, written)
+    except ConfigurationError as error:
+        if output is None or output.suffix or output.exists():
+            raise
+        hint = f"-o is the file of answers here; a parameter of the request is --option {output} VALUE."
+        raise ConfigurationError(f"{error} {hint}") from None
     try:
         kept = None
         if output is not None and not (dry_run and not output.exists()):
@@ -315,6 +321,11 @@ class _Run:
             warn(
                 f"{output.changed} answers are of a time when {self._asking.model} was bound otherwise; they stay. To "
                 "ask about these rows again: --redo-changed"
+            )
+        if self._asking.key is not None and output.repeated:
+            warn(
+                f"{output.repeated} values of {self._asking.key} are those of several rows, which only their order "
+                "tells apart. A field that each row has its own value of: --key"
             )
         if output.failed:
             note(f"{output.failed} rows failed for good before. To take them up: --retry-failed", dim=False)

@@ -1,0 +1,146 @@
+"""`llmring map` where something is not as usual: rows that come and go, files of answers, answers that are none."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from llmring.testing import PracticeServer, Reply
+from llmring.testing.exchange import RecordedRequest
+
+from ..program import INSTALLED
+from .conftest import Run
+
+ASK = ["map", "rows.jsonl", "--model", "openai:gpt-5-mini", "--prompt", "Label: {text}"]
+OUT = ["-o", "out.jsonl"]
+
+
+@pytest.fixture(autouse=True)
+def _project(project: Path, server: PracticeServer) -> None:
+    write(6)
+
+
+def write(count: int, begin: int = 0) -> None:
+    with open("rows.jsonl", "a" if begin else "w") as file:
+        file.writelines(json.dumps({"id": n, "text": f"text {n}"}) + "\n" for n in range(begin, count))
+
+
+def test_rows_that_come_while_it_runs_are_for_the_next_run(run: Run, server: PracticeServer) -> None:
+    def decide(request: RecordedRequest) -> Reply:
+        if request.question == "Label: text 0":
+            write(9, begin=6)
+            with open("rows.jsonl", "a") as file:
+                file.write('{"torn')
+        return Reply("ok")
+
+    server.script(decide)
+    result = run(*ASK, *OUT, "--concurrency", "1")
+    summary = json.loads(result.stdout)
+    assert (result.exit_code, summary["rows"], summary["answered"], summary["left"]) == (0, 6, 6, 0)
+    Path("rows.jsonl").write_text(Path("rows.jsonl").read_text().removesuffix('{"torn'))
+    assert json.loads(run(*ASK, *OUT).stdout)["answered"] == 3
+
+
+@pytest.mark.parametrize("content", ["", "\n\n"])
+def test_no_rows_are_no_error(run: Run, content: str) -> None:
+    Path("rows.jsonl").write_text(content)
+    result = run(*ASK, *OUT)
+    assert (result.exit_code, json.loads(result.stdout)["rows"]) == (0, 0)
+    assert run(*ASK).stderr == "0 answered, 0 failed\n"
+    assert json.loads(run(*ASK, "--dry-run").stdout)["usd"] == 0
+
+
+def test_rows_through_a_pipe_go_on_where_they_ended(run: Run, server: PracticeServer) -> None:
+    rows = Path("rows.jsonl").read_text()
+    piped = ["map", "-", *ASK[2:], *OUT]
+    assert json.loads(run(*piped, "--limit", "2", input=rows).stdout)["answered"] == 2
+    again = json.loads(run(*piped, input=rows).stdout)
+    assert (again["answered"], again["done_before"], len(server.requests)) == (4, 2, 6)
+    command = f"'{INSTALLED}' map --format jsonl <(cat rows.jsonl) {' '.join(map(repr, ASK[2:]))} -o other.jsonl"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["answered"] == 6
+
+
+def test_a_key_that_several_rows_have_is_said(run: Run, server: PracticeServer) -> None:
+    Path("rows.jsonl").write_text('{"id": 1, "text": "a"}\n{"id": 1, "text": "b"}\n{"id": "", "text": "c"}\n')
+    result = run(*ASK, *OUT, "--key", "id")
+    assert "1 values of id are those of several rows" in result.stderr
+    keys = sorted(json.loads(it)["key"] for it in Path("out.jsonl").read_text().splitlines())
+    assert keys == ["", "1", "1#2"]
+    assert len(server.requests) == 3
+    Path("rows.jsonl").write_text('{"id": null, "text": "a"}\n')
+    assert 'its field "id" is null' in run(*ASK, *OUT, "--key", "id").stderr
+
+
+def test_a_picture_that_is_missing_is_said_before_anything_is_spent(run: Run, server: PracticeServer) -> None:
+    Path("rows.jsonl").write_text('{"text": "a", "path": ""}\n{"text": "b", "path": "none.png"}\n')
+    result = run(*ASK, *OUT, "--image", "path")
+    assert result.exit_code == 1
+    assert 'row 2 (rows.jsonl:2): its field "path" is "none.png", and there is no such file here.' in result.stderr
+    assert not server.requests
+
+
+def test_what_is_wrong_with_every_request_is_said_before_anything_is_spent(run: Run, server: PracticeServer) -> None:
+    Path("bad.json").write_text('{"type": "object", "properties": {"label": {"$ref": "#/$defs/Nope"}}}')
+    result = run(*ASK, *OUT, "--schema", "bad.json")
+    assert result.exit_code == 1
+    assert "refers to /$defs/Nope, which is not in it" in result.stderr
+    assert not server.requests
+    assert not Path("out.failed.jsonl").exists()
+
+
+def test_a_schema_may_refer_to_parts_of_itself(run: Run, server: PracticeServer) -> None:
+    schema = {"$defs": {"Label": {"enum": ["good", "bad"]}}, "properties": {"label": {"$ref": "#/$defs/Label"}}}
+    Path("label.json").write_text(json.dumps({**schema, "type": "object", "required": ["label"]}))
+    server.default = Reply('{"label": "good"}')
+    assert run(*ASK, *OUT, "--schema", "label.json").exit_code == 0
+    assert {json.loads(it)["parsed"]["label"] for it in Path("out.jsonl").read_text().splitlines()} == {"good"}
+
+
+def test_an_option_for_the_request_is_told_from_the_file_of_answers(run: Run, server: PracticeServer) -> None:
+    """`-o` is an option of the request for `llmring chat`."""
+    result = run(*ASK, "-o", "seed", "7")
+    assert result.exit_code == 1
+    assert "-o is the file of answers here; a parameter of the request is --option seed VALUE." in result.stderr
+    assert not Path("seed").exists()
+    assert run(*ASK, *OUT, "--option", "seed", "7").exit_code == 0
+
+
+def test_how_answers_ended_is_counted(run: Run, server: PracticeServer) -> None:
+    ends = {
+        "Label: text 0": Reply("", finish_reason="content_filter"),
+        "Label: text 1": Reply("a", finish_reason="length"),
+    }
+    server.script(lambda request: ends.get(request.question, Reply("")))
+    summary = json.loads(run(*ASK, *OUT).stdout)
+    assert summary["ends"] == {"stop": 4, "content_filter": 1, "length": 1}
+    assert summary["answered"] == 6
+
+
+def test_half_a_character_fails_its_row_alone(run: Run, server: PracticeServer) -> None:
+    Path("rows.jsonl").write_text('{"text": "\\ud800"}\n{"text": "a\\u0000"}\n')
+    result = run(*ASK, *OUT)
+    assert (result.exit_code, json.loads(result.stdout)["answered"]) == (1, 1)
+    assert json.loads(Path("out.failed.jsonl").read_text())["row"] == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_said(run: Run, server: PracticeServer) -> None:
+    Path("closed").mkdir(mode=0o500)
+    assert "cannot be written: Permission denied" in run(*ASK, "-o", "closed/out.jsonl").stderr
+    assert not server.requests
+
+
+def test_stand_bys_and_shares_serve_rows_as_they_do_requests(run: Run, server: PracticeServer, project: Path) -> None:
+    project.write_text(project.read_text().replace("params = { temperature = 0.3 }", "split = { weights = [1, 1] }", 1))
+    server.reply(status=503, times=3, wire="anthropic")
+    write(40)
+    asked = ["map", "rows.jsonl", "--model", "chatbot", "--prompt", "{text}", *OUT, "--max-cost", "5"]
+    summary = json.loads(run(*asked).stdout)
+    assert summary["answered"] == 40
+    assert set(summary["models"]) == {"anthropic:claude-haiku-4-5", "openai:gpt-5-mini"}
