@@ -17,7 +17,8 @@
 #   make relay    a thousand clients of the relay recipe, who come and go
 #   make fleet    eight processes that share one Redis, and a crash: two minutes; needs redis-server
 #   make soak     many streams for ten minutes, or for SECONDS=60
-#   make killer   10,000 rows of llmring map through fifty kills, a full disk and a server that dies
+#   make killer   10,000 rows of llmring map through fifty kills, a full disk and a server that dies;
+#                 and in batches of each vendor
 #   make docs     docs/cli.md, from the commands' own help
 #   make site     the documentation as a site, in build/site
 
@@ -126,6 +127,7 @@ fleet: $(VENV)/.dev
 
 killer: $(VENV)/.dev
 	$(BIN)/python -m tests.bulk.killing
+	$(BIN)/python -m tests.batches.killing
 
 docs: $(VENV)/.dev
 	@$(BIN)/python -m docs.reference > $(VENV)/cli.md && mv $(VENV)/cli.md docs/cli.md

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .desk import Desk
     from .following import BatchSummary
     from .job import BatchJob
-    from .journal import Journal, Shard, journal_beside, known_journals, output_beside, read_only
+    from .journal import Journal, Shard, journal_beside, known_journals, read_only
     from .terms import at_batch_rate, endpoint_for
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "endpoint_for",
     "journal_beside",
     "known_journals",
-    "output_beside",
     "read_only",
 ]
 
@@ -42,7 +41,7 @@ if not TYPE_CHECKING:
             "desk": ("Desk",),
             "following": ("BatchSummary",),
             "job": ("BatchJob",),
-            "journal": ("Journal", "Shard", "journal_beside", "known_journals", "output_beside", "read_only"),
+            "journal": ("Journal", "Shard", "journal_beside", "known_journals", "read_only"),
             "terms": ("at_batch_rate", "endpoint_for"),
         },
     )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Desk"]
 
+_NOT_THERE = 404
+
 
 class Desk:
     """Lends what a journal's batches are asked for with, and lets go of it at the end.
@@ -110,7 +112,7 @@ class Desk:
         try:
             await batches.cancel(id)
         except ProviderError as error:
-            if error.status_code == 404:
+            if error.status_code == _NOT_THERE:
                 journal.note(shard.tag, "dropped", why=str(error))
                 return f"{_named(shard)} is not at {batches.name} any more; its rows are to be asked again.", True
             if (await batches.look(id)).state == "running":

@@ -36,6 +36,7 @@ __all__ = ["BatchSummary", "Follower"]
 
 _LONGEST = 12
 """So many times as long as the first is the longest pause between two looks."""
+_NOT_THERE = 404
 _SETTLED = 6
 """First pauses after which a batch that a vendor does not list was not made."""
 _ATTEMPTS = 5
@@ -67,6 +68,7 @@ class Follower(Job):
         binding: whom its alias resolves to; `None`: nothing new is asked.
         told: is given each step, in words.
         pause: seconds between two looks, for a beginning; they grow to twelve times that.
+        most_rows: of one batch; not given: as many as the vendor takes.
         more: as `Job` has it.
     """
 
@@ -79,6 +81,7 @@ class Follower(Job):
         binding: Binding | None = None,
         told: Callable[[str], None] = lambda _: None,
         pause: float | None = None,
+        most_rows: int | None = None,
         **more: Any,
     ) -> None:
         super().__init__(*args, **more)
@@ -95,7 +98,7 @@ class Follower(Job):
         # Whether there are rows for more batches; and how many of both there may be, if not as many as the vendor lets.
         self._more = binding is not None
         self._most: int | None = None
-        self._most_rows: int | None = None
+        self._most_rows = most_rows
         self._failures = 0
         self._looked: dict[str, float] = {}
         self._said: set[str] = set()
@@ -190,7 +193,16 @@ class Follower(Job):
         batches = await self._desk.of(shard)
         if shard.batch is None:
             return await self._find(shard, batches)
-        standing = await batches.look(shard.batch)
+        try:
+            standing = await batches.look(shard.batch)
+        except ProviderError as error:
+            if error.status_code != _NOT_THERE:
+                raise
+            error.args = (
+                f"The batch {shard.batch} of {shard.count:,} rows is not at {batches.name} any more. To have its rows "
+                f"asked once more, and paid for: llmring batch cancel {self.journal.output}",
+            )
+            raise
         self._said.discard(shard.tag)
         if standing.state == "ended":
             await self._collect(shard, batches, standing)
@@ -279,6 +291,8 @@ class Follower(Job):
             if not _is_for_good(failure, reader):
                 return False
             error = failure
+            if self.output.has_failed(entry.key):
+                return True
         task = Task(Row(entry.number, "", {}), reader.request, entry.key, entry.asked)
 
         def cost(answer: Any) -> Any:

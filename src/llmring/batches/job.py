@@ -91,7 +91,7 @@ class BatchJob(Follower):
                     f"${self.summary.usd:.4f} are spent, and no row more fits into ${self._max_usd:g}"
                 )
         finally:
-            maker.spool.file.close()
+            maker.spool.kept.close()
 
     async def _wanted(self) -> AsyncIterator[Task]:
         """What is in no batch yet, and is to be in one."""
@@ -152,4 +152,4 @@ class BatchJob(Follower):
             raise error
         self._told(f"{error} {'It is looked for' if may_be_there else 'It is tried again'}.")
         if not may_be_there:
-            await self._hold(shard.count, error.retry_after or 0.0, smaller=is_full)
+            await self._hold(shard.count, error.retry_after or 0.0, smaller=is_full or self._failures > 1)

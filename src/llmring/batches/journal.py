@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from ..bulk.keys import Keys
 from ..bulk.output import Lines, OutputError
@@ -72,25 +72,31 @@ class Shard:
 class Journal(Lines):
     """The batches of one file of answers. It is locked for this process.
 
+    Args:
+        path: its own.
+        output: the file of answers, where it is begun.
+
     Attributes:
         shards: all of them by their tags, in order.
         salt: of its digests.
+        output: the file of answers.
 
     Raises:
         OutputError: another run has it, or it holds something else.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, output: Path | None = None) -> None:
         was_there = path.exists()
         super().__init__(path)
         try:
-            self.shards, self.salt = _read(path)
+            self.shards, self.salt, self.output = _read(path)
         except BaseException:
             self.close()
             raise
         if not self.salt:
             self.salt = secrets.token_hex(16)
-            self.note("", "begun", version=_VERSION, salt=self.salt)
+            self.output = output or self.output
+            self.note("", "begun", version=_VERSION, salt=self.salt, output=self.output.name)
         if not was_there:
             os.chmod(path, 0o600)
             _sync_folder(path.parent)
@@ -152,10 +158,18 @@ class Journal(Lines):
         return found
 
 
-def _read(path: Path) -> tuple[dict[str, Shard], str]:
-    """The batches that a journal knows, and its salt. An end that was torn off is passed by."""
+class Known(NamedTuple):
+    """What a journal knows: its batches, its salt, and the file of answers."""
+
+    shards: dict[str, Shard]
+    salt: str
+    output: Path
+
+
+def _read(path: Path) -> Known:
+    """What a journal knows. An end that was torn off is passed by."""
     shards: dict[str, Shard] = {}
-    salt, place = "", 0
+    salt, place, output = "", 0, output_beside(path)
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             start, place = place, place + len(line)
@@ -165,7 +179,7 @@ def _read(path: Path) -> tuple[dict[str, Shard], str]:
                 said = json.loads(line)
                 tag, step = said["key"], said["step"]
                 if step == "begun":
-                    salt = str(said["salt"])
+                    salt, output = str(said["salt"]), path.with_name(said["output"])
                 elif step == "planned":
                     names = said["model"], said["issuer"], said["account"]
                     shards[tag] = Shard(tag, said["at"], *names, len(said["rows"]), said["usd"])
@@ -174,7 +188,7 @@ def _read(path: Path) -> tuple[dict[str, Shard], str]:
                     _apply(shards[tag], said)
             except (ValueError, TypeError, KeyError, RecursionError):
                 raise OutputError(f"{path}:{number} is no line of a journal of batches.") from None
-    return shards, salt
+    return Known(shards, salt, output)
 
 
 def _apply(shard: Shard, said: dict[str, Any]) -> None:
@@ -195,8 +209,8 @@ def _plan(path: Path, shard: Shard) -> dict[str, Any]:
         return plan
 
 
-def read_only(path: Path) -> tuple[dict[str, Shard], str]:
-    """The batches that a journal knows, and its salt, also while a run writes it.
+def read_only(path: Path) -> Known:
+    """What a journal knows, also while a run writes it.
 
     Raises:
         OutputError: it cannot be read, or is none.
@@ -215,7 +229,7 @@ def journal_beside(path: Path) -> Path:
 
 
 def output_beside(journal: Path) -> Path:
-    """The file of answers that a journal is of."""
+    """The file of answers that a journal is of, unless it says another."""
     return journal.with_name(f"{journal.name.removesuffix(_SUFFIX)}.jsonl")
 
 
@@ -244,7 +258,7 @@ def known_elsewhere(path: Path) -> frozenset[str]:
     found: set[str] = set()
     for other in known_journals():
         with contextlib.suppress(OutputError):
-            found |= {it.batch for it in read_only(other)[0].values() if it.batch and not _is_same(other, path)}
+            found |= {it.batch for it in read_only(other).shards.values() if it.batch and not _is_same(other, path)}
     return frozenset(found)
 
 

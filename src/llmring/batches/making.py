@@ -65,7 +65,7 @@ class Maker:
 
     def begin(self, task: Task) -> bytes:
         """Another batch; gives the line in it of the row that the last one had no room for."""
-        self.spool.file.close()
+        self.spool.kept.close()
         self._fresh()
         return self._line(task)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-from typing import BinaryIO, NamedTuple, Self, cast
+from typing import BinaryIO, NamedTuple, Self
+
+from ..providers.batching import Scratch
 
 __all__ = ["Entry", "Spool"]
 
@@ -30,15 +31,15 @@ class Spool:
     Attributes:
         rows: in it.
         size: bytes of it, as it would be sent.
-        file: what is sent, once it is closed.
+        kept: what will be sent.
     """
 
     def __init__(
         self, requests: int, most: int, head: bytes = b"", between: bytes = b"\n", tail: bytes = b"\n"
     ) -> None:
         self.rows: list[Entry] = []
-        self.file: BinaryIO = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - it lasts as long as this
-        self.file.write(head)
+        self.kept = Scratch()
+        self.kept.write(head)
         self.size = len(head) + len(tail)
         self._requests = requests
         self._bytes = most
@@ -49,7 +50,7 @@ class Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.file.close()
+        self.kept.close()
 
     def has_room(self, line: bytes) -> bool:
         """Whether another request fits."""
@@ -59,15 +60,13 @@ class Spool:
     def add(self, entry: Entry, line: bytes) -> None:
         """Append a request, which fits."""
         if self.rows:
-            self.file.write(self._between)
+            self.kept.write(self._between)
             self.size += len(self._between)
-        self.file.write(line)
+        self.kept.write(line)
         self.size += len(line)
         self.rows.append(entry)
 
     def finish(self) -> BinaryIO:
         """The file, whole, at its beginning."""
-        self.file.write(self._tail)
-        self.file.flush()
-        self.file.seek(0)
-        return self.file
+        self.kept.write(self._tail)
+        return self.kept.read()

@@ -311,8 +311,12 @@ class Output:
         self._seen, self._times = Keys(), {}
 
     def holds(self, key: str, asked: str) -> bool:
-        """Whether what was asked under a key is answered, or has failed for good."""
-        return key in self._given_up or f"{key}\n{asked}" in self._asked
+        """Whether what was asked under a key is answered."""
+        return f"{key}\n{asked}" in self._asked
+
+    def has_failed(self, key: str) -> bool:
+        """Whether a row had failed for good before, and was not taken up."""
+        return key in self._given_up
 
     def answer(self, line: dict[str, Any]) -> None:
         """Write an answer.
@@ -322,6 +326,7 @@ class Output:
         """
         self._answers.add(line)
         self._twice |= line["key"] in self._done
+        self._mends_failures |= line["key"] in self._given_up
 
     def failure(self, line: dict[str, Any]) -> None:
         """Write what failed for good.

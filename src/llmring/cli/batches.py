@@ -32,8 +32,8 @@ def journal_of(output: Path, in_batches: bool) -> batches.Journal | None:
     """
     path = batches.journal_beside(output)
     if in_batches:
-        return batches.Journal(path)
-    if path.exists() and (there := [it for it in batches.read_only(path)[0].values() if it.is_open]):
+        return batches.Journal(path, output)
+    if path.exists() and (there := [it for it in batches.read_only(path).shards.values() if it.is_open]):
         rows = sum(it.count for it in there)
         raise ConfigurationError(
             f"{len(there)} batches with {rows:,} of these rows are at the vendor. To go on with them: --batch. To take "
@@ -70,12 +70,16 @@ async def _standing(file: Path | None) -> list[dict[str, Any]]:
     said: list[dict[str, Any]] = []
     async with Service() as service:
         for path in _journals(file):
-            shards, salt = batches.read_only(path)
-            async with batches.Desk(service, salt) as desk:
-                for shard in shards.values():
+            known = batches.read_only(path)
+            async with batches.Desk(service, known.salt) as desk:
+                for shard in known.shards.values():
                     if shard.is_open or file is not None:
-                        output = str(batches.output_beside(path))
-                        row = {"file": output, "batch": shard.batch, "model": shard.model, "rows": shard.count}
+                        row = {
+                            "file": str(known.output),
+                            "batch": shard.batch,
+                            "model": shard.model,
+                            "rows": shard.count,
+                        }
                         said.append(row | await _state(desk, shard) | {"journal": str(path), "tag": shard.tag})
     return said
 
@@ -110,10 +114,10 @@ def collect(file: FileArgument = None) -> None:
     hear_warnings()
     failed = 0
     for path in _journals(file):
-        with batches.Journal(path) as journal, Output(batches.output_beside(path), "") as output:
+        with batches.Journal(path) as journal, Output(journal.output, "") as output:
             summary = asyncio.run(_collected(journal, output))
         failed += summary.failed
-        said = {"file": str(batches.output_beside(path))} | asdict(summary)
+        said = {"file": str(journal.output)} | asdict(summary)
         for name in ("rows", "done_before", "refused", "seconds", "stopped"):
             del said[name]
         say(json_text(said, indent=None))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import httpx2
 from pydantic_core import from_json, to_json
 
-from .batching import Batches, Result, Standing, Unsure, endpoint_at
+from . import uploading
+from .batching import Batches, Result, Scratch, Standing, Unsure, endpoint_at
 
 if TYPE_CHECKING:
     from .base import Provider
@@ -19,7 +20,7 @@ _SKEW = 600.0
 """Seconds by which the vendor's clock may be behind."""
 _BLOCK = 1 << 20
 _PAGE = 100
-_GONE = ("batch_expired", "batch_cancelled", "expired", "canceled", "cancelled")
+_GONE = ("expired", "canceled")
 """What is said of a row that was not asked at all."""
 _STATUSES = {1: 499, 3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 13: 500, 14: 503, 16: 401}
 """HTTP's for those of google.rpc.Code."""
@@ -95,19 +96,16 @@ class _Lines(Batches):
             if file.filename == name:
                 yield file.id
 
-    async def _download(self, standing: Standing, output: str, file: BinaryIO) -> None:
+    async def _download(self, standing: Standing, output: str, into: Scratch) -> None:
         ask = self._client.files.with_streaming_response.content
         async with ask(output, timeout=self._timeout) as answer:
             async for part in answer.iter_bytes(_BLOCK):
-                file.write(part)
+                into.write(part)
 
     def _read(self, line: dict[str, Any]) -> Result:
         name, response, error = line["custom_id"], line.get("response"), line.get("error")
         if response is None:
-            code = str((error or {}).get("code"))
-            if code in _GONE:
-                return Result(name, gone=code)
-            return Result(name, 200, to_json({"error": error or {"message": "no answer"}}), True)
+            return Result(name, gone=str((error or {}).get("code")))
         status = response["status_code"]
         return Result(name, status, to_json(response["body"]), not 200 <= status < 300)
 
@@ -145,7 +143,7 @@ class _Array(Batches):
                     break
                 if total != count or batch.id in known:
                     continue
-                if not batch.results_url:
+                if not (await self.look(batch.id)).outputs:  # a list may be behind
                     unsure = True
                 elif await self._is_of(batch.id, tag):
                     return _id(batch.id)
@@ -174,11 +172,11 @@ class _Array(Batches):
         async with self._asking("cancel a batch"):
             await self._client.messages.batches.cancel(id, timeout=self._timeout)
 
-    async def _download(self, standing: Standing, output: str, file: BinaryIO) -> None:
+    async def _download(self, standing: Standing, output: str, into: Scratch) -> None:
         ask = self._client.messages.batches.with_streaming_response.results
         async with ask(output, timeout=self._timeout) as answer:
             async for part in answer.iter_bytes(_BLOCK):
-                file.write(part)
+                into.write(part)
 
     def _read(self, line: dict[str, Any]) -> Result:
         name, result = line["custom_id"], line["result"]
@@ -202,42 +200,39 @@ class _Jobs(Batches):
     def line(self, name: str, body: bytes) -> bytes:
         return b'{"key":"%s","request":%s}' % (name.encode(), body)
 
-    def _config(self, *, slow: bool = False, **said: Any) -> dict[str, Any]:
-        options: dict[str, Any] = {"retry_options": {"attempts": 1}}
-        if (timeout := self._slow if slow else self._timeout) is not None:
-            options["timeout"] = int(timeout * 1000)
-        return {**said, "http_options": options}
+    async def _ask(self, method: str, *, slow: bool = False, said: Mapping[str, Any] | None = None, **more: Any) -> Any:
+        timeout = self._slow if slow else self._timeout
+        return await uploading.either(self._provider, self._place["elsewhere"], method, timeout, said, **more)
 
     async def create(self, tag: str, upload: str | None, file: BinaryIO) -> str:
         async with self._asking("make a batch"):
-            config = self._config(display_name=f"llmring-{tag}", slow=True)
-            made = await self._provider.client.batches.create(model=self._model, src=upload, config=config)
+            said = {"display_name": f"llmring-{tag}"}
+            made = await self._ask("batches.create", slow=True, said=said, model=self._model, src=upload)
             return _id(made.name)
 
     async def find(self, tag: str, since: float, count: int, known: frozenset[str]) -> str | None:
         async with self._asking("list its batches"):
-            async for job in await self._provider.client.batches.list(config=self._config(page_size=_PAGE)):
+            async for job in await self._ask("batches.list", said={"page_size": _PAGE}):
                 if job.display_name == f"llmring-{tag}":
                     return _id(job.name)
         return None
 
     async def look(self, id: str) -> Standing:
         async with self._asking("say how a batch stands"):
-            job = await self._provider.client.batches.get(name=id, config=self._config())
+            job = await self._ask("batches.get", name=id)
             words = str(getattr(job.state, "value", job.state)).removeprefix("JOB_STATE_").lower()
             ended = words in ("succeeded", "partially_succeeded", "cancelled", "expired")
             state = "ended" if ended else "failed" if words == "failed" else "running"
             output = getattr(job.dest, "file_name", None)
-            error = getattr(job.error, "message", None) or "it does not say why"
-            outputs = (output,) if output else ()
-            return Standing(id, state, words, None, outputs, error if state == "failed" else None)
+            error = getattr(job.error, "message", None) or "it does not say why."
+            return Standing(id, state, words, None, (output,) if output else (), error if state == "failed" else None)
 
     async def cancel(self, id: str) -> None:
         async with self._asking("cancel a batch"):
-            await self._provider.client.batches.cancel(name=id, config=self._config())
+            await self._ask("batches.cancel", name=id)
 
-    async def _download(self, standing: Standing, output: str, file: BinaryIO) -> None:
-        await self._provider.client.files.download(file=output, destination=file, config=self._config())
+    async def _download(self, standing: Standing, output: str, into: Scratch) -> None:
+        await self._ask("files.download", file=output, destination=into)
 
     def _read(self, line: dict[str, Any]) -> Result:
         name, response, error = line["key"], line.get("response"), line.get("error")
@@ -247,12 +242,12 @@ class _Jobs(Batches):
         return Result(name, _STATUSES.get(code, code if code >= 400 else 500), to_json({"error": error}), True)
 
     async def _files(self, name: str) -> AsyncIterator[str]:
-        async for file in await self._provider.client.files.list(config=self._config(page_size=_PAGE)):
+        async for file in await self._ask("files.list", said={"page_size": _PAGE}):
             if file.display_name == name and file.name:
                 yield file.name
 
     async def _delete(self, id: str) -> None:
-        await self._provider.client.files.delete(name=id, config=self._config())
+        await self._ask("files.delete", name=id)
 
 
 _PROTOCOLS: Mapping[str, type[Batches]] = {"lines": _Lines, "array": _Array, "jobs": _Jobs}

@@ -13,12 +13,12 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic_core import from_json
 
-from ..exceptions import ProviderError, ProviderResponseError
+from ..exceptions import ConfigurationError, ProviderError, ProviderResponseError
 from ..schemas import LLMRequest
 from ..vendors import VENDORS, also_called, of_vendors
 from . import uploading
@@ -29,7 +29,7 @@ from .transport import AT_HOME
 if TYPE_CHECKING:
     from .base import Provider
 
-__all__ = ["BatchEndpoint", "Batches", "Result", "Standing", "Unsure", "endpoint_at"]
+__all__ = ["BatchEndpoint", "Batches", "Result", "Scratch", "Standing", "Unsure", "endpoint_at"]
 
 _PATIENCE = 600.0
 """Seconds that a vendor may take to read a batch in."""
@@ -101,6 +101,55 @@ class Result:
     body: bytes = b""
     is_refusal: bool = False
     gone: str | None = None
+
+
+class Scratch:
+    """A file that is there for a while.
+
+    Attributes:
+        file: it.
+    """
+
+    def __init__(self) -> None:
+        self.file: BinaryIO = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - closed by `close`
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it; the system deletes it."""
+        self.file.close()
+
+    def write(self, data: bytes) -> int:
+        """Append to it.
+
+        Raises:
+            ConfigurationError: there is no room.
+        """
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            raise _no_room(error) from None
+
+    def read(self) -> BinaryIO:
+        """It, from its beginning."""
+        try:
+            self.file.seek(0)
+        except OSError as error:  # of what was still to be written
+            raise ConfigurationError(
+                f"A file in {tempfile.gettempdir()} cannot be written: {error.strerror}."
+            ) from None
+        return self.file
+
+
+def _no_room(error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"A file in {tempfile.gettempdir()} cannot be written: {error.strerror}. Make room there, or have TMPDIR name "
+        "another folder. Nothing is lost: run it again."
+    )
 
 
 class Unsure(Exception):
@@ -175,9 +224,11 @@ class Batches(ABC):
 
     async def upload(self, tag: str, file: BinaryIO) -> str | None:
         """Give the vendor the file of a batch; gives its id, `None` where it goes with the batch."""
-        row = of_vendors("files")[self.endpoint.vendor]
+        row = self._place
         names = row["protocol"], row["upload"], row["delete"]
-        how = uploading.FilesEndpoint(*names, (), (), row.get("get"), self.endpoint.upload)
+        how = uploading.FilesEndpoint(
+            *names, (), (), row.get("get"), self.endpoint.upload, elsewhere=row.get("elsewhere")
+        )
         async with self._asking("take the file of a batch"):
             file.seek(0)
             kept = await uploading.upload(self._provider, how, file, _file_name(tag), "application/jsonl", self._slow)
@@ -218,7 +269,7 @@ class Batches(ABC):
         """Have no more of it asked. What is answered already is there, and billed, when it has ended."""
 
     @abstractmethod
-    async def _download(self, standing: Standing, output: str, file: BinaryIO) -> None: ...
+    async def _download(self, standing: Standing, output: str, into: Scratch) -> None: ...
 
     @abstractmethod
     def _read(self, line: dict[str, Any]) -> Result: ...
@@ -230,11 +281,10 @@ class Batches(ABC):
             standing: its own.
         """
         for output in standing.outputs:
-            with tempfile.TemporaryFile() as file:
+            with Scratch() as kept:
                 async with self._asking("give the answers of a batch", bound=False):
-                    await self._download(standing, output, file)
-                file.seek(0)
-                for line in file:
+                    await self._download(standing, output, kept)
+                for line in kept.read():
                     if line.strip():
                         yield self._result(line)
 
@@ -258,6 +308,12 @@ class Batches(ABC):
 
     async def _delete(self, id: str) -> None:
         await self._client.files.delete(id)
+
+    @property
+    def _place(self) -> Mapping[str, Any]:
+        """Where the vendor keeps files."""
+        place: Mapping[str, Any] = of_vendors("files")[self.endpoint.vendor]
+        return place
 
     @property
     def _client(self) -> Any:

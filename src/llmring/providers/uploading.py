@@ -34,6 +34,7 @@ __all__ = [
     "Stored",
     "account_of",
     "delete",
+    "either",
     "endpoint_of",
     "failed",
     "plain",
@@ -205,7 +206,7 @@ async def delete(provider: Provider, endpoint: FilesEndpoint, id: str, timeout: 
             if endpoint.protocol == "multipart":
                 await _method(_client(provider), endpoint.delete)(id)
             else:
-                await _either(provider, endpoint, endpoint.delete, timeout, name=id)
+                await either(provider, endpoint.elsewhere, endpoint.delete, timeout, name=id)
     except Exception as error:
         status = status_of(error)
         if status in (404, 410) or endpoint.lacks(id, status, str(error)):
@@ -233,7 +234,7 @@ async def _resumable(
     provider: Provider, endpoint: FilesEndpoint, file: BinaryIO, name: str, media_type: str, timeout: float | None
 ) -> Stored:
     said = {"mime_type": media_type, "display_name": name}
-    made = await _either(provider, endpoint, endpoint.upload, timeout, said, file=file)
+    made = await either(provider, endpoint.elsewhere, endpoint.upload, timeout, said, file=file)
     id = _id(made, "name")
     try:
         async with asyncio.timeout(timeout):
@@ -241,7 +242,7 @@ async def _resumable(
             while _state(made) == "PROCESSING":
                 await asyncio.sleep(pause)
                 pause = min(_LONGEST_PAUSE, pause * 1.5)
-                made = await _either(provider, endpoint, endpoint.get or "", timeout, name=id)
+                made = await either(provider, endpoint.elsewhere, endpoint.get or "", timeout, name=id)
         if _state(made) == "FAILED":
             why = getattr(getattr(made, "error", None), "message", None) or "it does not say why"
             raise _Unreadable(f"{provider.name} cannot read the file {name}: {why}")
@@ -260,19 +261,27 @@ class _Unreadable(Exception):
     """The vendor has the file, and can make nothing of it."""
 
 
-async def _either(
+async def either(
     provider: Provider,
-    endpoint: FilesEndpoint,
+    elsewhere: str | None,
     method: str,
     timeout: float | None,
     said: Mapping[str, Any] | None = None,
     **arguments: Any,
 ) -> Any:
-    """Call a method; where the SDK's version of the API has nothing, with the other one."""
+    """Call a method of google-genai's; where its version of the API has nothing, with the other one.
+
+    Args:
+        provider: whose.
+        elsewhere: the other version.
+        method: its path on the SDK's client.
+        timeout: seconds for each wait.
+        said, arguments: what its `config` has, and the rest.
+    """
     ask = _method(provider.client, method)
     versions = [provider.config.api_version]
-    if versions == [None] and endpoint.elsewhere:
-        versions.append(endpoint.elsewhere)
+    if versions == [None] and elsewhere:
+        versions.append(elsewhere)
     for version in versions:
         options: dict[str, Any] = {"retry_options": {"attempts": 1}}
         if timeout is not None:
