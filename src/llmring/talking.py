@@ -176,7 +176,7 @@ class Talks(Filed):
                 model, lambda: self._route(request, profile, stream=False, told=told), self._records, told
             )
 
-        limits = bulk.Limits(lambda: self._stores.desk(self._lockfile()).own, self._breakers.reset)
+        limits = bulk.Limits(lambda: self._stores.desk(self._lockfile()), self._breakers.reset)
         return bulk.RowMap.of(rows, build_request, ask, self.calculate_cost, limits, concurrency, attempts, ordered)
 
     def _tools(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING
 
-from ..state.asks import MICRO, Ask
+from ..exceptions import StoreUnavailableError
+from ..state.asks import MICRO, Ask, Verdict
 from ..state.limits import alone, told_by
 from ..stream import ChatStream
 
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
     from ..record import Records
     from ..routing import Route
     from ..schemas import LLMResponse
-    from ..state.stores import ProcessStore
+    from ..state.desk import Desk
     from ..told import Told
 
 __all__ = ["Asked", "Limits"]
@@ -24,6 +28,8 @@ __all__ = ["Asked", "Limits"]
 _FIRST = 1_000
 """Tokens of a request and its answer, before there are any."""
 _PART = 0.05
+_ASKED = 1.0
+"""Seconds after which a store that is elsewhere is asked again what others have heard."""
 
 
 class Asked(ChatStream):
@@ -46,42 +52,74 @@ class Asked(ChatStream):
 
 
 class Limits:
-    """The limits of whoever serves, in this process.
+    """The limits of whoever serves: in this process, and for all others that share a store.
 
     Args:
-        store: of this process; it is asked for with the first answer that has such headers.
+        desk: of this event loop; it is asked for with the first answer.
         forgive: has the breaker of a `provider:model` forget its failures: of a rate, the pace takes care.
     """
 
-    def __init__(self, store: Callable[[], ProcessStore], forgive: Callable[[str], object]) -> None:
-        self._store = store
+    def __init__(self, desk: Callable[[], Desk], forgive: Callable[[str], object]) -> None:
+        self._open = desk
         self._forgive = forgive
-        self._opened: ProcessStore | None = None
+        self._desk: Desk | None = None
         self._model = ""
         self._tokens = float(_FIRST)
+        # What others are told and say, by a store that is elsewhere.
+        self._figures: tuple[int, ...] | None = None
+        self._asks_at = self._until = -inf
 
     def wait(self) -> float:
         """Seconds until a request may be sent; where that is none, it is counted as sent."""
-        if self._opened is None:
+        if self._desk is None:
             return 0.0
-        verdict = self._opened.at_once((), (Ask(limit=f"limit:{self._model}", weight=int(self._tokens)),)).verdicts[0]
-        return max(verdict.wait / MICRO, 0.001) if verdict.no else 0.0
+        ask = Ask(limit=f"limit:{self._model}", weight=int(self._tokens))
+        elsewhere = self._elsewhere(self._desk, ask) if self._desk.is_far else 0.0
+        verdict = self._desk.own.at_once((), (ask,)).verdicts[0]
+        return max(verdict.wait / MICRO, 0.001, elsewhere) if verdict.no else elsewhere
 
     def answered(self, stream: Asked, response: LLMResponse) -> None:
         """An answer has come."""
         if response.usage is not None:
             self._tokens += _PART * (response.usage["total_tokens"] - self._tokens)
+        self._serves(response.model)
         if (figures := told_by(stream.headers)) is not None:
-            self._tell(response.model, figures)
+            self._tell(figures)
 
     def refused(self, error: ProviderError) -> None:
         """A provider has refused a request for its rate."""
         self._forgive(f"{error.provider}:{error.model}")
         if error.retry_after and error.by_header:
-            self._tell(f"{error.provider}:{error.model}", alone(error.retry_after))
+            self._tell(alone(error.retry_after), f"{error.provider}:{error.model}")
 
-    def _tell(self, model: str, figures: tuple[int, ...]) -> None:
-        if self._opened is None:
-            self._opened = self._store()
+    def _serves(self, model: str) -> Desk:
         self._model = model
-        self._opened.at_once((("limit", f"limit:{model}", figures),), ())
+        if self._desk is None:
+            self._desk = self._open()
+        return self._desk
+
+    def _tell(self, figures: tuple[int, ...], refused_by: str | None = None) -> None:
+        desk = self._serves(refused_by or self._model)
+        desk.own.at_once((("limit", f"limit:{self._model}", figures),), ())
+        if desk.is_far and refused_by:
+            desk.tell(("limit", f"limit:{self._model}", figures))
+        elif desk.is_far:
+            self._figures = figures  # with what is asked next: each answer has some
+
+    def _elsewhere(self, desk: Desk, ask: Ask) -> float:
+        """Seconds that others have heard of, by the store: it is asked once a second, and nobody waits for it."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._asks_at:
+            self._asks_at = now + _ASKED
+            if self._figures is not None:
+                desk.tell(("limit", ask.limit, self._figures))
+                self._figures = None
+            with suppress(StoreUnavailableError):  # nothing is counted by it
+                answer = desk.ask(ask)
+                if not isinstance(answer, Verdict):
+                    answer.add_done_callback(self._hear)
+        return max(0.0, self._until - now)
+
+    def _hear(self, answer: asyncio.Future[Verdict]) -> None:
+        if not answer.cancelled() and answer.exception() is None and (verdict := answer.result()).no:
+            self._until = asyncio.get_running_loop().time() + verdict.wait / MICRO

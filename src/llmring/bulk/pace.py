@@ -228,6 +228,7 @@ class Pace:
             # It is closed, which says nothing of its rate.
             self._closed += 1
             self.leave_alone(0.0 if retry_after else min(0.25 * 2**self._closed, _CLOSED))
+            self._next = -inf
         elif rate is not None and (seconds < _SHORT or (now >= self._tried_at and rate >= _MORE * base)):
             self._guess(rate)
         else:
