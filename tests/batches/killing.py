@@ -1,5 +1,7 @@
 """A killer: `llmring map --batch` killed at random instants, and each row paid for once.
 
+The rows become more from run to run, so that each run makes a batch; and it is killed about when that is made.
+
 python -m tests.batches.killing [ROWS] [KILLS] [SEED]
 """
 
@@ -26,7 +28,6 @@ MODELS = {"openai": "openai:gpt-5-mini", "anthropic": "anthropic:claude-haiku-4-
 def kill_again_and_again(folder: Path, vendor: str, rows: int, kills: int, seed: int, program: str = INSTALLED) -> int:
     """Gives how many batches there were."""
     chance = random.Random(seed)
-    (folder / "rows.jsonl").write_text("".join(json.dumps({"text": f"text {n}"}) + "\n" for n in range(rows)))
     command = [program, "map", "rows.jsonl", "--model", MODELS[vendor], "--prompt", "Label: {text}"]
     command += ["-o", "out.jsonl", "--batch"]
     with PracticeServer() as server:
@@ -34,11 +35,12 @@ def kill_again_and_again(folder: Path, vendor: str, rows: int, kills: int, seed:
         environment |= {"LC_ALL": "C.UTF-8", "LLMRING_BATCH_PAUSE_S": "0.05"}
         limits = server.batches.limits[vendor]
         server.batches.limits[vendor] = BatchLimits(limits.requests, limits.bytes)
-        for _ in range(kills):
+        for kill in range(kills):
+            write(folder, rows * (kill + 1) // kills)
             _trouble(server, chance)
             process = subprocess.Popen(command, cwd=folder, env=environment, stdout=-1, stderr=-1, text=True)
-            target = len(server.requests) + chance.randrange(0, 8)
-            while process.poll() is None and len(server.requests) <= target:
+            wire, some = chance.choice(["files", "batches", None]), chance.randrange(9)
+            while process.poll() is None and not _has_come(server, wire, some):
                 time.sleep(0.0005)
             time.sleep(chance.random() * 0.03)
             process.kill()
@@ -54,6 +56,17 @@ def kill_again_and_again(folder: Path, vendor: str, rows: int, kills: int, seed:
         assert paid == Counter(f"Label: text {n}" for n in range(rows)), paid.most_common(3)
         assert not [it for it in server.requests if it.wire not in ("files", "batches")]
         return len(server.batches.made)
+
+
+def write(folder: Path, rows: int) -> None:
+    (folder / "rows.jsonl").write_text("".join(json.dumps({"text": f"text {n}"}) + "\n" for n in range(rows)))
+
+
+def _has_come(server: PracticeServer, wire: str | None, some: int) -> bool:
+    """Whether a file or a batch is being made, or so many requests of any kind have come."""
+    if wire is None:
+        return len(server.requests) > some
+    return any((it.wire, it.action) == (wire, "create") for it in server.requests) or len(server.requests) > 30
 
 
 def _trouble(server: PracticeServer, chance: random.Random) -> None:

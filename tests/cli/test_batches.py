@@ -404,7 +404,7 @@ def test_no_more_is_spent_than_was_said(run: Run, server: PracticeServer, rows: 
     said = mapped(run, OPENAI, "--max-cost", str(3.5 * one), "--max-tokens", "1000", code=1)
     assert said["answered"] == 3
     assert said["usd"] == pytest.approx(3 * one)
-    assert "no row more fits into" in said["stopped"]
+    assert "another may not fit into" in said["stopped"]
     assert said["left"] == 6 - said["answered"]
 
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from ..bulk.job import Summary, Survey, Task
-from ..exceptions import ConfigurationError, ProviderError, is_passing
+from ..bulk.job import Summary, Survey, Task, spent, unpriced
+from ..exceptions import ProviderError, is_passing
 from .following import Follower
 from .journal import Shard
 from .making import Maker
@@ -35,7 +35,7 @@ class BatchJob(Follower):
         """
         summary, loop = self.summary, asyncio.get_running_loop()
         summary.rows, summary.done_before = survey.rows, survey.rows - survey.to_ask
-        self._dearest = survey.dearest
+        self._dearest, self._until = survey.dearest, survey.rows
         began = loop.time()
         try:
             async with self._desk:
@@ -78,7 +78,7 @@ class BatchJob(Follower):
                     if self._is_full():
                         return
                     line = maker.begin(task)
-                if not self._may_spend(maker.usd + usd, model):
+                if not self._may_spend(maker.usd + usd):
                     break
                 maker.add(task, line, usd)
             else:
@@ -87,9 +87,7 @@ class BatchJob(Follower):
                 await self._make(maker)
             elif self._more and not self.journal.open:
                 self._more = False
-                self.summary.stopped = (
-                    f"${self.summary.usd:.4f} are spent, and no row more fits into ${self._max_usd:g}"
-                )
+                self.summary.stopped = spent(self.summary.usd, self._max_usd or 0.0)
         finally:
             maker.spool.kept.close()
 
@@ -110,11 +108,11 @@ class BatchJob(Follower):
     def _is_full(self) -> bool:
         return self._most is not None and len(self.journal.open) >= self._most
 
-    def _may_spend(self, usd: float, model: str) -> bool:
+    def _may_spend(self, usd: float) -> bool:
         if self._max_usd is None:
             return True
         if self.summary.unpriced:
-            raise ConfigurationError(f"--max-cost cannot be kept: {model} has no price that is known.")
+            raise unpriced()
         waiting = sum(self._dearest * it.count if it.usd is None else it.usd for it in self.journal.open)
         return self.summary.usd + waiting + usd <= self._max_usd
 

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from ..schemas import Answered, Usage
     from ..talking import Talks
 
-__all__ = ["cost_in_batch", "usd_in_batch"]
+__all__ = ["Likely", "cost_in_batch", "usd_in_batch"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Likely:
-    """An answer that there is not yet, as `catalog.cost_of` reads it."""
+class Likely:
+    """An answer that there is not yet, as `catalog.cost_of` reads it; a request by itself has it so, too."""
 
     model: str
     usage: Usage | None
@@ -42,4 +42,4 @@ def cost_in_batch(service: Talks, answer: Answered, endpoint: BatchEndpoint) -> 
 def usd_in_batch(service: Talks, model: str, put_in: int, got: int, endpoint: BatchEndpoint) -> catalog.Cost:
     """What so many tokens would cost."""
     usage: Usage = {"prompt_tokens": put_in, "completion_tokens": got, "total_tokens": put_in + got}
-    return cost_in_batch(service, _Likely(model, usage), endpoint)
+    return cost_in_batch(service, Likely(model, usage), endpoint)

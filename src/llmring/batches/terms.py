@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from ..exceptions import ConfigurationError
 from ..providers.batching import endpoint_at
-from .prices import usd_in_batch
+from .prices import Likely, cost_in_batch
 
 if TYPE_CHECKING:
     from ..bulk import Survey
     from ..lockfile import Binding
     from ..providers.batching import BatchEndpoint
+    from ..schemas import Usage
     from ..talking import Talks
 
 __all__ = ["at_batch_rate", "endpoint_for", "pause_between_looks"]
@@ -61,7 +62,10 @@ def endpoint_for(service: Talks, binding: Binding) -> BatchEndpoint:
 
 def at_batch_rate(service: Talks, found: Survey, endpoint: BatchEndpoint) -> Survey:
     """A survey at the price of batches, which may take as long as the vendor says."""
-    if found.usd is not None:
-        found.usd = usd_in_batch(service, found.model, found.prompt_tokens, found.completion_tokens, endpoint).total
+    tokens: Usage = {"prompt_tokens": 1_000, "completion_tokens": 1_000, "total_tokens": 2_000}
+    usual = service.calculate_cost(Likely(found.model, tokens)).total
+    if found.usd is not None and usual:
+        part = (cost_in_batch(service, Likely(found.model, tokens), endpoint).total or 0.0) / usual
+        found.usd, found.dearest = found.usd * part, found.dearest * part
     found.seconds = endpoint.hours * 3600.0 if found.to_ask else 0.0
     return found

@@ -191,8 +191,10 @@ def map_rows(
                 take_up(kept, kept.path)
             if output is not None and not dry_run:
                 journal = journal_of(output, batch)
-            run = _Run(read, asking, kept, binding, profile, concurrency, max_cost, batch, journal)
-            if engine == "ray":
+            run = _Run(read, asking, kept, binding, profile, concurrency, max_cost, batch)
+            if journal is not None:
+                run.make = partial(batches.BatchJob, journal=journal, binding=binding, told=run.note)
+            elif engine == "ray":
                 run.make = partial(RayJob, workers=workers)
             hear_warnings(run.warn, run.before_log)
             status = asyncio.run(run.look() if dry_run else run.whole())
@@ -218,10 +220,8 @@ class _Run:
         concurrency: int,
         max_cost: float | None,
         in_batches: bool,
-        journal: batches.Journal | None,
     ) -> None:
         self._in_batches = in_batches
-        self._journal = journal
         self._rows = rows
         self._asking = asking
         self._output = output
@@ -252,13 +252,9 @@ class _Run:
     def _job_of(self, service: LLMRing) -> Job:
         what = service, self._rows, self._asking, self._output
         how: dict[str, Any] = {"show": self._show, "profile": self._profile, "concurrency": self._concurrency}
-        how["max_usd"] = self._max_cost
-        if self._journal is None:
-            return self.make(*what, **how)
-        how |= {"journal": self._journal, "binding": self._binding, "told": self._note}
-        return batches.BatchJob(*what, **how)
+        return self.make(*what, **how, max_usd=self._max_cost)
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
         self.make_way()
         note(text, dim=False)
 
@@ -345,7 +341,7 @@ class _Run:
         job = self._job
         if self._presses == 1 and job is not None and job.map is not None:
             job.map.stop()
-            self._note(f"Finishing the {job.map.progress.running} requests under way. Ctrl-C again ends at once.")
+            self.note(f"Finishing the {job.map.progress.running} requests under way. Ctrl-C again ends at once.")
         elif self._task is not None:
             self._presses = 2
             self._task.cancel()
