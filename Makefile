@@ -18,7 +18,7 @@
 #   make fleet    eight processes that share one Redis, and a crash: two minutes; needs redis-server
 #   make soak     many streams for ten minutes, or for SECONDS=60
 #   make killer   10,000 rows of llmring map through fifty kills, a full disk and a server that dies;
-#                 and in batches of each vendor
+#                 and in batches of each vendor; and over Ray, whose workers and driver are killed
 #   make docs     docs/cli.md, from the commands' own help
 #   make site     the documentation as a site, in build/site
 
@@ -128,6 +128,7 @@ fleet: $(VENV)/.dev
 killer: $(VENV)/.dev
 	$(BIN)/python -m tests.bulk.killing
 	$(BIN)/python -m tests.batches.killing
+	$(BIN)/python -m tests.clusters.killing
 
 docs: $(VENV)/.dev
 	@$(BIN)/python -m docs.reference > $(VENV)/cli.md && mv $(VENV)/cli.md docs/cli.md

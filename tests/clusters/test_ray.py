@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 from llmring import LLMRequest, LLMRing, Message, sync
 from llmring.cli.app import app
 from llmring.exceptions import ConfigurationError, ProviderAuthenticationError
-from llmring.testing import PracticeServer, Reply
+from llmring.testing import PracticeServer, Reply, Tokens
 from llmring.testing.exchange import RecordedRequest
+
+from ..conftest import bind
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -40,7 +42,9 @@ RAY = ["--engine", "ray", "--workers", "2"]
 def cluster() -> Iterator[PracticeServer]:
     """A Ray whose workers reach a practice server."""
     with PracticeServer() as server, pytest.MonkeyPatch.context() as patch:
-        for name, value in {**server.environ(), "RAY_USAGE_STATS_ENABLED": "0"}.items():
+        near = f"127.0.0.1,localhost,{ray.util.get_node_ip_address()}"
+        more = {"http_proxy": server.url, "no_proxy": near, "NO_PROXY": near, "RAY_USAGE_STATS_ENABLED": "0"}
+        for name, value in {**server.environ(), **more}.items():
             patch.setenv(name, value)
         patch.delenv("RAY_ADDRESS", raising=False)
         options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
@@ -125,6 +129,22 @@ def test_what_every_row_would_meet_ends_the_run(server: PracticeServer) -> None:
     assert (summary["answered"], summary["failed"]) == (0, 0)
     assert len(server.requests) <= 2 * 9
     assert not Path("out.failed.jsonl").exists()
+
+
+def test_no_more_is_spent_than_was_said_by_all_together(
+    server: PracticeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # At a host of one's own nobody bills: this is the name of a gateway, through a proxy.
+    monkeypatch.setenv("LLMRING_TRUST", "1")
+    bind({}, '[providers.openai]\nbase_url = "http://gateway.invalid/v1"\n')
+    rows = write(200)
+    server.script(lambda it: Reply("x", usage=Tokens(prompt=1000, completion=1000), delay=0.02))
+    status, summary, _ = run(rows, *ASK, *RAY, "--max-cost", "0.1")
+    assert status == 1
+    assert 0.02 < summary["usd"] <= 0.1
+    assert "may not fit into $0.1" in summary["stopped"]
+    assert summary["left"] == 200 - summary["answered"] > 0
+    assert len(answers()) == len(server.requests) == summary["answered"]
 
 
 def test_rows_of_standard_input_are_read_by_workers_too(server: PracticeServer) -> None:

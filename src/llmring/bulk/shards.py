@@ -85,7 +85,7 @@ class Shards:
         return self.folder / f"{digest.hexdigest()}.jsonl"
 
     def drop(self, name: str) -> None:
-        """Take a file away: what it holds is in the file of answers."""
+        """Take a file away, if it is one: what it holds is in the file of answers."""
         with contextlib.suppress(OSError):
             os.unlink(self.folder / name)
 

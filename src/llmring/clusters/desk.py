@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,10 @@ GO_ON, FINISH, STOP = range(3)
 """What workers are told: to go on; to take no more rows; to end what is under way, too."""
 
 
+_PATIENCE = 30.0
+"""Seconds without a word of a worker, after which what it had under way counts as spent."""
+
+
 class Desk:
     """One run's.
 
@@ -21,15 +26,18 @@ class Desk:
     """
 
     def __init__(self, usd: float | None) -> None:
-        self._left = usd
+        self._most = usd
         self._stage = GO_ON
         self._progress: dict[str, Progress] = {}
         self._warnings: dict[str, str] = {}
+        self._money: dict[str, tuple[float, int, float]] = {}  # what each has spent, how many rows it holds, and when
+        self._dearest = 0.0
 
-    def report(self, who: str, progress: Progress, warnings: dict[str, str]) -> int:
+    def report(self, who: str, progress: Progress, warnings: dict[str, str], spent: float, held: int) -> int:
         """A worker says how it stands, and is told whether to go on."""
         self._progress[who] = progress
         self._warnings |= warnings
+        self._money[who] = spent, held, monotonic()
         return self._stage
 
     def stage(self) -> int:
@@ -40,13 +48,24 @@ class Desk:
         """Have all of them end."""
         self._stage = max(self._stage, stage)
 
-    def grant(self, usd: float) -> float:
-        """So much of what is asked for may be spent; what was granted is not given back."""
-        if self._left is None:
-            return usd
-        granted = min(usd, self._left)
-        self._left -= granted
-        return granted
+    def may(self, who: str, spent: float, held: int, dearest: float, count: int) -> int:
+        """How many more rows a worker may ask about, with all that are held counted as dear as the dearest so far.
+
+        0: none before others are answered. Less: none any more.
+        """
+        now = monotonic()
+        self._dearest = max(self._dearest, dearest)
+        self._money[who] = spent, held, now
+        if self._most is None or not self._dearest:
+            return count
+        silent = sum(it for _, it, when in self._money.values() if now - when > _PATIENCE)
+        under_way = sum(it for _, it, _ in self._money.values())
+        gone = sum(it for it, _, _ in self._money.values())
+        room = min(count, int((self._most - gone) / self._dearest + 1e-9) - under_way)
+        if room > 0:
+            self._money[who] = spent, held + room, now
+            return room
+        return 0 if under_way > silent else -1
 
     def standing(self) -> tuple[list[Progress], dict[str, str]]:
         """How all of them stand, and of what they warned."""

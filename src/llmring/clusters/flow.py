@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pickle
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 from ..bulk import Progress
-from .desk import FINISH, Desk
+from ..exceptions import LLMRingError
+from .desk import FINISH, STOP, Desk
 from .starting import here
 from .worker import Worker
 
@@ -23,6 +25,9 @@ __all__ = ["Flow"]
 _LARGEST: Final = 256
 """Rows of a block, at most."""
 _EACH: Final = 0.5
+"""Seconds between two looks at how workers stand."""
+_PATIENCE: Final = 10.0
+"""Seconds in which workers end that are told to."""
 
 
 class Flow:
@@ -40,6 +45,7 @@ class Flow:
         desk: of the run.
         faults: what ended it, as workers said.
         is_stopped: whether it was stopped from here.
+        is_over: whether all that workers have kept was handed over.
     """
 
     def __init__(
@@ -53,6 +59,8 @@ class Flow:
         self._standing: list[Progress] = []
         self.faults: list[Exception] = []
         self.is_stopped = False
+        self.is_over = False
+        self._pending: asyncio.Future[Any] | None = None
         self.desk = module.remote(Desk).options(num_cpus=0, scheduling_strategy=here(module)).remote(usd)
 
     def size(self, rows: int | None) -> int:
@@ -76,21 +84,68 @@ class Flow:
             **options,
         )
 
-    async def done(self, dataset: Any) -> AsyncIterator[Done]:
-        """What came of each block, as it comes; and meanwhile it is asked how all stand."""
+    async def done(self, dataset: Any, *, blocks: bool = False, ordered: bool = False) -> AsyncGenerator[Done]:
+        """What came of each block; and meanwhile it is asked how all stand.
+
+        Who is cancelled, or leaves it, has the workers end at once; what they kept by then is still handed over.
+
+        Args:
+            dataset: as `mapped` has made it.
+            blocks: whether a row of Ray's is a block of ours.
+            ordered: hand over in the order of the rows, and not as they come.
+
+        Raises:
+            LLMRingError: Ray has ended it.
+        """
+        with _quietly(dataset.context, blocks=blocks, ordered=ordered):
+            async with contextlib.aclosing(self._handed_on(dataset)) as handed:
+                async for it in handed:
+                    yield it
+
+    async def _handed_on(self, dataset: Any) -> AsyncGenerator[Done]:
         watch = asyncio.create_task(self._watch())
         batches = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0))
+        is_cancelled = False
         try:
-            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
-                for handed in batch["done"].to_pylist():
+            while not self.is_over:
+                try:
+                    batch = await self._next(batches)
+                except asyncio.CancelledError:
+                    if is_cancelled:
+                        raise
+                    is_cancelled = True
+                    self.stop(STOP)
+                    continue
+                self.is_over = batch is None
+                for handed in batch["done"].to_pylist() if batch is not None else ():
                     done: Done = pickle.loads(handed)  # noqa: S301 - our own
                     if done.fault is not None:
                         self.faults.append(done.fault)
                         self.stop()
                     yield done
+            if is_cancelled:
+                raise asyncio.CancelledError
             await self._look()
+        except self.ray.exceptions.RayError as error:
+            raise LLMRingError(f"Ray has ended the run: {getattr(error, 'cause', None) or error}") from None
         finally:
             watch.cancel()
+            if not self.is_over:
+                self.stop(STOP)
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(self._rest(batches), _PATIENCE)
+
+    async def _next(self, batches: Iterator[Any]) -> Any:
+        """The next batch; who is cancelled meanwhile is given it the next time."""
+        if self._pending is None:
+            self._pending = asyncio.ensure_future(asyncio.to_thread(next, batches, None))
+        batch = await asyncio.shield(self._pending)
+        self._pending = None
+        return batch
+
+    async def _rest(self, batches: Iterator[Any]) -> None:
+        while await self._next(batches) is not None:
+            pass
 
     def stop(self, stage: int = FINISH) -> None:
         """Have the workers take no more rows, or end at once (`STOP`)."""
@@ -128,22 +183,20 @@ class Flow:
 
 
 @contextmanager
-def quietly(module: Any, *, blocks: bool, ordered: bool) -> Iterator[None]:
-    """Ray Data's settings for a run, and as they were after it.
+def _quietly(context: Any, *, blocks: bool, ordered: bool) -> Iterator[None]:
+    """A data set's settings for a run, and as they were after it.
 
     Args:
-        module: Ray.
+        context: of the data set.
         blocks: leave each row of Ray's, which is a block of ours, by itself.
         ordered: hand over in the order of the rows.
     """
-    context = module.data.DataContext.get_current()
-    before = context.enable_progress_bars, context.target_max_block_size, context.execution_options.preserve_order
-    context.enable_progress_bars = False
-    context.execution_options.preserve_order = ordered
+    options = context.execution_options
+    before = context.enable_progress_bars, context.target_max_block_size, options.preserve_order
+    context.enable_progress_bars, options.preserve_order = False, ordered
     if blocks:
         context.target_max_block_size = 1
     try:
         yield
     finally:
-        context.enable_progress_bars, context.target_max_block_size = before[:2]
-        context.execution_options.preserve_order = before[2]
+        context.enable_progress_bars, context.target_max_block_size, options.preserve_order = before

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import bulk
 from ..bulk.job import spent, unpriced
-from ..bulk.shards import Shards, beside, take_up
-from ..exceptions import LLMRingError
+from ..bulk.shards import Shards, beside
 from ..state import place_of
-from .flow import Flow, quietly
+from .flow import Flow
 from .reading import source
 from .starting import here, started
 from .worker import Setup, settings_of
@@ -59,10 +58,9 @@ class RayJob(bulk.Job):
         settings = self._settings()
         try:
             with ExitStack() as stack:
+                module, workers = await asyncio.to_thread(stack.enter_context, started(self._workers))
                 shards = self._shards(stack)
                 self.rows.spool(shards.folder / "rows")
-                module, workers = await asyncio.to_thread(stack.enter_context, started(self._workers))
-                stack.enter_context(quietly(module, blocks=True, ordered=False))
                 setup = Setup(
                     *settings,
                     shards.folder,
@@ -79,8 +77,7 @@ class RayJob(bulk.Job):
                 await self._flows(flow, shards, survey.to_ask)
         finally:
             summary.seconds = loop.time() - began
-        if self.output is not None:  # what was not handed over, as a worker was gone
-            take_up(self.output, self.output.path)
+        if self.output is not None:
             self.output.tidy()
         self._judge(flow)
         return summary
@@ -111,14 +108,17 @@ class RayJob(bulk.Job):
         reader = source(module, flow.desk, self.rows, self.asking, self.output, size)
         read = module.data.read_datasource(reader, override_num_blocks=1, num_cpus=1, scheduling_strategy=here(module))
         try:
-            async for done in flow.done(flow.mapped(read, size)):
-                for line in done.lines:
-                    self._keep(line)
-                shards.drop(done.name)
-        except module.exceptions.RayError as error:
-            raise LLMRingError(f"Ray has ended the run: {getattr(error, 'cause', None) or error}") from None
-        self.summary.refused = flow.progress.refused
-        shards.remove()
+            async with aclosing(flow.done(flow.mapped(read, size), blocks=True)) as blocks:
+                async for done in blocks:
+                    for line in done.lines:
+                        self._keep(line)
+                    shards.drop(done.name)
+                    if self._max_usd is not None and self.summary.unpriced:
+                        flow.stop()
+        finally:
+            self.summary.refused = flow.progress.refused
+            if flow.is_over:
+                shards.remove()
 
     def _judge(self, flow: Flow) -> None:
         """Raise what ended it; say so where that was the money."""

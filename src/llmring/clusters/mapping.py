@@ -7,7 +7,7 @@ import base64
 import os
 import pickle
 from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from .. import bulk
 from ..bulk.asking import digest
 from ..bulk.shards import Shards, beside, take_up
-from ..exceptions import ConfigurationError, LLMRingError
+from ..exceptions import ConfigurationError
 from ..request import number
-from .desk import STOP
-from .flow import Flow, quietly
+from .flow import Flow
 from .starting import imported, started
 from .worker import Setup, settings_of
 
@@ -122,32 +121,29 @@ class RayMap(bulk.RowMap[R], Generic[R]):
             await self._results.aclose()
 
     async def _run(self) -> AsyncGenerator[bulk.MapResult[R]]:
-        with ExitStack() as stack:
+        async with AsyncExitStack() as stack:
+            module, workers = await asyncio.to_thread(stack.enter_context, started(self._workers))
             kept = stack.enter_context(bulk.Output(self._output, "")) if self._output is not None else None
             if kept is not None:
                 await asyncio.to_thread(take_up, kept, kept.path)
                 shards = Shards.made(beside(kept.path))
             else:
                 shards = Shards.made(Path(stack.enter_context(TemporaryDirectory(prefix="llmring-"))))
-            module, workers = await asyncio.to_thread(stack.enter_context, started(self._workers))
-            stack.enter_context(quietly(module, blocks=False, ordered=self._ordered))
             flow = self._flow = Flow(module, self._make(shards.folder, kept), workers)
-            stack.callback(flow.stop, STOP)
             count, size = 0, flow.size(None)
             cut = self._dataset.repartition(target_num_rows_per_block=size)
-            try:
-                async for done in flow.done(flow.mapped(cut, size)):
-                    for line in done.lines:
-                        count += 1
-                        row, request, response, error = pickle.loads(base64.b85decode(line.pop("result")))  # noqa: S301
-                        if kept is not None:
-                            (kept.answer if error is None else kept.failure)(line | {"row": None})
-                        attempts, seconds = line["attempts"], line["seconds"]
-                        cost = self._service.calculate_cost
-                        yield bulk.MapResult(count, row, request, response, error, attempts, seconds, cost)
-                    shards.drop(done.name)
-            except module.exceptions.RayError as error:
-                raise LLMRingError(f"Ray has ended the run: {getattr(error, 'cause', None) or error}") from None
+            blocks = flow.done(flow.mapped(cut, size), ordered=self._ordered)
+            stack.push_async_callback(blocks.aclose)
+            async for done in blocks:
+                for line in done.lines:
+                    count += 1
+                    row, request, response, error = pickle.loads(base64.b85decode(line.pop("result")))  # noqa: S301
+                    if kept is not None:
+                        (kept.answer if error is None else kept.failure)(line | {"row": None})
+                    attempts, seconds = line["attempts"], line["seconds"]
+                    cost = self._service.calculate_cost
+                    yield bulk.MapResult(count, row, request, response, error, attempts, seconds, cost)
+                shards.drop(done.name)
             shards.remove()
             if kept is not None:
                 kept.tidy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from ..exceptions import ConfigurationError
 
 __all__ = ["here", "imported", "started"]
 
+_PATIENCE: Final = 10.0
+"""Seconds in which a cluster lets somebody in."""
 _STORE: Final = 256 << 20
 """Bytes of memory that a Ray of this machine's own has for blocks on their way."""
 
@@ -55,22 +58,23 @@ def started(workers: int | None) -> Iterator[tuple[Any, int]]:
     if module.is_initialized():  # whoever did so ends it
         yield module, workers or _cpus(module)
         return
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what its own parts tell each other
     address = os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = {"address": address}
     if not address:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what its own parts tell each other
         workers = workers or os.cpu_count() or 1
         options = {"address": "local", "num_cpus": workers + 1, "include_dashboard": False}
         options["object_store_memory"] = _STORE
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
+        _knock(address or "")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what a later Ray will do otherwise
             module.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     except (OSError, RuntimeError, ValueError) as error:
-        where = f"There is no Ray at RAY_ADDRESS={address}" if address else "Ray does not start"
-        raise ConfigurationError(f"{where}: {str(error).splitlines()[0] if str(error) else error!r}") from None
+        where = f"There is no Ray to be had at RAY_ADDRESS={address}" if address else "Ray does not start"
+        raise ConfigurationError(f"{where}: {str(error).strip().partition(chr(10))[0] or error!r}") from None
     try:
         yield module, workers or _cpus(module)
     finally:
@@ -86,3 +90,10 @@ def here(module: Any) -> Any:
 
 def _cpus(module: Any) -> int:
     return max(1, int(module.cluster_resources().get("CPU", 2)) - 1)
+
+
+def _knock(address: str) -> None:
+    """See whether anybody is there, which Ray itself does for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()

@@ -117,9 +117,9 @@ class Worker:
         self._is_over = False
         self._warnings: dict[str, str] = {}
         # What may be spent, and was.
-        self._granted = self._spent = 0.0
+        self._spent = 0.0
         self._dearest = setup.dearest
-        self._running = 0
+        self._running = self._allowed = 0
         self._settled = asyncio.Event()
 
     async def __call__(self, batch: Any) -> AsyncIterator[dict[str, list[bytes]]]:
@@ -180,8 +180,8 @@ class Worker:
     async def _whole(self, tasks: list[Task]) -> Done:
         """Ask about what is not there yet."""
         path = self._shards.of(it.key for it in tasks)
-        if self._is_over or not tasks:
-            return Done(path.name, [], self._fault)
+        if not tasks or (self._is_over and not path.exists()):
+            return Done("", [], self._fault)
         shard = await _opened(path)
         try:
             lines = {line["key"]: line for line in shard}
@@ -207,16 +207,17 @@ class Worker:
 
     async def _affords(self) -> bool:
         """Whether another row may be asked about; waits for those under way, which may have been cheaper."""
-        while True:
-            wanted = self._spent + (self._running + 1) * self._dearest
-            if wanted > self._granted:
-                self._granted += await self._desk.grant.remote(wanted - self._granted + _AT_ONCE * self._dearest)
-            if wanted <= self._granted:
-                return True
-            if not self._running:
-                return False
+        while not self._allowed:
             self._settled.clear()
-            await self._settled.wait()
+            more = await self._desk.may.remote(self._who, self._spent, self._running, self._dearest, _AT_ONCE)
+            if more < 0:
+                return False
+            self._allowed = more
+            if not more:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._settled.wait(), _EACH)
+        self._allowed -= 1
+        return True
 
     async def _read(self, answers: RowMap[_Item]) -> None:
         """Keep each answer as it comes."""
@@ -262,14 +263,21 @@ class Worker:
     async def _talk(self, answers: RowMap[_Item]) -> None:
         """Say how it stands, and hear whether to go on."""
         while not self._is_over:
-            stage = await self._desk.report.remote(self._who, answers.progress, self._warnings)
+            if not self._running and self._rows.empty():
+                self._allowed = 0  # whoever has rows may have them
+            stage = await self._report(answers)
             if stage == STOP:
                 await answers.aclose()
-                return
-            if stage == FINISH:
+            elif stage == FINISH:
                 answers.stop()
             await asyncio.sleep(_EACH)
-        await self._desk.report.remote(self._who, answers.progress, self._warnings)
+        self._allowed = 0
+        await self._report(answers)
+
+    async def _report(self, answers: RowMap[_Item]) -> int:
+        held = self._running + self._allowed
+        stage: int = await self._desk.report.remote(self._who, answers.progress, self._warnings, self._spent, held)
+        return stage
 
 
 class _Heard(logging.Handler):
