@@ -144,3 +144,28 @@ def test_stand_bys_and_shares_serve_rows_as_they_do_requests(run: Run, server: P
     summary = json.loads(run(*asked).stdout)
     assert summary["answered"] == 40
     assert set(summary["models"]) == {"anthropic:claude-haiku-4-5", "openai:gpt-5-mini"}
+
+
+def test_a_lockfile_that_is_edited_meanwhile_is_in_force_and_remembered(
+    run: Run, server: PracticeServer, project: Path
+) -> None:
+    def decide(request: RecordedRequest) -> Reply:
+        if len(server.requests) == 5:
+            project.write_text(project.read_text().replace("claude-haiku-4-5", "claude-sonnet-4-5"))
+        return Reply("ok", delay=0.1)
+
+    server.script(decide)
+    write(60)
+    asked = ["map", "rows.jsonl", "--model", "chatbot", "--prompt", "{text}", *OUT]
+    result = run(*asked, "--concurrency", "2")
+    assert (
+        "chatbot is bound otherwise now: anthropic:claude-sonnet-4-5, openai:gpt-5-mini from here on." in result.stderr
+    )
+    lines = [json.loads(it) for it in Path("out.jsonl").read_text().splitlines()]
+    late = [it for it in lines if it["asked"].endswith(lines[-1]["asked"][-8:])]
+    assert 5 < len(late) < 55
+    assert {it["model"] for it in late} == {"anthropic:claude-sonnet-4-5"}
+    before = len(server.requests)
+    assert f"{60 - len(late)} answers are of a time when chatbot was bound otherwise" in run(*asked).stderr
+    assert run(*asked, "--redo-changed").exit_code == 0
+    assert len(server.requests) - before == 60 - len(late)

@@ -210,7 +210,7 @@ class Output:
 
     def __init__(self, path: Path, whom: str, *, retry_failed: bool = False, redo_changed: bool = False) -> None:
         self.path = path
-        self._whom = whom
+        self.whom = whom
         self.redoes_changed = redo_changed
         self._answers = Lines(path)
         self._failures: Lines | None = None
@@ -267,7 +267,7 @@ class Output:
             self._twice |= key in self._done
             self._done.add(key)
             self._asked.add(f"{key}\n{line.get('asked')}")
-            self.changed += not str(line.get("asked", "")).endswith(f".{self._whom}")
+            self.changed += not str(line.get("asked", "")).endswith(f".{self.whom}")
             self.sample.take(line)
         self.answered = len(self._done)
 
@@ -290,7 +290,7 @@ class Output:
 
     def lacks(self, key: str, asked: str) -> tuple[str, str] | None:
         """The same of a row that is there once, whatever was asked for before."""
-        whole = f"{asked}.{self._whom}"
+        whole = f"{asked}.{self.whom}"
         if key in self._given_up:
             return None
         if key in self._done and not (self.redoes_changed and f"{key}\n{whole}" not in self._asked):
@@ -299,7 +299,7 @@ class Output:
 
     def sampled(self, key: str, asked: str) -> Sampled | None:
         """The answer to a row as it would be asked, if it is of the sample."""
-        return self.sample.of(key, f"{asked}.{self._whom}")
+        return self.sample.of(key, f"{asked}.{self.whom}")
 
     @property
     def repeated(self) -> int:

@@ -16,7 +16,6 @@ import typer
 from .. import batches
 from .. import lockfile as lockfiles
 from ..bulk import Asking, Job, Output, Rows, Summary, Survey, survey
-from ..bulk.asking import digest
 from ..bulk.output import failed_beside
 from ..bulk.shards import take_up
 from ..bulk.stores import is_far
@@ -29,6 +28,7 @@ from .facts import dollars
 from .parameters import MaxTokensOption, ReasoningOption, SchemaOption, TemperatureOption, fields_of
 from .pictures_of_maps import lasting, picture
 from .project import ProfileOption, default_model, lockfile_if_any, offers
+from .rebinding import watched, whom
 from .templates import chosen
 from .terminal import hear_warnings, json_text, logged_from, note, say, warn
 from .trust import Service
@@ -172,7 +172,6 @@ def map_rows(
     asking = Asking(
         model, prompt=prompt, system=system, image=image, messages=messages, template=form, fields=fields, key=key
     )
-    whom = digest(binding.models, dict(binding.params))[:8]
     written = [output, failed_beside(output)] if output is not None else []
     try:
         read = Rows(rows, format, limit, written)
@@ -184,7 +183,7 @@ def map_rows(
     try:
         kept = None
         if output is not None and not (dry_run and not output.exists()):
-            kept = Output(output, whom, retry_failed=retry_failed, redo_changed=redo_changed)
+            kept = Output(output, whom(binding), retry_failed=retry_failed, redo_changed=redo_changed)
         journal = None
         try:
             if kept is not None:
@@ -300,7 +299,7 @@ class _Run:
         if self._presses:
             return _INTERRUPTED
         try:
-            with picture(job, found) as self.make_way:
+            with picture(job, found) as self.make_way, watched(self._asking.model, self._profile, self._rebound):
                 await job.run(found)
         except LLMRingError as error:
             self._say(job.summary, str(error))
@@ -311,6 +310,11 @@ class _Run:
         if self._presses:
             return _INTERRUPTED
         return 1 if job.summary.failed or job.summary.left else 0
+
+    def _rebound(self, binding: lockfiles.Binding) -> None:
+        if self._output is not None:
+            self._output.whom = whom(binding)
+        self.note(f"{self._asking.model} is bound otherwise now: {', '.join(binding.models)} from here on.")
 
     def _tell_what_is_there(self, output: Output) -> None:
         if output.changed and not output.redoes_changed:
