@@ -19,6 +19,7 @@ from .chunks import chunks
 from .drawing import draw
 from .faces import faces
 from .imports import imports
+from .mapping import mapping
 from .measuring import FULL, GLANCE, QUICK, Figure, Scale, table
 from .memory import memory
 from .policies import policies
@@ -41,6 +42,7 @@ GROUPS: dict[str, Callable[..., Awaitable[list[Figure]]]] = {
     "state": state,
     "policies": policies,
     "recordings": recordings,
+    "mapping": mapping,
 }
 _PACKAGES = ("openai", "anthropic", "google-genai", "ollama", "httpx2", "httpx", "pydantic", "typer")
 _RESULTS = Path(__file__).parent / "results"

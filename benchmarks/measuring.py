@@ -26,6 +26,7 @@ class Scale:
         ramp: by how much their number grows each time, in search of how many are held,
         most: and how many there are at most.
         long: chunks of the answer whose memory is measured.
+        rows: of a map whose memory is measured.
     """
 
     rounds: int
@@ -36,11 +37,14 @@ class Scale:
     ramp: float
     most: int
     long: int
+    rows: int
 
 
-FULL = Scale(rounds=5, chunks=2000, requests=10, streams=500, seconds=2.0, ramp=1.25, most=4000, long=100_000)
-QUICK = Scale(rounds=2, chunks=600, requests=3, streams=500, seconds=0.5, ramp=1.3, most=4000, long=60_000)
-GLANCE = Scale(rounds=1, chunks=20, requests=1, streams=5, seconds=0.2, ramp=2.0, most=2, long=200)
+FULL = Scale(
+    rounds=5, chunks=2000, requests=10, streams=500, seconds=2.0, ramp=1.25, most=4000, long=100_000, rows=1_000_000
+)
+QUICK = Scale(rounds=2, chunks=600, requests=3, streams=500, seconds=0.5, ramp=1.3, most=4000, long=60_000, rows=20_000)
+GLANCE = Scale(rounds=1, chunks=20, requests=1, streams=5, seconds=0.2, ramp=2.0, most=2, long=200, rows=500)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,8 @@ __all__ = ["watching"]
 _ALONE = "unwatched"
 _WIRE = "openai"
 _KEYS = {"openai": "benchmark"}
+_PACED = 20
+"""Streams at once, which take turns: each chunk comes by itself."""
 _KINDS = {"text": "chunk of a burst", "paced": "chunk by itself"}
 
 
@@ -57,14 +60,23 @@ async def watching(server: ServerProcess, scale: Scale, *, peers: bool) -> list[
 
 
 def _cost(service: LLMRing, server: ServerProcess, kind: str, scale: Scale) -> Callable[[], Awaitable[float]]:
+    async def read(count: int) -> float:
+        begun, seen = time.process_time(), 0
+
+        async def one() -> None:
+            nonlocal seen
+            async for _ in service.chat_stream(SMALL.request("bench")):
+                seen += 1
+
+        await asyncio.gather(*(one() for _ in range(count)))
+        return (time.process_time() - begun) / seen * 1e6
+
     async def sample() -> float:
         if kind == "paced":
-            server.choose(kind, 1, scale.seconds)
-        else:
-            server.choose(kind, scale.chunks)
-        begun, seen = time.process_time(), 0
-        async for _ in service.chat_stream(SMALL.request("bench")):
-            seen += 1
-        return (time.process_time() - begun) / seen * 1e6
+            server.choose(kind, _PACED, scale.seconds)
+            return await read(_PACED)
+        server.choose(kind, scale.chunks)
+        # The least of several: what else the machine does only adds to them, and more than is looked for here.
+        return min([await read(1) for _ in range(2 * scale.requests)])
 
     return sample

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.long
 ROOT = Path(__file__).parent.parent
 GROUPS = [
     *("chunks", "faces", "watching", "requests", "streams", "memory", "imports", "aliases", "state", "policies"),
-    "recordings",
+    *("recordings", "mapping"),
 ]
 
 

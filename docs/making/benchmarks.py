@@ -19,6 +19,7 @@ _TITLES = {
     "imports": "Starting",
     "aliases": "Aliases",
     "recordings": "Recordings replayed",
+    "mapping": "Rows through a model",
 }
 
 

@@ -11,7 +11,7 @@ from ..dialects import Dialect
 __all__ = ["ProviderConfig"]
 
 _IDLE_CONNECTIONS = 100
-"""How many are kept for the next request. The clients look through all of them at each request."""
+"""How many are kept for the next request. Behind a proxy, all of them are looked through at each request."""
 
 
 @dataclass(frozen=True, slots=True)
