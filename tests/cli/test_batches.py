@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -340,6 +340,30 @@ def test_a_batch_is_cancelled_and_its_rows_go_into_the_next_one(
     assert not alone(server)
     assert len(server.batches.made) == 2
     assert "none is at a vendor" in run("batch", "cancel", "out.jsonl").stderr
+
+
+@VENDORS
+@pytest.mark.parametrize("results", ["cut", "missing"])
+def test_answers_that_cannot_be_read_are_said_to_be_and_paid_for_again_only_if_that_is_wanted(
+    run: Run, server: PracticeServer, rows: str, vendor: str, results: Literal["cut", "missing"]
+) -> None:
+    server.batches.script(polls=0, results=results)
+    said = mapped(run, MODELS[vendor], code=1)
+    there = 5 if results == "cut" else 0
+    assert (said["answered"], said["at_vendor"], len(server.batches.made)) == (there, 6, 1)
+    assert "llmring batch cancel out.jsonl" in said["stderr"]
+    assert mapped(run, MODELS[vendor], code=1)["answered"] == 0
+    assert run("batch", "cancel", "out.jsonl").exit_code == 0
+    assert mapped(run, MODELS[vendor])["in_batches"] == 6 - there
+    assert answers() == ALL
+
+
+def test_an_alias_that_is_split_is_refused(run: Run, rows: str, project: Path) -> None:
+    split = "split = { weights = [90, 10] }"
+    project.write_text(project.read_text().replace("params = { temperature = 0.3 }", split))
+    said = run("map", rows, "--model", "chatbot", *ASK, "--batch")
+    assert said.exit_code == 1
+    assert "has a split" in said.stderr
 
 
 def test_another_key_is_refused(run: Run, server: PracticeServer, rows: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,7 @@ class Desk:
                 return f"{_named(shard)} is not at {batches.name} any more; its rows are to be asked again.", True
             if (await batches.look(id)).state == "running":
                 raise
+            journal.note(shard.tag, "cancelled")
             return f"{_named(shard)} is over already; llmring batch collect takes its answers.", True
         journal.note(shard.tag, "cancelled")
         return f"{_named(shard)} is being cancelled; llmring batch collect takes what is answered.", True

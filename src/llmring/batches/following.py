@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,10 +40,6 @@ _LONGEST = 12
 _NOT_THERE = 404
 _SETTLED = 6
 """First pauses after which a batch that a vendor does not list was not made."""
-_ATTEMPTS = 5
-"""Times in a row that the vendor may not make a batch."""
-_PATIENCE = 0.02
-"""Seconds for which the event loop is held."""
 
 
 @dataclass(slots=True)
@@ -99,7 +96,7 @@ class Follower(Job):
         self._more = binding is not None
         self._most: int | None = None
         self._most_rows = most_rows
-        self._failures = 0
+        self._turned_away = 0
         self._looked: dict[str, float] = {}
         self._said: set[str] = set()
         self._done: dict[str, int] = {}
@@ -140,11 +137,15 @@ class Follower(Job):
         self._most = max(1, len(self.journal.open))
         if not self.journal.open:
             self._most_rows = max(1, count // 2) if smaller else self._most_rows
-            await asyncio.sleep(max(seconds, self._first_pause * 2**self._failures))
+            self._turned_away += 1
+            await asyncio.sleep(max(seconds, self._first_pause * min(2**self._turned_away, _LONGEST)))
 
     async def _drop(self, shard: Shard, batches: Batches, why: str) -> None:
         """Note that a batch is none, and delete its file, so that none can be made of it later."""
-        files = (shard.upload,) if shard.upload else await batches.uploaded(shard.tag)
+        files: tuple[str, ...] = (shard.upload,) if shard.upload else ()
+        if not files:
+            with suppress(ProviderError):
+                files = await batches.uploaded(shard.tag)
         self.journal.note(shard.tag, "dropped", why=why, files=files)
         self._free()
         await self._tidy()
@@ -158,9 +159,10 @@ class Follower(Job):
         """Delete what is left at the vendor of batches that are over."""
         for shard in self.journal.shards.values():
             if not shard.is_open and shard.step != "tidied":
-                if shard.files:
-                    await (await self._desk.of(shard)).tidy(shard.files)
-                self.journal.note(shard.tag, "tidied")
+                with suppress(LLMRingError):
+                    if shard.files:
+                        await (await self._desk.of(shard)).tidy(shard.files)
+                    self.journal.note(shard.tag, "tidied")
 
     # Batches that are at the vendor
 
@@ -199,8 +201,7 @@ class Follower(Job):
             if error.status_code != _NOT_THERE:
                 raise
             error.args = (
-                f"The batch {shard.batch} of {shard.count:,} rows is not at {batches.name} any more. To have its rows "
-                f"asked once more, and paid for: llmring batch cancel {self.journal.output}",
+                f"The batch {shard.batch} of {shard.count:,} rows is not at {batches.name} any more. {self._advice}",
             )
             raise
         self._said.discard(shard.tag)
@@ -211,7 +212,7 @@ class Follower(Job):
             self._done[shard.batch] = standing.done or 0
             return False
         await self._drop(shard, batches, standing.error or "")
-        if standing.full:
+        if standing.full and self._binding is not None:
             self._told(f"The batch {standing.id} waits for others to be over: {standing.error}")
             await self._hold(shard.count, 0.0, smaller=True)
             return True
@@ -221,6 +222,10 @@ class Follower(Job):
             provider=batches.name,
             model=shard.model.partition(":")[2],
         )
+
+    @property
+    def _advice(self) -> str:
+        return f"To have what it lacks asked once more, and paid for: llmring batch cancel {self.journal.output}"
 
     async def _find(self, shard: Shard, batches: Batches) -> bool:
         """Look for a batch of which it is not known whether it was made."""
@@ -255,10 +260,15 @@ class Follower(Job):
         rows = [Entry(*it) for it in plan["rows"]]
         reader = Reader(await self._desk.provider(shard.model), shard.model, plan, _max_bytes(self.service))
         answered, left = self.summary.answered, bytearray(b"\1" * len(rows))
-        async for result in batches.results(standing):
-            number = _number(result.name, shard.tag)
-            if number is not None and number < len(rows) and left[number]:
-                left[number] = not await self._settled_by(rows[number], result, reader, batches, standing.id)
+        try:
+            async for result in batches.results(standing, lenient=shard.cancelled):
+                number = _number(result.name, shard.tag)
+                if number is not None and number < len(rows) and left[number]:
+                    left[number] = not await self._settled_by(rows[number], result, reader, batches, standing.id)
+        except ProviderError as error:
+            if not is_passing(error):
+                error.args = (f"{error} {self._advice}",)
+            raise
         for number, is_left in enumerate(left):
             if is_left and not shard.cancelled:
                 self._alone.add(rows[number].key)
@@ -268,6 +278,7 @@ class Follower(Job):
         self.journal.note(shard.tag, "collected", files=files)
         if shard.cancelled:
             self._free()
+        self._turned_away = 0
         got = self.summary.answered - answered
         self.summary.batches[standing.id] = self.summary.batches.get(standing.id, 0) + got
         self.summary.in_batches += got

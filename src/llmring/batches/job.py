@@ -19,12 +19,15 @@ __all__ = ["BatchJob"]
 
 _ATTEMPTS = 5
 """Times in a row that the vendor may not make a batch."""
+_TOO_MUCH = 429
 _PATIENCE = 0.02
 """Seconds for which the event loop is held."""
 
 
 class BatchJob(Follower):
     """One run; see `Follower` for what it takes."""
+
+    _failures = 0
 
     async def run(self, survey: Survey) -> Summary:
         """Ask in batches, wait for them, and ask by itself what came back without an answer.
@@ -143,11 +146,12 @@ class BatchJob(Follower):
         status = error.status_code
         may_be_there = shard.step == "creating" and (status is None or status == 408 or status >= 500)
         is_full = batches.says_full(str(error))
-        self._failures += 1
+        is_full |= status == _TOO_MUCH and not error.out_of_credit
+        self._failures += 0 if is_full else 1
         if not may_be_there:
             await self._drop(shard, batches, str(error))
         if not (is_passing(error) or is_full) or self._failures >= _ATTEMPTS:
             raise error
         self._told(f"{error} {'It is looked for' if may_be_there else 'It is tried again'}.")
         if not may_be_there:
-            await self._hold(shard.count, error.retry_after or 0.0, smaller=is_full or self._failures > 1)
+            await self._hold(shard.count, error.retry_after or 0.0, smaller=is_full and self._turned_away > 0)

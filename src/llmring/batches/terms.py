@@ -42,8 +42,12 @@ def endpoint_for(service: Talks, binding: Binding) -> BatchEndpoint:
     """How the model that serves an alias takes batches.
 
     Raises:
-        ConfigurationError: it takes none; or the alias has a budget, of which batches know nothing.
+        ConfigurationError: it takes none; or the alias has a split, or a budget, of which batches know nothing.
     """
+    if binding.policy is not None and binding.policy.split is not None:
+        raise ConfigurationError(
+            f"{binding.alias} has a split, and a batch is of one model. Name it with --model, or ask without --batch."
+        )
     if binding.policy is not None and binding.policy.budget is not None:
         raise ConfigurationError(
             f"{binding.alias} has a budget, and what a batch costs is known when it is over. Ask without --batch, or "

@@ -143,9 +143,10 @@ class _Array(Batches):
                     break
                 if total != count or batch.id in known:
                     continue
-                if not (await self.look(batch.id)).outputs:  # a list may be behind
+                standing = await self.look(batch.id)  # a list may be behind
+                if standing.state == "running":
                     unsure = True
-                elif await self._is_of(batch.id, tag):
+                elif standing.outputs and await self._is_of(batch.id, tag):
                     return _id(batch.id)
         if unsure:
             raise Unsure

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from pydantic_core import from_json
 
-from ..exceptions import ConfigurationError, ProviderError, ProviderResponseError
+from ..exceptions import ConfigurationError, ProviderError, ProviderResponseError, is_passing
 from ..schemas import LLMRequest
 from ..vendors import VENDORS, also_called, of_vendors
 from . import uploading
@@ -274,27 +274,38 @@ class Batches(ABC):
     @abstractmethod
     def _read(self, line: dict[str, Any]) -> Result: ...
 
-    async def results(self, standing: Standing) -> AsyncIterator[Result]:
+    async def results(self, standing: Standing, *, lenient: bool = False) -> AsyncIterator[Result]:
         """What came of each request of a batch that has ended, in any order. Some may be missing: they were not asked.
 
         Args:
             standing: its own.
+            lenient: what cannot be read, and files that are not there any more, are passed by.
+
+        Raises:
+            ProviderResponseError: something among them is no answer.
         """
         for output in standing.outputs:
             with Scratch() as kept:
-                async with self._asking("give the answers of a batch", bound=False):
-                    await self._download(standing, output, kept)
+                try:
+                    async with self._asking("give the answers of a batch", bound=False):
+                        await self._download(standing, output, kept)
+                except ProviderError as error:
+                    if not lenient or is_passing(error):
+                        raise
                 for line in kept.read():
-                    if line.strip():
-                        yield self._result(line)
+                    try:
+                        if line.strip():
+                            yield self._result(line)
+                    except ProviderResponseError:
+                        if not lenient:
+                            raise
 
     def _result(self, line: bytes) -> Result:
         try:
             return self._read(from_json(line))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ProviderResponseError(
-                f"{self._provider.name} gave a line among the answers of a batch that is none. Nothing of the batch is "
-                "lost; collect it again.",
+                f"{self._provider.name} gave something among the answers of a batch that is none.",
                 provider=self._provider.name,
                 model=self._model,
             ) from None
