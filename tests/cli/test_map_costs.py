@@ -36,7 +36,7 @@ def bill(request: RecordedRequest) -> Reply:
     chance = random.Random(request.question)
     thinking = chance.randrange(20, 60)
     tokens = Tokens(prompt=asked, completion=thinking + asked // 8, reasoning=thinking, cache_read=min(64, asked // 2))
-    return Reply("ok", usage=tokens)
+    return Reply("ok", usage=tokens, delay=0.2)
 
 
 @pytest.mark.parametrize("model", ["openai:gpt-5-mini", "anthropic:claude-haiku-4-5", "google:gemini-2.5-flash"])
@@ -55,6 +55,7 @@ def test_a_dry_run_after_twenty_rows_says_what_the_rest_is_billed_for(
         assert done["answered"] == 680
         for key in ("prompt_tokens", "completion_tokens", "usd"):
             assert said[key] == pytest.approx(done[key], rel=0.1), key
+        assert done["seconds"] / 5 < said["seconds"] < done["seconds"] * 5  # of a busy machine
 
 
 def test_pictures_cost_what_those_before_them_did(run: Run, server: PracticeServer, bare: Path) -> None:

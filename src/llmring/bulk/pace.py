@@ -13,7 +13,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["LIMITS", "Begun", "Outcome", "Pace"]
+__all__ = ["FIRST", "LIMITS", "Begun", "Outcome", "Pace"]
 
 Outcome = Literal["answered", "refused", "overloaded", "none"]
 """What came of a request: an answer; a 429; a 529, a 503, a timeout or a lost connection; what says nothing of pace."""
@@ -28,7 +28,7 @@ LIMITS: Final = {
 }
 """What may hold requests back."""
 
-_FIRST = 16
+FIRST: Final = 16
 """Requests at once, before anything is known."""
 _APART, _SPREAD = 0.1, 1.5
 """Seconds between those, until one of them is answered; then a window is begun in its latency by so much. Who lets few
@@ -89,7 +89,7 @@ class Pace:
 
     def __init__(self, most: int, clock: Callable[[], float]) -> None:
         self.most = most
-        self.window = float(min(most, _FIRST))
+        self.window = float(min(most, FIRST))
         self.refused = 0
         self.limited_by = "window"
         self._clock = clock
@@ -197,7 +197,7 @@ class Pace:
         self._latency += 0.1 * (latency - self._latency)
         self._latencies += latency
         self._answers += 1
-        if self._answers < (_FIRST // 2 if self._floor == inf else min(max(_ROUND, int(self.window)), _ROUNDS)):
+        if self._answers < (FIRST // 2 if self._floor == inf else min(max(_ROUND, int(self.window)), _ROUNDS)):
             return
         mean, self._latencies, self._answers = self._latencies / self._answers, 0.0, 0
         self._floor = min(self._floor * 1.001, mean)

@@ -13,6 +13,7 @@ from ..counting.estimates import estimate, family_of
 from ..request import prepare, with_params
 from ..schemas import Served
 from .job import Survey
+from .pace import FIRST
 from .sampling import Line, in_proportion, with_length
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ async def survey(job: Job, binding: Binding, concurrency: int, *, price: bool = 
     answer = found.completion_tokens / found.to_ask
     took = [it.seconds for _, it in sample if it.seconds is not None]
     each = sum(took) / len(took) if took else _LATENCY + _PER_TOKEN * answer
-    found.seconds = max(each * found.to_ask / min(concurrency, found.to_ask), each, _by_rate(found, binding))
+    found.seconds = max(_rounds(found.to_ask, concurrency) * each, _by_rate(found, binding))
     return found
 
 
@@ -183,6 +184,14 @@ def _usd(job: Job, binding: Binding, put_in: float, got: float, cached: list[flo
             return None, cost.reason
         total += share * cost.total
     return total, None
+
+
+def _rounds(rows: int, concurrency: int) -> float:
+    """How many answers one after the other it takes, where each round has twice as many at once as the one before."""
+    rounds, window, left = 0.0, min(FIRST, concurrency), float(rows)
+    while left > window and window < concurrency:
+        rounds, left, window = rounds + 1, left - window, min(concurrency, 2 * window)
+    return rounds + max(1.0, left / window)
 
 
 def _by_rate(found: Survey, binding: Binding) -> float:

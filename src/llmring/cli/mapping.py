@@ -30,7 +30,7 @@ from .pictures_of_maps import lasting, picture
 from .project import ProfileOption, default_model, lockfile_if_any, offers
 from .rebinding import watched, whom
 from .templates import chosen
-from .terminal import hear_warnings, json_text, logged_from, note, say, warn
+from .terminal import hear_warnings, json_text, logged_from, note, say, warn, working
 from .trust import Service
 
 _INTERRUPTED = 130
@@ -266,7 +266,7 @@ class _Run:
     async def look(self) -> int:
         """Say what it would take."""
         async with Service(profile=self._profile) as service:
-            found = await survey(self._job_of(service), self._binding, self._concurrency)
+            found = await self._looked(self._job_of(service), price=True)
             if self._in_batches:
                 found = batches.at_batch_rate(service, found, batches.endpoint_for(service, self._binding))
         said = asdict(found)
@@ -289,11 +289,17 @@ class _Run:
                 self._say(self._job.summary if self._job is not None else Summary(), "ended by Ctrl-C")
                 return _INTERRUPTED
 
+    async def _looked(self, job: Job, *, price: bool) -> Survey:
+        with working("Looking at the rows"):
+            found = await survey(job, self._binding, self._concurrency, price=price)
+        hear_warnings(self.warn, self.before_log)
+        return found
+
     async def _asked(self, service: LLMRing) -> int:
         if self._in_batches:
             batches.endpoint_for(service, self._binding)
         job = self._job = self._job_of(service)
-        found = await survey(job, self._binding, self._concurrency, price=self._max_cost is not None)
+        found = await self._looked(job, price=self._max_cost is not None)
         if self._output is not None:
             self._tell_what_is_there(self._output)
         if self._presses:
