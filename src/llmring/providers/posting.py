@@ -161,6 +161,7 @@ class Carrier(httpx2.AsyncClient):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.cookies.jar.set_policy(_Sendable())
+        self._last: tuple[str, httpx2.URL] | None = None
 
     def build_request(self, method: str, url: Any, **options: Any) -> httpx2.Request:
         """As any client does it; that of an exchange has what the SDK gives, and nothing is walked through twice."""
@@ -168,6 +169,11 @@ class Carrier(httpx2.AsyncClient):
         if not isinstance(exchange, Exchange):
             return super().build_request(method, url, **options)
         more = {name: options.get(name) for name in ("params", "extensions")}
+        if isinstance(url, str):
+            # As a rule all requests go to one address, and to read it takes longer than most else.
+            if self._last is None or self._last[0] != url:
+                self._last = url, httpx2.URL(url)
+            url = self._last[1]
         return exchange.request(method, url, options.get("headers"), cookies=self.cookies, **more)
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
