@@ -80,7 +80,7 @@ class HTTPProvider(Provider):
         async with Exchange(body, call.until) as exchange:
             # Kept by the client alone: what shows a provider's attributes would show the key.
             headers = [*self.client.headers.raw, (b"Content-Type", b"application/json")]
-            answer = await self.client.send(exchange.request("POST", url, headers, cookies=self.client.cookies))
+            answer = await self.client.send(self.client.build_request("POST", url, content=exchange, headers=headers))
             if exchange.refused is not None:
                 answer.raise_for_status()
         return exchange.answer
