@@ -162,6 +162,8 @@ async def test_a_data_set_of_rays_own(server: PracticeServer) -> None:
         assert [it.number for it in results] == [*range(1, 41)]
         assert [it.row["id"] for it in results] == [*range(40)]
         assert [it.response and it.response.content for it in results] == [f"of text {n}" for n in range(40)]
+        twice = ray.data.from_items([{"id": n, "text": "the same"} for n in range(6)])
+        assert len([it async for it in service.map(twice, build, engine="ray", workers=1)]) == 6
         server.script(lambda it: Reply(problem="too_long") if it.question == "text 3" else said(it))
         ask: dict[str, Any] = {"engine": "ray", "workers": 2, "output": "out.jsonl", "key": "id", "ordered": False}
         first = [it async for it in service.map(data, build, **ask)]

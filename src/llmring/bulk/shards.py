@@ -96,15 +96,20 @@ class Shards:
             self.folder.parent.rmdir()
 
 
-def take_up(output: Output, path: Path) -> None:
+def take_up(output: Output, path: Path, patience: float = _PATIENCE) -> None:
     """Put into a file of answers what runs that were ended have left beside it.
+
+    Args:
+        output: the file.
+        path: where it is.
+        patience: seconds to wait for workers of such a run.
 
     Raises:
         OutputError: it cannot be written, or workers of such a run are still at work.
     """
     for folder in sorted(it for it in beside(path).glob("*") if it.is_dir()):
         shards = Shards(folder)
-        _wait_for_workers(folder)
+        _wait_for_workers(folder, patience)
         for shard in sorted(folder.glob("*.jsonl")):
             lines = Lines(shard)
             try:
@@ -116,7 +121,7 @@ def take_up(output: Output, path: Path) -> None:
         shards.remove()
 
 
-def _wait_for_workers(folder: Path) -> None:
+def _wait_for_workers(folder: Path, patience: float) -> None:
     """Until nobody holds the lock; nobody can from then on."""
     lock = folder / _LOCK
     try:
@@ -124,7 +129,7 @@ def _wait_for_workers(folder: Path) -> None:
     except FileNotFoundError:
         return
     try:
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + patience
         while not _hold(fd):
             if time.monotonic() > until:
                 raise OutputError(f"Workers of a run that has ended are still at work in {folder}. End them, or wait.")

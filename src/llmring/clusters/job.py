@@ -55,14 +55,14 @@ class RayJob(bulk.Job):
         began = loop.time()
         if not survey.to_ask:
             return summary
-        settings = self._settings()
+        self._vet()
         try:
             with ExitStack() as stack:
                 module, workers = await asyncio.to_thread(stack.enter_context, started(self._workers))
                 shards = self._shards(stack)
                 self.rows.spool(shards.folder / "rows")
                 setup = Setup(
-                    *settings,
+                    *settings_of(self.service, shards.folder),
                     shards.folder,
                     os.getcwd(),
                     self._concurrency,
@@ -82,8 +82,8 @@ class RayJob(bulk.Job):
         self._judge(flow)
         return summary
 
-    def _settings(self) -> tuple[dict[str, Any], tuple[str, bytes] | None]:
-        """What workers need, who ask without a word of the user's: it is asked for here."""
+    def _vet(self) -> None:
+        """See to it here whom workers may ask, who have no word of the user's."""
         service: Any = self.service
         binding, lockfile = service._bound(self.asking.model, self.profile)
         for model in binding.models:
@@ -96,7 +96,6 @@ class RayJob(bulk.Job):
                 "itself. To share it, name a Redis: [state] in the lockfile.",
                 binding.alias,
             )
-        return settings_of(service)
 
     def _shards(self, stack: ExitStack) -> Shards:
         if self.output is not None:

@@ -84,7 +84,7 @@ class RayMap(bulk.RowMap[R], Generic[R]):
         self._ordered = ordered
         self._output = Path(output) if output is not None else None
         self._make: Callable[[Path, bulk.Output | None], Setup] = lambda folder, kept: Setup(
-            *settings_of(service),
+            *settings_of(service, folder),
             folder,
             os.getcwd(),
             concurrency,

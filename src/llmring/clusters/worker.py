@@ -9,7 +9,7 @@ import inspect
 import logging
 import os
 import pickle
-import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +41,7 @@ class Setup:
 
     Attributes:
         service: what `LLMRing` is made with, but for its lockfile and its keys.
-        lockfile: where it is, and its bytes; `None` where there is none.
+        lockfile: where it is, and a copy for a machine where it is not; `None` where there is none.
         folder: of the run, where answers are kept.
         place: the working directory, which paths in rows are in, where there is such a one.
         concurrency, attempts, profile: see `LLMRing.map`.
@@ -54,7 +54,7 @@ class Setup:
     """
 
     service: Mapping[str, Any]
-    lockfile: tuple[str, bytes] | None
+    lockfile: tuple[Path, Path] | None
     folder: Path
     place: str
     concurrency: int
@@ -166,12 +166,15 @@ class Worker:
             return [Task(row, asking.request(row), key, asked) for row, key, asked in rows]
         assert setup.build is not None
         assert setup.key is not None
-        tasks = []
+        tasks: list[Task] = []
+        times: Counter[str] = Counter()
         for data in batch.to_pylist():
             request = setup.build(data)
             if inspect.isawaitable(request):
                 request = await request
-            known = setup.key(data, request)
+            key, asked = setup.key(data, request)
+            times[key] += 1
+            known = key if times[key] == 1 else f"{key}#{times[key]}", asked
             wanted = known if setup.output is None else setup.output.lacks(*known)
             if wanted is not None:
                 tasks.append(Task(Row(0, "the data set", data), request, *wanted))
@@ -242,6 +245,7 @@ class Worker:
         line = line_of(item.task, result)
         if self._setup.asking is None:
             whole = (item.task.row.data, result.request, result.response, result.error)
+            line["row"] = None
             line["result"] = base64.b85encode(pickle.dumps(whole)).decode()
         self._running -= 1
         if line["cost"] is not None:
@@ -304,23 +308,19 @@ async def _opened(path: Path) -> Lines:
         await asyncio.sleep(0.1)
 
 
-def _lockfile(given: tuple[str, bytes] | None) -> Path | None:
-    """The lockfile: the same that the command has, or, where that is elsewhere, a copy."""
+def _lockfile(given: tuple[Path, Path] | None) -> Path | None:
+    """The lockfile: the same that the command has, or, where that is elsewhere, the copy."""
     if given is None:
         return None
-    path = Path(given[0])
-    try:
-        if path.read_bytes() == given[1]:
+    path, copy = given
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == copy.read_bytes():
             return path
-    except OSError:
-        pass
-    copy = Path(tempfile.mkdtemp(prefix="llmring-")) / path.name
-    copy.write_bytes(given[1])
     return copy
 
 
-def settings_of(service: Any) -> tuple[dict[str, Any], tuple[str, bytes] | None]:
-    """What a service is made with, for one on another machine, and its lockfile.
+def settings_of(service: Any, folder: Path) -> tuple[dict[str, Any], tuple[Path, Path] | None]:
+    """What a service is made with, for one on another machine, and its lockfile, of which a copy is put into a folder.
 
     Raises:
         ConfigurationError: it has what stays in this process.
@@ -338,4 +338,8 @@ def settings_of(service: Any) -> tuple[dict[str, Any], tuple[str, bytes] | None]
         "aliases": {alias: list(binding.models) for alias, binding in service._own.items()} or None,
         **{it: getattr(service, it) for it in ("timeout", "max_retries", "deadline", "max_bytes", "check_context")},
     }
-    return made, (str(path), path.read_bytes()) if path is not None else None
+    if path is None:
+        return made, None
+    copy = folder / path.name
+    copy.write_bytes(path.read_bytes())
+    return made, (path, copy)
