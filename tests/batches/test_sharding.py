@@ -95,6 +95,17 @@ async def test_many_batches_are_made_and_collected(server: PracticeServer, job: 
     assert asked == [f"Label: {it}" for it in TEXTS]
 
 
+async def test_what_a_vendor_has_no_room_for_in_between_goes_into_a_later_batch(
+    server: PracticeServer, job: Make
+) -> None:
+    server.reply(status=429, wire="batches", action="create")
+    server.reply(status=503, wire="files", action="create")
+    async with LLMRing() as service:
+        summary = await done(job(service, TEXTS, most_rows=2))
+    assert (summary.in_batches, summary.answered) == (10, 10)
+    assert len(server.batches.billed) == 10
+
+
 async def test_the_same_row_twice_is_asked_twice_and_goes_on_as_such(server: PracticeServer, job: Make) -> None:
     async with LLMRing() as service:
         made = job(service, ["same"] * 5, most_rows=2)

@@ -271,12 +271,12 @@ def test_ctrl_c_leaves_batches_at_the_vendor_and_the_next_run_goes_on(
     finally:
         process.kill()
     assert process.returncode == 130, err
-    assert "1 batches with 6 rows stay at the vendor" in " ".join(err.split())
+    assert "1 batch with 6 rows at the vendor" in " ".join(err.split())
     assert json.loads(out)["at_vendor"] == 6
 
     refused = run("map", rows, "--model", OPENAI, *ASK)
     assert refused.exit_code == 1
-    assert "1 batches with 6 of these rows are at the vendor" in " ".join(refused.stderr.split())
+    assert "1 batch with 6 of these rows at the vendor" in " ".join(refused.stderr.split())
     (listed,) = json.loads(run("batch", "--json").stdout)
     assert (listed["rows"], listed["state"], listed["model"]) == (6, "in_progress", OPENAI)
     assert run("batch", "list", "out.jsonl").stdout.count(listed["batch"]) == 1
@@ -377,9 +377,10 @@ def test_a_batch_that_is_gone_is_said_to_be_and_paid_for_again_only_if_that_is_w
     run: Run, server: PracticeServer, rows: str
 ) -> None:
     interrupted(server, OPENAI)
-    server.reply(status=404, error="No such batch", wire="batches", action="retrieve")
+    server.reply(status=404, error="No such batch", wire="batches", action="retrieve", times=1000)
     said = mapped(run, code=1)
     assert "is not at openai any more" in said["stderr"]
+    server.clear()
     server.reply(status=404, error="No such batch", wire="batches", action="cancel")
     assert run("batch", "cancel", "out.jsonl").exit_code == 0
     assert mapped(run)["answered"] == 6
@@ -425,6 +426,7 @@ def test_no_more_is_spent_than_was_said(run: Run, server: PracticeServer, rows: 
         json.loads(run("map", rows, "--model", OPENAI, *ASK[:2], "-o", "single.jsonl", "--limit", "1").stdout)["usd"]
         / 2
     )
+    assert "Bound them by --max-tokens" in mapped(run, OPENAI, "--max-cost", "1", code=1)["stderr"]
     said = mapped(run, OPENAI, "--max-cost", str(3.5 * one), "--max-tokens", "1000", code=1)
     assert said["answered"] == 3
     assert said["usd"] == pytest.approx(3 * one)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .desk import Desk
     from .following import BatchSummary
     from .job import BatchJob
-    from .journal import Journal, Shard, journal_beside, known_journals, read_only
+    from .journal import Journal, Shard, counted, journal_beside, known_journals, read_only
     from .terms import at_batch_rate, endpoint_for
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Journal",
     "Shard",
     "at_batch_rate",
+    "counted",
     "endpoint_for",
     "journal_beside",
     "known_journals",
@@ -41,7 +42,7 @@ if not TYPE_CHECKING:
             "desk": ("Desk",),
             "following": ("BatchSummary",),
             "job": ("BatchJob",),
-            "journal": ("Journal", "Shard", "journal_beside", "known_journals", "read_only"),
+            "journal": ("Journal", "Shard", "counted", "journal_beside", "known_journals", "read_only"),
             "terms": ("at_batch_rate", "endpoint_for"),
         },
     )

@@ -23,7 +23,7 @@ from ..exceptions import (
 from ..providers import batching
 from ..wire import MAX_BYTES
 from .desk import Desk
-from .journal import Journal, Shard, known_elsewhere
+from .journal import Journal, Shard, counted, known_elsewhere
 from .prices import cost_in_batch
 from .reading import Reader
 from .spool import Entry
@@ -96,7 +96,8 @@ class Follower(Job):
         self._more = binding is not None
         self._most: int | None = None
         self._most_rows = most_rows
-        self._turned_away = 0
+        # How often in a row the vendor had no room, and how often it failed.
+        self._turned_away = self._failures = 0
         self._looked: dict[str, float] = {}
         self._said: set[str] = set()
         self._done: dict[str, int] = {}
@@ -108,7 +109,7 @@ class Follower(Job):
         if not rows:
             return []
         done = f", {sum(self._done.values()):,} of them done there" if any(self._done.values()) else ""
-        return [f"{len(self.journal.open)} batches with {rows:,} rows at the vendor{done}"]
+        return [f"{counted(self.journal.open)} with {rows:,} rows at the vendor{done}"]
 
     def tasks(self) -> Iterator[Task]:
         """What is still to be asked, also if it is under way in a batch."""
@@ -118,8 +119,8 @@ class Follower(Job):
         self.summary.at_vendor = rows = sum(it.count for it in self.journal.open)
         if rows:
             self._told(
-                f"{len(self.journal.open)} batches with {rows:,} rows stay at the vendor. The same command goes on "
-                "with them; llmring batch collect takes what is done by then, and llmring batch cancel ends them."
+                f"{counted(self.journal.open)} with {rows:,} rows at the vendor. The same command goes on with that; "
+                "llmring batch collect takes what is done by then, and llmring batch cancel ends it."
             )
 
     async def collect(self) -> Summary:
@@ -200,6 +201,8 @@ class Follower(Job):
         except ProviderError as error:
             if error.status_code != _NOT_THERE:
                 raise
+            if not self._is_settled(shard):
+                return False
             error.args = (
                 f"The batch {shard.batch} of {shard.count:,} rows is not at {batches.name} any more. {self._advice}",
             )
@@ -223,20 +226,23 @@ class Follower(Job):
             model=shard.model.partition(":")[2],
         )
 
+    def _is_settled(self, shard: Shard) -> bool:
+        """Whether a vendor has been asked for a batch for so long that it would know it."""
+        now = asyncio.get_running_loop().time()
+        return now - self._looked.setdefault(shard.tag, now) >= _SETTLED * self._first_pause
+
     @property
     def _advice(self) -> str:
         return f"To have what it lacks asked once more, and paid for: llmring batch cancel {self.journal.output}"
 
     async def _find(self, shard: Shard, batches: Batches) -> bool:
         """Look for a batch of which it is not known whether it was made."""
-        loop = asyncio.get_running_loop()
-        began = self._looked.setdefault(shard.tag, loop.time())
+        is_settled = self._is_settled(shard)
         if shard.step != "creating":
             await self._drop(shard, batches, "it was not made")
             return True
-        known = frozenset(it.batch for it in self.journal.shards.values() if it.batch) | known_elsewhere(
-            self.journal.path
-        )
+        known = frozenset(it.batch for it in self.journal.shards.values() if it.batch)
+        known |= known_elsewhere(self.journal.path)
         try:
             id = await batches.find(shard.tag, shard.at, shard.count, known)
         except batching.Unsure:
@@ -249,7 +255,7 @@ class Follower(Job):
         if id is not None:
             self.journal.note(shard.tag, "created", batch=id)
             self._told(f"The batch {id} was made before: {shard.count:,} rows.")
-        elif loop.time() - began >= _SETTLED * self._first_pause:
+        elif is_settled:
             await self._drop(shard, batches, "it was not made")
             return True
         return False

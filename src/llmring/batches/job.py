@@ -27,8 +27,6 @@ _PATIENCE = 0.02
 class BatchJob(Follower):
     """One run; see `Follower` for what it takes."""
 
-    _failures = 0
-
     async def run(self, survey: Survey) -> Summary:
         """Ask in batches, wait for them, and ask by itself what came back without an answer.
 
@@ -68,7 +66,8 @@ class BatchJob(Follower):
         assert self._binding is not None
         model = self._binding.models[0]
         batches = await self._desk.batches(model)
-        maker = Maker(self.service, self.profile, model, batches, self._most_rows, prices=self._max_usd is not None)
+        maker = Maker(self.service, self.profile, model, batches, self._most_rows, self._longest())
+        self._more = False
         try:
             async for task in self._wanted():
                 made = await maker.made(task)
@@ -77,15 +76,14 @@ class BatchJob(Follower):
                     continue
                 line, usd = made
                 if not maker.spool.has_room(line):
-                    await self._make(maker)
-                    if self._is_full():
+                    if not await self._make(maker) or self._is_full():
+                        self._more = True
                         return
                     line = maker.begin(task)
                 if not self._may_spend(maker.usd + usd):
+                    self._more = True
                     break
                 maker.add(task, line, usd)
-            else:
-                self._more = False
             if maker.spool.rows:
                 await self._make(maker)
             elif self._more and not self.journal.open:
@@ -119,8 +117,15 @@ class BatchJob(Follower):
         waiting = sum(self._dearest * it.count if it.usd is None else it.usd for it in self.journal.open)
         return self.summary.usd + waiting + usd <= self._max_usd
 
-    async def _make(self, maker: Maker) -> None:
-        """Have the vendor make a batch, each step noted before the next one is taken."""
+    def _longest(self) -> int | None:
+        """The tokens of the longest answer, of those that there were before; `None` where nobody wants to know."""
+        if self._max_usd is None:
+            return None
+        there = self.output.sample.all() if self.output is not None else []
+        return max((it.completion for it in there), default=0)
+
+    async def _make(self, maker: Maker) -> bool:
+        """Have the vendor make a batch, each step noted before the next one is taken; whether it has, or may have."""
         batches, spool, tag = maker.batches, maker.spool, maker.tag
         usd = maker.usd if self._max_usd is not None else None
         whose = await self._desk.whose(maker.model)
@@ -135,14 +140,14 @@ class BatchJob(Follower):
             self.journal.note(tag, "creating")
             id = await batches.create(tag, upload, file)
         except ProviderError as error:
-            await self._was_not_made(shard, error, batches)
-            return
+            return await self._was_not_made(shard, error, batches)
         self.journal.note(tag, "created", batch=id)
         self.summary.batches[id] = 0
         self._failures = 0
         self._told(f"The batch {id} is made: {shard.count:,} rows, {spool.size / 1e6:,.1f} MB.")
+        return True
 
-    async def _was_not_made(self, shard: Shard, error: ProviderError, batches: Batches) -> None:
+    async def _was_not_made(self, shard: Shard, error: ProviderError, batches: Batches) -> bool:
         status = error.status_code
         may_be_there = shard.step == "creating" and (status is None or status == 408 or status >= 500)
         is_full = batches.says_full(str(error))
@@ -155,3 +160,4 @@ class BatchJob(Follower):
         self._told(f"{error} {'It is looked for' if may_be_there else 'It is tried again'}.")
         if not may_be_there:
             await self._hold(shard.count, error.retry_after or 0.0, smaller=is_full and self._turned_away > 0)
+        return may_be_there

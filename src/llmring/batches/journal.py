@@ -24,7 +24,16 @@ from ..bulk.output import Lines, OutputError
 from ..private import state_folder, write_privately
 from .spool import Entry
 
-__all__ = ["Journal", "Shard", "journal_beside", "known_elsewhere", "known_journals", "output_beside", "read_only"]
+__all__ = [
+    "Journal",
+    "Shard",
+    "counted",
+    "journal_beside",
+    "known_elsewhere",
+    "known_journals",
+    "output_beside",
+    "read_only",
+]
 
 _SUFFIX = ".batches.jsonl"
 _VERSION = 1
@@ -67,6 +76,11 @@ class Shard:
     def is_open(self) -> bool:
         """Whether answers of it may still come."""
         return self.step not in ("collected", "tidied", "dropped")
+
+
+def counted(shards: Sequence[Shard]) -> str:
+    """So many batches."""
+    return f"{len(shards)} batch{'es' if len(shards) != 1 else ''}"
 
 
 class Journal(Lines):

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Maker"]
 
-_ANSWER = 500
-"""Tokens of an answer of which nothing is known."""
-
 
 class Maker:
     """The batch that is being made of rows, and the next one.
@@ -34,7 +31,7 @@ class Maker:
         model: the `provider:model` that is asked.
         batches: its own.
         most: rows in one, if not as many as the vendor takes.
-        prices: whether anybody wants to know what a row may cost.
+        longest: tokens of an answer that there was before, 0 for none; `None` where nobody wants to know the cost.
 
     Attributes:
         model, batches: as above.
@@ -45,7 +42,13 @@ class Maker:
     """
 
     def __init__(
-        self, service: Talks, profile: str | None, model: str, batches: Batches, most: int | None, *, prices: bool
+        self,
+        service: Talks,
+        profile: str | None,
+        model: str,
+        batches: Batches,
+        most: int | None,
+        longest: int | None,
     ) -> None:
         self.model = model
         self.batches = batches
@@ -53,7 +56,7 @@ class Maker:
         self._service = service
         self._profile = profile
         self._most = most
-        self._prices = prices
+        self._longest = longest
         self._body = b""
         self._fresh()
 
@@ -90,7 +93,7 @@ class Maker:
             return None
         if not self.kept:  # rows differ in what is said, and in nothing else
             self.kept = kept_of(route.request, route.form, call.tools)
-        return self._line(task), await self._may_cost(route.request) if self._prices else 0.0
+        return self._line(task), await self._may_cost(route.request) if self._longest is not None else 0.0
 
     def _line(self, task: Task) -> bytes:
         line = self.batches.line(f"{self.tag}-{len(self.spool.rows)}", self._body)
@@ -102,7 +105,11 @@ class Maker:
 
     async def _may_cost(self, request: LLMRequest) -> float:
         tokens = estimate(await measured(contents_of(request)), family_of(self.model.partition(":")[2])).tokens
-        got = request.max_tokens or _ANSWER
+        if not (got := request.max_tokens or self._longest):
+            raise ConfigurationError(
+                "--max-cost cannot be kept in batches, as nobody knows how long answers may be. Bound them by "
+                "--max-tokens, or run some rows first, with --limit 20 and without --batch."
+            )
         cost = usd_in_batch(self._service, self.model, tokens, got, self.batches.endpoint)
         if cost.total is None:
             raise ConfigurationError(f"--max-cost cannot be kept: {self.model} has no price ({cost.reason}).")

@@ -36,8 +36,8 @@ def journal_of(output: Path, in_batches: bool) -> batches.Journal | None:
     if path.exists() and (there := [it for it in batches.read_only(path).shards.values() if it.is_open]):
         rows = sum(it.count for it in there)
         raise ConfigurationError(
-            f"{len(there)} batches with {rows:,} of these rows are at the vendor. To go on with them: --batch. To take "
-            f"what is done: {again('batch', 'collect', str(output))}. To end them: "
+            f"{batches.counted(there)} with {rows:,} of these rows at the vendor. To go on with that: --batch. To take "
+            f"what is done: {again('batch', 'collect', str(output))}. To end it: "
             f"{again('batch', 'cancel', str(output))}"
         )
     return None
