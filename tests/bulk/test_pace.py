@@ -91,6 +91,25 @@ def test_longer_answers_are_not_taken_for_a_provider_that_copes_badly() -> None:
     assert pace.window == 50
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_rate_that_is_counted_by_the_minute_of_a_clock_is_no_storm_of_refusals(told: bool) -> None:
+    """600 as each minute begins, and none after them until the next."""
+
+    class Minutes(Hidden):
+        def asked(self, now: float, running: int) -> tuple[bool, float, float | None]:
+            minute = now // 60
+            if minute != self.at:
+                self.at, self.left = minute, [600.0]
+            if self.left[0] < 1:
+                return False, 0.05, 60 * (minute + 1) - now if self.told else None
+            self.left[0] -= 1
+            return True, self.chance.uniform(0.7, 1.3), None
+
+    found = run(Minutes(lambda _: 600, told=told), OURS, 1800)
+    assert found.of_what_was_allowed > 0.95
+    assert found.refusals < 0.02
+
+
 def test_overload_halves_the_window_once_for_all_that_was_under_way() -> None:
     now = 0.0
     pace = Pace(64, lambda: now)

@@ -119,3 +119,10 @@ def test_a_line_without_a_usage_is_of_no_sample(broken: object) -> None:
     sample = Sample()
     sample.take({"key": "a", "usage": broken})
     assert not sample.all()
+
+
+def test_of_two_answers_to_a_row_the_later_one_is_of_the_sample() -> None:
+    sample = Sample()
+    for tokens in (1, 2):
+        sample.take({"key": "a", "asked": "x", "usage": {"prompt_tokens": tokens, "completion_tokens": 1}})
+    assert [it.prompt for it in sample.all()] == [2]

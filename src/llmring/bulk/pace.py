@@ -57,8 +57,9 @@ _MORE = 2.0
 """Times the measured rate without a refusal: it has become higher, and is measured anew."""
 _SHORT = 1.0
 """Seconds between two refusals that are too few to measure a rate in."""
-_CLOSED = 30.0
-"""Seconds that a provider is left alone, at most, which refuses all and does not say for how long."""
+_CLOSED, _ALONE = 30.0, 1.0
+"""Seconds that a provider is left alone, at most, which refuses all and does not say for how long; and between two
+requests by which it is seen whether it still does."""
 
 
 class Begun(NamedTuple):
@@ -124,7 +125,8 @@ class Pace:
             begin = min(self._base, max(self._base * _PART, 1.0))
             return begin * _doubled(now - self._set_at, _QUICKLY)
         if now < self._tried_at:
-            return self._base * (_BELOW + (1 - _BELOW) * min((now - self._set_at) / _STEADY, 1.0))
+            part = min(max(now - self._set_at, 0.0) / _STEADY, 1.0)
+            return self._base * (_BELOW + (1 - _BELOW) * part)
         return self._base * _TRIED * _doubled(now - self._tried_at, max(_DOUBLED, _REQUESTS / self._base))
 
     def wait(self, running: int) -> float:
@@ -147,7 +149,9 @@ class Pace:
         self._begun += 1
         if self._empty.at == -inf:
             self._empty = Begun(now, 0)
-        if (rate := self.rate) is not None:
+        if self._closed:
+            self._next = now + _ALONE  # this one finds out whether it is open
+        elif (rate := self.rate) is not None:
             # What was not used is lost, but for a moment's worth: a timer is late, and a row may be.
             self._next = max(self._next, now - 0.25) + 1 / rate
             if self._tried_at == inf and self._may_try(now - self._set_at):
@@ -173,6 +177,8 @@ class Pace:
             retry_after: the seconds that the vendor asked for.
         """
         if outcome == "answered":
+            if self._closed and begun.number > self._before:  # it is open again
+                self._closed, self._set_at, self._next = 0, self._clock(), -inf
             self._learn(self._clock() - begun.at)
             if running >= 0.8 * self.window:
                 self.window = min(float(self.most), self.window + (1.0 if self._grows_fast else 1 / self.window))
@@ -228,8 +234,10 @@ class Pace:
             # It is closed, which says nothing of its rate.
             self._closed += 1
             self.leave_alone(0.0 if retry_after else min(0.25 * 2**self._closed, _CLOSED))
-            self._next = -inf
-        elif rate is not None and (seconds < _SHORT or (now >= self._tried_at and rate >= _MORE * base)):
+            self._next = self._alone_until
+        elif seconds < _SHORT and self._is_guessed:
+            self._guess(min(rate or base, base))
+        elif rate is not None and not self._is_guessed and (seconds < _SHORT or rate >= _MORE * base):
             self._guess(rate)
         else:
             measured = passed / seconds
@@ -246,9 +254,10 @@ class Pace:
 
     def _guess(self, rate: float) -> None:
         """Measure the rate, of which is known that it is not more than this."""
-        self._base, self._is_guessed = max(rate, 1 / 60), True
+        possible = 2 * self.window / self._latency if self._latency else inf
+        self._base, self._is_guessed = max(min(rate, possible), 1 / 60), True
         self.leave_alone(_PAUSE)
-        self._next = -inf
+        self._next = self._alone_until
 
 
 def _doubled(seconds: float, each: float) -> float:

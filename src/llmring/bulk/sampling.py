@@ -53,28 +53,18 @@ class Sample:
 
     def take(self, line: dict[str, Any]) -> None:
         """Look at a line of the file."""
-        usage: Any = line.get("usage")
-        seconds: Any = line.get("seconds")
-        try:
-            found = Sampled(
-                str(line.get("asked")),
-                int(usage["prompt_tokens"]),
-                int(usage["completion_tokens"]),
-                int(usage.get("cache_read_tokens") or 0),
-                int(usage.get("cache_write_tokens") or 0),
-                float(seconds) if seconds is not None else None,
-            )
-        except (TypeError, ValueError, KeyError, AttributeError):
-            return  # it has none
-        key = line["key"]
+        key, place = line["key"], len(self._keys)
         self._count += 1
-        if key in self._kept or len(self._keys) < _MOST:
-            if key not in self._kept:
-                self._keys.append(key)
-            self._kept[key] = found
-        elif (place := self._chance.randrange(self._count)) < _MOST:
+        if key not in self._kept and place == _MOST and (place := self._chance.randrange(self._count)) >= _MOST:
+            return
+        if (found := _sampled(line)) is None:
+            return
+        if key not in self._kept and place < len(self._keys):
             del self._kept[self._keys[place]]
-            self._keys[place], self._kept[key] = key, found
+            self._keys[place] = key
+        elif key not in self._kept:
+            self._keys.append(key)
+        self._kept[key] = found
 
     def of(self, key: str, asked: str) -> Sampled | None:
         """The answer to a row, if what was asked is what is asked now."""
@@ -84,6 +74,22 @@ class Sample:
     def all(self) -> list[Sampled]:
         """Those that are kept."""
         return list(self._kept.values())
+
+
+def _sampled(line: dict[str, Any]) -> Sampled | None:
+    usage: Any = line.get("usage")
+    seconds: Any = line.get("seconds")
+    try:
+        return Sampled(
+            str(line.get("asked")),
+            int(usage["prompt_tokens"]),
+            int(usage["completion_tokens"]),
+            int(usage.get("cache_read_tokens") or 0),
+            int(usage.get("cache_write_tokens") or 0),
+            float(seconds) if seconds is not None else None,
+        )
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return None  # it has none
 
 
 @dataclass(frozen=True, slots=True)
