@@ -105,6 +105,11 @@ async def test_who_waits_longest_is_given_the_next() -> None:
         assert server.made == 2
 
 
+def transport_of(client: httpx2.AsyncClient) -> Transport:
+    assert isinstance(client._transport, Transport)
+    return client._transport
+
+
 async def waits_for(server: Server, count: int) -> bool:
     """Whether so many requests come within a moment."""
     with suppress(TimeoutError):
@@ -120,8 +125,10 @@ async def test_who_waits_too_long_is_told_so_and_is_forgotten() -> None:
         first = asyncio.create_task(client.get("/first"))
         await server.asked(1)
         times = httpx2.Timeout(10, pool=0.05)
-        with pytest.raises(httpx2.PoolTimeout):
-            await client.get("/late", timeout=times)
+        for _ in range(3):
+            with pytest.raises(httpx2.PoolTimeout):
+                await client.get("/late", timeout=times)
+        assert not transport_of(client)._waiting
         server.let.set()
         assert (await first).text == "ok"
         assert (await client.get("/next", timeout=times)).text == "ok"
@@ -249,7 +256,35 @@ async def test_a_body_that_is_closed_twice_gives_back_one_connection() -> None:
         await first.stream.aclose()  # type: ignore[union-attr]
         assert b"".join([part async for part in second.stream]) == b"ok"  # type: ignore[union-attr]
         await second.stream.aclose()  # type: ignore[union-attr]
+        await client.get("/3")
         assert server.made == 1
+
+
+async def test_what_comes_unasked_is_no_answer_to_whoever_waits() -> None:
+    """A connection on which more has come than the answer is not handed on."""
+    more = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            path = (await request_of(reader)).split()[1]
+            writer.write(BEGINNING + b"content-length: %d\r\n\r\n" % len(path) + path)
+            if path == b"/held":
+                await more.wait()
+                writer.write(BEGINNING + b"content-length: 5\r\n\r\nwrong")
+
+    async with (
+        listening(serve) as port,
+        httpx2.AsyncClient(transport=Transport(bounds(most=1)), timeout=10) as client,
+        client.stream("GET", f"http://127.0.0.1:{port}/held") as held,
+    ):
+        waiting = asyncio.create_task(client.get(f"http://127.0.0.1:{port}/waits"))
+        await asyncio.sleep(0)
+        more.set()
+        (line,) = transport_of(client)._lines
+        while not line.connection._arrived:  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.001)
+        assert await held.aread() == b"/held"
+        assert (await waiting).text == "/waits"
 
 
 # HTTP
@@ -369,3 +404,58 @@ async def test_another_protocol_on_the_same_connection() -> None:
 async def test_what_is_no_address_of_http() -> None:
     with pytest.raises(httpx2.UnsupportedProtocol, match="ftp://"):
         await Transport(bounds()).handle_async_request(httpx2.Request("GET", "ftp://127.0.0.1/"))
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_crowd_and_servers_with_faults(seed: int) -> None:
+    """Everybody gets the answer to what they asked, or an error; and all places are there in the end."""
+    chosen = random.Random(seed)
+    most = 4
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            path = (await request_of(reader)).split()[1]
+            fault = chosen.choice(["", "", "", "cut", "close", "more", "late", "gone", "chunks"])
+            if fault == "gone":
+                return
+            await asyncio.sleep(0.02 if fault == "late" else chosen.choice([0, 0.001]))
+            length = b"transfer-encoding: chunked\r\n" if fault == "chunks" else b"content-length: %d\r\n" % len(path)
+            head = BEGINNING + length + (b"connection: close\r\n" if fault == "close" else b"")
+            body = b"".join(b"1\r\n%c\r\n" % it for it in path) + b"0\r\n\r\n" if fault == "chunks" else path
+            writer.write(head + b"\r\n" + (body[:2] if fault == "cut" else body))
+            if fault == "more":
+                writer.write(BEGINNING + b"content-length: 5\r\n\r\nwrong")
+            if fault == "cut":
+                return
+
+    async def ask(number: int) -> str:
+        url = f"http://127.0.0.1:{chosen.choice(ports)}/{number}"
+        steps, way = chosen.randrange(60), chosen.choice(["whole", "whole", "cancelled", "left", "in time"])
+        times = httpx2.Timeout(10, pool=0.01 if way == "in time" else 10)
+        task = asyncio.create_task(read(url, f"/{number}", whole=way != "left", times=times))
+        if way == "cancelled":
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return "cancelled"
+        except httpx2.TransportError as error:
+            return type(error).__name__
+
+    async def read(url: str, path: str, *, whole: bool, times: httpx2.Timeout) -> str:
+        async with client.stream("GET", url, timeout=times) as answer:
+            if whole:
+                assert (await answer.aread()).decode() == path
+        return "whole" if whole else "left"
+
+    transport = Transport(bounds(most=most, idle=3, expiry=0.05))
+    async with listening(serve) as one, listening(serve) as other, httpx2.AsyncClient(transport=transport) as client:
+        ports = [one, other]
+        for _ in range(8):
+            got = await asyncio.gather(*(ask(number) for number in range(40)))
+            assert {"whole", "cancelled"} <= set(got)
+            assert transport._places + len(transport._lines) == most
+            assert sum(map(len, transport._idle.values())) == len(transport._lines) <= 3
+            assert not transport._waiting
