@@ -369,8 +369,15 @@ def test_an_alias_that_is_split_is_refused(run: Run, rows: str, project: Path) -
 def test_another_key_is_refused(run: Run, server: PracticeServer, rows: str, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted(server, OPENAI)
     monkeypatch.setenv("OPENAI_API_KEY", "another-one-for-practice")
-    assert "was made with another key" in mapped(run, code=1)["stderr"]
+    assert "was made with another one" in mapped(run, code=1)["stderr"]
+    assert "was made with another one" in " ".join(run("batch", "cancel", "out.jsonl").stderr.split())
     assert len(server.batches.made) == 1
+
+
+def test_odd_settings_are_said_to_be(run: Run, rows: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMRING_BATCH_PAUSE_S", "often")
+    assert "LLMRING_BATCH_PAUSE_S is 'often'" in run("map", rows, "--model", OPENAI, *ASK, "--batch").stderr
+    assert run("batch", "collect", "none.jsonl").exit_code == 1
 
 
 def test_a_batch_that_is_gone_is_said_to_be_and_paid_for_again_only_if_that_is_wanted(

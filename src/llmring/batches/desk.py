@@ -75,21 +75,28 @@ class Desk:
         return self._batches[model]
 
     async def of(self, shard: Shard) -> Batches:
-        """Those of a shard's model, with its account.
+        """Those of a shard's model.
 
         Raises:
-            ConfigurationError: its provider is asked elsewhere now, or with another key.
+            ConfigurationError: its provider is asked elsewhere now.
+        """
+        there, _ = await self.whose(shard.model)
+        if there != shard.issuer:
+            raise ConfigurationError(f"{_named(shard)} is at {shard.issuer}, and its provider is now {there}.")
+        return await self.batches(shard.model)
+
+    async def check_key(self, shard: Shard) -> None:
+        """Called where a batch is not found: another key of the same account finds it, and that of another does not.
+
+        Raises:
+            ConfigurationError: the key is not the one that it was made with.
         """
         provider = await self.provider(shard.model)
-        there, account = await self.whose(shard.model)
-        if there != shard.issuer:
-            raise ConfigurationError(f"{_named(shard)} is at {shard.issuer}, and {provider.name} is now {there}.")
-        if account != shard.account:
+        if (await self.whose(shard.model))[1] != shard.account:
             raise ConfigurationError(
-                f"{_named(shard)} was made with another key of {provider.name} than {provider.config.key_source} has "
-                "now. Go on with that one, so that nothing is paid for twice."
+                f"{_named(shard)} is not found with the key of {provider.name} that {provider.config.key_source} has "
+                "now, and was made with another one. Go on with that, so that nothing is paid for twice."
             )
-        return await self.batches(shard.model)
 
     async def cancel(self, shard: Shard, journal: Journal) -> tuple[str, bool]:
         """End a batch; gives what is to be said of that, and whether it is ended.
@@ -104,6 +111,7 @@ class Desk:
             others = {it.batch for it in journal.shards.values() if it.batch} | known_elsewhere(journal.path)
             id = await batches.find(shard.tag, shard.at, shard.count, frozenset(others))
             if id is None:
+                await self.check_key(shard)
                 return f"{_named(shard)} is not at {batches.name} yet, and may still come. The next run looks.", False
             journal.note(shard.tag, "created", batch=id)
         if id is None:
@@ -113,6 +121,7 @@ class Desk:
             await batches.cancel(id)
         except ProviderError as error:
             if error.status_code == _NOT_THERE:
+                await self.check_key(shard)
                 journal.note(shard.tag, "dropped", why=str(error))
                 return f"{_named(shard)} is not at {batches.name} any more; its rows are to be asked again.", True
             if (await batches.look(id)).state == "running":

@@ -201,6 +201,7 @@ class Follower(Job):
         except ProviderError as error:
             if error.status_code != _NOT_THERE:
                 raise
+            await self._desk.check_key(shard)
             if not self._is_settled(shard):
                 return False
             error.args = (
@@ -256,6 +257,7 @@ class Follower(Job):
             self.journal.note(shard.tag, "created", batch=id)
             self._told(f"The batch {id} was made before: {shard.count:,} rows.")
         elif is_settled:
+            await self._desk.check_key(shard)
             await self._drop(shard, batches, "it was not made")
             return True
         return False

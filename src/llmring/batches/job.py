@@ -144,7 +144,7 @@ class BatchJob(Follower):
         self.journal.note(tag, "created", batch=id)
         self.summary.batches[id] = 0
         self._failures = 0
-        self._told(f"The batch {id} is made: {shard.count:,} rows, {spool.size / 1e6:,.1f} MB.")
+        self._told(f"The batch {id} is made, of {shard.count:,} rows.")
         return True
 
     async def _was_not_made(self, shard: Shard, error: ProviderError, batches: Batches) -> bool:
