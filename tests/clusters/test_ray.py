@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from llmring import LLMRequest, LLMRing, Message, sync
@@ -172,6 +173,27 @@ async def test_a_data_set_of_rays_own(server: PracticeServer) -> None:
         more = data.union(ray.data.from_items([{"id": 41, "text": "more"}]))
         assert [it.row["id"] async for it in service.map(more, build, **ask)] == [41]
     assert len(lines("out.jsonl")) == 40
+
+
+def asking_for_stars() -> tuple[type[BaseModel], Any]:
+    class Label(BaseModel):
+        stars: int
+
+    def ask(row: dict[str, Any]) -> LLMRequest:
+        return LLMRequest(model="openai:gpt-5-mini", messages=build(row).messages, response_format=Label)
+
+    return Label, ask
+
+
+async def test_a_class_of_the_program_itself_goes_there_and_back(server: PracticeServer) -> None:
+    server.script(lambda it: Reply('{"stars": 5}'))
+    label, ask = asking_for_stars()
+    data = ray.data.from_items([{"text": "one"}])
+    async with LLMRing() as service:
+        results = [it async for it in service.map(data, ask, engine="ray", workers=1)]
+        assert [it.response and it.response.parsed for it in results] == [label(stars=5)]
+        with pytest.raises(ConfigurationError, match="cannot be sent to workers"):
+            await anext(service.map(data, lambda row: service, engine="ray", workers=1))  # type: ignore[arg-type,return-value]
 
 
 def test_a_data_set_where_nothing_is_awaited(server: PracticeServer) -> None:

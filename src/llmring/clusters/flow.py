@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import pickle
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Flow"]
 
+_LOG = logging.getLogger("llmring.clusters")
 _LARGEST: Final = 256
 """Rows of a block, at most."""
 _EACH: Final = 0.5
@@ -38,7 +40,6 @@ class Flow:
         setup: of its workers.
         workers: how many.
         usd: what may be spent.
-        heard: is given what workers warn of.
 
     Attributes:
         ray: as above.
@@ -48,13 +49,10 @@ class Flow:
         is_over: whether all that workers have kept was handed over.
     """
 
-    def __init__(
-        self, module: Any, setup: Setup, workers: int, usd: float | None = None, heard: Callable[[str], None] = print
-    ) -> None:
+    def __init__(self, module: Any, setup: Setup, workers: int, usd: float | None = None) -> None:
         self.ray = module
         self._setup = setup
         self._workers = workers
-        self._heard = heard
         self._said: set[str] = set()
         self._standing: list[Progress] = []
         self.faults: list[Exception] = []
@@ -179,7 +177,7 @@ class Flow:
         for start, text in warnings.items():
             if start not in self._said:
                 self._said.add(start)
-                self._heard(text)
+                _LOG.warning("%s", text)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RayJob"]
 
-_LOG = logging.getLogger("llmring.ray")
+_LOG = logging.getLogger("llmring.clusters")
 
 
 class RayJob(bulk.Job):
@@ -72,7 +72,7 @@ class RayJob(bulk.Job):
                     survey.dearest,
                     self.asking,
                 )
-                flow = Flow(module, setup, workers, self._max_usd, _LOG.warning)
+                flow = Flow(module, setup, workers, self._max_usd)
                 self.map = cast(Any, flow)
                 await self._flows(flow, shards, survey.to_ask)
         finally:

@@ -82,6 +82,7 @@ class RayMap(bulk.RowMap[R], Generic[R]):
         self._dataset = dataset
         self._workers = workers
         self._ordered = ordered
+        self._build = build
         self._output = Path(output) if output is not None else None
         self._make: Callable[[Path, bulk.Output | None], Setup] = lambda folder, kept: Setup(
             *settings_of(service, folder),
@@ -123,6 +124,12 @@ class RayMap(bulk.RowMap[R], Generic[R]):
     async def _run(self) -> AsyncGenerator[bulk.MapResult[R]]:
         async with AsyncExitStack() as stack:
             module, workers = await asyncio.to_thread(stack.enter_context, started(self._workers))
+            try:
+                module.cloudpickle.dumps(self._build)
+            except Exception as fault:
+                raise ConfigurationError(
+                    f"build_request, with what it names, cannot be sent to workers: {fault}. What it needs, make in it."
+                ) from None
             kept = stack.enter_context(bulk.Output(self._output, "")) if self._output is not None else None
             if kept is not None:
                 await asyncio.to_thread(take_up, kept, kept.path)

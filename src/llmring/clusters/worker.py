@@ -132,9 +132,9 @@ class Worker:
         except Exception as error:
             done = Done("", [], error)
         try:
-            handed = pickle.dumps(done)
+            handed = _pickled(done)
         except Exception:
-            handed = pickle.dumps(Done(done.name, done.lines, LLMRingError(str(done.fault))))
+            handed = _pickled(Done(done.name, done.lines, LLMRingError(str(done.fault))))
         yield {"done": [handed]}
 
     def _begin(self) -> None:
@@ -246,7 +246,7 @@ class Worker:
         if self._setup.asking is None:
             whole = (item.task.row.data, result.request, result.response, result.error)
             line["row"] = None
-            line["result"] = base64.b85encode(pickle.dumps(whole)).decode()
+            line["result"] = base64.b85encode(_pickled(whole)).decode()
         self._running -= 1
         if line["cost"] is not None:
             self._spent += line["cost"]
@@ -282,6 +282,13 @@ class Worker:
         held = self._running + self._allowed
         stage: int = await self._desk.report.remote(self._who, answers.progress, self._warnings, self._spent, held)
         return stage
+
+
+def _pickled(value: Any) -> bytes:
+    from ray import cloudpickle  # which knows classes of the program itself, as of a parsed answer
+
+    packed: bytes = cloudpickle.dumps(value)
+    return packed
 
 
 class _Heard(logging.Handler):
