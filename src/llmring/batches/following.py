@@ -113,7 +113,10 @@ class Follower(Job):
 
     def tasks(self) -> Iterator[Task]:
         """What is still to be asked, also if it is under way in a batch."""
-        return (it for it in super().tasks() if it.key not in self._over)
+        return (it for it in super().tasks() if self._entry(it.key, it.asked) not in self._over)
+
+    def _entry(self, key: str, asked: str) -> str:
+        return f"{key}\n{asked}" if self._with_asked else key
 
     def _tell_what_stays(self) -> None:
         self.summary.at_vendor = rows = sum(it.count for it in self.journal.open)
@@ -267,12 +270,15 @@ class Follower(Job):
         plan = self.journal.plan_of(shard)
         rows = [Entry(*it) for it in plan["rows"]]
         reader = Reader(await self._desk.provider(shard.model), shard.model, plan, _max_bytes(self.service))
-        answered, left = self.summary.answered, bytearray(b"\1" * len(rows))
+        answered, left, newer = self.summary.answered, bytearray(b"\1" * len(rows)), self._newer(shard)
         try:
             async for result in batches.results(standing, lenient=shard.cancelled):
                 number = _number(result.name, shard.tag)
                 if number is not None and number < len(rows) and left[number]:
-                    left[number] = not await self._settled_by(rows[number], result, reader, batches, standing.id)
+                    is_settled = rows[number].key in newer
+                    left[number] = not (
+                        is_settled or await self._settled_by(rows[number], result, reader, batches, standing.id)
+                    )
         except ProviderError as error:
             if not is_passing(error):
                 error.args = (f"{error} {self._advice}",)
@@ -296,10 +302,23 @@ class Follower(Job):
         )
         await self._tidy()
 
+    def _newer(self, shard: Shard) -> Keys:
+        """The keys of rows of which there are answers that were asked for after a batch, to be there instead."""
+        assert self.output is not None
+        found, is_after = Keys(), False
+        for other in self.journal.shards.values():
+            if is_after and other.redoes and not other.dropped:
+                for _, key, asked in self.journal.plan_of(other)["rows"]:
+                    if f"{key}\n{asked}" in self._over or self.output.holds(key, asked):
+                        found.add(key)
+            is_after |= other is shard
+        return found
+
     async def _settled_by(self, entry: Entry, result: Result, reader: Reader, batches: Batches, id: str) -> bool:
         """Write what came of a row; whether that is for good."""
         assert self.output is not None
-        if entry.key in self._over or self.output.holds(entry.key, entry.asked):
+        whole = f"{entry.key}\n{entry.asked}"
+        if whole in self._over or self.output.holds(entry.key, entry.asked):
             return True
         if result.gone is not None:
             return False
@@ -320,7 +339,10 @@ class Follower(Job):
         self._keep(
             line_of(task, MapResult(entry.number, task, reader.request, response, error, 1, 0.0, cost), batch=id)
         )
+        if response is not None and entry.key in self._over:
+            self.output.supersede()
         self._over.add(entry.key)
+        self._over.add(whole)
         return True
 
 

@@ -103,9 +103,6 @@ class BatchJob(Follower):
                 await asyncio.sleep(0)
                 looked = loop.time()
 
-    def _entry(self, key: str, asked: str) -> str:
-        return f"{key}\n{asked}" if self._with_asked else key
-
     def _is_full(self) -> bool:
         return self._most is not None and len(self.journal.open) >= self._most
 
@@ -129,7 +126,7 @@ class BatchJob(Follower):
         batches, spool, tag = maker.batches, maker.spool, maker.tag
         usd = maker.usd if self._max_usd is not None else None
         whose = await self._desk.whose(maker.model)
-        shard = self.journal.plan(tag, maker.model, *whose, spool.rows, usd, **maker.kept)
+        shard = self.journal.plan(tag, maker.model, *whose, spool.rows, usd, redoes=self._with_asked, **maker.kept)
         for entry in spool.rows:
             self._out.add(self._entry(entry.key, entry.asked))
         file = spool.finish()

@@ -50,6 +50,7 @@ class Shard:
         issuer, account: where it is asked, and a digest of with whose key.
         count: rows in it.
         usd: what it may cost; `None` where nobody asked.
+        redoes: whether its answers are to be there instead of older ones.
         step: how far it is, as the journal has it.
         batch, upload: the vendor's ids of it, and of its file.
         files: ids of files that are to be deleted.
@@ -64,6 +65,7 @@ class Shard:
     account: str
     count: int
     usd: float | None = None
+    redoes: bool = False
     step: str = "planned"
     batch: str | None = None
     upload: str | None = None
@@ -128,21 +130,38 @@ class Journal(Lines):
         return [it for it in self.shards.values() if it.is_open]
 
     def plan(
-        self, tag: str, model: str, issuer: str, account: str, rows: Sequence[Entry], usd: float | None, **more: Any
+        self,
+        tag: str,
+        model: str,
+        issuer: str,
+        account: str,
+        rows: Sequence[Entry],
+        usd: float | None,
+        *,
+        redoes: bool = False,
+        **more: Any,
     ) -> Shard:
         """Note a batch that is to be made.
 
         Args:
-            tag, model, issuer, account, usd: see `Shard`.
+            tag, model, issuer, account, usd, redoes: see `Shard`.
             rows: of it, in order.
             more: what its answers are read by.
 
         Raises:
             OutputError: it cannot be written.
         """
-        shard = Shard(tag, time.time(), model, issuer, account, len(rows), usd)
+        shard = Shard(tag, time.time(), model, issuer, account, len(rows), usd, redoes)
         start = self._size
-        said = {"model": model, "issuer": issuer, "account": account, "usd": usd, **more, "rows": rows}
+        said = {
+            "model": model,
+            "issuer": issuer,
+            "account": account,
+            "usd": usd,
+            "redoes": redoes,
+            **more,
+            "rows": rows,
+        }
         self.note(shard.tag, "planned", **said)
         shard.place = start, self._size - start
         self.shards[shard.tag] = shard
@@ -196,7 +215,9 @@ def _read(path: Path) -> Known:
                     salt, output = str(said["salt"]), path.with_name(said["output"])
                 elif step == "planned":
                     names = said["model"], said["issuer"], said["account"]
-                    shards[tag] = Shard(tag, said["at"], *names, len(said["rows"]), said["usd"])
+                    shards[tag] = Shard(
+                        tag, said["at"], *names, len(said["rows"]), said["usd"], said.get("redoes", False)
+                    )
                     shards[tag].place = start, len(line)
                 else:
                     _apply(shards[tag], said)

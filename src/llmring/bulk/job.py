@@ -76,7 +76,9 @@ class Summary:
     @property
     def left(self) -> int | None:
         """Rows that are not done, and have not failed."""
-        return None if self.rows is None else self.rows - self.done_before - self.answered - self.failed
+        if self.rows is None:
+            return None
+        return max(0, self.rows - self.done_before - self.answered - self.failed)  # some are of batches of other rows
 
 
 @dataclass(slots=True)

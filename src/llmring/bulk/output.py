@@ -328,6 +328,10 @@ class Output:
         self._twice |= line["key"] in self._done
         self._mends_failures |= line["key"] in self._given_up
 
+    def supersede(self) -> None:
+        """Note that an answer of this run is to be there instead of another one of this run."""
+        self._twice = True
+
     def failure(self, line: dict[str, Any]) -> None:
         """Write what failed for good.
 
