@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
@@ -266,6 +267,7 @@ def test_ctrl_c_leaves_batches_at_the_vendor_and_the_next_run_goes_on(
     try:
         while not server.batches.made or server.batches.made[0].looks < 2:
             assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     finally:
@@ -274,6 +276,8 @@ def test_ctrl_c_leaves_batches_at_the_vendor_and_the_next_run_goes_on(
     assert "1 batch with 6 rows at the vendor" in " ".join(err.split())
     assert json.loads(out)["at_vendor"] == 6
 
+    dry = json.loads(run("map", rows, "--model", OPENAI, *ASK, "--batch", "--dry-run").stdout)
+    assert (dry["to_ask"], dry["at_vendor"]) == (6, 6)
     refused = run("map", rows, "--model", OPENAI, *ASK)
     assert refused.exit_code == 1
     assert "1 batch with 6 of these rows at the vendor" in " ".join(refused.stderr.split())
@@ -318,6 +322,7 @@ def interrupted(server: PracticeServer, model: str, *more: str) -> None:
     try:
         while len(server.batches.made) == there or not server.batches.made[-1].looks:
             assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
     finally:
         process.kill()
         process.communicate()

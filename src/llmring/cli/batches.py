@@ -30,10 +30,9 @@ def journal_of(output: Path, in_batches: bool) -> batches.Journal | None:
     Raises:
         ConfigurationError: batches are at the vendor, and their rows would be paid for twice.
     """
-    path = batches.journal_beside(output)
     if in_batches:
-        return batches.Journal(path, output)
-    if path.exists() and (there := [it for it in batches.read_only(path).shards.values() if it.is_open]):
+        return batches.Journal(batches.journal_beside(output), output)
+    if there := at_vendor(output):
         rows = sum(it.count for it in there)
         raise ConfigurationError(
             f"{batches.counted(there)} with {rows:,} of these rows at the vendor. To go on with that: --batch. To take "
@@ -41,6 +40,12 @@ def journal_of(output: Path, in_batches: bool) -> batches.Journal | None:
             f"{again('batch', 'cancel', str(output))}"
         )
     return None
+
+
+def at_vendor(output: Path) -> list[batches.Shard]:
+    """The batches of a file of answers that are not over."""
+    path = batches.journal_beside(output)
+    return [it for it in batches.read_only(path).shards.values() if it.is_open] if path.exists() else []
 
 
 def list_batches(file: FileArgument = None, as_json: JsonOption = False) -> None:
