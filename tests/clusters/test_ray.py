@@ -109,6 +109,13 @@ def test_either_engine_goes_on_where_the_other_ended(server: PracticeServer) -> 
     assert len(server.requests) == 90
 
 
+def test_rows_that_ask_the_same_have_an_answer_each(server: PracticeServer) -> None:
+    Path("rows.jsonl").write_text('{"text": "same"}\n' * 5)
+    done = CliRunner().invoke(app, ["map", "rows.jsonl", *ASK[:-2], *RAY], catch_exceptions=False)
+    assert sorted(json.loads(it)["row"] for it in done.stdout.splitlines()) == [1, 2, 3, 4, 5]
+    assert len(server.requests) == 5
+
+
 def test_failures_are_beside_and_are_taken_up(server: PracticeServer) -> None:
     rows = write(30)
     server.script(lambda it: Reply(problem="too_long") if it.question.endswith("7") else said(it))
@@ -164,7 +171,8 @@ async def test_a_data_set_of_rays_own(server: PracticeServer) -> None:
         assert [it.row["id"] for it in results] == [*range(40)]
         assert [it.response and it.response.content for it in results] == [f"of text {n}" for n in range(40)]
         twice = ray.data.from_items([{"id": n, "text": "the same"} for n in range(6)])
-        assert len([it async for it in service.map(twice, build, engine="ray", workers=1)]) == 6
+        found = [it async for it in service.map(twice, build, engine="ray", workers=1)]
+        assert [it.row["id"] for it in found] == [*range(6)]
         server.script(lambda it: Reply(problem="too_long") if it.question == "text 3" else said(it))
         ask: dict[str, Any] = {"engine": "ray", "workers": 2, "output": "out.jsonl", "key": "id", "ordered": False}
         first = [it async for it in service.map(data, build, **ask)]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..bulk import MapResult, Row, RowMap
+from ..bulk.asking import digest
 from ..bulk.job import Task, is_free, line_of
 from ..bulk.output import Lines, OutputError
 from ..bulk.shards import Shards
@@ -182,13 +183,14 @@ class Worker:
 
     async def _whole(self, tasks: list[Task]) -> Done:
         """Ask about what is not there yet."""
-        path = self._shards.of(it.key for it in tasks)
+        # Where the same is asked of two rows, each has an answer of its own, and what is told of it is its own.
+        path = self._shards.of(f"{it.key}\n{it.row.number or digest(it.row.data)}" for it in tasks)
         if not tasks or (self._is_over and not path.exists()):
             return Done("", [], self._fault)
         shard = await _opened(path)
         try:
-            lines = {line["key"]: line for line in shard}
-            missing = [it for it in tasks if it.key not in lines]
+            lines = {(line["key"], line["row"]): line for line in shard}
+            missing = [it for it in tasks if (it.key, it.row.number or None) not in lines]
             block = _Block(shard, [*lines.values()], len(missing))
             if missing and not self._is_over:
                 self._waiting.add(block)
