@@ -59,7 +59,7 @@ class Flow:
         self.is_stopped = False
         self.is_over = False
         self._pending: asyncio.Future[Any] | None = None
-        self.desk = module.remote(Desk).options(num_cpus=0, scheduling_strategy=here(module)).remote(usd)
+        self.desk = module.remote(Desk).options(num_cpus=0, label_selector=here(module)).remote(usd)
 
     def size(self, rows: int | None) -> int:
         """How many rows are best to make a block: of few rows, each worker is to have some."""

@@ -105,7 +105,7 @@ class RayJob(bulk.Job):
     async def _flows(self, flow: Flow, shards: Shards, rows: int) -> None:
         module, size = flow.ray, flow.size(rows)
         reader = source(module, flow.desk, self.rows, self.asking, self.output, size)
-        read = module.data.read_datasource(reader, override_num_blocks=1, num_cpus=1, scheduling_strategy=here(module))
+        read = module.data.read_datasource(reader, override_num_blocks=1, num_cpus=0, label_selector=here(module))
         try:
             async with aclosing(flow.done(flow.mapped(read, size), blocks=True)) as blocks:
                 async for done in blocks:

@@ -81,11 +81,9 @@ def started(workers: int | None) -> Iterator[tuple[Any, int]]:
         module.shutdown()
 
 
-def here(module: Any) -> Any:
-    """On this machine, and no other."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    return NodeAffinitySchedulingStrategy(module.get_runtime_context().get_node_id(), soft=False)
+def here(module: Any) -> dict[str, str]:
+    """The label of this machine, for what is to be on no other."""
+    return {"ray.io/node-id": module.get_runtime_context().get_node_id()}
 
 
 def _cpus(module: Any) -> int:
