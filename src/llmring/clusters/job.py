@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import ExitStack, aclosing
+import sys
+from contextlib import ExitStack, aclosing, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
@@ -38,6 +39,13 @@ class RayJob(bulk.Job):
     def __init__(self, *args: Any, workers: int | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
         self._workers = workers
+        stdout, show = sys.stdout, self.show
+
+        def shown(line: dict[str, Any]) -> None:
+            with redirect_stdout(stdout):
+                show(line)
+
+        self.show = shown
 
     async def run(self, survey: Survey) -> Summary:
         """Ask about all that is to be asked.
@@ -58,6 +66,8 @@ class RayJob(bulk.Job):
         self._vet()
         try:
             with ExitStack() as stack:
+                # Ray prints what it has to say of its machines, whoever reads our lines there.
+                stack.enter_context(redirect_stdout(sys.stderr))
                 module, workers = await asyncio.to_thread(stack.enter_context, started(self._workers))
                 shards = self._shards(stack)
                 self.rows.spool(shards.folder / "rows")
