@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from llmring.testing import PracticeServer
+from llmring.batches import Journal
+from llmring.testing import BatchProblem, Fault, PracticeServer
 
+from ..program import PROGRAM
 from .conftest import Run
-from .test_batches import ALL, OPENAI, answers, interrupted, lines, mapped, write
+from .test_batches import (
+    ALL,
+    ASK,
+    MODELS,
+    ONCE,
+    OPENAI,
+    VENDORS,
+    alone,
+    answers,
+    interrupted,
+    lines,
+    mapped,
+    paid,
+    steps,
+    write,
+)
 
 OTHER = "openai:gpt-5-nano"
 
@@ -41,3 +60,121 @@ def test_what_is_asked_anew_stays_whichever_batch_is_over_first(
     assert mapped(run, "chatbot", "--redo-changed")["left"] == 0
     assert answers() == ALL
     assert len(server.batches.made) == 2
+
+
+def test_what_is_in_no_batch_yet_goes_into_one_of_the_model_that_is_bound_by_then(
+    run: Run, server: PracticeServer, project: Path
+) -> None:
+    server.reply(status=429, wire="batches", action="create", times=2)
+    server.batches.script(polls=10**6)
+    process = subprocess.Popen([PROGRAM, "map", "rows.jsonl", "--model", "chatbot", *ASK, "--batch"], stderr=-1)
+    try:
+        while not server.batches.made:
+            assert process.poll() is None, process.communicate()
+        bind(project, OTHER)
+        assert process.stderr is not None
+        while b"is bound otherwise now" not in process.stderr.readline():
+            assert process.poll() is None
+        server.batches.finish()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    assert [(len(it.rows), it.rows[0].body["model"]) for it in server.batches.made] == [
+        (3, OPENAI.partition(":")[2]),
+        (3, OTHER.partition(":")[2]),
+    ]
+    assert answers() == ALL
+    assert not alone(server)
+
+
+def test_batches_grow_again_where_there_was_no_room_for_a_while(run: Run, server: PracticeServer, bare: Path) -> None:
+    full = BatchProblem("token_limit_exceeded", "Enqueued token limit reached.")
+    server.batches.script(ends="failed", problem=full, times=4)
+    assert mapped(run)["in_batches"] == 6
+    assert [len(it.rows) for it in server.batches.made] == [6, 3, 1, 1, 1, 2, 2, 1]
+    assert answers() == ALL
+
+
+@VENDORS
+def test_a_clock_that_is_ahead_of_the_vendors_hides_no_batch(run: Run, server: PracticeServer, vendor: str) -> None:
+    server.batches.script(polls=0, seconds=0.3)
+    server.reply(done=True, fault=Fault.hang_up(), wire="batches", action="create")
+    process = subprocess.Popen([PROGRAM, "map", "rows.jsonl", "--model", MODELS[vendor], *ASK, "--batch"], stderr=-1)
+    try:
+        while not server.batches.made:
+            assert process.poll() is None, process.communicate()
+    finally:
+        process.kill()
+        process.communicate()
+    later = [{**it, "at": it["at"] + 7200} for it in lines("out.batches.jsonl")]
+    Path("out.batches.jsonl").write_text("".join(json.dumps(it) + "\n" for it in later))
+    assert mapped(run, MODELS[vendor])["in_batches"] == 6
+    assert paid(server) == ONCE
+
+
+def test_a_file_that_could_not_be_deleted_is_deleted_by_the_next_run(run: Run, server: PracticeServer) -> None:
+    server.reply(status=503, wire="files", action="delete")
+    mapped(run)
+    assert steps()[-1] == "collected"
+    mapped(run)
+    assert steps()[-1] == "tidied"
+    gone = [it.path for it in server.requests if (it.wire, it.action) == ("files", "delete")]
+    assert len({*gone}) == 2
+
+
+def test_a_journal_is_of_one_file_of_answers_and_may_be_renamed_with_it(
+    run: Run, server: PracticeServer, bare: Path
+) -> None:
+    interrupted(server, OPENAI)
+    (bare / "out").touch()
+    refused = run("map", "rows.jsonl", "--model", OPENAI, *ASK[:2], "-o", "out", "--batch")
+    assert refused.exit_code == 1
+    assert "is the journal of" in refused.stderr
+    called = run("map", "rows.jsonl", "--model", OPENAI, *ASK[:2], "-o", "out.batches.jsonl")
+    assert called.exit_code == 1
+    assert "is what a journal of batches is called" in " ".join(called.stderr.split())
+    server.batches.finish()
+    for name in ("jsonl", "batches.jsonl"):
+        (bare / f"out.{name}").rename(bare / f"new.{name}")
+    assert run("batch", "collect", "new.jsonl").exit_code == 0
+    assert answers("new.jsonl") == ALL
+    assert not (bare / "out.jsonl").exists()
+
+
+def test_what_is_wrong_with_one_file_holds_up_no_other(run: Run, server: PracticeServer, bare: Path) -> None:
+    for name in ("a", "b", "c"):
+        interrupted(server, OPENAI)
+        for it in ("jsonl", "batches.jsonl"):
+            (bare / f"out.{it}").rename(bare / f"{name}.{it}")
+        assert run("batch", "list", f"{name}.jsonl").exit_code == 0
+        with Journal(bare / f"{name}.batches.jsonl"):
+            pass
+    server.batches.finish()
+    (bare / "b.batches.jsonl").write_text("[]\n")
+    listed = run("batch", "list")
+    assert (listed.exit_code, len(listed.stdout.splitlines())) == (0, 3)
+    collected = run("batch", "collect")
+    assert collected.exit_code == 1
+    assert "b.batches.jsonl:1 is no line" in "".join(collected.stderr.split("\n"))
+    assert answers("a.jsonl") == answers("c.jsonl") == ALL
+    assert run("batch", "cancel", "--all").exit_code == 1
+
+
+def test_what_is_wrong_with_one_batch_holds_up_no_other(run: Run, server: PracticeServer) -> None:
+    server.batches.script(polls=0, results="missing")
+    said = mapped(run, code=1)
+    assert said["at_vendor"] == 6
+    write(Path("rows.jsonl"), 9)
+    interrupted(server, OPENAI)
+    server.batches.finish()
+    assert run("batch", "collect", "out.jsonl").exit_code == 1
+    assert len(answers()) == 3
+
+
+def test_where_nothing_can_be_remembered_of_journals_batches_are_made(
+    run: Run, server: PracticeServer, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bare / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(bare / "file"))
+    assert mapped(run)["in_batches"] == 6

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..bulk.job import Job, Summary, Task, line_of
 from ..bulk.keys import Keys
+from ..bulk.output import OutputError
 from ..bulk.results import MapResult
 from ..bulk.rows import Row
 from ..exceptions import (
@@ -95,7 +96,7 @@ class Follower(Job):
         # Whether there are rows for more batches; and how many of both there may be, if not as many as the vendor lets.
         self._more = binding is not None
         self._most: int | None = None
-        self._most_rows = most_rows
+        self._most_rows = self._largest = most_rows
         # How often in a row the vendor had no room, and how often it failed.
         self._turned_away = self._failures = 0
         self._looked: dict[str, float] = {}
@@ -144,6 +145,13 @@ class Follower(Job):
             self._turned_away += 1
             await asyncio.sleep(max(seconds, self._first_pause * min(2**self._turned_away, _LONGEST)))
 
+    def _make_room(self) -> None:
+        """Where a batch is over, have the vendor take more and larger ones than it had room for."""
+        self._turned_away = 0
+        self._most = None if self._most is None else self._most + 1
+        if self._most_rows is not None:
+            self._most_rows = self._most_rows * 2 if self._largest is None else min(self._most_rows * 2, self._largest)
+
     async def _drop(self, shard: Shard, batches: Batches, why: str) -> None:
         """Note that a batch is none, and delete its file, so that none can be made of it later."""
         files: tuple[str, ...] = (shard.upload,) if shard.upload else ()
@@ -164,9 +172,8 @@ class Follower(Job):
         for shard in self.journal.shards.values():
             if not shard.is_open and shard.step != "tidied":
                 with suppress(LLMRingError):
-                    if shard.files:
-                        await (await self._desk.of(shard)).tidy(shard.files)
-                    self.journal.note(shard.tag, "tidied")
+                    if not shard.files or await (await self._desk.of(shard)).tidy(shard.files):
+                        self.journal.note(shard.tag, "tidied")
 
     # Batches that are at the vendor
 
@@ -180,14 +187,20 @@ class Follower(Job):
     async def _look_at_all(self) -> bool:
         """Look at each; whether one of them is over."""
         is_over, self._asked_to_wait, self._done = False, 0.0, {}
+        failure: LLMRingError | None = None
         for shard in self.journal.open:
             try:
                 is_over |= await self._look(shard)
-            except ProviderError as error:
-                if not is_passing(error):
-                    raise
-                self._asked_to_wait = max(self._asked_to_wait, error.retry_after or 0.0)
-                self._say_once(shard.tag, f"{error} It is asked again.")
+            except OutputError:
+                raise
+            except LLMRingError as error:
+                if isinstance(error, ProviderError) and is_passing(error):
+                    self._asked_to_wait = max(self._asked_to_wait, error.retry_after or 0.0)
+                    self._say_once(shard.tag, f"{error} It is asked again.")
+                else:
+                    failure = failure or error  # once the others were looked at
+        if failure is not None:
+            raise failure
         return is_over
 
     def _say_once(self, tag: str, text: str) -> None:
@@ -292,7 +305,7 @@ class Follower(Job):
         self.journal.note(shard.tag, "collected", files=files)
         if shard.cancelled:
             self._free()
-        self._turned_away = 0
+        self._make_room()
         got = self.summary.answered - answered
         self.summary.batches[standing.id] = self.summary.batches.get(standing.id, 0) + got
         self.summary.in_batches += got

@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from .. import lockfile as lockfiles
 from ..bulk.job import Summary, Survey, Task, spent, unpriced
 from ..exceptions import ProviderError, is_passing
 from .following import Follower
 from .journal import Shard
 from .making import Maker
+from .terms import endpoint_for
 
 if TYPE_CHECKING:
+    from ..lockfile import Binding
     from ..providers.batching import Batches
 
 __all__ = ["BatchJob"]
@@ -63,8 +66,7 @@ class BatchJob(Follower):
         """Put what is in no batch into batches, as far as there is room for more."""
         if not self._more or self._is_full():
             return
-        assert self._binding is not None
-        model = self._binding.models[0]
+        model = self._bound().models[0]
         batches = await self._desk.batches(model)
         maker = Maker(self.service, self.profile, model, batches, self._most_rows, self._longest())
         self._more = False
@@ -72,6 +74,11 @@ class BatchJob(Follower):
             async for task in self._wanted():
                 made = await maker.made(task)
                 if made is None:
+                    if self._bound().models[0] != model:  # the lockfile was edited: these go into another batch
+                        self._more = True
+                        if maker.spool.rows:
+                            await self._make(maker)
+                        return
                     self._alone.add(task.key)
                     continue
                 line, usd = made
@@ -91,6 +98,18 @@ class BatchJob(Follower):
                 self.summary.stopped = spent(self.summary.usd, self._max_usd or 0.0)
         finally:
             maker.spool.kept.close()
+
+    def _bound(self) -> Binding:
+        """Whom its alias resolves to by now.
+
+        Raises:
+            ConfigurationError: it takes no batches.
+        """
+        binding = lockfiles.resolve(self.service._lockfile(), self.asking.model, self.profile)
+        if binding != self._binding:
+            endpoint_for(self.service, binding)
+            self._binding = binding
+        return binding
 
     async def _wanted(self) -> AsyncIterator[Task]:
         """What is in no batch yet, and is to be in one."""

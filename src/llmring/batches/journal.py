@@ -98,11 +98,10 @@ class Journal(Lines):
         output: the file of answers.
 
     Raises:
-        OutputError: another run has it, or it holds something else.
+        OutputError: another run has it, it holds something else, or it is of another file of answers.
     """
 
     def __init__(self, path: Path, output: Path | None = None) -> None:
-        was_there = path.exists()
         super().__init__(path)
         try:
             self.shards, self.salt, self.output = _read(path)
@@ -111,12 +110,19 @@ class Journal(Lines):
             raise
         if not self.salt:
             self.salt = secrets.token_hex(16)
-            self.output = output or self.output
-            self.note("", "begun", version=_VERSION, salt=self.salt, output=self.output.name)
-        if not was_there:
             os.chmod(path, 0o600)
             _sync_folder(path.parent)
-            _remember(path)
+            self._begin(output or self.output)
+        elif output is not None and output.name != self.output.name:
+            if self.output.exists():
+                self.close()
+                raise OutputError(f"{path} is the journal of {self.output}. Name another file: -o")
+            self._begin(output)
+        _remember(path)
+
+    def _begin(self, output: Path) -> None:
+        self.output = output
+        self.note("", "begun", version=_VERSION, salt=self.salt, output=output.name)
 
     def __enter__(self) -> Self:
         return self
@@ -212,7 +218,10 @@ def _read(path: Path) -> Known:
                 said = json.loads(line)
                 tag, step = said["key"], said["step"]
                 if step == "begun":
-                    salt, output = str(said["salt"]), path.with_name(said["output"])
+                    if said["version"] != _VERSION:
+                        raise OutputError(f"{path} was written by another version of llmring. Go on with that one.")
+                    salt, begun = str(said["salt"]), path.with_name(said["output"])
+                    output = begun if journal_beside(begun) == path else output  # both may have been renamed
                 elif step == "planned":
                     names = said["model"], said["issuer"], said["account"]
                     shards[tag] = Shard(
@@ -283,9 +292,12 @@ def _folder() -> Path:
 
 
 def _remember(path: Path) -> None:
+    """Have `known_journals` give it, where there is a place to note that in."""
     where = str(path.absolute())
     name = blake2b(where.encode(errors="surrogateescape"), digest_size=12).hexdigest()
-    write_privately(_folder() / name, where.encode(errors="surrogateescape"))
+    with contextlib.suppress(OSError):
+        if not (_folder() / name).exists():
+            write_privately(_folder() / name, where.encode(errors="surrogateescape"))
 
 
 def known_elsewhere(path: Path) -> frozenset[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from ..bulk import Output, Summary
 from ..exceptions import ConfigurationError, LLMRingError
 from ..providers.batching import Unsure
 from .project import argument
-from .terminal import again, hear_warnings, json_text, note, say, say_json, say_table, warn
+from .terminal import hear_warnings, json_text, note, say, say_json, say_table, warn
 from .trust import Service
 
 FileArgument = Annotated[
@@ -28,16 +29,18 @@ def journal_of(output: Path, in_batches: bool) -> batches.Journal | None:
     """The journal of a run's batches; `None` where it asks by single requests.
 
     Raises:
-        ConfigurationError: batches are at the vendor, and their rows would be paid for twice.
+        ConfigurationError: batches are at the vendor, and their rows would be paid for twice; or the file is called as
+            a journal is.
     """
+    if batches.journal_beside(output) == output:
+        raise ConfigurationError(f"{output} is what a journal of batches is called. Name another file: -o")
     if in_batches:
         return batches.Journal(batches.journal_beside(output), output)
     if there := at_vendor(output):
         rows = sum(it.count for it in there)
         raise ConfigurationError(
             f"{batches.counted(there)} with {rows:,} of these rows at the vendor. To go on with that: --batch. To take "
-            f"what is done: {again('batch', 'collect', str(output))}. To end it: "
-            f"{again('batch', 'cancel', str(output))}"
+            f"what is done: {_command('collect', output)}. To end it: {_command('cancel', output)}"
         )
     return None
 
@@ -46,6 +49,10 @@ def at_vendor(output: Path) -> list[batches.Shard]:
     """The batches of a file of answers that are not over."""
     path = batches.journal_beside(output)
     return [it for it in batches.read_only(path).shards.values() if it.is_open] if path.exists() else []
+
+
+def _command(name: str, output: Path) -> str:
+    return shlex.join(["llmring", "batch", name, str(output)])
 
 
 def list_batches(file: FileArgument = None, as_json: JsonOption = False) -> None:
@@ -75,7 +82,13 @@ async def _standing(file: Path | None) -> list[dict[str, Any]]:
     said: list[dict[str, Any]] = []
     async with Service() as service:
         for path in _journals(file):
-            known = batches.read_only(path)
+            try:
+                known = batches.read_only(path)
+            except LLMRingError as error:
+                if file is not None:
+                    raise
+                warn(str(error))
+                continue
             async with batches.Desk(service, known.salt) as desk:
                 for shard in known.shards.values():
                     if shard.is_open or file is not None:
@@ -117,16 +130,31 @@ def collect(file: FileArgument = None) -> None:
       llmring batch collect labels.jsonl
     """
     hear_warnings()
-    failed = 0
+    raise typer.Exit(_of_each(file, _collect))
+
+
+def _of_each(file: Path | None, work: Callable[[Path], int]) -> int:
+    """Give each journal to a function; where that are several, what is wrong with one holds up no other."""
+    status = 0
     for path in _journals(file):
-        with batches.Journal(path) as journal, Output(journal.output, "") as output:
-            summary = asyncio.run(_collected(journal, output))
-        failed += summary.failed
-        said = {"file": str(journal.output)} | asdict(summary)
-        for name in ("rows", "done_before", "refused", "seconds", "stopped"):
-            del said[name]
-        say(json_text(said, indent=None))
-    raise typer.Exit(1 if failed else 0)
+        try:
+            status |= work(path)
+        except LLMRingError as error:
+            if file is not None:
+                raise
+            warn(f"{path}: {error}")
+            status = 1
+    return status
+
+
+def _collect(path: Path) -> int:
+    with batches.Journal(path) as journal, Output(journal.output, "") as output:
+        summary = asyncio.run(_collected(journal, output))
+    said = {"file": str(journal.output)} | asdict(summary)
+    for name in ("rows", "done_before", "refused", "seconds", "stopped"):
+        del said[name]
+    say(json_text(said, indent=None))
+    return 1 if summary.failed else 0
 
 
 async def _collected(journal: batches.Journal, output: Output) -> Summary:
@@ -150,11 +178,12 @@ def cancel(
     """
     if file is None and not everything:
         raise typer.BadParameter("name the file, or --all", param_hint="FILE")
-    status = 0
-    for path in _journals(file):
-        with batches.Journal(path) as journal:
-            status |= asyncio.run(_cancelled(journal))
-    raise typer.Exit(status)
+    raise typer.Exit(_of_each(file, _cancel))
+
+
+def _cancel(path: Path) -> int:
+    with batches.Journal(path) as journal:
+        return asyncio.run(_cancelled(journal))
 
 
 async def _cancelled(journal: batches.Journal) -> int:

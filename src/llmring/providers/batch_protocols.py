@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["batches_of"]
 
-_SKEW = 600.0
-"""Seconds by which the vendor's clock may be behind."""
+_SKEW = 86_400.0
+"""Seconds by which the vendor's clock may be behind; a clock here that is wrong is wrong by hours."""
 _BLOCK = 1 << 20
 _PAGE = 100
 _GONE = ("expired", "canceled")
@@ -191,8 +191,9 @@ class _Array(Batches):
         return
         yield name
 
-    async def tidy(self, files: tuple[str, ...]) -> None:
+    async def tidy(self, files: tuple[str, ...]) -> bool:
         """There are no files; the vendor keeps what it answered with the batch, for a while."""
+        return True
 
 
 class _Jobs(Batches):

@@ -310,12 +310,16 @@ class Batches(ABC):
                 model=self._model,
             ) from None
 
-    async def tidy(self, files: tuple[str, ...]) -> None:
-        """Delete files of a batch at the vendor, as far as it lets."""
+    async def tidy(self, files: tuple[str, ...]) -> bool:
+        """Delete files of a batch at the vendor; whether it did, or never will."""
+        done = True
         for id in files:
-            with contextlib.suppress(ProviderError):
+            try:
                 async with self._asking("delete a file of a batch"):
                     await self._delete(id)
+            except ProviderError as error:
+                done &= not is_passing(error)
+        return done
 
     async def _delete(self, id: str) -> None:
         await self._client.files.delete(id)
