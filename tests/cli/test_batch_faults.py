@@ -110,7 +110,24 @@ def test_a_clock_that_is_ahead_of_the_vendors_hides_no_batch(run: Run, server: P
     later = [{**it, "at": it["at"] + 7200} for it in lines("out.batches.jsonl")]
     Path("out.batches.jsonl").write_text("".join(json.dumps(it) + "\n" for it in later))
     assert mapped(run, MODELS[vendor])["in_batches"] == 6
+    assert len(server.batches.made) == 1
     assert paid(server) == ONCE
+
+
+def test_a_result_with_an_odd_name_is_said_to_be_none(run: Run, server: PracticeServer) -> None:
+    server.reply(body=b'{"custom_id": 5, "response": null}\n', wire="files", action="download")
+    assert "gave something among the answers of a batch that is none" in mapped(run, code=1)["stderr"]
+    assert mapped(run)["answered"] == 6
+
+
+@VENDORS
+def test_answers_that_are_not_there_are_not_said_to_be_a_model(run: Run, server: PracticeServer, vendor: str) -> None:
+    server.batches.script(polls=0)
+    wire = "batches" if vendor == "anthropic" else "files"
+    server.reply(status=404, error="No such thing", wire=wire, action="download", times=1 + (vendor == "gemini"))
+    said = mapped(run, MODELS[vendor], code=1)["stderr"]
+    assert "did not give the answers of a batch (HTTP 404): No such thing" in said
+    assert mapped(run, MODELS[vendor])["answered"] == 6
 
 
 def test_a_file_that_could_not_be_deleted_is_deleted_by_the_next_run(run: Run, server: PracticeServer) -> None:

@@ -48,7 +48,7 @@ class _Lines(Batches):
         return b'{"custom_id":"%s","method":"POST","url":"%s","body":%s}' % (name.encode(), url.encode(), body)
 
     async def create(self, tag: str, upload: str | None, file: BinaryIO) -> str:
-        async with self._asking("make a batch"):
+        async with self._asking("make a batch", of_model=True):
             made = await self._client.batches.create(
                 completion_window=f"{self.endpoint.hours}h",
                 endpoint=self.endpoint.wires[self._wire]["url"],
@@ -124,7 +124,7 @@ class _Array(Batches):
     async def create(self, tag: str, upload: str | None, file: BinaryIO) -> str:
         size = file.seek(0, 2)
         headers = {"content-type": "application/json", "content-length": str(size)}
-        async with self._asking("make a batch"):
+        async with self._asking("make a batch", of_model=True):
             answer = await self._client.post(
                 "/v1/messages/batches",
                 cast_to=httpx2.Response,
@@ -207,7 +207,7 @@ class _Jobs(Batches):
         return await uploading.either(self._provider, self._place["elsewhere"], method, timeout, said, **more)
 
     async def create(self, tag: str, upload: str | None, file: BinaryIO) -> str:
-        async with self._asking("make a batch"):
+        async with self._asking("make a batch", of_model=True):
             said = {"display_name": f"llmring-{tag}"}
             made = await self._ask("batches.create", slow=True, said=said, model=self._model, src=upload)
             return _id(made.name)

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 from pydantic_core import from_json
 
-from ..exceptions import ConfigurationError, ProviderError, ProviderResponseError, is_passing
+from ..exceptions import ConfigurationError, ModelNotFoundError, ProviderError, ProviderResponseError, is_passing
 from ..schemas import LLMRequest
 from ..vendors import VENDORS, also_called, of_vendors
-from . import uploading
+from . import listing, uploading
 from .base import Call
 from .bounded import bounded
 from .transport import AT_HOME
@@ -302,13 +302,15 @@ class Batches(ABC):
 
     def _result(self, line: bytes) -> Result:
         try:
-            return self._read(from_json(line))
+            result = self._read(from_json(line))
+            result.name.encode()  # what is no text is none of ours
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ProviderResponseError(
                 f"{self._provider.name} gave something among the answers of a batch that is none.",
                 provider=self._provider.name,
                 model=self._model,
             ) from None
+        return result
 
     async def tidy(self, files: tuple[str, ...]) -> bool:
         """Delete files of a batch at the vendor; whether it did, or never will."""
@@ -340,8 +342,14 @@ class Batches(ABC):
         return None if self._timeout is None else max(self._timeout, _PATIENCE)
 
     @contextlib.asynccontextmanager
-    async def _asking(self, task: str, *, bound: bool = True) -> AsyncIterator[None]:
-        """Have what the SDK raises raised as ours; what is sent and read goes to no other server."""
+    async def _asking(self, task: str, *, bound: bool = True, of_model: bool = False) -> AsyncIterator[None]:
+        """Have what the SDK raises raised as ours; what is sent and read goes to no other server.
+
+        Args:
+            task: what is done.
+            bound: whether an answer may only be so large.
+            of_model: whether a 404 may be that of the model.
+        """
         before = AT_HOME.set(True)
         try:
             async with bounded() if bound else contextlib.nullcontext():
@@ -358,6 +366,8 @@ class Batches(ABC):
             failure = failure.__cause__
         call = Call(LLMRequest(model=self._model, messages=[]), self._model, False, self._timeout)
         raised = self._provider.error(uploading.plain(failure), call)
+        if isinstance(raised, ModelNotFoundError) and not of_model:
+            raise listing.failure_of(self._provider, failure, self._timeout, task)
         raised.args = (f"{self._provider.name} did not {task}. {raised}",)
         raise raised
 

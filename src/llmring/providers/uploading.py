@@ -293,7 +293,7 @@ async def either(
         except Exception as error:
             if version is versions[-1] or status_of(error) not in _NOTHING_THERE:
                 raise
-            if (file := arguments.get("file")) is not None:
+            if (file := arguments.get("file")) is not None and not isinstance(file, str):  # a name is of one there
                 file.seek(0)
     raise AssertionError
 
