@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from llmring.batches import Journal, journal_beside, known_journals, read_only
 from llmring.batches.spool import Entry
-from llmring.bulk.output import OutputError
+from llmring.bulk.lines import OutputError
 
 STEPS: list[tuple[str, dict[str, Any]]] = [
     ("uploaded", {"upload": "file-1"}),

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmring.bulk import Asking, Row, Rows
-from llmring.bulk.output import Lines, OutputError
+from llmring.bulk.lines import Lines, OutputError
 from llmring.bulk.rows import RowError
 from llmring.exceptions import ConfigurationError, LLMRingError
 

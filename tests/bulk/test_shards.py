@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from llmring.bulk import Output
-from llmring.bulk.output import OutputError
+from llmring.bulk.lines import OutputError
 from llmring.bulk.shards import Shards, beside, take_up
 
 WORKER = """

@@ -213,7 +213,7 @@ def test_an_edited_lockfile_is_seen_and_changes_nothing_by_itself(
     assert run(*asked).exit_code == 0
     project.write_text(project.read_text().replace("0.3", "0.4"))
     result = run(*asked)
-    assert "6 answers are of a time when chatbot was bound otherwise" in result.stderr
+    assert "6 of these rows were asked otherwise" in result.stderr
     assert len(server.requests) == 6
     result = run(*asked, "--redo-changed")
     assert result.stderr == ""

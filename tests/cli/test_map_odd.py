@@ -166,6 +166,6 @@ def test_a_lockfile_that_is_edited_meanwhile_is_in_force_and_remembered(
     assert 5 < len(late) < 55
     assert {it["model"] for it in late} == {"anthropic:claude-sonnet-4-5"}
     before = len(server.requests)
-    assert f"{60 - len(late)} answers are of a time when chatbot was bound otherwise" in run(*asked).stderr
+    assert f"{60 - len(late)} of these rows were asked otherwise" in run(*asked).stderr
     assert run(*asked, "--redo-changed").exit_code == 0
     assert len(server.requests) - before == 60 - len(late)

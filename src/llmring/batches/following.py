@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..bulk.job import Job, Summary, Task, line_of
 from ..bulk.keys import Keys
-from ..bulk.output import OutputError
+from ..bulk.lines import OutputError
 from ..bulk.results import MapResult
 from ..bulk.rows import Row
 from ..exceptions import (

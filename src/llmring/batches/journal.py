@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from ..bulk.keys import Keys
-from ..bulk.output import Lines, OutputError
+from ..bulk.lines import Lines, OutputError
 from ..private import state_folder, write_privately
 from .spool import Entry
 

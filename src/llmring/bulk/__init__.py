@@ -5,7 +5,7 @@ limits.py  what providers say of their limits, and the request of a row
 rowmap.py  rows in, answers out: `LLMRing.map`; work.py does it, results.py is what it says
 rows.py    rows of files
 asking.py  what is asked about a row, and by what key it is known
-output.py  the file of answers, which is also the memory of what was done; keys.py
+output.py  the file of answers, which is also the memory of what was done; lines.py, keys.py
 shards.py  the same, where several processes write: a file for each block of rows, beside the file of answers
 job.py     all of it together: `llmring map`
 surveying.py  what it would take, said before; by answers that are there, as a sample of the others: sampling.py

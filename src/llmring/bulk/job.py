@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import catalog
 from ..exceptions import ConfigurationError, ProviderError
 from ..schemas import LLMRequest, Usage
-from .output import OutputError
+from .lines import OutputError
 from .rows import Row
 
 if TYPE_CHECKING:

@@ -6,181 +6,21 @@ had been written of a line by a machine that stopped is taken away by the next r
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import stat
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..exceptions import LLMRingError
 from .keys import Keys
+from .lines import Lines, OutputError
 from .sampling import Sample, Sampled
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-__all__ = ["Output", "OutputError", "failed_beside"]
-
-_BLOCK = 1 << 16
+__all__ = ["Output", "failed_beside"]
 
 
-class OutputError(LLMRingError):
-    """The file of answers cannot be used or written. What it holds is whole.
-
-    What to do: what the message says, such as making room on the disk; then run it again, and it goes on.
-    """
-
-
-_OTHERS = {".csv", ".tsv", ".parquet", ".pq", ".xlsx", ".gz", ".zst", ".bz2", ".xz", ".zip"}
-
-
-class Lines:
-    """A file of JSON Lines that is appended to by this process alone.
-
-    Raises:
-        OutputError: it cannot be opened or locked, or holds something else.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        if path.suffix.lower() in _OTHERS:
-            raise OutputError(f"{path}: answers are lines of JSON, and are appended; name it .jsonl: -o")
-        self._fd = self._open()
-        self._size = self._mended()
-
-    def _open(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        while True:
-            try:
-                fd = os.open(self.path, flags, 0o666)
-            except OSError as error:
-                raise OutputError(f"{self.path} cannot be written: {error.strerror}.") from None
-            try:
-                is_file, is_ours = stat.S_ISREG(os.fstat(fd).st_mode), _locked(fd)
-            except OSError as error:
-                os.close(fd)
-                raise OutputError(
-                    f"{self.path} cannot be locked, and two runs would mix: {error.strerror}. Name one on a disk of "
-                    "this machine: -o"
-                ) from None
-            if not (is_file and is_ours):
-                os.close(fd)
-                what = "is being written by another run. Wait for it, or" if is_file else "is no file:"
-                raise OutputError(f"{self.path} {what} name another file: -o")
-            with contextlib.suppress(OSError):
-                if os.path.samestat(os.fstat(fd), os.stat(self.path)):
-                    return fd
-            os.close(fd)  # whoever had it has put another in its place
-
-    def _mended(self) -> int:
-        """See to the end of the last line; gives where the next one begins."""
-        size = os.lseek(self._fd, 0, os.SEEK_END)
-        tail = b""
-        start = size
-        while start and b"\n" not in tail:
-            length = min(_BLOCK, start)
-            start -= length
-            os.lseek(self._fd, start, os.SEEK_SET)
-            tail = os.read(self._fd, length) + tail
-        last = tail.rpartition(b"\n")[2]
-        if not last:
-            return size
-        with contextlib.suppress(ValueError, RecursionError):
-            if isinstance(json.loads(last), dict):
-                self._size = size
-                self._put(b"\n")
-                return size + 1
-        size -= len(last)
-        if not last.lstrip().startswith(b"{") and last.strip(b"\0"):
-            raise OutputError(f"{self.path} holds something else than answers; name another file: -o")
-        os.ftruncate(self._fd, size)
-        return size
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        """What it holds."""
-        with open(self.path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    data = json.loads(line)
-                    if not isinstance(data["key"], str):
-                        raise TypeError
-                except (ValueError, TypeError, KeyError, RecursionError):
-                    raise OutputError(
-                        f"{self.path}:{number} is no line of a run's; name another file (-o), or take it out."
-                    ) from None
-                yield data
-
-    def add(self, data: dict[str, Any]) -> None:
-        """Append a line.
-
-        Raises:
-            OutputError: there is no room for it, or the like; nothing of it is in the file.
-        """
-        self._put(_encoded(data))
-
-    def _put(self, line: bytes) -> None:
-        os.lseek(self._fd, self._size, os.SEEK_SET)
-        try:
-            left = memoryview(line)
-            while left:
-                left = left[os.write(self._fd, left) :]
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._fd, self._size)
-            raise OutputError(
-                f"{self.path} cannot be written: {error.strerror}. What it holds is whole; make room, and run it again."
-            ) from None
-        self._size += len(line)
-
-    def keep(self, wanted: Iterator[dict[str, Any]]) -> None:
-        """Have it hold these lines and no others, or, if that fails, all that it holds now. Nothing is added after."""
-        real = Path(os.path.realpath(self.path))  # a link stays one
-        beside = real.with_name(f".{real.name}.{os.getpid()}")
-        try:
-            with open(beside, "wb") as file:
-                file.writelines(_encoded(it) for it in wanted)
-                file.flush()
-                os.fsync(file.fileno())
-            with contextlib.suppress(OSError):
-                os.chmod(beside, os.fstat(self._fd).st_mode & 0o777)
-            os.replace(beside, real)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(beside)
-            raise OutputError(f"{self.path} cannot be written anew: {error.strerror}.") from None
-
-    def sync(self) -> None:
-        """Have the disk hold it.
-
-        Raises:
-            OutputError: it does not.
-        """
-        try:
-            os.fsync(self._fd)
-        except OSError as error:
-            raise OutputError(f"{self.path} cannot be written: {error.strerror}.") from None
-
-    def close(self) -> None:
-        """Have the disk hold it, and let go of it."""
-        if self._fd >= 0:
-            with contextlib.suppress(OSError):
-                os.fsync(self._fd)
-            os.close(self._fd)
-            self._fd = -1
-
-
-def _encoded(data: dict[str, Any]) -> bytes:
-    try:
-        text = json.dumps(data, ensure_ascii=False, default=str)
-        return text.encode() + b"\n"
-    except UnicodeEncodeError:  # half a character
-        return json.dumps(data, default=str).encode() + b"\n"
+def _is_of(key: str, question: str) -> bool:
+    """Whether a row is known by what is asked about it."""
+    return key.partition("#")[0] == question
 
 
 def failed_beside(path: Path) -> Path:
@@ -200,7 +40,8 @@ class Output:
     Attributes:
         path: of the answers.
         answered, failed: how many of each are there.
-        changed: how many answers are of a time when others were asked.
+        done, changed, given_up: of the rows that were gone through, how many are answered, how many of these were asked
+            otherwise, and how many had failed for good.
         redoes_changed: as above.
         sample: of the answers that were there.
 
@@ -216,12 +57,14 @@ class Output:
         self._failures: Lines | None = None
         self._done = Keys()
         self._asked = Keys()
+        self._questions = Keys()  # of answers that a field of their row names
         self._given_up = Keys()
         self._times: dict[str, int] = {}
         self._seen = Keys()
         self._twice = False
         self._mends_failures = False
-        self.answered = self.failed = self.changed = 0
+        self.answered = self.failed = 0
+        self.done = self.changed = self.given_up = 0
         self.sample = Sample()
         try:
             self._read()
@@ -254,8 +97,7 @@ class Output:
         if "error" not in line and asked not in self._asked:
             self._mends_failures |= self._failures is not None
             self.answer(line)
-            self._done.add(key)
-            self._asked.add(asked)
+            self._know(line)
         elif "error" in line and key not in self._done and key not in self._given_up:
             self.failure(line)
             self._given_up.add(key)
@@ -265,11 +107,17 @@ class Output:
         for line in self._answers:
             key = line["key"]
             self._twice |= key in self._done
-            self._done.add(key)
-            self._asked.add(f"{key}\n{line.get('asked')}")
-            self.changed += not str(line.get("asked", "")).endswith(f".{self.whom}")
+            self._know(line)
             self.sample.take(line)
         self.answered = len(self._done)
+
+    def _know(self, line: dict[str, Any]) -> None:
+        key, asked = line["key"], str(line.get("asked"))
+        question = asked.rpartition(".")[0]
+        self._done.add(key)
+        self._asked.add(f"{key}\n{asked}")
+        if not _is_of(key, question):
+            self._questions.add(question)
 
     def _read_failures(self, retry: bool) -> None:
         assert self._failures is not None
@@ -281,7 +129,11 @@ class Output:
         self.failed = len(self._given_up)
 
     def wants(self, key: str, asked: str) -> tuple[str, str] | None:
-        """The key and the digest under which a row is to be asked; `None` where it is done, or has failed for good."""
+        """The key and the digest under which a row is to be asked; `None` where it is done, or has failed for good.
+
+        Raises:
+            OutputError: what is asked is answered, and would be paid for twice.
+        """
         if key in self._seen:  # the same row once more
             count = self._times[key] = self._times.get(key, 1) + 1
             key = f"{key}#{count}"
@@ -292,9 +144,17 @@ class Output:
         """The same of a row that is there once, whatever was asked for before."""
         whole = f"{asked}.{self.whom}"
         if key in self._given_up:
+            self.given_up += 1
             return None
-        if key in self._done and not (self.redoes_changed and f"{key}\n{whole}" not in self._asked):
-            return None
+        if key in self._done:
+            is_other = f"{key}\n{whole}" not in self._asked
+            self.done, self.changed = self.done + 1, self.changed + is_other
+            return (key, whole) if self.redoes_changed and is_other else None
+        if asked in (self._questions if _is_of(key, asked) else self._done):
+            raise OutputError(
+                f"{self.path} has the answer to what would be asked first, by another key: it would be paid for twice. "
+                "Name the same field as before (--key), or none if none was named; or another file: -o"
+            )
         return key, whole
 
     def sampled(self, key: str, asked: str) -> Sampled | None:
@@ -309,6 +169,7 @@ class Output:
     def again(self) -> None:
         """The rows are gone through once more, from the first."""
         self._seen, self._times = Keys(), {}
+        self.done = self.changed = self.given_up = 0
 
     def holds(self, key: str, asked: str) -> bool:
         """Whether what was asked under a key is answered."""
@@ -376,23 +237,3 @@ class Output:
         self._answers.close()
         if self._failures is not None:
             self._failures.close()
-
-
-if sys.platform == "win32":
-
-    def _locked(fd: int) -> bool:
-        os.lseek(fd, 1 << 62, os.SEEK_SET)
-        try:
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-
-    def _locked(fd: int) -> bool:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

@@ -80,6 +80,7 @@ class Rows:
 
     Attributes:
         count: how many there are, as far as they were read.
+        limit: as above.
 
     Raises:
         ConfigurationError: there is no such file, or nobody knows its format.
@@ -93,7 +94,7 @@ class Rows:
         written: Sequence[Path] = (),
     ) -> None:
         self.count = 0
-        self._limit = limit
+        self.limit = limit
         self._spooled: dict[str, IO[bytes]] = {}
         found: dict[str, str] = {}
         for source in sources:
@@ -105,7 +106,7 @@ class Rows:
         number = 0
         for path, format in self._files:
             for place, data in self._read(path, format):
-                if self._limit is not None and number >= self._limit:
+                if self.limit is not None and number >= self.limit:
                     return
                 number += 1
                 self.count = max(self.count, number)

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from .output import Lines, Output, OutputError
+from .lines import Lines, OutputError
+from .output import Output
 
 if sys.platform != "win32":
     import fcntl

@@ -26,12 +26,13 @@ from .batches import at_vendor, journal_of
 from .chat import response_format
 from .facts import dollars
 from .parameters import MaxTokensOption, ReasoningOption, SchemaOption, TemperatureOption, fields_of
-from .pictures_of_maps import lasting, picture
+from .pictures_of_maps import picture
 from .project import ProfileOption, default_model, lockfile_if_any, offers
 from .rebinding import watched, whom
 from .templates import chosen
 from .terminal import hear_warnings, json_text, logged_from, note, say, warn, working
 from .trust import Service
+from .words_of_maps import tell_what_is_there, told
 
 _INTERRUPTED = 130
 
@@ -275,7 +276,7 @@ class _Run:
         if self._in_batches:
             there = at_vendor(self._output.path) if self._output is not None else []
             said["at_vendor"] = sum(it.count for it in there)
-        note(_told(found), dim=False)
+        note(told(found), dim=False)
         say(json_text(said))
         return 0
 
@@ -296,6 +297,8 @@ class _Run:
         with working("Looking at the rows"):
             found = await survey(job, self._binding, self._concurrency, price=price)
         hear_warnings(self.warn, self.before_log)
+        if self._output is not None:
+            tell_what_is_there(self._output, self._asking, self._rows, found)
         return found
 
     async def _asked(self, service: LLMRing) -> int:
@@ -303,8 +306,6 @@ class _Run:
             batches.endpoint_for(service, self._binding)
         job = self._job = self._job_of(service)
         found = await self._looked(job, price=self._max_cost is not None)
-        if self._output is not None:
-            self._tell_what_is_there(self._output)
         if self._presses:
             return _INTERRUPTED
         try:
@@ -324,20 +325,6 @@ class _Run:
         if self._output is not None:
             self._output.whom = whom(binding)
         self.note(f"{self._asking.model} is bound otherwise now: {', '.join(binding.models)} from here on.")
-
-    def _tell_what_is_there(self, output: Output) -> None:
-        if output.changed and not output.redoes_changed:
-            warn(
-                f"{output.changed} answers are of a time when {self._asking.model} was bound otherwise; they stay. To "
-                "ask about these rows again: --redo-changed"
-            )
-        if self._asking.key is not None and output.repeated:
-            warn(
-                f"{output.repeated} values of {self._asking.key} are those of several rows, which only their order "
-                "tells apart. A field that each row has its own value of: --key"
-            )
-        if output.failed:
-            note(f"{output.failed} rows failed for good before. To take them up: --retry-failed", dim=False)
 
     def _say(self, summary: Summary, stopped: str | None) -> None:
         summary.stopped = stopped
@@ -373,16 +360,3 @@ class _Interrupts:
     def __exit__(self, *_: object) -> None:
         if sys.platform != "win32":
             asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
-
-
-def _told(found: Survey) -> str:
-    done = f", {found.rows - found.to_ask:,} of them done" if found.to_ask != found.rows else ""
-    cost = dollars(found.usd) if found.usd is not None else f"not known ({found.reason})"
-    guess = "; how long answers are is a guess: run some first, with --limit and -o" if found.guessed else ""
-    guess += f", by the {found.sample:,} answers that were looked at" if found.sample else ""
-    if not found.to_ask:
-        return f"{found.rows:,} rows{done}. Nothing is left to ask."
-    return (
-        f"{found.rows:,} rows{done}. {found.to_ask:,} to ask {found.model}: about {found.prompt_tokens:,} tokens in, "
-        f"{found.completion_tokens:,} out. Cost: {cost}. Time: about {lasting(found.seconds)}{guess}."
-    )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..bulk import MapResult, Row, RowMap
 from ..bulk.asking import digest
 from ..bulk.job import Task, is_free, line_of
-from ..bulk.output import Lines, OutputError
+from ..bulk.lines import Lines, OutputError
 from ..bulk.shards import Shards
 from ..exceptions import ConfigurationError, LLMRingError
 from .desk import FINISH, STOP

@@ -1,0 +1,46 @@
+"""What `llmring map` says of a run in words: what it would take, and what is there already."""
+
+from __future__ import annotations
+
+from ..bulk import Asking, Output, Rows, Survey
+from .facts import dollars
+from .pictures_of_maps import lasting
+from .terminal import note, warn
+
+__all__ = ["tell_what_is_there", "told"]
+
+
+def tell_what_is_there(output: Output, asking: Asking, rows: Rows, found: Survey) -> None:
+    """Say what is there of a file of answers that one may not expect, before anybody is asked."""
+    if output.changed and not output.redoes_changed:
+        warn(
+            f"{output.changed} of these rows were asked otherwise: by another prompt, schema, parameter or model. "
+            "Their answers stay; to ask again: --redo-changed"
+        )
+    others = output.answered - output.done
+    if others and found.to_ask and (rows.limit is None or not output.done):
+        warn(
+            f"{others} answers in {output.path} are of no row of this run, and stay. They are of other rows, or were "
+            "asked by another prompt, schema, parameter or --key."
+        )
+    if asking.key is not None and output.repeated:
+        warn(
+            f"{output.repeated} values of {asking.key} are those of several rows, which only their order tells apart. "
+            "A field that each row has its own value of: --key"
+        )
+    if output.failed:
+        note(f"{output.failed} rows failed for good before. To take them up: --retry-failed", dim=False)
+
+
+def told(found: Survey) -> str:
+    """What a run would take."""
+    done = f", {found.rows - found.to_ask:,} of them done" if found.to_ask != found.rows else ""
+    cost = dollars(found.usd) if found.usd is not None else f"not known ({found.reason})"
+    guess = "; how long answers are is a guess: run some first, with --limit and -o" if found.guessed else ""
+    guess += f", by the {found.sample:,} answers that were looked at" if found.sample else ""
+    if not found.to_ask:
+        return f"{found.rows:,} rows{done}. Nothing is left to ask."
+    return (
+        f"{found.rows:,} rows{done}. {found.to_ask:,} to ask {found.model}: about {found.prompt_tokens:,} tokens in, "
+        f"{found.completion_tokens:,} out. Cost: {cost}. Time: about {lasting(found.seconds)}{guess}."
+    )
