@@ -159,6 +159,20 @@ def test_a_journal_is_of_one_file_of_answers_and_may_be_renamed_with_it(
     assert not (bare / "out.jsonl").exists()
 
 
+def test_a_journal_is_beside_the_answers_whatever_links_lead_there(
+    run: Run, server: PracticeServer, bare: Path
+) -> None:
+    (bare / "real").mkdir()
+    (bare / "out.jsonl").symlink_to("real/labels.jsonl")
+    interrupted(server, OPENAI)
+    server.batches.finish()
+    assert not (bare / "out.batches.jsonl").exists()
+    command = ["map", "rows.jsonl", "--model", OPENAI, *ASK[:2], "-o", "real/labels.jsonl", "--batch"]
+    assert run(*command).exit_code == 0
+    assert answers() == ALL
+    assert len(server.batches.made) == 1
+
+
 def test_what_is_wrong_with_one_file_holds_up_no_other(run: Run, server: PracticeServer, bare: Path) -> None:
     for name in ("a", "b", "c"):
         interrupted(server, OPENAI)

@@ -113,7 +113,7 @@ class Journal(Lines):
             os.chmod(path, 0o600)
             _sync_folder(path.parent)
             self._begin(output or self.output)
-        elif output is not None and output.name != self.output.name:
+        elif output is not None and _real(output).name != self.output.name:
             if self.output.exists():
                 self.close()
                 raise OutputError(f"{path} is the journal of {self.output}. Name another file: -o")
@@ -121,8 +121,8 @@ class Journal(Lines):
         _remember(path)
 
     def _begin(self, output: Path) -> None:
-        self.output = output
-        self.note("", "begun", version=_VERSION, salt=self.salt, output=output.name)
+        self.output = _real(output)
+        self.note("", "begun", version=_VERSION, salt=self.salt, output=self.output.name)
 
     def __enter__(self) -> Self:
         return self
@@ -266,10 +266,16 @@ def read_only(path: Path) -> Known:
 
 
 def journal_beside(path: Path) -> Path:
-    """The journal of a file of answers: `labels.batches.jsonl`; of a journal, itself."""
+    """The journal of a file of answers: `labels.batches.jsonl`, beside the file itself where that is a link; of a
+    journal, itself."""
+    path = _real(path)
     if path.name.endswith(_SUFFIX):
         return path
     return path.with_name(f"{path.name.removesuffix('.jsonl')}{_SUFFIX}")
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def output_beside(journal: Path) -> Path:

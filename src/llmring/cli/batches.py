@@ -142,7 +142,7 @@ def _of_each(file: Path | None, work: Callable[[Path], int]) -> int:
         except LLMRingError as error:
             if file is not None:
                 raise
-            warn(f"{path}: {error}")
+            warn(str(error) if str(path) in str(error) else f"{path}: {error}")
             status = 1
     return status
 
