@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -220,6 +222,43 @@ async def test_an_idle_connection_makes_room_for_one_to_another_server() -> None
             assert await other.has(0)
 
 
+async def test_nothing_is_kept_of_servers_to_which_no_connection_is_open() -> None:
+    async with serving(bounds(expiry=0)) as (_, client):
+        for _ in range(5):
+            async with listening(Server().serve) as port:
+                assert (await client.get(f"http://127.0.0.1:{port}/")).text == "ok"
+        transport = transport_of(client)
+        (await client.get("/")).raise_for_status()
+        assert len(transport._idle) == len(transport._lines) == 1
+
+
+async def test_a_request_that_was_cancelled_is_gone_at_once() -> None:
+    """Its body, which may be large, is in no cycle that would have to be found first."""
+
+    class Body(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"x"
+
+    async with serving(bounds()) as (server, client):
+        server.let.clear()
+        body = Body()
+        headers = {"Host": "127.0.0.1", "Content-Length": "1"}
+        request = httpx2.Request("POST", client.base_url, headers=headers, stream=body)
+        task = asyncio.create_task(client._transport.handle_async_request(request))
+        await server.asked(1)
+        gc.collect()
+        gc.disable()
+        try:
+            task.cancel()
+            await asyncio.wait([task])
+            kept = weakref.ref(body)
+            del task, request, body
+            await asyncio.sleep(0)
+            assert kept() is None
+        finally:
+            gc.enable()
+
+
 async def test_what_is_under_way_and_who_waits_hear_of_the_end() -> None:
     """Closing leaves nobody waiting, and no connection open, one that is just being made neither."""
     async with serving(bounds(most=1)) as (server, client):
@@ -328,6 +367,23 @@ async def test_an_answer_to_what_was_not_read_to_its_end() -> None:
             assert (answer.status_code, answer.text) == (413, "big")
 
 
+async def test_an_answer_from_a_server_that_reads_no_more() -> None:
+    """It has said all, and waits: whoever sends need not wait until it takes the rest."""
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(b"HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 3\r\n\r\nbig")
+        writer.write_eof()
+        await over.wait()
+
+    async with said(serve) as client:
+        answer = await client.post("/", content=b"x" * 20_000_000)
+        assert (answer.status_code, answer.text) == (413, "big")
+        over.set()
+
+
 async def test_a_head_that_would_be_two_is_not_sent() -> None:
     heads: list[bytes] = []
 
@@ -401,6 +457,40 @@ async def test_another_protocol_on_the_same_connection() -> None:
                 assert got == b"hello and again"
 
 
+async def test_what_is_said_over_another_protocol_is_sent_at_once() -> None:
+    """Also while somebody reads, as it is with a WebSocket."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n")
+        while piece := await reader.read(100):
+            writer.write(piece)
+
+    headers = {"Connection": "upgrade", "Upgrade": "echo"}
+    async with said(serve) as client, client.stream("GET", "/", headers=headers) as answer:
+        stream = answer.extensions["network_stream"]
+        for word in (b"one", b"two"):
+            reading = asyncio.create_task(stream.read(100, timeout=5))
+            await asyncio.sleep(0)
+            await stream.write(word)
+            assert await reading == word
+
+
+async def test_a_head_is_sent_with_the_beginning_of_the_body() -> None:
+    """As one packet, with one call of the system's; by itself, where there is no body."""
+    pieces: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(1000):
+            pieces.append(piece.partition(b"\r\n\r\n")[2])
+            writer.write(OK)
+
+    async with said(serve) as client:
+        assert (await client.post("/", content=b"body")).text == "ok"
+        assert (await client.get("/")).text == "ok"
+    assert pieces == [b"body", b""]
+
+
 async def test_what_is_no_address_of_http() -> None:
     with pytest.raises(httpx2.UnsupportedProtocol, match="ftp://"):
         await Transport(bounds()).handle_async_request(httpx2.Request("GET", "ftp://127.0.0.1/"))
@@ -457,5 +547,5 @@ async def test_a_crowd_and_servers_with_faults(seed: int) -> None:
             got = await asyncio.gather(*(ask(number) for number in range(40)))
             assert {"whole", "cancelled"} <= set(got)
             assert transport._places + len(transport._lines) == most
-            assert sum(map(len, transport._idle.values())) == len(transport._lines) <= 3
+            assert len(transport._idle) == len(transport._lines) <= 3
             assert not transport._waiting

@@ -111,7 +111,6 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._error: Exception | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
-        self._head: bytes | None = None
         self._looks: Callable[[int], Any] | None = None
 
     # As asyncio sees it
@@ -136,9 +135,10 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         _wake(self._reader)
 
     def eof_received(self) -> None:
-        """The other side has said all."""
+        """The other side has said all, and whoever still tells it something need not wait until it takes that."""
         self._ended = True
         _wake(self._reader)
+        _wake(self._writer)
 
     def connection_lost(self, error: Exception | None) -> None:
         """It is closed."""
@@ -160,9 +160,6 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """The next bytes; none where the other side has said all."""
-        if self._head:
-            self._transport.write(self._head)
-        self._head = None
         if self._arrived:
             # Whoever is sent more than it can take must still let others have their turn.
             await asyncio.sleep(0)
@@ -197,12 +194,6 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         """Send bytes, and wait while the other side takes no more."""
         if self._ended or self._transport.is_closing():
             raise httpcore2.WriteError("the connection is closed")
-        if self._head is None:
-            # A request's head goes with what comes after it: that is one packet, and one call of the system's.
-            self._head = buffer
-            return
-        if self._head:
-            buffer, self._head = self._head + buffer, b""
         self._transport.write(buffer)
         if self._writer is not None:
             await _within(timeout, self._writer, httpcore2.WriteTimeout)

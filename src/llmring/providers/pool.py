@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import h11
 import httpcore2
@@ -32,6 +32,8 @@ _SECURE = ("https", "wss")
 _READ = 64 * 1024
 _HEAD = 100 * 1024
 """Bytes that the head of an answer may have, or the line before a chunk."""
+_FOREIGN = (h11.ProtocolError, httpcore2.NetworkError, httpcore2.TimeoutException)
+"""What goes up under httpx2's name for it. All else is raised as it is, by no function: that would be a cycle."""
 
 
 class Transport(httpx2.AsyncBaseTransport):
@@ -51,7 +53,7 @@ class Transport(httpx2.AsyncBaseTransport):
         self._names = Names()
         self._lines: set[_Line] = set()
         # The one that was used last is at the end, and used next.
-        self._idle: dict[Origin, deque[_Line]] = {}
+        self._idle: OrderedDict[_Line, None] = OrderedDict()
         self._waiting: deque[tuple[Origin, asyncio.Future[_Line | None]]] = deque()
         self._is_closed = False
 
@@ -72,7 +74,9 @@ class Transport(httpx2.AsyncBaseTransport):
         except BaseException as error:
             if line is not None:
                 self.leave(line)
-            _raise_as_httpx(error)
+            if isinstance(error, _FOREIGN):
+                raise _as_httpx(error) from error
+            raise
         more = {
             "http_version": b"HTTP/" + head.http_version,
             "reason_phrase": head.reason,
@@ -97,25 +101,27 @@ class Transport(httpx2.AsyncBaseTransport):
     def _idle_one(self, origin: Origin) -> _Line | None:
         """An open connection to a server that nobody uses."""
         now = monotonic()
-        for lines in self._idle.values():
-            while lines and lines[0].expires <= now:
-                self._end(lines.popleft())
-        while own := self._idle.get(origin):
-            if (line := own.pop()).connection.is_quiet():
+        while self._idle and next(iter(self._idle)).expires <= now:
+            self._end_oldest()
+        while (line := next((it for it in reversed(self._idle) if it.origin == origin), None)) is not None:
+            del self._idle[line]
+            if line.connection.is_quiet():
                 return line
             self._end(line)
         return None
+
+    def _end_oldest(self) -> None:
+        self._end(self._idle.popitem(last=False)[0])
 
     async def _place(self, origin: Origin, timeout: float | None) -> _Line | None:
         """A place for another connection, and `None`; or one to this server that is no longer used."""
         if self._places > 0:
             self._places -= 1
             return None
-        for lines in self._idle.values():
-            if lines:  # of another server: that is closed for this one
-                self._end(lines.popleft())
-                self._places -= 1
-                return None
+        if self._idle:  # to another server: that is closed for this one
+            self._end_oldest()
+            self._places -= 1
+            return None
         place: asyncio.Future[_Line | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting := (origin, place))
         try:
@@ -184,9 +190,9 @@ class Transport(httpx2.AsyncBaseTransport):
         if line is None:
             self._places += 1
             return
-        self._idle.setdefault(line.origin, deque()).append(line)
-        if sum(map(len, self._idle.values())) > self._most_idle:
-            self._end(min(filter(None, self._idle.values()), key=lambda it: it[0].expires).popleft())
+        self._idle[line] = None
+        if len(self._idle) > self._most_idle:
+            self._end_oldest()
 
 
 class _Line:
@@ -216,17 +222,19 @@ class _Line:
         assert isinstance(request.stream, httpx2.AsyncByteStream)
         http, write, timeout = self.http, self.connection.write, times.get("write")
         target = request.extensions.get("target") or request.url.raw_path
-        head = http.send(h11.Request(method=request.method, target=target, headers=request.headers.raw))
+        # It goes with the beginning of the body: that is one packet, and one call of the system's.
+        head = http.send(h11.Request(method=request.method, target=target, headers=request.headers.raw)) or b""
         try:
-            await write(head or b"", timeout)
             parts = aiter(request.stream)
             try:
                 async for part in parts:
-                    await write(http.send(h11.Data(data=part)) or b"", timeout)
+                    await write(head + (http.send(h11.Data(data=part)) or b""), timeout)
+                    head = b""
             finally:
                 if (close := getattr(parts, "aclose", None)) is not None:
                     await close()
-            await write(http.send(h11.EndOfMessage()) or b"", timeout)
+            if rest := head + (http.send(h11.EndOfMessage()) or b""):
+                await write(rest, timeout)
         except httpcore2.WriteError:
             pass  # a server may have answered what it has not read to its end
         while True:
@@ -284,7 +292,9 @@ class _Body(httpx2.AsyncByteStream):
                     raise broken
         except BaseException as error:
             self._leave()
-            _raise_as_httpx(error)
+            if isinstance(error, _FOREIGN):
+                raise _as_httpx(error) from error
+            raise
 
     async def aclose(self) -> None:
         self._leave()
@@ -302,10 +312,7 @@ def _closed() -> httpx2.ConnectError:
     return httpx2.ConnectError("the client was closed")
 
 
-def _raise_as_httpx(error: BaseException) -> NoReturn:
-    """Raise the exception of that name in httpx2, whose clients know only those; any other as it is."""
-    if type(error).__module__.partition(".")[0] in ("h11", "httpcore2"):
-        kind = getattr(httpx2, type(error).__name__, None)
-        if kind is not None:
-            raise kind(str(error)) from error
-    raise error
+def _as_httpx(error: BaseException) -> Exception:
+    """The exception of that name in httpx2, whose clients know only those."""
+    kind: type[httpx2.TransportError] = getattr(httpx2, type(error).__name__)
+    return kind(str(error))
