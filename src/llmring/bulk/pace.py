@@ -21,6 +21,7 @@ Outcome = Literal["answered", "refused", "overloaded", "none"]
 LIMITS: Final = {
     "most": "--concurrency",
     "window": "how the provider copes",
+    "budget": "what is left of the alias's budget",
     "rate": "the provider's rate",
     "alone": "what the provider said",
     "rows": "the rows that come in",
@@ -95,6 +96,7 @@ class Pace:
         self.limited_by = "window"
         self._clock = clock
         self._grows_fast = True
+        self._by = "window"
         self._cut_at = -inf
         # What the latency of answers says.
         self._latency: float | None = None
@@ -133,13 +135,13 @@ class Pace:
         """Seconds until another one may begin; 0: now; infinite: not before one of those under way has ended."""
         now = self._clock()
         if running >= int(self.window):
-            self.limited_by = "most" if self.window >= self.most else "window"
+            self.limited_by = "most" if self.window >= self.most else self._by
             return inf
         if now < self._alone_until:
             self.limited_by = "alone"
             return self._alone_until - now
         if now < self._next:
-            self.limited_by = "window" if self._base is None else "rate"
+            self.limited_by = self._by if self._base is None else "rate"
             return self._next - now
         return 0.0
 
@@ -167,6 +169,13 @@ class Pace:
         """Nobody begins for so long."""
         self._alone_until = max(self._alone_until, self._clock() + seconds)
 
+    def has_no_room(self, running: int, seconds: float) -> None:
+        """A budget has no room for more than those that are under way; where none are, for others', for so long."""
+        self._grows_fast, self._by = False, "budget"
+        self.window = max(1.0, min(self.window, float(running)))
+        if not running:
+            self._next = max(self._next, self._clock() + seconds)
+
     def ended(self, begun: Begun, running: int, outcome: Outcome, retry_after: float | None = None) -> None:
         """A request has ended.
 
@@ -192,7 +201,7 @@ class Pace:
             self._slow_down(begun, retry_after)
 
     def _cut(self, part: float) -> None:
-        self._grows_fast = False
+        self._grows_fast, self._by = False, "window"
         self._cut_at = self._clock()
         self.window = max(1.0, self.window * part)
 

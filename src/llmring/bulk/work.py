@@ -212,9 +212,9 @@ class Work(Generic[R]):
                     self._later.clear()
                 if self._no_more and not self._tasks and not self._later:
                     return
-                if self._later:
-                    due = self._later[0][0] - self._loop.time()
-                    wait = max(due, 0.001) if wait in (0, inf) else max(min(wait, due), 0.001)
+                if self._later and not is_due:
+                    due = max(self._later[0][0] - self._loop.time(), 0.001)
+                    wait = min(wait or inf, due)
                 await self._wait(wait or inf)
         except asyncio.CancelledError:
             raise
@@ -318,8 +318,10 @@ class Work(Generic[R]):
     def _failure(self, job: _Job[R], error: LLMRingError, seconds: float) -> None:
         assert self._loop is not None
         out_of_credit = isinstance(error, ProviderError) and error.out_of_credit
+        if isinstance(error, BudgetExceededError) and error.held and error.spent + error.needed <= error.usd:
+            self._wait_for_room(job)
         # An error of no kind is that of a service that was closed.
-        if isinstance(error, _FATAL) or out_of_credit or type(error) is LLMRingError:
+        elif isinstance(error, _FATAL) or out_of_credit or type(error) is LLMRingError:
             self._leave(job, error)
         elif not (is_passing(error) or isinstance(error, CircuitBreakerError)):
             self._failed += 1
@@ -328,6 +330,14 @@ class Work(Generic[R]):
                 self._fail(error)
         else:
             self._again(job, error, seconds)
+
+    def _wait_for_room(self, job: _Job[R]) -> None:
+        """Put a row back that a budget has room for once what is under way was cheaper than it might have been."""
+        assert self._loop is not None
+        assert self._pace is not None
+        job.attempts -= 1
+        self._pace.has_no_room(len(self._tasks) - 1, _FIRST_PAUSE)
+        heappush(self._later, (self._loop.time(), job.number, job))
 
     def _again(self, job: _Job[R], error: LLMRingError, seconds: float) -> None:
         """Ask a row again later; give it up, where others were answered meanwhile; or else all of it."""
