@@ -38,11 +38,11 @@ async def test_what_is_under_way_is_waited_for(counting: Counting, tmp_path: Pat
 async def test_it_ends_where_that_makes_no_room(counting: Counting) -> None:
     counting.bind(budget={"usd": 5.5 * DEAREST, "per": "month"})
     counting.server.default = Reply("x", usage=Tokens(10, 500), delay=0.01)
-    answered = 0
     async with counting.service() as service:
+        answers = begun(service, 60)
         with pytest.raises(BudgetExceededError) as caught:
-            async for _ in begun(service, 60):
-                answered += 1
+            await _all(answers)
+        answered = answers.progress.answered
     assert answered >= 9
     assert caught.value.spent + caught.value.needed > caught.value.usd
     assert len(counting.server.requests) == answered

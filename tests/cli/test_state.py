@@ -14,6 +14,12 @@ from .conftest import Run
 __all__ = ["counting"]
 
 
+def test_a_small_budget_is_said_as_it_is(counting: Counting, run: Run) -> None:
+    counting.bind(budget={"usd": 0.001, "per": "hour"})
+    assert "$0.0010 an hour" in run("state").stdout
+    assert "$0.001 an hour" in " ".join(run("info", "chatbot").stdout.split())
+
+
 def spend(counting: Counting) -> None:
     async def run() -> None:
         async with counting.service() as service:

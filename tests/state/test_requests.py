@@ -98,8 +98,8 @@ async def test_what_may_cost_too_much_is_refused_unsent(counting: Counting, stor
     assert datetime.now(UTC) < error.opens_at
     assert (error.opens_at.minute, error.opens_at.second) == (0, 0)
     assert 0 < error.retry_after <= 3600
-    for said in ("chatbot may cost $0.01 a hour", "$0.0075 are spent", MODEL, "It was not sent", "UTC"):
-        assert said in str(error).replace("an hour", "a hour"), said
+    for said in ("chatbot may cost $0.01 an hour", "$0.0075 are spent", MODEL, "It was not sent", "UTC"):
+        assert said in str(error), said
     for other in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert (str(other), vars(other)) == (str(error), vars(error))
 

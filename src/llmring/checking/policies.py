@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .. import catalog
 from ..exceptions import ConfigurationError, LLMRingError, ProviderNotFoundError
 from ..lockfile import Binding, split_reference
+from ..lockfile.policy import each
 from ..policy import own_params, runs_tools
 from ..providers.endpoints import endpoint
 from ..references import escaped, shown
@@ -110,7 +111,7 @@ class _One:
         if most > policy.rate.tokens:
             message = (
                 f"The params of {shown(self._alias)} ask for answers of up to {most:,} tokens, and its rate is "
-                f"{policy.rate.tokens:,} a {policy.rate.per}."
+                f"{policy.rate.tokens:,} {each(policy.rate.per)}."
             )
             yield Finding("rate-narrow", "warning", self._spot("rate"), message, "Raise the rate, or lower max_tokens.")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..lockfile.policy import each
 from .project import ProfileOption, open_lockfile
 from .terminal import again, confirm, note, say, say_json, say_table, working
 from .trust import Service
@@ -139,7 +140,7 @@ def _of_budget(alias: AliasStanding, budget: BudgetStanding | None) -> tuple[str
         return (alias.alias, "", "", "", "", "")
     name = alias.alias if budget.by is None else f"{alias.alias} ({budget.by} {budget.who or 'none'})"
     opens = budget.opens_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return (name, f"${budget.usd:,.2f} a {budget.per}", *map(_usd, (budget.spent, budget.held, budget.left)), opens)
+    return (name, f"{_usd(budget.usd)} {each(budget.per)}", *map(_usd, (budget.spent, budget.held, budget.left)), opens)
 
 
 def _of_rate(alias: AliasStanding) -> tuple[str, str, str]:
@@ -148,7 +149,7 @@ def _of_rate(alias: AliasStanding) -> tuple[str, str, str]:
         return "", "", ""
     parts = [(rate.requests, "requests"), (rate.tokens, "tokens")]
     free = ", ".join(f"{left:,} {what}" for left, what in parts if left is not None)
-    return f"a {rate.per}", free, str(rate.waiting)
+    return each(rate.per), free, str(rate.waiting)
 
 
 def _of_model(model: ModelStanding) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..lockfile import Binding
+from ..lockfile.policy import each
+from .facts import dollars
 
 if TYPE_CHECKING:
     from ..catalog import ModelInfo
@@ -38,10 +40,11 @@ def policy_words(binding: Binding) -> dict[str, str]:
     words |= {"on_refused_param": policy.on_refused_param} if policy.on_refused_param != "error" else {}
     if (rate := policy.rate) is not None:
         counts = [f"{count:,} {what}" for what in ("requests", "tokens") if (count := getattr(rate, what)) is not None]
-        words["rate"] = f"{' and '.join(counts)} a {rate.per}"
+        words["rate"] = f"{' and '.join(counts)} {each(rate.per)}"
     if (budget := policy.budget) is not None:
         by = f" for each {budget.by}" if budget.by is not None else ""
-        words["budget"] = f"${budget.usd:,.2f} a {budget.per}{by}{', unpriced allowed' * (budget.unpriced == 'allow')}"
+        unpriced = ", unpriced allowed" * (budget.unpriced == "allow")
+        words["budget"] = f"{dollars(budget.usd)} {each(budget.per)}{by}{unpriced}"
     return words
 
 

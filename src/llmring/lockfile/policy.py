@@ -19,6 +19,7 @@ __all__ = [
     "Rate",
     "Split",
     "StateSettings",
+    "each",
 ]
 
 Move = Literal["content_filter", "empty", "context_length"]
@@ -33,6 +34,11 @@ MOVES: Mapping[Move, str] = {
 """What `move_on` may hold, and when that is so."""
 PERIODS: Mapping[Period, float] = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 """The periods of one length, in seconds; a month has none."""
+
+
+def each(period: str) -> str:
+    """A period, as one says it: `"a minute"`, `"an hour"`."""
+    return f"an {period}" if period == "hour" else f"a {period}"
 
 
 @dataclass(frozen=True, slots=True)

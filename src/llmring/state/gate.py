@@ -17,6 +17,7 @@ from ..exceptions import (
     ProviderRateLimitError,
     ProviderTimeoutError,
 )
+from ..lockfile.policy import each
 from . import limits
 from .asks import MICRO, NANO, Ask, Other, Told, Verdict, name_of
 from .costs import Costs, Subject
@@ -206,8 +207,8 @@ class Gate:
                 f"{count:,} {what}" for count, what in ((rate.requests, "requests"), (rate.tokens, "tokens")) if count
             )
             error = ProviderRateLimitError(
-                f"{alias} may ask {said} a {rate.per}, and others are before this request: its turn did not come in "
-                f"the time that it has, and is {wait:.1f} s away at least. It was not sent. Raise its `rate`, or "
+                f"{alias} may ask {said} {each(rate.per)}, and others are before this request: its turn did not come "
+                f"in the time that it has, and is {wait:.1f} s away at least. It was not sent. Raise its `rate`, or "
                 "the request's `deadline` and `timeout`.",
                 retry_after=wait,
                 provider=provider,
@@ -227,8 +228,8 @@ class Gate:
         if ask.most > ask.usd:
             advice = "That is more than all of it: set `max_tokens`, or raise the budget."
         return BudgetExceededError(
-            f"{alias} may cost {_usd(budget.usd)} a {budget.per}{whose}; {_usd(spent)} are spent{under_way}, and this "
-            f"request may cost {_usd(needed)} with {model}. It was not sent. {advice}",
+            f"{alias} may cost {_usd(budget.usd)} {each(budget.per)}{whose}; {_usd(spent)} are spent{under_way}, and "
+            f"this request may cost {_usd(needed)} with {model}. It was not sent. {advice}",
             alias=alias,
             profile=self.subject.profile,
             usd=budget.usd,
