@@ -15,9 +15,11 @@ from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from llmring import LLMRequest, LLMRing, LLMRingError, Message, StreamChunk
+from llmring.providers.pool import Transport
 from llmring.testing import PracticeServer, Reply
 
 from .conftest import Way, bind
@@ -127,6 +129,15 @@ def test_outside_of_the_loop_it_is_the_same(server: PracticeServer) -> None:
     assert service.get_provider("anthropic") is first
     loop.run_until_complete(service.close())
     loop.close()
+
+
+def test_a_client_in_one_loop_after_the_other(server: PracticeServer) -> None:
+    """What is left of those before is not used again, and takes no place."""
+    limits = httpx2.Limits(max_connections=1)
+    client = httpx2.AsyncClient(transport=Transport(limits), base_url=server.url, timeout=10)
+    for _ in range(3):
+        assert asyncio.run(client.get("/")).http_version == "HTTP/1.1"
+    asyncio.run(client.aclose())
 
 
 def test_what_belongs_to_a_closed_loop_is_let_go(server: PracticeServer) -> None:

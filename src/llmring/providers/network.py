@@ -228,7 +228,7 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     def is_quiet(self) -> bool:
         """Whether it is open, and nothing has come: of an idle connection, only its end can."""
-        if self._ended or self._arrived or self._transport.is_closing():
+        if self._ended or self._arrived or self._transport.is_closing() or self._loop.is_closed():
             return False
         if self._looks is None:
             self._looks = _looks_at(self._transport.get_extra_info("socket"))
@@ -236,7 +236,8 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     def abort(self) -> None:
         """Close it, from where nothing can be awaited."""
-        self._transport.abort()
+        with suppress(RuntimeError):  # its loop is closed, and leaves it to the garbage collector
+            self._transport.abort()
 
     def get_extra_info(self, info: str) -> Any:
         """What is known of the connection, by httpcore2's names or asyncio's."""
