@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -78,6 +79,38 @@ def test_it_is_of_one_process_for_its_user_alone_and_known(tmp_path: Path) -> No
     assert [*known_journals()] == [path]
     path.unlink()
     assert [*known_journals()] == []
+
+
+@pytest.mark.parametrize(
+    ("step", "change"),
+    [
+        ("begun", {"salt": "zz"}),
+        ("begun", {"output": "../x"}),
+        ("planned", {"model": 5}),
+        ("planned", {"rows": [1]}),
+        ("planned", {"rows": [["1", "k"]]}),
+        ("created", {"batch": 5}),
+    ],
+)
+def test_what_was_changed_by_hand_is_named(tmp_path: Path, step: str, change: dict[str, Any]) -> None:
+    path = tmp_path / "out.batches.jsonl"
+    with Journal(path) as journal:
+        journal.plan("tag", "openai:m", "openai http://x", "account", [Entry(1, "k", "a")], None)
+        journal.note("tag", "created", batch="batch-1")
+    said = [json.loads(it) for it in path.read_text().splitlines()]
+    changed = [it | change if it["step"] == step else it for it in said]
+    path.write_text("".join(json.dumps(it) + "\n" for it in changed))
+    with pytest.raises(OutputError, match=r"batches.jsonl:\d is no line of a journal"):
+        read_only(path)
+
+
+def test_one_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "out.batches.jsonl"
+    with Journal(path):
+        pass
+    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+    with pytest.raises(OutputError, match="another version of llmring"):
+        Journal(path)
 
 
 def test_what_is_no_journal_is_not_touched(tmp_path: Path) -> None:

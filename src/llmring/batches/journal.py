@@ -220,16 +220,20 @@ def _read(path: Path) -> Known:
                 if step == "begun":
                     if said["version"] != _VERSION:
                         raise OutputError(f"{path} was written by another version of llmring. Go on with that one.")
-                    salt, begun = str(said["salt"]), path.with_name(said["output"])
+                    salt, begun = bytes.fromhex(said["salt"]).hex(), path.with_name(said["output"])
                     output = begun if journal_beside(begun) == path else output  # both may have been renamed
                 elif step == "planned":
                     names = said["model"], said["issuer"], said["account"]
+                    if not all(isinstance(it, str) for it in names) or any(len(it) != 3 for it in said["rows"]):
+                        raise TypeError
                     shards[tag] = Shard(
                         tag, said["at"], *names, len(said["rows"]), said["usd"], said.get("redoes", False)
                     )
                     shards[tag].place = start, len(line)
-                else:
+                elif isinstance(said.get("batch", ""), str):
                     _apply(shards[tag], said)
+                else:
+                    raise TypeError
             except (ValueError, TypeError, KeyError, RecursionError):
                 raise OutputError(f"{path}:{number} is no line of a journal of batches.") from None
     return Known(shards, salt, output)
