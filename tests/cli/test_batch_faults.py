@@ -114,6 +114,22 @@ def test_a_clock_that_is_ahead_of_the_vendors_hides_no_batch(run: Run, server: P
     assert paid(server) == ONCE
 
 
+def test_a_file_of_a_batch_that_was_not_made_is_deleted_with_it(run: Run, server: PracticeServer) -> None:
+    server.reply(done=True, delay=60, wire="files", action="create")
+    process = subprocess.Popen([PROGRAM, "map", "rows.jsonl", "--model", OPENAI, *ASK, "--batch"], stderr=-1)
+    try:
+        while not any((it.wire, it.action) == ("files", "create") for it in server.requests):
+            assert process.poll() is None, process.communicate()
+    finally:
+        process.kill()
+        process.communicate()
+    assert steps()[-1] == "planned"
+    cancelled = run("batch", "cancel", "out.jsonl")
+    assert (cancelled.exit_code, "was not made" in cancelled.stderr) == (0, True)
+    assert any((it.wire, it.action) == ("files", "delete") for it in server.requests)
+    assert steps()[-1] == "tidied"
+
+
 def test_a_result_with_an_odd_name_is_said_to_be_none(run: Run, server: PracticeServer) -> None:
     server.reply(body=b'{"custom_id": 5, "response": null}\n', wire="files", action="download")
     assert "gave something among the answers of a batch that is none" in mapped(run, code=1)["stderr"]

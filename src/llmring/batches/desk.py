@@ -115,7 +115,10 @@ class Desk:
                 return f"{_named(shard)} is not at {batches.name} yet, and may still come. The next run looks.", False
             journal.note(shard.tag, "created", batch=id)
         if id is None:
-            journal.note(shard.tag, "dropped", why="it was not made", files=[shard.upload] if shard.upload else [])
+            files = (shard.upload,) if shard.upload else await batches.uploaded(shard.tag)
+            journal.note(shard.tag, "dropped", why="it was not made", files=files)
+            if await batches.tidy(files):
+                journal.note(shard.tag, "tidied")
             return f"{_named(shard)} was not made.", True
         try:
             await batches.cancel(id)
