@@ -301,6 +301,7 @@ def test_what_is_done_is_collected_without_the_rows(
     early = run("batch", "collect", "out.jsonl")
     assert early.exit_code == 0
     assert json.loads(early.stdout)["at_vendor"] == 6
+    assert "1 batch with 6 rows at the vendor; they are not over yet." in early.stderr
     server.batches.finish()
     os.unlink(rows)
     result = run("batch", "collect")

@@ -50,7 +50,7 @@ def test_no_rows_are_no_error(run: Run, content: str) -> None:
     Path("rows.jsonl").write_text(content)
     result = run(*ASK, *OUT)
     assert (result.exit_code, json.loads(result.stdout)["rows"]) == (0, 0)
-    assert run(*ASK).stderr == "0 answered, 0 failed\n"
+    assert run(*ASK).stderr == "0 answered, 0 failed\nThere are no rows.\n"
     assert json.loads(run(*ASK, "--dry-run").stdout)["usd"] == 0
 
 

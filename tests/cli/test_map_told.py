@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from llmring.testing import PracticeServer
+from llmring.testing import PracticeServer, Reply, Tokens
 
 from .conftest import Run
 
@@ -83,3 +83,53 @@ def test_rows_that_are_done_and_were_asked_otherwise_are_said(run: Run, server: 
     assert len(server.requests) == 8
     assert "asked otherwise" not in summary(run, *OTHERWISE, *OUT, *KEY, "--redo-changed")["stderr"]
     assert len(server.requests) == 12
+
+
+# What ends a run
+
+
+def test_rows_that_failed_are_said_with_where_they_are(run: Run, server: PracticeServer) -> None:
+    server.script(lambda it: Reply(problem="too_long") if it.question.endswith(("1", "2")) else Reply("ok"))
+    said = summary(run, *ASK, *OUT, code=1)
+    assert "2 rows failed: out.failed.jsonl says why. To ask about them again: --retry-failed" in said["stderr"]
+    assert (said["failed"], said["failed_before"]) == (2, 0)
+    again = summary(run, *ASK, *OUT)
+    assert (again["done_before"], again["failed_before"], again["failed"]) == (6, 2, 0)
+    assert summary(run, *ASK, *OUT, "--dry-run")["failed_before"] == 2
+    assert summary(run, *ASK, *OUT, "--retry-failed", code=1)["failed_before"] == 0
+
+
+def test_that_all_of_the_first_rows_failed_is_said(run: Run, server: PracticeServer) -> None:
+    server.default = Reply(problem="too_long")
+    write("rows.jsonl", range(60))
+    said = summary(run, *ASK, *OUT, "--concurrency", "1", code=1)
+    assert "The first 20 rows all failed, so no more are asked." in said["stderr"]
+    assert (said["failed"], said["left"]) == (20, 40)
+
+
+@pytest.mark.parametrize("more", [["--limit", "1"], [], OUT])
+def test_what_is_to_be_kept_to_needs_a_price(run: Run, server: PracticeServer, billed: None, more: list[str]) -> None:
+    result = run("map", "rows.jsonl", "--model", "openai:foo-1", "--prompt", "{text}", "--max-cost", "1", *more)
+    assert result.exit_code == 1
+    assert (
+        "--max-cost cannot be kept: the price data has no model 'foo-1' of openai. Nothing was asked." in result.stderr
+    )
+    assert not server.requests
+
+
+def test_what_nobody_bills_fits_into_any_cost(run: Run, server: PracticeServer) -> None:
+    free = ["map", "rows.jsonl", "--model", "ollama:llama3.2", "--prompt", "{text}", "--max-cost", "0"]
+    assert run(*free).exit_code == 0
+    assert len(server.requests) == 6
+
+
+def test_that_money_ended_a_run_is_said(run: Run, server: PracticeServer, billed: None) -> None:
+    write("rows.jsonl", range(60))
+    server.default = Reply("x", usage=Tokens(prompt=1000, completion=1000), delay=0.02)
+    said = summary(run, *ASK, *OUT, "--max-cost", "0.03", code=1)
+    assert f"It ended with {said['left']} rows left: {said['stopped']}." in said["stderr"]
+
+
+def test_no_rows_are_said(run: Run) -> None:
+    Path("rows.jsonl").write_text("")
+    assert "There are no rows." in run(*ASK, *OUT).stderr

@@ -38,8 +38,7 @@ class BatchJob(Follower):
             LLMRingError: what every row would meet; the same.
         """
         summary, loop = self.summary, asyncio.get_running_loop()
-        summary.rows, summary.done_before = survey.rows, survey.rows - survey.to_ask
-        self._dearest, self._until = survey.dearest, survey.rows
+        self._begins(survey)
         began = loop.time()
         try:
             async with self._desk:

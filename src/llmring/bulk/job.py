@@ -48,6 +48,7 @@ class Summary:
     Attributes:
         rows: that there are; `None` where they were not counted.
         done_before: rows that were done, or had failed for good, before it began.
+        failed_before: those of them that had failed.
         answered, failed: rows of this run.
         prompt_tokens, completion_tokens: of its answers.
         usd: what they cost, as far as they have a price.
@@ -61,6 +62,7 @@ class Summary:
 
     rows: int | None = None
     done_before: int = 0
+    failed_before: int = 0
     answered: int = 0
     failed: int = 0
     prompt_tokens: int = 0
@@ -89,6 +91,7 @@ class Survey:
         model: the `provider:model` that would serve.
         rows: that there are.
         to_ask: of them.
+        failed_before: of them; they are not taken up.
         sample: how many answers that are there it goes by.
         prompt_tokens: of what would be asked, as estimated; and as far off as those were that are in the sample.
         completion_tokens: as those of the sample had; without one at most `max_tokens`, else a guess.
@@ -102,6 +105,7 @@ class Survey:
     model: str
     rows: int = 0
     to_ask: int = 0
+    failed_before: int = 0
     sample: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -199,12 +203,12 @@ class Job:
             survey: of the rows, which were all looked at.
 
         Raises:
+            ConfigurationError: nobody knows what it costs, and something was said of that.
             OutputError: an answer could not be written. What was written stays.
             LLMRingError: what every row would meet; the same.
         """
         summary, loop = self.summary, asyncio.get_running_loop()
-        summary.rows, summary.done_before = survey.rows, survey.rows - survey.to_ask
-        self._dearest, self._until = survey.dearest, survey.rows
+        self._begins(survey)
         began = loop.time()
         rows = self.tasks() if self._max_usd is None else self._within(self._max_usd)
         self.map = self.service.map(
@@ -234,6 +238,15 @@ class Job:
         if unwritten is not None:
             raise unwritten
         return summary
+
+    def _begins(self, survey: Survey) -> None:
+        """Note what there is to do, before anybody is asked."""
+        summary = self.summary
+        summary.rows, summary.done_before = survey.rows, survey.rows - survey.to_ask
+        summary.failed_before = survey.failed_before
+        self._dearest, self._until = survey.dearest, survey.rows
+        if self._max_usd is not None and survey.reason is not None:
+            raise ConfigurationError(f"--max-cost cannot be kept: {survey.reason}. Nothing was asked.")
 
     async def _within(self, most: float) -> AsyncIterator[Task]:
         """The same, as long as there is something to spend."""

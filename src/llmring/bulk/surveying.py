@@ -12,7 +12,7 @@ from ..counting.counts import measured
 from ..counting.estimates import estimate, family_of
 from ..request import prepare, with_params
 from ..schemas import Served
-from .job import Survey
+from .job import Survey, is_free
 from .pace import FIRST
 from .sampling import Line, in_proportion, with_length
 
@@ -106,6 +106,7 @@ async def survey(job: Job, binding: Binding, concurrency: int, *, price: bool = 
             await asyncio.sleep(0)
             began = time.monotonic()
     found.rows = job.rows.count
+    found.failed_before = job.output.given_up if job.output is not None else 0
     if not price:
         return found
     if last is None:
@@ -180,9 +181,9 @@ def _usd(job: Job, binding: Binding, put_in: float, got: float, cached: list[flo
         usage: Usage = {"prompt_tokens": tokens, "completion_tokens": answer, "total_tokens": tokens + answer}
         usage["cache_read_tokens"], usage["cache_write_tokens"] = (round(it * put_in) for it in cached)
         cost = job.service.calculate_cost(_Likely(model, usage))
-        if cost.total is None:
+        if cost.total is None and not is_free(job.service, model):
             return None, cost.reason
-        total += share * cost.total
+        total += share * (cost.total or 0.0)
     return total, None
 
 

@@ -327,6 +327,9 @@ class Work(Generic[R]):
             self._failed += 1
             self._hand_over(job, None, error, seconds)
             if self._failed >= _ALL and not self._answered:
+                error.add_note(
+                    f"The first {self._failed} rows all failed, so no more are asked. This is the last one's error."
+                )
                 self._fail(error)
         else:
             self._again(job, error, seconds)

@@ -151,7 +151,7 @@ def _collect(path: Path) -> int:
     with batches.Journal(path) as journal, Output(journal.output, "") as output:
         summary = asyncio.run(_collected(journal, output))
     said = {"file": str(journal.output)} | asdict(summary)
-    for name in ("rows", "done_before", "refused", "seconds", "stopped"):
+    for name in ("rows", "done_before", "failed_before", "refused", "seconds", "stopped"):
         del said[name]
     say(json_text(said, indent=None))
     return 1 if summary.failed else 0
@@ -160,7 +160,11 @@ def _collect(path: Path) -> int:
 async def _collected(journal: batches.Journal, output: Output) -> Summary:
     async with Service() as service:
         job = batches.BatchJob(service, (), None, output, journal=journal, told=lambda it: note(it, dim=False))
-        return await job.collect()
+        summary = await job.collect()
+        if journal.open:
+            rows = sum(it.count for it in journal.open)
+            note(f"{batches.counted(journal.open)} with {rows:,} rows at the vendor; they are not over yet.", dim=False)
+        return summary
 
 
 def cancel(

@@ -32,7 +32,7 @@ from .rebinding import watched, whom
 from .templates import chosen
 from .terminal import hear_warnings, json_text, logged_from, note, say, warn, working
 from .trust import Service
-from .words_of_maps import tell_what_is_there, told
+from .words_of_maps import tell_how_it_ended, tell_what_is_there, told
 
 _INTERRUPTED = 130
 
@@ -108,7 +108,7 @@ def map_rows(
     ] = False,
     max_cost: Annotated[
         float | None,
-        typer.Option("--max-cost", metavar="USD", min=0.0, help="Begin nothing more that may cost more than that."),
+        typer.Option("--max-cost", metavar="USD", min=0.0, help="Begin nothing more in this run that may cost more."),
     ] = None,
     concurrency: Annotated[
         int,
@@ -313,10 +313,13 @@ class _Run:
                 await job.run(found)
         except LLMRingError as error:
             self._say(job.summary, str(error))
+            for it in getattr(error, "__notes__", ()):
+                note(it, dim=False)
             raise
         if self._presses:
             job.summary.stopped = "Ctrl-C"
         self._say(job.summary, job.summary.stopped)
+        tell_how_it_ended(job.summary, self._output)
         if self._presses:
             return _INTERRUPTED
         return 1 if job.summary.failed or job.summary.left else 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ..bulk import Asking, Output, Rows, Survey
+from ..bulk import Asking, Output, Rows, Summary, Survey
+from ..bulk.output import failed_beside
 from .facts import dollars
 from .pictures_of_maps import lasting
 from .terminal import note, warn
 
-__all__ = ["tell_what_is_there", "told"]
+__all__ = ["tell_how_it_ended", "tell_what_is_there", "told"]
 
 
 def tell_what_is_there(output: Output, asking: Asking, rows: Rows, found: Survey) -> None:
@@ -30,6 +31,17 @@ def tell_what_is_there(output: Output, asking: Asking, rows: Rows, found: Survey
         )
     if output.failed:
         note(f"{output.failed} rows failed for good before. To take them up: --retry-failed", dim=False)
+
+
+def tell_how_it_ended(summary: Summary, output: Output | None) -> None:
+    """Say what there is to do after a run."""
+    if not summary.rows:
+        note("There are no rows.", dim=False)
+    if summary.left and summary.stopped:
+        note(f"It ended with {summary.left:,} rows left: {summary.stopped}.", dim=False)
+    if output is not None and summary.failed:
+        file = failed_beside(output.path)
+        note(f"{summary.failed:,} rows failed: {file} says why. To ask about them again: --retry-failed", dim=False)
 
 
 def told(found: Survey) -> str:

@@ -54,12 +54,12 @@ class RayJob(bulk.Job):
             survey: of the rows, which were all looked at.
 
         Raises:
-            ConfigurationError: Ray is not there.
+            ConfigurationError: Ray is not there; or nobody knows what it costs, and something was said of that.
             OutputError: an answer could not be written. What was written stays.
             LLMRingError: what every row would meet; the same.
         """
         summary, loop = self.summary, asyncio.get_running_loop()
-        summary.rows, summary.done_before = survey.rows, survey.rows - survey.to_ask
+        self._begins(survey)
         began = loop.time()
         if not survey.to_ask:
             return summary
