@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import warnings
@@ -183,6 +184,13 @@ async def test_a_data_set_of_rays_own(server: PracticeServer) -> None:
     assert len(lines("out.jsonl")) == 40
 
 
+class Holder:
+    """Has CPUs that nobody else is given."""
+
+    def there(self) -> bool:
+        return True
+
+
 def asking_for_stars() -> tuple[type[BaseModel], Any]:
     class Label(BaseModel):
         stars: int
@@ -191,6 +199,30 @@ def asking_for_stars() -> tuple[type[BaseModel], Any]:
         return LLMRequest(model="openai:gpt-5-mini", messages=build(row).messages, response_format=Label)
 
     return Label, ask
+
+
+async def test_more_workers_than_there_is_room_for_are_refused(server: PracticeServer) -> None:
+    data = ray.data.from_items([{"text": "one"}])
+    async with LLMRing() as service:
+        with pytest.raises(ConfigurationError, match=r"3 workers need 4 CPUs, .*, and this Ray has 3.*workers=2"):
+            await anext(service.map(data, build, engine="ray", workers=3))
+
+
+async def test_one_that_waits_for_room_can_be_ended(server: PracticeServer) -> None:
+    data = ray.data.from_items([{"text": "one"}])
+    all_of_it = ray.remote(Holder).options(num_cpus=3).remote()
+    try:
+        await all_of_it.there.remote()
+        async with LLMRing() as service:
+            answers = service.map(data, build, engine="ray", workers=1)
+            waiting = asyncio.ensure_future(anext(answers))
+            await asyncio.wait([waiting], timeout=5)  # Ray says to nobody that it waits
+            waiting.cancel()
+            _, still = await asyncio.wait([waiting], timeout=60)
+            assert not still
+            assert waiting.cancelled()
+    finally:
+        ray.kill(all_of_it)
 
 
 async def test_a_class_of_the_program_itself_goes_there_and_back(server: PracticeServer) -> None:

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 import pickle
+import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
@@ -107,7 +108,9 @@ class Flow:
         try:
             while not self.is_over:
                 try:
-                    batch = await self._next(batches)
+                    batch = await self._next(batches, _PATIENCE if is_cancelled else None)
+                except TimeoutError:
+                    break
                 except asyncio.CancelledError:
                     if is_cancelled:
                         raise
@@ -128,16 +131,21 @@ class Flow:
             raise LLMRingError(f"Ray has ended the run: {getattr(error, 'cause', None) or error}") from None
         finally:
             watch.cancel()
-            if not self.is_over:
+            if not self.is_over and not is_cancelled:
                 self.stop(STOP)
                 with contextlib.suppress(Exception):
                     await asyncio.wait_for(self._rest(batches), _PATIENCE)
 
-    async def _next(self, batches: Iterator[Any]) -> Any:
-        """The next batch; who is cancelled meanwhile is given it the next time."""
+    async def _next(self, batches: Iterator[Any], seconds: float | None = None) -> Any:
+        """The next batch; who is cancelled meanwhile is given it the next time.
+
+        Raises:
+            TimeoutError: there is none after so many seconds.
+        """
         if self._pending is None:
-            self._pending = asyncio.ensure_future(asyncio.to_thread(next, batches, None))
-        batch = await asyncio.shield(self._pending)
+            self._pending = _begun(lambda: next(batches, None))
+        async with asyncio.timeout(seconds):
+            batch = await asyncio.shield(self._pending)
         self._pending = None
         return batch
 
@@ -178,6 +186,29 @@ class Flow:
             if start not in self._said:
                 self._said.add(start)
                 _LOG.warning("%s", text)
+
+
+def _begun(call: Callable[[], Any]) -> asyncio.Future[Any]:
+    """What a function gives, called in a thread that nobody waits for: what Ray waits for may never come."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+    future.add_done_callback(lambda it: it.cancelled() or it.exception())  # of whom nobody waits for any more
+
+    def settle(value: Any, error: BaseException | None) -> None:
+        if not future.done():
+            future.set_result(value) if error is None else future.set_exception(error)
+
+    def run() -> None:
+        value = error = None
+        try:
+            value = call()
+        except BaseException as fault:
+            error = fault
+        with contextlib.suppress(RuntimeError):  # the loop may be closed by then
+            loop.call_soon_threadsafe(settle, value, error)
+
+    threading.Thread(target=run, name="llmring-ray", daemon=True).start()
+    return future
 
 
 @contextmanager

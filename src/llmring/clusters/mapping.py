@@ -19,7 +19,7 @@ from ..bulk.shards import Shards, beside, take_up
 from ..exceptions import ConfigurationError
 from ..request import number
 from .flow import Flow
-from .starting import imported, started
+from .starting import check_room, imported, started
 from .worker import Setup, settings_of
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ class RayMap(bulk.RowMap[R], Generic[R]):
     async def _run(self) -> AsyncGenerator[bulk.MapResult[R]]:
         async with AsyncExitStack() as stack:
             module, workers = await asyncio.to_thread(stack.enter_context, started(self._workers))
+            check_room(module, workers)
             try:
                 module.cloudpickle.dumps(self._build)
             except Exception as fault:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ..exceptions import ConfigurationError
 
-__all__ = ["here", "imported", "started"]
+__all__ = ["check_room", "here", "imported", "started"]
 
 _PATIENCE: Final = 10.0
 """Seconds in which a cluster lets somebody in."""
@@ -88,6 +88,24 @@ def here(module: Any) -> dict[str, str]:
 
 def _cpus(module: Any) -> int:
     return max(1, int(module.cluster_resources().get("CPU", 2)) - 1)
+
+
+def check_room(module: Any, workers: int) -> None:
+    """See to it that a data set of Ray's can be read while workers are there: both take CPUs.
+
+    Raises:
+        ConfigurationError: there are too few, and this Ray does not grow.
+    """
+    there = int(module.cluster_resources().get("CPU", 0))
+    growing: dict[str, int] = (
+        getattr(module._private.state.state, "get_max_resources_from_cluster_config", dict)() or {}
+    )
+    if workers >= max(there, int(growing.get("CPU", 0))):
+        advice = f"Ask for fewer: workers={there - 1}" if there > 1 else "Have one with more: ray.init(num_cpus=2)"
+        raise ConfigurationError(
+            f"{workers} workers need {workers + 1} CPUs, with the one that reads the rows, and this Ray has {there}. "
+            f"{advice}"
+        )
 
 
 def _knock(address: str) -> None:
