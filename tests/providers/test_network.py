@@ -469,6 +469,28 @@ async def test_what_is_written_to_a_connection_that_has_ended_is_an_error() -> N
             await connection.aclose()
 
 
+async def test_who_stops_waiting_to_send_stops_nobody_else() -> None:
+    reading = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reading.wait()
+        while await reader.read(1_000_000):
+            pass
+
+    async with listening(serve) as port:
+        connection = await connected(port)
+        given_up, kept = (asyncio.create_task(connection.write(b"x" * 20_000_000)) for _ in range(2))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        with pytest.raises(httpcore2.WriteTimeout):
+            await connection.write(b"more", timeout=0.01)
+        reading.set()
+        await kept
+        await connection.aclose()
+
+
 async def test_what_is_known_of_a_connection() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while piece := await reader.read(1000):

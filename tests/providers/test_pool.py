@@ -434,26 +434,37 @@ async def test_a_head_alone() -> None:
         assert (await client.get("/")).text == "ok"
 
 
-async def test_another_protocol_on_the_same_connection() -> None:
+@pytest.mark.parametrize(
+    ("method", "headers", "head"),
+    [
+        (
+            "GET",
+            {"Connection": "upgrade", "Upgrade": "echo"},
+            b"101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
+        ),
+        ("CONNECT", {}, b"200 Connected\r\n\r\n"),
+    ],
+    ids=["upgrade", "tunnel"],
+)
+async def test_another_protocol_on_the_same_connection(method: str, headers: dict[str, str], head: bytes) -> None:
     """What has come with the answer is read first; the connection is not used for requests any more."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request_of(reader)
-        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\nhello ")
+        writer.write(b"HTTP/1.1 " + head + b"hello ")
         while piece := await reader.read(100):
             writer.write(piece)
 
-    headers = {"Connection": "upgrade", "Upgrade": "echo"}
     async with said(serve) as client:
         for _ in range(2):
-            async with client.stream("GET", "/", headers=headers) as answer:
-                assert answer.status_code == 101
+            async with client.stream(method, "/", headers=headers) as answer:
+                assert answer.status_code == int(head[:3])
                 stream = answer.extensions["network_stream"]
                 await stream.write(b"and ")
                 await stream.write(b"again")
                 got = b""
                 while len(got) < 15:
-                    got += await stream.read(100)
+                    got += await stream.read(100, timeout=5)
                 assert got == b"hello and again"
 
 

@@ -336,10 +336,6 @@ def _place(row: Dialect | None, sdk: Dialect, moved: str | None) -> tuple[str | 
     Args:
         row: the vendor's data, `None` for a provider that only the lockfile knows.
         sdk: the data of the SDK that speaks to it, or of the class that does.
-        make: makes its provider, where that is no built-in one.
-        dialect: what is known of its vendor, or of whom it is like; `None` where nothing is.
-        origin: `"built in"`, `"lockfile"`, `"registered"`, or `"package NAME VERSION"`.
-        needs_address: whether its SDK does not know where it is.
         moved: where the lockfile says that it is.
     """
     if row is None:

@@ -196,7 +196,8 @@ class Connection(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             raise httpcore2.WriteError("the connection is closed")
         self._transport.write(buffer)
         if self._writer is not None:
-            await _within(timeout, self._writer, httpcore2.WriteTimeout)
+            # Another may wait, too, and is not to be cancelled together with this one.
+            await _within(timeout, asyncio.shield(self._writer), httpcore2.WriteTimeout)
             if self._ended:
                 raise httpcore2.WriteError("the connection was closed")
 

@@ -218,7 +218,7 @@ class _Line:
         return not self.connection.is_closing()
 
     async def ask(self, request: httpx2.Request, times: dict[str, float | None]) -> Any:
-        """Send a request, and wait for the head of its answer: a response of h11's, or what it has of status 101."""
+        """Send a request, and wait for the head of its answer, which h11 has of two kinds."""
         assert isinstance(request.stream, httpx2.AsyncByteStream)
         http, write, timeout = self.http, self.connection.write, times.get("write")
         target = request.extensions.get("target") or request.url.raw_path
@@ -239,10 +239,10 @@ class _Line:
             pass  # a server may have answered what it has not read to its end
         while True:
             event = await self.event(times.get("read"))
-            if isinstance(event, h11.Response):
-                return event
-            if isinstance(event, h11.InformationalResponse) and event.status_code == 101:
+            if http.their_state is h11.SWITCHED_PROTOCOL:
                 self.connection.unread(http.trailing_data[0])
+                return event
+            if isinstance(event, h11.Response):
                 return event
 
     async def event(self, timeout: float | None) -> Any:
