@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import anthropic
 import pytest
 
 from llmring.batches import Journal
@@ -31,6 +33,7 @@ from .test_batches import (
 )
 
 OTHER = "openai:gpt-5-nano"
+CLAUDE = MODELS["anthropic"]
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +115,25 @@ def test_a_clock_that_is_ahead_of_the_vendors_hides_no_batch(run: Run, server: P
     assert mapped(run, MODELS[vendor])["in_batches"] == 6
     assert len(server.batches.made) == 1
     assert paid(server) == ONCE
+
+
+def test_another_batch_of_as_many_rows_whose_answers_are_gone_is_none_of_ours(run: Run, server: PracticeServer) -> None:
+    server.batches.script(polls=0)
+    server.batches.script(polls=0, results="missing")
+    server.reply(done=True, fault=Fault.hang_up(), wire="batches", action="create")
+    process = subprocess.Popen([PROGRAM, "map", "rows.jsonl", "--model", CLAUDE, *ASK, "--batch"], stderr=-1)
+    try:
+        while not server.batches.made:
+            assert process.poll() is None, process.communicate()
+    finally:
+        process.kill()
+        process.communicate()
+    params: Any = {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+    with anthropic.Anthropic() as client:
+        client.messages.batches.create(requests=[{"custom_id": f"other-{n}", "params": params} for n in range(6)])
+    assert mapped(run, CLAUDE)["in_batches"] == 6
+    assert answers() == ALL
+    assert len(server.batches.made) == 2
 
 
 def test_a_file_of_a_batch_that_was_not_made_is_deleted_with_it(run: Run, server: PracticeServer) -> None:

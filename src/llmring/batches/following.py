@@ -39,8 +39,8 @@ __all__ = ["BatchSummary", "Follower"]
 _LONGEST = 12
 """So many times as long as the first is the longest pause between two looks."""
 _NOT_THERE = 404
-_SETTLED = 6
-"""First pauses after which a batch that a vendor does not list was not made."""
+_SETTLED, _AT_LEAST = 6, 30.0
+"""First pauses after which a batch that a vendor does not list was not made; and seconds, where a pause is seconds."""
 
 
 @dataclass(slots=True)
@@ -246,7 +246,9 @@ class Follower(Job):
     def _is_settled(self, shard: Shard) -> bool:
         """Whether a vendor has been asked for a batch for so long that it would know it."""
         now = asyncio.get_running_loop().time()
-        return now - self._looked.setdefault(shard.tag, now) >= _SETTLED * self._first_pause
+        pause = self._first_pause
+        least = max(_SETTLED * pause, _AT_LEAST) if pause >= 1 else _SETTLED * pause
+        return now - self._looked.setdefault(shard.tag, now) >= least
 
     @property
     def _advice(self) -> str:

@@ -21,6 +21,7 @@ _SKEW = 86_400.0
 _BLOCK = 1 << 20
 _PAGE = 100
 _GONE = ("expired", "canceled")
+_NOT_OURS = (403, 404)
 """What is said of a row that was not asked at all."""
 _STATUSES = {1: 499, 3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 13: 500, 14: 503, 16: 401}
 """HTTP's for those of google.rpc.Code."""
@@ -153,11 +154,15 @@ class _Array(Batches):
         return None
 
     async def _is_of(self, id: str, tag: str) -> bool:
-        """Whether the first of its answers is of a request that we named."""
+        """Whether the first of its answers is of a request that we named; of one whose answers are gone, it is not."""
         ask = self._client.messages.batches.with_streaming_response.results
-        async with ask(id, timeout=self._timeout) as answer:
-            async for line in answer.iter_lines():
-                return str(from_json(line).get("custom_id")).startswith(f"{tag}-")
+        try:
+            async with ask(id, timeout=self._timeout) as answer:
+                async for line in answer.iter_lines():
+                    return str(from_json(line).get("custom_id")).startswith(f"{tag}-")
+        except Exception as error:
+            if getattr(error, "status_code", None) not in _NOT_OURS:
+                raise
         return False
 
     async def look(self, id: str) -> Standing:
