@@ -69,6 +69,9 @@ def test_odd_files_that_are_rows(tmp_path: Path, name: str, content: bytes | str
     [
         ("a.jsonl", '[{"t": 1},\n{"t": 2}]', "jq -c '.[]'"),
         ("a.json", '[{"t": 1}]', "is an array; a row is an object"),
+        ("a.json", '[{"t": 1}]', "jq -c '.[]'"),
+        ("a.json", '{\n  "t": 1\n}\n', "jq -c ."),
+        ("a.jsonl", '{"t": 1}\n{"t": ', "on each line."),
         ("a.jsonl", '"a"\n', "is text; a row is an object"),
         ("a.jsonl", '{"t": "\0"}\n', "a.jsonl:1 is no JSON"),
         ("a.jsonl", "[" * 100_000, "is nested too deeply"),
@@ -81,6 +84,7 @@ def test_odd_files_that_are_rows(tmp_path: Path, name: str, content: bytes | str
         ("a.csv", "id,id\n1,2\n", 'has two columns "id"'),
         ("a.csv", "id,t\n1\n", "a.csv:2 has 1 fields, and the first line names 2: id, t."),
         ("a.csv", "\n\nid,t\n1,2,3\n", "a.csv:4 has 3 fields"),
+        ("a.csv", 'id,t\n1,"a\n\nb"\n2,"c\nd",3\n', "a.csv:5 has 3 fields"),
         ("a.csv", "id,t,,\n1,a,,b\n", "a.csv:2 has something in a column that the first line does not name"),
         ("a.csv", 'id,t\n1,"a\n', "is no CSV"),
         ("a.csv", "id,t\n1,é\n".encode("latin1"), "is no UTF-8 text"),
@@ -94,6 +98,14 @@ def test_files_that_are_none_say_what_to_do(tmp_path: Path, name: str, content: 
     with pytest.raises(LLMRingError) as caught:
         read(tmp_path / name, content)
     assert wrong in str(caught.value)
+
+
+def test_a_folder_says_how_its_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "rows" / "more.jsonl").mkdir(parents=True)
+    read(tmp_path / "rows" / "a.jsonl", '{"t": 1}\n')
+    with pytest.raises(ConfigurationError, match=r"is a folder\. Its files are '.*rows/\*'"):
+        Rows([str(tmp_path / "rows")])
+    assert [it.data for it in Rows([str(tmp_path / "rows" / "*")])] == [{"t": 1}]
 
 
 FIELDS = st.dictionaries(

@@ -133,3 +133,31 @@ def test_that_money_ended_a_run_is_said(run: Run, server: PracticeServer, billed
 def test_no_rows_are_said(run: Run) -> None:
     Path("rows.jsonl").write_text("")
     assert "There are no rows." in run(*ASK, *OUT).stderr
+
+
+# What is asked
+
+
+@pytest.mark.parametrize("prompt", ["Label it", "{{text}}"])
+def test_that_all_rows_are_asked_the_same_is_said(run: Run, server: PracticeServer, prompt: str) -> None:
+    words = "Nothing of a row is in the prompt: all are asked the same. A field is {text}"
+    assert words in run(*MODEL, "--prompt", prompt, "--dry-run").stderr
+    assert words in run(*MODEL, "--prompt", prompt).stderr
+    assert words not in run(*MODEL, "--prompt", prompt, "--limit", "1").stderr
+    assert words not in run(*MODEL, "--prompt", prompt, "--system", "Of {text}", "--dry-run").stderr
+    Path("llmring.templates").mkdir()
+    Path("llmring.templates/input.toml").write_text('prompt = "Label this"\n')
+    write_input = "".join(json.dumps({"input": str(n)}) + "\n" for n in range(3))
+    Path("rows.jsonl").write_text(write_input)
+    assert words not in run(*MODEL, "--template", "input", "--dry-run").stderr
+    assert words in run(*MODEL, "--template", "input", "--prompt", prompt, "--dry-run").stderr
+
+
+def test_rows_without_a_picture_are_said(run: Run, server: PracticeServer) -> None:
+    Path("dot.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(16))
+    Path("rows.jsonl").write_text('{"path": "dot.png"}\n{"path": null}\n{"path": ""}\n{}\n')
+    look = ["map", "rows.jsonl", "--model", "ollama:llama3.2", "--prompt", "What?", "--image", "path", "--dry-run"]
+    assert 'row 4 (rows.jsonl:4): it has no field "path"' in run(*look).stderr
+    result = run(*look, "--limit", "3")
+    assert "2 rows have no picture in path, and are asked without one." in result.stderr
+    assert json.loads(result.stdout)["without_picture"] == 2

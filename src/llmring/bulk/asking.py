@@ -119,6 +119,9 @@ class Asking:
         fields: of each request, as `LLMRequest` takes them.
         key: the field that the row is known by; not given: by what is asked.
 
+    Attributes:
+        model, image, key: as above.
+
     Raises:
         ConfigurationError: nothing would be asked.
     """
@@ -141,10 +144,18 @@ class Asking:
         self.key = key
         self._prompt = Wording(prompt, "the prompt") if prompt is not None else None
         self._system = Wording(system, "the system prompt") if system is not None else None
-        self._image = image
+        self.image = image
         self._messages = messages
         self._template = template
         self._fields = {**(dict(template.params) if template is not None else {}), **(fields or {})}
+
+    @property
+    def is_of_rows(self) -> bool:
+        """Whether something of a row is in what is asked."""
+        texts = any(it is not None and it.fields for it in (self._prompt, self._system))
+        names = self._template.names if self._template is not None else []
+        is_filled = self._template is not None and (self._prompt is None or any(it != "input" for it in names))
+        return texts or is_filled or self.image is not None or self._messages is not None
 
     def request(self, row: Row) -> LLMRequest:
         """What is asked about a row.
@@ -158,7 +169,7 @@ class Asking:
         if self._template is not None:
             prompt, own = self._of_template(self._template, row, prompt)
             system = system if system is not None else own
-        pictures = _pictures(row, self._image) if self._image is not None else []
+        pictures = _pictures(row, self.image) if self.image is not None else []
         if system is not None:
             said.insert(0, Message(role="system", content=system))
         if prompt is not None or pictures:

@@ -92,6 +92,7 @@ class Survey:
         rows: that there are.
         to_ask: of them.
         failed_before: of them; they are not taken up.
+        without_picture: of those to ask, where a field was said to have one.
         sample: how many answers that are there it goes by.
         prompt_tokens: of what would be asked, as estimated; and as far off as those were that are in the sample.
         completion_tokens: as those of the sample had; without one at most `max_tokens`, else a guess.
@@ -106,6 +107,7 @@ class Survey:
     rows: int = 0
     to_ask: int = 0
     failed_before: int = 0
+    without_picture: int = 0
     sample: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0

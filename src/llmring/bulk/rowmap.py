@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 
 class RowMap(AwaitedStream, Generic[R]):
-    """Answers to rows: iterate it with `async for`, as `LLMRing.map` gives it.
+    """Answers to rows: iterate it with `async for`, once, as `LLMRing.map` gives it.
 
     Leaving the loop and dropping it, `aclose()` and leaving `async with` end what is under way. What goes wrong with
     one row for good is its `error`; what every row would meet, such as a wrong key, is raised, once all that was under

@@ -39,6 +39,7 @@ _SUFFIXES: Final = {
     ".pq": "parquet",
 }
 STDIN = "-"
+_PIPED = "standard input"
 _LONGEST = 1 << 26
 """Characters of one field of CSV."""
 
@@ -129,7 +130,7 @@ class Rows:
             file.close()
 
     def _read(self, path: str, format: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        name = "standard input" if path == STDIN else path
+        name = _PIPED if path == STDIN else path
         with self._opened(path, name) as file:
             yield from _READERS[format](file, name)
 
@@ -149,7 +150,7 @@ class Rows:
         """A file that can be read again and again; what comes through a pipe is kept for that."""
         if stores.is_far(path):
             return stores.opened(path)
-        if path != STDIN and (os.path.isfile(path) or os.path.isdir(path)):
+        if path != STDIN and os.path.isfile(path):
             return open(path, "rb")
         if path not in self._spooled:
             self._spooled[path] = tempfile.TemporaryFile()  # noqa: SIM115 - it stays for as long as the rows
@@ -165,11 +166,14 @@ def _found(source: str, written: Sequence[Path]) -> list[str]:
     if stores.is_far(source):
         return stores.found(source)
     path = os.path.expanduser(source)
+    if os.path.isdir(path):
+        raise ConfigurationError(f"{shown(source)} is a folder. Its files are {os.path.join(path, '*')!r}.")
     if os.path.exists(path):
         if _is_one_of(path, written):
             raise ConfigurationError(f"{path} would be read and written at once; name another file for the answers: -o")
         return [path]
-    if found := [it for it in sorted(glob.glob(path, recursive=True)) if not _is_one_of(it, written)]:
+    there = [it for it in sorted(glob.glob(path, recursive=True)) if not os.path.isdir(it)]
+    if found := [it for it in there if not _is_one_of(it, written)]:
         return found
     what = "no file fits" if glob.has_magic(source) else "there is no file"
     raise ConfigurationError(f"{what} {shown(source)}.")
@@ -210,11 +214,21 @@ def _of_lines(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, Any]]
         except UnicodeDecodeError as error:
             raise RowError(_no_text(place, line, error)) from None
         except ValueError as error:
-            what = "JSON Lines has one object on each line; of one large array: jq -c '.[]'"
-            raise RowError(f"{place} is no JSON: {error}. {what}") from None
+            raise RowError(
+                f"{place} is no JSON: {error}. {_hint(text, is_piped=name == _PIPED and number == 1)}"
+            ) from None
         if not isinstance(data, dict):
-            raise RowError(f'{place} is {_kind(data)}; a row is an object, such as {{"text": "..."}}.')
+            raise RowError(f'{place} is {_kind(data)}; a row is an object, such as {{"text": "..."}}. {_hint(text)}')
         yield place, data
+
+
+def _hint(line: bytes, *, is_piped: bool = False) -> str:
+    """What a line that is no row may be a part of."""
+    if line.lstrip().startswith(b"["):
+        return "JSON Lines has one object on each line; of one large array: jq -c '.[]'"
+    if line.strip() == b"{":
+        return "JSON Lines has one object on each line; of one over several: jq -c ."
+    return "Rows of another kind are named: --format csv" if is_piped else "JSON Lines has one object on each line."
 
 
 def _of_table(delimiters: str) -> Callable[[IO[bytes], str], Iterator[tuple[str, dict[str, Any]]]]:
@@ -232,8 +246,9 @@ def _of_table(delimiters: str) -> Callable[[IO[bytes], str], Iterator[tuple[str,
             names = next(reader, [])
             if (twice := next((it for it in names if it and names.count(it) > 1), None)) is not None:
                 raise RowError(f"{name} has two columns {shown(twice)}.")
+            begins = reader.line_num + 1
             for cells in reader:
-                place = f"{name}:{skipped + reader.line_num}"
+                place, begins = f"{name}:{skipped + begins}", reader.line_num + 1
                 if not cells:
                     continue
                 if len(cells) != len(names):

@@ -92,6 +92,7 @@ async def survey(job: Job, binding: Binding, concurrency: int, *, price: bool = 
         if task is not None:
             found.to_ask += 1
             last = task.request
+            found.without_picture += job.asking.image is not None and isinstance(last.messages[-1].content, str)
             if found.to_ask == 1:  # what is wrong with it is likely wrong with all: a schema, a parameter
                 await prepare(with_params(task.request, binding))
         if task is not None and price:

@@ -32,7 +32,7 @@ from .rebinding import watched, whom
 from .templates import chosen
 from .terminal import hear_warnings, json_text, logged_from, note, say, warn, working
 from .trust import Service
-from .words_of_maps import tell_how_it_ended, tell_what_is_there, told
+from .words_of_maps import CTRL_C, tell_how_it_ended, tell_what_is_asked, tell_what_is_there, told
 
 _INTERRUPTED = 130
 
@@ -297,6 +297,7 @@ class _Run:
         with working("Looking at the rows"):
             found = await survey(job, self._binding, self._concurrency, price=price)
         hear_warnings(self.warn, self.before_log)
+        tell_what_is_asked(self._asking, found)
         if self._output is not None:
             tell_what_is_there(self._output, self._asking, self._rows, found)
         return found
@@ -317,7 +318,7 @@ class _Run:
                 note(it, dim=False)
             raise
         if self._presses:
-            job.summary.stopped = "Ctrl-C"
+            job.summary.stopped = CTRL_C
         self._say(job.summary, job.summary.stopped)
         tell_how_it_ended(job.summary, self._output)
         if self._presses:

@@ -66,8 +66,8 @@ class Standing:
 
     def _pace(self) -> list[str]:
         progress = self._job.map.progress if self._job.map is not None else None
-        if progress is None:
-            return []
+        if progress is None or not (progress.running or progress.waiting or self.over):
+            return []  # nothing was sent yet
         rate = f" ({progress.rate * 60:.0f} a minute)" if progress.rate and progress.limited_by == "rate" else ""
         pace = [f"{progress.running} at once of {progress.concurrency}"]
         pace += [f"held by {LIMITS[progress.limited_by]}{rate}"]

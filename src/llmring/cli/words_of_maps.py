@@ -8,7 +8,18 @@ from .facts import dollars
 from .pictures_of_maps import lasting
 from .terminal import note, warn
 
-__all__ = ["tell_how_it_ended", "tell_what_is_there", "told"]
+__all__ = ["CTRL_C", "tell_how_it_ended", "tell_what_is_asked", "tell_what_is_there", "told"]
+
+CTRL_C = "Ctrl-C"
+"""Why a run ended, where that is known to who did it."""
+
+
+def tell_what_is_asked(asking: Asking, found: Survey) -> None:
+    """Say what of a question one may not have meant, before anybody is asked."""
+    if found.to_ask > 1 and not asking.is_of_rows:
+        warn("Nothing of a row is in the prompt: all are asked the same. A field is {text}; {{ and }} are braces.")
+    if found.without_picture:
+        warn(f"{found.without_picture} rows have no picture in {asking.image}, and are asked without one.")
 
 
 def tell_what_is_there(output: Output, asking: Asking, rows: Rows, found: Survey) -> None:
@@ -37,7 +48,7 @@ def tell_how_it_ended(summary: Summary, output: Output | None) -> None:
     """Say what there is to do after a run."""
     if not summary.rows:
         note("There are no rows.", dim=False)
-    if summary.left and summary.stopped:
+    if summary.left and summary.stopped not in (None, CTRL_C):
         note(f"It ended with {summary.left:,} rows left: {summary.stopped}.", dim=False)
     if output is not None and summary.failed:
         file = failed_beside(output.path)
