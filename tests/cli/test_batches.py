@@ -268,19 +268,27 @@ def test_ctrl_c_leaves_batches_at_the_vendor_and_the_next_run_goes_on(
         while not server.batches.made or server.batches.made[0].looks < 2:
             assert process.poll() is None, process.communicate()
             time.sleep(0.01)
+        for name in ("cancel", "collect"):
+            early = run("batch", name, "out.jsonl")
+            assert early.exit_code == 1
+            assert "End it first, with Ctrl-C there" in " ".join(early.stderr.split())
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130, err
-    assert "1 batch with 6 rows at the vendor" in " ".join(err.split())
+    assert "1 batch with 6 rows at the vendor, billed whether they are collected or not." in " ".join(err.split())
     assert json.loads(out)["at_vendor"] == 6
 
-    dry = json.loads(run("map", rows, "--model", OPENAI, *ASK, "--batch", "--dry-run").stdout)
+    look = run("map", rows, "--model", OPENAI, *ASK, "--batch", "--dry-run")
+    dry = json.loads(look.stdout)
     assert (dry["to_ask"], dry["at_vendor"]) == (6, 6)
+    assert "6 rows at the vendor: what is in them is not asked again" in " ".join(look.stderr.split())
+    look = run("map", rows, "--model", OPENAI, *ASK, "--dry-run")
+    assert "a run without --batch is refused until they are over" in " ".join(look.stderr.split())
     refused = run("map", rows, "--model", OPENAI, *ASK)
     assert refused.exit_code == 1
-    assert "1 batch with 6 of these rows at the vendor" in " ".join(refused.stderr.split())
+    assert "1 batch with 6 rows at the vendor, made for out.jsonl" in " ".join(refused.stderr.split())
     (listed,) = json.loads(run("batch", "--json").stdout)
     assert (listed["rows"], listed["state"], listed["model"]) == (6, "in_progress", OPENAI)
     assert run("batch", "list", "out.jsonl").stdout.count(listed["batch"]) == 1

@@ -122,9 +122,12 @@ class Follower(Job):
     def _tell_what_stays(self) -> None:
         self.summary.at_vendor = rows = sum(it.count for it in self.journal.open)
         if rows:
+            costs = [it.usd for it in self.journal.open if it.usd is not None]
+            most = f" (${sum(costs):.4g} at most)" if len(costs) == len(self.journal.open) else ""
             self._told(
-                f"{counted(self.journal.open)} with {rows:,} rows at the vendor. The same command goes on with that; "
-                "llmring batch collect takes what is done by then, and llmring batch cancel ends it."
+                f"{counted(self.journal.open)} with {rows:,} rows at the vendor, billed whether they are collected or "
+                f"not{most}. The same command goes on with that; llmring batch collect takes what is done by then, and "
+                "llmring batch cancel ends it: only what is answered until then is billed."
             )
 
     async def collect(self) -> Summary:

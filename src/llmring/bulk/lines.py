@@ -18,7 +18,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["Lines", "OutputError"]
+__all__ = ["InUseError", "Lines", "OutputError"]
 
 _BLOCK = 1 << 16
 
@@ -31,6 +31,10 @@ class OutputError(LLMRingError):
 
 
 _OTHERS = {".csv", ".tsv", ".parquet", ".pq", ".xlsx", ".gz", ".zst", ".bz2", ".xz", ".zip"}
+
+
+class InUseError(OutputError):
+    """Another run writes it."""
 
 
 class Lines:
@@ -64,8 +68,11 @@ class Lines:
                 ) from None
             if not (is_file and is_ours):
                 os.close(fd)
-                what = "is being written by another run. Wait for it, or" if is_file else "is no file:"
-                raise OutputError(f"{self.path} {what} name another file: -o")
+                if is_file:
+                    raise InUseError(
+                        f"{self.path} is being written by another run. Wait for it, or name another file: -o"
+                    )
+                raise OutputError(f"{self.path} is no file: name another file: -o")
             with contextlib.suppress(OSError):
                 if os.path.samestat(os.fstat(fd), os.stat(self.path)):
                     return fd

@@ -13,6 +13,7 @@ import typer
 
 from .. import batches
 from ..bulk import Output, Summary
+from ..bulk.lines import InUseError
 from ..exceptions import ConfigurationError, LLMRingError
 from ..providers.batching import Unsure
 from .project import argument
@@ -37,10 +38,9 @@ def journal_of(output: Path, in_batches: bool) -> batches.Journal | None:
     if in_batches:
         return batches.Journal(batches.journal_beside(output), output)
     if there := at_vendor(output):
-        rows = sum(it.count for it in there)
         raise ConfigurationError(
-            f"{batches.counted(there)} with {rows:,} of these rows at the vendor. To go on with that: --batch. To take "
-            f"what is done: {_command('collect', output)}. To end it: {_command('cancel', output)}"
+            f"{_rows_in(there)}, made for {output}. To go on with that: --batch. To take what is done: "
+            f"{_command('collect', output)}. To end it: {_command('cancel', output)}"
         )
     return None
 
@@ -49,6 +49,18 @@ def at_vendor(output: Path) -> list[batches.Shard]:
     """The batches of a file of answers that are not over."""
     path = batches.journal_beside(output)
     return [it for it in batches.read_only(path).shards.values() if it.is_open] if path.exists() else []
+
+
+def told_of(there: list[batches.Shard], in_batches: bool) -> str:
+    """What a dry run says of the batches that are not over."""
+    rest = (
+        "what is in them is not asked again" if in_batches else "a run without --batch is refused until they are over"
+    )
+    return f"{_rows_in(there)}: {rest}."
+
+
+def _rows_in(there: list[batches.Shard]) -> str:
+    return f"{batches.counted(there)} with {sum(it.count for it in there):,} rows at the vendor"
 
 
 def _command(name: str, output: Path) -> str:
@@ -148,7 +160,7 @@ def _of_each(file: Path | None, work: Callable[[Path], int]) -> int:
 
 
 def _collect(path: Path) -> int:
-    with batches.Journal(path) as journal, Output(journal.output, "") as output:
+    with _journal(path) as journal, Output(journal.output, "") as output:
         summary = asyncio.run(_collected(journal, output))
     said = {"file": str(journal.output)} | asdict(summary)
     for name in ("rows", "done_before", "failed_before", "refused", "seconds", "stopped"):
@@ -162,8 +174,7 @@ async def _collected(journal: batches.Journal, output: Output) -> Summary:
         job = batches.BatchJob(service, (), None, output, journal=journal, told=lambda it: note(it, dim=False))
         summary = await job.collect()
         if journal.open:
-            rows = sum(it.count for it in journal.open)
-            note(f"{batches.counted(journal.open)} with {rows:,} rows at the vendor; they are not over yet.", dim=False)
+            note(f"{_rows_in(journal.open)}; they are not over yet.", dim=False)
         return summary
 
 
@@ -185,8 +196,18 @@ def cancel(
     raise typer.Exit(_of_each(file, _cancel))
 
 
+def _journal(path: Path) -> batches.Journal:
+    try:
+        return batches.Journal(path)
+    except InUseError:
+        raise InUseError(
+            f"A run waits for the batches of {path}, and collects them. End it first, with Ctrl-C there: they stay at "
+            "the vendor, and the same command as now goes on with them."
+        ) from None
+
+
 def _cancel(path: Path) -> int:
-    with batches.Journal(path) as journal:
+    with _journal(path) as journal:
         return asyncio.run(_cancelled(journal))
 
 

@@ -22,7 +22,7 @@ from ..bulk.stores import is_far
 from ..clusters import RayJob
 from ..exceptions import ConfigurationError, LLMRingError
 from ..service import LLMRing
-from .batches import at_vendor, journal_of
+from .batches import at_vendor, journal_of, told_of
 from .chat import response_format
 from .facts import dollars
 from .parameters import MaxTokensOption, ReasoningOption, SchemaOption, TemperatureOption, fields_of
@@ -273,10 +273,12 @@ class _Run:
         said = asdict(found)
         del said["dearest"]
         said |= {"done": found.rows - found.to_ask, "concurrency": self._concurrency}
+        there = at_vendor(self._output.path) if self._output is not None else []
         if self._in_batches:
-            there = at_vendor(self._output.path) if self._output is not None else []
             said["at_vendor"] = sum(it.count for it in there)
         note(told(found), dim=False)
+        if there:
+            note(told_of(there, self._in_batches), dim=False)
         say(json_text(said))
         return 0
 
