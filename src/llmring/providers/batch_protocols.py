@@ -21,8 +21,9 @@ _SKEW = 86_400.0
 _BLOCK = 1 << 20
 _PAGE = 100
 _GONE = ("expired", "canceled")
-_NOT_OURS = (403, 404)
 """What is said of a row that was not asked at all."""
+_NOT_OURS = (403, 404)
+"""What is said of answers that are gone, or of an account's that is another's."""
 _STATUSES = {1: 499, 3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 13: 500, 14: 503, 16: 401}
 """HTTP's for those of google.rpc.Code."""
 
