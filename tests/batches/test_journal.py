@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from llmring.batches import Journal, journal_beside, known_journals, read_only
 from llmring.batches.spool import Entry
 from llmring.bulk.lines import OutputError
+from llmring.private import state_folder
 
 STEPS: list[tuple[str, dict[str, Any]]] = [
     ("uploaded", {"upload": "file-1"}),
@@ -76,6 +77,9 @@ def test_it_is_of_one_process_for_its_user_alone_and_known(tmp_path: Path) -> No
         assert journal.output == tmp_path / "labels"
     assert journal_beside(path) == path
     assert read_only(path).output == tmp_path / "labels"
+    assert [*known_journals()] == [path]
+    (state_folder() / "batches" / "a folder").mkdir()  # no note can be read there
+    (state_folder() / "batches" / "no path").write_bytes(b"a\0b")
     assert [*known_journals()] == [path]
     path.unlink()
     assert [*known_journals()] == []

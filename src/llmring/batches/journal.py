@@ -326,8 +326,12 @@ def _is_same(one: Path, other: Path) -> bool:
 def known_journals() -> Iterator[Path]:
     """All journals that were begun by this user, as far as they are still there."""
     for note in sorted(_folder().glob("*")):
-        path = Path(os.fsdecode(note.read_bytes()))
-        if path.exists():
+        path = None
+        with contextlib.suppress(OSError, ValueError):  # a folder that may not be written, or no note
+            found = Path(os.fsdecode(note.read_bytes()))
+            if found.exists():
+                path = found
+            else:
+                note.unlink(missing_ok=True)
+        if path is not None:
             yield path
-        else:
-            note.unlink(missing_ok=True)
