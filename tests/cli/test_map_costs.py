@@ -103,4 +103,4 @@ def test_the_time_is_that_of_the_alias_s_own_rate(run: Run, server: PracticeServ
     project.write_text(project.read_text().replace("params = { temperature = 0.3 }", rate, 1))
     Path("rows.jsonl").write_text("".join(json.dumps({"text": str(n)}) + "\n" for n in range(600)))
     said = json.loads(run("map", "rows.jsonl", "--model", "chatbot", "--prompt", "{text}", "--dry-run").stdout)
-    assert said["seconds"] == pytest.approx(600)
+    assert said["seconds"] == pytest.approx(540)  # what a minute lets through goes at once

@@ -183,6 +183,15 @@ async def test_elsewhere_it_is_a_line_each_minute(capsys: pytest.CaptureFixture[
     assert all(re.fullmatch(form, line) for line in lines), lines
 
 
+async def test_nothing_holds_back_what_was_never_sent() -> None:
+    async with LLMRing() as service:
+        job, found = await job_of(service)
+        job.map = service.map(job.tasks(), lambda it: it.request)
+        assert len(Standing(job, found).parts()) == 2
+        await job.run(found)
+        assert "held by" in str(Standing(job, found).parts()[2])
+
+
 async def test_the_speed_is_that_of_the_last_half_minute() -> None:
     now = 0.0
     async with LLMRing() as service:

@@ -203,4 +203,4 @@ def _by_rate(found: Survey, binding: Binding) -> float:
         return 0.0
     requests = found.to_ask / rate.requests if rate.requests else 0.0
     tokens = (found.prompt_tokens + found.completion_tokens) / rate.tokens if rate.tokens else 0.0
-    return max(requests, tokens) * rate.seconds
+    return max(0.0, max(requests, tokens) - 1) * rate.seconds  # what one period lets through goes at once
