@@ -78,6 +78,7 @@ OTHERWISE = {
     "llmring log show": "nothing, or no such entry, is kept",
     "llmring log delete": "nothing, or no such entry, is kept",
     "llmring log clear": "nobody says yes",
+    "llmring map 's3://": "there is no such bucket",
     "llmring replay refresh": "answers have changed",
     "llmring state reset": "nobody says yes",
     "llmring trust --revoke": "it was not trusted",
@@ -146,6 +147,8 @@ def world(server: PracticeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "XDG_STATE_HOME": str(tmp_path / "state"),
         "HOME": str(tmp_path),
         "GIT_CONFIG_GLOBAL": os.devnull,
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_EC2_METADATA_DISABLED": "true",
         **person,
     }
     for name, value in settings.items():
