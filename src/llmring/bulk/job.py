@@ -247,7 +247,7 @@ class Job:
         summary.rows, summary.done_before = survey.rows, survey.rows - survey.to_ask
         summary.failed_before = survey.failed_before
         self._dearest, self._until = survey.dearest, survey.rows
-        if self._max_usd is not None and survey.reason is not None:
+        if self._max_usd is not None and survey.reason is not None and not is_free(self.service, survey.model):
             raise ConfigurationError(f"--max-cost cannot be kept: {survey.reason}. Nothing was asked.")
 
     async def _within(self, most: float) -> AsyncIterator[Task]:

@@ -177,15 +177,19 @@ def _length(content: Any) -> int:
 def _usd(job: Job, binding: Binding, put_in: float, got: float, cached: list[float]) -> tuple[float | None, str | None]:
     """What a row costs, at whoever serves first; by their shares, where they are several."""
     split = binding.policy.split if binding.policy is not None else None
-    total, tokens, answer = 0.0, round(put_in), round(got)
+    total: float | None = None
+    why, tokens, answer = None, round(put_in), round(got)
     for model, share in zip(binding.models, split.shares if split is not None else (1.0,), strict=False):
         usage: Usage = {"prompt_tokens": tokens, "completion_tokens": answer, "total_tokens": tokens + answer}
         usage["cache_read_tokens"], usage["cache_write_tokens"] = (round(it * put_in) for it in cached)
         cost = job.service.calculate_cost(_Likely(model, usage))
-        if cost.total is None and not is_free(job.service, model):
+        if cost.total is not None:
+            total = (total or 0.0) + share * cost.total
+        elif not is_free(job.service, model):
             return None, cost.reason
-        total += share * (cost.total or 0.0)
-    return total, None
+        else:
+            why = cost.reason
+    return total, why if total is None else None
 
 
 def _rounds(rows: int, concurrency: int) -> float:
