@@ -51,6 +51,24 @@ async def test_answers_come_in_the_order_of_the_rows(server: PracticeServer) -> 
     assert as_they_come.index(0) > 5
 
 
+async def test_answers_are_read_once_and_a_second_time_is_an_error(server: PracticeServer) -> None:
+    async with LLMRing() as service:
+        answers = service.map(range(4), ask)
+        async for _ in answers:
+            break
+        assert len([it async for it in answers]) == 3
+        with pytest.raises(ConfigurationError, match="read to their end"):
+            _ = [it async for it in answers]
+
+
+def test_the_same_without_async(server: PracticeServer) -> None:
+    with sync.LLMRing() as service:
+        answers = service.map(range(4), ask)
+        assert len([*answers]) == 4
+        with pytest.raises(ConfigurationError, match="read to their end"):
+            _ = [*answers]
+
+
 async def test_rows_and_requests_may_be_made_asynchronously(server: PracticeServer) -> None:
     async def rows() -> AsyncIterator[int]:
         for row in range(20):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ..exceptions import ConfigurationError
 from ..misuse import AwaitedStream
@@ -31,6 +31,7 @@ class RowMap(AwaitedStream, Generic[R]):
 
     _form = "service.map(rows, build_request)"
     _whole_form = "service.chat(request)"
+    _is_read = False
 
     def __init__(self, work: Work[R]) -> None:
         self._work = work
@@ -59,9 +60,15 @@ class RowMap(AwaitedStream, Generic[R]):
         work = Work(rows, build, ask, cost, limits, most=concurrency, attempts=attempts, ordered=ordered)
         return cls(work)
 
+    def __aiter__(self) -> Self:
+        if self._is_read:
+            raise ConfigurationError(f"These answers were read to their end. To ask again: {self._form}")
+        return self
+
     async def __anext__(self) -> MapResult[R]:
         result = await self._work.next()
         if result is None:
+            self._is_read = True
             raise StopAsyncIteration
         return result
 

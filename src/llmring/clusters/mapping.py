@@ -101,7 +101,11 @@ class RayMap(bulk.RowMap[R], Generic[R]):
     async def __anext__(self) -> bulk.MapResult[R]:
         if self._results is None:
             self._results = self._run()
-        return await anext(self._results)
+        try:
+            return await anext(self._results)
+        except StopAsyncIteration:
+            self._is_read = True
+            raise
 
     def __del__(self) -> None:
         """Whoever reads it ends it: the generator is the event loop's to end."""

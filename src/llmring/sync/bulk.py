@@ -48,6 +48,7 @@ class RowMap(Generic[R]):
             self._map = begin(rows, build)
 
     def __iter__(self) -> Self:
+        aiter(self._map)  # which says so where it was read to its end
         return self
 
     def __next__(self) -> bulk.MapResult[R]:
