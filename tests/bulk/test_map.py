@@ -166,6 +166,22 @@ async def test_what_every_row_would_meet_ends_it_after_what_was_under_way(server
     assert len(server.requests) == len(results) + 1 < 20
 
 
+async def test_an_answer_behind_a_row_that_waits_is_handed_over_at_the_end(server: PracticeServer) -> None:
+    """The first row is refused and waits, the second is answered, and the third ends it."""
+
+    def decide(request: RecordedRequest) -> Reply:
+        if request.question == "row 0":
+            return Reply(status=429, headers={"retry-after": "5"}, delay=0.5)
+        return Reply(problem="bad_key", delay=1.0) if request.question == "row 2" else Reply("it")
+
+    server.script(decide)
+    rows: list[int] = []
+    async with LLMRing() as service:
+        with pytest.raises(ProviderAuthenticationError):
+            await read(service.map(range(3), ask), rows)
+    assert rows == [1]
+
+
 async def test_where_the_first_rows_all_fail_it_is_not_the_rows(server: PracticeServer) -> None:
     server.default = Reply(status=400, error="no such parameter")
     async with LLMRing() as service:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING
 
-from ..exceptions import StoreUnavailableError
+from ..exceptions import LLMRingError, ProviderError, ProviderRateLimitError, StoreUnavailableError, is_passing
 from ..state.asks import MICRO, Ask, Verdict
 from ..state.limits import alone, told_by
 from ..stream import ChatStream
@@ -16,15 +16,16 @@ from ..stream import ChatStream
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..exceptions import ProviderError
     from ..record import Records
     from ..routing import Route
     from ..schemas import LLMResponse
     from ..state.desk import Desk
     from ..told import Told
+    from .pace import Outcome
 
-__all__ = ["Asked", "Limits"]
+__all__ = ["Asked", "Limits", "outcome_of"]
 
+_OVERLOADED = frozenset({408, 500, 502, 503, 504, 529})
 _FIRST = 1_000
 """Tokens of a request and its answer, before there are any."""
 _PART = 0.05
@@ -123,3 +124,12 @@ class Limits:
     def _hear(self, answer: asyncio.Future[Verdict]) -> None:
         if not answer.cancelled() and answer.exception() is None and (verdict := answer.result()).no:
             self._until = asyncio.get_running_loop().time() + verdict.wait / MICRO
+
+
+def outcome_of(error: LLMRingError) -> Outcome:
+    """What an error says of the pace."""
+    if isinstance(error, ProviderRateLimitError):
+        return "refused" if error.asked and not error.out_of_credit else "none"
+    if isinstance(error, ProviderError) and error.asked and is_passing(error):
+        return "overloaded" if error.status_code is None or error.status_code in _OVERLOADED else "none"
+    return "none"

@@ -27,7 +27,8 @@ from ..exceptions import (
     StoreUnavailableError,
     is_passing,
 )
-from .pace import Begun, Outcome, Pace
+from .limits import outcome_of
+from .pace import Begun, Pace
 from .results import MapResult, Progress
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ _FATAL = (
     StoreUnavailableError,
 )
 """What every row would meet."""
-_OVERLOADED = frozenset({408, 500, 502, 503, 504, 529})
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 """Seconds before a row is asked again: twice as long each time."""
 _REFUSALS = 50
@@ -208,8 +208,10 @@ class Work(Generic[R]):
                     if job is not None:
                         self._start(job)
                         continue
-                if self._error is not None:
+                if self._error is not None and self._later:
+                    self._left.update(job.number for *_, job in self._later)
                     self._later.clear()
+                    self._in_order()
                 if self._no_more and not self._tasks and not self._later:
                     return
                 if self._later and not is_due:
@@ -303,7 +305,7 @@ class Work(Generic[R]):
         try:
             response = await stream.final_response()
         except LLMRingError as error:
-            outcome = _outcome(error)
+            outcome = outcome_of(error)
             retry_after = error.retry_after if isinstance(error, ProviderError) else None
             self._pace.ended(begun, len(self._tasks), outcome, retry_after)
             if outcome == "refused" and isinstance(error, ProviderError):
@@ -395,11 +397,3 @@ class Work(Generic[R]):
 
 async def _first(rows: AsyncIterator[R]) -> R:
     return await anext(rows)
-
-
-def _outcome(error: LLMRingError) -> Outcome:
-    if isinstance(error, ProviderRateLimitError):
-        return "refused" if error.asked and not error.out_of_credit else "none"
-    if isinstance(error, ProviderError) and error.asked and is_passing(error):
-        return "overloaded" if error.status_code is None or error.status_code in _OVERLOADED else "none"
-    return "none"
