@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from llmring import LLMRequest, LLMRing, Message
-from llmring.bulk import RowMap
+from llmring.bulk import Limits, RowMap
+from llmring.state.asks import Ask, Verdict
+from llmring.state.limits import told_by
 from llmring.testing import PracticeServer, Reply
 from llmring.testing.exchange import RecordedRequest
 
@@ -113,3 +115,21 @@ async def test_what_one_map_is_told_another_of_the_process_keeps_to(server: Prac
         assert [it.error async for it in service.map(["other"], ask)] == [None]
         async with asyncio.timeout(60):
             await stopped(answers)
+
+
+async def test_what_one_model_is_told_is_not_told_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both serve one map, and the other one answers before the store is told."""
+    monkeypatch.setenv("COUNTS", f"sqlite:{tmp_path / 'counts.db'}")
+    models = "openai:gpt-5-mini", "anthropic:claude-haiku-4-5"
+    figures = told_by({**TOLD, "x-ratelimit-reset-requests": "20h"})
+    assert figures is not None
+    async with LLMRing(lockfile_path=lockfile(tmp_path, "a")) as service:
+        desk = service._stores.desk(service._lockfile())
+        limits = Limits(lambda: desk, lambda _: None)
+        limits._serves(models[0])
+        limits._tell(figures)
+        limits._serves(models[1])
+        limits.wait()
+        for model, is_held in zip(models, (True, False), strict=True):
+            verdict = desk.ask(Ask(limit=f"limit:{model}", weight=1))
+            assert bool((verdict if isinstance(verdict, Verdict) else await verdict).no) == is_held

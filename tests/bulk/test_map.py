@@ -13,6 +13,7 @@ from llmring import LLMRequest, LLMRing, Message, sync
 from llmring.bulk import MapResult, RowMap
 from llmring.exceptions import (
     ConfigurationError,
+    LLMRingError,
     ProviderAuthenticationError,
     ProviderConnectionError,
     ProviderResponseError,
@@ -180,6 +181,45 @@ async def test_an_answer_behind_a_row_that_waits_is_handed_over_at_the_end(serve
         with pytest.raises(ProviderAuthenticationError):
             await read(service.map(range(3), ask), rows)
     assert rows == [1]
+
+
+@pytest.mark.parametrize("who", ["rows", "build"])
+async def test_what_is_cancelled_within_is_no_end_of_the_rows(server: PracticeServer, who: str) -> None:
+    async def rows() -> AsyncIterator[int]:
+        for row in range(5):
+            if row == 2 and who == "rows":
+                raise asyncio.CancelledError
+            yield row
+
+    async def build(row: int) -> LLMRequest:
+        if row == 2 and who == "build":
+            raise asyncio.CancelledError
+        return ask(row)
+
+    results: list[int] = []
+    async with LLMRing() as service:
+        with pytest.raises(LLMRingError, match="Not all rows were asked about"):
+            await read(service.map(rows(), build), results)
+    assert results == [0, 1]
+
+
+def test_another_event_loop_is_told_that_there_were_more_rows(server: PracticeServer) -> None:
+    service = LLMRing()
+    answers = service.map(range(100), ask, concurrency=2)
+
+    async def first() -> MapResult[int]:
+        return await anext(answers)
+
+    async def rest() -> None:
+        try:
+            async for _ in answers:
+                pass
+        finally:
+            await service.close()
+
+    assert asyncio.run(first()).row == 0
+    with pytest.raises(LLMRingError, match="the event loop has ended"):
+        asyncio.run(rest())
 
 
 async def test_where_the_first_rows_all_fail_it_is_not_the_rows(server: PracticeServer) -> None:

@@ -121,6 +121,9 @@ def test_overload_halves_the_window_once_for_all_that_was_under_way() -> None:
     now = 2.0
     pace.ended(pace.begins(), 4, "overloaded", retry_after=9)
     assert (pace.window, pace.wait(0), pace.limited_by) == (4, 9, "alone")
+    now = 20.0
+    pace.ended(pace.begins(), 1, "overloaded", retry_after=86_400)
+    assert pace.wait(0) == 600
 
 
 def test_a_provider_that_is_closed_for_minutes_is_as_fast_as_before_when_it_opens() -> None:

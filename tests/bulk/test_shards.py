@@ -85,6 +85,23 @@ def test_workers_of_a_run_that_was_killed_are_waited_for(tmp_path: Path) -> None
     assert not beside(out).exists()
 
 
+def test_what_is_no_runs_is_left_alone(tmp_path: Path) -> None:
+    out, mine = tmp_path / "out.jsonl", tmp_path / "mine"
+    mine.mkdir()
+    (mine / "a.jsonl").write_text(line("one") + '{"torn')
+    for name in ("0123456789ab", "old"):
+        beside(out).mkdir(exist_ok=True)
+        (beside(out) / name).symlink_to(mine)
+    (beside(out) / "notes").mkdir()
+    run = Shards.made(beside(out))
+    (run.folder / "b.jsonl").symlink_to(mine / "a.jsonl")
+    with Output(out, "whom") as output:
+        take_up(output, out)
+        assert output.answered == 0
+    assert (mine / "a.jsonl").read_text().endswith('{"torn')
+    assert sorted(it.name for it in beside(out).iterdir()) == ["0123456789ab", "notes", "old"]
+
+
 def test_a_worker_that_comes_too_late_or_sees_nothing_is_told(tmp_path: Path) -> None:
     run = Shards.made(beside(tmp_path / "out.jsonl"))
     os.unlink(run.folder / "lock")

@@ -104,3 +104,11 @@ def test_what_is_not_there_is_said(put: Put) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read") as caught:
         texts("s3://no-such-bucket/a.jsonl")
     assert "practice" not in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["s3://some/a.jsonl", "s3://some/*.jsonl"])
+def test_without_pyarrow_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    for name in ("pyarrow", "pyarrow.fs"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ConfigurationError, match=r"the extra parquet.*pip install pyarrow"):
+        [*Rows([source])]

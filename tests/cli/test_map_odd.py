@@ -45,6 +45,48 @@ def test_rows_that_come_while_it_runs_are_for_the_next_run(run: Run, server: Pra
     assert json.loads(run(*ASK, *OUT).stdout)["answered"] == 3
 
 
+@pytest.mark.parametrize("content", [b'{"torn', b"\xff\n"])
+def test_what_is_behind_the_rows_that_were_counted_is_not_read(
+    run: Run, server: PracticeServer, content: bytes
+) -> None:
+    def decide(request: RecordedRequest) -> Reply:
+        if request.question == "Label: text 0":
+            with open("rows.jsonl", "ab") as file:
+                file.write(content)
+        return Reply("ok")
+
+    server.script(decide)
+    assert run(*ASK, *OUT, "--concurrency", "1").exit_code == 0
+    assert run(*ASK, "--limit", "6").exit_code == 0
+    assert len(server.requests) == 12
+
+
+@pytest.mark.parametrize("go", ["moved", "deleted", "replaced"])
+def test_a_file_of_answers_that_goes_while_it_runs_ends_the_run(run: Run, server: PracticeServer, go: str) -> None:
+    def decide(request: RecordedRequest) -> Reply:
+        if len(server.requests) == 3:
+            if go == "deleted":
+                os.unlink("out.jsonl")
+            else:
+                os.rename("out.jsonl", "moved.jsonl")
+            if go == "replaced":
+                Path("out.jsonl").write_text("dear diary")
+        return Reply("ok")
+
+    server.script(decide)
+    write(30)
+    result = run(*ASK, *OUT, "--concurrency", "1")
+    assert result.exit_code == 1
+    assert "out.jsonl was moved or deleted while this run wrote it" in result.stderr
+    assert len(server.requests) == 3
+    assert Path("out.jsonl").exists() == (go == "replaced")
+    if go == "moved":
+        assert len(Path("moved.jsonl").read_text().splitlines()) == 3
+        os.rename("moved.jsonl", "out.jsonl")
+        assert run(*ASK, *OUT).exit_code == 0
+        assert len(server.requests) == 30
+
+
 @pytest.mark.parametrize("content", ["", "\n\n"])
 def test_no_rows_are_no_error(run: Run, content: str) -> None:
     Path("rows.jsonl").write_text(content)
@@ -73,6 +115,12 @@ def test_a_key_that_several_rows_have_is_said(run: Run, server: PracticeServer) 
     keys = sorted(json.loads(it)["key"] for it in Path("out.jsonl").read_text().splitlines())
     assert keys == ["", "1", "1#2"]
     assert len(server.requests) == 3
+    Path("rows.jsonl").write_text("".join(f'{{"id": "{it}", "text": "{it}"}}\n' for it in ("x", "x#2", "x", "x")))
+    for _ in range(2):
+        run(*ASK, "-o", "marks.jsonl", "--key", "id")
+    keys = sorted(json.loads(it)["key"] for it in Path("marks.jsonl").read_text().splitlines())
+    assert keys == ["x", "x#2", "x#3", "x#4"]
+    assert len(server.requests) == 7
     Path("rows.jsonl").write_text('{"id": null, "text": "a"}\n')
     assert 'its field "id" is null' in run(*ASK, *OUT, "--key", "id").stderr
 

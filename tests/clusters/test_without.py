@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -12,6 +14,7 @@ from llmring import LLMRequest, LLMRing, Message
 from llmring.cli.app import app
 from llmring.clusters.desk import FINISH, GO_ON, STOP, Desk
 from llmring.clusters.starting import started
+from llmring.clusters.worker import Setup
 from llmring.exceptions import ConfigurationError
 from llmring.testing import PracticeServer
 
@@ -61,6 +64,23 @@ def test_nobody_at_an_address_is_said_soon(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
     with pytest.raises(ConfigurationError, match="no Ray to be had"), started(1):
         pass
+
+
+def test_a_pickle_of_somebody_else_is_never_opened(tmp_path: Path) -> None:
+    """The folder of a run is one that others may write."""
+    pytest.importorskip("ray")
+    setup, other = (Setup({}, None, tmp_path, "", 1, 1, None, build=build) for _ in range(2))
+    assert setup.opened(setup.sealed({"a": 1})) == {"a": 1}
+    sealed = base64.b85decode(setup.sealed(Opened()))
+    for hostile in (other.sealed(Opened()), base64.b85encode(sealed[:-1]).decode(), "", "?", None):
+        assert not setup.is_own({"result": hostile})
+    assert not setup.is_own({})
+    assert "seal" not in repr(setup)
+
+
+class Opened:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pytest.fail, ("it was opened",)
 
 
 def test_the_desk_lets_all_together_spend_no_more_than_there_is() -> None:

@@ -162,7 +162,6 @@ class Job:
         self._max_usd = max_usd
         self._dearest = 0.0
         self._given = 0
-        self._until: int | None = None
         self._settled = asyncio.Event()
 
     def says(self) -> list[str]:
@@ -188,8 +187,6 @@ class Job:
         if self.output is not None:
             self.output.again()
         for row in self.rows:
-            if self._until is not None and row.number > self._until:
-                return  # it has come since the rows were counted, and is for the next run
             request = self.asking.request(row)
             key, asked = self.asking.key_of(row, request)
             was = self.output.sampled(key, asked) if self.output is not None else None
@@ -246,7 +243,7 @@ class Job:
         summary = self.summary
         summary.rows, summary.done_before = survey.rows, survey.rows - survey.to_ask
         summary.failed_before = survey.failed_before
-        self._dearest, self._until = survey.dearest, survey.rows
+        self._dearest = survey.dearest
         if self._max_usd is not None and survey.reason is not None and not is_free(self.service, survey.model):
             raise ConfigurationError(f"--max-cost cannot be kept: {survey.reason}. Nothing was asked.")
 

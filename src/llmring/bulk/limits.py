@@ -67,7 +67,7 @@ class Limits:
         self._model = ""
         self._tokens = float(_FIRST)
         # What others are told and say, by a store that is elsewhere.
-        self._figures: tuple[int, ...] | None = None
+        self._figures: tuple[str, tuple[int, ...]] | None = None
         self._asks_at = self._until = -inf
 
     def wait(self) -> float:
@@ -105,7 +105,7 @@ class Limits:
         if desk.is_far and refused_by:
             desk.tell(("limit", f"limit:{self._model}", figures))
         elif desk.is_far:
-            self._figures = figures  # with what is asked next: each answer has some
+            self._figures = f"limit:{self._model}", figures  # with what is asked next: each answer has some
 
     def _elsewhere(self, desk: Desk, ask: Ask) -> float:
         """Seconds that others have heard of, by the store: it is asked once a second, and nobody waits for it."""
@@ -113,7 +113,7 @@ class Limits:
         if now >= self._asks_at:
             self._asks_at = now + _ASKED
             if self._figures is not None:
-                desk.tell(("limit", ask.limit, self._figures))
+                desk.tell(("limit", *self._figures))
                 self._figures = None
             with suppress(StoreUnavailableError):  # nothing is counted by it
                 answer = desk.ask(ask)

@@ -48,10 +48,10 @@ class Lines:
         self.path = path
         if path.suffix.lower() in _OTHERS:
             raise OutputError(f"{path}: answers are lines of JSON, and are appended; name it .jsonl: -o")
-        self._fd = self._open()
+        self._open()
         self._size = self._mended()
 
-    def _open(self) -> int:
+    def _open(self) -> None:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         while True:
             try:
@@ -73,9 +73,9 @@ class Lines:
                         f"{self.path} is being written by another run. Wait for it, or name another file: -o"
                     )
                 raise OutputError(f"{self.path} is no file: name another file: -o")
-            with contextlib.suppress(OSError):
-                if os.path.samestat(os.fstat(fd), os.stat(self.path)):
-                    return fd
+            self._fd = fd
+            if self._is_in_place():
+                return
             os.close(fd)  # whoever had it has put another in its place
 
     def _mended(self) -> int:
@@ -120,7 +120,7 @@ class Lines:
         """Append a line.
 
         Raises:
-            OutputError: there is no room for it, or the like; nothing of it is in the file.
+            OutputError: there is no room for it, or the like, and nothing of it is in the file; or that has been moved.
         """
         self._put(_encoded(data))
 
@@ -137,6 +137,16 @@ class Lines:
                 f"{self.path} cannot be written: {error.strerror}. What it holds is whole; make room, and run it again."
             ) from None
         self._size += len(line)
+        if not self._is_in_place():
+            raise OutputError(
+                f"{self.path} was moved or deleted while this run wrote it. What it held is in the file that was "
+                "there: put that back, and run it again."
+            )
+
+    def _is_in_place(self) -> bool:
+        with contextlib.suppress(OSError):
+            return os.path.samestat(os.fstat(self._fd), os.stat(self.path))
+        return False
 
     def keep(self, wanted: Iterator[dict[str, Any]]) -> None:
         """Have it hold these lines and no others, or, if that fails, all that it holds now. Nothing is added after."""

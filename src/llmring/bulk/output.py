@@ -135,8 +135,11 @@ class Output:
             OutputError: what is asked is answered, and would be paid for twice.
         """
         if key in self._seen:  # the same row once more
-            count = self._times[key] = self._times.get(key, 1) + 1
-            key = f"{key}#{count}"
+            first, count = key, self._times.get(key, 1)
+            while key in self._seen:
+                count += 1
+                key = f"{first}#{count}"
+            self._times[first] = count
         self._seen.add(key)
         return self.lacks(key, asked)
 
@@ -229,8 +232,14 @@ class Output:
             if not os.path.getsize(self._failures.path):
                 os.unlink(self._failures.path)
         if self._twice:
-            latest = {line["key"]: number for number, line in enumerate(self._answers)}
-            self._answers.keep(line for number, line in enumerate(self._answers) if latest[line["key"]] == number)
+            seen, latest = Keys(), {}
+            for number, line in enumerate(self._answers):
+                if line["key"] in seen:
+                    latest[line["key"]] = number
+                seen.add(line["key"])
+            self._answers.keep(
+                line for number, line in enumerate(self._answers) if latest.get(line["key"], number) == number
+            )
 
     def close(self) -> None:
         """Let go of the files."""

@@ -95,7 +95,7 @@ class Rows:
         written: Sequence[Path] = (),
     ) -> None:
         self.count = 0
-        self.limit = limit
+        self.limit = self._until = limit
         self._spooled: dict[str, IO[bytes]] = {}
         found: dict[str, str] = {}
         for source in sources:
@@ -106,12 +106,18 @@ class Rows:
     def __iter__(self) -> Iterator[Row]:
         number = 0
         for path, format in self._files:
+            if number == self._until:
+                return
             for place, data in self._read(path, format):
-                if self.limit is not None and number >= self.limit:
-                    return
                 number += 1
                 self.count = max(self.count, number)
                 yield Row(number, place, data)
+                if number == self._until:
+                    return  # what is behind it may be of any kind
+
+    def end(self) -> None:
+        """Give no more of them than were read: what comes later is not of these."""
+        self._until = self.count
 
     def spool(self, path: Path) -> None:
         """Be ready for another process, in another folder: what comes through a pipe is in a file from here on."""

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 import time
 from collections.abc import Iterable
 from hashlib import blake2b
+from itertools import filterfalse
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -28,6 +30,7 @@ if sys.platform != "win32":
 __all__ = ["Shards", "beside", "take_up"]
 
 _LOCK: Final = "lock"
+_RUN: Final = re.compile(r"[0-9a-f]{12}")
 _PATIENCE: Final = 60.0
 """Seconds in which the workers of a run that was killed are gone."""
 
@@ -108,10 +111,11 @@ def take_up(output: Output, path: Path, patience: float = _PATIENCE) -> None:
     Raises:
         OutputError: it cannot be written, or workers of such a run are still at work.
     """
-    for folder in sorted(it for it in beside(path).glob("*") if it.is_dir()):
+    runs = sorted(it for it in beside(path).glob("*") if _RUN.fullmatch(it.name) and it.is_dir())
+    for folder in filterfalse(Path.is_symlink, runs):  # a link leads to what is no run's
         shards = Shards(folder)
         _wait_for_workers(folder, patience)
-        for shard in sorted(folder.glob("*.jsonl")):
+        for shard in filterfalse(Path.is_symlink, sorted(folder.glob("*.jsonl"))):
             lines = Lines(shard)
             try:
                 for line in lines:

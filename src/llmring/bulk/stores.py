@@ -33,6 +33,7 @@ def found(source: str) -> list[str]:
     scheme, bucket, path = _parts(source)
     if not _MAGIC.search(path):
         return [source]
+    store = _store(scheme, bucket)
     from pyarrow.fs import FileSelector, FileType
 
     steps = path.split("/")
@@ -40,7 +41,7 @@ def found(source: str) -> list[str]:
     base = "/".join([bucket, *steps[:fixed]])
     selector = FileSelector(base, recursive=True, allow_not_found=True)
     try:
-        there = [it.path for it in _store(scheme, bucket).get_file_info(selector) if it.type == FileType.File]
+        there = [it.path for it in store.get_file_info(selector) if it.type == FileType.File]
     except OSError as error:
         raise ConfigurationError(f"{source} cannot be looked for: {error}") from None
     wanted = [it for it in sorted(there) if _fits(it.split("/")[1:], steps)]

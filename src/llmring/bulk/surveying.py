@@ -106,6 +106,7 @@ async def survey(job: Job, binding: Binding, concurrency: int, *, price: bool = 
         if time.monotonic() - began > _PATIENCE:
             await asyncio.sleep(0)
             began = time.monotonic()
+    job.rows.end()  # what is added from now on is for the next run
     found.rows = job.rows.count
     found.failed_before = job.output.given_up if job.output is not None else 0
     if not price:

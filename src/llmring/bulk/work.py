@@ -54,10 +54,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 """Seconds before a row is asked again: twice as long each time."""
 _REFUSALS = 50
 """Times that one row may be refused for the rate, which says nothing of it."""
-
-
 _ALL = 20
 """Rows that fail before one is answered: then it is not the rows."""
+_CUT_SHORT = "Not all rows were asked about: they, or build_request, were cancelled, or the event loop has ended."
 
 
 @dataclass(slots=True)
@@ -111,7 +110,7 @@ class Work(Generic[R]):
         self._taken = self._out = 0
         self._answered = self._failed = 0
         self._no_more = False
-        self._over = False
+        self._over = self._is_ended = False
         self._error: BaseException | None = None
         self._fault: LLMRingError | None = None
         self._moved = asyncio.Event()
@@ -148,6 +147,7 @@ class Work(Generic[R]):
                 self._loop.call_soon_threadsafe(self._cancel)
 
     def _cancel(self) -> None:
+        self._is_ended = True
         for task in (self._feeder, self._pull, *self._tasks):
             if task is not None:
                 task.cancel()
@@ -208,10 +208,8 @@ class Work(Generic[R]):
                     if job is not None:
                         self._start(job)
                         continue
-                if self._error is not None and self._later:
-                    self._left.update(job.number for *_, job in self._later)
+                if self._error is not None:
                     self._later.clear()
-                    self._in_order()
                 if self._no_more and not self._tasks and not self._later:
                     return
                 if self._later and not is_due:
@@ -219,6 +217,8 @@ class Work(Generic[R]):
                     wait = min(wait or inf, due)
                 await self._wait(wait or inf)
         except asyncio.CancelledError:
+            if not self._is_ended:
+                self._fail(LLMRingError(_CUT_SHORT))
             raise
         except BaseException as error:
             self._fail(error)
@@ -226,6 +226,7 @@ class Work(Generic[R]):
             if self._tasks:
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait(self._tasks)
+            self._ready.extend(self._kept.pop(number) for number in sorted(self._kept))  # some between have none
             self._over = True
             self._come.set()
 

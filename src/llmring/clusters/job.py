@@ -72,7 +72,7 @@ class RayJob(bulk.Job):
                 shards = self._shards(stack)
                 self.rows.spool(shards.folder / "rows")
                 setup = Setup(
-                    *settings_of(self.service, shards.folder),
+                    *settings_of(self.service),
                     shards.folder,
                     os.getcwd(),
                     self._concurrency,

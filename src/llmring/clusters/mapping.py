@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
-import pickle
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -85,7 +83,7 @@ class RayMap(bulk.RowMap[R], Generic[R]):
         self._build = build
         self._output = Path(output) if output is not None else None
         self._make: Callable[[Path, bulk.Output | None], Setup] = lambda folder, kept: Setup(
-            *settings_of(service, folder),
+            *settings_of(service),
             folder,
             os.getcwd(),
             concurrency,
@@ -141,7 +139,8 @@ class RayMap(bulk.RowMap[R], Generic[R]):
                 shards = Shards.made(beside(kept.path))
             else:
                 shards = Shards.made(Path(stack.enter_context(TemporaryDirectory(prefix="llmring-"))))
-            flow = self._flow = Flow(module, self._make(shards.folder, kept), workers)
+            setup = self._make(shards.folder, kept)
+            flow = self._flow = Flow(module, setup, workers)
             count, size = 0, flow.size(None)
             cut = self._dataset.repartition(target_num_rows_per_block=size)
             blocks = flow.done(flow.mapped(cut, size), ordered=self._ordered)
@@ -149,7 +148,7 @@ class RayMap(bulk.RowMap[R], Generic[R]):
             async for done in blocks:
                 for line in done.lines:
                     count += 1
-                    row, request, response, error = pickle.loads(base64.b85decode(line.pop("result")))  # noqa: S301
+                    row, request, response, error = setup.opened(line.pop("result"))
                     if kept is not None:
                         (kept.answer if error is None else kept.failure)(line | {"row": None})
                     attempts, seconds = line["attempts"], line["seconds"]

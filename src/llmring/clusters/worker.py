@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import hmac
 import inspect
 import logging
 import os
 import pickle
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -42,7 +44,7 @@ class Setup:
 
     Attributes:
         service: what `LLMRing` is made with, but for its lockfile and its keys.
-        lockfile: where it is, and a copy for a machine where it is not; `None` where there is none.
+        lockfile: where it is, and its text for a machine where it is not; `None` where there is none.
         folder: of the run, where answers are kept.
         place: the working directory, which paths in rows are in, where there is such a one.
         concurrency, attempts, profile: see `LLMRing.map`.
@@ -52,10 +54,11 @@ class Setup:
         build: as above.
         key: the field that a row of a data set is known by.
         output: what of a data set is done.
+        seal: a secret of the run, by which its own pickles are known in a folder where others may write.
     """
 
     service: Mapping[str, Any]
-    lockfile: tuple[Path, Path] | None
+    lockfile: tuple[Path, bytes] | None
     folder: Path
     place: str
     concurrency: int
@@ -67,6 +70,30 @@ class Setup:
     build: Callable[[Any], Any] | None = None
     key: Callable[[Any, Any], tuple[str, str]] | None = None
     output: Output | None = None
+    seal: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
+
+    def sealed(self, value: Any) -> str:
+        """A value as text, for a file that others may write, too."""
+        packed = _pickled(value)
+        return base64.b85encode(hmac.digest(self.seal, packed, "sha256") + packed).decode()
+
+    def opened(self, text: str) -> Any:
+        """What `sealed` has made.
+
+        Raises:
+            ValueError: this run did not.
+        """
+        data = base64.b85decode(text)
+        if not hmac.compare_digest(hmac.digest(self.seal, data[32:], "sha256"), data[:32]):
+            raise ValueError("it is of no worker of this run")
+        return pickle.loads(data[32:])  # noqa: S301 - our own
+
+    def is_own(self, line: dict[str, Any]) -> bool:
+        """Whether what is told of a line is to be believed."""
+        try:
+            return self.asking is not None or self.opened(line["result"]) is not None
+        except (KeyError, TypeError, ValueError):
+            return False
 
 
 @dataclass(frozen=True)
@@ -148,7 +175,8 @@ class Worker:
         shards.enter()
         self._shards = shards
         logging.getLogger("llmring").addHandler(_Heard(self._warnings))
-        self._service = LLMRing(_lockfile(setup.lockfile), **setup.service)
+        self._place = tempfile.TemporaryDirectory(prefix="llmring-", ignore_cleanup_errors=True)
+        self._service = LLMRing(_lockfile(setup.lockfile, Path(self._place.name)), **setup.service)
         self._map = self._service.map(
             self._taken(),
             lambda it: it.task.request,
@@ -189,7 +217,7 @@ class Worker:
             return Done("", [], self._fault)
         shard = await _opened(path)
         try:
-            lines = {(line["key"], line["row"]): line for line in shard}
+            lines = {(line["key"], line["row"]): line for line in shard if self._setup.is_own(line)}
             missing = [it for it in tasks if (it.key, it.row.number or None) not in lines]
             block = _Block(shard, [*lines.values()], len(missing))
             if missing and not self._is_over:
@@ -248,7 +276,7 @@ class Worker:
         if self._setup.asking is None:
             whole = (item.task.row.data, result.request, result.response, result.error)
             line["row"] = None
-            line["result"] = base64.b85encode(_pickled(whole)).decode()
+            line["result"] = self._setup.sealed(whole)
         self._running -= 1
         if line["cost"] is not None:
             self._spent += line["cost"]
@@ -317,19 +345,20 @@ async def _opened(path: Path) -> Lines:
         await asyncio.sleep(0.1)
 
 
-def _lockfile(given: tuple[Path, Path] | None) -> Path | None:
-    """The lockfile: the same that the command has, or, where that is elsewhere, the copy."""
+def _lockfile(given: tuple[Path, bytes] | None, place: Path) -> Path | None:
+    """The lockfile: the same that the command has, or, where that is elsewhere, a copy in a place of one's own."""
     if given is None:
         return None
-    path, copy = given
+    path, text = given
     with contextlib.suppress(OSError):
-        if path.read_bytes() == copy.read_bytes():
+        if path.read_bytes() == text:
             return path
-    return copy
+    (place / path.name).write_bytes(text)
+    return place / path.name
 
 
-def settings_of(service: Any, folder: Path) -> tuple[dict[str, Any], tuple[Path, Path] | None]:
-    """What a service is made with, for one on another machine, and its lockfile, of which a copy is put into a folder.
+def settings_of(service: Any) -> tuple[dict[str, Any], tuple[Path, bytes] | None]:
+    """What a service is made with, for one on another machine, and its lockfile.
 
     Raises:
         ConfigurationError: it has what stays in this process.
@@ -347,8 +376,4 @@ def settings_of(service: Any, folder: Path) -> tuple[dict[str, Any], tuple[Path,
         "aliases": {alias: list(binding.models) for alias, binding in service._own.items()} or None,
         **{it: getattr(service, it) for it in ("timeout", "max_retries", "deadline", "max_bytes", "check_context")},
     }
-    if path is None:
-        return made, None
-    copy = folder / path.name
-    copy.write_bytes(path.read_bytes())
-    return made, (path, copy)
+    return made, (path, path.read_bytes()) if path is not None else None
