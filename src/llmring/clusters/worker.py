@@ -16,11 +16,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 from ..bulk import MapResult, Row, RowMap
 from ..bulk.asking import digest
 from ..bulk.job import Task, is_free, line_of
-from ..bulk.lines import Lines, OutputError
+from ..bulk.lines import InUseError, Lines, OutputError
 from ..bulk.shards import Shards
 from ..exceptions import ConfigurationError, LLMRingError
 from .desk import FINISH, STOP
@@ -136,7 +137,7 @@ class Worker:
     def __init__(self, setup: Setup, desk: Any) -> None:
         self._setup = setup
         self._desk = desk
-        self._who = f"{os.uname().nodename}:{os.getpid()}"
+        self._who = uuid4().hex
         self._map: RowMap[_Item] | None = None
         self._rows: asyncio.Queue[_Item] = asyncio.Queue()
         self._waiting: set[_Block] = set()
@@ -339,7 +340,7 @@ async def _opened(path: Path) -> Lines:
     while True:
         try:
             return Lines(path)
-        except OutputError:
+        except InUseError:
             if asyncio.get_running_loop().time() > until:
                 raise
         await asyncio.sleep(0.1)
