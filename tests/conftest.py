@@ -94,12 +94,13 @@ def nobodys_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
 
 
 @pytest.fixture(autouse=True)
-def nobodys_level() -> Iterator[None]:
-    """A command that was run within a test may have set from which level on is logged: not for the next test."""
+def nobodys_log() -> Iterator[None]:
+    """A command that is run within a test has the log of the process, which is usually its own: it gives it back."""
     logger = logging.getLogger("llmring")
-    level = logger.level
+    before = logger.handlers[:], logger.propagate, logger.level
     yield
-    logger.setLevel(level)
+    logger.handlers[:], logger.propagate = before[:2]
+    logger.setLevel(before[2])
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -101,12 +100,3 @@ def _program(program: None) -> None:
 def _state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A state folder of the test's own: the last conversation is kept there."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-
-
-@pytest.fixture(autouse=True)
-def _logging() -> Iterator[None]:
-    """`llmring chat` writes warnings its own way, for the process that it usually has to itself."""
-    logger = logging.getLogger("llmring")
-    before = logger.handlers[:], logger.propagate
-    yield
-    logger.handlers[:], logger.propagate = before

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import text
 
-from llmring.cli.facts import dollars
+from llmring.cli.amounts import dollars
 from llmring.cli.terminal import columns, printable
 from llmring.testing import PracticeServer, RecordedRequest, Reply
 

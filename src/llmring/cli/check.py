@@ -19,7 +19,7 @@ from ..checking.findings import Ending, endings
 from ..lockfile import Lockfile, changes, load, parse
 from ..lockfile.files import read
 from ..lockfile.parsing import decode
-from .facts import dollars
+from .amounts import dollars
 from .project import argument, lockfile_path
 from .terminal import again, confirm, note, paint, say, say_json, warn, working
 

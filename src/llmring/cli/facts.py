@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from ..lockfile import Lockfile
 from ..providers.endpoints import address_of
 from ..references import is_name
 from ..vendors import ALSO_CALLED, BUILT_IN
+from .amounts import dollars
 
 if TYPE_CHECKING:
     from ..schemas import LLMResponse, StreamChunk
@@ -107,14 +107,6 @@ def remark_in_list(info: ModelInfo) -> str:
     """The same in a list of all kinds of models: what it is for, too, where that is not chat."""
     use = catalog.other_use(info.name)
     return ", ".join(filter(None, [f"for {use}" if use else "", remark(info)]))
-
-
-def dollars(amount: float) -> str:
-    """An amount as a price tag: cents for what costs some, as many digits as it takes for less."""
-    if amount >= 0.1 or not amount:
-        return f"${amount:.2f}"
-    digits = max(6, 1 - math.floor(math.log10(amount)))
-    return f"${amount:.{digits}f}".rstrip("0")
 
 
 def usage_line(answer: LLMResponse | StreamChunk, cost: float | None, seconds: float, *, is_whole: bool = True) -> str:

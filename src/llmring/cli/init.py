@@ -24,7 +24,7 @@ from ..lockfile.writing import Backup, backup_path
 from ..providers.creation import how_to_install
 from ..references import is_name
 from ..vendors import BUILT_IN, SDKS
-from .facts import dollars
+from .amounts import dollars
 from .project import WrittenOption
 from .status import KEYRING_WAITS, Status, keyring, status_of, statuses
 from .terminal import columns, note, paint, say_json, warn, working

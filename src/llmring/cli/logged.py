@@ -13,7 +13,7 @@ import typer
 
 from ..exceptions import ConfigurationError, LLMRingError
 from ..log import Entry, Log, Total
-from .facts import dollars
+from .amounts import dollars
 from .project import argument
 from .terminal import again, confirm, note, paint, say, say_json, say_table
 

@@ -22,9 +22,9 @@ from ..bulk.stores import is_far
 from ..clusters import RayJob
 from ..exceptions import ConfigurationError, LLMRingError
 from ..service import LLMRing
+from .amounts import dollars
 from .batches import at_vendor, journal_of, told_of
 from .chat import response_format
-from .facts import dollars
 from .parameters import MaxTokensOption, ReasoningOption, SchemaOption, TemperatureOption, fields_of
 from .pictures_of_maps import picture
 from .project import ProfileOption, default_model, lockfile_if_any, offers

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress_bar import ProgressBar
 
 from ..bulk import LIMITS, Job, Survey
-from .facts import dollars
+from .amounts import dollars
 from .terminal import cells, is_utf8, note, printable
 
 __all__ = ["Standing", "lasting", "picture"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..lockfile import Binding
 from ..lockfile.policy import each
-from .facts import dollars
+from .amounts import dollars
 
 if TYPE_CHECKING:
     from ..catalog import ModelInfo

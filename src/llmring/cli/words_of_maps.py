@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..bulk import Asking, Output, Rows, Summary, Survey
 from ..bulk.output import failed_beside
-from .facts import dollars
+from .amounts import dollars
 from .pictures_of_maps import lasting
 from .terminal import note, warn
 

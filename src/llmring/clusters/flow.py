@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Flow"]
 
-_LOG = logging.getLogger("llmring.clusters")
+_LOG = logging.getLogger("llmring")
 _LARGEST: Final = 256
 """Rows of a block, at most."""
 _EACH: Final = 0.5

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RayJob"]
 
-_LOG = logging.getLogger("llmring.clusters")
+_LOG = logging.getLogger("llmring")
 
 
 class RayJob(bulk.Job):

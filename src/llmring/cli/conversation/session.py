@@ -19,8 +19,9 @@ from ...parts import load
 from ...schemas import LLMRequest, Message, StreamChunk
 from ...service import LLMRing
 from ...talk import ToolResult, Totals, Turn
+from ..amounts import dollars
 from ..attachments import file_part, name_of, picture_part
-from ..facts import dollars, usage_line
+from ..facts import usage_line
 from ..functions import Asked
 from ..project import default_model, open_lockfile
 from ..transcript import Transcript, check_name, keep, pending_of, save, save_somewhere, whole_of
