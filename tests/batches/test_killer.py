@@ -9,6 +9,8 @@ import pytest
 from ..program import PROGRAM
 from .killing import MODELS, kill_again_and_again
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("vendor", MODELS)
 def test_each_row_is_paid_for_once_through_kills(bare: Path, program: None, vendor: str) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from .killing import kill_again_and_again
+
+pytestmark = pytest.mark.long
 
 
 def test_each_row_is_answered_once_through_kills(bare: Path) -> None:

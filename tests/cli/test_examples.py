@@ -25,7 +25,10 @@ from .conftest import LOCKFILE
 from .terminal import Terminal
 from .test_keys import BACKEND
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32" or not shutil.which("bash"), reason="the shell of the pages")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(sys.platform == "win32" or not shutil.which("bash"), reason="the shell of the pages"),
+]
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = commands()

@@ -13,6 +13,8 @@ from llmring.testing.exchange import RecordedRequest
 
 from .conftest import Run
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def _project(project: Path, billed: None) -> None:

@@ -23,6 +23,8 @@ from llmring.testing.exchange import RecordedRequest
 from ..program import PROGRAM
 from .terminal import Terminal
 
+pytestmark = pytest.mark.long
+
 MODEL = "openai:gpt-5-mini"
 ASK = ["map", "rows.jsonl", "--model", MODEL, "--prompt", "{text}"]
 SUMMARY = re.compile(r"(?:\n|\A)\{\n.*\n\}\s*\Z", re.DOTALL)

@@ -15,6 +15,8 @@ if sys.platform == "win32":
 
 from .terminal import Terminal
 
+pytestmark = pytest.mark.long
+
 WIDTHS = [40, 80, 200]
 ANSWER = """\
 # word0 word1

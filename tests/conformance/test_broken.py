@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent
 FOUND = {
     ("LeaksTheKey", "no_error_shows_the_key"): "shows the key in the message",

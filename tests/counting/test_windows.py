@@ -126,6 +126,7 @@ async def test_one_that_fits_nowhere_is_not_sent(billed: PracticeServer, stream:
     assert any("200,000" in note for note in error.__notes__)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 async def test_a_stand_by_with_a_larger_window_serves(
     billed: PracticeServer, stream: bool, bare: Path, caplog: pytest.LogCaptureFixture

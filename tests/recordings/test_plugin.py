@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 LOCK = """version = "1.0"
 default_profile = "default"
 [profiles.default]
