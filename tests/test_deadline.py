@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from pathlib import Path
@@ -131,3 +132,25 @@ async def test_a_file_that_does_not_come(server: PracticeServer, tmp_path: Path,
         finally:
             os.close(os.open(tmp_path / "a.png", os.O_RDWR | os.O_NONBLOCK))  # whoever reads it is let go
     assert not server.requests
+
+
+class _Slow(logging.Handler):
+    """Whoever hears of what is logged takes the loop until the deadline has passed."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        time.sleep(0.6)
+
+
+async def test_it_passes_while_the_first_chunk_is_read(server: PracticeServer) -> None:
+    """The request fails of it, and nothing else that its task awaits is cancelled."""
+    server.reply("one two three", fault=Fault.malformed_event(0), interval=0.3)
+    logging.getLogger("llmring").addHandler(_Slow())
+    async with LLMRing(timeout=30, deadline=0.5) as service:
+        ready(service)
+        stream = service.chat_stream(ask())
+        assert (await anext(stream)).delta
+        await asyncio.sleep(0)
+        with pytest.raises(ProviderTimeoutError, match="deadline of"):
+            await stream.final_response()
+    assert (task := asyncio.current_task()) is not None
+    assert task.cancelling() == 0

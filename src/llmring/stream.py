@@ -327,11 +327,12 @@ class ChatStream(AwaitedStream):
         if self._until is not None and (self._reader is not None or now < self._until):
             looks.append(self._until - now)
         soonest = min(looks, default=1.0)
-        if soonest <= 0 and self._reader is not None:
+        if soonest <= 0 and self._reader is not None and self._reader is not asyncio.current_task():
             self._woken_by = "deadline" if self._until is not None and now >= self._until else "timeout"
             self._reader.cancel()
         elif looks:
-            self._timer = loop.call_later(soonest, _watch, weakref.ref(self))
+            # Whoever has just connected is woken when it waits: cancelling itself, it would hear of that anywhere.
+            self._timer = loop.call_later(max(soonest, 0.0), _watch, weakref.ref(self))
 
 
 def _watch(reference: weakref.ref[ChatStream]) -> None:
