@@ -26,7 +26,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 SECONDS ?= 600
 # Files of tests at once: they wait as much as they work. WORKERS=0 runs one after the other.
-WORKERS ?= 5
+WORKERS ?= 6
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 

@@ -533,6 +533,9 @@ async def test_who_is_cancelled_ends_no_upload_that_others_wait_for(server: Prac
         handle = await service.files.register(report)
         tasks = [asyncio.create_task(service.chat(asking("gemini", handle))) for _ in range(3)]
         await server.received()
+        (flight,) = service.files.placing()._uploads._flights.values()
+        while flight._waiting < 3 and not flight._task.done():
+            await asyncio.sleep(0.001)
         tasks[0].cancel()
         with pytest.raises(asyncio.CancelledError):
             await tasks[0]
