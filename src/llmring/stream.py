@@ -332,7 +332,7 @@ class ChatStream(AwaitedStream):
             self._reader.cancel()
         elif looks:
             # Whoever has just connected is woken when it waits: cancelling itself, it would hear of that anywhere.
-            self._timer = loop.call_later(max(soonest, 0.0), _watch, weakref.ref(self))
+            self._timer = loop.call_later(soonest, _watch, weakref.ref(self))
 
 
 def _watch(reference: weakref.ref[ChatStream]) -> None:

@@ -202,7 +202,8 @@ async def test_a_handshake_that_stalls() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(60)
 
-    async with listening(serve) as port, httpx2.AsyncClient(transport=Transport(LIMITS), timeout=0.3) as client:
+    way = Transport(LIMITS, ssl.create_default_context())
+    async with listening(serve) as port, httpx2.AsyncClient(transport=way, timeout=0.3) as client:
         began = time.monotonic()
         with pytest.raises(httpx2.ConnectTimeout):
             await client.get(f"https://127.0.0.1:{port}/")

@@ -502,9 +502,10 @@ async def test_a_head_is_sent_with_the_beginning_of_the_body() -> None:
     assert pieces == [b"body", b""]
 
 
-async def test_what_is_no_address_of_http() -> None:
-    with pytest.raises(httpx2.UnsupportedProtocol, match="ftp://"):
-        await Transport(bounds()).handle_async_request(httpx2.Request("GET", "ftp://127.0.0.1/"))
+@pytest.mark.parametrize(("address", "wrong"), [("ftp://127.0.0.1/", "ftp://"), ("//127.0.0.1/", "has no scheme; ")])
+async def test_what_is_no_address_of_http(address: str, wrong: str) -> None:
+    with pytest.raises(httpx2.UnsupportedProtocol, match=wrong):
+        await Transport(bounds()).handle_async_request(httpx2.Request("GET", address))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -41,7 +41,7 @@ class Transport(httpx2.AsyncBaseTransport):
 
     Args:
         limits: of the pool.
-        verify: what servers' certificates are checked against; not needed for what is asked in the clear.
+        verify: what servers' certificates are checked against; `None` where all is asked in the clear.
     """
 
     def __init__(self, limits: httpx2.Limits, verify: ssl.SSLContext | None = None) -> None:
@@ -49,6 +49,8 @@ class Transport(httpx2.AsyncBaseTransport):
         self._places = sys.maxsize if most is None else most
         self._most_idle = sys.maxsize if idle is None else idle
         self._expiry = inf if limits.keepalive_expiry is None else limits.keepalive_expiry
+        if verify is not None:
+            verify.set_alpn_protocols(["http/1.1"])
         self._verify = verify
         self._names = Names()
         self._lines: set[_Line] = set()
@@ -61,7 +63,8 @@ class Transport(httpx2.AsyncBaseTransport):
         """Send, and give the answer with its body still to be read."""
         url = request.url
         if url.scheme not in _PORTS:
-            raise httpx2.UnsupportedProtocol(f"{url.scheme}:// is no address of HTTP; it is http:// or https://.")
+            wrong = f"{url.scheme}:// is no address of HTTP" if url.scheme else "the address has no scheme"
+            raise httpx2.UnsupportedProtocol(f"{wrong}; write http:// or https://.")
         origin = url.scheme, url.raw_host, url.port or _PORTS[url.scheme]
         times = request.extensions.get("timeout") or {}
         line = None
@@ -140,20 +143,18 @@ class Transport(httpx2.AsyncBaseTransport):
 
     async def _new(self, origin: Origin, name: str | None, timeout: float | None) -> _Line:
         """A new connection in the place that was taken for it."""
-        scheme, host, port = origin
+        scheme, host, port = origin[0], origin[1].decode("ascii"), origin[2]
+        connection = None
         try:
-            connection = await connect(self._names, host.decode("ascii"), port, timeout)
-            try:
-                if scheme in _SECURE:
-                    context = self._verify or httpcore2.default_ssl_context()
-                    context.set_alpn_protocols(["http/1.1"])
-                    await connection.start_tls(context, name or host.decode("ascii"), timeout)
-                if self._is_closed:
-                    raise _closed()
-            except BaseException:
-                connection.abort()
-                raise
+            connection = await connect(self._names, host, port, timeout)
+            if scheme in _SECURE:
+                assert self._verify is not None
+                await connection.start_tls(self._verify, name or host, timeout)
+            if self._is_closed:
+                raise _closed()
         except BaseException:
+            if connection is not None:
+                connection.abort()
             self._pass_on(None)
             raise
         line = _Line(origin, connection)
