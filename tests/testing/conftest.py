@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import socket
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +19,22 @@ import pytest
 from llmring.testing import PracticeServer
 
 WIRES = ("openai-chat", "openai-responses", "anthropic", "gemini", "ollama")
+
+
+BY_HAND = (sys.executable, "-X", "dev", "-W", "error", "-m", "llmring.testing")
+
+
+@contextmanager
+def by_hand(*options: str) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
+    """A server that was started by hand: its process, its address, and the lines that it has printed."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*BY_HAND, *options], stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        try:
+            lines = process.stdout.read().splitlines()
+            yield process, next(it for it in lines if "OLLAMA_HOST=" in it).partition("=")[2], lines
+        finally:
+            process.kill()
 
 
 @pytest.fixture(params=WIRES)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import re
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +17,8 @@ from hypothesis import strategies as st
 
 from llmring.testing import BatchScript, Fault, PracticeServer, Reply
 
+from .conftest import by_hand
+
 VENDORS = ("openai", "anthropic", "gemini")
 HEADERS: dict[str, dict[str, str]] = {
     "openai": {"authorization": "Bearer one"},
@@ -32,12 +30,6 @@ PATHS = {
     "anthropic": ("/v1/messages/batches", "/v1/messages/batches"),
     "gemini": ("/v1beta/models/gemini-2.5-flash:batchGenerateContent", "/v1beta/batches"),
 }
-
-
-@pytest.fixture
-def server(bare: object) -> Iterator[PracticeServer]:
-    with PracticeServer() as server:
-        yield server
 
 
 class Client:
@@ -253,15 +245,8 @@ def test_a_head_has_no_body(server: PracticeServer, path: str) -> None:
 
 def test_by_hand() -> None:
     """It takes the seconds that it is told to take."""
-    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "llmring.testing", "--batch-seconds", "0"]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
-        contextlib.ExitStack() as ending,
-    ):
-        assert process.stdout is not None
+    with by_hand("--batch-seconds", "0") as (process, url, _):
         assert process.stderr is not None
-        ending.callback(process.kill)
-        url = str(re.findall(r"OLLAMA_HOST=(\S+)", process.stdout.read())[0])
         server: Any = type("Server", (), {"url": url})
         with Client(server, "anthropic") as client:
             made = client.create(["a"]).json()

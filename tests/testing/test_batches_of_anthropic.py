@@ -15,12 +15,6 @@ from llmring.testing import BatchLimits, BatchProblem, Fault, PracticeServer, Re
 
 
 @pytest.fixture
-def server(bare: object) -> Iterator[PracticeServer]:
-    with PracticeServer() as server:
-        yield server
-
-
-@pytest.fixture
 def client(server: PracticeServer) -> Iterator[anthropic.Anthropic]:
     with of(server) as client:
         yield client

@@ -6,7 +6,7 @@ import inspect
 import io
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
@@ -18,12 +18,6 @@ from llmring.testing import BatchLimits, BatchProblem, Fault, PracticeServer, Re
 
 MODEL = "gemini-2.5-flash"
 RUNNING = (types.JobState.JOB_STATE_PENDING, types.JobState.JOB_STATE_RUNNING)
-
-
-@pytest.fixture
-def server(bare: object) -> Iterator[PracticeServer]:
-    with PracticeServer() as server:
-        yield server
 
 
 Test = Callable[..., Awaitable[None]]

@@ -18,12 +18,6 @@ RESPONSES: Any = "/v1/responses"
 
 
 @pytest.fixture
-def server(bare: object) -> Iterator[PracticeServer]:
-    with PracticeServer() as server:
-        yield server
-
-
-@pytest.fixture
 def client(server: PracticeServer) -> Iterator[openai.OpenAI]:
     with of(server) as client:
         yield client

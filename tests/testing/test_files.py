@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import anthropic
@@ -16,12 +15,6 @@ from google.genai import errors, types
 from llmring.testing import PracticeServer
 
 PDF = b"%PDF-1.7 " + b"\r\n--\r\n what it says" * 30
-
-
-@pytest.fixture
-def server(bare: object) -> Iterator[PracticeServer]:
-    with PracticeServer() as server:
-        yield server
 
 
 def of_openai(server: PracticeServer, key: str = "one") -> openai.OpenAI:

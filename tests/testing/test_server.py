@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 
 from llmring.testing import Fault, PracticeServer, RecordedRequest, Reply, Tokens, ToolCallScript
 
-from .conftest import Raw, Received
+from .conftest import BY_HAND, Raw, Received, by_hand
 
 Ask = Callable[..., Any]
 Parse = Callable[[str, bytes], list[Any]]
@@ -515,9 +515,6 @@ def test_without_h11() -> None:
     assert "pip install h11" in done.stderr.splitlines()[-1]
 
 
-BY_HAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "llmring.testing"]
-
-
 def told(url: str, path: str, body: dict[str, Any]) -> Any:
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
     connection.request("POST", path, json.dumps(body))
@@ -528,18 +525,9 @@ def told(url: str, path: str, body: dict[str, Any]) -> Any:
 
 def test_by_hand() -> None:
     """Standard output is for a shell to evaluate, and ends; standard error is for people."""
-    command = [*BY_HAND, "--chunks", "2"]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
-        contextlib.ExitStack() as ending,
-    ):
-        assert process.stdout is not None
+    with by_hand("--chunks", "2") as (process, url, lines):
         assert process.stderr is not None
-        ending.callback(process.kill)
-        lines = process.stdout.read().splitlines()
-        assert lines
         assert all(re.fullmatch(r"export \w+=[\w.:/-]+", line) for line in lines)
-        url = next(it for it in lines if it.startswith("export OLLAMA_HOST=")).partition("=")[2]
         assert f"export OPENAI_BASE_URL={url}/v1" in lines
         first = process.stderr.readline()
         assert first == f"Listening at {url}. To end it: Ctrl-C, or kill {process.pid}\n"
@@ -560,16 +548,12 @@ def test_by_hand() -> None:
 
 
 def test_by_hand_it_answers_what_was_asked_for() -> None:
-    with subprocess.Popen([*BY_HAND, "--quiet"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+    with by_hand("--quiet") as (process, url, _):
         assert process.stderr is not None
-        try:
-            url = re.findall(r"OLLAMA_HOST=(\S+)", process.stdout.read())[0]
-            form = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 3}}}
-            asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "format": form, "stream": False}
-            assert told(url, "/api/chat", asked)["message"]["content"] == '{"n": 3}'
-        finally:
-            process.terminate()
+        form = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 3}}}
+        asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "format": form, "stream": False}
+        assert told(url, "/api/chat", asked)["message"]["content"] == '{"n": 3}'
+        process.terminate()
         assert process.wait(60) == 0
         assert process.stderr.read().count("\n") == 1
 

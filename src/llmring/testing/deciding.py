@@ -88,13 +88,7 @@ class Deciding:
         if reply is None or (reply.done and not to.chat):
             true = self._decided(request) if to.chat else self._kept(request, to)
             reply = true if reply is None else _bent(true, reply)
-        try:
-            if to.chat:
-                self._remember(reply, request, to.format, given)
-            return script(reply, request, to.format)
-        except Exception as exc:
-            self._broken = self._broken or exc
-            return script(Reply(status=500, error=f"The reply cannot be rendered: {exc!r}"), request, to.format)
+        return self._rendered(reply, request, to.format, given if to.chat else None)
 
     def _route(self, request: RecordedRequest) -> Route:
         """The wire that the request is for, and what it asks for."""
@@ -128,14 +122,19 @@ class Deciding:
         if reply is None and row.body.get("stream"):
             reply = self._said(Problem(400, "Streaming is not supported in a batch.", param="stream"), request, format)
         reply = reply or self._queue.take(request) or self._decided(request)
-        try:
-            self._remember(reply, request, format, given)
-            made = script(reply, request, format)
-        except Exception as exc:
-            self._broken = self._broken or exc
-            made = script(Reply(status=500, error=f"The reply cannot be rendered: {exc!r}"), request, format)
+        made = self._rendered(reply, request, format, given)
         whole = made.opening == "answer" and made.ending == "done"
         return Answered(request, made.status if whole else 0, b"".join(piece.data for piece in made.pieces))
+
+    def _rendered(self, reply: Reply, request: RecordedRequest, format: Format, given: Given | None) -> Script:
+        """The reply as pieces to send; what it gives away is kept where that is wanted."""
+        try:
+            if given is not None:
+                self._remember(reply, request, format, given)
+            return script(reply, request, format)
+        except Exception as exc:
+            self._broken = self._broken or exc
+            return script(Reply(status=500, error=f"The reply cannot be rendered: {exc!r}"), request, format)
 
     def _listed(self, request: RecordedRequest, format: Format) -> Reply:
         known = listing(format.NAME, request.path, request.model, self.models, self._described, self.capabilities)

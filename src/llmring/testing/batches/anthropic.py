@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from ..exchange import Problem, RecordedRequest, Reply
-from ..wires.files import Cabinet, account_of
+from ..wires.files import Cabinet, account_of, moment
 from ..wires.places import Place
 from ..wires.shapes import unknown
 from .forms import Desk, page, said, text_of_lines
@@ -105,17 +104,13 @@ def told(batch: Batch) -> dict[str, Any]:
         "type": "message_batch",
         "processing_status": status,
         "request_counts": {"processing": 0 if batch.ended else len(batch.rows), **counts},
-        "ended_at": _moment(batch.moments[batch.state]) if batch.ended else None,
-        "created_at": _moment(batch.created_at),
-        "expires_at": _moment(batch.created_at + _DAY),
+        "ended_at": moment(batch.moments[batch.state]) if batch.ended else None,
+        "created_at": moment(batch.created_at),
+        "expires_at": moment(batch.created_at + _DAY),
         "archived_at": None,
-        "cancel_initiated_at": _moment(batch.moments.get("cancelling")),
+        "cancel_initiated_at": moment(batch.moments.get("cancelling")),
         "results_url": url if batch.ended else None,
     }
-
-
-def _moment(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _result(row: BatchRow) -> dict[str, Any]:
@@ -143,9 +138,8 @@ def listed(batches: list[Batch], query: dict[str, str]) -> dict[str, Any] | Prob
 def changed(batch: Batch, action: str) -> Reply | Problem | None:
     """What is said to `cancel`, `delete` and `download`."""
     if action == "cancel":
-        return (
-            Problem(400, f"Batch {batch.id} has ended, and cannot be canceled.") if batch.ended else said(told(batch))
-        )
+        ended = f"Batch {batch.id} has ended, and cannot be canceled."
+        return Problem(400, ended) if batch.ended else said(told(batch))
     if action == "delete":
         if not batch.ended:
             return Problem(400, f"Batch {batch.id} is still processing. To delete it, cancel it first.")

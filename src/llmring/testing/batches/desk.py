@@ -95,10 +95,8 @@ class Batches:
         self._look(found, words, files, answer, counts=place.action == "retrieve")
         if place.action == "retrieve":
             return said(words.told(found))
-        if place.action == "cancel" and not found.ended:
-            if found.state != "cancelling":
-                found.cancel()
-            return words.changed(found, "cancel")
+        if place.action == "cancel" and not found.ended and found.state != "cancelling":
+            found.cancel()
         done = words.changed(found, place.action)
         if place.action == "delete" and isinstance(done, Reply):
             self._deleted.add(found.id)

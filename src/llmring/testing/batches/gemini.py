@@ -9,11 +9,10 @@ request is a `google.rpc.Status`, whose code is gRPC's. No key makes one batch o
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 from ..exchange import Problem, RecordedRequest, Reply
-from ..wires.files import Cabinet, account_of, missing_file
+from ..wires.files import Cabinet, account_of, missing_file, moment
 from ..wires.gemini import STATUSES
 from ..wires.places import Place
 from ..wires.shapes import table
@@ -158,8 +157,8 @@ def told(batch: Batch) -> dict[str, Any]:
         "@type": f"{_TYPE}GenerateContentBatch",
         "model": f"models/{batch.model}",
         "displayName": batch.display_name,
-        "createTime": _moment(batch.created_at),
-        "updateTime": _moment(max(batch.moments.values(), default=batch.created_at)),
+        "createTime": moment(batch.created_at),
+        "updateTime": moment(max(batch.moments.values(), default=batch.created_at)),
         "batchStats": {key: str(count) for key, count in counts.items() if count},
         "state": f"BATCH_STATE_{_STATES[batch.state]}",
         "name": f"batches/{batch.id}",
@@ -167,7 +166,7 @@ def told(batch: Batch) -> dict[str, Any]:
     operation: dict[str, Any] = {"name": f"batches/{batch.id}", "metadata": metadata}
     if not batch.ended:
         return operation
-    metadata["endTime"] = _moment(batch.moments[batch.state])
+    metadata["endTime"] = moment(batch.moments[batch.state])
     if batch.state == "completed":
         metadata["output"] = output = _output(batch)
         return operation | {"done": True, "response": {"@type": f"{_TYPE}GenerateContentBatchOutput", **output}}
@@ -186,10 +185,6 @@ def _output(batch: Batch) -> dict[str, Any]:
         return {}
     rows = [{**_result(row), **({} if row.metadata is None else {"metadata": row.metadata})} for row in batch.rows]
     return {"inlinedResponses": {"inlinedResponses": rows}}
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def listed(batches: list[Batch], query: dict[str, str]) -> dict[str, Any] | Problem:

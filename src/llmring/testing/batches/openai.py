@@ -167,20 +167,19 @@ def _line(batch: Batch, row: BatchRow) -> dict[str, Any]:
 
 def told(batch: Batch) -> dict[str, Any]:
     """The batch object."""
-    validated = batch.state not in ("validating", "failed")
     good, bad = (sum(row.outcome == outcome for row in batch.rows) for outcome in ("succeeded", "errored"))
     counts = {"total": len(batch.rows), "completed": good, "failed": bad}
-    if not validated:
+    if batch.state in ("validating", "failed"):
         counts = dict.fromkeys(counts, 0)
     moments = {f"{state}_at": int(at) if (at := batch.moments.get(state)) else None for state in _STATES}
-    problems = [{"code": it.code, "line": it.line, "message": it.message, "param": it.param} for it in batch.problems]
-    shown = problems if batch.state == "failed" else []
+    shown = batch.problems if batch.state == "failed" else []
+    problems = [{"code": it.code, "line": it.line, "message": it.message, "param": it.param} for it in shown]
     return {
         "id": batch.id,
         "object": "batch",
         "endpoint": batch.endpoint,
         "model": batch.model or None,
-        "errors": {"object": "list", "data": shown} if shown else None,
+        "errors": {"object": "list", "data": problems} if problems else None,
         "input_file_id": batch.input_file,
         "completion_window": "24h",
         "status": batch.state,

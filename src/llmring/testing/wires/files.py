@@ -26,7 +26,7 @@ from .answer import Format
 from .places import Place
 from .shapes import rows, table
 
-__all__ = ["Cabinet", "StoredFile", "account_of", "missing_file"]
+__all__ = ["Cabinet", "StoredFile", "account_of", "missing_file", "moment"]
 
 _LIFETIME = 48 * 3600.0
 """Seconds that Gemini keeps a file."""
@@ -237,7 +237,8 @@ def _multipart(request: RecordedRequest) -> Iterator[tuple[str, str | None, str,
         yield str(field), filename, kind, content.removesuffix(b"\r\n")
 
 
-def _moment(seconds: float | None) -> str | None:
+def moment(seconds: float | None) -> str | None:
+    """As Anthropic and Google write a time, `None` for never."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -250,9 +251,9 @@ def _said(file: StoredFile) -> dict[str, Any]:
             "filename": file.name,
             "mime_type": file.media_type,
             "size_bytes": len(file.data),
-            "created_at": _moment(file.created_at),
+            "created_at": moment(file.created_at),
             "downloadable": False,
-            "expires_at": _moment(file.expires_at),
+            "expires_at": moment(file.expires_at),
         }
     if file.vendor == "openai":
         said = {"id": file.id, "object": "file", "bytes": len(file.data), "created_at": int(file.created_at)}
@@ -264,9 +265,9 @@ def _said(file: StoredFile) -> dict[str, Any]:
         "displayName": file.name,
         "mimeType": file.media_type,
         "sizeBytes": str(len(file.data)),
-        "createTime": _moment(file.created_at),
-        "updateTime": _moment(file.created_at),
-        "expirationTime": _moment(file.expires_at),
+        "createTime": moment(file.created_at),
+        "updateTime": moment(file.created_at),
+        "expirationTime": moment(file.expires_at),
         "sha256Hash": b64encode(hashlib.sha256(file.data).hexdigest().encode()).decode(),
         "uri": file.uri,
         "state": state,
