@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import warnings
@@ -21,6 +22,7 @@ from llmring.testing import PracticeServer, Reply, Tokens
 from llmring.testing.exchange import RecordedRequest
 
 from ..conftest import bind
+from ..state.servers import PROGRAM, needs_redis, redis_server
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -41,11 +43,15 @@ RAY = ["--engine", "ray", "--workers", "2"]
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[PracticeServer]:
-    """A Ray whose workers reach a practice server."""
-    with PracticeServer() as server, pytest.MonkeyPatch.context() as patch:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PracticeServer]:
+    """A Ray whose workers reach a practice server, and a Redis, where there is one to start."""
+    folder = tmp_path_factory.mktemp("redis")
+    counts = redis_server(folder) if PROGRAM is not None else contextlib.nullcontext()
+    with PracticeServer() as server, pytest.MonkeyPatch.context() as patch, counts as redis:
         near = f"127.0.0.1,localhost,{ray.util.get_node_ip_address()}"
         more = {"http_proxy": server.url, "no_proxy": near, "NO_PROXY": near, "RAY_USAGE_STATS_ENABLED": "0"}
+        if redis is not None:
+            more["COUNTS"] = redis.url
         for name, value in {**server.environ(), **more}.items():
             patch.setenv(name, value)
         patch.delenv("RAY_ADDRESS", raising=False)
@@ -154,6 +160,30 @@ def test_no_more_is_spent_than_was_said_by_all_together(
     assert "may not fit into $0.1" in summary["stopped"]
     assert summary["left"] == 200 - summary["answered"] > 0
     assert len(answers()) == len(server.requests) == summary["answered"]
+
+
+@needs_redis
+def test_a_budget_in_redis_is_one_for_all_workers(server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMRING_TRUST", "1")
+    bound = bind({"labeller": ["openai:gpt-5-mini"]}, '[providers.openai]\nbase_url = "http://gateway.invalid/v1"\n')
+    with bound.open("a") as file:
+        file.write('[state]\nurl_env = "COUNTS"\n')
+    budget = 'budget = { usd = 0.1, per = "month" }\nmodels = '
+    bound.write_text(bound.read_text().replace("models = ", budget, 1))
+    rows = write(200)
+    server.script(lambda it: Reply("x", usage=Tokens(prompt=1000, completion=1000), delay=0.02))
+    ask = ["--model", "labeller", "--prompt", "Label: {text}", "--max-tokens", "1000", "-o", "out.jsonl"]
+    _, summary, told = run(rows, *ask, *RAY)
+    assert "labeller may cost $0.1 a month" in told
+    assert 0.02 < summary["usd"] <= 0.1
+    assert summary["left"] > 0
+    assert len(answers()) == len(server.requests) == summary["answered"]
+
+    async def spent() -> float:
+        async with LLMRing() as service:
+            return (await service.state()).aliases[0].budgets[0].spent
+
+    assert asyncio.run(spent()) == pytest.approx(summary["usd"])
 
 
 def test_rows_of_standard_input_are_read_by_workers_too(server: PracticeServer) -> None:
