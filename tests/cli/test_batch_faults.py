@@ -25,6 +25,7 @@ from .test_batches import (
     alone,
     answers,
     interrupted,
+    killed,
     lines,
     mapped,
     paid,
@@ -103,13 +104,7 @@ def test_batches_grow_again_where_there_was_no_room_for_a_while(run: Run, server
 def test_a_clock_that_is_ahead_of_the_vendors_hides_no_batch(run: Run, server: PracticeServer, vendor: str) -> None:
     server.batches.script(polls=0, seconds=0.3)
     server.reply(done=True, fault=Fault.hang_up(), wire="batches", action="create")
-    process = subprocess.Popen([PROGRAM, "map", "rows.jsonl", "--model", MODELS[vendor], *ASK, "--batch"], stderr=-1)
-    try:
-        while not server.batches.made:
-            assert process.poll() is None, process.communicate()
-    finally:
-        process.kill()
-        process.communicate()
+    killed(lambda: bool(server.batches.made), MODELS[vendor])
     later = [{**it, "at": it["at"] + 7200} for it in lines("out.batches.jsonl")]
     Path("out.batches.jsonl").write_text("".join(json.dumps(it) + "\n" for it in later))
     assert mapped(run, MODELS[vendor])["in_batches"] == 6
@@ -121,13 +116,7 @@ def test_another_batch_of_as_many_rows_whose_answers_are_gone_is_none_of_ours(ru
     server.batches.script(polls=0)
     server.batches.script(polls=0, results="missing")
     server.reply(done=True, fault=Fault.hang_up(), wire="batches", action="create")
-    process = subprocess.Popen([PROGRAM, "map", "rows.jsonl", "--model", CLAUDE, *ASK, "--batch"], stderr=-1)
-    try:
-        while not server.batches.made:
-            assert process.poll() is None, process.communicate()
-    finally:
-        process.kill()
-        process.communicate()
+    killed(lambda: bool(server.batches.made), CLAUDE)
     params: Any = {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
     with anthropic.Anthropic() as client:
         client.messages.batches.create(requests=[{"custom_id": f"other-{n}", "params": params} for n in range(6)])
@@ -138,13 +127,7 @@ def test_another_batch_of_as_many_rows_whose_answers_are_gone_is_none_of_ours(ru
 
 def test_a_file_of_a_batch_that_was_not_made_is_deleted_with_it(run: Run, server: PracticeServer) -> None:
     server.reply(done=True, delay=60, wire="files", action="create")
-    process = subprocess.Popen([PROGRAM, "map", "rows.jsonl", "--model", OPENAI, *ASK, "--batch"], stderr=-1)
-    try:
-        while not any((it.wire, it.action) == ("files", "create") for it in server.requests):
-            assert process.poll() is None, process.communicate()
-    finally:
-        process.kill()
-        process.communicate()
+    killed(lambda: any((it.wire, it.action) == ("files", "create") for it in server.requests), OPENAI)
     assert steps()[-1] == "planned"
     cancelled = run("batch", "cancel", "out.jsonl")
     assert (cancelled.exit_code, "was not made" in cancelled.stderr) == (0, True)
@@ -239,6 +222,20 @@ def test_what_is_wrong_with_one_batch_holds_up_no_other(run: Run, server: Practi
     server.batches.finish()
     assert run("batch", "collect", "out.jsonl").exit_code == 1
     assert len(answers()) == 3
+
+
+def test_one_batch_is_cancelled_and_the_others_stay(run: Run, server: PracticeServer) -> None:
+    interrupted(server, OPENAI)
+    write(Path("rows.jsonl"), 9)
+    interrupted(server, OPENAI)
+    first = server.batches.made[0]
+    wrong = run("batch", "cancel", "out.jsonl", "--batch", "batch_other")
+    assert (wrong.exit_code, "batch_other is none of those" in " ".join(wrong.stderr.split())) == (1, True)
+    assert run("batch", "cancel", "--all", "--batch", first.id).exit_code == 2
+    assert run("batch", "cancel", "out.jsonl", "--batch", first.id).exit_code == 0
+    server.batches.finish()
+    assert mapped(run)["in_batches"] == 9
+    assert [len(it.rows) for it in server.batches.made] == [6, 3, 6]
 
 
 def test_where_nothing_can_be_remembered_of_journals_batches_are_made(

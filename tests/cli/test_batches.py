@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -327,9 +328,14 @@ def interrupted(server: PracticeServer, model: str, *more: str) -> None:
     """A run that is killed while its batch is under way."""
     server.batches.script(polls=10**6)
     there = len(server.batches.made)
+    killed(lambda: len(server.batches.made) > there and server.batches.made[-1].looks > 0, model, *more)
+
+
+def killed(has_come: Callable[[], bool], model: str, *more: str) -> None:
+    """A run that is killed once something has come."""
     process = subprocess.Popen([PROGRAM, "map", "rows.jsonl", "--model", model, *ASK, "--batch", *more], stderr=-1)
     try:
-        while len(server.batches.made) == there or not server.batches.made[-1].looks:
+        while not has_come():
             assert process.poll() is None, process.communicate()
             time.sleep(0.01)
     finally:
@@ -365,7 +371,7 @@ def test_answers_that_cannot_be_read_are_said_to_be_and_paid_for_again_only_if_t
     said = mapped(run, MODELS[vendor], code=1)
     there = 5 if results == "cut" else 0
     assert (said["answered"], said["at_vendor"], len(server.batches.made)) == (there, 6, 1)
-    assert "llmring batch cancel out.jsonl" in said["stderr"]
+    assert f"llmring batch cancel out.jsonl --batch {lines('out.batches.jsonl')[-1]['batch']}" in said["stderr"]
     assert mapped(run, MODELS[vendor], code=1)["answered"] == 0
     assert run("batch", "cancel", "out.jsonl").exit_code == 0
     assert mapped(run, MODELS[vendor])["in_batches"] == 6 - there

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import AsyncExitStack
 from hashlib import blake2b
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from ..exceptions import ConfigurationError, ProviderError
 from ..provided import Lender
 from ..providers import batch_protocols, uploading
-from .journal import known_elsewhere
 
 if TYPE_CHECKING:
     from ..providers.base import Provider
@@ -20,10 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Desk"]
 
-_NOT_THERE = 404
 
-
-class Desk:
+class Desk(AsyncExitStack):
     """Lends what a journal's batches are asked for with, and lets go of it at the end.
 
     Args:
@@ -32,20 +28,11 @@ class Desk:
     """
 
     def __init__(self, service: Talks, salt: str) -> None:
+        super().__init__()
         self._service = service
         self._salt = bytes.fromhex(salt)
         self._lent: dict[str, Provider] = {}
         self._batches: dict[str, Batches] = {}
-        self._let_go: list[Callable[[], None]] = []
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for let_go in self._let_go:
-            let_go()
 
     async def provider(self, model: str) -> Provider:
         """Who serves a `provider:model`.
@@ -57,7 +44,7 @@ class Desk:
         if name not in self._lent:
             lender = Lender(self._service, self._service._lockfile(), self._service.timeout)
             self._lent[name], let_go = await lender.lend(model)
-            self._let_go.append(let_go)
+            self.callback(let_go)
         return self._lent[name]
 
     async def batches(self, model: str) -> Batches:
@@ -108,8 +95,7 @@ class Desk:
         batches = await self.of(shard)
         id = shard.batch
         if id is None and shard.step == "creating":
-            others = {it.batch for it in journal.shards.values() if it.batch} | known_elsewhere(journal.path)
-            id = await batches.find(shard.tag, shard.at, shard.count, frozenset(others))
+            id = await batches.find(shard.tag, shard.at, shard.count, journal.known)
             if id is None:
                 await self.check_key(shard)
                 return f"{_named(shard)} is not at {batches.name} yet, and may still come. The next run looks.", False
@@ -123,7 +109,7 @@ class Desk:
         try:
             await batches.cancel(id)
         except ProviderError as error:
-            if error.status_code == _NOT_THERE:
+            if error.status_code == 404:
                 await self.check_key(shard)
                 journal.note(shard.tag, "dropped", why=str(error))
                 return f"{_named(shard)} is not at {batches.name} any more; its rows are to be asked again.", True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from ..exceptions import (
 from ..providers import batching
 from ..wire import MAX_BYTES
 from .desk import Desk
-from .journal import Journal, Shard, counted, known_elsewhere
+from .journal import Journal, Shard, counted
 from .prices import cost_in_batch
 from .reading import Reader
 from .spool import Entry
@@ -38,7 +39,6 @@ __all__ = ["BatchSummary", "Follower"]
 
 _LONGEST = 12
 """So many times as long as the first is the longest pause between two looks."""
-_NOT_THERE = 404
 _SETTLED, _AT_LEAST = 6, 30.0
 """First pauses after which a batch that a vendor does not list was not made; and seconds, where a pause is seconds."""
 
@@ -106,11 +106,10 @@ class Follower(Job):
 
     def says(self) -> list[str]:
         """How its batches stand, for a picture of it."""
-        rows = sum(it.count for it in self.journal.open)
-        if not rows:
+        if not self.journal.open:
             return []
         done = f", {sum(self._done.values()):,} of them done there" if any(self._done.values()) else ""
-        return [f"{counted(self.journal.open)} with {rows:,} rows at the vendor{done}"]
+        return [f"{counted(self.journal.open)}{done}"]
 
     def tasks(self) -> Iterator[Task]:
         """What is still to be asked, also if it is under way in a batch."""
@@ -120,13 +119,13 @@ class Follower(Job):
         return f"{key}\n{asked}" if self._with_asked else key
 
     def _tell_what_stays(self) -> None:
-        self.summary.at_vendor = rows = sum(it.count for it in self.journal.open)
-        if rows:
+        self.summary.at_vendor = sum(it.count for it in self.journal.open)
+        if self.journal.open:
             costs = [it.usd for it in self.journal.open if it.usd is not None]
             most = f" (${sum(costs):.4g} at most)" if len(costs) == len(self.journal.open) else ""
             self._told(
-                f"{counted(self.journal.open)} with {rows:,} rows at the vendor, billed whether they are collected or "
-                f"not{most}. The same command goes on with that; llmring batch collect takes what is done by then, and "
+                f"{counted(self.journal.open)}, billed whether they are collected or not{most}. The "
+                "same command goes on with that; llmring batch collect takes what is done by then, and "
                 "llmring batch cancel ends it: only what is answered until then is billed."
             )
 
@@ -218,13 +217,14 @@ class Follower(Job):
         try:
             standing = await batches.look(shard.batch)
         except ProviderError as error:
-            if error.status_code != _NOT_THERE:
+            if error.status_code != 404:
                 raise
             await self._desk.check_key(shard)
             if not self._is_settled(shard):
                 return False
             error.args = (
-                f"The batch {shard.batch} of {shard.count:,} rows is not at {batches.name} any more. {self._advice}",
+                f"The batch {shard.batch} of {shard.count:,} rows is not at {batches.name} any more. "
+                f"{self._advice(shard)}",
             )
             raise
         self._said.discard(shard.tag)
@@ -253,9 +253,9 @@ class Follower(Job):
         least = max(_SETTLED * pause, _AT_LEAST) if pause >= 1 else _SETTLED * pause
         return now - self._looked.setdefault(shard.tag, now) >= least
 
-    @property
-    def _advice(self) -> str:
-        return f"To have what it lacks asked once more, and paid for: llmring batch cancel {self.journal.output}"
+    def _advice(self, shard: Shard) -> str:
+        command = shlex.join(["llmring", "batch", "cancel", str(self.journal.output), "--batch", shard.batch or ""])
+        return f"To have what it lacks asked once more, and paid for: {command}"
 
     async def _find(self, shard: Shard, batches: Batches) -> bool:
         """Look for a batch of which it is not known whether it was made."""
@@ -263,10 +263,8 @@ class Follower(Job):
         if shard.step != "creating":
             await self._drop(shard, batches, "it was not made")
             return True
-        known = frozenset(it.batch for it in self.journal.shards.values() if it.batch)
-        known |= known_elsewhere(self.journal.path)
         try:
-            id = await batches.find(shard.tag, shard.at, shard.count, known)
+            id = await batches.find(shard.tag, shard.at, shard.count, self.journal.known)
         except batching.Unsure:
             self._say_once(
                 shard.tag,
@@ -299,7 +297,7 @@ class Follower(Job):
                     )
         except ProviderError as error:
             if not is_passing(error):
-                error.args = (f"{error} {self._advice}",)
+                error.args = (f"{error} {self._advice(shard)}",)
             raise
         for number, is_left in enumerate(left):
             if is_left and not shard.cancelled:

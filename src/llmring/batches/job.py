@@ -22,7 +22,6 @@ __all__ = ["BatchJob"]
 
 _ATTEMPTS = 5
 """Times in a row that the vendor may not make a batch."""
-_TOO_MUCH = 429
 _PATIENCE = 0.02
 """Seconds for which the event loop is held."""
 
@@ -166,7 +165,7 @@ class BatchJob(Follower):
         status = error.status_code
         may_be_there = shard.step == "creating" and (status is None or status == 408 or status >= 500)
         is_full = batches.says_full(str(error))
-        is_full |= status == _TOO_MUCH and not error.out_of_credit
+        is_full |= status == 429 and not error.out_of_credit
         self._failures += 0 if is_full else 1
         if not may_be_there:
             await self._drop(shard, batches, str(error))

@@ -29,9 +29,7 @@ __all__ = [
     "Shard",
     "counted",
     "journal_beside",
-    "known_elsewhere",
     "known_journals",
-    "output_beside",
     "read_only",
 ]
 
@@ -81,8 +79,9 @@ class Shard:
 
 
 def counted(shards: Sequence[Shard]) -> str:
-    """So many batches."""
-    return f"{len(shards)} batch{'es' if len(shards) != 1 else ''}"
+    """So many batches, and what is in them."""
+    rows = sum(it.count for it in shards)
+    return f"{len(shards)} batch{'es' if len(shards) != 1 else ''} with {rows:,} rows at the vendor"
 
 
 class Journal(Lines):
@@ -159,16 +158,8 @@ class Journal(Lines):
         """
         shard = Shard(tag, time.time(), model, issuer, account, len(rows), usd, redoes)
         start = self._size
-        said = {
-            "model": model,
-            "issuer": issuer,
-            "account": account,
-            "usd": usd,
-            "redoes": redoes,
-            **more,
-            "rows": rows,
-        }
-        self.note(shard.tag, "planned", **said)
+        said = {"model": model, "issuer": issuer, "account": account, "usd": usd, "redoes": redoes}
+        self.note(shard.tag, "planned", **said, **more, rows=rows)
         shard.place = start, self._size - start
         self.shards[shard.tag] = shard
         return shard
@@ -183,6 +174,15 @@ class Journal(Lines):
         self.sync()
         if (shard := self.shards.get(tag)) is not None:
             _apply(shard, {"step": step, **more})
+
+    def known(self) -> frozenset[str]:
+        """The vendors' ids of batches that this one knows, and the other journals of this user."""
+        found = {it.batch for it in self.shards.values()}
+        for other in known_journals():
+            if other.absolute() != self.path.absolute():
+                with contextlib.suppress(OutputError):
+                    found.update(it.batch for it in read_only(other).shards.values())
+        return frozenset(it for it in found if it)
 
     def plan_of(self, shard: Shard) -> dict[str, Any]:
         """What was noted when it was planned, with its `rows`."""
@@ -208,7 +208,7 @@ class Known(NamedTuple):
 def _read(path: Path) -> Known:
     """What a journal knows. An end that was torn off is passed by."""
     shards: dict[str, Shard] = {}
-    salt, place, output = "", 0, output_beside(path)
+    salt, place, output = "", 0, _output_beside(path)
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             start, place = place, place + len(line)
@@ -282,7 +282,7 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
-def output_beside(journal: Path) -> Path:
+def _output_beside(journal: Path) -> Path:
     """The file of answers that a journal is of, unless it says another."""
     return journal.with_name(f"{journal.name.removesuffix(_SUFFIX)}.jsonl")
 
@@ -308,19 +308,6 @@ def _remember(path: Path) -> None:
     with contextlib.suppress(OSError):
         if not (_folder() / name).exists():
             write_privately(_folder() / name, where.encode(errors="surrogateescape"))
-
-
-def known_elsewhere(path: Path) -> frozenset[str]:
-    """The vendors' ids of batches that other journals of this user know."""
-    found: set[str] = set()
-    for other in known_journals():
-        with contextlib.suppress(OutputError):
-            found |= {it.batch for it in read_only(other).shards.values() if it.batch and not _is_same(other, path)}
-    return frozenset(found)
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    return one.absolute() == other.absolute()
 
 
 def known_journals() -> Iterator[Path]:

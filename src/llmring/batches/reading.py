@@ -92,7 +92,11 @@ class Reader:
 
 
 class _Given:
-    """A provider whose answer is here already."""
+    """A provider whose answer is here already.
+
+    It may pose as one since `answer` has bytes go to and from a provider by `render` and `send` alone: nothing goes to
+    the real one but what is read and how it is said.
+    """
 
     def __init__(self, provider: Adapter, result: Result) -> None:
         self._provider = provider

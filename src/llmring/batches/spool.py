@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO, NamedTuple
 
 from ..providers.batching import Scratch
 
@@ -45,12 +45,6 @@ class Spool:
         self._bytes = most
         self._between = between
         self._tail = tail
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kept.close()
 
     def has_room(self, line: bytes) -> bool:
         """Whether another request fits."""

@@ -67,9 +67,10 @@ def endpoint_for(service: Talks, binding: Binding) -> BatchEndpoint:
 def at_batch_rate(service: Talks, found: Survey, endpoint: BatchEndpoint) -> Survey:
     """A survey at the price of batches, which may take as long as the vendor says."""
     tokens: Usage = {"prompt_tokens": 1_000, "completion_tokens": 1_000, "total_tokens": 2_000}
-    usual = service.calculate_cost(Likely(found.model, tokens)).total
+    likely = Likely(found.model, tokens)
+    usual = service.calculate_cost(likely).total
     if found.usd is not None and usual:
-        part = (cost_in_batch(service, Likely(found.model, tokens), endpoint).total or 0.0) / usual
+        part = (cost_in_batch(service, likely, endpoint).total or 0.0) / usual
         found.usd, found.dearest = found.usd * part, found.dearest * part
     found.seconds = endpoint.hours * 3600.0 if found.to_ask else 0.0
     return found

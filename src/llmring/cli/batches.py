@@ -39,7 +39,7 @@ def journal_of(output: Path, in_batches: bool) -> batches.Journal | None:
         return batches.Journal(batches.journal_beside(output), output)
     if there := at_vendor(output):
         raise ConfigurationError(
-            f"{_rows_in(there)}, made for {output}. To go on with that: --batch. To take what is done: "
+            f"{batches.counted(there)}, made for {output}. To go on with that: --batch. To take what is done: "
             f"{_command('collect', output)}. To end it: {_command('cancel', output)}"
         )
     return None
@@ -56,11 +56,7 @@ def told_of(there: list[batches.Shard], in_batches: bool) -> str:
     rest = (
         "what is in them is not asked again" if in_batches else "a run without --batch is refused until they are over"
     )
-    return f"{_rows_in(there)}: {rest}."
-
-
-def _rows_in(there: list[batches.Shard]) -> str:
-    return f"{batches.counted(there)} with {sum(it.count for it in there):,} rows at the vendor"
+    return f"{batches.counted(there)}: {rest}."
 
 
 def _command(name: str, output: Path) -> str:
@@ -174,13 +170,14 @@ async def _collected(journal: batches.Journal, output: Output) -> Summary:
         job = batches.BatchJob(service, (), None, output, journal=journal, told=lambda it: note(it, dim=False))
         summary = await job.collect()
         if journal.open:
-            note(f"{_rows_in(journal.open)}; they are not over yet.", dim=False)
+            note(f"{batches.counted(journal.open)}; they are not over yet.", dim=False)
         return summary
 
 
 def cancel(
     file: FileArgument = None,
     everything: Annotated[bool, typer.Option("--all", help="All that are known here, where no FILE is given.")] = False,
+    batch: Annotated[str | None, typer.Option(help="One of FILE's alone, as `llmring batch list` names it.")] = None,
 ) -> None:
     """End batches; what is answered by then is kept.
 
@@ -190,10 +187,11 @@ def cancel(
     \b
     Example:
       llmring batch cancel labels.jsonl
+      llmring batch cancel labels.jsonl --batch batch_abc123
     """
-    if file is None and not everything:
+    if file is None and (batch is not None or not everything):
         raise typer.BadParameter("name the file, or --all", param_hint="FILE")
-    raise typer.Exit(_of_each(file, _cancel))
+    raise typer.Exit(_of_each(file, lambda path: _cancel(path, batch)))
 
 
 def _journal(path: Path) -> batches.Journal:
@@ -206,17 +204,20 @@ def _journal(path: Path) -> batches.Journal:
         ) from None
 
 
-def _cancel(path: Path) -> int:
+def _cancel(path: Path, batch: str | None) -> int:
     with _journal(path) as journal:
-        return asyncio.run(_cancelled(journal))
+        there = [it for it in journal.open if batch in (None, it.batch)]
+        if batch is not None and not there:
+            raise ConfigurationError(f"{batch} is none of those at the vendor that {path} knows: llmring batch list")
+        return asyncio.run(_cancelled(journal, there))
 
 
-async def _cancelled(journal: batches.Journal) -> int:
+async def _cancelled(journal: batches.Journal, there: list[batches.Shard]) -> int:
     status = 0
     async with Service() as service, batches.Desk(service, journal.salt) as desk:
-        if not journal.open:
+        if not there:
             note(f"{journal.path}: none is at a vendor.", dim=False)
-        for shard in journal.open:
+        for shard in there:
             try:
                 said, is_over = await desk.cancel(shard, journal)
             except (LLMRingError, Unsure) as error:

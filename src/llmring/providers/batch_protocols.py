@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import httpx2
@@ -60,7 +61,7 @@ class _Lines(Batches):
             )
             return _id(made.id)
 
-    async def find(self, tag: str, since: float, count: int, known: frozenset[str]) -> str | None:
+    async def find(self, tag: str, since: float, count: int, known: Callable[[], frozenset[str]]) -> str | None:
         async with self._asking("list its batches"):
             async for batch in self._client.batches.list(limit=_PAGE, timeout=self._timeout):
                 if (batch.metadata or {}).get("llmring") == tag:
@@ -72,9 +73,8 @@ class _Lines(Batches):
     async def look(self, id: str) -> Standing:
         async with self._asking("say how a batch stands"):
             batch = await self._client.batches.retrieve(id, timeout=self._timeout)
-            state = {"failed": "failed"}.get(batch.status, "running")
-            if batch.status in ("completed", "expired", "cancelled"):
-                state = "ended"
+            ended = batch.status in ("completed", "expired", "cancelled")
+            state = "ended" if ended else "failed" if batch.status == "failed" else "running"
             faults = (batch.errors.data if batch.errors is not None else None) or []
             error = "; ".join(dict.fromkeys(it.message or it.code or "" for it in faults)) or "it does not say why"
             said = " ".join(f"{it.code} {it.message}" for it in faults)
@@ -99,10 +99,7 @@ class _Lines(Batches):
                 yield file.id
 
     async def _download(self, standing: Standing, output: str, into: Scratch) -> None:
-        ask = self._client.files.with_streaming_response.content
-        async with ask(output, timeout=self._timeout) as answer:
-            async for part in answer.iter_bytes(_BLOCK):
-                into.write(part)
+        await _copy(self._client.files.with_streaming_response.content(output, timeout=self._timeout), into)
 
     def _read(self, line: dict[str, Any]) -> Result:
         name, response, error = line["custom_id"], line.get("response"), line.get("error")
@@ -135,7 +132,7 @@ class _Array(Batches):
             )
             return _id(from_json(await answer.aread())["id"])
 
-    async def find(self, tag: str, since: float, count: int, known: frozenset[str]) -> str | None:
+    async def find(self, tag: str, since: float, count: int, known: Callable[[], frozenset[str]]) -> str | None:
         unsure = False
         async with self._asking("list its batches"):
             async for batch in self._client.messages.batches.list(limit=_PAGE, timeout=self._timeout):
@@ -143,7 +140,7 @@ class _Array(Batches):
                 total = counts.canceled + counts.errored + counts.expired + counts.processing + counts.succeeded
                 if batch.created_at.timestamp() < since - _SKEW:
                     break
-                if total != count or batch.id in known:
+                if total != count or batch.id in known():
                     continue
                 standing = await self.look(batch.id)  # a list may be behind
                 if standing.state == "running":
@@ -180,10 +177,8 @@ class _Array(Batches):
             await self._client.messages.batches.cancel(id, timeout=self._timeout)
 
     async def _download(self, standing: Standing, output: str, into: Scratch) -> None:
-        ask = self._client.messages.batches.with_streaming_response.results
-        async with ask(output, timeout=self._timeout) as answer:
-            async for part in answer.iter_bytes(_BLOCK):
-                into.write(part)
+        results = self._client.messages.batches.with_streaming_response.results
+        await _copy(results(output, timeout=self._timeout), into)
 
     def _read(self, line: dict[str, Any]) -> Result:
         name, result = line["custom_id"], line["result"]
@@ -218,7 +213,7 @@ class _Jobs(Batches):
             made = await self._ask("batches.create", slow=True, said=said, model=self._model, src=upload)
             return _id(made.name)
 
-    async def find(self, tag: str, since: float, count: int, known: frozenset[str]) -> str | None:
+    async def find(self, tag: str, since: float, count: int, known: Callable[[], frozenset[str]]) -> str | None:
         async with self._asking("list its batches"):
             async for job in await self._ask("batches.list", said={"page_size": _PAGE}):
                 if job.display_name == f"llmring-{tag}":
@@ -265,6 +260,12 @@ def _id(said: Any) -> str:
     if not isinstance(said, str) or not said:
         raise ValueError("it was answered with something that is no batch")
     return said
+
+
+async def _copy(asked: AbstractAsyncContextManager[Any], into: Scratch) -> None:
+    async with asked as answer:
+        async for part in answer.iter_bytes(_BLOCK):
+            into.write(part)
 
 
 class _Content:

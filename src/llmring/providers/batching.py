@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
@@ -139,9 +139,7 @@ class Scratch:
         try:
             self.file.seek(0)
         except OSError as error:  # of what was still to be written
-            raise ConfigurationError(
-                f"A file in {tempfile.gettempdir()} cannot be written: {error.strerror}."
-            ) from None
+            raise _no_room(error) from None
         return self.file
 
 
@@ -247,14 +245,14 @@ class Batches(ABC):
         """Have a batch made; gives its id. What fails here may have been made all the same, but for a refusal."""
 
     @abstractmethod
-    async def find(self, tag: str, since: float, count: int, known: frozenset[str]) -> str | None:
+    async def find(self, tag: str, since: float, count: int, known: Callable[[], frozenset[str]]) -> str | None:
         """The id of a batch that may have been made; `None` where it was not.
 
         Args:
             tag: its own.
             since: when it may have been made at the earliest, in seconds since 1970.
             count: requests in it.
-            known: ids of others.
+            known: gives the ids of others.
 
         Raises:
             Unsure: it cannot be told yet.
