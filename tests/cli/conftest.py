@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -67,6 +69,23 @@ def run(bare: Path) -> Run:
         return CliRunner().invoke(app, args, input=input, catch_exceptions=False, prog_name="llmring")
 
     return run
+
+
+@pytest.fixture
+def rows(bare: Path) -> str:
+    """A file of six."""
+    return write(bare / "rows.jsonl", 6)
+
+
+def write(path: Path, count: int) -> str:
+    """Make a file of so many rows; gives its name."""
+    path.write_text("".join(json.dumps({"id": n, "text": f"text {n}"}) + "\n" for n in range(count)))
+    return path.name
+
+
+def lines(path: str = "out.jsonl") -> list[dict[str, Any]]:
+    """What a file of JSON Lines holds."""
+    return [json.loads(it) for it in Path(path).read_text().splitlines()]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from llmring.batches import Journal
 from llmring.testing import BatchProblem, Fault, PracticeServer
 
 from ..program import PROGRAM
-from .conftest import Run
+from .conftest import Run, lines, write
 from .test_batches import (
     ALL,
     ASK,
@@ -26,11 +26,9 @@ from .test_batches import (
     answers,
     interrupted,
     killed,
-    lines,
     mapped,
     paid,
     steps,
-    write,
 )
 
 OTHER = "openai:gpt-5-nano"

@@ -26,7 +26,7 @@ from llmring.testing import (
 )
 
 from ..program import PROGRAM
-from .conftest import Run
+from .conftest import Run, lines, write
 
 MODELS = {
     "openai": "openai:gpt-5-mini",
@@ -42,20 +42,6 @@ SCHEMA = {"type": "array", "items": {"type": "string"}}
 @pytest.fixture(autouse=True)
 def _project(project: Path, server: PracticeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLMRING_BATCH_PAUSE_S", "0.02")
-
-
-@pytest.fixture
-def rows(bare: Path) -> str:
-    return write(bare / "rows.jsonl", 6)
-
-
-def write(path: Path, count: int) -> str:
-    path.write_text("".join(json.dumps({"id": n, "text": f"text {n}"}) + "\n" for n in range(count)))
-    return path.name
-
-
-def lines(path: str = "out.jsonl") -> list[dict[str, Any]]:
-    return [json.loads(it) for it in Path(path).read_text().splitlines()]
 
 
 def answers(path: str = "out.jsonl") -> dict[int, str]:

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pyarrow
 import pyarrow.parquet
@@ -19,7 +18,7 @@ from llmring.testing import PracticeServer, Reply, Tokens
 from llmring.testing.exchange import RecordedRequest
 
 from ..program import PROGRAM
-from .conftest import Run
+from .conftest import Run, lines, write
 
 ASK = ["--model", "openai:gpt-5-mini", "--prompt", "Label: {text}"]
 OUT = ["-o", "out.jsonl"]
@@ -28,20 +27,6 @@ OUT = ["-o", "out.jsonl"]
 @pytest.fixture(autouse=True)
 def _project(project: Path, server: PracticeServer) -> None:
     pass
-
-
-@pytest.fixture
-def rows(bare: Path) -> str:
-    return write(bare / "rows.jsonl", 6)
-
-
-def write(path: Path, count: int) -> str:
-    path.write_text("".join(json.dumps({"id": n, "text": f"text {n}"}) + "\n" for n in range(count)))
-    return path.name
-
-
-def lines(path: str) -> list[dict[str, Any]]:
-    return [json.loads(it) for it in Path(path).read_text().splitlines()]
 
 
 def answers(path: str = "out.jsonl") -> list[str]:
