@@ -35,6 +35,7 @@ class Models(Provided):
 
     _breakers: breaker.Breakers
     timeout: float | None
+    max_bytes: int
     _records: Records
     _facts: abilities.Known | None = None
     _listeners: events.Listeners | None

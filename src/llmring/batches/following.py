@@ -23,7 +23,6 @@ from ..exceptions import (
     is_passing,
 )
 from ..providers import batching
-from ..wire import MAX_BYTES
 from .desk import Desk
 from .journal import Journal, Shard, counted
 from .prices import cost_in_batch
@@ -285,7 +284,7 @@ class Follower(Job):
         """Write what came of a batch; what did not is asked by itself, or in another one where it was taken back."""
         plan = self.journal.plan_of(shard)
         rows = [Entry(*it) for it in plan["rows"]]
-        reader = Reader(await self._desk.provider(shard.model), shard.model, plan, _max_bytes(self.service))
+        reader = Reader(await self._desk.provider(shard.model), shard.model, plan, self.service.max_bytes)
         answered, left, newer = self.summary.answered, bytearray(b"\1" * len(rows)), self._newer(shard)
         try:
             async for result in batches.results(standing, lenient=shard.cancelled):
@@ -360,11 +359,6 @@ class Follower(Job):
         self._over.add(entry.key)
         self._over.add(whole)
         return True
-
-
-def _max_bytes(service: Any) -> int:
-    most: int = getattr(service, "max_bytes", MAX_BYTES)
-    return most
 
 
 def _number(name: str, tag: str) -> int | None:

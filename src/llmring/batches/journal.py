@@ -104,19 +104,18 @@ class Journal(Lines):
         super().__init__(path)
         try:
             self.shards, self.salt, self.output = _read(path)
+            if not self.salt:
+                self.salt = secrets.token_hex(16)
+                os.chmod(path, 0o600)
+                _sync_folder(path.parent)
+                self._begin(output or self.output)
+            elif output is not None and _real(output).name != self.output.name:
+                if self.output.exists():
+                    raise OutputError(f"{path} is the journal of {self.output}. Name another file: -o")
+                self._begin(output)
         except BaseException:
             self.close()
             raise
-        if not self.salt:
-            self.salt = secrets.token_hex(16)
-            os.chmod(path, 0o600)
-            _sync_folder(path.parent)
-            self._begin(output or self.output)
-        elif output is not None and _real(output).name != self.output.name:
-            if self.output.exists():
-                self.close()
-                raise OutputError(f"{path} is the journal of {self.output}. Name another file: -o")
-            self._begin(output)
         _remember(path)
 
     def _begin(self, output: Path) -> None:

@@ -53,6 +53,7 @@ class Reader:
         max_bytes: that an answer may have.
 
     Attributes:
+        request: what stands for the requests.
         asks_again: whether one that does not have its form is to be asked again.
     """
 
@@ -64,12 +65,7 @@ class Reader:
         self._max_bytes = max_bytes
         self._records = record.Records()
         asked = [Message(role="user", content="-")]
-        self._request = LLMRequest(model=reference, messages=asked, **kept.get("request", {}))
-
-    @property
-    def request(self) -> LLMRequest:
-        """What stands for the requests."""
-        return self._request
+        self.request = LLMRequest(model=reference, messages=asked, **kept.get("request", {}))
 
     async def response(self, result: Result) -> LLMResponse:
         """The answer of one request that was asked.
@@ -86,7 +82,7 @@ class Reader:
 
         def route() -> routing.Route:
             reference, breakers = self._reference, breaker.Breakers(0)
-            return routing.Route(reference, self._request, [reference], breakers, call, lambda *_: None, 0, None, None)
+            return routing.Route(reference, self.request, [reference], breakers, call, lambda *_: None, 0, None, None)
 
         return await streams.ChatStream(self._reference, route, self._records).final_response()
 
@@ -126,4 +122,4 @@ class _Body:
         yield self._body
 
     async def aclose(self) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # thousands are read in a row: others have their turn in between
