@@ -21,7 +21,7 @@ from .terminal import hear_warnings, json_text, note, say, say_json, say_table, 
 from .trust import Service
 
 FileArgument = Annotated[
-    Path | None, argument("FILE", "The file of answers, or its journal. Not given: all that are known here.")
+    Path | None, argument("FILE", "The file of answers, or its journal. Not given: all of yours on this machine.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON array.")]
 
@@ -129,8 +129,8 @@ def collect(file: FileArgument = None) -> None:
     """Write the answers of the batches that are done.
 
     Each goes to the file that it was made for; none is waited for. It takes no rows: the journal beside FILE knows
-    them. What came back without an answer is left to
-    `llmring map`, which goes on. For each file, a summary is printed, as a line of JSON.
+    them. What came back without an answer is asked by the next `llmring map`. For each file, a summary is printed, as a
+    line of JSON.
 
     \b
     Example:
@@ -175,8 +175,8 @@ async def _collected(journal: batches.Journal, output: Output) -> Summary:
 
 
 def cancel(
-    file: FileArgument = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that are known here, where no FILE is given.")] = False,
+    file: Annotated[Path | None, argument("FILE", "The file of answers, or its journal.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="In place of FILE: all of yours on this machine.")] = False,
     batch: Annotated[str | None, typer.Option(help="One of FILE's alone, as `llmring batch list` names it.")] = None,
 ) -> None:
     """End batches; what is answered by then is kept.

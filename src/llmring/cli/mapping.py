@@ -71,7 +71,8 @@ def map_rows(
         str | None, typer.Option("--system", "-s", metavar="TEXT", help="A system prompt, with {field}s, too.")
     ] = None,
     image: Annotated[
-        str | None, typer.Option("--image", "-i", metavar="FIELD", help="The field with a picture's path or address.")
+        str | None,
+        typer.Option("--image", "-i", metavar="FIELD", help="The field with a picture's path, address or bytes."),
     ] = None,
     messages: Annotated[
         str | None, typer.Option("--messages", metavar="FIELD", help="The field with whole messages, as JSON.")
@@ -102,17 +103,17 @@ def map_rows(
         Format | None,
         typer.Option("--format", metavar="jsonl|csv|tsv|parquet", help="What the rows are, if their names do not say."),
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first rows.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first N rows.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Ask nobody: say how many rows and tokens, what it costs, how long.")
     ] = False,
     max_cost: Annotated[
         float | None,
-        typer.Option("--max-cost", metavar="USD", min=0.0, help="Begin nothing more in this run that may cost more."),
+        typer.Option("--max-cost", metavar="USD", min=0.0, help="Ask nothing that might take this run beyond that."),
     ] = None,
     concurrency: Annotated[
         int,
-        typer.Option("--concurrency", metavar="N", min=1, help="Requests at once, at most; begun with are up to 16."),
+        typer.Option("--concurrency", metavar="N", min=1, help="The most requests at once; it begins with up to 16."),
     ] = 64,
     engine: Annotated[
         Literal["local", "ray"],
@@ -120,10 +121,12 @@ def map_rows(
     ] = "local",
     workers: Annotated[
         int | None,
-        typer.Option("--workers", metavar="N", min=1, help="Of Ray; each has --concurrency. Not given: one a CPU."),
+        typer.Option(
+            "--workers", metavar="N", min=1, help="How many of Ray; --concurrency is each one's. Not given: one a CPU."
+        ),
     ] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Take up the rows that failed for good, too.")
+        bool, typer.Option("--retry-failed", help="Ask about rows that failed for good, too.")
     ] = False,
     redo_changed: Annotated[
         bool,
@@ -131,14 +134,15 @@ def map_rows(
     ] = False,
     batch: Annotated[
         bool,
-        typer.Option("--batch", help="Through the vendor's batch endpoint: half the price, within a day. Takes -o."),
+        typer.Option("--batch", help="Through the vendor's batch endpoint: half the price, within a day. Needs -o."),
     ] = False,
 ) -> None:
     """Ask about each row of files, as fast as the provider lets.
 
     With -o, each answer is one line of JSON, written as it comes; the same command goes on where it was ended,
-    however that was, and pays for nothing twice. What failed for good is in FILE.failed.jsonl. Without -o, the lines go
-    to standard output. Ctrl-C finishes what is under way; once more, and it ends at once.
+    however that was: what is written is not asked again. What failed for good is beside it, in labels.failed.jsonl for
+    labels.jsonl. Without -o, the lines go to standard output. Ctrl-C finishes what is under way; once more, and it ends
+    at once.
 
     \b
     Example:
