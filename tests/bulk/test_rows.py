@@ -7,8 +7,10 @@ import gzip
 import io
 import json
 import os
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -151,14 +153,10 @@ def test_whatever_a_file_holds_it_is_rows_or_an_error_of_ours(content: bytes, na
         assert all(isinstance(it, dict) for it in rows)
 
 
-def _folder() -> Any:
-    import tempfile
-
-    class Folder(tempfile.TemporaryDirectory[str]):
-        def __enter__(self) -> Path:  # type: ignore[override]
-            return Path(super().__enter__())
-
-    return Folder()
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
 
 
 def test_a_table_of_ten_thousand_columns_and_a_field_of_megabytes(tmp_path: Path) -> None:

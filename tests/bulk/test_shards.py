@@ -48,7 +48,7 @@ def test_a_run_takes_up_what_another_left(tmp_path: Path) -> None:
         run = Shards.made(beside(out))
         run.of(texts).write_text("".join(texts))
     with Output(out, "whom") as output:
-        take_up(output, out)
+        take_up(output)
         assert (output.answered, output.failed) == (3, 1)
         assert output.wants("four", "four") is None
         assert output.wants("three", "three") is None
@@ -59,13 +59,30 @@ def test_a_run_takes_up_what_another_left(tmp_path: Path) -> None:
     assert not beside(out).exists()
 
 
+def test_who_only_looks_knows_of_it_and_leaves_it_where_it_is(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    run = Shards.made(beside(out))
+    shard = run.of(["one"])
+    shard.write_text(line("one") + failure("two"))
+    with Output(out, "whom") as output:
+        take_up(output, keep=False)
+        assert (output.answered, output.failed) == (1, 1)
+        assert output.wants("one", "one") is None
+    assert not out.read_text()
+    assert not (tmp_path / "out.failed.jsonl").exists()
+    assert shard.read_text() == line("one") + failure("two")
+    with Output(out, "whom") as output:
+        take_up(output)
+    assert kept(out) == {"one": "a"}
+
+
 def test_what_failed_first_and_was_answered_then_has_not_failed(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     (tmp_path / "out.failed.jsonl").write_text(failure("one"))
     run = Shards.made(beside(out))
     run.of(["one"]).write_text(line("one"))
     with Output(out, "whom") as output:
-        take_up(output, out)
+        take_up(output)
         output.tidy()
     assert kept(out) == {"one": "a"}
     assert not (tmp_path / "out.failed.jsonl").exists()
@@ -79,9 +96,9 @@ def test_workers_of_a_run_that_was_killed_are_waited_for(tmp_path: Path) -> None
         assert worker.stdout.readline() == "here\n"
         with Output(out, "whom") as output:
             with pytest.raises(OutputError, match="still at work"):
-                take_up(output, out, patience=0)
+                take_up(output, patience=0)
             worker.communicate("\n")
-            take_up(output, out)
+            take_up(output)
     assert not beside(out).exists()
 
 
@@ -96,7 +113,7 @@ def test_what_is_no_runs_is_left_alone(tmp_path: Path) -> None:
     run = Shards.made(beside(out))
     (run.folder / "b.jsonl").symlink_to(mine / "a.jsonl")
     with Output(out, "whom") as output:
-        take_up(output, out)
+        take_up(output)
         assert output.answered == 0
     assert (mine / "a.jsonl").read_text().endswith('{"torn')
     assert sorted(it.name for it in beside(out).iterdir()) == ["0123456789ab", "notes", "old"]

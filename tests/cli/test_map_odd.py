@@ -125,19 +125,21 @@ def test_a_key_that_several_rows_have_is_said(run: Run, server: PracticeServer) 
     assert 'its field "id" is null' in run(*ASK, *OUT, "--key", "id").stderr
 
 
-def test_a_picture_that_is_missing_is_said_before_anything_is_spent(run: Run, server: PracticeServer) -> None:
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [
+        (["--image", "path"], 'row 2 (rows.jsonl:2): its field "path" is "none.png", and there is no such file here.'),
+        (["--schema", "bad.json"], "refers to /$defs/Nope, which is not in it"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_spent(
+    run: Run, server: PracticeServer, option: list[str], wrong: str
+) -> None:
     Path("rows.jsonl").write_text('{"text": "a", "path": ""}\n{"text": "b", "path": "none.png"}\n')
-    result = run(*ASK, *OUT, "--image", "path")
-    assert result.exit_code == 1
-    assert 'row 2 (rows.jsonl:2): its field "path" is "none.png", and there is no such file here.' in result.stderr
-    assert not server.requests
-
-
-def test_what_is_wrong_with_every_request_is_said_before_anything_is_spent(run: Run, server: PracticeServer) -> None:
     Path("bad.json").write_text('{"type": "object", "properties": {"label": {"$ref": "#/$defs/Nope"}}}')
-    result = run(*ASK, *OUT, "--schema", "bad.json")
+    result = run(*ASK, *OUT, *option)
     assert result.exit_code == 1
-    assert "refers to /$defs/Nope, which is not in it" in result.stderr
+    assert wrong in result.stderr
     assert not server.requests
     assert not Path("out.failed.jsonl").exists()
 
@@ -157,6 +159,17 @@ def test_an_option_for_the_request_is_told_from_the_file_of_answers(run: Run, se
     assert "-o is the file of answers here; a parameter of the request is --option seed VALUE." in result.stderr
     assert not Path("seed").exists()
     assert run(*ASK, *OUT, "--option", "seed", "7").exit_code == 0
+
+
+def test_a_dry_run_counts_what_another_run_left_and_leaves_it(run: Run, server: PracticeServer) -> None:
+    left = Path("out.jsonl.d/0123456789ab/block.jsonl")
+    left.parent.mkdir(parents=True)
+    left.write_text('{"key": "1", "asked": "it", "answer": "a"}\n')
+    Path("out.jsonl").touch()
+    assert json.loads(run(*ASK, *OUT, "--key", "id", "--dry-run").stdout)["to_ask"] == 5
+    assert (Path("out.jsonl").read_text(), left.exists()) == ("", True)
+    assert json.loads(run(*ASK, *OUT, "--key", "id").stdout)["answered"] == 5
+    assert not left.exists()
 
 
 def test_how_answers_ended_is_counted(run: Run, server: PracticeServer) -> None:

@@ -87,8 +87,8 @@ class Output:
         """A copy elsewhere says what is wanted; the files stay here."""
         return self.__dict__ | {"_answers": None, "_failures": None}
 
-    def take(self, line: dict[str, Any]) -> None:
-        """Write a line that a run left beside, unless it is here.
+    def take(self, line: dict[str, Any], *, keep: bool = True) -> None:
+        """Write a line that a run left beside, unless it is here; or else only know of it.
 
         Raises:
             OutputError: it cannot be written.
@@ -96,10 +96,12 @@ class Output:
         key, asked = line["key"], f"{line['key']}\n{line.get('asked')}"
         if "error" not in line and asked not in self._asked:
             self._mends_failures |= self._failures is not None
-            self.answer(line)
+            if keep:
+                self.answer(line)
             self._know(line)
         elif "error" in line and key not in self._done and key not in self._given_up:
-            self.failure(line)
+            if keep:
+                self.failure(line)
             self._given_up.add(key)
         self.answered, self.failed = len(self._done), len(self._given_up)
 

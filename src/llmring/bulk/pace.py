@@ -13,6 +13,8 @@ from collections.abc import Callable
 from math import inf
 from typing import Final, Literal, NamedTuple
 
+from ..state.limits import MOST_ALONE
+
 __all__ = ["FIRST", "LIMITS", "Begun", "Outcome", "Pace"]
 
 Outcome = Literal["answered", "refused", "overloaded", "none"]
@@ -58,8 +60,6 @@ _MORE = 2.0
 """Times the measured rate without a refusal: it has become higher, and is measured anew."""
 _SHORT = 1.0
 """Seconds between two refusals that are too few to measure a rate in."""
-_MOST_ALONE = 600.0
-"""Seconds that a provider is left alone at its word, at most."""
 _CLOSED, _ALONE = 30.0, 1.0
 """Seconds that a provider is left alone, at most, which refuses all and does not say for how long; and between two
 requests by which it is seen whether it still does."""
@@ -197,7 +197,7 @@ class Pace:
             if begun.at >= self._cut_at:  # those that began before the window was cut say nothing new
                 self._cut(_HALF)
             if retry_after:
-                self.leave_alone(min(retry_after, _MOST_ALONE))
+                self.leave_alone(min(retry_after, MOST_ALONE))
         elif outcome == "refused":
             self.refused += 1
             self._slow_down(begun, retry_after)
@@ -231,7 +231,7 @@ class Pace:
 
     def _slow_down(self, begun: Begun, retry_after: float | None) -> None:
         now = self._clock()
-        self.leave_alone(min(retry_after, _MOST_ALONE) if retry_after else 0.05)
+        self.leave_alone(min(retry_after, MOST_ALONE) if retry_after else 0.05)
         self._since += begun.number > self._empty.number
         if begun.number <= self._before:
             return  # it was under way already when the rate was set

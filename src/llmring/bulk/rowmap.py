@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -35,6 +36,7 @@ class RowMap(AwaitedStream, Generic[R]):
 
     def __init__(self, work: Work[R]) -> None:
         self._work = work
+        weakref.finalize(self, work.drop)
 
     @classmethod
     def of(
@@ -71,9 +73,6 @@ class RowMap(AwaitedStream, Generic[R]):
             self._is_read = True
             raise StopAsyncIteration
         return result
-
-    def __del__(self) -> None:
-        self._work.drop()
 
     @property
     def progress(self) -> Progress:

@@ -100,18 +100,18 @@ class Shards:
             self.folder.parent.rmdir()
 
 
-def take_up(output: Output, path: Path, patience: float = _PATIENCE) -> None:
+def take_up(output: Output, patience: float = _PATIENCE, *, keep: bool = True) -> None:
     """Put into a file of answers what runs that were ended have left beside it.
 
     Args:
         output: the file.
-        path: where it is.
         patience: seconds to wait for workers of such a run.
+        keep: whether to write at all; else the file only knows of it, and it stays where it is.
 
     Raises:
         OutputError: it cannot be written, or workers of such a run are still at work.
     """
-    runs = sorted(it for it in beside(path).glob("*") if _RUN.fullmatch(it.name) and it.is_dir())
+    runs = sorted(it for it in beside(output.path).glob("*") if _RUN.fullmatch(it.name) and it.is_dir())
     for folder in filterfalse(Path.is_symlink, runs):  # a link leads to what is no run's
         shards = Shards(folder)
         _wait_for_workers(folder, patience)
@@ -120,10 +120,11 @@ def take_up(output: Output, path: Path, patience: float = _PATIENCE) -> None:
             try:
                 for line in lines:
                     line.pop("result", None)
-                    output.take(line)
+                    output.take(line, keep=keep)
             finally:
                 lines.close()
-        shards.remove()
+        if keep:
+            shards.remove()
 
 
 def _wait_for_workers(folder: Path, patience: float) -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import re
 from fnmatch import fnmatchcase
+from glob import has_magic
 from typing import IO, Any, Final, cast
 
 from ..exceptions import ConfigurationError
@@ -14,7 +15,6 @@ from ..references import shown
 __all__ = ["found", "is_far", "opened"]
 
 _FAR: Final = re.compile(r"(s3|gs|gcs)://([^/]+)/(.+)", re.DOTALL)
-_MAGIC: Final = re.compile(r"[*?\[]")
 _AT_ONCE: Final = 1 << 20
 """Bytes that are read together."""
 
@@ -31,13 +31,13 @@ def found(source: str) -> list[str]:
         ConfigurationError: there are none, or the store cannot be asked.
     """
     scheme, bucket, path = _parts(source)
-    if not _MAGIC.search(path):
+    if not has_magic(path):
         return [source]
     store = _store(scheme, bucket)
     from pyarrow.fs import FileSelector, FileType
 
     steps = path.split("/")
-    fixed = next(n for n, it in enumerate(steps) if _MAGIC.search(it))
+    fixed = next(n for n, it in enumerate(steps) if has_magic(it))
     base = "/".join([bucket, *steps[:fixed]])
     selector = FileSelector(base, recursive=True, allow_not_found=True)
     try:

@@ -192,7 +192,7 @@ def map_rows(
         journal = None
         try:
             if kept is not None:
-                take_up(kept, kept.path)
+                take_up(kept, keep=not dry_run)
             if output is not None and not dry_run:
                 journal = journal_of(output, batch)
             run = _Run(read, asking, kept, binding, profile, concurrency, max_cost, batch)

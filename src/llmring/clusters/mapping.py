@@ -105,9 +105,6 @@ class RayMap(bulk.RowMap[R], Generic[R]):
             self._is_read = True
             raise
 
-    def __del__(self) -> None:
-        """Whoever reads it ends it: the generator is the event loop's to end."""
-
     @property
     def progress(self) -> bulk.Progress:
         """How all workers stand."""
@@ -135,7 +132,7 @@ class RayMap(bulk.RowMap[R], Generic[R]):
                 ) from None
             kept = stack.enter_context(bulk.Output(self._output, "")) if self._output is not None else None
             if kept is not None:
-                await asyncio.to_thread(take_up, kept, kept.path)
+                await asyncio.to_thread(take_up, kept)
                 shards = Shards.made(beside(kept.path))
             else:
                 shards = Shards.made(Path(stack.enter_context(TemporaryDirectory(prefix="llmring-"))))
@@ -150,7 +147,7 @@ class RayMap(bulk.RowMap[R], Generic[R]):
                     count += 1
                     row, request, response, error = setup.opened(line.pop("result"))
                     if kept is not None:
-                        (kept.answer if error is None else kept.failure)(line | {"row": None})
+                        (kept.answer if error is None else kept.failure)(line)
                     attempts, seconds = line["attempts"], line["seconds"]
                     cost = self._service.calculate_cost
                     yield bulk.MapResult(count, row, request, response, error, attempts, seconds, cost)
