@@ -16,14 +16,12 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .desk import Desk
-    from .following import BatchSummary
     from .job import BatchJob
     from .journal import Journal, Shard, counted, journal_beside, known_journals, read_only
     from .terms import at_batch_rate, endpoint_for
 
 __all__ = [
     "BatchJob",
-    "BatchSummary",
     "Desk",
     "Journal",
     "Shard",
@@ -40,7 +38,6 @@ if not TYPE_CHECKING:
         __name__,
         {
             "desk": ("Desk",),
-            "following": ("BatchSummary",),
             "job": ("BatchJob",),
             "journal": ("Journal", "Shard", "counted", "journal_beside", "known_journals", "read_only"),
             "terms": ("at_batch_rate", "endpoint_for"),

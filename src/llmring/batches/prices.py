@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import catalog
-from ..schemas import Served
+from ..bulk.surveying import Likely
 
 if TYPE_CHECKING:
     from ..providers.batching import BatchEndpoint
     from ..schemas import Answered, Usage
     from ..talking import Talks
 
-__all__ = ["Likely", "cost_in_batch", "usd_in_batch"]
-
-
-@dataclass(frozen=True, slots=True)
-class Likely:
-    """An answer that there is not yet, as `catalog.cost_of` reads it; a request by itself has it so, too."""
-
-    model: str
-    usage: Usage | None
-    response_model: str | None = None
-    service_tier: str | None = None
-    served: tuple[Served, ...] = ()
+__all__ = ["cost_in_batch", "usd_in_batch"]
 
 
 def cost_in_batch(service: Talks, answer: Answered, endpoint: BatchEndpoint) -> catalog.Cost:

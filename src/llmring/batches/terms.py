@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ..bulk.surveying import Likely
 from ..exceptions import ConfigurationError
 from ..providers.batching import endpoint_at
-from .prices import Likely, cost_in_batch
+from .prices import cost_in_batch
 
 if TYPE_CHECKING:
     from ..bulk import Survey

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .job import Job
     from .sampling import Sampled
 
-__all__ = ["survey"]
+__all__ = ["Likely", "survey"]
 
 _ALL = 500
 _EACH = 50
@@ -39,7 +39,7 @@ _MEDIUM = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Likely:
+class Likely:
     """An answer that there is not yet, as `catalog.cost_of` reads it."""
 
     model: str
@@ -183,7 +183,7 @@ def _usd(job: Job, binding: Binding, put_in: float, got: float, cached: list[flo
     for model, share in zip(binding.models, split.shares if split is not None else (1.0,), strict=False):
         usage: Usage = {"prompt_tokens": tokens, "completion_tokens": answer, "total_tokens": tokens + answer}
         usage["cache_read_tokens"], usage["cache_write_tokens"] = (round(it * put_in) for it in cached)
-        cost = job.service.calculate_cost(_Likely(model, usage))
+        cost = job.service.calculate_cost(Likely(model, usage))
         if cost.total is not None:
             total = (total or 0.0) + share * cost.total
         elif not is_free(job.service, model):
