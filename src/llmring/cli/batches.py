@@ -177,7 +177,9 @@ async def _collected(journal: batches.Journal, output: Output) -> Summary:
 def cancel(
     file: Annotated[Path | None, argument("FILE", "The file of answers, or its journal.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="In place of FILE: all of yours on this machine.")] = False,
-    batch: Annotated[str | None, typer.Option(help="One of FILE's alone, as `llmring batch list` names it.")] = None,
+    batch: Annotated[
+        str | None, typer.Option(metavar="ID", help="One of FILE's alone, as `llmring batch list` names it.")
+    ] = None,
 ) -> None:
     """End batches; what is answered by then is kept.
 

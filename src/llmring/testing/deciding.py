@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -28,7 +27,7 @@ from .wires import (
     vendor_of,
     wrong_form,
 )
-from .wires.answer import dumps
+from .wires.answer import dumps, json_reply
 
 __all__ = ["Deciding", "Decision", "echo"]
 
@@ -141,7 +140,7 @@ class Deciding:
         if known is None:
             request.wire = None
             return Reply(status=404, error=f"Nothing here: {request.method} {request.path}")
-        return Reply(body=json.dumps(known).encode(), content_type="application/json")
+        return json_reply(known)
 
     def _refused(self, request: RecordedRequest, format: Format, given: Given) -> Reply | None:
         """What the vendor says to a request that it does not take."""

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..exchange import Problem, RecordedRequest, Reply
+from ..wires.answer import json_reply
 from ..wires.files import Cabinet, account_of, moment
 from ..wires.places import Place
 from ..wires.shapes import unknown
-from .forms import Desk, page, said, text_of_lines
+from .forms import Desk, page, text_of_lines
 from .script import BatchLimits
 from .work import Batch, BatchRow
 
@@ -139,11 +140,11 @@ def changed(batch: Batch, action: str) -> Reply | Problem | None:
     """What is said to `cancel`, `delete` and `download`."""
     if action == "cancel":
         ended = f"Batch {batch.id} has ended, and cannot be canceled."
-        return Problem(400, ended) if batch.ended else said(told(batch))
+        return Problem(400, ended) if batch.ended else json_reply(told(batch))
     if action == "delete":
         if not batch.ended:
             return Problem(400, f"Batch {batch.id} is still processing. To delete it, cancel it first.")
-        return said({"id": batch.id, "type": "message_batch_deleted"})
+        return json_reply({"id": batch.id, "type": "message_batch_deleted"})
     if not batch.ended or batch.script.results == "missing":
         return Problem(404, f"There are no results of batch {batch.id}.")
     lines = [{"custom_id": row.key, "result": _result(row)} for row in batch.rows]

@@ -7,10 +7,11 @@ import threading
 from typing import Any
 
 from ..exchange import Problem, RecordedRequest, Reply
+from ..wires.answer import json_reply
 from ..wires.files import Cabinet, account_of
 from ..wires.places import Place
 from . import anthropic, gemini, openai
-from .forms import Answer, Vendor, said
+from .forms import Answer, Vendor
 from .script import BatchLimits, BatchScript
 from .work import Batch, BatchRow
 
@@ -82,19 +83,19 @@ class Batches:
             if isinstance(made, Problem):
                 return made
             self.made.append(made)
-            return said(words.told(made))
+            return json_reply(words.told(made))
         mine = [it for it in self.made if (it.vendor, it.account) == (vendor, account) and it.id not in self._deleted]
         if place.action == "list":
             for batch in mine:
                 self._look(batch, words, files, answer, counts=False)
             some = words.listed(mine[::-1], request.query)
-            return some if isinstance(some, Problem) else said(some)
+            return some if isinstance(some, Problem) else json_reply(some)
         found = next((it for it in mine if it.id == place.id), None)
         if found is None:
             return words.missing(place.id)
         self._look(found, words, files, answer, counts=place.action == "retrieve")
         if place.action == "retrieve":
-            return said(words.told(found))
+            return json_reply(words.told(found))
         if place.action == "cancel" and not found.ended and found.state != "cancelling":
             found.cancel()
         done = words.changed(found, place.action)

@@ -13,7 +13,7 @@ from ..wires.shapes import parsed
 from .script import BatchLimits, BatchScript
 from .work import Answered, Batch, BatchRow
 
-__all__ = ["Answer", "Desk", "Page", "Vendor", "lines", "overflows", "page", "said", "text_of_lines"]
+__all__ = ["Answer", "Desk", "Page", "Vendor", "lines", "overflows", "page", "text_of_lines"]
 
 Answer = Callable[[BatchRow, RecordedRequest], Answered]
 
@@ -72,11 +72,6 @@ class Vendor(Protocol):
     def missing(self, id: str) -> Problem:
         """Who has no such batch."""
         ...
-
-
-def said(value: Any) -> Reply:
-    """An answer of JSON."""
-    return Reply(body=dumps(value), content_type="application/json")
 
 
 class Page(NamedTuple):

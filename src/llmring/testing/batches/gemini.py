@@ -12,11 +12,12 @@ import re
 from typing import Any
 
 from ..exchange import Problem, RecordedRequest, Reply
+from ..wires.answer import json_reply
 from ..wires.files import Cabinet, account_of, missing_file, moment
 from ..wires.gemini import STATUSES
 from ..wires.places import Place
 from ..wires.shapes import table
-from .forms import Desk, lines, overflows, page, said, text_of_lines
+from .forms import Desk, lines, overflows, page, text_of_lines
 from .script import BatchLimits, BatchProblem
 from .work import Batch, BatchRow
 
@@ -202,7 +203,7 @@ def changed(batch: Batch, action: str) -> Reply | Problem | None:
         return None
     if action == "cancel" and batch.ended:
         return Problem(400, "The batch has ended, and cannot be cancelled.", type="FAILED_PRECONDITION")
-    return said({})
+    return json_reply({})
 
 
 def missing(id: str) -> Problem:

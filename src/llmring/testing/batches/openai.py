@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..exchange import Problem, RecordedRequest, Reply
+from ..wires.answer import json_reply
 from ..wires.files import Cabinet, account_of
 from ..wires.places import Place
 from ..wires.shapes import table, unknown, unknown_parameter
-from .forms import Desk, lines, overflows, page, said, text_of_lines
+from .forms import Desk, lines, overflows, page, text_of_lines
 from .script import BatchLimits, BatchProblem
 from .work import Batch, BatchRow, State
 
@@ -231,7 +232,7 @@ def changed(batch: Batch, action: str) -> Reply | Problem | None:
         return None
     if batch.ended:
         return Problem(409, f"Cannot cancel a batch with status '{batch.state}'.", type="invalid_request_error")
-    return said(told(batch))
+    return json_reply(told(batch))
 
 
 def missing(id: str) -> Problem:

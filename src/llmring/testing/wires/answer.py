@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from ..exchange import Problem, RecordedRequest, Reply, Tokens, ToolCallScript, Trouble
 from .shapes import Given
 
-__all__ = ["Answer", "Event", "Format", "Framed", "dumps", "event", "phrase", "template"]
+__all__ = ["Answer", "Event", "Format", "Framed", "dumps", "event", "json_reply", "phrase", "template"]
 
 
 class Event(NamedTuple):
@@ -170,6 +170,11 @@ def dumps(value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
     return _encode(value).encode("utf-8", "surrogateescape")
+
+
+def json_reply(value: Any, headers: dict[str, str] | None = None) -> Reply:
+    """A reply whose body is that, as JSON."""
+    return Reply(body=json.dumps(value).encode(), content_type="application/json", headers=headers or {})
 
 
 def event(data: dict[str, Any], name: str | None = None, carries: str | None = None, end: bool = False) -> Event:

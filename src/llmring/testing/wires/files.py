@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import re
 import threading
 import time
@@ -22,7 +21,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..exchange import Problem, RecordedRequest, Reply
-from .answer import Format
+from .answer import Format, json_reply
 from .places import Place
 from .shapes import rows, table
 
@@ -110,7 +109,7 @@ class Cabinet:
                 return self._begin(request) if action == "begin" else self._piece(request)
             if action == "list":
                 mine = [it for it in self.kept if (it.vendor, it.account) == (vendor, account)]
-                return _json(_listed(vendor, mine, request.query))
+                return json_reply(_listed(vendor, mine, request.query))
             file = self._find(vendor, account, id)
             if file is None:
                 return missing_file(vendor, id)
@@ -118,10 +117,10 @@ class Cabinet:
                 return _content(file)
             if action == "delete":
                 self.kept.remove(file)
-                return _json(_deleted(file))
+                return json_reply(_deleted(file))
             said = _said(file)
             file.looks = max(0, file.looks - 1)
-            return _json(said)
+            return json_reply(said)
 
     def find(self, vendor: str, account: str, id: str) -> StoredFile | None:
         """A file of that account, `None` where none is there."""
@@ -174,7 +173,7 @@ class Cabinet:
         file = StoredFile(vendor, self._id(before), name or "", kind, data, account_of(request), purpose)
         file.expires_at = None if self.lifetime is None else time.time() + self.lifetime
         self.kept.append(file)
-        return _json(_said(file))
+        return json_reply(_said(file))
 
     def _begin(self, request: RecordedRequest) -> Reply | Problem:
         headers = request.headers
@@ -188,7 +187,7 @@ class Cabinet:
         session = hashlib.sha256(file.id.encode()).hexdigest()
         self._begun[session] = file, bytearray()
         place = f"http://{headers.get('host')}{request.path}?upload_id={session}&upload_protocol=resumable"
-        return _json({}, {"x-goog-upload-url": place, "x-goog-upload-status": "active"})
+        return json_reply({}, {"x-goog-upload-url": place, "x-goog-upload-status": "active"})
 
     def _piece(self, request: RecordedRequest) -> Reply | Problem:
         file, data = self._begun.get(request.query["upload_id"], (None, bytearray()))
@@ -199,17 +198,13 @@ class Cabinet:
             return Problem(400, f"Upload offset is not {len(data)}.")
         data += request.raw
         if "finalize" not in commands:
-            return _json({}, {"x-goog-upload-status": "active"})
+            return json_reply({}, {"x-goog-upload-status": "active"})
         del self._begun[request.query["upload_id"]]
         file.data = bytes(data)
         file.expires_at = time.time() + (_LIFETIME if self.lifetime is None else self.lifetime)
         file.looks, file.fails = self.looks, self.fails
         self.kept.append(file)
-        return _json({"file": _said(file)}, {"x-goog-upload-status": "final"})
-
-
-def _json(value: Any, headers: dict[str, str] | None = None) -> Reply:
-    return Reply(body=json.dumps(value).encode(), content_type="application/json", headers=headers or {})
+        return json_reply({"file": _said(file)}, {"x-goog-upload-status": "final"})
 
 
 def account_of(request: RecordedRequest) -> str:
