@@ -171,7 +171,8 @@ def test_a_budget_in_redis_is_one_for_all_workers(server: PracticeServer, monkey
     budget = 'budget = { usd = 0.1, per = "month" }\nmodels = '
     bound.write_text(bound.read_text().replace("models = ", budget, 1))
     rows = write(200)
-    server.script(lambda it: Reply("x", usage=Tokens(prompt=1000, completion=1000), delay=0.02))
+    # No dearer than what is held for it: else those under way together would come to more.
+    server.script(lambda it: Reply("x", usage=Tokens(prompt=1, completion=1000), delay=0.02))
     ask = ["--model", "labeller", "--prompt", "Label: {text}", "--max-tokens", "1000", "-o", "out.jsonl"]
     _, summary, told = run(rows, *ask, *RAY)
     assert "labeller may cost $0.1 a month" in told

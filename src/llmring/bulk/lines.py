@@ -21,6 +21,7 @@ else:
 __all__ = ["InUseError", "Lines", "OutputError"]
 
 _BLOCK = 1 << 16
+_OTHERS = {".csv", ".tsv", ".parquet", ".pq", ".xlsx", ".gz", ".zst", ".bz2", ".xz", ".zip"}
 
 
 class OutputError(LLMRingError):
@@ -28,9 +29,6 @@ class OutputError(LLMRingError):
 
     What to do: what the message says, such as making room on the disk; then run it again, and it goes on.
     """
-
-
-_OTHERS = {".csv", ".tsv", ".parquet", ".pq", ".xlsx", ".gz", ".zst", ".bz2", ".xz", ".zip"}
 
 
 class InUseError(OutputError):

@@ -48,9 +48,6 @@ class Sample:
         self._count = 0
         self._chance = random.Random(0)  # noqa: S311
 
-    def __len__(self) -> int:
-        return len(self._kept)
-
     def take(self, line: dict[str, Any]) -> None:
         """Look at a line of the file."""
         key, place = line["key"], len(self._keys)
